@@ -1,0 +1,218 @@
+// Package api is Rotor's HTTP API: one file for each endpoint, and the one
+// place that maps errors to the wire. A function in AWS serves the endpoints of
+// one group, the local program all of them; the code is the same.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rs/cors"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// MaxBody is the size of the largest request body that is read.
+const MaxBody = 16 << 10
+
+// Config is what an [API] is made of.
+type Config struct {
+	Issuer  string           // the issuer identifier, an https URL (RFC 8414 §2); http is for local runs
+	Table   *store.Table     // where families, clients and events are
+	Keys    keyring.Source   // what tokens are made and checked with
+	Log     *slog.Logger     // audit events and failures
+	Now     func() time.Time // read once for each request
+	Origins []string         // web origins that may call the token and revocation endpoints; "*" is any
+	Timeout time.Duration    // of a request's own work, after which it is answered 503; 0 is none
+}
+
+// API are the handlers. It is safe for concurrent use.
+type API struct {
+	Config
+	clients *store.Clients
+}
+
+// New is the API of c.
+func New(c Config) *API { return &API{Config: c, clients: store.NewClients(c.Table)} }
+
+// Handler serves every endpoint.
+func (a *API) Handler() http.Handler {
+	return a.serve(slices.Concat(a.tokenEndpoint(), a.revokeEndpoint(), a.introspectEndpoint(), a.discoveryEndpoints(), a.manageEndpoints())...)
+}
+
+// Token serves POST /oauth/token.
+func (a *API) Token() http.Handler { return a.serve(a.tokenEndpoint()...) }
+
+// Revoke serves POST /oauth/revoke.
+func (a *API) Revoke() http.Handler { return a.serve(a.revokeEndpoint()...) }
+
+// Introspect serves POST /oauth/introspect.
+func (a *API) Introspect() http.Handler { return a.serve(a.introspectEndpoint()...) }
+
+// Discovery serves the documents under /.well-known, and whatever has no route.
+func (a *API) Discovery() http.Handler { return a.serve(a.discoveryEndpoints()...) }
+
+// Manage serves /v1.
+func (a *API) Manage() http.Handler { return a.serve(a.manageEndpoints()...) }
+
+// handler answers a request, or returns an error before anything is written.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// endpoint is a path and what it does for each method.
+type endpoint struct {
+	path    string // a pattern of http.ServeMux, without method
+	methods map[string]handler
+	browser bool // may be called from the configured web origins
+	public  bool // may be read from any web origin
+}
+
+// serve is a handler of these endpoints and of nothing else.
+func (a *API) serve(endpoints ...endpoint) http.Handler {
+	mux := http.NewServeMux()
+	for _, e := range endpoints {
+		mux.Handle(e.path, a.crossOrigin(e, a.methods(e)))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, errNoRoute) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		if a.Timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, a.Timeout)
+			defer cancel()
+		}
+		if requestID(ctx) == "" {
+			ctx = WithRequestID(ctx, rand.Text())
+		}
+		r = r.WithContext(ctx)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		defer func() {
+			if v := recover(); v != nil {
+				// The value may hold anything: its type and the stack say where to look.
+				a.Log.ErrorContext(ctx, "panic", slog.String("value_type", fmt.Sprintf("%T", v)), slog.String("stack", string(debug.Stack())))
+				a.fail(w, r, errInternal)
+			}
+		}()
+		// ServeMux would redirect to the clean path; to a token endpoint that is an
+		// answer no client expects.
+		if p := r.URL.Path; p != path.Clean("/"+strings.TrimPrefix(p, "/")) {
+			a.fail(w, r, errNoRoute)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (a *API) methods(e endpoint) http.Handler {
+	var allow []string
+	for m := range e.methods {
+		allow = append(allow, m)
+		if m == http.MethodGet {
+			allow = append(allow, http.MethodHead)
+		}
+	}
+	slices.Sort(allow)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		h, ok := e.methods[method]
+		if !ok {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			a.fail(w, r, errMethod)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		if r.ContentLength > MaxBody {
+			a.fail(w, r, errTooLarge)
+			return
+		}
+		if err := h(w, r); err != nil {
+			a.fail(w, r, err)
+		}
+	})
+}
+
+// crossOrigin answers preflights and marks answers for browsers (the Fetch
+// standard). Credentials are never allowed: tokens travel in bodies. Request
+// headers are whatever the page's SDK or tracing adds.
+func (a *API) crossOrigin(e endpoint, h http.Handler) http.Handler {
+	options := cors.Options{
+		AllowedOrigins: a.Origins,
+		AllowedMethods: []string{http.MethodPost},
+		AllowedHeaders: []string{"*"},
+		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate"},
+		MaxAge:         600,
+	}
+	switch {
+	case e.public:
+		options.AllowedOrigins = []string{"*"}
+		options.AllowedMethods = []string{http.MethodGet}
+	case !e.browser || len(a.Origins) == 0:
+		return h // an empty list would mean any origin
+	}
+	return cors.New(options).Handler(h)
+}
+
+// caller is where a request came from, cut to what the records keep.
+type caller struct{ ip, userAgent, requestID string }
+
+const maxUserAgent = 64 // bytes
+
+func callerOf(r *http.Request) caller {
+	c := caller{requestID: requestID(r.Context())}
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		c.ip = ap.Addr().Unmap().WithZone("").String()
+	} else if ip, err := netip.ParseAddr(r.RemoteAddr); err == nil { // API Gateway knows no port
+		c.ip = ip.Unmap().WithZone("").String()
+	}
+	c.userAgent = cut(strings.ToValidUTF8(r.UserAgent(), "?"), maxUserAgent)
+	return c
+}
+
+// cut is the longest prefix of s that has at most n bytes and ends with a whole
+// character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// now is the time of the request, which everything it does is measured by.
+func (a *API) now() time.Time { return a.Now().UTC().Truncate(time.Millisecond) }
+
+// event is an event of this request.
+func (c caller) event(t audit.Type, now time.Time) (audit.Event, error) {
+	e, err := audit.New(t, now)
+	e.IP, e.UserAgent, e.RequestID = c.ip, c.userAgent, c.requestID
+	return e, err
+}
+
+type requestIDKey struct{}
+
+// WithRequestID sets the id under which a request is logged: the one that the
+// client sees. Without it one is made up.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

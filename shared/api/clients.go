@@ -1,0 +1,277 @@
+package api
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// newClient is the body of PUT /v1/clients/{client_id}.
+type newClient struct {
+	Type          string          `json:"type"`   // public or confidential
+	Preset        string          `json:"preset"` // what the policy starts from
+	Policy        json.RawMessage `json:"policy"` // what differs from the preset
+	Scope         string          `json:"scope"`
+	Audience      string          `json:"audience"`
+	MayIntrospect bool            `json:"may_introspect"`
+	NotBefore     time.Time       `json:"not_before"`
+}
+
+// clientJSON is a client as the management API shows it: its whole policy, and
+// of its secrets their ids.
+type clientJSON struct {
+	ClientID      string        `json:"client_id"`
+	Type          string        `json:"type"`
+	Preset        string        `json:"preset,omitempty"`
+	Policy        family.Policy `json:"policy"`
+	Scope         string        `json:"scope,omitempty"`
+	Audience      string        `json:"audience,omitempty"`
+	MayIntrospect bool          `json:"may_introspect"`
+	NotBefore     time.Time     `json:"not_before,omitzero"`
+	Secrets       []secretJSON  `json:"secrets,omitempty"`
+	CreatedAt     time.Time     `json:"created_at"`
+	UpdatedAt     time.Time     `json:"updated_at"`
+}
+
+type secretJSON struct {
+	ID        string    `json:"secret_id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func showClient(c *store.Client) clientJSON {
+	s := clientJSON{
+		ClientID: c.ID, Type: "public", Preset: c.Preset, Policy: c.Policy,
+		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect,
+		NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+	}
+	if c.Confidential {
+		s.Type = "confidential"
+	}
+	for _, secret := range c.Secrets {
+		s.Secrets = append(s.Secrets, secretJSON{secret.ID, secret.CreatedAt})
+	}
+	return s
+}
+
+// clientID is the client that the path names.
+func clientID(r *http.Request) (string, error) {
+	var in input
+	id := r.PathValue("client_id")
+	in.clientID("client_id", id)
+	return id, in.err()
+}
+
+// putClient registers a client or replaces all of it but its secrets:
+// PUT /v1/clients/{client_id}. Other instances see the change within 60 s.
+func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
+	now := a.now()
+	if err := only(r); err != nil {
+		return err
+	}
+	id, err := clientID(r)
+	if err != nil {
+		return err
+	}
+	var body newClient
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	client, err := body.client(id, now)
+	if err != nil {
+		return err
+	}
+	after, created, err := a.Table.PutClient(r.Context(), client)
+	if err != nil {
+		return err
+	}
+	a.clients.Forget(id)
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	writeJSON(w, status, "application/json", showClient(after))
+	return nil
+}
+
+// client is the client that the body asks for, checked.
+func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
+	var in input
+	c := &store.Client{
+		ID: id, Confidential: body.Type == "confidential", Preset: body.Preset,
+		Audience: body.Audience, MayIntrospect: body.MayIntrospect, UpdatedAt: now,
+	}
+	if body.Type != "public" && body.Type != "confidential" {
+		in.wrong("type", strconv.Quote(cut(body.Type, 32)), `"public" or "confidential"`)
+	}
+	policy, err := family.Preset(body.Preset)
+	var field *family.FieldError
+	if errors.As(err, &field) {
+		in.wrong(field.Field, strconv.Quote(cut(field.Value, 32)), field.Want)
+		policy = family.DefaultPolicy()
+	}
+	if len(body.Policy) > 0 && string(body.Policy) != "null" {
+		var more fieldErrors
+		switch err := unmarshal(body.Policy, &policy, "policy."); {
+		case errors.As(err, &more):
+			in.errs = append(in.errs, more...)
+		case err != nil:
+			return nil, err
+		}
+	}
+	in.errs = append(in.errs, policy.Check(now)...)
+	c.Policy = policy
+	c.Scope = in.scope("scope", body.Scope)
+	in.text("audience", body.Audience, maxAudience)
+	if body.MayIntrospect && !c.Confidential {
+		in.wrong("may_introspect", "true", "false for a public client: only confidential ones introspect")
+	}
+	if body.NotBefore.After(now) {
+		in.wrong("not_before", body.NotBefore.Format(time.RFC3339), "no later than now, "+now.Format(time.RFC3339))
+	}
+	c.Policy.NotBefore = body.NotBefore.UTC().Truncate(time.Millisecond)
+	return c, in.err()
+}
+
+// client shows one client: GET /v1/clients/{client_id}.
+func (a *API) client(w http.ResponseWriter, r *http.Request) error {
+	if err := only(r); err != nil {
+		return err
+	}
+	id, err := clientID(r)
+	if err != nil {
+		return err
+	}
+	c, err := a.Table.Client(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", showClient(c))
+	return nil
+}
+
+// deleteClient removes a client: DELETE /v1/clients/{client_id}. Its families
+// are refused with invalid_client from then on.
+func (a *API) deleteClient(w http.ResponseWriter, r *http.Request) error {
+	if err := only(r); err != nil {
+		return err
+	}
+	id, err := clientID(r)
+	if err != nil {
+		return err
+	}
+	err = a.Table.DeleteClient(r.Context(), id)
+	a.clients.Forget(id)
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// clientsPerPage is how many clients a page of GET /v1/clients has.
+const clientsPerPage = 100
+
+// listClients lists the registry by client id: GET /v1/clients?next=.
+func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
+	if err := only(r, "next"); err != nil {
+		return err
+	}
+	after := ""
+	if next := r.URL.Query().Get("next"); next != "" {
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(next)
+		if err != nil || !clientIDPattern.Match(raw) {
+			return fieldErrors{{Field: "next", Want: "what an earlier page gave as next"}}
+		}
+		after = string(raw)
+	}
+	clients, next, err := a.Table.ListClients(r.Context(), after, clientsPerPage)
+	if err != nil {
+		return err
+	}
+	page := struct {
+		Clients []clientJSON `json:"clients"`
+		Next    string       `json:"next,omitempty"`
+	}{Clients: []clientJSON{}}
+	for _, c := range clients {
+		page.Clients = append(page.Clients, showClient(c))
+	}
+	if next != "" {
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(next))
+	}
+	writeJSON(w, http.StatusOK, "application/json", page)
+	return nil
+}
+
+// addSecret makes a secret for a confidential client and shows it this once:
+// POST /v1/clients/{client_id}/secrets. Two may be live, while one is replaced.
+func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
+	now := a.now()
+	if err := only(r); err != nil {
+		return err
+	}
+	id, err := clientID(r)
+	if err != nil {
+		return err
+	}
+	c, err := a.Table.Client(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if !c.Confidential {
+		return conflict("the client is public: it cannot keep a secret")
+	}
+	secretID, err := ulid.New(ulid.Timestamp(now), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make a secret id: %w", err)
+	}
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails, by its contract
+	secret := "rotor_secret_" + base64.RawURLEncoding.EncodeToString(random[:])
+	err = a.Table.AddSecret(r.Context(), id, store.Secret{ID: secretID.String(), Hash: sha256.Sum256([]byte(secret)), CreatedAt: now})
+	if errors.Is(err, store.ErrTooManySecrets) {
+		return conflict(fmt.Sprintf("the client has %d secrets already: delete one first", store.MaxSecrets))
+	}
+	if err != nil {
+		return err
+	}
+	a.clients.Forget(id)
+	noStore(w)
+	writeJSON(w, http.StatusCreated, "application/json", map[string]string{"client_secret": secret, "secret_id": secretID.String()})
+	return nil
+}
+
+// removeSecret ends a secret:
+// DELETE /v1/clients/{client_id}/secrets/{secret_id}. Other instances honour it
+// for up to 60 s more.
+func (a *API) removeSecret(w http.ResponseWriter, r *http.Request) error {
+	if err := only(r); err != nil {
+		return err
+	}
+	id, err := clientID(r)
+	if err != nil {
+		return err
+	}
+	secretID, err := ulid.ParseStrict(r.PathValue("secret_id"))
+	if err != nil {
+		return fieldErrors{{Field: "secret_id", Want: "the id of a secret"}}
+	}
+	err = a.Table.RemoveSecret(r.Context(), id, secretID.String())
+	a.clients.Forget(id)
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,220 @@
+package api_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+const day = 24 * time.Hour
+
+func TestAbsoluteEnd(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":3600,"idle_lifetime":0}}`)
+	early, _ := w.login()
+	late, _ := w.login()
+	for range 59 { // rotation never extends it
+		w.clock.Advance(time.Minute)
+		late = w.rotate(late)
+	}
+	w.clock.Advance(time.Minute - time.Millisecond)
+	a := w.refresh(late)
+	if a.status != 200 || a.number("refresh_token_expires_in") != 0 || a.number("expires_in") != 1 {
+		t.Fatalf("a millisecond before its end: %v", a)
+	}
+	w.clock.Advance(time.Millisecond)
+	w.dead(a.text("refresh_token"), family.ExpiredAbsolute)
+	w.dead(late, family.ExpiredAbsolute) // even one inside the reuse interval
+	w.dead(early, family.ExpiredAbsolute)
+}
+
+func TestAbsoluteLifetimeOfOneFamily(t *testing.T) {
+	w := newWorld(t)
+	a := w.issue(`{"user_id":"u","client_id":"app","absolute_lifetime":60}`)
+	if a.number("refresh_token_expires_in") != 60 || a.number("expires_in") != 60 {
+		t.Errorf("issued %v", a)
+	}
+	w.clock.Advance(time.Minute)
+	w.dead(a.text("refresh_token"), family.ExpiredAbsolute)
+}
+
+func TestIdleEnd(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","policy":{"idle_lifetime":3600}}`)
+	awake, _ := w.login()
+	asleep, _ := w.login()
+	w.clock.Advance(time.Hour - time.Millisecond)
+	awake = w.rotate(awake)
+	w.clock.Advance(time.Millisecond)
+	w.dead(asleep, family.ExpiredIdle)
+	w.clock.Advance(time.Hour - 2*time.Millisecond)
+	awake = w.rotate(awake)
+	w.clock.Advance(time.Hour)
+	w.dead(awake, family.ExpiredIdle)
+}
+
+// The idle lifetime is the client's present one: a family that sleeps is not
+// spared when it is shortened, and lives on when it is lengthened.
+func TestIdleEndFollowsThePolicy(t *testing.T) {
+	w := newWorld(t)
+	first, _ := w.login()
+	w.clock.Advance(10 * day)
+	w.putClient("app", `{"type":"public","policy":{"idle_lifetime":864001}}`)
+	first = w.rotate(first)
+	w.clock.Advance(10 * day)
+	w.putClient("app", `{"type":"public","policy":{"idle_lifetime":864000}}`)
+	w.dead(first, family.ExpiredIdle)
+	w.putClient("app", `{"type":"public","policy":{"idle_lifetime":0}}`)
+	w.rotate(first)
+}
+
+// A policy is read again within a minute, by servers that did not change it too.
+func TestPolicyReachesOtherServers(t *testing.T) {
+	w := newWorld(t, servers(2))
+	first, _ := w.login()
+	first = w.rotate(first) // server 0 knows the client
+	w.clock.Advance(2 * time.Minute)
+	first = w.rotate(first)
+	if a := w.sendTo(1, "PUT", "/v1/clients/app", jsonType, `{"type":"public","policy":{"idle_lifetime":30}}`); a.status != 200 {
+		t.Fatal(a)
+	}
+	w.clock.Advance(59 * time.Second)
+	first = w.rotate(first)
+	w.clock.Advance(59 * time.Second)
+	w.dead(first, family.ExpiredIdle)
+}
+
+func TestClientNotBefore(t *testing.T) {
+	w := newWorld(t)
+	older, id := w.login()
+	w.clock.Advance(time.Millisecond)
+	newer, _ := w.login()
+	w.putClient("app", `{"type":"public","not_before":"`+w.clock.Now().Format(time.RFC3339Nano)+`"}`)
+	w.refresh("none")
+	w.store.Counted()
+	w.dead(older, family.ClientNotBefore)
+	if calls := w.store.Counted(); len(calls) != 0 {
+		t.Errorf("the store was asked %v", calls)
+	}
+	w.rotate(newer)
+	if f := w.family(id); f.text("status") != "revoked" || f.text("cause") != "client_not_before" {
+		t.Errorf("the family is %v", f)
+	}
+}
+
+func TestWithoutRotation(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","policy":{"rotation":false,"idle_lifetime":3600}}`)
+	first, id := w.login()
+	for range 5 {
+		w.clock.Advance(50 * time.Minute) // the idle end still slides
+		if got := w.rotate(first); got != first {
+			t.Fatal("the token changed")
+		}
+	}
+	if w.counter(id) != 1 {
+		t.Errorf("the counter is %d", w.counter(id))
+	}
+	w.putClient("app", `{"type":"public","policy":{"rotation":true,"idle_lifetime":3600}}`)
+	if second := w.rotate(first); second == first || w.counter(id) != 2 {
+		t.Errorf("switched on, the counter is %d", w.counter(id))
+	}
+	w.putClient("app", `{"type":"public","policy":{"rotation":false,"idle_lifetime":3600}}`)
+	w.clock.Advance(2 * time.Hour)
+	w.dead(first, family.ExpiredIdle)
+}
+
+// Records are purged no earlier than their retention after the family's end, and
+// a living family never, whatever its policy was and became.
+func TestPurge(t *testing.T) {
+	retention := 30 * day
+	purged := func(w *world) int {
+		w.t.Helper()
+		n, err := w.table.Purge(w.t.Context(), w.clock.Now())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return n
+	}
+	gone := func(w *world, id string) bool {
+		return w.send("GET", "/v1/families/"+id, "", "").status == 404
+	}
+	// step by step until the record is gone; returns how long that took
+	lasts := func(w *world, id string, limit time.Duration) time.Duration {
+		w.t.Helper()
+		start := w.clock.Now()
+		for !gone(w, id) {
+			w.clock.Advance(12 * time.Hour)
+			purged(w)
+			if w.clock.Now().Sub(start) > limit {
+				return -1
+			}
+		}
+		return w.clock.Now().Sub(start)
+	}
+
+	t.Run("absolute end", func(t *testing.T) {
+		w := newWorld(t)
+		first, id := w.login()
+		w.clock.Advance(10 * day)
+		w.rotate(first)
+		got := lasts(w, id, 365*day)
+		if want := 20*day + retention; got < want || got > want+day {
+			t.Errorf("the record lasted %v, not %v", got, want)
+		}
+	})
+	t.Run("revoked", func(t *testing.T) {
+		w := newWorld(t)
+		first, id := w.login()
+		w.send("POST", "/oauth/revoke", formType, "client_id=app&token="+first)
+		if got := lasts(w, id, 365*day); got < 60*day || got > 61*day {
+			t.Errorf("the record lasted %v", got)
+		}
+	})
+	t.Run("idle end alone", func(t *testing.T) {
+		w := newWorld(t)
+		w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0}}`)
+		first, id := w.login()
+		for range 30 { // long past what was set at issue
+			w.clock.Advance(14 * day)
+			if n := purged(w); n != 0 {
+				t.Fatalf("purged %d", n)
+			}
+			first = w.rotate(first)
+		}
+		if got := lasts(w, id, 365*day); got < 45*day || got > 46*day {
+			t.Errorf("the record lasted %v", got)
+		}
+	})
+	t.Run("an idle end that was taken away", func(t *testing.T) {
+		w := newWorld(t)
+		w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0}}`)
+		first, id := w.login()
+		w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0,"idle_lifetime":0}}`)
+		first = w.rotate(first)
+		if got := lasts(w, id, 3*365*day); got != -1 {
+			t.Errorf("a living family was purged after %v", got)
+		}
+		first = w.rotate(first)
+		w.send("POST", "/oauth/revoke", formType, "client_id=app&token="+first)
+		if got := lasts(w, id, 365*day); got < retention || got > retention+day {
+			t.Errorf("dead, the record lasted %v", got)
+		}
+	})
+	t.Run("an absolute end that new families no longer have", func(t *testing.T) {
+		w := newWorld(t)
+		first, id := w.login()
+		w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0,"idle_lifetime":60}}`)
+		w.rotate(first)
+		if got := lasts(w, id, 365*day); got < 60*day || got > 61*day {
+			t.Errorf("the record lasted %v", got)
+		}
+	})
+	t.Run("nothing relies on it", func(t *testing.T) {
+		w := newWorld(t)
+		first, _ := w.login()
+		w.clock.Advance(365 * day) // TTL is late: the record is still there
+		w.dead(first, family.ExpiredIdle)
+	})
+}

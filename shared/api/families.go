@@ -1,0 +1,275 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// newFamily is the body of POST /v1/families.
+type newFamily struct {
+	UserID           string          `json:"user_id"`
+	ClientID         string          `json:"client_id"`
+	Scope            *string         `json:"scope"`    // what the client's default scope is narrowed to
+	Audience         string          `json:"audience"` // of the access tokens
+	Claims           json.RawMessage `json:"claims"`   // added to the access tokens
+	AuthTime         time.Time       `json:"auth_time"`
+	ACR              string          `json:"acr"`
+	AMR              []string        `json:"amr"`
+	Device           string          `json:"device"`            // shown where families are listed
+	AbsoluteLifetime *family.Seconds `json:"absolute_lifetime"` // shorter than the policy's
+}
+
+// issue starts a family: POST /v1/families. The login calls it once, after it
+// has authenticated the user.
+func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
+	now := a.now()
+	if err := only(r); err != nil {
+		return err
+	}
+	var body newFamily
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	var in input
+	in.required("user_id", body.UserID, maxUserID)
+	in.clientID("client_id", body.ClientID)
+	if err := in.err(); err != nil {
+		return err
+	}
+	client, err := a.clients.Client(r.Context(), body.ClientID, now)
+	if errors.Is(err, store.ErrNotFound) {
+		return fieldErrors{{Field: "client_id", Value: strconv.Quote(body.ClientID), Want: "a registered client"}}
+	}
+	if err != nil {
+		return err
+	}
+	f, err := body.family(client, now)
+	if err != nil {
+		return err
+	}
+	keys, err := a.Keys.Keys(r.Context(), now)
+	if err != nil {
+		return err
+	}
+	if f.ID, err = family.NewID(keys.Codec.UserKey(f.UserID), now); err != nil {
+		return err
+	}
+	if err := a.Table.Issue(r.Context(), f, &client.Policy); err != nil {
+		return err
+	}
+	answer, err := a.respond(r.Context(), f, &client.Policy, nil, now)
+	if err != nil {
+		return err
+	}
+	answer.Family = f.ID.String()
+	noStore(w)
+	w.Header().Set("Location", "/v1/families/"+answer.Family)
+	writeJSON(w, http.StatusCreated, "application/json", answer)
+	return nil
+}
+
+// family is the family that the body asks for, checked.
+func (body *newFamily) family(client *store.Client, now time.Time) (*family.Family, error) {
+	var in input
+	f := &family.Family{
+		UserID: body.UserID, ClientID: client.ID, Counter: 1, LastUsedAt: now,
+		Scope: client.Scope, Audience: client.Audience,
+		AuthTime: body.AuthTime.UTC().Truncate(time.Second), ACR: body.ACR, AMR: body.AMR, Device: body.Device,
+	}
+	if body.Scope != nil {
+		f.Scope = in.scope("scope", *body.Scope)
+		for _, s := range f.Scope {
+			if client.Scope != nil && !slices.Contains(client.Scope, s) {
+				in.wrong("scope", strconv.Quote(*body.Scope), "within the client's: "+strings.Join(client.Scope, " "))
+				break
+			}
+		}
+	}
+	if body.Audience != "" {
+		f.Audience = body.Audience
+		in.text("audience", body.Audience, maxAudience)
+	}
+	f.Claims = in.claims(body.Claims)
+	if body.AuthTime.IsZero() {
+		f.AuthTime = time.Time{}
+	} else if body.AuthTime.After(now.Add(time.Minute)) || body.AuthTime.Unix() <= 0 {
+		in.wrong("auth_time", body.AuthTime.Format(time.RFC3339), "a time in the past")
+	}
+	in.text("acr", body.ACR, maxACR)
+	in.text("amr", strings.Join(body.AMR, " "), maxAMR)
+	if slices.Contains(body.AMR, "") {
+		in.wrong("amr", "", "free of empty values")
+	}
+	in.text("device", body.Device, maxDevice)
+	lifetime := client.Policy.AbsoluteLifetime
+	if l := body.AbsoluteLifetime; l != nil {
+		longest := lifetime
+		if longest == 0 {
+			longest = family.MaxLifetime
+		}
+		if *l < 1 || *l > longest {
+			in.wrong("absolute_lifetime", strconv.FormatInt(int64(*l), 10), fmt.Sprintf("from 1 to %d", longest))
+		}
+		lifetime = *l
+	}
+	if lifetime != 0 {
+		f.ExpiresAt = now.Add(lifetime.Duration())
+	}
+	return f, in.err()
+}
+
+// claims checks custom claims and returns them as compact JSON, "" for none.
+func (in *input) claims(raw json.RawMessage) string {
+	if len(raw) == 0 || string(raw) == "null" {
+		return ""
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(raw, &claims); err != nil {
+		in.wrong("claims", "", "a JSON object")
+		return ""
+	}
+	for name := range claims {
+		if signing.Reserved(name) {
+			in.wrong("claims."+name, "", "left out: Rotor sets this claim itself")
+		}
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, raw); err != nil {
+		in.wrong("claims", "", "a JSON object")
+		return ""
+	}
+	if n := compact.Len(); n > maxClaims {
+		in.wrong("claims", fmt.Sprintf("%d bytes long", n), fmt.Sprintf("at most %d bytes as compact JSON", maxClaims))
+	}
+	if len(claims) == 0 {
+		return ""
+	}
+	return compact.String()
+}
+
+// familyJSON is a family as the management API shows it.
+type familyJSON struct {
+	Family        string          `json:"family"`
+	Status        string          `json:"status"` // active, expired, revoked; unregistered: its client is gone
+	Cause         family.Cause    `json:"cause,omitempty"`
+	UserID        string          `json:"user_id"`
+	ClientID      string          `json:"client_id"`
+	Counter       uint32          `json:"counter"`
+	IssuedAt      time.Time       `json:"issued_at"`
+	LastUsedAt    time.Time       `json:"last_used_at"`
+	ExpiresAt     time.Time       `json:"expires_at,omitzero"`
+	IdleExpiresAt time.Time       `json:"idle_expires_at,omitzero"`
+	RevokedAt     time.Time       `json:"revoked_at,omitzero"`
+	PurgeAt       time.Time       `json:"purge_at,omitzero"`
+	Scope         string          `json:"scope,omitempty"`
+	Audience      string          `json:"audience,omitempty"`
+	Claims        json.RawMessage `json:"claims,omitempty"`
+	AuthTime      time.Time       `json:"auth_time,omitzero"`
+	ACR           string          `json:"acr,omitempty"`
+	AMR           []string        `json:"amr,omitempty"`
+	Device        string          `json:"device,omitempty"`
+	LastIP        string          `json:"last_ip,omitempty"`
+	LastUserAgent string          `json:"last_user_agent,omitempty"`
+	Timeline      []moment        `json:"timeline,omitempty"`
+}
+
+// moment is one thing that happened to a family.
+type moment struct {
+	At      time.Time    `json:"at"`
+	Event   string       `json:"event"`
+	Counter uint32       `json:"counter,omitempty"`
+	Cause   family.Cause `json:"cause,omitempty"`
+}
+
+// family shows one family: GET /v1/families/{family}.
+func (a *API) family(w http.ResponseWriter, r *http.Request) error {
+	now := a.now()
+	if err := only(r); err != nil {
+		return err
+	}
+	id, err := family.ParseID(r.PathValue("family"))
+	if err != nil {
+		return fieldErrors{{Field: "family", Want: "a family id: 43 characters of base64url"}}
+	}
+	f, err := a.Table.Family(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	client, err := a.clients.Client(r.Context(), f.ClientID, now)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	shown := show(f, client, now)
+	shown.Timeline = timeline(f, shown)
+	noStore(w)
+	writeJSON(w, http.StatusOK, "application/json", shown)
+	return nil
+}
+
+// show is f as the management API shows it; client is nil where it is no longer
+// registered.
+func show(f *family.Family, client *store.Client, now time.Time) familyJSON {
+	s := familyJSON{
+		Family: f.ID.String(), Status: "active",
+		UserID: f.UserID, ClientID: f.ClientID, Counter: f.Counter,
+		IssuedAt: f.IssuedAt(), LastUsedAt: f.LastUsedAt, ExpiresAt: f.ExpiresAt, RevokedAt: f.Revoked.At,
+		Scope: strings.Join(f.Scope, " "), Audience: f.Audience, Claims: json.RawMessage(f.Claims),
+		AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
+		Device: f.Device, LastIP: f.LastIP, LastUserAgent: f.LastUserAgent,
+	}
+	if f.PurgeAt.Year() < 9999 {
+		s.PurgeAt = f.PurgeAt
+	}
+	policy := family.Policy{}
+	if client != nil {
+		policy = client.Policy
+	}
+	s.IdleExpiresAt = f.IdleEnd(&policy)
+	s.Cause = f.Death(&policy, now)
+	switch {
+	case s.Cause == family.ExpiredAbsolute || s.Cause == family.ExpiredIdle:
+		s.Status = "expired"
+	case s.Cause != "":
+		s.Status = "revoked"
+	case client == nil:
+		s.Status = "unregistered"
+	}
+	return s
+}
+
+// timeline is what the record knows of the family's life, in order.
+func timeline(f *family.Family, s familyJSON) []moment {
+	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
+	for i, at := range slices.Backward(f.RotatedAt[:]) {
+		if !at.IsZero() {
+			m = append(m, moment{At: at, Event: "rotated", Counter: f.Counter - uint32(i)})
+		}
+	}
+	if !f.LastUsedAt.Equal(m[len(m)-1].At) {
+		m = append(m, moment{At: f.LastUsedAt, Event: "used", Counter: f.Counter})
+	}
+	if !f.ObservedAt.IsZero() {
+		m = append(m, moment{At: f.ObservedAt, Event: "reuse_observed"})
+	}
+	switch {
+	case !s.RevokedAt.IsZero():
+		m = append(m, moment{At: s.RevokedAt, Event: "revoked", Cause: s.Cause, Counter: f.Revoked.TokenCounter})
+	case s.Cause == family.ExpiredAbsolute:
+		m = append(m, moment{At: s.ExpiresAt, Event: "expired", Cause: s.Cause})
+	case s.Cause == family.ExpiredIdle:
+		m = append(m, moment{At: s.IdleExpiresAt, Event: "expired", Cause: s.Cause})
+	}
+	slices.SortStableFunc(m, func(a, b moment) int { return a.At.Compare(b.At) })
+	return m
+}

@@ -1,0 +1,177 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// manageEndpoints are /v1: who may call them is decided before a request gets
+// here, by the gateway (SigV4) or by the local program (loopback).
+func (a *API) manageEndpoints() []endpoint {
+	return []endpoint{
+		{path: "/v1/families", methods: map[string]handler{http.MethodPost: a.issue}},
+		{path: "/v1/families/{family}", methods: map[string]handler{http.MethodGet: a.family}},
+		{path: "/v1/clients", methods: map[string]handler{http.MethodGet: a.listClients}},
+		{path: "/v1/clients/{client_id}", methods: map[string]handler{
+			http.MethodGet: a.client, http.MethodPut: a.putClient, http.MethodDelete: a.deleteClient,
+		}},
+		{path: "/v1/clients/{client_id}/secrets", methods: map[string]handler{http.MethodPost: a.addSecret}},
+		{path: "/v1/clients/{client_id}/secrets/{secret_id}", methods: map[string]handler{http.MethodDelete: a.removeSecret}},
+	}
+}
+
+// Limits of the inputs that a family's record keeps, in bytes. Together with
+// the rest of the record they stay under the 1 KB of one write unit.
+const (
+	maxUserID   = 128
+	maxScope    = 128
+	maxAudience = 64
+	maxClaims   = 80
+	maxACR      = 32
+	maxAMR      = 20 // the values joined with spaces
+	maxDevice   = 32
+)
+
+// readJSON reads the body, one JSON object without unknown members, into v.
+func readJSON(r *http.Request, v any) error {
+	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+		return unsupported("Content-Type must be application/json")
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	if !utf8.Valid(body) {
+		return badRequest("the request body is not UTF-8")
+	}
+	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
+		return badRequest("the request body must be a JSON object")
+	}
+	return unmarshal(body, v, "")
+}
+
+// unmarshal is a strict json.Unmarshal whose errors name the member, under the
+// given prefix.
+func unmarshal(data []byte, v any, prefix string) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	var wrongType *json.UnmarshalTypeError
+	var field *family.FieldError
+	switch {
+	case err == nil:
+	case errors.As(err, &wrongType):
+		name := prefix + wrongType.Field
+		if wrongType.Field == "" {
+			name = strings.TrimSuffix(prefix, ".")
+		}
+		return fieldErrors{{Field: name, Value: "a JSON " + wrongType.Value, Want: jsonType(wrongType.Type.Kind().String(), wrongType.Type.String())}}
+	case errors.As(err, &field):
+		return fieldErrors{field}
+	default:
+		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			if unquoted, err := strconv.Unquote(name); err == nil {
+				name = unquoted
+			}
+			return fieldErrors{{Field: prefix + cut(name, 64), Want: "left out: there is no such member"}}
+		}
+		return badRequest("the request body is not valid JSON")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("the request body has more than one JSON value")
+	}
+	return nil
+}
+
+func jsonType(kind, name string) string {
+	switch {
+	case name == "time.Time":
+		return "a time as RFC 3339 has it"
+	case kind == "string":
+		return "a JSON string"
+	case kind == "bool":
+		return "true or false"
+	case kind == "slice":
+		return "a JSON array"
+	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "uint"):
+		return "a whole number"
+	default:
+		return "a JSON object"
+	}
+}
+
+// input gathers all that is wrong with a request.
+type input struct{ errs fieldErrors }
+
+func (in *input) wrong(field, value, want string) {
+	in.errs = append(in.errs, &family.FieldError{Field: field, Value: value, Want: want})
+}
+
+// text checks a string of at most limit bytes, without control characters.
+func (in *input) text(field, s string, limit int) {
+	switch {
+	case len(s) > limit:
+		in.wrong(field, fmt.Sprintf("%d bytes long", len(s)), fmt.Sprintf("at most %d bytes", limit))
+	case strings.ContainsFunc(s, unicode.IsControl):
+		in.wrong(field, "", "free of control characters")
+	}
+}
+
+// required checks a text that may not be empty.
+func (in *input) required(field, s string, limit int) {
+	if s == "" {
+		in.wrong(field, "", "given")
+		return
+	}
+	in.text(field, s, limit)
+}
+
+func (in *input) clientID(field, id string) {
+	if !clientIDPattern.MatchString(id) {
+		in.wrong(field, strconv.Quote(cut(id, 80)), "1 to 64 of A-Z a-z 0-9 . _ -")
+	}
+}
+
+func (in *input) scope(field, s string) []string {
+	scope, err := parseScope(s)
+	switch {
+	case len(s) > maxScope:
+		in.wrong(field, fmt.Sprintf("%d bytes long", len(s)), fmt.Sprintf("at most %d bytes", maxScope))
+	case err != nil:
+		in.wrong(field, "", "scope tokens separated by single spaces (RFC 6749 section 3.3)")
+	}
+	return scope
+}
+
+func (in *input) err() error {
+	if len(in.errs) == 0 {
+		return nil
+	}
+	return in.errs
+}
+
+// only refuses query parameters that the call does not know, repeated ones too.
+func only(r *http.Request, names ...string) error {
+	var in input
+	for name, values := range r.URL.Query() {
+		switch {
+		case !slices.Contains(names, name):
+			in.wrong(cut(name, 64), "", "left out: there is no such query parameter")
+		case len(values) > 1:
+			in.wrong(name, "", "given once")
+		}
+	}
+	return in.err()
+}

@@ -1,0 +1,206 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/token"
+)
+
+// errDeadToken is the fate of a token that is not honoured; why is in the log.
+var errDeadToken = errors.New("the refresh token is dead")
+
+// use is one use of a refresh token.
+type use struct {
+	client    *store.Client
+	presented string
+	scope     []string
+	from      caller
+	now       time.Time
+}
+
+// refresh exchanges a refresh token: it returns the family, whose newest token is
+// the successor, or errDeadToken. It costs no request to the store where the
+// token is not ours, one as a rule, and two where reuse is detected, a lost
+// response forgiven or a restored record moved ahead.
+func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
+	keys, err := a.Keys.Keys(ctx, u.now)
+	if err != nil {
+		return nil, err
+	}
+	p := &u.client.Policy
+	tok, err := keys.Codec.Parse(u.presented)
+	if err != nil {
+		cause := family.Malformed
+		if errors.Is(err, token.ErrForged) {
+			cause = family.NeverIssued
+		}
+		return nil, a.refuse(ctx, u, token.Token{}, nil, cause)
+	}
+	if tok.Counter == math.MaxUint32 {
+		return nil, a.refuse(ctx, u, tok, nil, family.CounterSpent)
+	}
+	if family.ID(tok.Family).IssuedAt().Before(p.NotBefore) {
+		return nil, a.refuse(ctx, u, tok, nil, family.ClientNotBefore)
+	}
+	writeID := make([]byte, 8)
+	_, _ = rand.Read(writeID) // never fails, by its contract
+	write := store.Refresh{
+		Family: tok.Family,
+		Attempt: family.Attempt{
+			Counter: tok.Counter, ClientID: u.client.ID, Scope: u.scope, WriteID: writeID, Now: u.now,
+		},
+		Policy: p, LastIP: u.from.ip, LastUserAgent: u.from.userAgent,
+	}
+	f, done, err := a.Table.Refresh(ctx, write)
+	if err == nil && done {
+		return f, a.exchanged(ctx, u, tok, f, family.Verdict{Kind: family.Current})
+	}
+	// The record moves on under other callers' writes: look again each time.
+	const looks = 4
+	for range looks {
+		if err != nil {
+			return nil, err
+		}
+		v := family.Decide(f, p, write.Attempt)
+		switch v.Kind {
+		case family.Ours, family.Newest:
+			return f, a.exchanged(ctx, u, tok, f, v)
+		case family.Observed:
+			return f, a.observe(ctx, u, tok, f, v)
+		case family.ScopeNotGranted:
+			return nil, invalidScope("The scope was not granted to this refresh token.")
+		case family.Refused, family.Dead:
+			return nil, a.refuse(ctx, u, tok, f, v.Cause)
+		case family.Reuse:
+			return nil, a.revokeReused(ctx, u, tok, f, v)
+		case family.Skip:
+			f, done, err = a.Table.Skip(ctx, f, f.Skip(tok.Counter, u.now), write)
+			if err == nil && done {
+				return f, a.exchanged(ctx, u, tok, f, v)
+			}
+		case family.Ahead:
+			f, done, err = a.moveAhead(ctx, u, tok, f, write)
+			if err == nil && done {
+				return f, nil
+			}
+		case family.Unclear, family.Current:
+			// The condition failed and the record does not say why: never guess.
+			return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)
+		}
+	}
+	return nil, fmt.Errorf("refresh family %s: its record kept changing", f.ID)
+}
+
+// exchanged logs a success; v says which kind.
+func (a *API) exchanged(ctx context.Context, u use, tok token.Token, f *family.Family, v family.Verdict) error {
+	e, err := a.useEvent(audit.Exchanged, u, tok, f)
+	if err != nil {
+		return err
+	}
+	switch v.Kind {
+	case family.Newest:
+		e.Reused = true
+		markReuse(&e, u, f, v)
+	case family.Skip:
+		e.LostResponse = true
+		e.Age = v.Age
+	}
+	audit.Log(ctx, a.Log, &e)
+	return nil
+}
+
+// refuse logs a refusal. f is the family where it is known.
+func (a *API) refuse(ctx context.Context, u use, tok token.Token, f *family.Family, cause family.Cause) error {
+	e, err := a.useEvent(audit.Refused, u, tok, f)
+	if err != nil {
+		return err
+	}
+	e.Cause = cause
+	audit.Log(ctx, a.Log, &e)
+	return errDeadToken
+}
+
+// revokeReused ends a family one of whose tokens is in other hands. Of many
+// callers at once one revokes and records it.
+func (a *API) revokeReused(ctx context.Context, u use, tok token.Token, f *family.Family, v family.Verdict) error {
+	e, err := a.useEvent(audit.Reuse, u, tok, f)
+	if err != nil {
+		return err
+	}
+	e.Cause = family.ReuseDetected
+	markReuse(&e, u, f, v)
+	done, err := a.Table.Revoke(ctx, f, &u.client.Policy, &e)
+	if err != nil {
+		return err
+	}
+	if done {
+		audit.Log(ctx, a.Log, &e)
+	}
+	return errDeadToken
+}
+
+// observe records, once for each family, a reuse that would have ended it.
+func (a *API) observe(ctx context.Context, u use, tok token.Token, f *family.Family, v family.Verdict) error {
+	if f.ObservedAt.IsZero() {
+		e, err := a.useEvent(audit.Reuse, u, tok, f)
+		if err != nil {
+			return err
+		}
+		e.Observed = true
+		markReuse(&e, u, f, v)
+		done, err := a.Table.Observe(ctx, f, &e)
+		if err != nil {
+			return err
+		}
+		if done {
+			audit.Log(ctx, a.Log, &e)
+		}
+	}
+	v.Kind = family.Newest
+	return a.exchanged(ctx, u, tok, f, v)
+}
+
+// moveAhead follows a token that is newer than its record.
+func (a *API) moveAhead(ctx context.Context, u use, tok token.Token, f *family.Family, write store.Refresh) (*family.Family, bool, error) {
+	e, err := a.useEvent(audit.Ahead, u, tok, f)
+	if err != nil {
+		return nil, false, err
+	}
+	f, done, err := a.Table.MoveAhead(ctx, f, f.MoveAhead(tok.Counter, u.now), write, &e)
+	if err == nil && done {
+		audit.Log(ctx, a.Log, &e)
+	}
+	return f, done, err
+}
+
+// useEvent is an event of this use of a token; f is nil where it is not known.
+func (a *API) useEvent(t audit.Type, u use, tok token.Token, f *family.Family) (audit.Event, error) {
+	e, err := u.from.event(t, u.now)
+	if err != nil {
+		return e, err
+	}
+	e.ClientID = u.client.ID
+	e.Family = tok.Family
+	e.TokenCounter = tok.Counter
+	if f != nil {
+		e.UserID = f.UserID
+		e.LatestCounter = f.Counter
+	}
+	return e, nil
+}
+
+// markReuse adds what tells a second tab from a second holder: how old the token
+// was, and whether the rotation came from elsewhere.
+func markReuse(e *audit.Event, u use, f *family.Family, v family.Verdict) {
+	e.Age = v.Age
+	e.OtherIP = f.LastIP != "" && u.from.ip != f.LastIP
+	e.OtherAgent = f.LastUserAgent != "" && u.from.userAgent != f.LastUserAgent
+}

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+)
+
+func (a *API) tokenEndpoint() []endpoint {
+	return []endpoint{{
+		path: "/oauth/token", browser: true,
+		methods: map[string]handler{http.MethodPost: a.token},
+	}}
+}
+
+// token is the token endpoint (RFC 6749 §6): the grant type refresh_token.
+func (a *API) token(w http.ResponseWriter, r *http.Request) error {
+	now := a.now()
+	p, err := readParams(r)
+	if err != nil {
+		return err
+	}
+	grantType, err := p.required("grant_type")
+	if err != nil {
+		return err
+	}
+	if grantType != "refresh_token" {
+		return &oauthError{status: http.StatusBadRequest, code: "unsupported_grant_type", description: "Only refresh_token is supported."}
+	}
+	client, err := a.authenticate(r.Context(), r, p, now)
+	if err != nil {
+		return err
+	}
+	presented, err := p.required("refresh_token")
+	if err != nil {
+		return err
+	}
+	scope, err := parseScope(p["scope"])
+	if err != nil {
+		return invalidScope("The scope is malformed.")
+	}
+	f, err := a.refresh(r.Context(), use{
+		client: client, presented: presented, scope: scope, from: callerOf(r), now: now,
+	})
+	if errors.Is(err, errDeadToken) {
+		return invalidGrant(client.Policy.InvalidGrantStatus)
+	}
+	if err != nil {
+		return err
+	}
+	answer, err := a.respond(r.Context(), f, &client.Policy, scope, now)
+	if err != nil {
+		return err
+	}
+	noStore(w)
+	writeJSON(w, http.StatusOK, "application/json", answer)
+	return nil
+}
+
+func invalidScope(description string) error {
+	return &oauthError{status: http.StatusBadRequest, code: "invalid_scope", description: description}
+}
+
+var errScope = errors.New("not a scope")
+
+// parseScope splits a scope into its tokens, repeated ones once (RFC 6749 §3.3).
+// The empty scope is nil.
+func parseScope(s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	if len(s) > maxScope {
+		return nil, errScope
+	}
+	var scope []string
+	seen := map[string]bool{}
+	for t := range strings.SplitSeq(s, " ") {
+		if t == "" || strings.ContainsFunc(t, func(c rune) bool { return c < '!' || c > '~' || c == '"' || c == '\\' }) {
+			return nil, errScope
+		}
+		if !seen[t] {
+			scope = append(scope, t)
+			seen[t] = true
+		}
+	}
+	return scope, nil
+}
+
+// secondsUntil is the whole seconds from now until t.
+func secondsUntil(t, now time.Time) int64 { return int64(t.Sub(now) / time.Second) }

@@ -1,0 +1,114 @@
+// Package audit is the trail that Rotor leaves: what happened to which token,
+// as one JSON log line each, in the type codes that Auth0's dashboards read.
+// Neither tokens nor secrets nor MACs are ever part of an event.
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// Type is the code of an event.
+type Type string
+
+// The types of events.
+const (
+	Exchanged Type = "sertft" // a refresh token was exchanged for its successor
+	Refused   Type = "fertft" // a refresh token was refused, with the cause
+	Reuse     Type = "ferrt"  // reuse was detected and the family revoked (or would have been)
+	Revoked   Type = "srrt"   // a family was revoked on request
+	Cleanup   Type = "resource_cleanup"
+	Ahead     Type = "ahead" // a token newer than the table: a restored backup
+)
+
+// Event is one thing that happened. Which members are set depends on the type;
+// empty ones are left out of the log line.
+type Event struct {
+	ID        ulid.ULID
+	Type      Type
+	At        time.Time
+	UserID    string
+	ClientID  string
+	Family    family.ID
+	IP        string
+	UserAgent string
+	RequestID string
+
+	Cause         family.Cause
+	TokenCounter  uint32        // of the token presented
+	LatestCounter uint32        // of the family's newest token
+	Reused        bool          // a superseded token was honoured inside the reuse interval
+	Observed      bool          // reuse that was recorded, but not acted upon
+	LostResponse  bool          // the successor had never been used, and was skipped
+	Age           time.Duration // since the token was superseded, of any reuse
+	OtherIP       bool          // the rotation came from another address than this use
+	OtherAgent    bool          // likewise for the user agent
+}
+
+// New is an event of type t at now, with an id of its own.
+func New(t Type, now time.Time) (Event, error) {
+	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
+	if err != nil {
+		return Event{}, fmt.Errorf("make an event id: %w", err)
+	}
+	return Event{ID: id, Type: t, At: now}, nil
+}
+
+// Log writes e as one line.
+func Log(ctx context.Context, log *slog.Logger, e *Event) {
+	level := slog.LevelInfo
+	if e.Type == Reuse || e.Type == Ahead {
+		level = slog.LevelWarn
+	}
+	log.LogAttrs(ctx, level, "audit", e.attrs()...)
+}
+
+// attrs are e's members under the names that the log lines, the stored events
+// and the saved queries share.
+func (e *Event) attrs() []slog.Attr {
+	attrs := make([]slog.Attr, 0, 20)
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	number := func(key string, value uint32) {
+		if value != 0 {
+			attrs = append(attrs, slog.Uint64(key, uint64(value)))
+		}
+	}
+	flag := func(key string, value bool) {
+		if value {
+			attrs = append(attrs, slog.Bool(key, true))
+		}
+	}
+	text("type", string(e.Type))
+	text("eventId", e.ID.String())
+	text("userId", e.UserID)
+	text("clientId", e.ClientID)
+	if e.Family != (family.ID{}) {
+		text("familyId", e.Family.String())
+	}
+	text("cause", string(e.Cause))
+	number("tokenCounter", e.TokenCounter)
+	number("latestCounter", e.LatestCounter)
+	flag("reused", e.Reused)
+	flag("observed", e.Observed)
+	flag("lostResponse", e.LostResponse)
+	if e.Age > 0 || e.Reused {
+		attrs = append(attrs, slog.Int64("ageMs", e.Age.Milliseconds()))
+	}
+	flag("otherIp", e.OtherIP)
+	flag("otherUserAgent", e.OtherAgent)
+	text("ip", e.IP)
+	text("userAgent", e.UserAgent)
+	text("httpRequestId", e.RequestID) // the runtime adds the invocation's as requestId
+	return attrs
+}

@@ -1,0 +1,251 @@
+package family_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+var (
+	now     = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
+	userKey = [16]byte{1}
+)
+
+// ago is the time d before now.
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+// record is a family that has rotated at the given ages, newest first, and was
+// issued an hour before the oldest.
+func record(t testing.TB, ages ...time.Duration) *family.Family {
+	t.Helper()
+	issued := ago(time.Hour)
+	if len(ages) > 0 {
+		issued = ago(ages[len(ages)-1] + time.Hour)
+	}
+	id, err := family.NewID(userKey, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &family.Family{
+		ID: id, UserID: "u", ClientID: "app", Counter: uint32(len(ages)) + 1,
+		LastUsedAt: issued, ExpiresAt: issued.Add(30 * 24 * time.Hour), Scope: []string{"read", "write"},
+		RotationID: []byte("theirs"),
+	}
+	for i, age := range ages {
+		if i < family.KnownRotations {
+			f.RotatedAt[i] = ago(age)
+		}
+	}
+	if len(ages) > 0 {
+		f.LastUsedAt = ago(ages[0])
+	}
+	return f
+}
+
+func TestDecide(t *testing.T) {
+	const s = time.Second
+	nine := []time.Duration{1 * s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 8 * s, 9 * s}
+	nineOld := []time.Duration{1 * s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 61 * s, 62 * s}
+	untilUsed := func(_ *family.Family, p *family.Policy, _ *family.Attempt) { p.LostResponse = family.UntilUsed }
+	type change = func(*family.Family, *family.Policy, *family.Attempt)
+	tests := []struct {
+		name    string
+		ages    []time.Duration
+		n       uint32
+		changes []change
+		want    family.Verdict
+	}{
+		{name: "the newest", ages: []time.Duration{s}, n: 2, want: family.Verdict{Kind: family.Current}},
+		{
+			name: "another client's", ages: []time.Duration{s}, n: 2, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.ClientID = "other" }},
+			want: family.Verdict{Kind: family.Dead, Cause: family.WrongClient},
+		},
+		{name: "wrong client comes before revoked", ages: []time.Duration{s}, n: 2, changes: []change{func(f *family.Family, _ *family.Policy, a *family.Attempt) {
+			a.ClientID = "other"
+			f.Revoked = family.Revocation{At: now, Cause: family.LimitExceeded}
+		}}, want: family.Verdict{Kind: family.Dead, Cause: family.WrongClient}},
+		{name: "revoked", ages: []time.Duration{s}, n: 2, changes: []change{func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
+			f.Revoked = family.Revocation{At: now, Cause: family.PasswordChanged}
+		}}, want: family.Verdict{Kind: family.Dead, Cause: family.PasswordChanged}},
+		{name: "revoked comes before expired", n: 1, changes: []change{func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
+			f.Revoked = family.Revocation{At: now, Cause: family.ReuseDetected}
+			f.ExpiresAt = ago(s)
+		}}, want: family.Verdict{Kind: family.Dead, Cause: family.ReuseDetected}},
+		{
+			name: "at the absolute end", n: 1, changes: []change{func(f *family.Family, _ *family.Policy, _ *family.Attempt) { f.ExpiresAt = now }},
+			want: family.Verdict{Kind: family.Dead, Cause: family.ExpiredAbsolute},
+		},
+		{name: "a millisecond before the absolute end", n: 1, changes: []change{func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
+			f.ExpiresAt = now.Add(time.Millisecond)
+		}}, want: family.Verdict{Kind: family.Current}},
+		{name: "at the idle end", n: 1, changes: []change{func(f *family.Family, p *family.Policy, _ *family.Attempt) {
+			f.LastUsedAt = now.Add(-p.IdleLifetime.Duration())
+		}}, want: family.Verdict{Kind: family.Dead, Cause: family.ExpiredIdle}},
+		{name: "a millisecond before the idle end", n: 1, changes: []change{func(f *family.Family, p *family.Policy, _ *family.Attempt) {
+			f.LastUsedAt = now.Add(-p.IdleLifetime.Duration() + time.Millisecond)
+		}}, want: family.Verdict{Kind: family.Current}},
+		{name: "of two ends passed the first counts", n: 1, changes: []change{func(f *family.Family, p *family.Policy, _ *family.Attempt) {
+			f.LastUsedAt = now.Add(-p.IdleLifetime.Duration() - time.Hour)
+			f.ExpiresAt = ago(time.Minute)
+		}}, want: family.Verdict{Kind: family.Dead, Cause: family.ExpiredIdle}},
+		{name: "no ends", n: 1, changes: []change{func(f *family.Family, p *family.Policy, _ *family.Attempt) {
+			f.ExpiresAt, p.IdleLifetime, f.LastUsedAt = time.Time{}, 0, ago(20*365*24*time.Hour)
+		}}, want: family.Verdict{Kind: family.Current}},
+		{name: "issued before the client's not_before", n: 1, changes: []change{func(f *family.Family, p *family.Policy, _ *family.Attempt) {
+			p.NotBefore = f.IssuedAt().Add(time.Millisecond)
+		}}, want: family.Verdict{Kind: family.Dead, Cause: family.ClientNotBefore}},
+		{name: "issued at the client's not_before", n: 1, changes: []change{func(f *family.Family, p *family.Policy, _ *family.Attempt) {
+			p.NotBefore = f.IssuedAt()
+		}}, want: family.Verdict{Kind: family.Current}},
+		{name: "our own write", ages: []time.Duration{0}, n: 1, changes: []change{func(_ *family.Family, p *family.Policy, a *family.Attempt) {
+			a.WriteID, p.ReuseInterval = []byte("theirs"), 0
+		}}, want: family.Verdict{Kind: family.Ours}},
+
+		{name: "inside the interval", ages: []time.Duration{59_999 * time.Millisecond}, n: 1, want: family.Verdict{Kind: family.Newest, Age: 59_999 * time.Millisecond}},
+		{name: "at the end of the interval", ages: []time.Duration{60 * s}, n: 1, want: family.Verdict{Kind: family.Reuse, Age: 60 * s}},
+		{name: "from a clock that ran ahead", ages: []time.Duration{-5 * s}, n: 1, want: family.Verdict{Kind: family.Newest}},
+		{name: "two back inside", ages: []time.Duration{1 * s, 59 * s}, n: 1, want: family.Verdict{Kind: family.Newest, Age: 59 * s}},
+		{name: "two back outside", ages: []time.Duration{1 * s, 60 * s}, n: 1, want: family.Verdict{Kind: family.Reuse, Age: 60 * s}},
+		{name: "eight back inside", ages: nine[:8], n: 1, want: family.Verdict{Kind: family.Newest, Age: 8 * s}},
+		{name: "nine back, the eighth inside", ages: nine, n: 1, want: family.Verdict{Kind: family.Refused, Cause: family.TooOld}},
+		{name: "nine back, the eighth outside", ages: nineOld, n: 1, want: family.Verdict{Kind: family.Reuse, Age: 61 * s, AgeAtLeast: true}},
+		{
+			name: "strict, the same millisecond", ages: []time.Duration{0}, n: 1, changes: []change{func(_ *family.Family, p *family.Policy, _ *family.Attempt) { p.ReuseInterval = 0 }},
+			want: family.Verdict{Kind: family.Reuse},
+		},
+		{
+			name: "strict, a clock that ran ahead", ages: []time.Duration{-s}, n: 1, changes: []change{func(_ *family.Family, p *family.Policy, _ *family.Attempt) { p.ReuseInterval = 0 }},
+			want: family.Verdict{Kind: family.Reuse},
+		},
+
+		{name: "a lost response", ages: []time.Duration{time.Hour}, n: 1, changes: []change{untilUsed}, want: family.Verdict{Kind: family.Skip, Age: time.Hour}},
+		{name: "a used successor is no lost response", ages: []time.Duration{time.Hour, time.Hour}, n: 1, changes: []change{untilUsed}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
+		{name: "a skipped token", ages: []time.Duration{s, s}, n: 2, changes: []change{untilUsed, func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
+			f.Skipped = family.Range{From: 2, To: 2}
+		}}, want: family.Verdict{Kind: family.Reuse, Age: s}},
+		{name: "a response lost twice", ages: []time.Duration{time.Hour, time.Hour}, n: 1, changes: []change{untilUsed, func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
+			f.Skipped = family.Range{From: 2, To: 2}
+		}}, want: family.Verdict{Kind: family.Skip, Age: time.Hour}},
+		{name: "a lost response, once the skip's token was used", ages: []time.Duration{time.Hour, time.Hour, time.Hour}, n: 1, changes: []change{untilUsed, func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
+			f.Skipped = family.Range{From: 2, To: 2}
+		}}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
+
+		{name: "newer than the record", ages: []time.Duration{s}, n: 3, want: family.Verdict{Kind: family.Ahead}},
+		{name: "the largest counter", ages: []time.Duration{s}, n: math.MaxUint32, want: family.Verdict{Kind: family.Refused, Cause: family.CounterSpent}},
+		{
+			name: "the largest counter, reached", n: math.MaxUint32, changes: []change{func(f *family.Family, _ *family.Policy, _ *family.Attempt) { f.Counter = math.MaxUint32 }},
+			want: family.Verdict{Kind: family.Refused, Cause: family.CounterSpent},
+		},
+
+		{
+			name: "a scope that was granted", ages: []time.Duration{s}, n: 2, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Scope = []string{"write"} }},
+			want: family.Verdict{Kind: family.Current},
+		},
+		{
+			name: "a scope that was not", ages: []time.Duration{s}, n: 2, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Scope = []string{"read", "admin"} }},
+			want: family.Verdict{Kind: family.ScopeNotGranted},
+		},
+		{
+			name: "a scope that was not, of a racer", ages: []time.Duration{s}, n: 1, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Scope = []string{"admin"} }},
+			want: family.Verdict{Kind: family.ScopeNotGranted},
+		},
+		{
+			name: "reuse with a scope that was not granted is reuse", ages: []time.Duration{time.Hour}, n: 1, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Scope = []string{"admin"} }},
+			want: family.Verdict{Kind: family.Reuse, Age: time.Hour},
+		},
+
+		{name: "observed", ages: []time.Duration{time.Hour}, n: 1, changes: []change{func(_ *family.Family, p *family.Policy, _ *family.Attempt) {
+			p.ReuseDetection, p.ObserveUntil = family.Observe, now.Add(time.Millisecond)
+		}}, want: family.Verdict{Kind: family.Observed, Age: time.Hour}},
+		{name: "observed for long enough", ages: []time.Duration{time.Hour}, n: 1, changes: []change{func(_ *family.Family, p *family.Policy, _ *family.Attempt) {
+			p.ReuseDetection, p.ObserveUntil = family.Observe, now
+		}}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, p := record(t, tt.ages...), family.DefaultPolicy()
+			a := family.Attempt{Counter: tt.n, ClientID: "app", WriteID: []byte("ours"), Now: now}
+			for _, c := range tt.changes {
+				c(f, &p, &a)
+			}
+			if diff := cmp.Diff(tt.want, family.Decide(f, &p, a)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	p := family.DefaultPolicy()
+	if got := family.Decide(nil, &p, family.Attempt{Counter: 1}); got.Kind != family.Dead || got.Cause != family.Purged {
+		t.Errorf("without a record: %+v", got)
+	}
+}
+
+// After a skip, whoever races with the same token is inside the interval, and
+// whoever holds a skipped one is a thief, however often the response is lost.
+func TestSkip(t *testing.T) {
+	p := family.DefaultPolicy()
+	p.LostResponse = family.UntilUsed
+	f := record(t, time.Hour, 2*time.Hour)
+	for loss := range 12 {
+		at := now.Add(time.Duration(loss) * time.Hour)
+		attempt := func(n uint32) family.Kind {
+			return family.Decide(f, &p, family.Attempt{Counter: n, ClientID: "app", Now: at}).Kind
+		}
+		if got := attempt(2); got != family.Skip {
+			t.Fatalf("loss %d: token 2 is %v", loss, got)
+		}
+		f = f.Skip(2, at)
+		if want := uint32(4 + loss); f.Counter != want {
+			t.Fatalf("loss %d: the counter is %d, not %d", loss, f.Counter, want)
+		}
+		// Beyond the known rotations a racer is refused, but its family lives.
+		if got := attempt(2); got != family.Newest && (loss < family.KnownRotations-1 || got != family.Refused) {
+			t.Fatalf("loss %d: a racer is %v", loss, got)
+		}
+		for n := uint32(3); n < f.Counter; n++ {
+			if got := attempt(n); got != family.Reuse {
+				t.Fatalf("loss %d: skipped token %d is %v", loss, n, got)
+			}
+		}
+		if got := attempt(1); got != family.Reuse && (loss < family.KnownRotations-2 || got != family.Refused) {
+			t.Fatalf("loss %d: token 1, superseded long ago, is %v", loss, got)
+		}
+		if got := attempt(f.Counter); got != family.Current {
+			t.Fatalf("loss %d: the newest is %v", loss, got)
+		}
+	}
+}
+
+func TestMoveAhead(t *testing.T) {
+	p := family.DefaultPolicy()
+	f := record(t, time.Hour, 2*time.Hour).MoveAhead(7, now)
+	if f.Counter != 8 || f.RotatedAt != [family.KnownRotations]time.Time{now} {
+		t.Fatalf("counter %d, rotations %v", f.Counter, f.RotatedAt)
+	}
+	for n, want := range map[uint32]family.Kind{
+		8: family.Current,
+		7: family.Newest,  // it raced with the one that moved the record
+		6: family.Refused, // superseded at an unknown time, maybe inside the interval
+	} {
+		if got := family.Decide(f, &p, family.Attempt{Counter: n, ClientID: "app", Now: now.Add(time.Second)}).Kind; got != want {
+			t.Errorf("token %d is %v, not %v", n, got, want)
+		}
+	}
+	if got := family.Decide(f, &p, family.Attempt{Counter: 6, ClientID: "app", Now: now.Add(time.Minute)}).Kind; got != family.Reuse {
+		t.Errorf("token 6, certainly outside the interval, is %v", got)
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	f, p := record(b, time.Second, 2*time.Second), family.DefaultPolicy()
+	a := family.Attempt{Counter: 1, ClientID: "app", WriteID: []byte("ours-now"), Now: now}
+	b.ReportAllocs()
+	for b.Loop() {
+		if family.Decide(f, &p, a).Kind != family.Newest {
+			b.Fatal("not honoured")
+		}
+	}
+}

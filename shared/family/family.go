@@ -1,0 +1,215 @@
+// Package family is Rotor's protocol: what a family of refresh tokens is, when
+// it ends, and what becomes of a token that is presented. It is pure: no I/O,
+// no clock, no wire format.
+//
+// # The protocol
+//
+// All refresh tokens descended from one login are one family, and a family is
+// one record. Its tokens are numbered from 1; the record's counter is the
+// number of the newest. A refresh is one conditional write: "if the counter is
+// still the one I carry, and the family is alive, move it on by one". Whoever
+// wins gets the successor. Whoever loses gets the record back and [Decide]
+// says what it means: a racer or a lost response inside the reuse interval,
+// which gets the same successor; or a copy of the token in other hands, which
+// ends the family (RFC 9700 §4.14.2).
+//
+// # Threat model
+//
+// The record holds nothing that can be replayed: a token is its family and
+// counter under a MAC, minted anew for each answer. A stolen token that is
+// used after its owner's next refresh, and outside the reuse interval, ends
+// the family for both. A thief who always refreshes inside the interval,
+// right after the victim, is given the same successor and cannot be told from
+// a second tab by rotation alone: such uses are marked as reuse, with their
+// age and whether address and user agent differ, so that they can be watched.
+package family
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// ID names a family: the key of its user (16 bytes, an HMAC of the user id)
+// and its ULID (16 bytes, which sorts by the time of issue).
+type ID [32]byte
+
+// ErrInvalidID is returned for a string that is no family id.
+var ErrInvalidID = errors.New("not a family id")
+
+var encoding = base64.RawURLEncoding.Strict()
+
+// NewID names a new family of the user that begins at now.
+func NewID(userKey [16]byte, now time.Time) (ID, error) {
+	u, err := ulid.New(ulid.Timestamp(now), rand.Reader)
+	if err != nil {
+		return ID{}, fmt.Errorf("make a family id: %w", err)
+	}
+	return JoinID(userKey, u), nil
+}
+
+// JoinID is the id of the user's family with the given ULID.
+func JoinID(userKey [16]byte, u ulid.ULID) ID {
+	var id ID
+	copy(id[:16], userKey[:])
+	copy(id[16:], u[:])
+	return id
+}
+
+// ParseID reads what [ID.String] wrote and nothing else.
+func ParseID(s string) (ID, error) {
+	var id ID
+	if len(s) != encoding.EncodedLen(len(id)) {
+		return ID{}, ErrInvalidID
+	}
+	if n, err := encoding.Decode(id[:], []byte(s)); err != nil || n != len(id) {
+		return ID{}, ErrInvalidID
+	}
+	return id, nil
+}
+
+// String is the public id, 43 characters of base64url: enough to address the
+// record, useless as a token.
+func (id ID) String() string { return encoding.EncodeToString(id[:]) }
+
+// MarshalText is [ID.String].
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UserKey is the key of the family's user.
+func (id ID) UserKey() [16]byte { return [16]byte(id[:16]) }
+
+// ULID is the family's own part of the id; access tokens carry it as sid.
+func (id ID) ULID() ulid.ULID { return ulid.ULID(id[16:]) }
+
+// IssuedAt is when the family began, to the millisecond.
+func (id ID) IssuedAt() time.Time { return id.ULID().Timestamp().UTC() }
+
+// KnownRotations is how many of its last rotations a family remembers the time
+// of. A token superseded earlier than that is honoured no more.
+const KnownRotations = 8
+
+// Family is the record of one login of one user in one application. All times
+// are whole milliseconds, UTC; the zero time means "none".
+type Family struct {
+	ID       ID
+	UserID   string
+	ClientID string
+
+	// Counter is the number of the newest token. RotatedAt[i] is when the token
+	// numbered Counter-1-i was superseded; zero where that is not known.
+	Counter   uint32
+	RotatedAt [KnownRotations]time.Time
+	// RotationID is the mark that the last rotation's writer left: it tells its
+	// own write, whose answer was lost, from another's.
+	RotationID []byte
+	// Skipped are the tokens that were issued, never used, and passed over
+	// because their predecessor came back (see [UntilUsed]).
+	Skipped Range
+
+	ExpiresAt  time.Time // absolute end
+	LastUsedAt time.Time
+	KeepUntil  time.Time // end of the record, where ExpiresAt fixes it
+	PurgeAt    time.Time // end of the record
+
+	Scope    []string
+	Audience string
+	Claims   string // a JSON object, or ""
+	AuthTime time.Time
+	ACR      string
+	AMR      []string
+
+	Device        string
+	LastIP        string
+	LastUserAgent string
+
+	ObservedAt time.Time // first reuse seen while reuse was only observed
+	Revoked    Revocation
+}
+
+// Range is the numbers From to To, both included; empty where To is 0.
+type Range struct{ From, To uint32 }
+
+// Has says whether n is in the range.
+func (r Range) Has(n uint32) bool { return r.To != 0 && r.From <= n && n <= r.To }
+
+// Revocation is how a family was ended before its time.
+type Revocation struct {
+	At    time.Time // zero: not revoked
+	Cause Cause
+	// TokenCounter is the number of the token whose reuse ended the family, or 0;
+	// ReuseAge is how long before that the token had been superseded, where known.
+	TokenCounter uint32
+	ReuseAge     time.Duration
+	// Event is the ULID of the event that records the revocation, or zero.
+	Event ulid.ULID
+}
+
+// IssuedAt is when the family began.
+func (f *Family) IssuedAt() time.Time { return f.ID.IssuedAt() }
+
+// IdleEnd is when the family ends if it is not used again, or zero: the idle
+// lifetime is the client's present policy, not the one at issue.
+func (f *Family) IdleEnd(p *Policy) time.Time {
+	if p.IdleLifetime == 0 {
+		return time.Time{}
+	}
+	return f.LastUsedAt.Add(p.IdleLifetime.Duration())
+}
+
+// End is the earlier of the absolute and the idle end, or zero.
+func (f *Family) End(p *Policy) time.Time {
+	idle := f.IdleEnd(p)
+	if f.ExpiresAt.IsZero() || !idle.IsZero() && idle.Before(f.ExpiresAt) {
+		return idle
+	}
+	return f.ExpiresAt
+}
+
+// Death is the cause for which the family is dead at now, or "" while it lives.
+// An end is exclusive: at the very millisecond of its end a family is dead.
+func (f *Family) Death(p *Policy, now time.Time) Cause {
+	if !f.Revoked.At.IsZero() {
+		return f.Revoked.Cause
+	}
+	if f.IssuedAt().Before(p.NotBefore) {
+		return ClientNotBefore
+	}
+	end := f.End(p)
+	switch {
+	case end.IsZero() || now.Before(end):
+		return ""
+	case end.Equal(f.ExpiresAt):
+		return ExpiredAbsolute
+	default:
+		return ExpiredIdle
+	}
+}
+
+// lastUsed is the number of the last token that was presented and honoured:
+// the one before the newest, or before those that were skipped to get there.
+func (f *Family) lastUsed() uint32 {
+	if f.Skipped.To != 0 && f.Skipped.To == f.Counter-1 {
+		return f.Skipped.From - 1
+	}
+	return f.Counter - 1
+}
+
+// superseded says when token n (below the counter) was superseded. Where that
+// is not known, it is no later than the oldest rotation that is: exact is false.
+func (f *Family) superseded(n uint32) (at time.Time, exact bool) {
+	i := uint64(f.Counter) - 1 - uint64(n)
+	if i < KnownRotations && !f.RotatedAt[i].IsZero() {
+		return f.RotatedAt[i], true
+	}
+	for _, t := range f.RotatedAt {
+		if t.IsZero() {
+			break
+		}
+		at = t
+	}
+	return at, false
+}

@@ -1,0 +1,168 @@
+package family
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Seconds is a duration in whole seconds, as policies and JSON have them.
+type Seconds int64
+
+// Duration is s as a time.Duration.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
+
+// Days is n days.
+func Days(n int64) Seconds { return Seconds(n * 24 * 60 * 60) }
+
+// LostResponse says what a token means that comes back outside the reuse
+// interval while its successor was never used.
+type LostResponse string
+
+const (
+	// Revoke takes it for reuse, which it may be.
+	Revoke LostResponse = "revoke"
+	// UntilUsed takes it for a lost response: the caller gets a new token and the
+	// unused successor is skipped. Whoever presents a skipped token is reuse, so a
+	// thief is found out at the victim's next refresh instead of at once.
+	UntilUsed LostResponse = "until_used"
+)
+
+// ReuseDetection says what happens on reuse.
+type ReuseDetection string
+
+const (
+	// Enforce revokes the family.
+	Enforce ReuseDetection = "enforce"
+	// Observe gives the newest token all the same and records, once for each
+	// family, what would have been revoked; until Policy.ObserveUntil.
+	Observe ReuseDetection = "observe"
+)
+
+// Policy is how the families of a client live and end. A zero lifetime is none.
+type Policy struct {
+	Rotation            bool           `json:"rotation"`
+	ReuseInterval       Seconds        `json:"reuse_interval"`
+	LostResponse        LostResponse   `json:"lost_response"`
+	AbsoluteLifetime    Seconds        `json:"absolute_lifetime"`
+	IdleLifetime        Seconds        `json:"idle_lifetime"`
+	AccessTokenLifetime Seconds        `json:"access_token_lifetime"`
+	MaxActive           int            `json:"max_active"`
+	ReuseDetection      ReuseDetection `json:"reuse_detection"`
+	ObserveUntil        time.Time      `json:"observe_until,omitzero"`
+	InvalidGrantStatus  int            `json:"invalid_grant_status"`
+
+	// NotBefore ends every family that was issued before it. It stands beside the
+	// policy in the registry, not in it.
+	NotBefore time.Time `json:"-"`
+}
+
+// DefaultPolicy is the policy of a client that asks for nothing else.
+func DefaultPolicy() Policy {
+	return Policy{
+		Rotation:            true,
+		ReuseInterval:       60,
+		LostResponse:        Revoke,
+		AbsoluteLifetime:    Days(30),
+		IdleLifetime:        Days(15),
+		AccessTokenLifetime: 3600,
+		MaxActive:           200,
+		ReuseDetection:      Enforce,
+		InvalidGrantStatus:  400,
+	}
+}
+
+// PresetNames are the names that [Preset] knows.
+var PresetNames = []string{"default", "auth0", "atlassian", "supabase"}
+
+// Preset is the policy that behaves like another provider's default, to move in
+// from there. "" and "default" are [DefaultPolicy].
+func Preset(name string) (Policy, error) {
+	p := DefaultPolicy()
+	switch name {
+	case "", "default":
+	case "auth0":
+		p.ReuseInterval = 0
+		p.AbsoluteLifetime = Days(30)
+		p.IdleLifetime = Days(15)
+		p.InvalidGrantStatus = 403
+	case "atlassian":
+		p.ReuseInterval = 600
+		p.AbsoluteLifetime = Days(365)
+		p.IdleLifetime = Days(90)
+		p.InvalidGrantStatus = 403
+	case "supabase":
+		p.ReuseInterval = 10
+		p.LostResponse = UntilUsed
+		p.AbsoluteLifetime = 0
+		p.IdleLifetime = 0
+	default:
+		return Policy{}, &FieldError{Field: "preset", Value: name, Want: "one of default, auth0, atlassian, supabase"}
+	}
+	return p, nil
+}
+
+// Bounds of a policy's values.
+const (
+	MaxReuseInterval       Seconds = 2_592_000           // 30 days
+	MaxLifetime            Seconds = 10 * 365 * 86_400   // 10 years
+	MaxAccessTokenLifetime Seconds = 86_400              // a day: how long a retired signing key stays published
+	MaxMaxActive                   = 1_000               // what one sweep can name in one record
+	MaxObserve                     = 30 * 24 * time.Hour // how far ahead observe_until may be
+)
+
+// FieldError says which input is wrong, what it was and what it may be.
+type FieldError struct{ Field, Value, Want string }
+
+func (e *FieldError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("%s must be %s", e.Field, e.Want)
+	}
+	return fmt.Sprintf("%s is %s, but must be %s", e.Field, e.Value, e.Want)
+}
+
+// Check returns a [FieldError] for each value that is out of its range.
+func (p *Policy) Check(now time.Time) []*FieldError {
+	var errs []*FieldError
+	bad := func(field, value, want string) {
+		errs = append(errs, &FieldError{Field: "policy." + field, Value: value, Want: want})
+	}
+	between := func(field string, v, low, high int64) {
+		if v < low || v > high {
+			bad(field, strconv.FormatInt(v, 10), fmt.Sprintf("from %d to %d", low, high))
+		}
+	}
+	between("reuse_interval", int64(p.ReuseInterval), 0, int64(MaxReuseInterval))
+	between("absolute_lifetime", int64(p.AbsoluteLifetime), 0, int64(MaxLifetime))
+	between("idle_lifetime", int64(p.IdleLifetime), 0, int64(MaxLifetime))
+	between("access_token_lifetime", int64(p.AccessTokenLifetime), 1, int64(MaxAccessTokenLifetime))
+	between("max_active", int64(p.MaxActive), 1, MaxMaxActive)
+	if p.LostResponse != Revoke && p.LostResponse != UntilUsed {
+		bad("lost_response", strconv.Quote(string(p.LostResponse)), `"revoke" or "until_used"`)
+	}
+	if p.InvalidGrantStatus != 400 && p.InvalidGrantStatus != 403 {
+		bad("invalid_grant_status", strconv.Itoa(p.InvalidGrantStatus), "400 or 403")
+	}
+	switch p.ReuseDetection {
+	case Enforce:
+		if !p.ObserveUntil.IsZero() {
+			bad("observe_until", p.ObserveUntil.Format(time.RFC3339), `left out unless reuse_detection is "observe"`)
+		}
+	case Observe:
+		if latest := now.Add(MaxObserve); !p.ObserveUntil.After(now) || p.ObserveUntil.After(latest) {
+			value := ""
+			if !p.ObserveUntil.IsZero() {
+				value = p.ObserveUntil.Format(time.RFC3339)
+			}
+			bad("observe_until", value, fmt.Sprintf("after %s and no later than %s", now.Format(time.RFC3339), latest.Format(time.RFC3339)))
+		}
+	default:
+		bad("reuse_detection", strconv.Quote(string(p.ReuseDetection)), `"enforce" or "observe"`)
+	}
+	return errs
+}
+
+// Observing says whether reuse is only observed at now.
+func (p *Policy) Observing(now time.Time) bool {
+	return p.ReuseDetection == Observe && now.Before(p.ObserveUntil)
+}

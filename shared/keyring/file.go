@@ -1,0 +1,142 @@
+package keyring
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/signing"
+)
+
+// maxFile is more than any document needs; Secrets Manager holds no more either.
+const maxFile = 64 << 10
+
+// File is the keys in the file at path, read once. Where there is none it makes
+// one that only its owner can read, with new keys from now on; of many processes
+// that do so at once, all end up with the keys of one.
+//
+// A file that others than its owner can read is refused, as is one in which no
+// key signs with alg. An empty alg takes what the file has, and makes a new one
+// with RS256.
+func File(path string, alg signing.Algorithm, now time.Time) (Source, error) {
+	d, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = makeFile(path, cmp.Or(alg, signing.RS256), now)
+		if err != nil {
+			return nil, fmt.Errorf("keyring: file: %w", err)
+		}
+		d, err = readFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keyring: file: %w", err)
+	}
+	err = signsWith(d, alg)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: file %s: %w", path, err)
+	}
+	keys, err := d.Compile()
+	if err != nil {
+		return nil, fmt.Errorf("keyring: file %s: %w", path, err)
+	}
+	return fixed{keys}, nil
+}
+
+func readFile(path string) (*Document, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // nothing was written
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	// Windows keeps its permissions elsewhere and reports 0666 for every file.
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("%s is open to others than its owner (mode %04o): chmod 600 it", path, mode)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	d, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return d, nil
+}
+
+// makeFile puts new keys at path, whole or not at all, unless another process
+// was first.
+func makeFile(path string, alg signing.Algorithm, now time.Time) error {
+	d, err := Generate(alg, now)
+	if err != nil {
+		return err
+	}
+	data, err := d.Encode()
+	if err != nil {
+		return err
+	}
+	temporary, err := writeTemporary(path, append(data, '\n'))
+	if err != nil {
+		return err
+	}
+	// A rename would replace the keys of a process that was faster and is
+	// already using them; a link does not.
+	linked := os.Link(temporary, path)
+	err = os.Remove(temporary)
+	if linked != nil && !errors.Is(linked, fs.ErrExist) {
+		return linked
+	}
+	return err
+}
+
+// writeTemporary writes a file that only its owner can read, in the folder of
+// path, and returns its name once the data is on the disk.
+func writeTemporary(path string, data []byte) (string, error) {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	err = errors.Join(err, file.Close())
+	if err != nil {
+		return "", errors.Join(err, os.Remove(file.Name()))
+	}
+	return file.Name(), nil
+}
+
+// signsWith is an error if alg is asked for and no key of the document can sign
+// with it.
+func signsWith(d *Document, alg signing.Algorithm) error {
+	var has []string
+	for _, k := range d.Signing {
+		if !k.Private() {
+			continue
+		}
+		if alg == "" || k.JWK.Algorithm == string(alg) {
+			return nil
+		}
+		has = append(has, k.JWK.Algorithm)
+	}
+	slices.Sort(has)
+	found := cmp.Or(strings.Join(slices.Compact(has), ", "), "nothing")
+	return fmt.Errorf("%s was asked for, and its keys sign with %s: ask for that, or name another file", cmp.Or(string(alg), "a key that signs"), found)
+}

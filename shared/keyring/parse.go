@@ -1,0 +1,218 @@
+package keyring
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/token"
+)
+
+// Parse reads a document, and is strict: a member that is unknown, repeated,
+// missing or spelled otherwise is an error, as are a key of the wrong length and
+// a document without a MAC key or a signing key. Its errors name the member that
+// is wrong and never show its value.
+func Parse(data []byte) (*Document, error) {
+	d, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: parse: %w", err)
+	}
+	return d, nil
+}
+
+// Errors of the decoders quote their input, so none of them is passed on.
+
+func parse(data []byte) (*Document, error) {
+	top, err := object("document", data, []string{"user_key", "mac", "signing"}, nil)
+	if err != nil {
+		return nil, err
+	}
+	d := new(Document)
+	d.UserKey, err = secret("user_key", top["user_key"])
+	if err != nil {
+		return nil, err
+	}
+	macs, err := array("mac", top["mac"])
+	if err != nil {
+		return nil, err
+	}
+	for i, raw := range macs {
+		key, err := parseMAC("mac["+strconv.Itoa(i)+"]", raw)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(d.MAC, func(k token.Key) bool { return k.ID == key.ID }) {
+			return nil, fmt.Errorf("mac[%d].id: occurs twice", i)
+		}
+		d.MAC = append(d.MAC, key)
+	}
+	signings, err := array("signing", top["signing"])
+	if err != nil {
+		return nil, err
+	}
+	for i, raw := range signings {
+		key, err := parseSigning("signing["+strconv.Itoa(i)+"]", raw)
+		if err != nil {
+			return nil, err
+		}
+		d.Signing = append(d.Signing, key)
+	}
+	return d, nil
+}
+
+func parseMAC(at string, raw json.RawMessage) (token.Key, error) {
+	members, err := object(at, raw, []string{"id", "key", "from"}, nil)
+	if err != nil {
+		return token.Key{}, err
+	}
+	id, err := strconv.ParseUint(string(members["id"]), 10, 8)
+	if err != nil {
+		return token.Key{}, fmt.Errorf("%s.id: is not a number from 0 to 255", at)
+	}
+	key, err := secret(at+".key", members["key"])
+	if err != nil {
+		return token.Key{}, err
+	}
+	from, err := instant(at+".from", members["from"])
+	if err != nil {
+		return token.Key{}, err
+	}
+	return token.Key{ID: byte(id), Secret: key, From: from}, nil
+}
+
+func parseSigning(at string, raw json.RawMessage) (signing.Key, error) {
+	members, err := object(at, raw, []string{"key", "from"}, []string{"until"})
+	if err != nil {
+		return signing.Key{}, err
+	}
+	var jwk jose.JSONWebKey
+	if jwk.UnmarshalJSON(members["key"]) != nil {
+		return signing.Key{}, fmt.Errorf("%s.key: is not a JWK", at)
+	}
+	from, err := instant(at+".from", members["from"])
+	if err != nil {
+		return signing.Key{}, err
+	}
+	var until time.Time
+	if raw, ok := members["until"]; ok {
+		until, err = instant(at+".until", raw)
+		if err != nil {
+			return signing.Key{}, err
+		}
+	}
+	return signing.Key{JWK: jwk, From: from, Until: until}, nil
+}
+
+// object splits a JSON object into its members, all of the required ones and any
+// of the optional ones, each once and in that very spelling, which encoding/json
+// on its own does not insist on.
+func object(at string, data []byte, required, optional []string) (map[string]json.RawMessage, error) {
+	notObject := fmt.Errorf("%s: is not one JSON object", at)
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	open, err := decoder.Token()
+	if err != nil || open != json.Delim('{') {
+		return nil, notObject
+	}
+	members := make(map[string]json.RawMessage)
+	for decoder.More() {
+		key, err := decoder.Token()
+		if err != nil {
+			return nil, notObject
+		}
+		name, ok := key.(string)
+		if !ok {
+			return nil, notObject
+		}
+		if !slices.Contains(required, name) && !slices.Contains(optional, name) {
+			return nil, fmt.Errorf("%s: unknown member%s", at, quoted(name))
+		}
+		if _, again := members[name]; again {
+			return nil, fmt.Errorf("%s: %s occurs twice", at, name)
+		}
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			return nil, fmt.Errorf("%s: %s is not JSON", at, name)
+		}
+		members[name] = value
+	}
+	_, err = decoder.Token() // the closing brace
+	if err != nil {
+		return nil, notObject
+	}
+	_, err = decoder.Token()
+	if !errors.Is(err, io.EOF) {
+		return nil, notObject
+	}
+	for _, name := range required {
+		if _, ok := members[name]; !ok {
+			return nil, fmt.Errorf("%s: %s is missing", at, name)
+		}
+	}
+	return members, nil
+}
+
+// quoted shows the name of a member, unless it might be a key out of its place.
+func quoted(name string) string {
+	const longestName = 16
+	if len(name) > longestName {
+		return " with a long name"
+	}
+	return " " + strconv.Quote(name)
+}
+
+// array splits an array that has at least one element.
+func array(at string, data []byte) ([]json.RawMessage, error) {
+	var elements []json.RawMessage
+	if json.Unmarshal(data, &elements) != nil {
+		return nil, fmt.Errorf("%s: is not an array", at)
+	}
+	if len(elements) == 0 {
+		return nil, fmt.Errorf("%s: has no key", at)
+	}
+	return elements, nil
+}
+
+func text(at string, data []byte) (string, error) {
+	var s *string
+	if json.Unmarshal(data, &s) != nil || s == nil {
+		return "", fmt.Errorf("%s: is not a string", at)
+	}
+	return *s, nil
+}
+
+func secret(at string, data []byte) ([]byte, error) {
+	s, err := text(at, data)
+	if err != nil {
+		return nil, err
+	}
+	key, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || strings.ContainsAny(s, "\r\n") {
+		return nil, fmt.Errorf("%s: is not base64", at)
+	}
+	if len(key) < minSecret || len(key) > maxSecret {
+		return nil, fmt.Errorf("%s: has %d bytes, want %d to %d", at, len(key), minSecret, maxSecret)
+	}
+	return key, nil
+}
+
+func instant(at string, data []byte) (time.Time, error) {
+	s, err := text(at, data)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.IsZero() {
+		return time.Time{}, fmt.Errorf("%s: is not a time as of RFC 3339", at)
+	}
+	return t.UTC(), nil
+}

@@ -1,0 +1,142 @@
+// Package signing makes and checks the tokens that resource servers read: access
+// tokens (RFC 9068) and id tokens (OpenID Connect Core §2), and the JWK Set
+// (RFC 7517) by which anybody can verify them.
+//
+// A Set holds the keys. Each is pinned to one algorithm, RS256 or ES256: the
+// header of a token chooses a key by its id and never an algorithm (RFC 8725
+// §3.1). Which key signs follows from the times of the keys, so that a new key
+// is published well before its first signature and an old one is published
+// until its last token has expired.
+//
+// Nothing here reads a clock or does I/O. A Set never changes and may be used by
+// many goroutines.
+package signing
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// ErrNoKey means that all keys which could sign are past the end of their
+// publication: what they sign, nobody could verify.
+var ErrNoKey = errors.New("signing: no key to sign with")
+
+// The types of token, in the header's "typ".
+const (
+	typAccess = "at+jwt" // RFC 9068 §2.1
+	typID     = "JWT"
+)
+
+// Set is the signing keys of an issuer.
+type Set struct {
+	signers      []signer      // by From
+	publications []publication // by end; the last has none
+}
+
+// signer is a key with its private half, ready to sign.
+type signer struct {
+	key    Key
+	access jose.Signer
+	id     jose.Signer
+}
+
+// NewSet makes a set of the keys. It refuses keys of which none can sign, an id
+// that occurs twice or is missing, an algorithm other than RS256 and ES256, RSA
+// keys of fewer than 2048 bits, curves other than P-256, and halves that do not
+// belong together. Its errors name the key by its position and id.
+func NewSet(keys []Key) (*Set, error) {
+	s := new(Set)
+	seen := make(map[string]bool, len(keys))
+	usable := make([]Key, 0, len(keys))
+	for i, k := range keys {
+		checked, err := k.checked()
+		if err != nil {
+			return nil, fmt.Errorf("signing: new set: key %d %q: %w", i, k.JWK.KeyID, err)
+		}
+		if seen[k.JWK.KeyID] {
+			return nil, fmt.Errorf("signing: new set: key %d %q: its id occurs twice", i, k.JWK.KeyID)
+		}
+		seen[k.JWK.KeyID] = true
+		usable = append(usable, checked)
+	}
+	slices.SortFunc(usable, func(a, b Key) int {
+		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.JWK.KeyID, b.JWK.KeyID))
+	})
+	for _, k := range usable {
+		if !k.Private() {
+			continue
+		}
+		signs, err := newSigner(k)
+		if err != nil {
+			return nil, fmt.Errorf("signing: new set: key %q: %w", k.JWK.KeyID, err)
+		}
+		s.signers = append(s.signers, signs)
+	}
+	if len(s.signers) == 0 {
+		return nil, fmt.Errorf("signing: new set: none of %d keys can sign", len(keys))
+	}
+	publications, err := publish(usable)
+	if err != nil {
+		return nil, fmt.Errorf("signing: new set: %w", err)
+	}
+	s.publications = publications
+	return s, nil
+}
+
+func newSigner(k Key) (signer, error) {
+	key := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.JWK.Algorithm), Key: k.JWK}
+	access, err := jose.NewSigner(key, new(jose.SignerOptions).WithType(typAccess))
+	if err != nil {
+		return signer{}, err
+	}
+	id, err := jose.NewSigner(key, new(jose.SignerOptions).WithType(typID))
+	if err != nil {
+		return signer{}, err
+	}
+	return signer{key: k, access: access, id: id}, nil
+}
+
+// signerAt chooses the key that signs at now: among the published ones with a
+// private half the newest whose time has come, or else the oldest, so that a
+// clock that is a little behind does not stop the service.
+func (s *Set) signerAt(now time.Time) (signer, error) {
+	var chosen *signer
+	for i := range s.signers {
+		candidate := &s.signers[i]
+		if !candidate.key.publishedAt(now) {
+			continue
+		}
+		if chosen == nil || !candidate.key.From.After(now) {
+			chosen = candidate
+		}
+	}
+	if chosen == nil {
+		return signer{}, ErrNoKey
+	}
+	return *chosen, nil
+}
+
+// String says how many keys there are, and shows none of them.
+func (s *Set) String() string {
+	if s == nil {
+		return "no signing keys"
+	}
+	return fmt.Sprintf("signing keys: %d that sign", len(s.signers))
+}
+
+// Format prints String for every verb.
+func (s *Set) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, s.String())
+}
+
+// LogValue logs String.
+func (s *Set) LogValue() slog.Value {
+	return slog.StringValue(s.String())
+}

@@ -1,0 +1,217 @@
+package signing
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// ErrNotAccessToken is wrapped by every error of Verify and VerifyExpired: the
+// string is not an access token of this issuer, or no longer.
+var ErrNotAccessToken = errors.New("signing: not a valid access token")
+
+// Verify returns the claims of an access token that the issuer signed and that
+// has not expired at now (RFC 9068 §4): its key is one of those published, the
+// algorithm is the key's own, its type is that of an access token, and its
+// issuer is the one given. All errors wrap ErrNotAccessToken.
+//
+// Which audience the token is for is the caller's to check.
+func (s *Set) Verify(tok, issuer string, now time.Time) (Access, error) {
+	a, err := s.VerifyExpired(tok, issuer, now)
+	if err != nil {
+		return Access{}, err
+	}
+	if !a.ExpiresAt.After(now) { // RFC 7519 §4.1.4: not "on or after"
+		return Access{}, refused("expired at %s", a.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	return a, nil
+}
+
+// VerifyExpired is Verify for a token that may have expired, as one to be
+// revoked may. A token whose key is no longer published is refused all the same.
+func (s *Set) VerifyExpired(tok, issuer string, now time.Time) (Access, error) {
+	payload, err := s.payload(tok, now)
+	if err != nil {
+		return Access{}, err
+	}
+	a, err := readAccess(payload)
+	if err != nil {
+		return Access{}, refused("claims: %w", err)
+	}
+	if a.Issuer != issuer {
+		return Access{}, refused("its issuer is another")
+	}
+	return a, nil
+}
+
+// payload returns the bytes that a published key signed as an access token.
+func (s *Set) payload(tok string, now time.Time) ([]byte, error) {
+	if !canonical(tok) {
+		return nil, refused("not a compact JWS in base64url")
+	}
+	signed, err := jose.ParseSignedCompact(tok, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	if err != nil {
+		return nil, refused("%w", err)
+	}
+	header := signed.Signatures[0].Protected
+	key, ok := s.publicationAt(now).keys[header.KeyID]
+	if !ok {
+		return nil, refused("its key is not one of ours")
+	}
+	if header.Algorithm != key.Algorithm { // RFC 8725 §3.1
+		return nil, refused("its algorithm is not that of its key")
+	}
+	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
+	// RFC 9068 §4: either spelling; media types ignore case (RFC 7515 §4.1.9).
+	if !strings.EqualFold(typ, typAccess) && !strings.EqualFold(typ, "application/"+typAccess) {
+		return nil, refused("its type is not %s", typAccess)
+	}
+	payload, err := signed.Verify(key)
+	if err != nil {
+		return nil, refused("%w", err)
+	}
+	return payload, nil
+}
+
+// refused makes an error that wraps ErrNotAccessToken and says why.
+func refused(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrNotAccessToken, fmt.Errorf(format, args...))
+}
+
+// canonical reports whether each part of a compact JWS is spelled the one way
+// that encoding it gives. Decoders pass over line breaks and stray bits, and two
+// spellings of one token are one too many.
+func canonical(tok string) bool {
+	if strings.ContainsAny(tok, "\r\n") {
+		return false
+	}
+	for part := range strings.SplitSeq(tok, ".") {
+		_, err := base64.RawURLEncoding.Strict().DecodeString(part)
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// readAccess reads the claims. The signature is ours, so what has the wrong
+// shape was made by other code under our key: refused, and never guessed at.
+func readAccess(payload []byte) (Access, error) {
+	claims := make(map[string]any)
+	decoder := json.NewDecoder(bytes.NewReader(payload))
+	decoder.UseNumber() // custom numbers keep their digits
+	err := decoder.Decode(&claims)
+	if err != nil {
+		return Access{}, errors.New("not a JSON object")
+	}
+	r := reader{claims: claims}
+	a := Access{
+		Issuer:    r.string("iss"),
+		Subject:   r.string("sub"),
+		Audience:  r.string("aud"),
+		ClientID:  r.string("client_id"),
+		Scope:     r.string("scope"),
+		SessionID: r.string("sid"),
+		IssuedAt:  r.time("iat"),
+		ExpiresAt: r.time("exp"),
+		AuthTime:  r.time("auth_time"),
+		ACR:       r.string("acr"),
+		AMR:       r.strings("amr"),
+		JTI:       r.string("jti"),
+	}
+	if r.err != nil {
+		return Access{}, r.err
+	}
+	err = required(
+		claim{"iss", a.Issuer != ""}, claim{"sub", a.Subject != ""}, claim{"aud", a.Audience != ""},
+		claim{"client_id", a.ClientID != ""}, claim{"exp", !a.ExpiresAt.IsZero()},
+	)
+	if err != nil {
+		return Access{}, err
+	}
+	if len(claims) > 0 {
+		a.Custom = claims
+	}
+	return a, nil
+}
+
+// reader takes claims out of a map, so that what remains is the custom ones. It
+// keeps the first error.
+type reader struct {
+	claims map[string]any
+	err    error
+}
+
+func (r *reader) take(name string) (any, bool) {
+	value, ok := r.claims[name]
+	delete(r.claims, name)
+	return value, ok
+}
+
+func (r *reader) wrong(name string) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%q has the wrong shape", name)
+	}
+}
+
+func (r *reader) string(name string) string {
+	value, ok := r.take(name)
+	if !ok {
+		return ""
+	}
+	s, ok := value.(string)
+	if !ok {
+		r.wrong(name)
+	}
+	return s
+}
+
+// endOfTime is the last second that RFC 3339 can write, of the year 9999.
+const endOfTime = 253402300799
+
+// time reads a NumericDate (RFC 7519 §2), which is whole seconds in our tokens.
+func (r *reader) time(name string) time.Time {
+	value, ok := r.take(name)
+	if !ok {
+		return time.Time{}
+	}
+	number, ok := value.(json.Number)
+	if !ok {
+		r.wrong(name)
+		return time.Time{}
+	}
+	seconds, err := number.Int64()
+	if err != nil || seconds < 0 || seconds > endOfTime {
+		r.wrong(name)
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+func (r *reader) strings(name string) []string {
+	value, ok := r.take(name)
+	if !ok {
+		return nil
+	}
+	list, ok := value.([]any)
+	if !ok {
+		r.wrong(name)
+		return nil
+	}
+	all := make([]string, 0, len(list))
+	for _, item := range list {
+		s, ok := item.(string)
+		if !ok {
+			r.wrong(name)
+			return nil
+		}
+		all = append(all, s)
+	}
+	return all
+}

@@ -1,0 +1,301 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// clientsPK is the partition of the registry: one, so that a list is a query
+// and never a scan. Its items are read once a minute by each function instance.
+const clientsPK = "clients"
+
+// MaxSecrets is how many secrets of a client live at once: the one in use and
+// the one that replaces it.
+const MaxSecrets = 2
+
+// secretSlots are the attributes that hold them.
+var secretSlots = [MaxSecrets]string{"secret_1", "secret_2"}
+
+// ErrTooManySecrets is returned where a client has [MaxSecrets] already.
+var ErrTooManySecrets = errors.New("the client has as many secrets as it may")
+
+// Client is an application in the registry.
+type Client struct {
+	ID            string
+	Confidential  bool
+	Preset        string // what the policy was derived from
+	Policy        family.Policy
+	Scope         []string // what its families may be granted, and get by default; nil is no bound
+	Audience      string   // of its access tokens by default
+	MayIntrospect bool     // may introspect the access tokens of other clients
+	Secrets       []Secret
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+// Secret is what is kept of a client secret: its hash alone. The secrets are
+// made by us with 256 random bits, so they need no password hash.
+type Secret struct {
+	ID        string
+	Hash      [sha256.Size]byte
+	CreatedAt time.Time
+}
+
+type clientItem struct {
+	PK            string   `dynamodbav:"pk"`
+	SK            string   `dynamodbav:"sk"`
+	Type          string   `dynamodbav:"type"`
+	Preset        string   `dynamodbav:"preset,omitempty"`
+	Policy        string   `dynamodbav:"policy"` // JSON: a member that is missing has its default
+	Scope         []string `dynamodbav:"scope,omitempty"`
+	Audience      string   `dynamodbav:"audience,omitempty"`
+	MayIntrospect bool     `dynamodbav:"may_introspect,omitempty"`
+	NotBefore     int64    `dynamodbav:"not_before,omitempty"`
+	Secret1       string   `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
+	Secret2       string   `dynamodbav:"secret_2"`
+	CreatedAt     int64    `dynamodbav:"created_at"`
+	UpdatedAt     int64    `dynamodbav:"updated_at"`
+}
+
+type secretItem struct {
+	ID        string `json:"id"`
+	Hash      []byte `json:"hash"`
+	CreatedAt int64  `json:"created_at"`
+}
+
+func clientType(confidential bool) string {
+	if confidential {
+		return "confidential"
+	}
+	return "public"
+}
+
+func unmarshalClient(m item) (*Client, error) {
+	var i clientItem
+	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
+		return nil, fmt.Errorf("unmarshal a client: %w", err)
+	}
+	c := &Client{
+		ID:            i.SK,
+		Confidential:  i.Type == clientType(true),
+		Preset:        i.Preset,
+		Policy:        family.DefaultPolicy(),
+		Scope:         i.Scope,
+		Audience:      i.Audience,
+		MayIntrospect: i.MayIntrospect,
+		CreatedAt:     fromMillis(i.CreatedAt),
+		UpdatedAt:     fromMillis(i.UpdatedAt),
+	}
+	if err := json.Unmarshal([]byte(i.Policy), &c.Policy); err != nil {
+		return nil, fmt.Errorf("unmarshal the policy of client %s: %w", i.SK, err)
+	}
+	c.Policy.NotBefore = fromMillis(i.NotBefore)
+	for _, slot := range []string{i.Secret1, i.Secret2} {
+		if slot == "" {
+			continue
+		}
+		var s secretItem
+		if err := json.Unmarshal([]byte(slot), &s); err != nil || len(s.Hash) != sha256.Size {
+			return nil, fmt.Errorf("unmarshal a secret of client %s: it is not one", i.SK)
+		}
+		c.Secrets = append(c.Secrets, Secret{ID: s.ID, Hash: [sha256.Size]byte(s.Hash), CreatedAt: fromMillis(s.CreatedAt)})
+	}
+	return c, nil
+}
+
+func clientKey(id string) item { return key(clientsPK, id) }
+
+// Client reads a client; [ErrNotFound] where there is none. Requests of tokens
+// read through [Clients] instead.
+func (t *Table) Client(ctx context.Context, id string) (*Client, error) {
+	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, Key: clientKey(id), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read a client: %w", err)
+	}
+	if len(out.Item) == 0 {
+		return nil, fmt.Errorf("read a client: %w", ErrNotFound)
+	}
+	return unmarshalClient(out.Item)
+}
+
+// PutClient makes the client or replaces all of it but its secrets, which a
+// confidential client keeps and a public one loses. It returns the client as it
+// now is, and whether it is new.
+func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, created bool, err error) {
+	policy, err := json.Marshal(c.Policy)
+	if err != nil {
+		return nil, false, fmt.Errorf("put a client: %w", err)
+	}
+	scope, err := attributevalue.Marshal(c.Scope)
+	if err != nil {
+		return nil, false, fmt.Errorf("put a client: %w", err)
+	}
+	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
+		" may_introspect = :may_introspect, not_before = :not_before," +
+		" created_at = if_not_exists(created_at, :now), updated_at = :now"
+	values := item{
+		":type":           text(clientType(c.Confidential)),
+		":preset":         text(c.Preset),
+		":policy":         text(string(policy)),
+		":scope":          scope,
+		":audience":       text(c.Audience),
+		":may_introspect": &types.AttributeValueMemberBOOL{Value: c.MayIntrospect},
+		":not_before":     number(millis(c.Policy.NotBefore)),
+		":now":            number(millis(c.UpdatedAt)),
+		":none":           text(""),
+	}
+	if c.Confidential {
+		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"
+	} else {
+		update += ", secret_1 = :none, secret_2 = :none"
+	}
+	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 &t.name,
+		Key:                       clientKey(c.ID),
+		UpdateExpression:          &update,
+		ExpressionAttributeNames:  map[string]string{"#type": "type", "#policy": "policy", "#scope": "scope"},
+		ExpressionAttributeValues: values,
+		ReturnValues:              types.ReturnValueAllNew,
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("put a client: %w", err)
+	}
+	after, err = unmarshalClient(out.Attributes)
+	if err != nil {
+		return nil, false, fmt.Errorf("put a client: %w", err)
+	}
+	return after, after.CreatedAt.Equal(after.UpdatedAt), nil
+}
+
+// DeleteClient removes the client; [ErrNotFound] where there is none.
+func (t *Table) DeleteClient(ctx context.Context, id string) error {
+	out, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &t.name, Key: clientKey(id), ReturnValues: types.ReturnValueAllOld,
+	})
+	if err != nil {
+		return fmt.Errorf("delete a client: %w", err)
+	}
+	if len(out.Attributes) == 0 {
+		return fmt.Errorf("delete a client: %w", ErrNotFound)
+	}
+	return nil
+}
+
+// ListClients returns up to limit clients whose ids come after the given one,
+// in the order of their ids, and the id to go on after, or "".
+func (t *Table) ListClients(ctx context.Context, after string, limit int32) (clients []*Client, next string, err error) {
+	in := &dynamodb.QueryInput{
+		TableName:                 &t.name,
+		KeyConditionExpression:    aws.String("pk = :pk"),
+		ExpressionAttributeValues: item{":pk": text(clientsPK)},
+		ConsistentRead:            aws.Bool(true),
+		Limit:                     &limit,
+	}
+	if after != "" {
+		in.ExclusiveStartKey = clientKey(after)
+	}
+	out, err := t.db.Query(ctx, in)
+	if err != nil {
+		return nil, "", fmt.Errorf("list clients: %w", err)
+	}
+	for _, m := range out.Items {
+		c, err := unmarshalClient(m)
+		if err != nil {
+			return nil, "", fmt.Errorf("list clients: %w", err)
+		}
+		clients = append(clients, c)
+	}
+	if sk, ok := out.LastEvaluatedKey["sk"].(*types.AttributeValueMemberS); ok {
+		next = sk.Value
+	}
+	return clients, next, nil
+}
+
+// AddSecret gives a confidential client one more secret. [ErrNotFound] where
+// there is no such client, [ErrTooManySecrets] where it has enough.
+func (t *Table) AddSecret(ctx context.Context, id string, s Secret) error {
+	added, err := json.Marshal(secretItem{ID: s.ID, Hash: s.Hash[:], CreatedAt: millis(s.CreatedAt)})
+	if err != nil {
+		return fmt.Errorf("add a secret: %w", err)
+	}
+	for _, slot := range secretSlots {
+		_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName:                 &t.name,
+			Key:                       clientKey(id),
+			ConditionExpression:       aws.String("#type = :confidential AND " + slot + " = :none"),
+			UpdateExpression:          aws.String("SET " + slot + " = :added"),
+			ExpressionAttributeNames:  map[string]string{"#type": "type"},
+			ExpressionAttributeValues: item{":confidential": text(clientType(true)), ":none": text(""), ":added": text(string(added))},
+
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		var failed *types.ConditionalCheckFailedException
+		if !errors.As(err, &failed) {
+			break
+		}
+		if len(failed.Item) == 0 {
+			return fmt.Errorf("add a secret: %w", ErrNotFound)
+		}
+		c, err := unmarshalClient(failed.Item)
+		if err != nil {
+			return fmt.Errorf("add a secret: %w", err)
+		}
+		for _, have := range c.Secrets {
+			if have.ID == s.ID {
+				return nil // our own write, whose answer was lost
+			}
+		}
+	}
+	var full *types.ConditionalCheckFailedException
+	if errors.As(err, &full) {
+		return fmt.Errorf("add a secret: %w", ErrTooManySecrets)
+	}
+	if err != nil {
+		return fmt.Errorf("add a secret: %w", err)
+	}
+	return nil
+}
+
+// RemoveSecret takes a secret from a client; [ErrNotFound] where there is no
+// such client or secret.
+func (t *Table) RemoveSecret(ctx context.Context, id, secretID string) error {
+	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, Key: clientKey(id), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return fmt.Errorf("remove a secret: %w", err)
+	}
+	for _, slot := range secretSlots {
+		seen, ok := out.Item[slot].(*types.AttributeValueMemberS)
+		var s secretItem
+		if !ok || json.Unmarshal([]byte(seen.Value), &s) != nil || s.ID != secretID {
+			continue
+		}
+		_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName:                 &t.name,
+			Key:                       clientKey(id),
+			ConditionExpression:       aws.String(slot + " = :seen"),
+			UpdateExpression:          aws.String("SET " + slot + " = :none"),
+			ExpressionAttributeValues: item{":seen": seen, ":none": text("")},
+		})
+		var gone *types.ConditionalCheckFailedException
+		if err != nil && !errors.As(err, &gone) {
+			return fmt.Errorf("remove a secret: %w", err)
+		}
+		return nil
+	}
+	return fmt.Errorf("remove a secret: %w", ErrNotFound)
+}

@@ -1,0 +1,361 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// familyItem is a family as the table holds it. Every attribute that a refresh
+// reads is always there. The names of what a refresh writes are short where
+// there are many of them: an item of more than 1 KB costs a second write unit.
+type familyItem struct {
+	PK string `dynamodbav:"pk"`
+	SK string `dynamodbav:"sk"`
+
+	UserID   string `dynamodbav:"user_id"`
+	ClientID string `dynamodbav:"client_id"`
+
+	Counter    uint32 `dynamodbav:"counter"`
+	RotatedAt  int64  `dynamodbav:"rotated_at"`
+	RotatedAt1 int64  `dynamodbav:"r1"`
+	RotatedAt2 int64  `dynamodbav:"r2"`
+	RotatedAt3 int64  `dynamodbav:"r3"`
+	RotatedAt4 int64  `dynamodbav:"r4"`
+	RotatedAt5 int64  `dynamodbav:"r5"`
+	RotatedAt6 int64  `dynamodbav:"r6"`
+	RotatedAt7 int64  `dynamodbav:"r7"`
+	RotationID []byte `dynamodbav:"rotation_id,omitempty"`
+	Skipped    uint32 `dynamodbav:"skipped,omitempty"`
+	SkippedTo  uint32 `dynamodbav:"skipped_to,omitempty"`
+
+	ExpiresAt  int64 `dynamodbav:"expires_at"`
+	LastUsedAt int64 `dynamodbav:"last_used_at"`
+	KeepUntil  int64 `dynamodbav:"keep_until,omitempty"`
+	PurgeAt    int64 `dynamodbav:"purge_at"`
+
+	Scope    []string `dynamodbav:"scope,omitempty"`
+	Audience string   `dynamodbav:"audience,omitempty"`
+	Claims   string   `dynamodbav:"claims,omitempty"`
+	AuthTime int64    `dynamodbav:"auth_time,omitempty"`
+	ACR      string   `dynamodbav:"acr,omitempty"`
+	AMR      []string `dynamodbav:"amr,omitempty"`
+
+	Device        string `dynamodbav:"device,omitempty"`
+	LastIP        string `dynamodbav:"last_ip,omitempty"`
+	LastUserAgent string `dynamodbav:"last_user_agent,omitempty"`
+
+	ObservedAt int64        `dynamodbav:"observed_at,omitempty"`
+	RevokedAt  int64        `dynamodbav:"revoked_at,omitempty"`
+	Cause      family.Cause `dynamodbav:"cause,omitempty"`
+	Details    *details     `dynamodbav:"details,omitempty"`
+}
+
+// details is what is kept of a revocation beside its time and cause.
+type details struct {
+	TokenCounter uint32 `dynamodbav:"counter,omitempty"`
+	AgeMS        int64  `dynamodbav:"age_ms,omitempty"`
+	Event        []byte `dynamodbav:"event,omitempty"`
+}
+
+func marshalFamily(f *family.Family) (item, error) {
+	k := familyKey(f.ID)
+	expires := f.ExpiresAt
+	if expires.IsZero() {
+		expires = never
+	}
+	m, err := attributevalue.MarshalMap(familyItem{
+		UserID:        f.UserID,
+		ClientID:      f.ClientID,
+		Counter:       f.Counter,
+		RotatedAt:     millis(f.RotatedAt[0]),
+		RotatedAt1:    millis(f.RotatedAt[1]),
+		RotatedAt2:    millis(f.RotatedAt[2]),
+		RotatedAt3:    millis(f.RotatedAt[3]),
+		RotatedAt4:    millis(f.RotatedAt[4]),
+		RotatedAt5:    millis(f.RotatedAt[5]),
+		RotatedAt6:    millis(f.RotatedAt[6]),
+		RotatedAt7:    millis(f.RotatedAt[7]),
+		RotationID:    f.RotationID,
+		Skipped:       f.Skipped.From,
+		SkippedTo:     f.Skipped.To,
+		ExpiresAt:     expires.UnixMilli(),
+		LastUsedAt:    millis(f.LastUsedAt),
+		KeepUntil:     epoch(f.KeepUntil),
+		PurgeAt:       epoch(f.PurgeAt),
+		Scope:         f.Scope,
+		Audience:      f.Audience,
+		Claims:        f.Claims,
+		AuthTime:      epoch(f.AuthTime),
+		ACR:           f.ACR,
+		AMR:           f.AMR,
+		Device:        f.Device,
+		LastIP:        f.LastIP,
+		LastUserAgent: f.LastUserAgent,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("marshal a family: %w", err)
+	}
+	m["pk"], m["sk"] = k["pk"], k["sk"]
+	return m, nil
+}
+
+func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
+	var i familyItem
+	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
+		return nil, fmt.Errorf("unmarshal a family: %w", err)
+	}
+	f := &family.Family{
+		ID:       id,
+		UserID:   i.UserID,
+		ClientID: i.ClientID,
+		Counter:  i.Counter,
+		RotatedAt: [family.KnownRotations]time.Time{
+			fromMillis(i.RotatedAt), fromMillis(i.RotatedAt1), fromMillis(i.RotatedAt2), fromMillis(i.RotatedAt3),
+			fromMillis(i.RotatedAt4), fromMillis(i.RotatedAt5), fromMillis(i.RotatedAt6), fromMillis(i.RotatedAt7),
+		},
+		RotationID:    i.RotationID,
+		Skipped:       family.Range{From: i.Skipped, To: i.SkippedTo},
+		ExpiresAt:     fromMillis(i.ExpiresAt),
+		LastUsedAt:    fromMillis(i.LastUsedAt),
+		KeepUntil:     fromEpoch(i.KeepUntil),
+		PurgeAt:       fromEpoch(i.PurgeAt),
+		Scope:         i.Scope,
+		Audience:      i.Audience,
+		Claims:        i.Claims,
+		AuthTime:      fromEpoch(i.AuthTime),
+		ACR:           i.ACR,
+		AMR:           i.AMR,
+		Device:        i.Device,
+		LastIP:        i.LastIP,
+		LastUserAgent: i.LastUserAgent,
+		ObservedAt:    fromMillis(i.ObservedAt),
+	}
+	if !f.ExpiresAt.Before(never) {
+		f.ExpiresAt = time.Time{}
+	}
+	if i.RevokedAt != 0 {
+		f.Revoked = family.Revocation{At: fromMillis(i.RevokedAt), Cause: i.Cause}
+		if d := i.Details; d != nil {
+			f.Revoked.TokenCounter = d.TokenCounter
+			f.Revoked.ReuseAge = time.Duration(d.AgeMS) * time.Millisecond
+			copy(f.Revoked.Event[:], d.Event)
+		}
+	}
+	return f, nil
+}
+
+// Family reads the record of a family, strongly consistent; [ErrNotFound] where
+// there is none.
+func (t *Table) Family(ctx context.Context, id family.ID) (*family.Family, error) {
+	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, Key: familyKey(id), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read a family: %w", err)
+	}
+	if len(out.Item) == 0 {
+		return nil, fmt.Errorf("read a family: %w", ErrNotFound)
+	}
+	return unmarshalFamily(id, out.Item)
+}
+
+// Issue puts a new family on record, counted to its owner first: dying between
+// the two only overcounts. An owner with more than maxActive goes on the work
+// list of the sweep. It sets the end of f's record.
+func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) error {
+	if err := t.countOwner(ctx, f.ID.UserKey(), f.ClientID, p.MaxActive); err != nil {
+		return fmt.Errorf("issue a family: %w", err)
+	}
+	f.KeepUntil = time.Time{}
+	f.PurgeAt = t.purgeAt(f.LastUsedAt, p)
+	if !f.ExpiresAt.IsZero() {
+		f.KeepUntil = f.ExpiresAt.Add(t.retention.Families)
+		f.PurgeAt = f.KeepUntil
+	}
+	m, err := marshalFamily(f)
+	if err != nil {
+		return fmt.Errorf("issue a family: %w", err)
+	}
+	// No condition: the id is new, and a retry of a lost answer puts the same.
+	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
+		return fmt.Errorf("issue a family: %w", err)
+	}
+	return nil
+}
+
+// purgeAt is when the record of a family may go that has no absolute end and
+// is used at now. Without an idle end either there is no such time.
+func (t *Table) purgeAt(now time.Time, p *family.Policy) time.Time {
+	if p.IdleLifetime == 0 {
+		return never
+	}
+	return now.Add(p.IdleLifetime.Duration() + t.retention.Families)
+}
+
+// Refresh is one use of a refresh token by its client.
+type Refresh struct {
+	Family        family.ID
+	Attempt       family.Attempt
+	Policy        *family.Policy
+	LastIP        string
+	LastUserAgent string
+}
+
+const (
+	refreshSet = "SET last_used_at = :now, last_ip = :ip, last_user_agent = :ua, purge_at = if_not_exists(keep_until, :purge_at)"
+	// SET reads every right-hand side before it writes. The order is one that also
+	// shifts where a store writes one by one, as the embedded one does.
+	rotateSet = refreshSet + ", #counter = :next, rotation_id = :id" +
+		", r7 = r6, r6 = r5, r5 = r4, r4 = r3, r3 = r2, r2 = r1, r1 = rotated_at, rotated_at = :now"
+	refreshCondition = "#counter = :n AND client_id = :client AND " + alive
+)
+
+// Refresh moves the family on by one if the token is its newest and it lives:
+// one conditional write, with no read before it. Where the policy does not
+// rotate, only the time of use moves. It returns the record as it is after the
+// write, done; or as it stands where the condition failed, not done, nil where
+// there is none.
+func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done bool, err error) {
+	a := &r.Attempt
+	values := t.refreshValues(r)
+	set := refreshSet
+	if r.Policy.Rotation {
+		set = rotateSet
+		values[":next"] = number(a.Counter + 1)
+		values[":id"] = &types.AttributeValueMemberB{Value: a.WriteID}
+	}
+	condition := refreshCondition
+	names := map[string]string{"#counter": "counter"}
+	if len(a.Scope) > 0 {
+		var b strings.Builder
+		b.WriteString(condition)
+		names["#scope"] = "scope"
+		for i, s := range a.Scope {
+			fmt.Fprintf(&b, " AND contains(#scope, :scope%d)", i)
+			values[fmt.Sprintf(":scope%d", i)] = text(s)
+		}
+		condition = b.String()
+	}
+	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                           &t.name,
+		Key:                                 familyKey(r.Family),
+		ConditionExpression:                 &condition,
+		UpdateExpression:                    &set,
+		ExpressionAttributeNames:            names,
+		ExpressionAttributeValues:           values,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	return updated(r.Family, out, err, "refresh a family")
+}
+
+// Skip writes what [family.Family.Skip] made of seen, if the record still has
+// seen's counter and lives. It returns as [Table.Refresh] does.
+func (t *Table) Skip(ctx context.Context, seen, next *family.Family, r Refresh) (f *family.Family, done bool, err error) {
+	u := t.advance(seen, next, r)
+	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                           &t.name,
+		Key:                                 familyKey(seen.ID),
+		ConditionExpression:                 u.ConditionExpression,
+		UpdateExpression:                    u.UpdateExpression,
+		ExpressionAttributeNames:            u.ExpressionAttributeNames,
+		ExpressionAttributeValues:           u.ExpressionAttributeValues,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	return updated(seen.ID, out, err, "skip a lost response")
+}
+
+// MoveAhead writes what [family.Family.MoveAhead] made of seen, if the record
+// still has seen's counter and lives, and stores e with it, both or neither. It
+// returns as [Table.Refresh] does.
+func (t *Table) MoveAhead(ctx context.Context, seen, next *family.Family, r Refresh, e *audit.Event) (f *family.Family, done bool, err error) {
+	old, done, err := t.updateWithEvent(ctx, seen.ID, e, t.advance(seen, next, r))
+	if err != nil {
+		return nil, false, fmt.Errorf("move a family ahead: %w", err)
+	}
+	if done {
+		after := *next
+		after.RotationID, after.LastUsedAt = r.Attempt.WriteID, r.Attempt.Now
+		after.LastIP, after.LastUserAgent = r.LastIP, r.LastUserAgent
+		return &after, true, nil
+	}
+	if len(old) == 0 {
+		return nil, false, nil
+	}
+	f, err = unmarshalFamily(seen.ID, old)
+	if err != nil {
+		return nil, false, fmt.Errorf("move a family ahead: %w", err)
+	}
+	return f, false, nil
+}
+
+// advance is the update from seen to next, on the condition that the record is
+// still as seen and lives.
+func (t *Table) advance(seen, next *family.Family, r Refresh) types.Update {
+	values := t.refreshValues(r)
+	values[":n"] = number(seen.Counter)
+	values[":next"] = number(next.Counter)
+	values[":id"] = &types.AttributeValueMemberB{Value: r.Attempt.WriteID}
+	set := refreshSet + ", #counter = :next, rotation_id = :id, rotated_at = :r0"
+	for i, at := range next.RotatedAt {
+		if i > 0 {
+			set += fmt.Sprintf(", r%d = :r%d", i, i)
+		}
+		values[fmt.Sprintf(":r%d", i)] = number(millis(at))
+	}
+	set += ", skipped = :skipped, skipped_to = :skipped_to"
+	values[":skipped"] = number(next.Skipped.From)
+	values[":skipped_to"] = number(next.Skipped.To)
+	return types.Update{
+		ConditionExpression:       aws.String(refreshCondition),
+		UpdateExpression:          &set,
+		ExpressionAttributeNames:  map[string]string{"#counter": "counter"},
+		ExpressionAttributeValues: values,
+	}
+}
+
+// refreshValues are the values of refreshSet and refreshCondition.
+func (t *Table) refreshValues(r Refresh) item {
+	values := aliveValues(r.Attempt.Now, r.Policy.IdleLifetime.Duration())
+	values[":n"] = number(r.Attempt.Counter)
+	values[":client"] = text(r.Attempt.ClientID)
+	values[":ip"] = text(r.LastIP)
+	values[":ua"] = text(r.LastUserAgent)
+	values[":purge_at"] = number(epoch(t.purgeAt(r.Attempt.Now, r.Policy)))
+	return values
+}
+
+// updated reads the outcome of a conditional update of a family.
+func updated(id family.ID, out *dynamodb.UpdateItemOutput, err error, op string) (*family.Family, bool, error) {
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		if len(failed.Item) == 0 {
+			return nil, false, nil
+		}
+		f, err := unmarshalFamily(id, failed.Item)
+		if err != nil {
+			return nil, false, fmt.Errorf("%s: %w", op, err)
+		}
+		return f, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("%s: %w", op, err)
+	}
+	f, err := unmarshalFamily(id, out.Attributes)
+	if err != nil {
+		return nil, false, fmt.Errorf("%s: %w", op, err)
+	}
+	return f, true, nil
+}

@@ -1,0 +1,174 @@
+// Package storetest opens tables for tests: in the embedded store, or, where
+// ROTOR_TEST_DYNAMODB is the URL of one, in a real DynamoDB API. Between the SDK
+// and the store sits a [Transport] that counts requests and makes them fail.
+package storetest
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+// Endpoint is the URL of the DynamoDB API that tests run against, "" for the
+// embedded store.
+func Endpoint() string { return os.Getenv("ROTOR_TEST_DYNAMODB") }
+
+// Open is a new, empty table, and the transport under it.
+func Open(t testing.TB) (*store.Table, *Transport) {
+	t.Helper()
+	rt := &Transport{t: t, name: "rotor-" + rand.Text()}
+	if endpoint := Endpoint(); endpoint == "" {
+		rt.below = embedded.New()
+	} else {
+		pool := &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128}
+		t.Cleanup(pool.CloseIdleConnections)
+		rt.below, rt.endpoint = pool, endpoint
+	}
+	table := rt.Table()
+	if err := table.Create(t.Context()); err != nil {
+		t.Fatalf("create a table: %v", err)
+	}
+	rt.Counted()
+	return table, rt
+}
+
+// Fault is what becomes of a request to the store.
+type Fault int
+
+const (
+	None      Fault = iota
+	Failed          // it fails and is not applied
+	Throttled       // likewise, with DynamoDB's error for too many requests
+	Timeout         // likewise, without an answer
+	Lost            // it is applied, but the answer is lost
+)
+
+// Transport is what the SDK sends its requests through.
+type Transport struct {
+	t        testing.TB
+	name     string
+	endpoint string
+	below    http.RoundTripper
+
+	mu    sync.Mutex
+	calls []string
+	fault func(call int, operation string) Fault
+}
+
+// Table is the table behind the transport, as one more server opens it.
+func (rt *Transport) Table() *store.Table {
+	return store.New(rt.Config(), rt.name, store.DefaultRetention)
+}
+
+// Config is the SDK configuration that uses the transport.
+func (rt *Transport) Config() aws.Config {
+	cfg := embedded.Config(rt)
+	if rt.endpoint != "" {
+		cfg.BaseEndpoint = aws.String(rt.endpoint)
+	}
+	return cfg
+}
+
+// Name is the name of the table.
+func (rt *Transport) Name() string { return rt.name }
+
+// Counted returns the operations requested since it was last called, the SDK's
+// retries among them, in order.
+func (rt *Transport) Counted() []string {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	calls := rt.calls
+	rt.calls = nil
+	return calls
+}
+
+// Break asks f about each request from now on, numbered from 1. nil mends.
+func (rt *Transport) Break(f func(call int, operation string) Fault) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	rt.fault, rt.calls = f, nil
+}
+
+// Once breaks the n-th request from now on, alone.
+func (rt *Transport) Once(n int, fault Fault) {
+	rt.Break(func(call int, _ string) Fault {
+		if call == n {
+			return fault
+		}
+		return None
+	})
+}
+
+var errNoAnswer = errors.New("the store did not answer")
+
+// RoundTrip is http.RoundTripper.
+func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	rt.mu.Lock()
+	rt.calls = append(rt.calls, operation)
+	fault := None
+	if rt.fault != nil {
+		fault = rt.fault(len(rt.calls), operation)
+	}
+	rt.mu.Unlock()
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	switch fault {
+	case Failed:
+		return answer(r, http.StatusInternalServerError, `{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"injected"}`), nil
+	case Throttled:
+		return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"injected"}`), nil
+	case Timeout:
+		return nil, errNoAnswer
+	}
+	resp, err := rt.below.RoundTrip(r)
+	if err == nil && fault == Lost {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return nil, errNoAnswer
+	}
+	return resp, err
+}
+
+func answer(r *http.Request, status int, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}
+
+// Clock is a clock that tests move.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewClock starts at a whole millisecond.
+func NewClock() *Clock { return &Clock{now: time.Date(2030, 1, 2, 3, 4, 5, 6e6, time.UTC)} }
+
+// Now is the time that the clock shows.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}

@@ -1,0 +1,173 @@
+// Package store is Rotor's one DynamoDB table: what is in it, and each request
+// that is made to it. One file for each kind of item.
+//
+//	item            pk              sk                       file
+//	family          u#<user key>    f#<ULID>                 family.go
+//	owner           u#<user key>    o#<client id>            owner.go
+//	over the limit  over_limit      <user key>#<client id>   owner.go
+//	event           u#<user key>    e#<ULID>                 event.go
+//	client          clients         <client id>              client.go
+//
+// Times are epoch milliseconds, but for purge_at, the TTL attribute, and what
+// it is computed from: those are epoch seconds. TTL deletes late, and no check
+// relies on it.
+package store
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// ErrNotFound is returned where the item asked for is not there.
+var ErrNotFound = errors.New("not found")
+
+// Retention is how long records outlive what they are of.
+type Retention struct {
+	Families time.Duration // after a family's end
+	Events   time.Duration // after the event
+}
+
+// DefaultRetention keeps families for 30 days after their end, and events for 90.
+var DefaultRetention = Retention{Families: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour}
+
+// Table is Rotor's table. It is safe for concurrent use.
+type Table struct {
+	db        *dynamodb.Client
+	name      string
+	retention Retention
+}
+
+// New is the table of that name, reached with cfg. Endpoint and credentials are
+// cfg's; nothing is requested yet.
+func New(cfg aws.Config, name string, retention Retention) *Table {
+	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
+		standard := retry.NewStandard(func(s *retry.StandardOptions) {
+			s.MaxAttempts = 3
+			s.MaxBackoff = 200 * time.Millisecond
+		})
+		// A write meets this while a transaction holds its item: it is over in
+		// milliseconds, and the SDK would not try again by itself.
+		o.Retryer = retry.AddWithErrorCodes(standard, "TransactionConflictException")
+	})
+	return &Table{db: db, name: name, retention: retention}
+}
+
+// Create makes the table where it is missing: for local runs and tests. In AWS
+// the deployment makes it.
+func (t *Table) Create(ctx context.Context) error {
+	out, err := t.db.CreateTable(ctx, &dynamodb.CreateTableInput{
+		TableName:   &t.name,
+		BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String("pk"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("sk"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("log_pk"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("log_sk"), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: keySchema("pk", "sk"),
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName:  aws.String("log"),
+			KeySchema:  keySchema("log_pk", "log_sk"),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+		}},
+	})
+	var exists *types.ResourceInUseException
+	if errors.As(err, &exists) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create table %s: %w", t.name, err)
+	}
+	if out.TableDescription == nil || out.TableDescription.TableStatus != types.TableStatusCreating {
+		return nil // DynamoDB Local and the embedded store make it at once
+	}
+	err = dynamodb.NewTableExistsWaiter(t.db, func(o *dynamodb.TableExistsWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second
+	}).Wait(ctx, &dynamodb.DescribeTableInput{TableName: &t.name}, 30*time.Second)
+	if err != nil {
+		return fmt.Errorf("wait for table %s: %w", t.name, err)
+	}
+	return nil
+}
+
+func keySchema(hash, sort string) []types.KeySchemaElement {
+	return []types.KeySchemaElement{
+		{AttributeName: &hash, KeyType: types.KeyTypeHash},
+		{AttributeName: &sort, KeyType: types.KeyTypeRange},
+	}
+}
+
+type item = map[string]types.AttributeValue
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func number[N int | int64 | uint32](n N) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: fmt.Sprint(n)}
+}
+
+func key(pk, sk string) item { return item{"pk": text(pk), "sk": text(sk)} }
+
+func userPK(userKey [16]byte) string {
+	return "u#" + base64.RawURLEncoding.EncodeToString(userKey[:])
+}
+
+func familyKey(id family.ID) item { return key(userPK(id.UserKey()), "f#"+id.ULID().String()) }
+
+// never stands for "no end": the last millisecond of the year 9999.
+var never = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)
+
+// millis is t in epoch milliseconds; the zero time is 0.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// fromMillis is the inverse of millis.
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// epoch is t in epoch seconds, rounded up: a record is never purged early. The
+// zero time is 0.
+func epoch(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return int64(math.Ceil(float64(t.UnixMilli()) / 1000))
+}
+
+func fromEpoch(s int64) time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(s, 0).UTC()
+}
+
+// alive are the conditions under which a family lives at now; they are those
+// of [family.Family.Death], but for the client's not_before, which needs no
+// record. idle is 0 for none.
+const alive = "attribute_not_exists(revoked_at) AND expires_at > :now AND last_used_at > :idle_since"
+
+func aliveValues(now time.Time, idle time.Duration) item {
+	since := int64(-1)
+	if idle > 0 {
+		since = now.Add(-idle).UnixMilli()
+	}
+	return item{":now": number(now.UnixMilli()), ":idle_since": number(since)}
+}

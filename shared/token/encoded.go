@@ -1,0 +1,36 @@
+package token
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+const redactedToken = "[refresh token]"
+
+// Encoded is a refresh token as it goes over the wire: a secret. Only
+// [Encoded.Reveal] gives it out; fmt and slog print "[refresh token]" and
+// encoding/json prints {}.
+//
+// Two limits are fmt's own. It calls no methods on the unexported fields of a
+// struct, and prints what they hold: a struct that may be printed should hold
+// an Encoded in an exported field. And it does not ask Format about %p and %w,
+// which have no business with an Encoded.
+type Encoded struct {
+	token string
+}
+
+// Reveal returns the token itself, to be sent to the client and nowhere else.
+func (e Encoded) Reveal() string { return e.token }
+
+// String returns "[refresh token]".
+func (e Encoded) String() string { return redactedToken }
+
+// GoString returns "[refresh token]".
+func (e Encoded) GoString() string { return redactedToken }
+
+// Format prints "[refresh token]" whatever the verb.
+func (e Encoded) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redactedToken) }
+
+// LogValue returns "[refresh token]".
+func (e Encoded) LogValue() slog.Value { return slog.StringValue(redactedToken) }
