@@ -169,7 +169,7 @@ func (a *API) crossOrigin(e endpoint, h http.Handler) http.Handler {
 // caller is where a request came from, cut to what the records keep.
 type caller struct{ ip, userAgent, requestID string }
 
-const maxUserAgent = 64 // bytes
+const maxUserAgent = 48 // bytes
 
 func callerOf(r *http.Request) caller {
 	c := caller{requestID: requestID(r.Context())}

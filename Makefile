@@ -1,0 +1,107 @@
+# `make` lists what there is. CI runs these same targets.
+
+# Pinned versions. DynamoDB Local's stands in infra/dynamodb-local/pom.xml, Go's in go.mod.
+GOLANGCI_LINT_VERSION := v2.15.0
+
+FUZZTIME ?= 30s
+BENCH    ?= .
+COUNT    ?= 1
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+# The race detector needs a C compiler; go says whether it has found one.
+RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+GOTEST := go test $(RACE) -shuffle=on
+
+# Every folder of functions/ that has a main.go is a Lambda function.
+FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
+
+# The same sources and the same Go make the same bytes, wherever they lie and whatever the caller's environment says.
+GOBUILD := CGO_ENABLED=0 GOOS=linux GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMENT= \
+	go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w -buildid='
+
+# Named after its version, so that another version is another file.
+GOLANGCI_LINT := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ Run
+
+.PHONY: run
+run: ## the whole API on 127.0.0.1:3000 (ADDR=host:port, KEYS=path), store and keys in memory
+	@go run ./infra/local
+
+.PHONY: dynamodb-local
+dynamodb-local: ## DynamoDB Local on port 8000, in memory (needs Java, and Maven once)
+	@infra/dynamodb-local/run.sh serve 8000
+
+##@ Test
+
+.PHONY: test
+test: ## all tests, on the embedded store; Go is all it needs
+	@$(if $(RACE),,echo 'no C compiler found: without the race detector')
+	$(GOTEST) ./...
+
+.PHONY: test-dynamodb-local
+test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs Java, and Maven once)
+	infra/dynamodb-local/run.sh with $(GOTEST) -count=1 ./shared/... ./infra/local/...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target in the tree, FUZZTIME=30s each
+	@{ grep -srEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' functions infra shared || true; } | \
+	sed -E 's|^(.*)/[^/]*:func (.*)$$|./\1 \2|' | sort | \
+	while read -r pkg target; do \
+		echo "== $$target in $$pkg"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks (BENCH=regexp COUNT=1)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+.PHONY: cover
+cover: ## the tests' coverage of shared/, by function and as cover.html
+	go test -coverpkg ./shared/... -coverprofile cover.out ./shared/... ./infra/local/...
+	go tool cover -html cover.out -o cover.html
+	go tool cover -func cover.out
+
+##@ Check
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## linters, formatting and go.mod, at the versions pinned here
+	go mod tidy -diff
+	$(GOLANGCI_LINT) config verify
+	$(GOLANGCI_LINT) run
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## format the Go files
+	$(GOLANGCI_LINT) fmt
+
+$(GOLANGCI_LINT):
+	@echo 'building golangci-lint $(GOLANGCI_LINT_VERSION), once; this takes some minutes'
+	GOBIN='$(abspath $(@D))' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+##@ Build
+
+.PHONY: build
+build: $(foreach arch,arm64 amd64,$(FUNCTIONS:%=dist/$(arch)/%.zip)) ## every function to dist/<arch>/<function>.zip, reproducibly
+	@$(if $(FUNCTIONS),,echo 'no functions/*/main.go found' >&2; exit 1)
+
+# $* is <arch>/<function>. Always run: go's own cache knows what is up to date.
+dist/%.zip: FORCE
+	@mkdir -p dist/$*
+	GOARCH=$(*D) $(GOBUILD) -o dist/$*/bootstrap ./functions/$(*F)
+	@go run ./infra/pack $@ dist/$*/bootstrap
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: clean
+clean: ## remove what was made here; the tools in .tools stay
+	rm -rf dist cover.out cover.html
