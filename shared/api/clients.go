@@ -77,7 +77,7 @@ func clientID(r *http.Request) (string, error) {
 // PUT /v1/clients/{client_id}. Other instances see the change within 60 s.
 func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	if err := only(r); err != nil {
+	if err := noQuery(r); err != nil {
 		return err
 	}
 	id, err := clientID(r)
@@ -146,7 +146,7 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 
 // client shows one client: GET /v1/clients/{client_id}.
 func (a *API) client(w http.ResponseWriter, r *http.Request) error {
-	if err := only(r); err != nil {
+	if err := noQuery(r); err != nil {
 		return err
 	}
 	id, err := clientID(r)
@@ -164,7 +164,7 @@ func (a *API) client(w http.ResponseWriter, r *http.Request) error {
 // deleteClient removes a client: DELETE /v1/clients/{client_id}. Its families
 // are refused with invalid_client from then on.
 func (a *API) deleteClient(w http.ResponseWriter, r *http.Request) error {
-	if err := only(r); err != nil {
+	if err := noQuery(r); err != nil {
 		return err
 	}
 	id, err := clientID(r)
@@ -185,11 +185,12 @@ const clientsPerPage = 100
 
 // listClients lists the registry by client id: GET /v1/clients?next=.
 func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
-	if err := only(r, "next"); err != nil {
+	q, err := query(r, "next")
+	if err != nil {
 		return err
 	}
 	after := ""
-	if next := r.URL.Query().Get("next"); next != "" {
+	if next := q.Get("next"); next != "" {
 		raw, err := base64.RawURLEncoding.Strict().DecodeString(next)
 		if err != nil || !clientIDPattern.Match(raw) {
 			return fieldErrors{{Field: "next", Want: "what an earlier page gave as next"}}
@@ -218,7 +219,7 @@ func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 // POST /v1/clients/{client_id}/secrets. Two may be live, while one is replaced.
 func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	if err := only(r); err != nil {
+	if err := noQuery(r); err != nil {
 		return err
 	}
 	id, err := clientID(r)
@@ -256,7 +257,7 @@ func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 // DELETE /v1/clients/{client_id}/secrets/{secret_id}. Other instances honour it
 // for up to 60 s more.
 func (a *API) removeSecret(w http.ResponseWriter, r *http.Request) error {
-	if err := only(r); err != nil {
+	if err := noQuery(r); err != nil {
 		return err
 	}
 	id, err := clientID(r)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ type newFamily struct {
 // has authenticated the user.
 func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	if err := only(r); err != nil {
+	if err := noQuery(r); err != nil {
 		return err
 	}
 	var body newFamily
@@ -108,8 +109,8 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 	}
 	in.text("acr", body.ACR, maxACR)
 	in.text("amr", strings.Join(body.AMR, " "), maxAMR)
-	if slices.Contains(body.AMR, "") {
-		in.wrong("amr", "", "free of empty values")
+	if slices.ContainsFunc(body.AMR, func(v string) bool { return v == "" || strings.Contains(v, " ") }) {
+		in.wrong("amr", "", "values without spaces (RFC 8176)")
 	}
 	in.text("device", body.Device, maxDevice)
 	lifetime := client.Policy.AbsoluteLifetime
@@ -195,7 +196,7 @@ type moment struct {
 // family shows one family: GET /v1/families/{family}.
 func (a *API) family(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	if err := only(r); err != nil {
+	if err := noQuery(r); err != nil {
 		return err
 	}
 	id, err := family.ParseID(r.PathValue("family"))
@@ -251,12 +252,14 @@ func show(f *family.Family, client *store.Client, now time.Time) familyJSON {
 // timeline is what the record knows of the family's life, in order.
 func timeline(f *family.Family, s familyJSON) []moment {
 	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
-	for i, at := range slices.Backward(f.RotatedAt[:]) {
+	counter := f.Counter
+	for _, at := range f.RotatedAt { // the newest first
 		if !at.IsZero() {
-			m = append(m, moment{At: at, Event: "rotated", Counter: f.Counter - uint32(i)})
+			m = append(m, moment{At: at, Event: "rotated", Counter: counter})
 		}
+		counter--
 	}
-	if !f.LastUsedAt.Equal(m[len(m)-1].At) {
+	if !f.LastUsedAt.Equal(f.IssuedAt()) && !f.LastUsedAt.Equal(f.RotatedAt[0]) {
 		m = append(m, moment{At: f.LastUsedAt, Event: "used", Counter: f.Counter})
 	}
 	if !f.ObservedAt.IsZero() {
@@ -270,6 +273,8 @@ func timeline(f *family.Family, s familyJSON) []moment {
 	case s.Cause == family.ExpiredIdle:
 		m = append(m, moment{At: s.IdleExpiresAt, Event: "expired", Cause: s.Cause})
 	}
-	slices.SortStableFunc(m, func(a, b moment) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(m, func(a, b moment) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Counter, b.Counter))
+	})
 	return m
 }

@@ -194,3 +194,17 @@ func TestThrottledTwice(t *testing.T) {
 		t.Errorf("the store was asked %v", calls)
 	}
 }
+
+// A store that hangs is answered for in time, whichever request it hangs in.
+func TestStorageHangs(t *testing.T) {
+	w := newWorld(t, requestTimeout(100*time.Millisecond))
+	first, _ := w.login()
+	w.rotate(first)
+	for _, wait := range []time.Duration{0, 2 * time.Minute} { // with the client cached, and without
+		w.clock.Advance(wait)
+		w.store.Break(func(int, string) storetest.Fault { return storetest.Hang })
+		if a := w.refresh(first); !a.unavailable() {
+			t.Errorf("got %v", a)
+		}
+	}
+}

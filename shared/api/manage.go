@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -162,16 +163,29 @@ func (in *input) err() error {
 	return in.errs
 }
 
-// only refuses query parameters that the call does not know, repeated ones too.
-func only(r *http.Request, names ...string) error {
+// query is the query parameters; one that the call does not know, or a repeated
+// one, is an error.
+func query(r *http.Request, names ...string) (url.Values, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("the query string is malformed")
+	}
 	var in input
-	for name, values := range r.URL.Query() {
+	for name, vs := range values {
 		switch {
 		case !slices.Contains(names, name):
-			in.wrong(cut(name, 64), "", "left out: there is no such query parameter")
-		case len(values) > 1:
+			in.wrong(cut(strings.ToValidUTF8(name, "?"), 64), "", "left out: there is no such query parameter")
+		case len(vs) > 1:
 			in.wrong(name, "", "given once")
+		case !utf8.ValidString(vs[0]):
+			in.wrong(name, "", "UTF-8")
 		}
 	}
-	return in.err()
+	return values, in.err()
+}
+
+// noQuery refuses query parameters of a call that has none.
+func noQuery(r *http.Request) error {
+	_, err := query(r)
+	return err
 }

@@ -51,8 +51,13 @@ func (a *API) respond(ctx context.Context, f *family.Family, p *family.Policy, s
 		access.Audience = a.Issuer // RFC 9068 §3: there is always an audience
 	}
 	if f.Claims != "" {
-		if err := json.Unmarshal([]byte(f.Claims), &access.Custom); err != nil {
+		var claims map[string]json.RawMessage // raw: a number keeps its digits
+		if err := json.Unmarshal([]byte(f.Claims), &claims); err != nil {
 			return nil, fmt.Errorf("read the claims of a family: %w", err)
+		}
+		access.Custom = make(map[string]any, len(claims))
+		for name, value := range claims {
+			access.Custom[name] = value
 		}
 	}
 	answer := &tokenResponse{

@@ -42,7 +42,7 @@ func TestItemSize(t *testing.T) {
 	}
 	w.clock.Advance(time.Hour)
 	before := tok
-	tok = refresh(before).text("refresh_token")
+	refresh(before)
 	w.clock.Advance(time.Hour)
 	refresh(before) // skipped
 	refresh(first)  // observed

@@ -109,6 +109,6 @@ func (e *Event) attrs() []slog.Attr {
 	flag("otherUserAgent", e.OtherAgent)
 	text("ip", e.IP)
 	text("userAgent", e.UserAgent)
-	text("httpRequestId", e.RequestID) // the runtime adds the invocation's as requestId
+	text("http_request_id", e.RequestID) // the runtime adds the invocation's as requestId
 	return attrs
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,6 +41,7 @@ type Client struct {
 	Audience      string   // of its access tokens by default
 	MayIntrospect bool     // may introspect the access tokens of other clients
 	Secrets       []Secret
+	Version       int // how many times it was put
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 }
@@ -53,19 +55,20 @@ type Secret struct {
 }
 
 type clientItem struct {
-	PK            string   `dynamodbav:"pk"`
-	SK            string   `dynamodbav:"sk"`
-	Type          string   `dynamodbav:"type"`
-	Preset        string   `dynamodbav:"preset,omitempty"`
-	Policy        string   `dynamodbav:"policy"` // JSON: a member that is missing has its default
-	Scope         []string `dynamodbav:"scope,omitempty"`
-	Audience      string   `dynamodbav:"audience,omitempty"`
-	MayIntrospect bool     `dynamodbav:"may_introspect,omitempty"`
-	NotBefore     int64    `dynamodbav:"not_before,omitempty"`
-	Secret1       string   `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
-	Secret2       string   `dynamodbav:"secret_2"`
-	CreatedAt     int64    `dynamodbav:"created_at"`
-	UpdatedAt     int64    `dynamodbav:"updated_at"`
+	PK            string `dynamodbav:"pk"`
+	SK            string `dynamodbav:"sk"`
+	Type          string `dynamodbav:"type"`
+	Preset        string `dynamodbav:"preset,omitempty"`
+	Policy        string `dynamodbav:"policy"` // JSON: a member that is missing has its default
+	Scope         string `dynamodbav:"scope"`  // joined with spaces
+	Audience      string `dynamodbav:"audience,omitempty"`
+	MayIntrospect bool   `dynamodbav:"may_introspect,omitempty"`
+	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
+	Secret1       string `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
+	Secret2       string `dynamodbav:"secret_2"`
+	Version       int    `dynamodbav:"version"`
+	CreatedAt     int64  `dynamodbav:"created_at"`
+	UpdatedAt     int64  `dynamodbav:"updated_at"`
 }
 
 type secretItem struct {
@@ -91,9 +94,10 @@ func unmarshalClient(m item) (*Client, error) {
 		Confidential:  i.Type == clientType(true),
 		Preset:        i.Preset,
 		Policy:        family.DefaultPolicy(),
-		Scope:         i.Scope,
+		Scope:         fields(i.Scope),
 		Audience:      i.Audience,
 		MayIntrospect: i.MayIntrospect,
+		Version:       i.Version,
 		CreatedAt:     fromMillis(i.CreatedAt),
 		UpdatedAt:     fromMillis(i.UpdatedAt),
 	}
@@ -139,10 +143,6 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, create
 	if err != nil {
 		return nil, false, fmt.Errorf("put a client: %w", err)
 	}
-	scope, err := attributevalue.Marshal(c.Scope)
-	if err != nil {
-		return nil, false, fmt.Errorf("put a client: %w", err)
-	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
 		" may_introspect = :may_introspect, not_before = :not_before," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
@@ -150,18 +150,20 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, create
 		":type":           text(clientType(c.Confidential)),
 		":preset":         text(c.Preset),
 		":policy":         text(string(policy)),
-		":scope":          scope,
+		":scope":          text(strings.Join(c.Scope, " ")),
 		":audience":       text(c.Audience),
 		":may_introspect": &types.AttributeValueMemberBOOL{Value: c.MayIntrospect},
 		":not_before":     number(millis(c.Policy.NotBefore)),
 		":now":            number(millis(c.UpdatedAt)),
 		":none":           text(""),
+		":one":            number(1),
 	}
 	if c.Confidential {
 		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"
 	} else {
 		update += ", secret_1 = :none, secret_2 = :none"
 	}
+	update += " ADD version :one"
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
 		Key:                       clientKey(c.ID),
@@ -177,7 +179,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, create
 	if err != nil {
 		return nil, false, fmt.Errorf("put a client: %w", err)
 	}
-	return after, after.CreatedAt.Equal(after.UpdatedAt), nil
+	return after, after.Version == 1, nil
 }
 
 // DeleteClient removes the client; [ErrNotFound] where there is none.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -46,7 +47,7 @@ func (c *Clients) Client(ctx context.Context, id string, now time.Time) (*Client
 		return entry.found()
 	}
 	// One reads for all who wait; its caller's going away must not fail the others.
-	v, err, _ := c.reads.Do(id, func() (any, error) {
+	read := c.reads.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
 		client, err := c.table.Client(ctx, id)
@@ -57,11 +58,15 @@ func (c *Clients) Client(ctx context.Context, id string, now time.Time) (*Client
 		c.keep(id, entry, now)
 		return entry, nil
 	})
-	if err != nil {
-		return nil, err
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("read a client: %w", ctx.Err())
+	case r := <-read:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(cachedClient).found()
 	}
-	entry = v.(cachedClient)
-	return entry.found()
 }
 
 func (e cachedClient) found() (*Client, error) {

@@ -44,12 +44,12 @@ type familyItem struct {
 	KeepUntil  int64 `dynamodbav:"keep_until,omitempty"`
 	PurgeAt    int64 `dynamodbav:"purge_at"`
 
-	Scope    []string `dynamodbav:"scope,omitempty"`
-	Audience string   `dynamodbav:"audience,omitempty"`
-	Claims   string   `dynamodbav:"claims,omitempty"`
-	AuthTime int64    `dynamodbav:"auth_time,omitempty"`
-	ACR      string   `dynamodbav:"acr,omitempty"`
-	AMR      []string `dynamodbav:"amr,omitempty"`
+	Scope    string `dynamodbav:"scope"` // each token between spaces, so that a condition can ask for it
+	Audience string `dynamodbav:"audience,omitempty"`
+	Claims   string `dynamodbav:"claims,omitempty"`
+	AuthTime int64  `dynamodbav:"auth_time,omitempty"`
+	ACR      string `dynamodbav:"acr,omitempty"`
+	AMR      string `dynamodbav:"amr,omitempty"` // joined with spaces
 
 	Device        string `dynamodbav:"device,omitempty"`
 	LastIP        string `dynamodbav:"last_ip,omitempty"`
@@ -93,12 +93,12 @@ func marshalFamily(f *family.Family) (item, error) {
 		LastUsedAt:    millis(f.LastUsedAt),
 		KeepUntil:     epoch(f.KeepUntil),
 		PurgeAt:       epoch(f.PurgeAt),
-		Scope:         f.Scope,
+		Scope:         " " + strings.Join(f.Scope, " ") + " ",
 		Audience:      f.Audience,
 		Claims:        f.Claims,
 		AuthTime:      epoch(f.AuthTime),
 		ACR:           f.ACR,
-		AMR:           f.AMR,
+		AMR:           strings.Join(f.AMR, " "),
 		Device:        f.Device,
 		LastIP:        f.LastIP,
 		LastUserAgent: f.LastUserAgent,
@@ -130,12 +130,12 @@ func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
 		LastUsedAt:    fromMillis(i.LastUsedAt),
 		KeepUntil:     fromEpoch(i.KeepUntil),
 		PurgeAt:       fromEpoch(i.PurgeAt),
-		Scope:         i.Scope,
+		Scope:         fields(i.Scope),
 		Audience:      i.Audience,
 		Claims:        i.Claims,
 		AuthTime:      fromEpoch(i.AuthTime),
 		ACR:           i.ACR,
-		AMR:           i.AMR,
+		AMR:           fields(i.AMR),
 		Device:        i.Device,
 		LastIP:        i.LastIP,
 		LastUserAgent: i.LastUserAgent,
@@ -243,7 +243,7 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 		names["#scope"] = "scope"
 		for i, s := range a.Scope {
 			fmt.Fprintf(&b, " AND contains(#scope, :scope%d)", i)
-			values[fmt.Sprintf(":scope%d", i)] = text(s)
+			values[fmt.Sprintf(":scope%d", i)] = text(" " + s + " ")
 		}
 		condition = b.String()
 	}
@@ -358,4 +358,12 @@ func updated(id family.ID, out *dynamodb.UpdateItemOutput, err error, op string)
 		return nil, false, fmt.Errorf("%s: %w", op, err)
 	}
 	return f, true, nil
+}
+
+// fields are the parts of a text joined with spaces; nil where there are none.
+func fields(s string) []string {
+	if f := strings.Fields(s); len(f) > 0 {
+		return f
+	}
+	return nil
 }

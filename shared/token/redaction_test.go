@@ -94,7 +94,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		})
 	}
 
-	if got, err := json.Marshal(encoded); err != nil || string(got) != "{}" {
+	if got, err := json.Marshal(struct{ Token token.Encoded }{encoded}); err != nil || string(got) != `{"Token":{}}` {
 		t.Errorf("json of an Encoded: %s, %v, want {}", got, err)
 	}
 }

@@ -52,6 +52,7 @@ const (
 	Throttled       // likewise, with DynamoDB's error for too many requests
 	Timeout         // likewise, without an answer
 	Lost            // it is applied, but the answer is lost
+	Hang            // it is not applied, and nothing comes until the caller gives up
 )
 
 // Transport is what the SDK sends its requests through.
@@ -132,6 +133,9 @@ func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"injected"}`), nil
 	case Timeout:
 		return nil, errNoAnswer
+	case Hang:
+		<-r.Context().Done()
+		return nil, r.Context().Err()
 	}
 	resp, err := rt.below.RoundTrip(r)
 	if err == nil && fault == Lost {

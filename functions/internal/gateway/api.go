@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// attemptTimeout ends one attempt of a request to AWS, so that the SDK makes the
+// next while the invocation lasts. An environment that was frozen finds its
+// connections dead without being told.
+const attemptTimeout = 1500 * time.Millisecond
+
+// maxBackoff is the longest wait between attempts; the SDK's own, 20 s, is longer
+// than an invocation.
+const maxBackoff = 200 * time.Millisecond
+
+// NewAPI is the API that c asks for, on AWS as the SDK's own environment
+// variables describe it: AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB for another
+// DynamoDB. It requests nothing: the first invocation reads the keys.
+func NewAPI(ctx context.Context, c Config, log *slog.Logger) (*api.API, error) {
+	sdk, err := loadSDK(ctx, attemptTimeout)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := keysOf(c, sdk, log)
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Config{
+		Issuer:  c.Issuer,
+		Table:   store.New(sdk, c.Table, c.Retention),
+		Keys:    keys,
+		Log:     log,
+		Now:     time.Now,
+		Origins: c.Origins,
+	}), nil
+}
+
+func loadSDK(ctx context.Context, attempt time.Duration) (aws.Config, error) {
+	sdk, err := config.LoadDefaultConfig(ctx,
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attempt)),
+		config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = maxBackoff })
+		}))
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("load the SDK's configuration: %w", err)
+	}
+	if sdk.Region == "" {
+		return aws.Config{}, errors.New("AWS_REGION is not set: it must be the region of the table")
+	}
+	return sdk, nil
+}
+
+// keysOf is where c says the keys are. A file must be there already: were it
+// made here, each program would make its own, and none would know the tokens of
+// another.
+func keysOf(c Config, sdk aws.Config, log *slog.Logger) (keyring.Source, error) {
+	if c.KeysFile == "" {
+		return keyring.SecretsManager(secretsmanager.NewFromConfig(sdk), c.KeysSecret, log), nil
+	}
+	if _, err := os.Stat(c.KeysFile); err != nil {
+		return nil, fmt.Errorf("find the file of ROTOR_KEYS_FILE: %w", err)
+	}
+	keys, err := keyring.File(c.KeysFile, "", time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("read the file of ROTOR_KEYS_FILE: %w", err)
+	}
+	return keys, nil
+}

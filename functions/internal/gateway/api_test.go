@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+// sdkEnvironment is what Lambda gives the SDK, and nothing of this machine's.
+func sdkEnvironment(t *testing.T) {
+	t.Helper()
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "local")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "local")
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+}
+
+// A connection that died while the environment was frozen swallows a request:
+// the next attempt must come while the invocation lasts.
+func TestAttemptTimeout(t *testing.T) {
+	db := embedded.New()
+	var requests atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if requests.Add(1) == 1 {
+			<-r.Context().Done()
+			return
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		resp, err := db.RoundTrip(r)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+		w.WriteHeader(resp.StatusCode)
+		_, _ = io.Copy(w, resp.Body)
+	}))
+	t.Cleanup(srv.Close)
+	sdkEnvironment(t)
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", srv.URL)
+
+	sdk, err := loadSDK(t.Context(), 100*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.New(sdk, "rotor", store.DefaultRetention).Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := requests.Load(); n < 2 {
+		t.Errorf("%d requests were made: none was made again", n)
+	}
+}
+
+func TestNewAPI(t *testing.T) {
+	sdkEnvironment(t)
+	log := slog.New(slog.DiscardHandler)
+	path := filepath.Join(t.TempDir(), "keys.json")
+	c := Config{Table: "rotor", Issuer: "https://auth.example.com", KeysFile: path, Retention: store.DefaultRetention}
+
+	// Each of five functions would make keys of its own.
+	if _, err := NewAPI(t.Context(), c, log); err == nil || !strings.Contains(err.Error(), "ROTOR_KEYS_FILE") {
+		t.Errorf("without the file of keys: %v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a file of keys was made")
+	}
+
+	if _, err := keyring.File(path, signing.ES256, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewAPI(t.Context(), c, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	a.Discovery().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/.well-known/jwks.json", nil))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"ES256"`) {
+		t.Errorf("the key set: %d %s", w.Code, w.Body)
+	}
+
+	// A secret is read when keys are needed, not before.
+	c.KeysFile, c.KeysSecret = "", "rotor/keys"
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	if _, err := NewAPI(t.Context(), c, log); err != nil {
+		t.Error(err)
+	}
+
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_DEFAULT_REGION", "")
+	if _, err := NewAPI(t.Context(), c, log); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
+		t.Errorf("without a region: %v", err)
+	}
+}

@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// Config is what a program is told by its environment.
+type Config struct {
+	Table      string   // ROTOR_TABLE: the name of the DynamoDB table
+	Issuer     string   // ROTOR_ISSUER: the URL under which the API is reached; the issuer of its tokens
+	KeysSecret string   // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
+	KeysFile   string   // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
+	Origins    []string // ROTOR_ORIGINS: the web origins that may call, separated by commas; none unless set
+
+	// Retention is ROTOR_FAMILY_RETENTION_DAYS and ROTOR_EVENT_RETENTION_DAYS, from
+	// 1 to 3650; [store.DefaultRetention] unless set.
+	Retention store.Retention
+}
+
+// LoadConfig reads the configuration. Its error joins everything that is wrong;
+// each part names the variable and says what it must be.
+func LoadConfig(getenv func(string) string) (Config, error) {
+	e := environment{getenv: getenv}
+	c := Config{
+		Table:   e.matching("ROTOR_TABLE", tableName, "the name of a DynamoDB table"),
+		Issuer:  e.issuer("ROTOR_ISSUER"),
+		Origins: e.origins("ROTOR_ORIGINS"),
+		Retention: store.Retention{
+			Families: e.days("ROTOR_FAMILY_RETENTION_DAYS", store.DefaultRetention.Families),
+			Events:   e.days("ROTOR_EVENT_RETENTION_DAYS", store.DefaultRetention.Events),
+		},
+	}
+	c.KeysSecret, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_KEYS_FILE")
+	return c, errors.Join(e.errs...)
+}
+
+// environment reads variables and gathers what is wrong with them.
+type environment struct {
+	getenv func(string) string
+	errs   []error
+}
+
+func (e *environment) wrong(name, value, want string) {
+	if value == "" {
+		e.errs = append(e.errs, fmt.Errorf("%s is not set: it must be %s", name, want))
+		return
+	}
+	e.errs = append(e.errs, fmt.Errorf("%s is %q: it must be %s", name, value, want))
+}
+
+var (
+	tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+	secretID  = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,700}$`)
+)
+
+func (e *environment) matching(name string, pattern *regexp.Regexp, want string) string {
+	value := e.getenv(name)
+	if !pattern.MatchString(value) {
+		e.wrong(name, value, want)
+	}
+	return value
+}
+
+// keys reads the two variables of which exactly one must be set.
+func (e *environment) keys(secretVar, fileVar string) (secret, file string) {
+	secret, file = e.getenv(secretVar), e.getenv(fileVar)
+	switch {
+	case secret == "" && file == "":
+		e.errs = append(e.errs, fmt.Errorf("%s is not set: it must be the name or ARN of the secret with the keys (or %s a file with them)", secretVar, fileVar))
+	case secret != "" && file != "":
+		e.errs = append(e.errs, fmt.Errorf("%s and %s are both set: it must be one of them", secretVar, fileVar))
+	case secret != "" && !secretID.MatchString(secret):
+		// The value is not shown: it might be the secret instead of its name.
+		e.errs = append(e.errs, fmt.Errorf("%s must be the name or ARN of a secret in Secrets Manager, and its value cannot be one", secretVar))
+	}
+	return secret, file
+}
+
+// issuer is RFC 8414 §2, and further without a trailing slash: the endpoints'
+// paths are appended to it.
+func (e *environment) issuer(name string) string {
+	value := e.getenv(name)
+	u, err := url.Parse(value)
+	switch {
+	case err != nil, u.Hostname() == "", u.User != nil, u.Opaque != "",
+		strings.ContainsAny(value, "?#"), strings.HasSuffix(value, "/"), u.String() != value,
+		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
+		e.wrong(name, value, "an https URL without user, query, fragment or trailing slash (http for a loopback host)")
+	}
+	return value
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// origins are compared with what browsers send, so each must be just that: a
+// scheme and a host, and a port unless it is the scheme's own (RFC 6454 §6.2).
+func (e *environment) origins(name string) []string {
+	var origins []string
+	for value := range strings.SplitSeq(e.getenv(name), ",") {
+		value = strings.TrimSpace(value)
+		switch {
+		case value == "":
+		case value == "*" || isOrigin(value):
+			origins = append(origins, value)
+		default:
+			e.wrong(name, value, "web origins as browsers send them, like https://app.example.com, separated by commas, or *")
+		}
+	}
+	return origins
+}
+
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil, u.Hostname() == "", u.Scheme+"://"+u.Host != s, strings.Contains(s, "*"):
+		return false
+	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80", strings.HasSuffix(u.Host, ":"):
+		return false
+	}
+	return true
+}
+
+func (e *environment) days(name string, unset time.Duration) time.Duration {
+	value := e.getenv(name)
+	if value == "" {
+		return unset
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > 3650 {
+		e.wrong(name, value, "a whole number of days from 1 to 3650")
+		return unset
+	}
+	return time.Duration(n) * 24 * time.Hour
+}

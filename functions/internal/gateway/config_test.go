@@ -1,0 +1,150 @@
+package gateway_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// environment is a complete one, with changes: pairs of a name and a value.
+func environment(changes ...string) func(string) string {
+	env := map[string]string{
+		"ROTOR_TABLE":       "rotor",
+		"ROTOR_ISSUER":      "https://auth.example.com",
+		"ROTOR_KEYS_SECRET": "rotor/keys",
+	}
+	for i := 0; i < len(changes); i += 2 {
+		env[changes[i]] = changes[i+1]
+	}
+	return func(name string) string { return env[name] }
+}
+
+func TestLoadConfig(t *testing.T) {
+	const day = 24 * time.Hour
+	least := gateway.Config{
+		Table: "rotor", Issuer: "https://auth.example.com", KeysSecret: "rotor/keys", Retention: store.DefaultRetention,
+	}
+	tests := []struct {
+		name    string
+		changes []string
+		want    func(*gateway.Config)
+	}{
+		{"the least", nil, func(*gateway.Config) {}},
+		{
+			"everything",
+			[]string{
+				"ROTOR_ISSUER", "https://example.com:8443/auth",
+				"ROTOR_KEYS_SECRET", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3",
+				"ROTOR_ORIGINS", "https://app.example.com, http://localhost:5173,capacitor://localhost",
+				"ROTOR_FAMILY_RETENTION_DAYS", "1", "ROTOR_EVENT_RETENTION_DAYS", "3650",
+			},
+			func(c *gateway.Config) {
+				c.Issuer = "https://example.com:8443/auth"
+				c.KeysSecret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3"
+				c.Origins = []string{"https://app.example.com", "http://localhost:5173", "capacitor://localhost"}
+				c.Retention = store.Retention{Families: day, Events: 3650 * day}
+			},
+		},
+		{
+			"keys in a file",
+			[]string{"ROTOR_KEYS_SECRET", "", "ROTOR_KEYS_FILE", "/var/task/keys.json"},
+			func(c *gateway.Config) { c.KeysSecret, c.KeysFile = "", "/var/task/keys.json" },
+		},
+		{"any origin", []string{"ROTOR_ORIGINS", "*"}, func(c *gateway.Config) { c.Origins = []string{"*"} }},
+		{"a list of nothing", []string{"ROTOR_ORIGINS", " , "}, func(*gateway.Config) {}},
+		{
+			"plain HTTP on a loopback name",
+			[]string{"ROTOR_ISSUER", "http://localhost:3000"},
+			func(c *gateway.Config) { c.Issuer = "http://localhost:3000" },
+		},
+		{
+			"plain HTTP on a loopback address",
+			[]string{"ROTOR_ISSUER", "http://[::1]:3000"},
+			func(c *gateway.Config) { c.Issuer = "http://[::1]:3000" },
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			want := least
+			tt.want(&want)
+			got, err := gateway.LoadConfig(environment(tt.changes...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the configuration differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadConfigRefuses(t *testing.T) {
+	tests := []struct{ name, variable, value string }{
+		{"no table", "ROTOR_TABLE", ""},
+		{"a table's ARN", "ROTOR_TABLE", "arn:aws:dynamodb:eu-central-1:123456789012:table/rotor"},
+		{"no issuer", "ROTOR_ISSUER", ""},
+		{"an issuer without scheme", "ROTOR_ISSUER", "auth.example.com"},
+		{"an issuer without host", "ROTOR_ISSUER", "https://"},
+		{"an issuer with a port alone", "ROTOR_ISSUER", "https://:443"},
+		{"an issuer on plain HTTP", "ROTOR_ISSUER", "http://auth.example.com"},
+		{"an issuer that looks local", "ROTOR_ISSUER", "http://localhost.example.com"},
+		{"an issuer with a trailing slash", "ROTOR_ISSUER", "https://auth.example.com/"},
+		{"an issuer with a query", "ROTOR_ISSUER", "https://auth.example.com/a?b=c"},
+		{"an issuer with an empty query", "ROTOR_ISSUER", "https://auth.example.com?"},
+		{"an issuer with a fragment", "ROTOR_ISSUER", "https://auth.example.com#"},
+		{"an issuer with a user", "ROTOR_ISSUER", "https://me@auth.example.com"},
+		{"an issuer with a space", "ROTOR_ISSUER", "https://auth.example.com/a b"},
+		{"an issuer that is no URL", "ROTOR_ISSUER", "https://auth.example.com:port"},
+		{"no keys", "ROTOR_KEYS_SECRET", ""},
+		{"two sources of keys", "ROTOR_KEYS_FILE", "keys.json"},
+		{"an origin with a path", "ROTOR_ORIGINS", "https://app.example.com/"},
+		{"an origin without scheme", "ROTOR_ORIGINS", "https://app.example.com,app.example.com"},
+		{"an origin with a pattern", "ROTOR_ORIGINS", "https://*.example.com"},
+		{"an origin with its default port", "ROTOR_ORIGINS", "https://app.example.com:443"},
+		{"an origin with a user", "ROTOR_ORIGINS", "https://me@app.example.com"},
+		{"the origin of a file", "ROTOR_ORIGINS", "null"},
+		{"families kept for no time", "ROTOR_FAMILY_RETENTION_DAYS", "0"},
+		{"families kept too long", "ROTOR_FAMILY_RETENTION_DAYS", "3651"},
+		{"families kept for half a day", "ROTOR_FAMILY_RETENTION_DAYS", "0.5"},
+		{"events kept for a negative time", "ROTOR_EVENT_RETENTION_DAYS", "-1"},
+		{"events kept for a word", "ROTOR_EVENT_RETENTION_DAYS", "90d"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := gateway.LoadConfig(environment(tt.variable, tt.value))
+			if err == nil {
+				t.Fatalf("%s=%q is taken", tt.variable, tt.value)
+			}
+			if lines := strings.Split(err.Error(), "\n"); len(lines) != 1 || !strings.Contains(lines[0], tt.variable) || !strings.Contains(lines[0], "must be") {
+				t.Errorf("the error does not say, once, what %s must be: %v", tt.variable, err)
+			}
+		})
+	}
+}
+
+// Whoever deploys sees all mistakes after one attempt.
+func TestLoadConfigReportsAll(t *testing.T) {
+	_, err := gateway.LoadConfig(environment(
+		"ROTOR_TABLE", "", "ROTOR_ISSUER", "", "ROTOR_KEYS_SECRET", "", "ROTOR_ORIGINS", "one,two",
+		"ROTOR_FAMILY_RETENTION_DAYS", "x", "ROTOR_EVENT_RETENTION_DAYS", "y",
+	))
+	if err == nil {
+		t.Fatal("nothing is reported")
+	}
+	if lines := strings.Split(err.Error(), "\n"); len(lines) != 7 {
+		t.Errorf("%d mistakes are reported, not 7:\n%v", len(lines), err)
+	}
+}
+
+// The secret itself in the place of its name must not get into the log.
+func TestLoadConfigHidesSecret(t *testing.T) {
+	_, err := gateway.LoadConfig(environment("ROTOR_KEYS_SECRET", `{"user_key":"c2VjcmV0"}`))
+	if err == nil || strings.Contains(err.Error(), "c2VjcmV0") {
+		t.Errorf("LoadConfig: %v", err)
+	}
+}

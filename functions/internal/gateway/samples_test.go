@@ -1,0 +1,130 @@
+package gateway_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// expected is what each sample event is answered with once both clients are
+// registered and its words in capitals are filled in.
+var expected = map[string]int{
+	"discovery-jwks":                   http.StatusOK,
+	"discovery-no-route":               http.StatusNotFound,
+	"discovery-oauth-metadata":         http.StatusOK,
+	"discovery-openid-metadata":        http.StatusOK,
+	"introspect-token":                 http.StatusOK,
+	"manage-add-secret":                http.StatusCreated,
+	"manage-delete-client":             http.StatusNoContent,
+	"manage-get-client":                http.StatusOK,
+	"manage-get-family":                http.StatusOK,
+	"manage-issue-confidential-family": http.StatusCreated,
+	"manage-issue-family":              http.StatusCreated,
+	"manage-list-clients":              http.StatusOK,
+	"manage-put-client":                http.StatusOK,
+	"manage-put-confidential-client":   http.StatusOK,
+	"manage-remove-secret":             http.StatusNoContent,
+	"revoke-preflight":                 http.StatusNoContent,
+	"revoke-token":                     http.StatusOK,
+	"revoke-token-json":                http.StatusOK,
+	"token-preflight":                  http.StatusNoContent,
+	"token-refresh":                    http.StatusOK,
+	"token-refresh-base64":             http.StatusOK,
+	"token-refresh-confidential":       http.StatusOK,
+	"token-refresh-json":               http.StatusOK,
+	"token-wrong-method":               http.StatusMethodNotAllowed,
+}
+
+func sampleNames(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(samples, "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no sample events in %s (%v)", samples, err)
+	}
+	var names []string
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(f), ".json"))
+	}
+	return names
+}
+
+func TestSamples(t *testing.T) {
+	names := sampleNames(t)
+	if len(names) != len(expected) {
+		t.Errorf("%d sample events, of which %d are expected here", len(names), len(expected))
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.register()
+			if name == "token-refresh-confidential" || name == "introspect-token" {
+				w.login("manage-issue-confidential-family")
+			} else {
+				w.login("manage-issue-family")
+			}
+			a := w.want(w.play(name), expected[name])
+			switch {
+			case a.StatusCode == http.StatusNoContent && a.Body != "":
+				t.Errorf("204 with a body: %s", a.Body)
+			case a.StatusCode != http.StatusNoContent && a.json == nil:
+				t.Error("the answer has no body")
+			case name == "introspect-token" && a.json["active"] != true:
+				t.Errorf("the token is not active: %s", a.Body)
+			case strings.HasSuffix(name, "-preflight") && a.Headers["Access-Control-Allow-Origin"] != "https://app.example.com":
+				t.Errorf("the preflight is refused: %v", a.Headers)
+			}
+		})
+	}
+}
+
+// A sample is served by the function of its name and by no other.
+func TestSamplesRouting(t *testing.T) {
+	w := newWorld(t)
+	w.register()
+	w.login("manage-issue-family")
+	for _, name := range sampleNames(t) {
+		owner, e := w.sample(name)
+		if w.functions[owner] == nil {
+			t.Errorf("%s names no function", name)
+		}
+		for function := range w.functions {
+			if function == owner {
+				continue
+			}
+			if a := w.invoke(t.Context(), function, e); !a.noRoute() {
+				t.Errorf("%s is answered by %s too: %d %s", name, function, a.StatusCode, a.Body)
+			}
+		}
+		if a := w.invoke(t.Context(), owner, e); a.noRoute() != (name == "discovery-no-route") {
+			t.Errorf("%s is answered by %s: %d %s", name, owner, a.StatusCode, a.Body)
+		}
+	}
+}
+
+// Whoever sends a sample without reading the README gets an answer.
+func TestSamplesUnfilled(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range sampleNames(t) {
+		if a := w.play(name); a.StatusCode >= http.StatusInternalServerError {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.Body)
+		}
+	}
+}
+
+func TestSamplesListed(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(samples, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range sampleNames(t) {
+		function, _, _ := strings.Cut(name, "-")
+		if row := "\n| `" + name + ".json` | " + function + " | "; !strings.Contains(string(readme), row) {
+			t.Errorf("README.md has no row for %s", name)
+		}
+	}
+	if rows, files := strings.Count(string(readme), "\n| `"), len(sampleNames(t)); rows != files {
+		t.Errorf("README.md has %d rows for %d files", rows, files)
+	}
+}

@@ -1,0 +1,210 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+const samples = "../../../events"
+
+// world is the five functions over one store.
+type world struct {
+	t         *testing.T
+	store     *transport
+	functions map[string]lambda.Handler
+	log       bytes.Buffer
+	values    map[string]string // what stands for the words in capitals of the sample events
+}
+
+// transport leads to the store, until it falls silent: then nothing answers.
+type transport struct {
+	http.RoundTripper
+	silent bool
+}
+
+func (rt *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if rt.silent {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return rt.RoundTripper.RoundTrip(r)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, store: &transport{RoundTripper: embedded.New()}, values: map[string]string{}}
+	table := store.New(embedded.Config(w.store), "rotor", store.DefaultRetention)
+	if err := table.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, time.January, 15, 10, 0, 5, 0, time.UTC)
+	document, err := keyring.Generate(signing.ES256, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := keyring.Local(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewJSONHandler(&w.log, nil))
+	// Each request has a millisecond of its own. They come one at a time.
+	tick := func() time.Time {
+		now = now.Add(time.Millisecond)
+		return now
+	}
+	a := api.New(api.Config{
+		Issuer:  "https://auth.example.com",
+		Table:   table,
+		Keys:    keys,
+		Log:     log,
+		Now:     tick,
+		Origins: []string{"https://app.example.com"},
+	})
+	w.functions = map[string]lambda.Handler{
+		"token":      gateway.NewHandler(a.Token(), log),
+		"revoke":     gateway.NewHandler(a.Revoke(), log),
+		"introspect": gateway.NewHandler(a.Introspect(), log),
+		"discovery":  gateway.NewHandler(a.Discovery(), log),
+		"manage":     gateway.NewHandler(a.Manage(), log),
+	}
+	return w
+}
+
+type event = events.APIGatewayV2HTTPRequest
+
+// answer is a function's answer, and its body where that is a JSON object.
+type answer struct {
+	events.APIGatewayV2HTTPResponse
+	json map[string]any
+}
+
+func (a answer) text(name string) string {
+	s, _ := a.json[name].(string)
+	return s
+}
+
+// noRoute tells the answer to a path that the function does not serve.
+func (a answer) noRoute() bool {
+	return a.StatusCode == http.StatusNotFound && (a.text("error") == "not_found" || a.text("detail") == "there is nothing at this path")
+}
+
+// invoke sends an event to a function. Its answer must be JSON, or have no body.
+func (w *world) invoke(ctx context.Context, function string, e event) answer {
+	w.t.Helper()
+	payload, err := json.Marshal(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out, err := w.functions[function].Invoke(ctx, payload)
+	if err != nil {
+		w.t.Fatalf("the invocation failed: %v", err)
+	}
+	var a answer
+	if err := json.Unmarshal(out, &a.APIGatewayV2HTTPResponse); err != nil {
+		w.t.Fatalf("the answer is not one to the gateway: %v: %s", err, out)
+	}
+	if a.Body == "" {
+		return a
+	}
+	if mediaType := a.Headers["Content-Type"]; !strings.HasSuffix(mediaType, "json") {
+		w.t.Errorf("the answer is of type %q: %s", mediaType, a.Body)
+	}
+	if err := json.Unmarshal([]byte(a.Body), &a.json); err != nil {
+		w.t.Errorf("the answer is not a JSON object: %v: %s", err, a.Body)
+	}
+	return a
+}
+
+// sample is the event of a file, with w.values in it, and its function.
+func (w *world) sample(name string) (function string, e event) {
+	w.t.Helper()
+	data, err := os.ReadFile(filepath.Join(samples, name+".json"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields() // what the gateway never sends
+	if err := d.Decode(&e); err != nil {
+		w.t.Fatalf("%s: %v", name, err)
+	}
+	w.fill(&e)
+	function, _, _ = strings.Cut(name, "-")
+	return function, e
+}
+
+// play sends the event of a file to its function.
+func (w *world) play(name string) answer {
+	w.t.Helper()
+	function, e := w.sample(name)
+	return w.invoke(w.t.Context(), function, e)
+}
+
+func (w *world) fill(e *event) {
+	w.t.Helper()
+	var pairs []string
+	for word, value := range w.values {
+		pairs = append(pairs, word, value)
+	}
+	replacer := strings.NewReplacer(pairs...)
+	encoded := func(s string) string {
+		raw, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return base64.StdEncoding.EncodeToString([]byte(replacer.Replace(string(raw))))
+	}
+	e.RawPath = replacer.Replace(e.RawPath)
+	if e.IsBase64Encoded {
+		e.Body = encoded(e.Body)
+	} else {
+		e.Body = replacer.Replace(e.Body)
+	}
+	if pair, ok := strings.CutPrefix(e.Headers["authorization"], "Basic "); ok {
+		e.Headers["authorization"] = "Basic " + encoded(pair)
+	}
+}
+
+// register puts both clients of the samples and a secret for one.
+func (w *world) register() {
+	w.t.Helper()
+	w.want(w.play("manage-put-client"), http.StatusCreated)
+	w.want(w.play("manage-put-confidential-client"), http.StatusCreated)
+	secret := w.want(w.play("manage-add-secret"), http.StatusCreated)
+	w.values["CLIENT_SECRET"] = secret.text("client_secret")
+	w.values["SECRET_ID"] = secret.text("secret_id")
+}
+
+// login starts a family by the event of a file.
+func (w *world) login(name string) {
+	w.t.Helper()
+	issued := w.want(w.play(name), http.StatusCreated)
+	w.values["REFRESH_TOKEN"] = issued.text("refresh_token")
+	w.values["FAMILY"] = issued.text("family")
+}
+
+func (w *world) want(a answer, status int) answer {
+	w.t.Helper()
+	if a.StatusCode != status {
+		w.t.Fatalf("the answer is %d, not %d: %s", a.StatusCode, status, a.Body)
+	}
+	return a
+}

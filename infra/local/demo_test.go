@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// demoSecret is demo-web's secret, as printed: once.
+func demoSecret(tb testing.TB, p *program) string {
+	tb.Helper()
+	found := regexp.MustCompile(`demo-web: secret, shown this once: (rotor_secret_\S+)`).FindAllStringSubmatch(p.stdout, -1)
+	if len(found) != 1 || strings.Count(p.stdout, "rotor_secret_") != 1 {
+		tb.Fatalf("the secret is not there once:\n%s", p.stdout)
+	}
+	return found[0][1]
+}
+
+func TestDemoClientsHaveTheirPresets(t *testing.T) {
+	p := start(t, nil)
+	for _, c := range []struct{ id, clientType, preset, row string }{
+		{"demo-spa", "public", "", "60 s 30 d 15 d 400"},
+		{"demo-web", "confidential", "", "60 s 30 d 15 d 400"},
+		{"demo-auth0", "public", "auth0", "0 s 30 d 15 d 403"},
+		{"demo-atlassian", "public", "atlassian", "600 s 365 d 90 d 403"},
+		{"demo-supabase", "public", "supabase", "10 s never never 400"},
+	} {
+		got := p.must(http.StatusOK, http.MethodGet, "/v1/clients/"+c.id, "")
+		want, err := family.Preset(c.preset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := json.Marshal(got.body["policy"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var policy family.Policy
+		if err := json.Unmarshal(raw, &policy); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, policy); diff != "" {
+			t.Errorf("%s: %s", c.id, diff)
+		}
+		if got.text("type") != c.clientType || got.text("preset") != c.preset {
+			t.Errorf("%s is %v", c.id, got.body)
+		}
+		row := strings.Join([]string{c.id, c.clientType, c.row}, " ")
+		if !strings.Contains(strings.Join(strings.Fields(p.stdout), " "), row) {
+			t.Errorf("stdout has no %q:\n%s", row, p.stdout)
+		}
+	}
+}
+
+// script are the printed commands, by step.
+func script(t *testing.T, stdout string) []string {
+	t.Helper()
+	_, printed, ok := strings.Cut(stdout, "\n\n# 1. ")
+	if !ok {
+		t.Fatalf("stdout has no commands:\n%s", stdout)
+	}
+	var steps []string
+	for i, step := range regexp.MustCompile(`(?m)^# \d+\. `).Split(printed, -1) {
+		about, commands, ok := strings.Cut(step, "\n")
+		if !ok || about == "" || !strings.Contains(stdout, "# "+strconv.Itoa(i+1)+". "+about) {
+			t.Fatalf("step %d is %q", i+1, step)
+		}
+		steps = append(steps, commands)
+	}
+	return steps
+}
+
+// What is printed works as pasted: needs bash and curl, like the person it is for.
+func TestPrintedCommands(t *testing.T) {
+	p := start(t, map[string]string{"ALG": "RS256"})
+	steps := script(t, p.stdout)
+	const mark = "\n==== step\n"
+	bash := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.Join(steps, "\nprintf '"+strings.ReplaceAll(mark, "\n", `\n`)+"'\n"))
+	bash.Env = append(bash.Environ(), "NO_PROXY=*", "no_proxy=*") // the machine's proxy knows no loopback of ours
+	var stderr strings.Builder
+	bash.Stderr = &stderr
+	stdout, err := bash.Output()
+	if err != nil || stderr.Len() > 0 {
+		t.Fatalf("%v: %s\n%s", err, &stderr, stdout)
+	}
+	outputs := strings.Split(string(stdout), mark)
+	if len(outputs) != 5 {
+		t.Fatalf("%d steps, want 5:\n%s", len(outputs), stdout)
+	}
+	const token, dead = `(rotor_[A-Za-z0-9_-]{78})`, `\{"error":"invalid_grant","error_description":"Unknown or invalid refresh token\."\}`
+	var found []string
+	for i, want := range []string{
+		token,
+		`\{"access_token":"eyJ[^"]+","token_type":"Bearer","expires_in":3600,"refresh_token":"` + token + `","refresh_token_expires_in":1296000\}`,
+		` *5 ` + token,
+		`\{"now":"[^"]+","purged":0\}\n` + dead + `\n` + dead,
+		`\{\}\n` + dead,
+	} {
+		match := regexp.MustCompile(`\A` + want + `\n*\z`).FindStringSubmatch(outputs[i])
+		if match == nil {
+			t.Fatalf("step %d printed\n%s\nwant %s", i+1, outputs[i], want)
+		}
+		found = append(found, match[1:]...)
+	}
+	if len(found) != 3 || found[0] == found[1] || found[1] == found[2] || found[0] == found[2] {
+		t.Errorf("the tokens of steps 1 to 3 are %v, want three different ones", found)
+	}
+	log := p.stderr.String()
+	for event, want := range map[string]int{"ferrt": 1, "srrt": 1, "sertft": 6, "fertft": 2} {
+		if got := strings.Count(log, `"type":"`+event+`"`); got != want {
+			t.Errorf("%d events %s, want %d", got, event, want)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// wantProblem checks that the answer is a problem document of this status.
+func wantProblem(t *testing.T, got reply, status int) {
+	t.Helper()
+	if got.status != status {
+		t.Errorf("%d, want %d: %v", got.status, status, got.body)
+	}
+	if mediaType := got.header.Get("Content-Type"); mediaType != "application/problem+json" {
+		t.Errorf("Content-Type is %s", mediaType)
+	}
+	if got.text("detail") == "" || got.body["status"] != float64(status) {
+		t.Errorf("the problem is %v", got.body)
+	}
+}
+
+// A page whose own name resolves to loopback is of the same origin: only the Host
+// gives it away.
+func TestForeignHostIsRefused(t *testing.T) {
+	p := start(t, nil)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{
+		"evil.example", "evil.example:" + port, "127.0.0.1.evil.example:" + port, "localhost.evil.example", "localhost.",
+		"0.0.0.0:" + port, "192.168.1.1:" + port, "[::]:" + port, "[::1:" + port, "127.0.0.1:evil", "127.0.0.1:", "::1",
+		"127.0.0.1:" + port + ":" + port, "127.0.0.2",
+	} {
+		for _, path := range []string{"/oauth/token", "/.well-known/jwks.json", "/v1/clients", "/local/clock", "/nowhere"} {
+			r := p.request(http.MethodGet, path, "")
+			r.Host = host
+			t.Run(host+path, func(t *testing.T) { wantProblem(t, p.send(r), http.StatusMisdirectedRequest) })
+		}
+	}
+	for _, host := range []string{"127.0.0.1", "127.0.0.1:" + port, "localhost", "LocalHost:1", "[::1]", "[::1]:" + port} {
+		r := p.request(http.MethodGet, "/local/clock", "")
+		r.Host = host
+		if got := p.send(r); got.status != http.StatusOK {
+			t.Errorf("%s: %d %v", host, got.status, got.body)
+		}
+	}
+}
+
+func TestNoHostIsRefused(t *testing.T) {
+	p := start(t, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "GET /v1/clients HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("got %d", answer.StatusCode)
+	}
+}
+
+// The host listened on is one to be called by; no other run has it.
+func TestOtherLoopbackAddress(t *testing.T) {
+	for host, want := range map[string]bool{"127.0.0.2": true, "127.0.0.2:3000": true, "localhost:3000": true, "127.0.0.3:3000": false} {
+		if got := isOwnHost(host, "127.0.0.2"); got != want {
+			t.Errorf("%s: %t", host, got)
+		}
+	}
+	if isOwnHost("", "127.0.0.2") {
+		t.Error("no host at all")
+	}
+}
+
+// Pages of another origin change nothing, whatever they find to send.
+func TestCrossOriginIsRefused(t *testing.T) {
+	p := start(t, nil)
+	calls := []struct{ method, path, body string }{
+		{http.MethodPost, "/v1/families", `{"user_id":"mallory","client_id":"demo-spa"}`},
+		{http.MethodPut, "/v1/clients/demo-spa", `{"type":"public","preset":"supabase"}`},
+		{http.MethodDelete, "/v1/clients/demo-spa", ""},
+		{http.MethodPost, "/v1/clients/demo-web/secrets", ""},
+		{http.MethodPost, "/local/clock", `{"advance":"1000d"}`},
+		{http.MethodPost, "/%761/families", `{"user_id":"mallory","client_id":"demo-spa"}`},
+		{http.MethodPost, "/", ""},
+	}
+	before := p.must(http.StatusOK, http.MethodGet, "/v1/clients/demo-spa", "")
+	for _, c := range calls {
+		for _, header := range [][2]string{
+			{"Sec-Fetch-Site", "cross-site"},
+			{"Sec-Fetch-Site", "same-site"}, // another port of localhost
+			{"Origin", "https://evil.example"},
+			{"Origin", "null"},
+			{"Origin", "http://localhost:1"},
+		} {
+			r := p.request(c.method, c.path, c.body)
+			r.Header.Set(header[0], header[1])
+			t.Run(c.method+" "+c.path+" "+header[1], func(t *testing.T) { wantProblem(t, p.send(r), http.StatusForbidden) })
+		}
+	}
+	after := p.must(http.StatusOK, http.MethodGet, "/v1/clients/demo-spa", "")
+	if before.text("updated_at") == "" || before.text("updated_at") != after.text("updated_at") {
+		t.Errorf("demo-spa was changed: %v, then %v", before.body, after.body)
+	}
+
+	// What the program itself would serve is of its own origin.
+	r := p.request(http.MethodPost, "/v1/families", `{"user_id":"alice","client_id":"demo-spa"}`)
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Header.Set("Origin", p.url)
+	if got := p.send(r); got.status != http.StatusCreated {
+		t.Errorf("same origin: %d %v", got.status, got.body)
+	}
+}
+
+// A form can be sent from anywhere, without a preflight; JSON cannot.
+func TestManagementTakesJSONAlone(t *testing.T) {
+	p := start(t, nil)
+	calls := []struct{ method, path, body string }{
+		{http.MethodPost, "/v1/families", `{"user_id":"mallory","client_id":"demo-spa"}`},
+		{http.MethodPut, "/v1/clients/demo-spa", `{"type":"public"}`},
+		{http.MethodPost, "/v1/clients/demo-web/secrets", "anything"},
+		{http.MethodPost, "/v1/clients/demo-web/secrets", ""},
+		{http.MethodDelete, "/v1/clients/demo-spa", "anything"},
+		{http.MethodPost, "/local/clock", `{"advance":"1s"}`},
+	}
+	for _, c := range calls {
+		for _, mediaType := range []string{
+			"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx",
+			"text/plain; application/json", "application/json, text/plain", "",
+		} {
+			r := p.request(c.method, c.path, c.body)
+			r.Header["Content-Type"] = []string{mediaType}
+			t.Run(c.method+" "+c.path+" "+mediaType, func(t *testing.T) {
+				wantProblem(t, p.send(r), http.StatusUnsupportedMediaType)
+			})
+		}
+		if c.body == "" {
+			continue
+		}
+		r := p.request(c.method, c.path, c.body)
+		r.Header.Del("Content-Type")
+		t.Run(c.method+" "+c.path+" none", func(t *testing.T) { wantProblem(t, p.send(r), http.StatusUnsupportedMediaType) })
+		r = p.request(c.method, c.path, c.body)
+		r.Header["Content-Type"] = []string{"application/json", "text/plain"}
+		t.Run(c.method+" "+c.path+" both", func(t *testing.T) { wantProblem(t, p.send(r), http.StatusUnsupportedMediaType) })
+	}
+	p.must(http.StatusOK, http.MethodGet, "/v1/clients/demo-spa", "")
+	r := p.request(http.MethodPost, "/local/clock", `{"advance":"1s"}`)
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	if got := p.send(r); got.status != http.StatusOK {
+		t.Errorf("JSON: %d %v", got.status, got.body)
+	}
+}
+
+// ORIGINS may refresh and revoke, and nothing else may; nobody may manage.
+func TestOrigins(t *testing.T) {
+	const app, other = "https://app.example.com", "https://evil.example"
+	p := start(t, map[string]string{"ORIGINS": app})
+	if !strings.Contains(p.stdout, "CORS   "+app) {
+		t.Errorf("stdout does not name it:\n%s", p.stdout)
+	}
+	for _, c := range []struct{ path, origin, want string }{
+		{"/oauth/token", app, app},
+		{"/oauth/revoke", app, app},
+		{"/oauth/token", other, ""},
+		{"/oauth/introspect", app, ""},
+		{"/v1/families", app, ""},
+		{"/local/clock", app, ""},
+	} {
+		r := p.request(http.MethodOptions, c.path, "")
+		r.Header.Set("Origin", c.origin)
+		r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+		if got := p.send(r).header.Get("Access-Control-Allow-Origin"); got != c.want {
+			t.Errorf("%s from %s: allowed is %q, want %q", c.path, c.origin, got, c.want)
+		}
+	}
+	_, token := p.issue("demo-spa")
+	r := p.request(http.MethodPost, "/oauth/token", `{"grant_type":"refresh_token","client_id":"demo-spa","refresh_token":"`+token+`"}`)
+	r.Header.Set("Origin", app)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	if got := p.send(r); got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != app {
+		t.Errorf("a refresh from the app: %d %v", got.status, got.body)
+	}
+}
+
+// Tokens put where they do not belong are not logged; start sees to the check.
+func TestLogHasNoTokens(t *testing.T) {
+	p := start(t, nil)
+	_, token := p.issue("demo-spa")
+	refreshed := p.refresh("demo-spa", token)
+	for _, secret := range []string{token, refreshed.text("refresh_token"), refreshed.text("access_token"), demoSecret(t, p)} {
+		escaped := url.PathEscape(secret)
+		p.do(http.MethodGet, "/v1/families/"+escaped, "")
+		p.do(http.MethodGet, "/v1/families/x"+escaped, "")
+		p.do(http.MethodGet, "/v1/clients?next="+escaped, "")
+		p.do(http.MethodGet, "/"+escaped, "")
+		p.do(http.MethodPost, "/v1/families", `{"user_id":"alice","client_id":"`+secret+`"}`)
+		p.do(http.MethodPost, "/local/clock", `{"advance":"`+secret+`","`+secret+`":1}`)
+		p.refresh(secret, secret)
+		p.refresh("demo-spa", secret)
+		p.form("/oauth/revoke", url.Values{"client_id": {"demo-auth0"}, "token": {secret}})
+		r := p.request(http.MethodPost, "/oauth/introspect?token="+escaped, "")
+		r.Header.Set("Authorization", "Bearer "+secret)
+		p.send(r)
+	}
+	log := p.stderr.String()
+	for _, want := range []string{`"type":"sertft"`, `"path":"/v1/families/[redacted]"`, `"path":"/oauth/token","status":200`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log has no %s:\n%s", want, log)
+		}
+	}
+}

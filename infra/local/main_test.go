@@ -1,0 +1,474 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+// asMain makes the test binary the program itself, for what only a process has:
+// signals and an exit code.
+const asMain = "ROTOR_LOCAL_TEST_AS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// program is the program, running in this process.
+type program struct {
+	tb     testing.TB
+	url    string
+	stdout string
+	stderr *buffer
+	client *http.Client
+	stop   func() error // returns what run did
+}
+
+// secrets are what may not be in the log: refresh tokens, client secrets, access
+// and id tokens.
+var secrets = regexp.MustCompile(`rotor_[A-Za-z0-9_-]{8,}|eyJ[A-Za-z0-9_-]{8,}`)
+
+// start runs the program with this environment, on a free port, and on the
+// DynamoDB under test where there is one. At the end of the test it must stop
+// without an error, and have logged no secret.
+func start(tb testing.TB, env map[string]string) *program {
+	tb.Helper()
+	all := map[string]string{"ADDR": "127.0.0.1:0", "ALG": "ES256"}
+	if endpoint := os.Getenv("ROTOR_TEST_DYNAMODB"); endpoint != "" {
+		all["AWS_ENDPOINT_URL_DYNAMODB"], all["TABLE"] = endpoint, "rotor-local-"+rand.Text()
+	}
+	maps.Copy(all, env)
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &program{tb: tb, stderr: &buffer{}, client: &http.Client{Transport: &http.Transport{}}}
+	welcome, done := make(chan string, 1), make(chan error, 1)
+	go func() {
+		done <- run(ctx, func(name string) string { return all[name] }, writerFunc(func(text []byte) {
+			welcome <- string(text)
+		}), p.stderr)
+	}()
+	p.stop = sync.OnceValue(func() error {
+		cancel()
+		p.client.CloseIdleConnections()
+		return <-done
+	})
+	select {
+	case p.stdout = <-welcome:
+	case err := <-done:
+		cancel()
+		tb.Fatalf("run: %v\n%s", err, p.stderr)
+	}
+	tb.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			tb.Errorf("run: %v", err)
+		}
+		if leaked := secrets.FindString(p.stderr.String()); leaked != "" {
+			tb.Errorf("the log has a secret: %s", leaked)
+		}
+	})
+	ready := regexp.MustCompile(`\ARotor is ready at (http://\S+)\n`).FindStringSubmatch(p.stdout)
+	if ready == nil {
+		tb.Fatalf("the first line does not say where it is ready:\n%s", p.stdout)
+	}
+	p.url = ready[1]
+	return p
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
+}
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// reply is an answer whose body was JSON, or empty.
+type reply struct {
+	status int
+	header http.Header
+	body   map[string]any
+}
+
+func (r reply) text(name string) string {
+	s, _ := r.body[name].(string)
+	return s
+}
+
+// request is a request of the program, as JSON where there is a body.
+func (p *program) request(method, path, body string) *http.Request {
+	p.tb.Helper()
+	r, err := http.NewRequestWithContext(p.tb.Context(), method, p.url+path, strings.NewReader(body))
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r
+}
+
+func (p *program) send(r *http.Request) reply {
+	p.tb.Helper()
+	answer, err := p.client.Do(r)
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	got := reply{status: answer.StatusCode, header: answer.Header}
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &got.body); err != nil {
+			p.tb.Fatalf("%s %s: %d is not JSON: %v: %s", r.Method, r.URL.Path, answer.StatusCode, err, data)
+		}
+	}
+	return got
+}
+
+func (p *program) do(method, path, body string) reply {
+	p.tb.Helper()
+	return p.send(p.request(method, path, body))
+}
+
+// must is do where nothing else than this status will do.
+func (p *program) must(status int, method, path, body string) reply {
+	p.tb.Helper()
+	got := p.do(method, path, body)
+	if got.status != status {
+		p.tb.Fatalf("%s %s: %d, want %d: %v", method, path, got.status, status, got.body)
+	}
+	return got
+}
+
+// issue starts a family: its id and its first refresh token.
+func (p *program) issue(client string) (family, token string) {
+	p.tb.Helper()
+	got := p.must(http.StatusCreated, http.MethodPost, "/v1/families", `{"user_id":"alice","client_id":"`+client+`"}`)
+	return got.text("family"), got.text("refresh_token")
+}
+
+// form posts a form.
+func (p *program) form(path string, values url.Values) reply {
+	p.tb.Helper()
+	r := p.request(http.MethodPost, path, values.Encode())
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return p.send(r)
+}
+
+func (p *program) refresh(client, token string) reply {
+	p.tb.Helper()
+	return p.form("/oauth/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}})
+}
+
+// outside is a DynamoDB that outlives the program: the one under test, or one in
+// this process.
+func outside(tb testing.TB) map[string]string {
+	tb.Helper()
+	endpoint := os.Getenv("ROTOR_TEST_DYNAMODB")
+	if endpoint == "" {
+		server := httptest.NewServer(&httputil.ReverseProxy{
+			Transport: embedded.New(),
+			Rewrite:   func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "dynamodb.invalid" },
+		})
+		tb.Cleanup(server.Close)
+		endpoint = server.URL
+	}
+	return map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "TABLE": "rotor-local-" + rand.Text()}
+}
+
+func TestEveryEndpointIsServed(t *testing.T) {
+	p := start(t, nil)
+	secret := demoSecret(t, p)
+
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+		got := p.must(http.StatusOK, http.MethodGet, path, "")
+		if got.text("issuer") != p.url || got.text("token_endpoint") != p.url+"/oauth/token" {
+			t.Errorf("%s: %v is not at %s", path, got.body, p.url)
+		}
+	}
+	p.must(http.StatusOK, http.MethodGet, "/.well-known/jwks.json", "")
+
+	// A confidential client, by its printed secret.
+	family, token := p.issue("demo-web")
+	web := func(path string, values url.Values) reply {
+		t.Helper()
+		r := p.request(http.MethodPost, path, values.Encode())
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth("demo-web", secret)
+		got := p.send(r)
+		if got.status != http.StatusOK {
+			t.Fatalf("%s: %d %v", path, got.status, got.body)
+		}
+		return got
+	}
+	refreshed := web("/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+	for _, name := range []string{"refresh_token", "access_token"} {
+		token := refreshed.text(name)
+		if got := web("/oauth/introspect", url.Values{"token": {token}}); got.body["active"] != true {
+			t.Errorf("the %s is not active: %v", name, got.body)
+		}
+	}
+	web("/oauth/revoke", url.Values{"token": {refreshed.text("refresh_token")}})
+	if got := p.must(http.StatusOK, http.MethodGet, "/v1/families/"+family, ""); got.text("cause") != "revoked_by_client" {
+		t.Errorf("the family is %v", got.body)
+	}
+
+	p.must(http.StatusOK, http.MethodGet, "/v1/clients", "")
+	p.must(http.StatusCreated, http.MethodPut, "/v1/clients/another", `{"type":"confidential"}`)
+	id := p.must(http.StatusCreated, http.MethodPost, "/v1/clients/another/secrets", "").text("secret_id")
+	p.must(http.StatusNoContent, http.MethodDelete, "/v1/clients/another/secrets/"+id, "")
+	p.must(http.StatusNoContent, http.MethodDelete, "/v1/clients/another", "")
+	p.must(http.StatusNotFound, http.MethodGet, "/v1/clients/another", "")
+
+	p.must(http.StatusOK, http.MethodGet, "/local/clock", "")
+	for _, path := range []string{"/", "/nowhere", "/v1", "/v1/nowhere", "/local", "/local/nowhere"} {
+		p.must(http.StatusNotFound, http.MethodGet, path, "")
+	}
+}
+
+// Without KEYS and ALG a run makes RS256 keys, which API Gateway can verify.
+func TestKeysMadeUpAreRS256(t *testing.T) {
+	p := start(t, map[string]string{"ALG": ""})
+	if !strings.Contains(p.stdout, "keys   RS256, made up for this run") {
+		t.Errorf("stdout does not say so:\n%s", p.stdout)
+	}
+	got := p.must(http.StatusOK, http.MethodGet, "/.well-known/jwks.json", "")
+	keys, ok := got.body["keys"].([]any)
+	if !ok || len(keys) != 1 {
+		t.Fatalf("the key set is %v", got.body)
+	}
+	if key, ok := keys[0].(map[string]any); !ok || key["alg"] != "RS256" {
+		t.Errorf("the key is %v", keys[0])
+	}
+}
+
+// Tokens outlive a restart where keys and table do; so do changed demo clients.
+func TestRestart(t *testing.T) {
+	env := outside(t)
+	env["KEYS"] = filepath.Join(t.TempDir(), "keys.json")
+
+	before := start(t, env)
+	secret := demoSecret(t, before)
+	_, token := before.issue("demo-spa")
+	token = before.refresh("demo-spa", token).text("refresh_token")
+	before.must(http.StatusOK, http.MethodPut, "/v1/clients/demo-spa", `{"type":"public","policy":{"reuse_interval":7}}`)
+	if err := before.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	after := start(t, env)
+	got := after.refresh("demo-spa", token)
+	if got.status != http.StatusOK {
+		t.Fatalf("after the restart: %d %v", got.status, got.body)
+	}
+	if !regexp.MustCompile(`demo-spa +public +7 s `).MatchString(after.stdout) {
+		t.Errorf("the changed client is not kept:\n%s", after.stdout)
+	}
+	if !strings.Contains(after.stdout, "demo-web: has a secret from before, and got no other") || strings.Contains(after.stdout, "rotor_secret_") {
+		t.Errorf("about the secret that demo-web has:\n%s", after.stdout)
+	}
+	_, webToken := after.issue("demo-web")
+	web := after.form("/oauth/token", url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {webToken}, "client_id": {"demo-web"}, "client_secret": {secret},
+	})
+	if web.status != http.StatusOK {
+		t.Errorf("the secret from before: %d %v", web.status, web.body)
+	}
+	if err := after.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	delete(env, "KEYS")
+	other := start(t, env)
+	if got := other.refresh("demo-spa", got.text("refresh_token")); got.text("error") != "invalid_grant" {
+		t.Errorf("with other keys: %d %v", got.status, got.body)
+	}
+}
+
+func TestRefusesToStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	nobody.Close()
+	keys := filepath.Join(t.TempDir(), "keys.json")
+	if err := start(t, map[string]string{"KEYS": keys, "ALG": "ES256"}).stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"config":    {map[string]string{"ADDR": "0.0.0.0:0"}, "ADDR"},
+		"port":      {map[string]string{"ADDR": taken.Addr().String()}, "in use"},
+		"keys":      {map[string]string{"KEYS": t.TempDir()}, "regular file"},
+		"algorithm": {map[string]string{"KEYS": keys, "ALG": "RS256"}, "ES256"},
+		"dynamodb":  {map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": nobody.URL}, "create table rotor"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := map[string]string{"ADDR": "127.0.0.1:0"}
+			maps.Copy(env, c.env)
+			var stdout buffer
+			err := run(t.Context(), func(name string) string { return env[name] }, &stdout, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q in it", err, c.want)
+			}
+			if stdout.String() != "" {
+				t.Errorf("it said that it is ready:\n%s", &stdout)
+			}
+		})
+	}
+}
+
+// The request under way is answered; others find nobody.
+func TestStopFinishesRequests(t *testing.T) {
+	p := start(t, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	const body = `{"advance":"1s"}`
+	_, err = io.WriteString(conn, "POST /local/clock HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+		"Content-Length: 16\r\nExpect: 100-continue\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(conn)
+	// The handler has begun to read the body.
+	if line, err := answers.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	if _, err := answers.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.stop() }()
+	for {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			break
+		}
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
+	select {
+	case err := <-stopped:
+		t.Fatalf("stopped with a request under way: %v", err)
+	default:
+	}
+	if _, err := io.WriteString(conn, body); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("the request under way got %d", answer.StatusCode)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// process is the program as a process of its own.
+func process(t *testing.T, env ...string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(env, asMain+"=1")
+	stderr := &bytes.Buffer{}
+	cmd.Stderr = stderr
+	return cmd, stderr
+}
+
+func TestSignalsStopTheProcess(t *testing.T) {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			cmd, stderr := process(t, "ADDR=localhost:0", "ALG=ES256")
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			line, err := bufio.NewReader(stdout).ReadString('\n')
+			if err != nil || !regexp.MustCompile(`\ARotor is ready at http://localhost:\d+\n\z`).MatchString(line) {
+				t.Errorf("got %q, %v", line, err)
+			}
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("ended with %v\n%s", err, stderr)
+			}
+		})
+	}
+}
+
+func TestProcessSaysWhatIsWrong(t *testing.T) {
+	cmd, stderr := process(t, "ADDR=0.0.0.0:3000", "ALG=HS256")
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("ended with %v, want exit code 1", err)
+	}
+	if got := stderr.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "ADDR") || !strings.Contains(got, "ALG") {
+		t.Errorf("stderr is %q, want a line for ADDR and one for ALG", got)
+	}
+}
