@@ -20,13 +20,30 @@ import (
 
 // newClient is the body of PUT /v1/clients/{client_id}.
 type newClient struct {
-	Type          string          `json:"type"`   // public or confidential
-	Preset        string          `json:"preset"` // what the policy starts from
-	Policy        json.RawMessage `json:"policy"` // what differs from the preset
-	Scope         string          `json:"scope"`
-	Audience      string          `json:"audience"`
-	MayIntrospect bool            `json:"may_introspect"`
-	NotBefore     time.Time       `json:"not_before"`
+	clientType    string          // public or confidential
+	preset        string          // what the policy starts from
+	policy        json.RawMessage // what differs from the preset
+	scope         string
+	audience      string
+	mayIntrospect bool
+	notBefore     time.Time
+}
+
+func (body *newClient) fields() map[string]any {
+	return map[string]any{
+		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
+		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "not_before": &body.notBefore,
+	}
+}
+
+func policyFields(p *family.Policy) map[string]any {
+	return map[string]any{
+		"rotation": &p.Rotation, "reuse_interval": &p.ReuseInterval, "lost_response": &p.LostResponse,
+		"absolute_lifetime": &p.AbsoluteLifetime, "idle_lifetime": &p.IdleLifetime,
+		"access_token_lifetime": &p.AccessTokenLifetime, "max_active": &p.MaxActive,
+		"reuse_detection": &p.ReuseDetection, "observe_until": &p.ObserveUntil,
+		"invalid_grant_status": &p.InvalidGrantStatus,
+	}
 }
 
 // clientJSON is a client as the management API shows it: its whole policy, and
@@ -85,7 +102,7 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var body newClient
-	if err := readJSON(r, &body); err != nil {
+	if err := readJSON(r, body.fields()); err != nil {
 		return err
 	}
 	client, err := body.client(id, now)
@@ -109,21 +126,21 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	var in input
 	c := &store.Client{
-		ID: id, Confidential: body.Type == "confidential", Preset: body.Preset,
-		Audience: body.Audience, MayIntrospect: body.MayIntrospect, UpdatedAt: now,
+		ID: id, Confidential: body.clientType == "confidential", Preset: body.preset,
+		Audience: body.audience, MayIntrospect: body.mayIntrospect, UpdatedAt: now,
 	}
-	if body.Type != "public" && body.Type != "confidential" {
-		in.wrong("type", strconv.Quote(cut(body.Type, 32)), `"public" or "confidential"`)
+	if body.clientType != "public" && body.clientType != "confidential" {
+		in.wrong("type", strconv.Quote(cut(body.clientType, 32)), `"public" or "confidential"`)
 	}
-	policy, err := family.Preset(body.Preset)
+	policy, err := family.Preset(body.preset)
 	var field *family.FieldError
 	if errors.As(err, &field) {
 		in.wrong(field.Field, strconv.Quote(cut(field.Value, 32)), field.Want)
 		policy = family.DefaultPolicy()
 	}
-	if len(body.Policy) > 0 && string(body.Policy) != "null" {
+	if len(body.policy) > 0 {
 		var more fieldErrors
-		switch err := unmarshal(body.Policy, &policy, "policy."); {
+		switch err := readObject(body.policy, "policy.", policyFields(&policy)); {
 		case errors.As(err, &more):
 			in.errs = append(in.errs, more...)
 		case err != nil:
@@ -132,15 +149,15 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	}
 	in.errs = append(in.errs, policy.Check(now)...)
 	c.Policy = policy
-	c.Scope = in.scope("scope", body.Scope)
-	in.text("audience", body.Audience, maxAudience)
-	if body.MayIntrospect && !c.Confidential {
+	c.Scope = in.scope("scope", body.scope)
+	in.text("audience", body.audience, maxAudience)
+	if body.mayIntrospect && !c.Confidential {
 		in.wrong("may_introspect", "true", "false for a public client: only confidential ones introspect")
 	}
-	if body.NotBefore.After(now) {
-		in.wrong("not_before", body.NotBefore.Format(time.RFC3339), "no later than now, "+now.Format(time.RFC3339))
+	if body.notBefore.After(now) {
+		in.wrong("not_before", body.notBefore.Format(time.RFC3339), "no later than now, "+now.Format(time.RFC3339))
 	}
-	c.Policy.NotBefore = body.NotBefore.UTC().Truncate(time.Millisecond)
+	c.Policy.NotBefore = body.notBefore.UTC().Truncate(time.Millisecond)
 	return c, in.err()
 }
 
@@ -185,17 +202,19 @@ const clientsPerPage = 100
 
 // listClients lists the registry by client id: GET /v1/clients?next=.
 func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
+	now := a.now()
 	q, err := query(r, "next")
 	if err != nil {
 		return err
 	}
-	after := ""
-	if next := q.Get("next"); next != "" {
-		raw, err := base64.RawURLEncoding.Strict().DecodeString(next)
-		if err != nil || !clientIDPattern.Match(raw) {
-			return fieldErrors{{Field: "next", Want: "what an earlier page gave as next"}}
-		}
-		after = string(raw)
+	keys, err := a.Keys.Keys(r.Context(), now)
+	if err != nil {
+		return err
+	}
+	pages := cursors{keys, "clients"}
+	after, err := pages.open(q.Get("next"))
+	if err != nil {
+		return err
 	}
 	clients, next, err := a.Table.ListClients(r.Context(), after, clientsPerPage)
 	if err != nil {
@@ -204,12 +223,9 @@ func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 	page := struct {
 		Clients []clientJSON `json:"clients"`
 		Next    string       `json:"next,omitempty"`
-	}{Clients: []clientJSON{}}
+	}{Clients: []clientJSON{}, Next: pages.seal(next)}
 	for _, c := range clients {
 		page.Clients = append(page.Clients, showClient(c))
-	}
-	if next != "" {
-		page.Next = base64.RawURLEncoding.EncodeToString([]byte(next))
 	}
 	writeJSON(w, http.StatusOK, "application/json", page)
 	return nil

@@ -19,16 +19,24 @@ import (
 
 // newFamily is the body of POST /v1/families.
 type newFamily struct {
-	UserID           string          `json:"user_id"`
-	ClientID         string          `json:"client_id"`
-	Scope            *string         `json:"scope"`    // what the client's default scope is narrowed to
-	Audience         string          `json:"audience"` // of the access tokens
-	Claims           json.RawMessage `json:"claims"`   // added to the access tokens
-	AuthTime         time.Time       `json:"auth_time"`
-	ACR              string          `json:"acr"`
-	AMR              []string        `json:"amr"`
-	Device           string          `json:"device"`            // shown where families are listed
-	AbsoluteLifetime *family.Seconds `json:"absolute_lifetime"` // shorter than the policy's
+	userID           string
+	clientID         string
+	scope            *string         // what the client's default scope is narrowed to
+	audience         string          // of the access tokens
+	claims           json.RawMessage // added to the access tokens
+	authTime         time.Time
+	acr              string
+	amr              []string
+	device           string          // shown where families are listed
+	absoluteLifetime *family.Seconds // shorter than the policy's
+}
+
+func (body *newFamily) fields() map[string]any {
+	return map[string]any{
+		"user_id": &body.userID, "client_id": &body.clientID, "scope": &body.scope, "audience": &body.audience,
+		"claims": &body.claims, "auth_time": &body.authTime, "acr": &body.acr, "amr": &body.amr,
+		"device": &body.device, "absolute_lifetime": &body.absoluteLifetime,
+	}
 }
 
 // issue starts a family: POST /v1/families. The login calls it once, after it
@@ -39,18 +47,18 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var body newFamily
-	if err := readJSON(r, &body); err != nil {
+	if err := readJSON(r, body.fields()); err != nil {
 		return err
 	}
 	var in input
-	in.required("user_id", body.UserID, maxUserID)
-	in.clientID("client_id", body.ClientID)
+	in.required("user_id", body.userID, maxUserID)
+	in.clientID("client_id", body.clientID)
 	if err := in.err(); err != nil {
 		return err
 	}
-	client, err := a.clients.Client(r.Context(), body.ClientID, now)
+	client, err := a.clients.Client(r.Context(), body.clientID, now)
 	if errors.Is(err, store.ErrNotFound) {
-		return fieldErrors{{Field: "client_id", Value: strconv.Quote(body.ClientID), Want: "a registered client"}}
+		return fieldErrors{{Field: "client_id", Value: strconv.Quote(body.clientID), Want: "a registered client"}}
 	}
 	if err != nil {
 		return err
@@ -84,37 +92,37 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 func (body *newFamily) family(client *store.Client, now time.Time) (*family.Family, error) {
 	var in input
 	f := &family.Family{
-		UserID: body.UserID, ClientID: client.ID, Counter: 1, LastUsedAt: now,
+		UserID: body.userID, ClientID: client.ID, Counter: 1, LastUsedAt: now,
 		Scope: client.Scope, Audience: client.Audience,
-		AuthTime: body.AuthTime.UTC().Truncate(time.Second), ACR: body.ACR, AMR: body.AMR, Device: body.Device,
+		AuthTime: body.authTime.Truncate(time.Second), ACR: body.acr, AMR: body.amr, Device: body.device,
 	}
-	if body.Scope != nil {
-		f.Scope = in.scope("scope", *body.Scope)
+	if body.scope != nil {
+		f.Scope = in.scope("scope", *body.scope)
 		for _, s := range f.Scope {
 			if client.Scope != nil && !slices.Contains(client.Scope, s) {
-				in.wrong("scope", strconv.Quote(*body.Scope), "within the client's: "+strings.Join(client.Scope, " "))
+				in.wrong("scope", strconv.Quote(*body.scope), "within the client's: "+strings.Join(client.Scope, " "))
 				break
 			}
 		}
 	}
-	if body.Audience != "" {
-		f.Audience = body.Audience
-		in.text("audience", body.Audience, maxAudience)
+	if body.audience != "" {
+		f.Audience = body.audience
+		in.text("audience", body.audience, maxAudience)
 	}
-	f.Claims = in.claims(body.Claims)
-	if body.AuthTime.IsZero() {
+	f.Claims = in.claims(body.claims)
+	if body.authTime.IsZero() {
 		f.AuthTime = time.Time{}
-	} else if body.AuthTime.After(now.Add(time.Minute)) || body.AuthTime.Unix() <= 0 {
-		in.wrong("auth_time", body.AuthTime.Format(time.RFC3339), "a time in the past")
+	} else if body.authTime.After(now.Add(time.Minute)) || body.authTime.Unix() <= 0 {
+		in.wrong("auth_time", body.authTime.Format(time.RFC3339), "a time in the past")
 	}
-	in.text("acr", body.ACR, maxACR)
-	in.text("amr", strings.Join(body.AMR, " "), maxAMR)
-	if slices.ContainsFunc(body.AMR, func(v string) bool { return v == "" || strings.Contains(v, " ") }) {
+	in.text("acr", body.acr, maxACR)
+	in.text("amr", strings.Join(body.amr, " "), maxAMR)
+	if slices.ContainsFunc(body.amr, func(v string) bool { return v == "" || strings.Contains(v, " ") }) {
 		in.wrong("amr", "", "values without spaces (RFC 8176)")
 	}
-	in.text("device", body.Device, maxDevice)
+	in.text("device", body.device, maxDevice)
 	lifetime := client.Policy.AbsoluteLifetime
-	if l := body.AbsoluteLifetime; l != nil {
+	if l := body.absoluteLifetime; l != nil {
 		longest := lifetime
 		if longest == 0 {
 			longest = family.MaxLifetime

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -45,8 +46,9 @@ const (
 	maxDevice   = 32
 )
 
-// readJSON reads the body, one JSON object without unknown members, into v.
-func readJSON(r *http.Request, v any) error {
+// readJSON reads the body, one JSON object, into fields: pointers by the names
+// of the members. See [readObject].
+func readJSON(r *http.Request, fields map[string]any) error {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return unsupported("Content-Type must be application/json")
 	}
@@ -57,59 +59,76 @@ func readJSON(r *http.Request, v any) error {
 	if !utf8.Valid(body) {
 		return badRequest("the request body is not UTF-8")
 	}
-	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
-		return badRequest("the request body must be a JSON object")
-	}
-	return unmarshal(body, v, "")
+	return readObject(body, "", fields)
 }
 
-// unmarshal is a strict json.Unmarshal whose errors name the member, under the
-// given prefix.
-func unmarshal(data []byte, v any, prefix string) error {
+// readObject reads a JSON object. encoding/json would take a member's name in
+// other letter case, the last of a repeated one, and stop at the first error;
+// here names are exact, and all that is wrong is named, under the given prefix.
+// A member that is null counts as left out.
+func readObject(data []byte, prefix string, fields map[string]any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	var wrongType *json.UnmarshalTypeError
-	var field *family.FieldError
-	switch {
-	case err == nil:
-	case errors.As(err, &wrongType):
-		name := prefix + wrongType.Field
-		if wrongType.Field == "" {
-			name = strings.TrimSuffix(prefix, ".")
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		if prefix != "" {
+			return fieldErrors{{Field: strings.TrimSuffix(prefix, "."), Want: "a JSON object"}}
 		}
-		return fieldErrors{{Field: name, Value: "a JSON " + wrongType.Value, Want: jsonType(wrongType.Type.Kind().String(), wrongType.Type.String())}}
-	case errors.As(err, &field):
-		return fieldErrors{field}
-	default:
-		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			if unquoted, err := strconv.Unquote(name); err == nil {
-				name = unquoted
-			}
-			return fieldErrors{{Field: prefix + cut(name, 64), Want: "left out: there is no such member"}}
+		return badRequest("the request body must be a JSON object")
+	}
+	var in input
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return badRequest("the request body is not valid JSON")
 		}
+		name := t.(string) // of an object's member, by the decoder's contract
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return badRequest("the request body is not valid JSON")
+		}
+		target, known := fields[name]
+		switch {
+		case !known:
+			in.wrong(prefix+cut(name, 64), "", "left out: there is no such member")
+		case seen[name]:
+			in.wrong(prefix+name, "", "given once")
+		case string(raw) != "null":
+			in.member(prefix+name, raw, target)
+		}
+		seen[name] = true
+	}
+	if _, err := d.Token(); err != nil {
 		return badRequest("the request body is not valid JSON")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("the request body has more than one JSON value")
 	}
-	return nil
+	return in.err()
 }
 
-func jsonType(kind, name string) string {
-	switch {
-	case name == "time.Time":
-		return "a time as RFC 3339 has it"
-	case kind == "string":
-		return "a JSON string"
-	case kind == "bool":
-		return "true or false"
-	case kind == "slice":
-		return "a JSON array"
-	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "uint"):
-		return "a whole number"
-	default:
-		return "a JSON object"
+// member reads the value of one member into what target points to.
+func (in *input) member(field string, raw json.RawMessage, target any) {
+	want := "a JSON object"
+	switch target.(type) {
+	case *string, **string, *family.LostResponse, *family.ReuseDetection:
+		want = "a JSON string"
+	case *bool:
+		want = "true or false"
+	case *int, *family.Seconds, **family.Seconds:
+		want = "a whole number"
+	case *[]string:
+		want = "a JSON array of strings"
+	case *time.Time:
+		want = "a time as in RFC 3339, from 1970 to 9999"
+	}
+	err := json.Unmarshal(raw, target)
+	if t, ok := target.(*time.Time); ok && err == nil {
+		if *t = t.UTC(); t.Year() < 1970 || t.Year() > 9999 {
+			err = errors.New("out of range")
+		}
+	}
+	if err != nil {
+		in.wrong(field, cut(string(raw), 64), want)
 	}
 }
 
