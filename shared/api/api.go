@@ -33,6 +33,7 @@ type Config struct {
 	Table   *store.Table     // where families, clients and events are
 	Keys    keyring.Source   // what tokens are made and checked with
 	Log     *slog.Logger     // audit events and failures
+	Metrics bool             // adds to the audit lines what CloudWatch makes metrics of
 	Now     func() time.Time // read once for each request
 	Origins []string         // web origins that may call the token and revocation endpoints; "*" is any
 	Timeout time.Duration    // of a request's own work, after which it is answered 503; 0 is none
@@ -42,10 +43,13 @@ type Config struct {
 type API struct {
 	Config
 	clients *store.Clients
+	trail   audit.Trail
 }
 
 // New is the API of c.
-func New(c Config) *API { return &API{Config: c, clients: store.NewClients(c.Table)} }
+func New(c Config) *API {
+	return &API{Config: c, clients: store.NewClients(c.Table), trail: audit.Trail{Log: c.Log, Metrics: c.Metrics}}
+}
 
 // Handler serves every endpoint.
 func (a *API) Handler() http.Handler {

@@ -1,37 +1,48 @@
 package api_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
-	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
-	"github.com/rotor-auth/rotor/shared/store/storetest"
-	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// instant stands under the SDK and answers at once: there is a public client
-// "app" without secrets, and every update of a family succeeds.
-type instant struct{ client, family string }
+// replay stands under the SDK. While it learns it passes requests on and keeps
+// the last answer to each operation; from then on it gives these at once.
+type replay struct {
+	below   http.RoundTripper // nil once it has learned
+	answers map[string]string
+}
 
-func (i instant) RoundTrip(r *http.Request) (*http.Response, error) {
+func (rt *replay) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if rt.below != nil {
+		resp, err := rt.below.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode == http.StatusOK {
+			rt.answers[operation] = string(b)
+		}
+		resp.Body = io.NopCloser(bytes.NewReader(b))
+		return resp, nil
+	}
 	if r.Body != nil {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_ = r.Body.Close()
 	}
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	var body string
-	switch operation {
-	case "GetItem":
-		body = i.client
-	case "UpdateItem":
-		body = i.family
-	default:
+	body, ok := rt.answers[operation]
+	if !ok {
 		return nil, fmt.Errorf("no answer to %s", operation)
 	}
 	return &http.Response{
@@ -41,25 +52,25 @@ func (i instant) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// benchmarked is a handler without a store, and a refresh token for it.
+// benchmarked is a handler whose every refresh is answered as the first one was,
+// without a store, and a refresh token for it.
 func benchmarked(b *testing.B, alg signing.Algorithm) (q *quiet, refreshToken string) {
 	b.Helper()
-	now := storetest.NewClock().Now()
-	ms := now.UnixMilli()
-	rt := instant{
-		client: `{"Item":{"pk":{"S":"clients"},"sk":{"S":"app"},"type":{"S":"public"},"policy":{"S":"{}"},"created_at":{"N":"1"},"updated_at":{"N":"1"}}}`,
-		family: fmt.Sprintf(`{"Attributes":{"pk":{"S":"u#x"},"sk":{"S":"f#x"},"user_id":{"S":"auth0|0123456789abcdef01234567"},"client_id":{"S":"app"},`+
-			`"counter":{"N":"2"},"rotated_at":{"N":"%d"},"r1":{"N":"0"},"r2":{"N":"0"},"r3":{"N":"0"},"r4":{"N":"0"},"r5":{"N":"0"},"r6":{"N":"0"},"r7":{"N":"0"},`+
-			`"rotation_id":{"B":"AAAAAAAAAAA="},"expires_at":{"N":"%d"},"last_used_at":{"N":"%d"},"keep_until":{"N":"%d"},"purge_at":{"N":"%d"},`+
-			`"scope":{"L":[{"S":"read"},{"S":"write"}]},"audience":{"S":"https://api.example.com"},"last_ip":{"S":"203.0.113.7"},"last_user_agent":{"S":"Mozilla/5.0"}}}`,
-			ms, ms+2592000000, ms, ms/1000+5184000, ms/1000+5184000),
-	}
-	q = newQuietOver(b, store.New(embedded.Config(rt), "rotor", store.DefaultRetention), alg)
-	id, err := family.NewID(q.keys.Codec.UserKey("auth0|0123456789abcdef01234567"), now)
-	if err != nil {
+	rt := &replay{below: embedded.New(), answers: map[string]string{}}
+	table := store.New(embedded.Config(rt), "rotor", store.DefaultRetention)
+	if err := table.Create(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	return q, q.keys.Codec.Mint(token.Token{Family: id, Counter: 1}, now).Reveal()
+	q = newQuietOver(b, table, alg)
+	q.must(b, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
+	issued := q.must(b, http.MethodPost, "/v1/families",
+		`{"user_id":"auth0|0123456789abcdef01234567","client_id":"app","scope":"read write","audience":"https://api.example.com"}`)
+	refreshToken, _ = issued["refresh_token"].(string)
+	if w := q.serve(http.MethodPost, "/oauth/token", formType, "", refreshForm(refreshToken)); w.Code != http.StatusOK {
+		b.Fatal(w.Code, w.Body)
+	}
+	rt.below = nil
+	return q, refreshToken
 }
 
 // BenchmarkRefresh is a refresh, all but the network and the store: routing,

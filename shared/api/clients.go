@@ -60,6 +60,9 @@ type clientJSON struct {
 	Secrets       []secretJSON  `json:"secrets,omitempty"`
 	CreatedAt     time.Time     `json:"created_at"`
 	UpdatedAt     time.Time     `json:"updated_at"`
+
+	// Recommendation is of GET of one client alone, where there was reuse.
+	Recommendation *recommendation `json:"recommendation,omitempty"`
 }
 
 type secretJSON struct {
@@ -86,7 +89,7 @@ func showClient(c *store.Client) clientJSON {
 func clientID(r *http.Request) (string, error) {
 	var in input
 	id := r.PathValue("client_id")
-	in.clientID("client_id", id)
+	in.clientID(id)
 	return id, in.err()
 }
 
@@ -161,7 +164,8 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	return c, in.err()
 }
 
-// client shows one client: GET /v1/clients/{client_id}.
+// client shows one client: GET /v1/clients/{client_id}. From the reuse of its last
+// 30 days it recommends a reuse interval.
 func (a *API) client(w http.ResponseWriter, r *http.Request) error {
 	if err := noQuery(r); err != nil {
 		return err
@@ -174,7 +178,11 @@ func (a *API) client(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", showClient(c))
+	shown := showClient(c)
+	if shown.Recommendation, err = a.recommend(r.Context(), c, a.now()); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", shown)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,7 +51,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	}
 	var in input
 	in.required("user_id", body.userID, maxUserID)
-	in.clientID("client_id", body.clientID)
+	in.clientID(body.clientID)
 	if err := in.err(); err != nil {
 		return err
 	}
@@ -193,37 +192,40 @@ type familyJSON struct {
 	Timeline      []moment        `json:"timeline,omitempty"`
 }
 
-// moment is one thing that happened to a family.
-type moment struct {
-	At      time.Time    `json:"at"`
-	Event   string       `json:"event"`
-	Counter uint32       `json:"counter,omitempty"`
-	Cause   family.Cause `json:"cause,omitempty"`
-}
-
 // family shows one family: GET /v1/families/{family}.
 func (a *API) family(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
 	if err := noQuery(r); err != nil {
 		return err
 	}
-	id, err := family.ParseID(r.PathValue("family"))
+	id, err := familyID(r)
 	if err != nil {
-		return fieldErrors{{Field: "family", Want: "a family id: 43 characters of base64url"}}
+		return err
 	}
 	f, err := a.Table.Family(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	client, err := a.clients.Client(r.Context(), f.ClientID, now)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	client, err := a.registered(r.Context(), f.ClientID, now)
+	if err != nil {
 		return err
 	}
 	shown := show(f, client, now)
-	shown.Timeline = timeline(f, shown)
+	if shown.Timeline, err = a.timeline(r.Context(), f, shown, now); err != nil {
+		return err
+	}
 	noStore(w)
 	writeJSON(w, http.StatusOK, "application/json", shown)
 	return nil
+}
+
+// familyID is the family that the path names.
+func familyID(r *http.Request) (family.ID, error) {
+	id, err := family.ParseID(r.PathValue("family"))
+	if err != nil {
+		return id, fieldErrors{{Field: "family", Want: "a family id: 43 characters of base64url"}}
+	}
+	return id, nil
 }
 
 // show is f as the management API shows it; client is nil where it is no longer
@@ -255,34 +257,4 @@ func show(f *family.Family, client *store.Client, now time.Time) familyJSON {
 		s.Status = "unregistered"
 	}
 	return s
-}
-
-// timeline is what the record knows of the family's life, in order.
-func timeline(f *family.Family, s familyJSON) []moment {
-	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
-	counter := f.Counter
-	for _, at := range f.RotatedAt { // the newest first
-		if !at.IsZero() {
-			m = append(m, moment{At: at, Event: "rotated", Counter: counter})
-		}
-		counter--
-	}
-	if !f.LastUsedAt.Equal(f.IssuedAt()) && !f.LastUsedAt.Equal(f.RotatedAt[0]) {
-		m = append(m, moment{At: f.LastUsedAt, Event: "used", Counter: f.Counter})
-	}
-	if !f.ObservedAt.IsZero() {
-		m = append(m, moment{At: f.ObservedAt, Event: "reuse_observed"})
-	}
-	switch {
-	case !s.RevokedAt.IsZero():
-		m = append(m, moment{At: s.RevokedAt, Event: "revoked", Cause: s.Cause, Counter: f.Revoked.TokenCounter})
-	case s.Cause == family.ExpiredAbsolute:
-		m = append(m, moment{At: s.ExpiresAt, Event: "expired", Cause: s.Cause})
-	case s.Cause == family.ExpiredIdle:
-		m = append(m, moment{At: s.IdleExpiresAt, Event: "expired", Cause: s.Cause})
-	}
-	slices.SortStableFunc(m, func(a, b moment) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Counter, b.Counter))
-	})
-	return m
 }

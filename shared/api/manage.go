@@ -23,8 +23,14 @@ import (
 // here, by the gateway (SigV4) or by the local program (loopback).
 func (a *API) manageEndpoints() []endpoint {
 	return []endpoint{
-		{path: "/v1/families", methods: map[string]handler{http.MethodPost: a.issue}},
-		{path: "/v1/families/{family}", methods: map[string]handler{http.MethodGet: a.family}},
+		{path: "/v1/families", methods: map[string]handler{
+			http.MethodPost: a.issue, http.MethodGet: a.listFamilies, http.MethodDelete: a.revokeFamilies,
+		}},
+		{path: "/v1/families/{family}", methods: map[string]handler{
+			http.MethodGet: a.family, http.MethodDelete: a.revokeOne,
+		}},
+		{path: "/v1/explain", methods: map[string]handler{http.MethodPost: a.explain}},
+		{path: "/v1/events", methods: map[string]handler{http.MethodGet: a.listEvents}},
 		{path: "/v1/clients", methods: map[string]handler{http.MethodGet: a.listClients}},
 		{path: "/v1/clients/{client_id}", methods: map[string]handler{
 			http.MethodGet: a.client, http.MethodPut: a.putClient, http.MethodDelete: a.deleteClient,
@@ -158,9 +164,9 @@ func (in *input) required(field, s string, limit int) {
 	in.text(field, s, limit)
 }
 
-func (in *input) clientID(field, id string) {
+func (in *input) clientID(id string) {
 	if !clientIDPattern.MatchString(id) {
-		in.wrong(field, strconv.Quote(cut(id, 80)), "1 to 64 of A-Z a-z 0-9 . _ -")
+		in.wrong("client_id", strconv.Quote(cut(id, 80)), "1 to 64 of A-Z a-z 0-9 . _ -")
 	}
 }
 
@@ -201,6 +207,13 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 		}
 	}
 	return values, in.err()
+}
+
+// user checks the query's user_id.
+func (in *input) user(q url.Values) string {
+	userID := q.Get("user_id")
+	in.required("user_id", userID, maxUserID)
+	return userID
 }
 
 // noQuery refuses query parameters of a call that has none.

@@ -614,9 +614,13 @@ func TestGetFamily(t *testing.T) {
 	revoked := w.clock.Now()
 	w.send(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", b.text("refresh_token")))
 	maps.Copy(want, map[string]any{"status": "revoked", "cause": "revoked_by_client", "revoked_at": stamp(revoked)})
+	events := w.logged("srrt")
 	want["timeline"] = []any{
 		moment(issuedAt, "issued", 1), moment(used, "rotated", 2),
-		map[string]any{"at": stamp(revoked), "event": "revoked", "cause": "revoked_by_client"},
+		map[string]any{
+			"at": stamp(revoked), "event": "revoked", "cause": "revoked_by_client", "counter": 2.0,
+			"ip": "127.0.0.1", "user_agent": "Go-http-client/1.1", "event_id": events[len(events)-1]["eventId"],
+		},
 	}
 	check(t)
 

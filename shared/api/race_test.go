@@ -7,6 +7,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/store"
 )
 
 const racers = 1000
@@ -97,7 +101,7 @@ func TestReplayRace(t *testing.T) {
 // storedEvents counts the stored events of a type of user "u".
 func (w *world) storedEvents(eventType string) int {
 	w.t.Helper()
-	events, err := w.table.UserEvents(w.t.Context(), w.keys.Codec.UserKey("u"))
+	events, _, err := w.table.UserEvents(w.t.Context(), w.keys.Codec.UserKey("u"), store.Span{From: time.Unix(0, 0), To: w.clock.Now().Add(time.Second)}, ulid.ULID{}, 100)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func (a *API) exchanged(ctx context.Context, u use, tok token.Token, f *family.F
 		e.LostResponse = true
 		e.Age = v.Age
 	}
-	audit.Log(ctx, a.Log, &e)
+	a.trail.Record(ctx, &e)
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (a *API) refuse(ctx context.Context, u use, tok token.Token, f *family.Fami
 		return err
 	}
 	e.Cause = cause
-	audit.Log(ctx, a.Log, &e)
+	a.trail.Record(ctx, &e)
 	return errDeadToken
 }
 
@@ -142,7 +142,7 @@ func (a *API) revokeReused(ctx context.Context, u use, tok token.Token, f *famil
 		return err
 	}
 	if done {
-		audit.Log(ctx, a.Log, &e)
+		a.trail.Record(ctx, &e)
 	}
 	return errDeadToken
 }
@@ -161,7 +161,7 @@ func (a *API) observe(ctx context.Context, u use, tok token.Token, f *family.Fam
 			return err
 		}
 		if done {
-			audit.Log(ctx, a.Log, &e)
+			a.trail.Record(ctx, &e)
 		}
 	}
 	v.Kind = family.Newest
@@ -176,7 +176,7 @@ func (a *API) moveAhead(ctx context.Context, u use, tok token.Token, f *family.F
 	}
 	f, done, err := a.Table.MoveAhead(ctx, f, f.MoveAhead(tok.Counter, u.now), write, &e)
 	if err == nil && done {
-		audit.Log(ctx, a.Log, &e)
+		a.trail.Record(ctx, &e)
 	}
 	return f, done, err
 }

@@ -93,7 +93,7 @@ func (a *API) revokeFamily(ctx context.Context, client *store.Client, id family.
 	e.Cause, e.TokenCounter, e.LatestCounter = family.RevokedByClient, counter, f.Counter
 	done, err := a.Table.Revoke(ctx, f, &client.Policy, &e)
 	if err == nil && done {
-		audit.Log(ctx, a.Log, &e)
+		a.trail.Record(ctx, &e)
 	}
 	return err
 }

@@ -36,7 +36,8 @@ type Event struct {
 	At        time.Time
 	UserID    string
 	ClientID  string
-	Family    family.ID
+	User      [16]byte  // the user's key, of an event without a family
+	Family    family.ID // or zero
 	IP        string
 	UserAgent string
 	RequestID string
@@ -50,6 +51,21 @@ type Event struct {
 	Age           time.Duration // since the token was superseded, of any reuse
 	OtherIP       bool          // the rotation came from another address than this use
 	OtherAgent    bool          // likewise for the user agent
+
+	// Of a cleanup and of a revocation of many: which families (of the user), and
+	// of a cleanup how many were active before and after.
+	Families []ulid.ULID
+	Start    int
+	Removed  int
+	End      int
+}
+
+// UserKey is the key of the user whom the event is of.
+func (e *Event) UserKey() [16]byte {
+	if e.Family != (family.ID{}) {
+		return e.Family.UserKey()
+	}
+	return e.User
 }
 
 // New is an event of type t at now, with an id of its own.
@@ -61,13 +77,24 @@ func New(t Type, now time.Time) (Event, error) {
 	return Event{ID: id, Type: t, At: now}, nil
 }
 
-// Log writes e as one line.
-func Log(ctx context.Context, log *slog.Logger, e *Event) {
+// Trail is where events are written.
+type Trail struct {
+	Log *slog.Logger
+	// Metrics adds to each line what CloudWatch makes metrics of.
+	Metrics bool
+}
+
+// Record writes e as one line.
+func (t Trail) Record(ctx context.Context, e *Event) {
 	level := slog.LevelInfo
 	if e.Type == Reuse || e.Type == Ahead {
 		level = slog.LevelWarn
 	}
-	log.LogAttrs(ctx, level, "audit", e.attrs()...)
+	attrs := e.attrs()
+	if t.Metrics {
+		attrs = append(attrs, e.metrics()...)
+	}
+	t.Log.LogAttrs(ctx, level, "audit", attrs...)
 }
 
 // attrs are e's members under the names that the log lines, the stored events
@@ -107,6 +134,12 @@ func (e *Event) attrs() []slog.Attr {
 	}
 	flag("otherIp", e.OtherIP)
 	flag("otherUserAgent", e.OtherAgent)
+	if e.Families != nil {
+		if e.Type == Cleanup {
+			attrs = append(attrs, slog.Int("start", e.Start), slog.Int("endCount", e.End))
+		}
+		attrs = append(attrs, slog.Int("removedCount", e.Removed), slog.Any("families", e.Families))
+	}
 	text("ip", e.IP)
 	text("userAgent", e.UserAgent)
 	text("http_request_id", e.RequestID) // the runtime adds the invocation's as requestId

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
@@ -25,9 +26,8 @@ func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Polic
 		d.Value["age_ms"] = number(e.Age.Milliseconds())
 	}
 	_, done, err = t.updateWithEvent(ctx, seen.ID, e, types.Update{
-		ConditionExpression: aws.String("attribute_exists(pk) AND attribute_not_exists(revoked_at)"),
-		UpdateExpression: aws.String("SET revoked_at = :now, cause = :cause, details = :details" +
-			", purge_at = if_not_exists(keep_until, :purge_at)"),
+		ConditionExpression: aws.String(revokeCondition),
+		UpdateExpression:    aws.String(revokeSet),
 		ExpressionAttributeValues: item{
 			":now": number(e.At.UnixMilli()), ":cause": text(string(e.Cause)), ":details": &d,
 			":purge_at": number(epoch(e.At.Add(p.IdleLifetime.Duration() + t.retention.Families))),
@@ -38,6 +38,37 @@ func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Polic
 	}
 	return done, nil
 }
+
+// End revokes a family as one of many, under the event r.Event that names them
+// all and is stored apart. ours says whether the record then bears that event:
+// false where it is gone, or was revoked before for another cause.
+func (t *Table) End(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation) (ours bool, err error) {
+	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:           &t.name,
+		Key:                 familyKey(id),
+		ConditionExpression: aws.String(revokeCondition),
+		UpdateExpression:    aws.String(revokeSet),
+		ExpressionAttributeValues: item{
+			":now": number(r.At.UnixMilli()), ":cause": text(string(r.Cause)),
+			":details":  &types.AttributeValueMemberM{Value: item{"event": &types.AttributeValueMemberB{Value: r.Event[:]}}},
+			":purge_at": number(epoch(r.At.Add(p.IdleLifetime.Duration() + t.retention.Families))),
+		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		return hasMark(failed.Item, r.Event), nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("end a family: %w", err)
+	}
+	return true, nil
+}
+
+const (
+	revokeCondition = "attribute_exists(pk) AND attribute_not_exists(revoked_at)"
+	revokeSet       = "SET revoked_at = :now, cause = :cause, details = :details, purge_at = if_not_exists(keep_until, :purge_at)"
+)
 
 // Observe marks the family seen as one in which reuse was observed, and stores
 // e, both or neither; not done where it was marked before.
@@ -82,7 +113,7 @@ func (t *Table) updateWithEvent(ctx context.Context, id family.ID, e *audit.Even
 		reason := cancelled.CancellationReasons[0]
 		switch {
 		case aws.ToString(reason.Code) == "ConditionalCheckFailed":
-			return reason.Item, ownMark(reason.Item, e), nil
+			return reason.Item, hasMark(reason.Item, e.ID), nil
 		case try == tries || !conflicted(cancelled):
 			return nil, false, err
 		}
@@ -94,15 +125,15 @@ func (t *Table) updateWithEvent(ctx context.Context, id family.ID, e *audit.Even
 	}
 }
 
-// ownMark says whether the record shows that this very event was applied, and
-// only the answer to it lost.
-func ownMark(old item, e *audit.Event) bool {
+// hasMark says whether the record shows that the event was applied to it: where
+// it is ours, only the answer was lost.
+func hasMark(old item, event ulid.ULID) bool {
 	d, ok := old["details"].(*types.AttributeValueMemberM)
 	if !ok {
 		return false
 	}
 	id, ok := d.Value["event"].(*types.AttributeValueMemberB)
-	return ok && bytes.Equal(id.Value, e.ID[:])
+	return ok && bytes.Equal(id.Value, event[:])
 }
 
 func conflicted(e *types.TransactionCanceledException) bool {

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -122,7 +123,22 @@ func userPK(userKey [16]byte) string {
 	return "u#" + base64.RawURLEncoding.EncodeToString(userKey[:])
 }
 
+// userKeyOf is the inverse of userPK.
+func userKeyOf(pk string) (userKey [16]byte, err error) {
+	encoded, ok := strings.CutPrefix(pk, "u#")
+	b, err := base64.RawURLEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(b) != len(userKey) {
+		return userKey, fmt.Errorf("the partition key %q is no user's", pk)
+	}
+	return [16]byte(b), nil
+}
+
 func familyKey(id family.ID) item { return key(userPK(id.UserKey()), "f#"+id.ULID().String()) }
+
+// pageOf is the Limit of a query: how many items it reads.
+func pageOf(items int) *int32 {
+	return aws.Int32(int32(min(items, 1000))) //nolint:gosec // it is no larger than 1,000
+}
 
 // never stands for "no end": the last millisecond of the year 9999.
 var never = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)

@@ -1,0 +1,103 @@
+package audit
+
+import (
+	"log/slog"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// Namespace is the CloudWatch namespace of the metrics.
+const Namespace = "Rotor"
+
+// The metrics. All are counts but ReuseAge, in milliseconds: how long a token
+// had been superseded when it came back, inside the reuse interval or outside.
+// Each is there for all clients together and for each client; Refused for each
+// client and cause as well.
+const (
+	MetricExchanged  = "Exchanged"
+	MetricRefused    = "Refused"
+	MetricReused     = "Reused"          // inside the interval
+	MetricElsewhere  = "ReusedElsewhere" // inside the interval, from another address
+	MetricReuse      = "ReuseDetected"
+	MetricObserved   = "ReuseObserved"
+	MetricReuseAge   = "ReuseAge"
+	MetricRevoked    = "Revoked" // families, on request
+	MetricRemoved    = "Removed" // families, by the limit
+	MetricAhead      = "Ahead"
+	dimensionClient  = "client"
+	dimensionCause   = "metric_cause" // cause stands in the line already, and may be empty there
+	unitCount        = "Count"
+	unitMilliseconds = "Milliseconds"
+)
+
+type metric struct {
+	Name string `json:"Name"`
+	Unit string `json:"Unit"`
+}
+
+// directive is the metadata of CloudWatch's embedded metric format.
+type directive struct {
+	Timestamp         int64          `json:"Timestamp"`
+	CloudWatchMetrics []metricsOfSet `json:"CloudWatchMetrics"`
+}
+
+type metricsOfSet struct {
+	Namespace  string     `json:"Namespace"`
+	Dimensions [][]string `json:"Dimensions"`
+	Metrics    []metric   `json:"Metrics"`
+}
+
+// metrics are the members that make CloudWatch count e: values, dimensions, and
+// the directive that names them. Only ids of registered clients become
+// dimensions: of an event that has a client, but not of a revocation of many,
+// whose client is whatever was asked for.
+func (e *Event) metrics() []slog.Attr {
+	var attrs []slog.Attr
+	var metrics []metric
+	add := func(name string, value int64, unit string) {
+		attrs = append(attrs, slog.Int64(name, value))
+		metrics = append(metrics, metric{name, unit})
+	}
+	count := func(name string) { add(name, 1, unitCount) }
+	switch e.Type {
+	case Exchanged:
+		count(MetricExchanged)
+		if e.Reused {
+			count(MetricReused)
+			add(MetricReuseAge, e.Age.Milliseconds(), unitMilliseconds)
+			if e.OtherIP {
+				count(MetricElsewhere)
+			}
+		}
+	case Refused:
+		count(MetricRefused)
+	case Reuse:
+		if e.Observed {
+			count(MetricObserved)
+		} else {
+			count(MetricReuse)
+		}
+		add(MetricReuseAge, e.Age.Milliseconds(), unitMilliseconds)
+	case Revoked:
+		add(MetricRevoked, int64(max(1, e.Removed)), unitCount)
+	case Cleanup:
+		add(MetricRemoved, int64(e.Removed), unitCount)
+	case Ahead:
+		count(MetricAhead)
+	default:
+		return nil
+	}
+	dimensions := [][]string{{}}
+	if e.ClientID != "" && (e.Type == Cleanup || e.Family != (family.ID{}) || e.Type == Refused) {
+		attrs = append(attrs, slog.String(dimensionClient, e.ClientID))
+		dimensions = append(dimensions, []string{dimensionClient})
+		if e.Type == Refused {
+			attrs = append(attrs, slog.String(dimensionCause, string(e.Cause)))
+			dimensions = append(dimensions, []string{dimensionClient, dimensionCause})
+		}
+	}
+	return append(attrs, slog.Any("_aws", directive{
+		Timestamp:         e.At.UnixMilli(),
+		CloudWatchMetrics: []metricsOfSet{{Namespace, dimensions, metrics}},
+	}))
+}

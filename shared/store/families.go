@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// familiesPerRead is how many families one request reads: what a page of 1 MB
+// holds of the largest.
+const familiesPerRead = 1000
+
+// FamiliesBefore reads, strongly consistent, up to limit of the user's families
+// that began before the ULID, newest first; the zero ULID begins with the
+// newest. next is where to go on, zero at the end. One request.
+func (t *Table) FamiliesBefore(ctx context.Context, userKey [16]byte, before ulid.ULID, limit int) (families []*family.Family, next ulid.ULID, err error) {
+	in := t.familiesQuery(userKey, "f#", "f#~")
+	in.ScanIndexForward = aws.Bool(false)
+	in.Limit = pageOf(limit)
+	if before != (ulid.ULID{}) {
+		in.ExclusiveStartKey = key(userPK(userKey), "f#"+before.String())
+	}
+	return t.families(ctx, userKey, in)
+}
+
+// FamiliesFrom reads, strongly consistent, all of the user's families from the
+// ULID on, oldest first.
+func (t *Table) FamiliesFrom(ctx context.Context, userKey [16]byte, from ulid.ULID) ([]*family.Family, error) {
+	in := t.familiesQuery(userKey, "f#"+from.String(), "f#~")
+	in.Limit = pageOf(familiesPerRead)
+	var all []*family.Family
+	for {
+		page, next, err := t.families(ctx, userKey, in)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if next == (ulid.ULID{}) {
+			return all, nil
+		}
+		in.ExclusiveStartKey = key(userPK(userKey), "f#"+next.String())
+	}
+}
+
+func (t *Table) familiesQuery(userKey [16]byte, from, to string) *dynamodb.QueryInput {
+	return &dynamodb.QueryInput{
+		TableName:                 &t.name,
+		KeyConditionExpression:    aws.String("pk = :pk AND sk BETWEEN :from AND :to"),
+		ExpressionAttributeValues: item{":pk": text(userPK(userKey)), ":from": text(from), ":to": text(to)},
+		ConsistentRead:            aws.Bool(true),
+	}
+}
+
+func (t *Table) families(ctx context.Context, userKey [16]byte, in *dynamodb.QueryInput) (families []*family.Family, next ulid.ULID, err error) {
+	out, err := t.db.Query(ctx, in)
+	if err != nil {
+		return nil, next, fmt.Errorf("list families: %w", err)
+	}
+	for _, m := range out.Items {
+		u, err := skULID(m)
+		if err != nil {
+			return nil, next, fmt.Errorf("list families: %w", err)
+		}
+		f, err := unmarshalFamily(family.JoinID(userKey, u), m)
+		if err != nil {
+			return nil, next, fmt.Errorf("list families: %w", err)
+		}
+		families = append(families, f)
+	}
+	if len(out.LastEvaluatedKey) > 0 {
+		if next, err = skULID(out.LastEvaluatedKey); err != nil {
+			return nil, next, fmt.Errorf("list families: %w", err)
+		}
+	}
+	return families, next, nil
+}
+
+// skULID is the ULID in an item's sort key, after its letter and "#".
+func skULID(m item) (ulid.ULID, error) {
+	sk, ok := m["sk"].(*types.AttributeValueMemberS)
+	if !ok || len(sk.Value) < 2 {
+		return ulid.ULID{}, fmt.Errorf("a sort key without a ULID")
+	}
+	u, err := ulid.ParseStrict(sk.Value[2:])
+	if err != nil {
+		return ulid.ULID{}, fmt.Errorf("the sort key %q: %w", sk.Value, err)
+	}
+	return u, nil
+}
+
+// Next is the ULID right after u.
+func Next(u ulid.ULID) ulid.ULID {
+	for i := len(u) - 1; i >= 0; i-- {
+		u[i]++
+		if u[i] != 0 {
+			break
+		}
+	}
+	return u
+}
