@@ -45,19 +45,23 @@ func (c *clock) advance(d time.Duration) bool {
 	}
 }
 
-// withClock serves /local, and leaves the rest to next.
+// withLocal serves /local, and leaves the rest to next.
 //
 //	GET  /local/clock                      {"now":"2026-05-04T10:00:00Z"}
 //	POST /local/clock {"advance":"26h"}    {"now":"2026-05-05T12:00:00Z","purged":0}
+//	POST /local/sweep                      {"owners":1,"removed":2}
 //
 // Moving the clock purges what is past its purge_at, as DynamoDB's TTL would.
 // Clients that verify access tokens by their own clock find those that were made
 // since to be from the future.
-func withClock(c *clock, table *store.Table, log *slog.Logger, next http.Handler) http.Handler {
+func withLocal(c *clock, table *store.Table, log *slog.Logger, next http.Handler) http.Handler {
+	sweep := sweeper{c, table, log}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == "/local/clock":
 			serveClock(w, r, c, table, log)
+		case path == "/local/sweep":
+			sweep.serve(w, r)
 		case path == "/local" || strings.HasPrefix(path, "/local/"):
 			fail(w, http.StatusNotFound, "there is nothing at this path")
 		default:
@@ -82,14 +86,8 @@ func serveClock(w http.ResponseWriter, r *http.Request, c *clock, table *store.T
 		fail(w, http.StatusMethodNotAllowed, "the method is not allowed here; see the Allow header")
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, api.MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		fail(w, http.StatusRequestEntityTooLarge, "the request body is larger than 16 KiB")
-		return
-	case err != nil:
-		fail(w, http.StatusBadRequest, "the request body could not be read")
+	body, ok := readBody(w, r)
+	if !ok {
 		return
 	}
 	d, detail, errs := parseAdvance(body)
@@ -110,6 +108,19 @@ func serveClock(w http.ResponseWriter, r *http.Request, c *clock, table *store.T
 		return
 	}
 	writeJSON(w, http.StatusOK, clockAnswer{Now: shown(now), Purged: &purged})
+}
+
+// readBody reads the body, or answers that it cannot.
+func readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, api.MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		fail(w, http.StatusRequestEntityTooLarge, "the request body is larger than 16 KiB")
+	case err != nil:
+		fail(w, http.StatusBadRequest, "the request body could not be read")
+	}
+	return body, err == nil
 }
 
 func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

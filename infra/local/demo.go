@@ -182,10 +182,11 @@ A=$(refresh $T); echo "$A"; N=$(echo "$A" | token)
 # 3. Five tabs refresh N at the same moment: five answers, and one successor, L.
 L=$(for i in 1 2 3 4 5; do refresh $N & done | token | sort | uniq -c); echo "$L"; L=${L##* }
 
-# 4. Two minutes on, past the reuse interval, somebody replays T. That is theft: L is dead as well.
+# 4. Two minutes on, past the reuse interval, somebody replays T. That is theft: L is dead as well. Ask why.
 curl -sS $R/local/clock -H 'Content-Type: application/json' -d '{"advance":"2m"}'
 refresh $T
 refresh $L
+curl -sS $R/v1/explain -H 'Content-Type: application/json' -d '{"refresh_token":"'$L'"}'
 
 # 5. Another login, and its logout.
 T=$(issue | token)

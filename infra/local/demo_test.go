@@ -100,7 +100,7 @@ func TestPrintedCommands(t *testing.T) {
 		token,
 		`\{"access_token":"eyJ[^"]+","token_type":"Bearer","expires_in":3600,"refresh_token":"` + token + `","refresh_token_expires_in":1296000\}`,
 		` *5 ` + token,
-		`\{"now":"[^"]+","purged":0\}\n` + dead + `\n` + dead,
+		`\{"now":"[^"]+","purged":0\}\n` + dead + `\n` + dead + `\n\{"verdict":"dead","cause":"reuse_detected","summary":"[^"]*token 1 was presented again 2 min [^"]*","advice":"[^"]*login[^"]*".*"event":"reuse_detected".*\}`,
 		`\{\}\n` + dead,
 	} {
 		match := regexp.MustCompile(`\A` + want + `\n*\z`).FindStringSubmatch(outputs[i])

@@ -37,7 +37,7 @@ func TestForeignHostIsRefused(t *testing.T) {
 		"0.0.0.0:" + port, "192.168.1.1:" + port, "[::]:" + port, "[::1:" + port, "127.0.0.1:evil", "127.0.0.1:", "::1",
 		"127.0.0.1:" + port + ":" + port, "127.0.0.2",
 	} {
-		for _, path := range []string{"/oauth/token", "/.well-known/jwks.json", "/v1/clients", "/local/clock", "/nowhere"} {
+		for _, path := range []string{"/oauth/token", "/.well-known/jwks.json", "/v1/clients", "/local/clock", "/local/sweep", "/nowhere"} {
 			r := p.request(http.MethodGet, path, "")
 			r.Host = host
 			t.Run(host+path, func(t *testing.T) { wantProblem(t, p.send(r), http.StatusMisdirectedRequest) })
@@ -92,7 +92,10 @@ func TestCrossOriginIsRefused(t *testing.T) {
 		{http.MethodPut, "/v1/clients/demo-spa", `{"type":"public","preset":"supabase"}`},
 		{http.MethodDelete, "/v1/clients/demo-spa", ""},
 		{http.MethodPost, "/v1/clients/demo-web/secrets", ""},
+		{http.MethodDelete, "/v1/families?user_id=alice", ""},
+		{http.MethodPost, "/v1/explain", `{"family":"x"}`},
 		{http.MethodPost, "/local/clock", `{"advance":"1000d"}`},
+		{http.MethodPost, "/local/sweep", ""},
 		{http.MethodPost, "/%761/families", `{"user_id":"mallory","client_id":"demo-spa"}`},
 		{http.MethodPost, "/", ""},
 	}
@@ -133,7 +136,9 @@ func TestManagementTakesJSONAlone(t *testing.T) {
 		{http.MethodPost, "/v1/clients/demo-web/secrets", "anything"},
 		{http.MethodPost, "/v1/clients/demo-web/secrets", ""},
 		{http.MethodDelete, "/v1/clients/demo-spa", "anything"},
+		{http.MethodPost, "/v1/explain", `{"family":"x"}`},
 		{http.MethodPost, "/local/clock", `{"advance":"1s"}`},
+		{http.MethodPost, "/local/sweep", `{}`},
 	}
 	for _, c := range calls {
 		for _, mediaType := range []string{
@@ -177,7 +182,9 @@ func TestOrigins(t *testing.T) {
 		{"/oauth/token", other, ""},
 		{"/oauth/introspect", app, ""},
 		{"/v1/families", app, ""},
+		{"/v1/explain", app, ""},
 		{"/local/clock", app, ""},
+		{"/local/sweep", app, ""},
 	} {
 		r := p.request(http.MethodOptions, c.path, "")
 		r.Header.Set("Origin", c.origin)
@@ -208,6 +215,12 @@ func TestLogHasNoTokens(t *testing.T) {
 		p.do(http.MethodGet, "/"+escaped, "")
 		p.do(http.MethodPost, "/v1/families", `{"user_id":"alice","client_id":"`+secret+`"}`)
 		p.do(http.MethodPost, "/local/clock", `{"advance":"`+secret+`","`+secret+`":1}`)
+		p.do(http.MethodPost, "/local/sweep", `{"`+secret+`":1}`)
+		p.do(http.MethodPost, "/v1/explain", `{"refresh_token":"`+secret+`"}`)
+		p.do(http.MethodPost, "/v1/explain", `{"family":"`+secret+`","client_id":"`+secret+`"}`)
+		p.do(http.MethodGet, "/v1/families?user_id="+escaped, "")
+		p.do(http.MethodDelete, "/v1/families/"+escaped, "")
+		p.do(http.MethodGet, "/v1/events?user_id="+escaped+"&type="+escaped, "")
 		p.refresh(secret, secret)
 		p.refresh("demo-spa", secret)
 		p.form("/oauth/revoke", url.Values{"client_id": {"demo-auth0"}, "token": {secret}})

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,7 +34,7 @@ import (
 
 const (
 	startTimeout    = 30 * time.Second // for the table and the demo clients
-	requestTimeout  = 10 * time.Second // of the API's own work
+	requestTimeout  = 30 * time.Second // of the API's own work, of which a revocation of many may take 20 s
 	shutdownTimeout = requestTimeout   // for the requests under way, which take no longer
 )
 
@@ -90,7 +91,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	cancel()
 
 	server := &http.Server{
-		Handler:           logRequests(log, guard(c.addr.host, withClock(clock, table, log, handler))),
+		Handler:           logRequests(log, guard(c.addr.host, withLocal(clock, table, log, handler))),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      time.Minute, // moving the clock may have much to purge
@@ -98,6 +99,11 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	sweeping, stopSweeping := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { sweeper{clock, table, log}.run(sweeping) })
+	defer background.Wait()
+	defer stopSweeping()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	text := welcome(c, issuer, current.Signing.Algorithms(clock.now()), demo)

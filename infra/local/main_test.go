@@ -263,7 +263,15 @@ func TestEveryEndpointIsServed(t *testing.T) {
 	p.must(http.StatusNoContent, http.MethodDelete, "/v1/clients/another", "")
 	p.must(http.StatusNotFound, http.MethodGet, "/v1/clients/another", "")
 
+	family, _ = p.issue("demo-spa")
+	p.must(http.StatusOK, http.MethodGet, "/v1/families?user_id=alice&status=active", "")
+	p.must(http.StatusOK, http.MethodPost, "/v1/explain", `{"family":"`+family+`"}`)
+	p.must(http.StatusOK, http.MethodDelete, "/v1/families/"+family, "")
+	p.must(http.StatusOK, http.MethodDelete, "/v1/families?user_id=alice", "")
+	p.must(http.StatusOK, http.MethodGet, "/v1/events?type=srrt", "")
+
 	p.must(http.StatusOK, http.MethodGet, "/local/clock", "")
+	p.must(http.StatusOK, http.MethodPost, "/local/sweep", "")
 	for _, path := range []string{"/", "/nowhere", "/v1", "/v1/nowhere", "/local", "/local/nowhere"} {
 		p.must(http.StatusNotFound, http.MethodGet, path, "")
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 func (a *API) discoveryEndpoints() []endpoint {
@@ -30,7 +31,7 @@ func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
 	w.Header().Set("Content-Type", "application/jwk-set+json")
-	_, _ = w.Write(keys.Signing.JWKS(now)) // the client may be gone
+	_, _ = w.Write(append(slices.Clip(keys.Signing.JWKS(now)), '\n')) // the client may be gone
 	return nil
 }
 

@@ -101,6 +101,11 @@ func TestClientNotBefore(t *testing.T) {
 	if f := w.family(id); f.text("status") != "revoked" || f.text("cause") != "client_not_before" {
 		t.Errorf("the family is %v", f)
 	}
+	// Leaving it out later brings nobody back to life; saying an older time does.
+	w.putClient("app", `{"type":"public"}`)
+	w.dead(older, family.ClientNotBefore)
+	w.putClient("app", `{"type":"public","not_before":"2000-01-01T00:00:00Z"}`)
+	w.rotate(older)
 }
 
 func TestWithoutRotation(t *testing.T) {

@@ -58,6 +58,7 @@ func TestStorageFails(t *testing.T) {
 	for _, s := range situations {
 		for name, fault := range faults {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				w := newWorld(t)
 				w.putClient("app", `{"type":"public","policy":`+s.policy+`}`)
 				first, id := w.login()
@@ -101,6 +102,7 @@ func TestStorageFails(t *testing.T) {
 // A failure while reuse is answered leaves the family to the next replay: it is
 // neither half revoked nor recorded twice.
 func TestStorageFailsDuringRevocation(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -133,6 +135,7 @@ func TestStorageFailsDuringRevocation(t *testing.T) {
 // Every other endpoint that asks the store answers 503 as well, none an error
 // that blames the client.
 func TestStorageFailsElsewhere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	secret := w.addSecret("web")
 	a := w.issue(`{"user_id":"u","client_id":"web"}`)

@@ -145,6 +145,15 @@ func TestLostResponse(t *testing.T) {
 	if got := w.rotate(second); got != third {
 		t.Error("a racer with the same token got another successor")
 	}
+	var skipped []any
+	for _, m := range w.family(id).json["timeline"].([]any) {
+		if m := m.(map[string]any); m["event"] == "skipped" {
+			skipped = append(skipped, m["counter"])
+		}
+	}
+	if len(skipped) != 1 || skipped[0] != 3.0 {
+		t.Errorf("skipped in the timeline: %v", skipped)
+	}
 	// Lost again, and found again.
 	w.clock.Advance(time.Hour)
 	fourth := w.rotate(second)

@@ -16,7 +16,7 @@ import (
 // moment is one thing that happened to a family.
 type moment struct {
 	At           time.Time    `json:"at"`
-	Event        string       `json:"event"`                   // issued, rotated, used, reuse_observed, reuse_detected, revoked, expired, ahead
+	Event        string       `json:"event"`                   // issued, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired, ahead
 	Counter      uint32       `json:"counter,omitempty"`       // the newest token then
 	TokenCounter uint32       `json:"token_counter,omitempty"` // the token that was presented
 	Cause        family.Cause `json:"cause,omitempty"`
@@ -66,7 +66,11 @@ func recorded(f *family.Family, s familyJSON) []moment {
 	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
 	counter := f.Counter
 	for _, at := range f.RotatedAt { // the newest first
-		if !at.IsZero() {
+		switch {
+		case at.IsZero():
+		case f.Skipped.Has(counter):
+			m = append(m, moment{At: at, Event: "skipped", Counter: counter})
+		default:
 			m = append(m, moment{At: at, Event: "rotated", Counter: counter})
 		}
 		counter--

@@ -40,12 +40,14 @@ type world struct {
 type option func(*options)
 
 type options struct {
+	metrics bool
 	servers int
 	alg     signing.Algorithm
 	origins []string
 	timeout time.Duration
 }
 
+func metrics() option                        { return func(o *options) { o.metrics = true } }
 func servers(n int) option                   { return func(o *options) { o.servers = n } }
 func algorithm(alg signing.Algorithm) option { return func(o *options) { o.alg = alg } }
 func origins(origins ...string) option       { return func(o *options) { o.origins = origins } }
@@ -81,7 +83,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 		srv := httptest.NewUnstartedServer(nil)
 		srv.Config.Handler = api.New(api.Config{
 			Issuer: "http://" + srv.Listener.Addr().String(), Table: w.store.Table(), Keys: source,
-			Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now, Origins: o.origins, Timeout: o.timeout,
+			Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now, Origins: o.origins, Metrics: o.metrics, Timeout: o.timeout,
 		}).Handler()
 		srv.Start()
 		t.Cleanup(srv.Close)

@@ -136,15 +136,16 @@ func (t *Table) Client(ctx context.Context, id string) (*Client, error) {
 }
 
 // PutClient makes the client or replaces all of it but its secrets, which a
-// confidential client keeps and a public one loses. It returns the client as it
-// now is, and whether it is new.
+// confidential client keeps and a public one loses, and its not_before, which
+// stays where c has none: leaving it out must not bring families back to life.
+// It returns the client as it now is, and whether it is new.
 func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, created bool, err error) {
 	policy, err := json.Marshal(c.Policy)
 	if err != nil {
 		return nil, false, fmt.Errorf("put a client: %w", err)
 	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
-		" may_introspect = :may_introspect, not_before = :not_before," +
+		" may_introspect = :may_introspect," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	values := item{
 		":type":           text(clientType(c.Confidential)),
@@ -162,6 +163,11 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, create
 		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"
 	} else {
 		update += ", secret_1 = :none, secret_2 = :none"
+	}
+	if c.Policy.NotBefore.IsZero() {
+		update += ", not_before = if_not_exists(not_before, :not_before)"
+	} else {
+		update += ", not_before = :not_before"
 	}
 	update += " ADD version :one"
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{

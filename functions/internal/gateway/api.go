@@ -45,9 +45,20 @@ func NewAPI(ctx context.Context, c Config, log *slog.Logger) (*api.API, error) {
 		Table:   store.New(sdk, c.Table, c.Retention),
 		Keys:    keys,
 		Log:     log,
+		Metrics: true,
 		Now:     time.Now,
 		Origins: c.Origins,
 	}), nil
+}
+
+// NewTable is the table that c asks for, reached as [NewAPI] says. It requests
+// nothing.
+func NewTable(ctx context.Context, c TableConfig) (*store.Table, error) {
+	sdk, err := loadSDK(ctx, attemptTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return store.New(sdk, c.Table, c.Retention), nil
 }
 
 func loadSDK(ctx context.Context, attempt time.Duration) (aws.Config, error) {

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,9 +75,12 @@ func TestNewAPI(t *testing.T) {
 	sdkEnvironment(t)
 	log := slog.New(slog.DiscardHandler)
 	path := filepath.Join(t.TempDir(), "keys.json")
-	c := Config{Table: "rotor", Issuer: "https://auth.example.com", KeysFile: path, Retention: store.DefaultRetention}
+	c := Config{
+		TableConfig: TableConfig{Table: "rotor", Retention: store.DefaultRetention},
+		Issuer:      "https://auth.example.com", KeysFile: path,
+	}
 
-	// Each of five functions would make keys of its own.
+	// Each function would make keys of its own.
 	if _, err := NewAPI(t.Context(), c, log); err == nil || !strings.Contains(err.Error(), "ROTOR_KEYS_FILE") {
 		t.Errorf("without the file of keys: %v", err)
 	}
@@ -107,5 +112,70 @@ func TestNewAPI(t *testing.T) {
 	t.Setenv("AWS_DEFAULT_REGION", "")
 	if _, err := NewAPI(t.Context(), c, log); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
 		t.Errorf("without a region: %v", err)
+	}
+	if _, err := NewTable(t.Context(), c.TableConfig); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
+		t.Errorf("the table without a region: %v", err)
+	}
+}
+
+// What runs in AWS counts: its audit lines have the metrics.
+func TestMetrics(t *testing.T) {
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Transport: embedded.New(),
+		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "dynamodb.invalid" },
+	})
+	t.Cleanup(server.Close)
+	sdkEnvironment(t)
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", server.URL)
+	c := Config{
+		TableConfig: TableConfig{Table: "rotor", Retention: store.DefaultRetention},
+		Issuer:      "https://auth.example.com", KeysFile: filepath.Join(t.TempDir(), "keys.json"),
+	}
+	if _, err := keyring.File(c.KeysFile, signing.ES256, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	table, err := NewTable(t.Context(), c.TableConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var logged bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&logged, nil))
+	a, err := NewAPI(t.Context(), c, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := func(method, path, body string, status int) {
+		t.Helper()
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		if a.Handler().ServeHTTP(w, r); w.Code != status {
+			t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+	}
+	call(http.MethodPut, "/v1/clients/app", `{"type":"public","policy":{"max_active":1}}`, http.StatusCreated)
+	for range 3 {
+		call(http.MethodPost, "/v1/families", `{"user_id":"alice","client_id":"app"}`, http.StatusCreated)
+	}
+	call(http.MethodPost, "/oauth/token", `{"grant_type":"refresh_token","client_id":"app","refresh_token":"x"}`, http.StatusBadRequest)
+	if result, err := Sweep(table, log, time.Now)(t.Context()); err != nil || result.Removed != 2 {
+		t.Fatalf("the sweep: %+v, %v", result, err)
+	}
+	for eventType, metric := range map[string]string{"fertft": `"Refused":1`, "resource_cleanup": `"Removed":2`} {
+		for line := range strings.Lines(logged.String()) {
+			if !strings.Contains(line, `"type":"`+eventType+`"`) {
+				continue
+			}
+			if !strings.Contains(line, metric) || !strings.Contains(line, `"_aws":{`) {
+				t.Errorf("the line counts nothing: %s", line)
+			}
+			metric = ""
+		}
+		if metric != "" {
+			t.Errorf("%s is not in the log:\n%s", eventType, &logged)
+		}
 	}
 }

@@ -13,17 +13,23 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// Config is what a program is told by its environment.
-type Config struct {
-	Table      string   // ROTOR_TABLE: the name of the DynamoDB table
-	Issuer     string   // ROTOR_ISSUER: the URL under which the API is reached; the issuer of its tokens
-	KeysSecret string   // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
-	KeysFile   string   // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
-	Origins    []string // ROTOR_ORIGINS: the web origins that may call, separated by commas; none unless set
+// TableConfig is what a program is told by its environment about the records:
+// all that the sweep needs.
+type TableConfig struct {
+	Table string // ROTOR_TABLE: the name of the DynamoDB table
 
 	// Retention is ROTOR_FAMILY_RETENTION_DAYS and ROTOR_EVENT_RETENTION_DAYS, from
 	// 1 to 3650; [store.DefaultRetention] unless set.
 	Retention store.Retention
+}
+
+// Config is what a program that serves the API is told by its environment.
+type Config struct {
+	TableConfig
+	Issuer     string   // ROTOR_ISSUER: the URL under which the API is reached; the issuer of its tokens
+	KeysSecret string   // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
+	KeysFile   string   // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
+	Origins    []string // ROTOR_ORIGINS: the web origins that may call, separated by commas; none unless set
 }
 
 // LoadConfig reads the configuration. Its error joins everything that is wrong;
@@ -31,15 +37,18 @@ type Config struct {
 func LoadConfig(getenv func(string) string) (Config, error) {
 	e := environment{getenv: getenv}
 	c := Config{
-		Table:   e.matching("ROTOR_TABLE", tableName, "the name of a DynamoDB table"),
-		Issuer:  e.issuer("ROTOR_ISSUER"),
-		Origins: e.origins("ROTOR_ORIGINS"),
-		Retention: store.Retention{
-			Families: e.days("ROTOR_FAMILY_RETENTION_DAYS", store.DefaultRetention.Families),
-			Events:   e.days("ROTOR_EVENT_RETENTION_DAYS", store.DefaultRetention.Events),
-		},
+		TableConfig: e.table(),
+		Issuer:      e.issuer("ROTOR_ISSUER"),
+		Origins:     e.origins("ROTOR_ORIGINS"),
 	}
 	c.KeysSecret, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_KEYS_FILE")
+	return c, errors.Join(e.errs...)
+}
+
+// LoadTableConfig reads that part of the configuration, as [LoadConfig] does.
+func LoadTableConfig(getenv func(string) string) (TableConfig, error) {
+	e := environment{getenv: getenv}
+	c := e.table()
 	return c, errors.Join(e.errs...)
 }
 
@@ -55,6 +64,16 @@ func (e *environment) wrong(name, value, want string) {
 		return
 	}
 	e.errs = append(e.errs, fmt.Errorf("%s is %q: it must be %s", name, value, want))
+}
+
+func (e *environment) table() TableConfig {
+	return TableConfig{
+		Table: e.matching("ROTOR_TABLE", tableName, "the name of a DynamoDB table"),
+		Retention: store.Retention{
+			Families: e.days("ROTOR_FAMILY_RETENTION_DAYS", store.DefaultRetention.Families),
+			Events:   e.days("ROTOR_EVENT_RETENTION_DAYS", store.DefaultRetention.Events),
+		},
+	}
 }
 
 var (

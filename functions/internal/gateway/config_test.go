@@ -27,7 +27,8 @@ func environment(changes ...string) func(string) string {
 func TestLoadConfig(t *testing.T) {
 	const day = 24 * time.Hour
 	least := gateway.Config{
-		Table: "rotor", Issuer: "https://auth.example.com", KeysSecret: "rotor/keys", Retention: store.DefaultRetention,
+		TableConfig: gateway.TableConfig{Table: "rotor", Retention: store.DefaultRetention},
+		Issuer:      "https://auth.example.com", KeysSecret: "rotor/keys",
 	}
 	tests := []struct {
 		name    string
@@ -146,5 +147,29 @@ func TestLoadConfigHidesSecret(t *testing.T) {
 	_, err := gateway.LoadConfig(environment("ROTOR_KEYS_SECRET", `{"user_key":"c2VjcmV0"}`))
 	if err == nil || strings.Contains(err.Error(), "c2VjcmV0") {
 		t.Errorf("LoadConfig: %v", err)
+	}
+}
+
+// The sweep has no keys and no issuer, and is told of its own mistakes alone.
+func TestLoadTableConfig(t *testing.T) {
+	got, err := gateway.LoadTableConfig(environment(
+		"ROTOR_ISSUER", "", "ROTOR_KEYS_SECRET", "", "ROTOR_ORIGINS", "one", "ROTOR_EVENT_RETENTION_DAYS", "7",
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := gateway.TableConfig{Table: "rotor", Retention: store.DefaultRetention}
+	want.Retention.Events = 7 * 24 * time.Hour
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the configuration differs (-want +got):\n%s", diff)
+	}
+	_, err = gateway.LoadTableConfig(environment(
+		"ROTOR_TABLE", "", "ROTOR_ISSUER", "", "ROTOR_FAMILY_RETENTION_DAYS", "x", "ROTOR_EVENT_RETENTION_DAYS", "0",
+	))
+	if err == nil {
+		t.Fatal("nothing is reported")
+	}
+	if lines := strings.Split(err.Error(), "\n"); len(lines) != 3 || strings.Contains(err.Error(), "ROTOR_ISSUER") {
+		t.Errorf("the mistakes reported are not the table's three:\n%v", err)
 	}
 }

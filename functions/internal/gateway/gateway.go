@@ -1,6 +1,6 @@
-// Package gateway is what the programs behind API Gateway share: their
-// configuration, the API made of it, and the way from the gateway's events to
-// the API's handlers and back.
+// Package gateway is what the Lambda functions share: their configuration, the
+// API made of it, and the way from API Gateway's events to the API's handlers
+// and back; and what the one behind a schedule does.
 package gateway
 
 import (
@@ -56,11 +56,8 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		h.log.ErrorContext(ctx, "event refused", slog.Any("error", err), slog.Int("payload_bytes", len(payload)))
 		return nil, err
 	}
-	if end, ok := ctx.Deadline(); ok {
-		early, cancel := context.WithDeadline(ctx, end.Add(-margin(time.Until(end))))
-		defer cancel()
-		ctx = early
-	}
+	ctx, cancel := early(ctx)
+	defer cancel()
 	answer, err := h.inner.Invoke(ctx, payload)
 	if err != nil {
 		// Only the reading of the event can fail. The error is not logged: it quotes
@@ -71,7 +68,17 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// margin is how long before the invocation's end its request must be over.
+// early is a context that ends a little before the invocation's, so that what is
+// to be said then can still be said.
+func early(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, end.Add(-margin(time.Until(end))))
+}
+
+// margin is how long before the invocation's end its work must be over.
 func margin(left time.Duration) time.Duration {
 	return min(max(left/10, 200*time.Millisecond), 500*time.Millisecond)
 }

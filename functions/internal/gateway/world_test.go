@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -26,23 +28,35 @@ import (
 
 const samples = "../../../events"
 
-// world is the five functions over one store.
+// world is the functions over one store.
 type world struct {
 	t         *testing.T
 	store     *transport
-	functions map[string]lambda.Handler
+	functions map[string]lambda.Handler // those that the gateway invokes
+	sweep     lambda.Handler
 	log       bytes.Buffer
 	values    map[string]string // what stands for the words in capitals of the sample events
 }
 
-// transport leads to the store, until it falls silent: then nothing answers.
+// transport leads to the store, until it falls silent: then nothing answers, or
+// not those requests that have a certain text in them.
 type transport struct {
 	http.RoundTripper
-	silent bool
+	silent   bool
+	silentOn string // "" for none
+	broken   string // what has this in it fails at once; "" for none
 }
 
 func (rt *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if rt.silent {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	switch {
+	case rt.broken != "" && bytes.Contains(body, []byte(rt.broken)):
+		return nil, errors.New("connection reset")
+	case rt.silent, rt.silentOn != "" && bytes.Contains(body, []byte(rt.silentOn)):
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
@@ -76,6 +90,7 @@ func newWorld(t *testing.T) *world {
 		Table:   table,
 		Keys:    keys,
 		Log:     log,
+		Metrics: true,
 		Now:     tick,
 		Origins: []string{"https://app.example.com"},
 	})
@@ -86,6 +101,7 @@ func newWorld(t *testing.T) *world {
 		"discovery":  gateway.NewHandler(a.Discovery(), log),
 		"manage":     gateway.NewHandler(a.Manage(), log),
 	}
+	w.sweep = lambda.NewHandler(gateway.Sweep(table, log, tick))
 	return w
 }
 
