@@ -134,12 +134,12 @@ func TestClientMembers(t *testing.T) {
 	if diff := cmp.Diff(put.json, w.get("/v1/clients/a.b_c-9").json); diff != "" {
 		t.Errorf("get (-put +got):\n%s", diff)
 	}
-	// A put replaces all of it.
+	// A put replaces all of it, but not_before.
 	w.clock.Advance(time.Minute)
 	again := w.put("a.b_c-9", `{"type":"confidential"}`)
 	want = map[string]any{
 		"client_id": "a.b_c-9", "type": "confidential", "policy": defaultPolicy(), "may_introspect": false,
-		"created_at": created.Format(time.RFC3339Nano), "updated_at": w.clock.Now().Format(time.RFC3339Nano),
+		"not_before": before.Format(time.RFC3339Nano), "created_at": created.Format(time.RFC3339Nano), "updated_at": w.clock.Now().Format(time.RFC3339Nano),
 	}
 	if again.status != http.StatusOK {
 		t.Fatal(again)
