@@ -202,6 +202,8 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 			in.wrong(cut(strings.ToValidUTF8(name, "?"), 64), "", "left out: there is no such query parameter")
 		case len(vs) > 1:
 			in.wrong(name, "", "given once")
+		case vs[0] == "": // a filter lost on its way must not widen what is asked for
+			in.wrong(name, "", "given a value, or left out")
 		case !utf8.ValidString(vs[0]):
 			in.wrong(name, "", "UTF-8")
 		}

@@ -288,6 +288,7 @@ func TestFamilyQueriesRefused(t *testing.T) {
 		"user_id=u&user_id=v":          "user_id",
 		"user_id=u&user=v":             "user",
 		"user_id=u&client_id=a%2Fb":    "client_id",
+		"user_id=u&client_id=":         "client_id",
 		"user_id=%00":                  "user_id",
 		"user_id=u&next=x":             "next",
 		"user_id=u&next=" + next[1:]:   "next",

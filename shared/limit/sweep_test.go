@@ -499,6 +499,27 @@ func TestIssuingDuringSweeps(t *testing.T) {
 	}
 }
 
+// An event whose answer was lost to the SDK's retry is still this sweep's own: it
+// is counted and logged.
+func TestSweepCountsALostAnswer(t *testing.T) {
+	w := newWorld(t, 3)
+	w.issue(1, "app", 5)
+	lost := false
+	w.store.Break(func(_ int, operation string) storetest.Fault {
+		if operation == "PutItem" && !lost {
+			lost = true
+			return storetest.Lost
+		}
+		return storetest.None
+	})
+	if r := w.sweep(); r != (limit.Result{Owners: 1, Removed: 2}) || !lost {
+		t.Errorf("swept %+v", r)
+	}
+	if n := strings.Count(w.log.String(), "resource_cleanup"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+}
+
 // One owner that fails does not keep the others waiting.
 func TestSweepGoesOn(t *testing.T) {
 	w := newWorld(t, 1)

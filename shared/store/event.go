@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -88,23 +90,35 @@ func (t *Table) marshalEvent(e *audit.Event) (item, error) {
 	return m, nil
 }
 
-// PutEvent stores an event, unless it is stored already: then it is not done.
+// PutEvent stores an event, unless another has stored it already: then it is not
+// done.
 func (t *Table) PutEvent(ctx context.Context, e *audit.Event) (done bool, err error) {
 	m, err := t.marshalEvent(e)
 	if err != nil {
 		return false, err
 	}
+	putBy := make([]byte, 8)
+	_, _ = rand.Read(putBy) // never fails, by its contract
+	m["put_by"] = &types.AttributeValueMemberB{Value: putBy}
 	_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &t.name, Item: m, ConditionExpression: aws.String("attribute_not_exists(pk)"),
 	})
 	var there *types.ConditionalCheckFailedException
-	if errors.As(err, &there) {
-		return false, nil
+	switch {
+	case err == nil:
+		return true, nil
+	case !errors.As(err, &there):
+		return false, fmt.Errorf("put an event: %w", err)
 	}
+	// It may be our own, where only the answer to it was lost.
+	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, Key: item{"pk": m["pk"], "sk": m["sk"]}, ConsistentRead: aws.Bool(true),
+	})
 	if err != nil {
 		return false, fmt.Errorf("put an event: %w", err)
 	}
-	return true, nil
+	by, ok := out.Item["put_by"].(*types.AttributeValueMemberB)
+	return ok && bytes.Equal(by.Value, putBy), nil
 }
 
 // Span is the time from From, included, to To, not included.
