@@ -85,8 +85,11 @@ func showClient(c *store.Client) clientJSON {
 	return s
 }
 
-// clientID is the client that the path names.
+// clientID is the client that the path names, of a call without query parameters.
 func clientID(r *http.Request) (string, error) {
+	if err := noQuery(r); err != nil {
+		return "", err
+	}
 	var in input
 	id := r.PathValue("client_id")
 	in.clientID(id)
@@ -97,9 +100,6 @@ func clientID(r *http.Request) (string, error) {
 // PUT /v1/clients/{client_id}. Other instances see the change within 60 s.
 func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	if err := noQuery(r); err != nil {
-		return err
-	}
 	id, err := clientID(r)
 	if err != nil {
 		return err
@@ -167,9 +167,6 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 // client shows one client: GET /v1/clients/{client_id}. From the reuse of its last
 // 30 days it recommends a reuse interval.
 func (a *API) client(w http.ResponseWriter, r *http.Request) error {
-	if err := noQuery(r); err != nil {
-		return err
-	}
 	id, err := clientID(r)
 	if err != nil {
 		return err
@@ -189,9 +186,6 @@ func (a *API) client(w http.ResponseWriter, r *http.Request) error {
 // deleteClient removes a client: DELETE /v1/clients/{client_id}. Its families
 // are refused with invalid_client from then on.
 func (a *API) deleteClient(w http.ResponseWriter, r *http.Request) error {
-	if err := noQuery(r); err != nil {
-		return err
-	}
 	id, err := clientID(r)
 	if err != nil {
 		return err
@@ -243,9 +237,6 @@ func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 // POST /v1/clients/{client_id}/secrets. Two may be live, while one is replaced.
 func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	if err := noQuery(r); err != nil {
-		return err
-	}
 	id, err := clientID(r)
 	if err != nil {
 		return err
@@ -281,9 +272,6 @@ func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 // DELETE /v1/clients/{client_id}/secrets/{secret_id}. Other instances honour it
 // for up to 60 s more.
 func (a *API) removeSecret(w http.ResponseWriter, r *http.Request) error {
-	if err := noQuery(r); err != nil {
-		return err
-	}
 	id, err := clientID(r)
 	if err != nil {
 		return err

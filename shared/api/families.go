@@ -195,9 +195,6 @@ type familyJSON struct {
 // family shows one family: GET /v1/families/{family}.
 func (a *API) family(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	if err := noQuery(r); err != nil {
-		return err
-	}
 	id, err := familyID(r)
 	if err != nil {
 		return err
@@ -219,8 +216,11 @@ func (a *API) family(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// familyID is the family that the path names.
+// familyID is the family that the path names, of a call without query parameters.
 func familyID(r *http.Request) (family.ID, error) {
+	if err := noQuery(r); err != nil {
+		return family.ID{}, err
+	}
 	id, err := family.ParseID(r.PathValue("family"))
 	if err != nil {
 		return id, fieldErrors{{Field: "family", Want: "a family id: 43 characters of base64url"}}

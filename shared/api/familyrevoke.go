@@ -27,9 +27,6 @@ type revokedJSON struct {
 // already is left as it is.
 func (a *API) revokeOne(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	if err := noQuery(r); err != nil {
-		return err
-	}
 	id, err := familyID(r)
 	if err != nil {
 		return err

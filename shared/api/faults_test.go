@@ -211,3 +211,20 @@ func TestStorageHangs(t *testing.T) {
 		}
 	}
 }
+
+// A record that does not explain why the condition failed is never guessed at:
+// the token may be the newest, or not.
+func TestRecordThatExplainsNothing(t *testing.T) {
+	w := newWorld(t)
+	first, _ := w.login()
+	second := w.rotate(first)
+	w.store.Break(func(int, string) storetest.Fault { return storetest.Refused })
+	if a := w.refresh(second); !a.unavailable() {
+		t.Errorf("got %v", a)
+	}
+	w.store.Break(nil)
+	if n := len(w.logged("fertft")) + len(w.logged("ferrt")); n != 0 {
+		t.Errorf("%d refusals were logged", n)
+	}
+	w.rotate(second)
+}

@@ -11,17 +11,34 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/akrylysov/algnhsa"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/rotor-auth/rotor/shared/api"
 )
 
-// Start serves invocations with h. It does not return.
-func Start(h http.Handler, log *slog.Logger) { lambda.Start(NewHandler(h, log)) }
+// Main is the main of a function that serves one group of the API's endpoints:
+// it loads the configuration, wires and starts, and does not return. A function
+// that cannot start logs all that is wrong and exits.
+func Main(endpoints func(*api.API) http.Handler) {
+	log := lambdacontext.NewLogger()
+	cfg, err := LoadConfig(os.Getenv)
+	if err != nil {
+		log.Error("configuration refused", slog.Any("error", err))
+		os.Exit(1)
+	}
+	a, err := NewAPI(context.Background(), cfg, log)
+	if err != nil {
+		log.Error("not started", slog.Any("error", err))
+		os.Exit(1)
+	}
+	lambda.Start(NewHandler(endpoints(a), log))
+}
 
 // Handler answers events of an API Gateway HTTP API, payload format 2.0, with an
 // http.Handler.

@@ -4,7 +4,9 @@
 package storetest
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -52,6 +54,7 @@ const (
 	Throttled       // likewise, with DynamoDB's error for too many requests
 	Timeout         // likewise, without an answer
 	Lost            // it is applied, but the answer is lost
+	Refused         // it is not applied: a write's condition is said to fail on the last item that an update returned
 	Hang            // it is not applied, and nothing comes until the caller gives up
 )
 
@@ -64,6 +67,7 @@ type Transport struct {
 
 	mu    sync.Mutex
 	calls []string
+	last  json.RawMessage // item that an update returned
 	fault func(call int, operation string) Fault
 }
 
@@ -133,6 +137,8 @@ func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"injected"}`), nil
 	case Timeout:
 		return nil, errNoAnswer
+	case Refused:
+		return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"injected","Item":`+string(rt.lastItem())+`}`), nil
 	case Hang:
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -143,7 +149,32 @@ func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close()
 		return nil, errNoAnswer
 	}
+	if err == nil && operation == "UpdateItem" {
+		err = rt.remember(resp)
+	}
 	return resp, err
+}
+
+// remember keeps the item that an update returned.
+func (rt *Transport) remember(resp *http.Response) error {
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	var out struct{ Attributes json.RawMessage }
+	if resp.StatusCode == http.StatusOK && json.Unmarshal(body, &out) == nil && out.Attributes != nil {
+		rt.mu.Lock()
+		rt.last = out.Attributes
+		rt.mu.Unlock()
+	}
+	return nil
+}
+
+func (rt *Transport) lastItem() json.RawMessage {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.last
 }
 
 func answer(r *http.Request, status int, body string) *http.Response {
