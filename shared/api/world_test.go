@@ -90,6 +90,11 @@ func newWorld(t testing.TB, opts ...option) *world {
 		w.servers = append(w.servers, srv)
 	}
 	t.Cleanup(func() { trail.logged(w.log.String()) })
+	t.Cleanup(func() {
+		if weak := w.store.WeakReads(); len(weak) > 0 {
+			t.Errorf("reads that are not strongly consistent: %v", weak)
+		}
+	})
 	w.putClient("app", `{"type":"public"}`)
 	w.putClient("web", `{"type":"confidential"}`)
 	return w

@@ -37,6 +37,11 @@ func newWorld(t testing.TB, maxActive int) *world {
 	t.Helper()
 	w := &world{t: t, clock: storetest.NewClock()}
 	w.table, w.store = storetest.Open(t)
+	t.Cleanup(func() {
+		if weak := w.store.WeakReads(); len(weak) > 0 {
+			t.Errorf("reads that are not strongly consistent: %v", weak)
+		}
+	})
 	for _, id := range []string{"app", "other"} {
 		c := &store.Client{ID: id, Policy: family.DefaultPolicy(), UpdatedAt: w.clock.Now()}
 		c.Policy.MaxActive = maxActive

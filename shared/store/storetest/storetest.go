@@ -68,6 +68,7 @@ type Transport struct {
 	mu    sync.Mutex
 	calls []string
 	last  json.RawMessage // item that an update returned
+	weak  []string        // reads of the table that were not strongly consistent
 	fault func(call int, operation string) Fault
 }
 
@@ -120,8 +121,15 @@ var errNoAnswer = errors.New("the store did not answer")
 // RoundTrip is http.RoundTripper.
 func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	r, weak, err := weakRead(r, operation)
+	if err != nil {
+		return nil, err
+	}
 	rt.mu.Lock()
 	rt.calls = append(rt.calls, operation)
+	if weak {
+		rt.weak = append(rt.weak, operation)
+	}
 	fault := None
 	if rt.fault != nil {
 		fault = rt.fault(len(rt.calls), operation)
@@ -153,6 +161,37 @@ func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		err = rt.remember(resp)
 	}
 	return resp, err
+}
+
+// WeakReads are the reads of the table, not of its index, that were not strongly
+// consistent: on DynamoDB they may miss what was just written, which neither
+// store here shows.
+func (rt *Transport) WeakReads() []string {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.weak
+}
+
+// weakRead says whether the request is such a read; it returns a copy of the
+// request, whose body it has read.
+func weakRead(r *http.Request, operation string) (*http.Request, bool, error) {
+	if operation != "GetItem" && operation != "Query" {
+		return r, false, nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return r, false, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var in struct {
+		ConsistentRead bool
+		IndexName      string
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return r, false, err
+	}
+	return r, !in.ConsistentRead && in.IndexName == "", nil
 }
 
 // remember keeps the item that an update returned.
