@@ -1,0 +1,364 @@
+// Package keyringtest is a Secrets Manager for tests: one secret, its versions
+// and their labels, behind the protocol that the SDK speaks.
+package keyringtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+)
+
+// ID is the name of the secret.
+const ID = "rotor/keys"
+
+// MaxText is the longest text that Secrets Manager keeps, in bytes.
+const MaxText = 65536
+
+// Fault is what becomes of a request.
+type Fault int
+
+// The faults.
+const (
+	None Fault = iota
+	Failed
+	Denied
+	Lost // it is applied, but the answer is lost
+)
+
+// SecretsManager is a running one. Rotation of its secret is enabled.
+type SecretsManager struct {
+	t   testing.TB
+	srv *httptest.Server
+
+	mu       sync.Mutex
+	versions map[string]*Version
+	calls    []string
+	fault    func(call int, operation string) Fault
+	disabled bool
+	longest  int
+}
+
+// Version is one of the secret's.
+type Version struct {
+	Text   *string // nil while it has none
+	Binary []byte
+	Labels []string
+}
+
+// New starts one whose secret has that text.
+func New(t testing.TB, text string) *SecretsManager {
+	t.Helper()
+	m := &SecretsManager{t: t, versions: map[string]*Version{}}
+	m.Put("first-version-of-the-secret-0000", text)
+	m.srv = httptest.NewServer(m)
+	t.Cleanup(m.srv.Close)
+	return m
+}
+
+// Client is an SDK client that attempts each request so many times.
+func (m *SecretsManager) Client(attempts int) *secretsmanager.Client {
+	return m.ClientOver(m.srv.Client().Transport, attempts)
+}
+
+// ClientOver is [SecretsManager.Client], over another transport.
+func (m *SecretsManager) ClientOver(rt http.RoundTripper, attempts int) *secretsmanager.Client {
+	return secretsmanager.New(secretsmanager.Options{
+		BaseEndpoint: aws.String(m.srv.URL),
+		Region:       "eu-central-1",
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "key"}, nil
+		}),
+		HTTPClient: &http.Client{Transport: whole{rt}},
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.MaxBackoff = attempts, time.Millisecond
+		}),
+	})
+}
+
+// whole reads answers to their end. The SDK closes a request's body as soon as the
+// answer begins; on the loopback interface that may be before the transport has
+// seen the body's end, and then the connection breaks under a long answer.
+type whole struct{ http.RoundTripper }
+
+func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := w.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, err
+}
+
+// Put makes a version with that text the current one, as people do.
+func (m *SecretsManager) Put(version, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.versions[version] = &Version{Text: &text}
+	m.label(version, "AWSCURRENT")
+}
+
+// Begin begins a rotation, as Secrets Manager does before it invokes the
+// function: with a pending version that has no text.
+func (m *SecretsManager) Begin(version string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.versions[version] == nil {
+		m.versions[version] = &Version{}
+	}
+	m.label(version, "AWSPENDING")
+}
+
+// Edit changes the versions at will.
+func (m *SecretsManager) Edit(f func(versions map[string]*Version)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f(m.versions)
+}
+
+// Text is the text of the version with that label, "" if there is none.
+func (m *SecretsManager) Text(label string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v := m.versions[m.labeled(label)]; v != nil && v.Text != nil {
+		return *v.Text
+	}
+	return ""
+}
+
+// Labeled is the id of the version with that label, "" if there is none.
+func (m *SecretsManager) Labeled(label string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.labeled(label)
+}
+
+// Longest is the length of the longest text that was ever put.
+func (m *SecretsManager) Longest() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.longest
+}
+
+// Disable turns rotation off.
+func (m *SecretsManager) Disable() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.disabled = true
+}
+
+// Break asks f about each request from now on, numbered from 1. nil mends.
+func (m *SecretsManager) Break(f func(call int, operation string) Fault) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fault, m.calls = f, nil
+}
+
+// Calls are the operations requested since [SecretsManager.Break] or Calls was
+// last called.
+func (m *SecretsManager) Calls() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	calls := m.calls
+	m.calls = nil
+	return calls
+}
+
+func (m *SecretsManager) labeled(label string) string {
+	for id, v := range m.versions {
+		if slices.Contains(v.Labels, label) {
+			return id
+		}
+	}
+	return ""
+}
+
+// label moves a label to a version, "" for none. AWSPREVIOUS follows AWSCURRENT,
+// which ends the rotation of the version that it goes to.
+func (m *SecretsManager) label(version, label string) {
+	before := m.labeled(label)
+	if before == version {
+		return
+	}
+	m.unlabel(before, label)
+	if version != "" {
+		m.versions[version].Labels = append(m.versions[version].Labels, label)
+	}
+	if label == "AWSCURRENT" {
+		m.unlabel(version, "AWSPENDING")
+		if before != "" {
+			m.label(before, "AWSPREVIOUS")
+		}
+	}
+}
+
+func (m *SecretsManager) unlabel(version, label string) {
+	if v := m.versions[version]; v != nil {
+		v.Labels = slices.DeleteFunc(v.Labels, func(l string) bool { return l == label })
+	}
+}
+
+// refusal is an error of Secrets Manager's.
+type refusal struct{ kind, message string }
+
+func (r *refusal) Error() string { return r.kind + ": " + r.message }
+
+// ServeHTTP is http.Handler.
+func (m *SecretsManager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		m.t.Error(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls = append(m.calls, operation)
+	fault := None
+	if m.fault != nil {
+		fault = m.fault(len(m.calls), operation)
+	}
+	status, answer := http.StatusOK, any(nil)
+	switch fault {
+	case Failed:
+		status, answer = http.StatusInternalServerError, map[string]string{"__type": "InternalServiceError", "message": "injected"}
+	case Denied:
+		status, answer = http.StatusBadRequest, map[string]string{"__type": "AccessDeniedException", "message": "injected"}
+	default:
+		var refused *refusal
+		answer, refused = m.do(operation, body)
+		if refused != nil {
+			status, answer = http.StatusBadRequest, map[string]string{"__type": refused.kind, "message": refused.message}
+		}
+		if fault == Lost {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer) // the client may be gone
+}
+
+type request struct {
+	SecretID            string `json:"SecretId"`
+	VersionID           string `json:"VersionId"`
+	ClientRequestToken  string
+	SecretString        *string
+	VersionStage        string
+	VersionStages       []string
+	MoveToVersionID     string `json:"MoveToVersionId"`
+	RemoveFromVersionID string `json:"RemoveFromVersionId"`
+}
+
+func (m *SecretsManager) do(operation string, body []byte) (any, *refusal) {
+	var in request
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, &refusal{"SerializationException", err.Error()}
+	}
+	if in.SecretID != ID {
+		return nil, &refusal{"ResourceNotFoundException", "no such secret"}
+	}
+	switch operation {
+	case "DescribeSecret":
+		return m.describe()
+	case "GetSecretValue":
+		return m.get(in)
+	case "PutSecretValue":
+		return m.put(in)
+	case "UpdateSecretVersionStage":
+		return m.update(in)
+	}
+	m.t.Errorf("called %q", operation)
+	return nil, &refusal{"InvalidAction", operation}
+}
+
+func (m *SecretsManager) describe() (any, *refusal) {
+	stages := map[string][]string{}
+	for id, v := range m.versions {
+		if len(v.Labels) > 0 { // those without are deprecated, and left out
+			stages[id] = v.Labels
+		}
+	}
+	return map[string]any{"Name": ID, "RotationEnabled": !m.disabled, "VersionIdsToStages": stages}, nil
+}
+
+func (m *SecretsManager) get(in request) (any, *refusal) {
+	id := in.VersionID
+	if id == "" {
+		if in.VersionStage == "" {
+			in.VersionStage = "AWSCURRENT"
+		}
+		id = m.labeled(in.VersionStage)
+	}
+	v := m.versions[id]
+	if v == nil || in.VersionStage != "" && !slices.Contains(v.Labels, in.VersionStage) || v.Text == nil && v.Binary == nil {
+		return nil, &refusal{"ResourceNotFoundException", "Secrets Manager can't find the specified secret value"}
+	}
+	answer := map[string]any{"Name": ID, "VersionId": id, "VersionStages": v.Labels}
+	if v.Text != nil {
+		answer["SecretString"] = *v.Text
+	} else {
+		answer["SecretBinary"] = v.Binary
+	}
+	return answer, nil
+}
+
+func (m *SecretsManager) put(in request) (any, *refusal) {
+	id := in.ClientRequestToken
+	switch {
+	case len(id) < 32 || len(id) > 64:
+		return nil, &refusal{"InvalidParameterException", fmt.Sprintf("a token of %d characters", len(id))}
+	case in.SecretString == nil || len(*in.SecretString) == 0 || len(*in.SecretString) > MaxText:
+		return nil, &refusal{"ValidationException", "the length of the text"}
+	}
+	m.longest = max(m.longest, len(*in.SecretString))
+	v := m.versions[id]
+	if v == nil {
+		v = &Version{}
+		m.versions[id] = v
+	}
+	switch {
+	case v.Text == nil:
+		v.Text = in.SecretString
+	case *v.Text != *in.SecretString:
+		return nil, &refusal{"ResourceExistsException", "a version cannot be changed"}
+	}
+	labels := in.VersionStages
+	if len(labels) == 0 {
+		labels = []string{"AWSCURRENT"}
+	}
+	for _, l := range labels {
+		m.label(id, l)
+	}
+	return map[string]any{"Name": ID, "VersionId": id, "VersionStages": v.Labels}, nil
+}
+
+func (m *SecretsManager) update(in request) (any, *refusal) {
+	attached := m.labeled(in.VersionStage)
+	switch {
+	case in.MoveToVersionID == "" && in.RemoveFromVersionID == "":
+		return nil, &refusal{"InvalidParameterException", "neither to nor from"}
+	case in.MoveToVersionID != "" && m.versions[in.MoveToVersionID] == nil:
+		return nil, &refusal{"ResourceNotFoundException", "no such version among " + strings.Join(slices.Sorted(maps.Keys(m.versions)), ", ")}
+	case in.MoveToVersionID == "" && in.VersionStage == "AWSCURRENT":
+		return nil, &refusal{"InvalidParameterException", "AWSCURRENT must be somewhere"}
+	case in.MoveToVersionID != attached && attached != in.RemoveFromVersionID:
+		return nil, &refusal{"InvalidParameterException", "the label is attached to another version"}
+	}
+	m.label(in.MoveToVersionID, in.VersionStage)
+	return map[string]any{"Name": ID}, nil
+}

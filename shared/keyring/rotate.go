@@ -1,0 +1,237 @@
+package keyring
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/token"
+)
+
+// How long before its first use a key is in the document. Whoever meets a token
+// must know its key by then.
+const (
+	// macLead is for the functions, whose copy of the document is older than
+	// maxAge at most. What is left of it is for the rotation itself, and for
+	// reads that fail and are tried again.
+	macLead = 15 * time.Minute
+	// signingLead is for gateways, which keep a key set for hours.
+	signingLead = 24 * time.Hour
+	// rotationTime is how long after it was made a document may come into use.
+	rotationTime = macLead - 2*maxAge
+)
+
+// maxMAC is how many MAC keys there can be: a token names its key in one byte.
+const maxMAC = 256
+
+// Rotate returns the document that is to follow d, which stays as it is.
+//
+// It has a new MAC key, which mints 15 minutes from now. MAC keys stay until
+// they are removed by hand, since refresh tokens may live for ever; when all 256
+// ids are taken, the error says what to do.
+//
+// It has a new signing key of that algorithm, which is published at once and
+// signs 24 hours from now. The key that it takes over from is published until
+// its last token, no longer-lived than longestAccessToken, has expired; it loses
+// its private half in the first rotation after it has signed for the last time,
+// and is dropped in the first after the end of its publication.
+//
+// While a key of a kind is yet to be used, no other of that kind is added: to
+// rotate again and again is harmless, and makes one signing key a day at most.
+// The user key is never replaced.
+func (d *Document) Rotate(now time.Time, alg signing.Algorithm, longestAccessToken time.Duration) (*Document, error) {
+	next := &Document{UserKey: d.UserKey, MAC: slices.Clone(d.MAC), Signing: slices.Clone(d.Signing)}
+	if !slices.ContainsFunc(d.MAC, func(k token.Key) bool { return k.From.After(now) }) {
+		id, err := d.freeID()
+		if err != nil {
+			return nil, fmt.Errorf("keyring: rotate: %w", err)
+		}
+		next.MAC = append(next.MAC, token.Key{ID: id, Secret: newSecret(), From: now.Add(macLead)})
+	}
+	if !slices.ContainsFunc(d.Signing, func(k signing.Key) bool { return k.Private() && k.From.After(now) }) {
+		key, err := signing.GenerateKey(alg, now.Add(signingLead))
+		if err != nil {
+			return nil, fmt.Errorf("keyring: rotate: %w", err)
+		}
+		next.Signing = append(next.Signing, key)
+	}
+	next.retire(now, longestAccessToken)
+	return next, nil
+}
+
+// freeID is the id after the newest key's that no key has. An id that was freed
+// by hand is thus the last to be used again.
+func (d *Document) freeID() (byte, error) {
+	if len(d.MAC) >= maxMAC {
+		return 0, fmt.Errorf("all %d ids of MAC keys are taken: remove from the document those keys under which no living refresh token was minted, the oldest, and rotate again", maxMAC)
+	}
+	var newest token.Key
+	if len(d.MAC) > 0 {
+		newest = slices.MaxFunc(d.MAC, func(a, b token.Key) int { return a.From.Compare(b.From) })
+	}
+	id := newest.ID + 1
+	for slices.ContainsFunc(d.MAC, func(k token.Key) bool { return k.ID == id }) {
+		id++ // after 255 comes 0
+	}
+	return id, nil
+}
+
+// retire ends signing keys that have a successor.
+func (d *Document) retire(now time.Time, longestAccessToken time.Duration) {
+	slices.SortStableFunc(d.Signing, func(a, b signing.Key) int {
+		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.JWK.KeyID, b.JWK.KeyID)) // as in signing.NewSet
+	})
+	successor := -1 // of the key looked at: the nearest later one that signs
+	for i := len(d.Signing) - 1; i >= 0; i-- {
+		k := d.Signing[i]
+		if !k.Private() {
+			continue
+		}
+		if successor >= 0 {
+			stops := d.Signing[successor].From
+			if k.Until.IsZero() {
+				k.Until = stops.Add(longestAccessToken)
+			}
+			if !stops.After(now) {
+				k = k.Retired(k.Until)
+			}
+			d.Signing[i] = k
+		}
+		successor = i
+	}
+	d.Signing = slices.DeleteFunc(d.Signing, func(k signing.Key) bool { return !published(k, now) })
+}
+
+func published(k signing.Key, now time.Time) bool {
+	return k.Until.IsZero() || now.Before(k.Until)
+}
+
+// works is an error unless every key of the document that makes tokens makes
+// ones that it reads.
+func (d *Document) works(now time.Time) error {
+	keys, err := d.Compile()
+	if err != nil {
+		return err
+	}
+	for _, k := range d.MAC {
+		err := refreshes(keys, keys, k.From)
+		if err != nil {
+			return fmt.Errorf("MAC key %d: %w", k.ID, err)
+		}
+	}
+	for _, k := range d.Signing {
+		if !k.Private() {
+			continue
+		}
+		at := k.From
+		if at.Before(now) {
+			at = now
+		}
+		err := signs(keys, keys, at, at)
+		if err != nil {
+			return fmt.Errorf("signing key %q: %w", k.JWK.KeyID, err)
+		}
+	}
+	return nil
+}
+
+// refreshes is an error unless the refresh token that maker mints at that time
+// is one to reader.
+func refreshes(reader, maker *Keys, at time.Time) error {
+	minted := token.Token{Family: [32]byte{1}, Counter: 1}
+	parsed, err := reader.Codec.Parse(maker.Codec.Mint(minted, at).Reveal())
+	if err != nil {
+		return err
+	}
+	if parsed != minted {
+		return errors.New("a refresh token comes back as another")
+	}
+	return nil
+}
+
+// signs is an error unless the access token that maker signs at one time is one
+// to reader at another.
+func signs(reader, maker *Keys, signedAt, readAt time.Time) error {
+	const issuer = "https://rotation.invalid" // nobody gets this token
+	access, err := maker.Signing.SignAccess(signedAt, signing.Access{
+		Issuer: issuer, Subject: "s", Audience: "a", ClientID: "c", IssuedAt: signedAt, ExpiresAt: readAt.Add(time.Hour),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = reader.Signing.Verify(access, issuer, readAt)
+	return err
+}
+
+// follows is an error where coming from current to d at now could refuse a token
+// that is good: be it by a function that still has current, or by a gateway that
+// still has current's key set.
+func (d *Document) follows(current *Document, now time.Time, longestAccessToken time.Duration) error {
+	if !bytes.Equal(d.UserKey, current.UserKey) {
+		return errors.New("the user key is another")
+	}
+	for _, k := range current.MAC {
+		i := slices.IndexFunc(d.MAC, func(other token.Key) bool { return other.ID == k.ID })
+		switch {
+		case i < 0:
+			return fmt.Errorf("MAC key %d is missing", k.ID)
+		case !bytes.Equal(d.MAC[i].Secret, k.Secret) || !d.MAC[i].From.Equal(k.From):
+			return fmt.Errorf("MAC key %d is another", k.ID)
+		}
+	}
+	for _, k := range d.MAC {
+		added := !slices.ContainsFunc(current.MAC, func(other token.Key) bool { return other.ID == k.ID })
+		if added && k.From.Before(now.Add(macLead-rotationTime)) {
+			return fmt.Errorf("MAC key %d mints from %s, before all functions know it", k.ID, k.From.Format(time.RFC3339))
+		}
+	}
+	for _, k := range current.Signing {
+		i := slices.IndexFunc(d.Signing, func(other signing.Key) bool { return other.JWK.KeyID == k.JWK.KeyID })
+		switch {
+		case !published(k, now):
+		case i < 0:
+			return fmt.Errorf("signing key %q is missing", k.JWK.KeyID)
+		case !k.Until.IsZero() && !published(d.Signing[i], k.Until.Add(-1)):
+			return fmt.Errorf("signing key %q is no longer published until %s", k.JWK.KeyID, k.Until.Format(time.RFC3339))
+		}
+	}
+	for _, k := range d.Signing {
+		added := !slices.ContainsFunc(current.Signing, func(other signing.Key) bool { return other.JWK.KeyID == k.JWK.KeyID })
+		if added && k.From.Before(now.Add(signingLead-rotationTime)) {
+			return fmt.Errorf("signing key %q signs from %s, before all gateways know it", k.JWK.KeyID, k.From.Format(time.RFC3339))
+		}
+	}
+	return d.interchanges(current, now, longestAccessToken)
+}
+
+// interchanges is an error unless, for as long as functions have either, each
+// document reads what the other makes, and the last access token of current
+// lives out its time.
+func (d *Document) interchanges(current *Document, now time.Time, longestAccessToken time.Duration) error {
+	before, err := current.Compile()
+	if err != nil {
+		return err
+	}
+	after, err := d.Compile()
+	if err != nil {
+		return err
+	}
+	for _, at := range []time.Time{now, now.Add(macLead - rotationTime - 1)} {
+		err := cmp.Or(
+			refreshes(before, after, at), refreshes(after, before, at),
+			signs(before, after, at, at), signs(after, before, at, at),
+		)
+		if err != nil {
+			return fmt.Errorf("beside the current keys, at %s: %w", at.Format(time.RFC3339), err)
+		}
+	}
+	err = signs(after, before, now, now.Add(longestAccessToken-1))
+	if err != nil {
+		return fmt.Errorf("the last access token of the current keys: %w", err)
+	}
+	return nil
+}
