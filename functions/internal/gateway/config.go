@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -49,6 +50,18 @@ func LoadConfig(getenv func(string) string) (Config, error) {
 func LoadTableConfig(getenv func(string) string) (TableConfig, error) {
 	e := environment{getenv: getenv}
 	c := e.table()
+	return c, errors.Join(e.errs...)
+}
+
+// KeysConfig is what the program that rotates the keys is told by its environment.
+type KeysConfig struct {
+	Algorithm signing.Algorithm // ROTOR_SIGNING_ALGORITHM: of new signing keys, RS256 or ES256; RS256 unless set
+}
+
+// LoadKeysConfig reads that configuration, as [LoadConfig] does.
+func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
+	e := environment{getenv: getenv}
+	c := KeysConfig{Algorithm: e.algorithm("ROTOR_SIGNING_ALGORITHM", signing.RS256)}
 	return c, errors.Join(e.errs...)
 }
 
@@ -162,4 +175,16 @@ func (e *environment) days(name string, unset time.Duration) time.Duration {
 		return unset
 	}
 	return time.Duration(n) * 24 * time.Hour
+}
+
+func (e *environment) algorithm(name string, unset signing.Algorithm) signing.Algorithm {
+	value := e.getenv(name)
+	if value == "" {
+		return unset
+	}
+	alg, err := signing.ParseAlgorithm(value)
+	if err != nil {
+		e.wrong(name, value, "RS256 or ES256")
+	}
+	return alg
 }

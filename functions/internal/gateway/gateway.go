@@ -1,6 +1,6 @@
 // Package gateway is what the Lambda functions share: their configuration, the
 // API made of it, and the way from API Gateway's events to the API's handlers
-// and back; and what the one behind a schedule does.
+// and back; and what those behind a schedule and behind Secrets Manager do.
 package gateway
 
 import (
