@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2authorizers"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2integrations"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+)
+
+// routes lead paths to functions. The gateway only forwards: methods, preflights and unknown paths are the functions'.
+var routes = []struct {
+	path     string
+	function string
+	iam      bool // SigV4, and execute-api:Invoke
+}{
+	{path: "/oauth/token", function: "token"},
+	{path: "/oauth/revoke", function: "revoke"},
+	{path: "/oauth/introspect", function: "introspect"},
+	{path: "/.well-known/{proxy+}", function: "discovery"},
+	{path: "/v1/{proxy+}", function: "manage", iam: true},
+	{path: "$default", function: "discovery"},
+}
+
+// accessLog is a line of the access log. It has no query, header or body: tokens and user ids are in none of the rest.
+var accessLog = map[string]string{
+	"requestId":        "$context.requestId",
+	"time":             "$context.requestTimeEpoch",
+	"ip":               "$context.identity.sourceIp",
+	"userAgent":        "$context.identity.userAgent",
+	"caller":           "$context.identity.userArn", // of /v1
+	"method":           "$context.httpMethod",
+	"route":            "$context.routeKey",
+	"path":             "$context.path",
+	"status":           "$context.status",
+	"bytes":            "$context.responseLength",
+	"latencyMs":        "$context.responseLatency",
+	"functionMs":       "$context.integrationLatency",
+	"integrationError": "$context.integrationErrorMessage",
+	"gatewayError":     "$context.error.message",
+}
+
+// newAPI makes the API without its routes.
+func (p *parts) newAPI() {
+	own := p.cfg.domain != ""
+	p.api = awsapigatewayv2.NewHttpApi(p.Stack, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
+		ApiName:            jsii.String("rotor-" + p.cfg.stage),
+		Description:        jsii.String("Rotor: OAuth 2.0 refresh tokens that rotate"),
+		CreateDefaultStage: jsii.Bool(false),
+		// Tokens have one issuer, so there is one address.
+		DisableExecuteApiEndpoint: jsii.Bool(own),
+	})
+	format, _ := json.Marshal(accessLog) // in the order of the keys
+	logs := p.newLogs("AccessLogs")
+	stage := awsapigatewayv2.NewCfnStage(p.Stack, jsii.String("Stage"), &awsapigatewayv2.CfnStageProps{
+		ApiId:      p.api.ApiId(),
+		StageName:  jsii.String("$default"),
+		AutoDeploy: jsii.Bool(true),
+		AccessLogSettings: &awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
+			DestinationArn: logs.LogGroupArn(),
+			Format:         jsii.String(string(format)),
+		},
+		DefaultRouteSettings: &awsapigatewayv2.CfnStage_RouteSettingsProperty{
+			ThrottlingRateLimit:  jsii.Number(p.cfg.throttleRate),
+			ThrottlingBurstLimit: jsii.Number(p.cfg.throttleBurst),
+		},
+	})
+	if !own {
+		p.issuer = p.api.ApiEndpoint()
+		return
+	}
+	p.issuer = jsii.String("https://" + p.cfg.domain)
+	domain := awsapigatewayv2.NewDomainName(p.Stack, jsii.String("Domain"), &awsapigatewayv2.DomainNameProps{
+		DomainName:     jsii.String(p.cfg.domain),
+		Certificate:    awscertificatemanager.Certificate_FromCertificateArn(p.Stack, jsii.String("Certificate"), jsii.String(p.cfg.certificateARN)),
+		SecurityPolicy: awsapigatewayv2.SecurityPolicy_TLS_1_2,
+	})
+	awsapigatewayv2.NewCfnApiMapping(p.Stack, jsii.String("DomainMapping"), &awsapigatewayv2.CfnApiMappingProps{
+		ApiId:      p.api.ApiId(),
+		DomainName: domain.Name(),
+		Stage:      stage.Ref(),
+	})
+	awscdk.NewCfnOutput(p.Stack, jsii.String("DomainTarget"), &awscdk.CfnOutputProps{
+		Description: jsii.String("what the domain's CNAME or alias record must point to"),
+		Value:       domain.RegionalDomainName(),
+	})
+	if p.cfg.hostedZoneID == "" {
+		return
+	}
+	awsroute53.NewCfnRecordSet(p.Stack, jsii.String("DomainRecord"), &awsroute53.CfnRecordSetProps{
+		HostedZoneId: jsii.String(p.cfg.hostedZoneID),
+		Name:         jsii.String(p.cfg.domain),
+		Type:         jsii.String("A"),
+		AliasTarget: &awsroute53.CfnRecordSet_AliasTargetProperty{
+			DnsName:      domain.RegionalDomainName(),
+			HostedZoneId: domain.RegionalHostedZoneId(),
+		},
+	})
+}
+
+func (p *parts) addRoutes() {
+	iam := awsapigatewayv2authorizers.NewHttpIamAuthorizer()
+	integrations := map[string]awsapigatewayv2.HttpRouteIntegration{}
+	for _, r := range routes {
+		if integrations[r.function] == nil {
+			integrations[r.function] = awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String(r.function), p.functions[r.function],
+				&awsapigatewayv2integrations.HttpLambdaIntegrationProps{
+					PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0(),
+				})
+		}
+		key := awsapigatewayv2.HttpRouteKey_DEFAULT()
+		if r.path != "$default" {
+			key = awsapigatewayv2.HttpRouteKey_With(jsii.String(r.path), awsapigatewayv2.HttpMethod_ANY)
+		}
+		props := &awsapigatewayv2.HttpRouteProps{HttpApi: p.api, RouteKey: key, Integration: integrations[r.function]}
+		if r.iam {
+			props.Authorizer = iam
+		}
+		route := awsapigatewayv2.NewHttpRoute(p.Stack, jsii.String("Route "+r.path), props)
+		if !r.iam {
+			cdknag.NagSuppressions_AddResourceSuppressions(route, &[]*cdknag.NagPackSuppression{{
+				Id: jsii.String("AwsSolutions-APIG4"),
+				Reason: jsii.String("Public by specification: the OAuth endpoints authenticate the client or the token themselves " +
+					"(RFC 6749, 7009, 7662), discovery documents are for everyone (RFC 8414), and the rest is answered 404."),
+			}}, nil)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// config is what a deployment is told by CDK's context: by `-c key=value` on the
+// command line, or under "context" in cdk.json. Every key may be left out.
+type config struct {
+	stage               string // stage: part of every name, so that several deployments fit into one account
+	domain              string // domain: the name under which the API is reached, instead of API Gateway's own
+	certificateARN      string // certificateArn: its certificate in ACM, in the stack's region
+	hostedZoneID        string // hostedZoneId: the zone in Route 53 that gets its record; or set it yourself
+	origins             []string
+	logRetentionDays    int
+	familyRetentionDays int
+	eventRetentionDays  int
+	sweepMinutes        int // between two sweeps
+	throttleRate        int // requests a second that the API takes in the long run
+	throttleBurst       int // and at once
+	alarmEmail          string
+	signingAlgorithm    string
+}
+
+// contextKeys are the keys that loadConfig knows.
+var contextKeys = []string{
+	"stage", "domain", "certificateArn", "hostedZoneId", "origins", "logRetentionDays", "familyRetentionDays",
+	"eventRetentionDays", "sweepMinutes", "throttleRate", "throttleBurst", "alarmEmail", "signingAlgorithm",
+}
+
+// logRetentions are the numbers of days that CloudWatch Logs knows.
+var logRetentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+
+var (
+	stageName      = regexp.MustCompile(`^[a-z][a-z0-9-]{0,19}$`)
+	domainName     = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	certificateARN = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+$`)
+	hostedZoneID   = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+)
+
+// loadConfig reads the context. Its error joins everything that is wrong; each
+// part names the key and says what it must be.
+func loadConfig(values map[string]any) (config, error) {
+	c := contextReader{values: values}
+	c.unknown()
+	cfg := config{
+		stage:               c.matching("stage", "prod", stageName, "at most 20 small letters, digits and dashes, a letter first"),
+		domain:              c.matching("domain", "", domainName, "a domain name in small letters, like auth.example.com"),
+		certificateARN:      c.matching("certificateArn", "", certificateARN, "the ARN of a certificate in ACM"),
+		hostedZoneID:        c.matching("hostedZoneId", "", hostedZoneID, "the id of a hosted zone in Route 53, like Z0123456789ABC"),
+		origins:             c.origins("origins"),
+		logRetentionDays:    c.number("logRetentionDays", 90, 3653),
+		familyRetentionDays: c.number("familyRetentionDays", 30, 3650),
+		eventRetentionDays:  c.number("eventRetentionDays", 90, 3650),
+		sweepMinutes:        c.number("sweepMinutes", 5, 60),
+		throttleRate:        c.number("throttleRate", 1000, 100000),
+		throttleBurst:       c.number("throttleBurst", 2000, 100000),
+		alarmEmail:          c.email("alarmEmail"),
+		signingAlgorithm:    c.text("signingAlgorithm", "RS256"),
+	}
+	if !slices.Contains(logRetentions, cfg.logRetentionDays) {
+		c.wrong("logRetentionDays", cfg.logRetentionDays, "one of CloudWatch's: "+strings.Trim(fmt.Sprint(logRetentions), "[]"))
+	}
+	if (cfg.domain == "") != (cfg.certificateARN == "") {
+		c.errs = append(c.errs, errors.New("domain and certificateArn go together: set both or neither"))
+	}
+	if cfg.hostedZoneID != "" && cfg.domain == "" {
+		c.errs = append(c.errs, errors.New("hostedZoneId is set without domain: it is where the domain's record goes"))
+	}
+	if cfg.throttleBurst < cfg.throttleRate {
+		c.wrong("throttleBurst", cfg.throttleBurst, fmt.Sprintf("no smaller than throttleRate, which is %d", cfg.throttleRate))
+	}
+	if cfg.signingAlgorithm != "RS256" && cfg.signingAlgorithm != "ES256" {
+		c.wrong("signingAlgorithm", cfg.signingAlgorithm, "RS256 or ES256")
+	}
+	return cfg, errors.Join(c.errs...)
+}
+
+// contextReader reads context and gathers what is wrong with it. On the command
+// line every value is text; in cdk.json it may be a number or a list.
+type contextReader struct {
+	values map[string]any
+	errs   []error
+}
+
+func (c *contextReader) wrong(key string, value any, want string) {
+	c.errs = append(c.errs, fmt.Errorf("context %s is %q: it must be %s", key, fmt.Sprint(value), want))
+}
+
+// unknown refuses keys that nothing reads: a misspelled one must not be as good
+// as none. Those of CDK have a colon, a slash or an @ in them, or are named here.
+func (c *contextReader) unknown() {
+	for _, key := range slices.Sorted(maps.Keys(c.values)) {
+		if strings.ContainsAny(key, ":/@") || key == "cli-telemetry" || slices.Contains(contextKeys, key) {
+			continue
+		}
+		c.errs = append(c.errs, fmt.Errorf("context %s is not known: there are %s", key, strings.Join(contextKeys, ", ")))
+	}
+}
+
+func (c *contextReader) text(key, unset string) string {
+	switch v := c.values[key].(type) {
+	case nil:
+		return unset
+	case string:
+		if v = strings.TrimSpace(v); v != "" {
+			return v
+		}
+		return unset
+	default:
+		c.wrong(key, v, "text")
+		return unset
+	}
+}
+
+func (c *contextReader) matching(key, unset string, pattern *regexp.Regexp, want string) string {
+	value := c.text(key, unset)
+	if value != "" && !pattern.MatchString(value) {
+		c.wrong(key, value, want)
+	}
+	return value
+}
+
+func (c *contextReader) number(key string, unset, high int) int {
+	value, ok := c.values[key]
+	if !ok || value == "" {
+		return unset
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(fmt.Sprint(value)))
+	if err != nil || n < 1 || n > high {
+		c.wrong(key, value, fmt.Sprintf("a whole number from 1 to %d", high))
+		return unset
+	}
+	return n
+}
+
+func (c *contextReader) email(key string) string {
+	value := c.text(key, "")
+	if value == "" {
+		return ""
+	}
+	if a, err := mail.ParseAddress(value); err != nil || a.Address != value {
+		c.wrong(key, value, "an e-mail address, without a name")
+	}
+	return value
+}
+
+// origins are as browsers send them, which is what the functions compare them
+// with: a scheme and a host, and a port unless it is the scheme's own.
+func (c *contextReader) origins(key string) []string {
+	const want = "web origins as browsers send them, like https://app.example.com, separated by commas, or *"
+	var given []string
+	switch v := c.values[key].(type) {
+	case nil:
+	case string:
+		given = strings.Split(v, ",")
+	case []any:
+		for _, o := range v {
+			given = append(given, fmt.Sprint(o))
+		}
+	default:
+		c.wrong(key, v, want)
+	}
+	var origins []string
+	for _, o := range given {
+		o = strings.TrimSpace(o)
+		switch {
+		case o == "":
+		case o == "*" || isOrigin(o):
+			origins = append(origins, o)
+		default:
+			c.wrong(key, o, want)
+		}
+	}
+	return origins
+}
+
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil, u.Hostname() == "", u.Scheme+"://"+u.Host != s, strings.ContainsAny(s, "*, "):
+		return false
+	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80", strings.HasSuffix(u.Host, ":"):
+		return false
+	}
+	return true
+}

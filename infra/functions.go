@@ -1,0 +1,123 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// function is a Lambda function: a folder of functions/.
+type function struct {
+	name    string
+	about   string
+	memory  float64 // MB; the share of a CPU grows with it
+	timeout float64 // seconds
+	env     func(parts) map[string]*string
+	may     func(parts) []awsiam.PolicyStatement // besides writing its own log
+}
+
+// functions are all there are. What each may do is what its code does: shared/store says which requests those are. A
+// transaction needs the actions of its parts and none of its own.
+var functions = []function{
+	{
+		name: "token", about: "POST /oauth/token", memory: 512, timeout: 10, env: apiEnv,
+		may: func(p parts) []awsiam.PolicyStatement {
+			return []awsiam.PolicyStatement{
+				p.items("UpdateItem PutItem", users), // the rotation; revocation with its event
+				p.items("GetItem", clients),
+				p.readKeys(),
+			}
+		},
+	},
+	{
+		name: "revoke", about: "POST /oauth/revoke", memory: 256, timeout: 10, env: apiEnv,
+		may: func(p parts) []awsiam.PolicyStatement {
+			return []awsiam.PolicyStatement{
+				p.items("GetItem UpdateItem PutItem", users),
+				p.items("GetItem", clients),
+				p.readKeys(),
+			}
+		},
+	},
+	{
+		name: "introspect", about: "POST /oauth/introspect", memory: 256, timeout: 10, env: apiEnv,
+		may: func(p parts) []awsiam.PolicyStatement {
+			return []awsiam.PolicyStatement{
+				p.items("GetItem", users, clients),
+				p.readKeys(),
+			}
+		},
+	},
+	{
+		name: "discovery", about: "/.well-known, and 404 for what has no route", memory: 256, timeout: 10, env: apiEnv,
+		may: func(p parts) []awsiam.PolicyStatement {
+			return []awsiam.PolicyStatement{p.readKeys()}
+		},
+	},
+	{
+		// Revoking many gives itself 20 s; the gateway waits for 30.
+		name: "manage", about: "/v1, behind IAM authorization", memory: 256, timeout: 29, env: apiEnv,
+		may: func(p parts) []awsiam.PolicyStatement {
+			return []awsiam.PolicyStatement{
+				p.items("GetItem Query UpdateItem", users, clients),
+				p.items("PutItem", users, overLimit), // families, events; an owner past the limit
+				p.items("DeleteItem", clients),
+				p.queryLog(),
+				p.readKeys(),
+			}
+		},
+	},
+	{
+		name: "sweep", about: "keeps each owner to its newest families", memory: 256, timeout: 300, env: tableEnv,
+		may: func(p parts) []awsiam.PolicyStatement {
+			return []awsiam.PolicyStatement{
+				p.items("Query", overLimit, users),
+				p.items("GetItem", users, clients),
+				p.items("UpdateItem PutItem", users),
+				p.items("DeleteItem", overLimit),
+				allow([]string{"sqs:SendMessage"}, p.deadLetters.QueueArn()), // Lambda's, in its name, after the last try
+			}
+		},
+	},
+	{
+		name: "keys", about: "makes and rotates the keys, invoked by Secrets Manager", memory: 512, timeout: 60, env: keysEnv,
+		may: func(p parts) []awsiam.PolicyStatement {
+			return []awsiam.PolicyStatement{allow([]string{
+				"secretsmanager:DescribeSecret",
+				"secretsmanager:GetSecretValue",
+				"secretsmanager:PutSecretValue",
+				"secretsmanager:UpdateSecretVersionStage",
+			}, p.keys.SecretArn())}
+		},
+	},
+}
+
+// The partitions of the table, as shared/store lays it out.
+const (
+	users     = "u#*"
+	clients   = "clients"
+	overLimit = "over_limit"
+)
+
+func apiEnv(p parts) map[string]*string {
+	env := tableEnv(p)
+	env["ROTOR_ISSUER"] = p.issuer
+	env["ROTOR_KEYS_SECRET"] = p.keys.SecretArn()
+	if len(p.cfg.origins) > 0 {
+		env["ROTOR_ORIGINS"] = jsii.String(strings.Join(p.cfg.origins, ","))
+	}
+	return env
+}
+
+func tableEnv(p parts) map[string]*string {
+	return map[string]*string{
+		"ROTOR_TABLE":                 p.table.TableName(),
+		"ROTOR_FAMILY_RETENTION_DAYS": decimal(p.cfg.familyRetentionDays),
+		"ROTOR_EVENT_RETENTION_DAYS":  decimal(p.cfg.eventRetentionDays),
+	}
+}
+
+func keysEnv(p parts) map[string]*string {
+	return map[string]*string{"ROTOR_SIGNING_ALGORITHM": jsii.String(p.cfg.signingAlgorithm)} // the event names the secret
+}

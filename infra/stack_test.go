@@ -1,0 +1,901 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	jsii.Close()
+	os.Exit(code)
+}
+
+type object = map[string]any
+
+// synthesized is a stack and what became of it.
+type synthesized struct {
+	stack    awscdk.Stack
+	template assertions.Template
+	out      string // the folder of the cloud assembly
+	object          // the template
+}
+
+// synth synthesizes the stack of a context, as main does, with made-up zips.
+func synth(t *testing.T, context map[string]any) synthesized {
+	t.Helper()
+	dist, out := t.TempDir(), t.TempDir()
+	for _, f := range functions {
+		if err := os.WriteFile(zipOf(dist, f.name), []byte("the zip of "+f.name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Context: &context, Outdir: &out})
+	stack, err := build(app, dist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := assertions.Template_FromStack(stack, nil)
+	return synthesized{stack: stack, template: template, out: out, object: *template.ToJSON()}
+}
+
+var standard struct {
+	once sync.Once
+	synthesized
+}
+
+// standardStack is the stack without any context, synthesized once.
+func standardStack(t *testing.T) synthesized {
+	t.Helper()
+	standard.once.Do(func() { standard.synthesized = synth(t, nil) })
+	if standard.object == nil {
+		t.Fatal("the stack was not synthesized")
+	}
+	return standard.synthesized
+}
+
+// resources are those of a type, by their logical ids.
+func (s synthesized) resources(kind string) map[string]object {
+	found := map[string]object{}
+	for id, r := range s.object["Resources"].(object) {
+		if r := r.(object); r["Type"] == kind {
+			found[id] = r
+		}
+	}
+	return found
+}
+
+func properties(r object) object {
+	p, _ := r["Properties"].(object)
+	return p
+}
+
+// at is what is found on the way of keys and indexes.
+func at(v any, path ...any) any {
+	for _, step := range path {
+		switch key := step.(type) {
+		case string:
+			m, _ := v.(object)
+			v = m[key]
+		case int:
+			l, _ := v.([]any)
+			if key >= len(l) {
+				return nil
+			}
+			v = l[key]
+		}
+	}
+	return v
+}
+
+var suffix = regexp.MustCompile(`[0-9A-F]{8}$`)
+
+// plain writes a value with references as names: Table.Arn, Keys, ${AWS::Region}.
+func plain(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case object:
+		if ref, ok := v["Ref"].(string); ok {
+			if strings.HasPrefix(ref, "AWS::") {
+				return "${" + ref + "}"
+			}
+			return suffix.ReplaceAllString(ref, "")
+		}
+		if get, ok := v["Fn::GetAtt"].([]any); ok {
+			return suffix.ReplaceAllString(get[0].(string), "") + "." + get[1].(string)
+		}
+		if join, ok := v["Fn::Join"].([]any); ok {
+			var parts []string
+			for _, part := range join[1].([]any) {
+				parts = append(parts, plain(part))
+			}
+			return strings.Join(parts, join[0].(string))
+		}
+	}
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+func list(v any) []any {
+	if l, ok := v.([]any); ok {
+		return l
+	}
+	if v == nil {
+		return nil
+	}
+	return []any{v}
+}
+
+// statements are what a policy document says, one line for each action on each resource.
+func statements(t *testing.T, document any) []string {
+	t.Helper()
+	var lines []string
+	for _, s := range list(at(document, "Statement")) {
+		if at(s, "NotAction") != nil || at(s, "NotResource") != nil {
+			t.Errorf("a statement that says what it is not about: %v", s)
+		}
+		for _, action := range list(at(s, "Action")) {
+			for _, resource := range list(at(s, "Resource")) {
+				line := fmt.Sprintf("%s %s on %s", at(s, "Effect"), action, plain(resource))
+				if c := at(s, "Condition"); c != nil {
+					line += " if " + plain(c)
+				}
+				lines = append(lines, line)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// functionsByName are the functions' resources.
+func (s synthesized) functionsByName() map[string]object {
+	found := map[string]object{}
+	for _, r := range s.resources("AWS::Lambda::Function") {
+		name := strings.TrimPrefix(fmt.Sprint(properties(r)["FunctionName"]), "rotor-prod-")
+		found[name] = properties(r)
+	}
+	return found
+}
+
+// Without this a function could do more than its code does, and whoever gets into it could too; or less, and fail.
+func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
+	s := standardStack(t)
+	on := func(partitions ...string) string {
+		b, _ := json.Marshal(partitions)
+		return ` on Table.Arn if {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":` + string(b) + `}}`
+	}
+	const readKeys = "Allow secretsmanager:GetSecretValue on Keys"
+	want := map[string][]string{
+		"token": {
+			"Allow dynamodb:UpdateItem" + on("u#*"),
+			"Allow dynamodb:PutItem" + on("u#*"),
+			"Allow dynamodb:GetItem" + on("clients"),
+			readKeys,
+		},
+		"revoke": {
+			"Allow dynamodb:GetItem" + on("u#*"),
+			"Allow dynamodb:UpdateItem" + on("u#*"),
+			"Allow dynamodb:PutItem" + on("u#*"),
+			"Allow dynamodb:GetItem" + on("clients"),
+			readKeys,
+		},
+		"introspect": {
+			"Allow dynamodb:GetItem" + on("u#*", "clients"),
+			readKeys,
+		},
+		"discovery": {readKeys},
+		"manage": {
+			"Allow dynamodb:GetItem" + on("u#*", "clients"),
+			"Allow dynamodb:Query" + on("u#*", "clients"),
+			"Allow dynamodb:UpdateItem" + on("u#*", "clients"),
+			"Allow dynamodb:PutItem" + on("u#*", "over_limit"),
+			"Allow dynamodb:DeleteItem" + on("clients"),
+			"Allow dynamodb:Query on Table.Arn/index/log",
+			readKeys,
+		},
+		"sweep": {
+			"Allow dynamodb:Query" + on("over_limit", "u#*"),
+			"Allow dynamodb:GetItem" + on("u#*", "clients"),
+			"Allow dynamodb:UpdateItem" + on("u#*"),
+			"Allow dynamodb:PutItem" + on("u#*"),
+			"Allow dynamodb:DeleteItem" + on("over_limit"),
+			"Allow sqs:SendMessage on DeadLetters.Arn",
+		},
+		"keys": {
+			"Allow secretsmanager:DescribeSecret on Keys",
+			"Allow secretsmanager:GetSecretValue on Keys",
+			"Allow secretsmanager:PutSecretValue on Keys",
+			"Allow secretsmanager:UpdateSecretVersionStage on Keys",
+		},
+	}
+	got := map[string][]string{}
+	roles := s.resources("AWS::IAM::Role")
+	used := map[string]bool{}
+	for name, f := range s.functionsByName() {
+		id := at(f, "Role", "Fn::GetAtt", 0).(string)
+		used[id] = true
+		role := properties(roles[id])
+		if role["ManagedPolicyArns"] != nil {
+			t.Errorf("the role of %s has managed policies", name)
+		}
+		for _, p := range list(role["Policies"]) {
+			got[name] = append(got[name], statements(t, at(p, "PolicyDocument"))...)
+		}
+		slices.Sort(got[name])
+		logs := strings.ToUpper(name[:1]) + name[1:] + "Logs.Arn"
+		want[name] = append(want[name], "Allow logs:CreateLogStream on "+logs, "Allow logs:PutLogEvents on "+logs)
+		slices.Sort(want[name])
+		if who := at(role, "AssumeRolePolicyDocument", "Statement", 0, "Principal", "Service"); who != "lambda.amazonaws.com" {
+			t.Errorf("the role of %s is for %v", name, who)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(got) != 7 || len(used) != 7 {
+		t.Errorf("%d functions with %d roles, not 7", len(got), len(used))
+	}
+	// Policies could also be attached from outside the role.
+	for _, kind := range []string{"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"} {
+		s.template.ResourceCountIs(&kind, jsii.Number(0))
+	}
+}
+
+// Without this a statement on "*", or on every action of a service, could come with a construct.
+func TestNoWildcards(t *testing.T) {
+	for _, context := range []map[string]any{nil, everything()} {
+		s := synth(t, context)
+		looked := 0
+		var walk func(path string, v any)
+		walk = func(path string, v any) {
+			switch v := v.(type) {
+			case object:
+				if v["Effect"] == "Allow" {
+					looked++
+					for _, r := range list(v["Resource"]) {
+						if r == "*" {
+							t.Errorf("%s: on every resource", path)
+						}
+					}
+					for _, a := range list(v["Action"]) {
+						if strings.Contains(plain(a), "*") {
+							t.Errorf("%s: %v", path, a)
+						}
+					}
+					if p := v["Principal"]; p == "*" || at(p, "AWS") == "*" {
+						t.Errorf("%s: for everyone", path)
+					}
+				}
+				for k, e := range v {
+					walk(path+"/"+k, e)
+				}
+			case []any:
+				for i, e := range v {
+					walk(fmt.Sprint(path, "/", i), e)
+				}
+			}
+		}
+		walk("", s.object)
+		if looked != 38 {
+			t.Errorf("looked at %d statements, not 38", looked)
+		}
+	}
+}
+
+// Without this records would not be purged, or lost with a stack, a mistake or a bad write.
+func TestTable(t *testing.T) {
+	s := standardStack(t)
+	s.template.ResourceCountIs(jsii.String("AWS::DynamoDB::GlobalTable"), jsii.Number(1))
+	for _, table := range s.resources("AWS::DynamoDB::GlobalTable") {
+		want := object{
+			"AttributeDefinitions": []any{
+				object{"AttributeName": "pk", "AttributeType": "S"},
+				object{"AttributeName": "sk", "AttributeType": "S"},
+				object{"AttributeName": "log_pk", "AttributeType": "S"},
+				object{"AttributeName": "log_sk", "AttributeType": "S"},
+			},
+			"BillingMode": "PAY_PER_REQUEST",
+			"KeySchema":   []any{object{"AttributeName": "pk", "KeyType": "HASH"}, object{"AttributeName": "sk", "KeyType": "RANGE"}},
+			"GlobalSecondaryIndexes": []any{object{
+				"IndexName":  "log",
+				"KeySchema":  []any{object{"AttributeName": "log_pk", "KeyType": "HASH"}, object{"AttributeName": "log_sk", "KeyType": "RANGE"}},
+				"Projection": object{"ProjectionType": "ALL"},
+			}},
+			"Replicas": []any{object{
+				"DeletionProtectionEnabled":        true,
+				"GlobalSecondaryIndexes":           []any{object{"IndexName": "log"}},
+				"PointInTimeRecoverySpecification": object{"PointInTimeRecoveryEnabled": true},
+				"Region":                           object{"Ref": "AWS::Region"},
+			}},
+			"TimeToLiveSpecification": object{"AttributeName": "purge_at", "Enabled": true},
+		}
+		if diff := cmp.Diff(want, properties(table)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// Without this whatever holds state could go with the stack, or its fixed name be in the way of the next one.
+func TestStateStays(t *testing.T) {
+	s := standardStack(t)
+	looked := 0
+	for kind, name := range map[string]string{
+		"AWS::DynamoDB::GlobalTable": "TableName", "AWS::SecretsManager::Secret": "Name", "AWS::Logs::LogGroup": "LogGroupName",
+	} {
+		for id, r := range s.resources(kind) {
+			looked++
+			if r["DeletionPolicy"] != "Retain" || r["UpdateReplacePolicy"] != "Retain" {
+				t.Errorf("%s goes with the stack", id)
+			}
+			if properties(r)[name] != nil {
+				t.Errorf("%s has a fixed name", id)
+			}
+		}
+	}
+	if looked != 10 {
+		t.Errorf("looked at %d resources, not 10", looked)
+	}
+}
+
+// Without this /v1, which trusts that whoever reaches it may, could be open; or an endpoint lead nowhere.
+func TestRoutes(t *testing.T) {
+	s := standardStack(t)
+	want := map[string]string{
+		"ANY /oauth/token":          "token NONE",
+		"ANY /oauth/revoke":         "revoke NONE",
+		"ANY /oauth/introspect":     "introspect NONE",
+		"ANY /.well-known/{proxy+}": "discovery NONE",
+		"ANY /v1/{proxy+}":          "manage AWS_IAM",
+		"$default":                  "discovery NONE",
+	}
+	got := map[string]string{}
+	integrations := s.resources("AWS::ApiGatewayV2::Integration")
+	all := s.resources("AWS::Lambda::Function")
+	managed := 0
+	for _, r := range s.resources("AWS::ApiGatewayV2::Route") {
+		p := properties(r)
+		integration := properties(integrations[at(p, "Target", "Fn::Join", 1, 1, "Ref").(string)])
+		if integration["PayloadFormatVersion"] != "2.0" {
+			t.Errorf("%s sends payload format %v", p["RouteKey"], integration["PayloadFormatVersion"])
+		}
+		f := properties(all[at(integration, "IntegrationUri", "Fn::GetAtt", 0).(string)])
+		name := strings.TrimPrefix(f["FunctionName"].(string), "rotor-prod-")
+		got[p["RouteKey"].(string)] = fmt.Sprint(name, " ", p["AuthorizationType"])
+		if name == "manage" {
+			managed++
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if managed != 1 {
+		t.Errorf("%d routes lead to manage, not 1", managed)
+	}
+	// Nothing else invokes the functions behind the gateway, by no other way round it.
+	for id, r := range s.resources("AWS::Lambda::Permission") {
+		if p := properties(r); p["SourceArn"] == nil {
+			t.Errorf("%s lets %v invoke from anywhere", id, p["Principal"])
+		}
+	}
+	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(7))
+	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Url"), jsii.Number(0))
+}
+
+// Without this one caller could use up the account's concurrency, and nobody could tell who called.
+func TestStage(t *testing.T) {
+	s := standardStack(t)
+	s.template.ResourceCountIs(jsii.String("AWS::ApiGatewayV2::Stage"), jsii.Number(1))
+	for _, r := range s.resources("AWS::ApiGatewayV2::Stage") {
+		p := properties(r)
+		if p["StageName"] != "$default" || p["AutoDeploy"] != true {
+			t.Errorf("stage %v, deployed by itself: %v", p["StageName"], p["AutoDeploy"])
+		}
+		want := object{"ThrottlingBurstLimit": 2000.0, "ThrottlingRateLimit": 1000.0}
+		if diff := cmp.Diff(want, p["DefaultRouteSettings"]); diff != "" {
+			t.Error(diff)
+		}
+		if to := plain(at(p, "AccessLogSettings", "DestinationArn")); to != "AccessLogs.Arn" {
+			t.Errorf("access logs go to %s", to)
+		}
+		var line map[string]string
+		if err := json.Unmarshal([]byte(at(p, "AccessLogSettings", "Format").(string)), &line); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range line {
+			if !strings.HasPrefix(value, "$context.") || strings.Contains(value, "query") || strings.Contains(value, "body") {
+				t.Errorf("%s: %s", name, value)
+			}
+		}
+		if len(line) < 10 {
+			t.Errorf("a line has %d members", len(line))
+		}
+	}
+}
+
+// Without this logs would be kept for ever, in a group that Lambda makes, as text that CloudWatch makes no metrics of.
+func TestLogs(t *testing.T) {
+	s := standardStack(t)
+	groups := s.resources("AWS::Logs::LogGroup")
+	for id, r := range groups {
+		if days := properties(r)["RetentionInDays"]; days != 90.0 {
+			t.Errorf("%s keeps %v days", id, days)
+		}
+	}
+	seen := map[string]bool{}
+	for name, f := range s.functionsByName() {
+		group, _ := at(f, "LoggingConfig", "LogGroup", "Ref").(string)
+		if groups[group] == nil {
+			t.Errorf("%s writes to no log group of the stack", name)
+		}
+		seen[group] = true
+		if format := at(f, "LoggingConfig", "LogFormat"); format != "JSON" {
+			t.Errorf("%s writes %v", name, format)
+		}
+		if level := at(f, "LoggingConfig", "ApplicationLogLevel"); level != "INFO" {
+			t.Errorf("%s leaves out events below %v", name, level)
+		}
+	}
+	if len(seen) != 7 || len(groups) != 8 {
+		t.Errorf("%d groups of functions and %d in all, not 7 and 8", len(seen), len(groups))
+	}
+}
+
+// Without this a function would not run, would refuse its configuration at its start, or be cut off while it works.
+func TestFunctions(t *testing.T) {
+	s := standardStack(t)
+	tableVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_TABLE"}
+	apiVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_ISSUER", "ROTOR_KEYS_SECRET", "ROTOR_TABLE"}
+	want := map[string][]string{
+		"token": apiVars, "revoke": apiVars, "introspect": apiVars, "discovery": apiVars, "manage": apiVars,
+		"sweep": tableVars,
+		"keys":  {"ROTOR_SIGNING_ALGORITHM"},
+	}
+	values := map[string]string{
+		"ROTOR_EVENT_RETENTION_DAYS": "90", "ROTOR_FAMILY_RETENTION_DAYS": "30", "ROTOR_ISSUER": "Api.ApiEndpoint",
+		"ROTOR_KEYS_SECRET": "Keys", "ROTOR_SIGNING_ALGORITHM": "RS256", "ROTOR_TABLE": "Table",
+	}
+	got := map[string][]string{}
+	for name, f := range s.functionsByName() {
+		vars, _ := at(f, "Environment", "Variables").(object)
+		got[name] = slices.Sorted(maps.Keys(vars))
+		for v, value := range vars {
+			if plain(value) != values[v] {
+				t.Errorf("%s: %s is %s", name, v, plain(value))
+			}
+		}
+		if f["Runtime"] != "provided.al2023" || plain(f["Architectures"]) != `["arm64"]` || f["Handler"] != "bootstrap" {
+			t.Errorf("%s: %v %v %v", name, f["Runtime"], f["Architectures"], f["Handler"])
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if seconds := s.functionsByName()["manage"]["Timeout"]; seconds != 29.0 {
+		t.Errorf("manage has %v s: revoking many gives itself 20, the gateway waits for 30", seconds)
+	}
+}
+
+// Without this a new function would be built and never deployed.
+func TestEveryFolderOfFunctionsIsDeployed(t *testing.T) {
+	mains, err := filepath.Glob("../functions/*/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mains) < 6 {
+		t.Fatalf("%d folders of functions found", len(mains))
+	}
+	for _, main := range mains {
+		name := filepath.Base(filepath.Dir(main))
+		if !slices.ContainsFunc(functions, func(f function) bool { return f.name == name }) {
+			t.Errorf("functions/%s is not in the stack", name)
+		}
+	}
+}
+
+// Without this there would be no keys after a deployment, or the same for ever, or keys in the template for all to read.
+func TestKeys(t *testing.T) {
+	s := standardStack(t)
+	for _, kind := range []string{"AWS::SecretsManager::Secret", "AWS::SecretsManager::RotationSchedule"} {
+		s.template.ResourceCountIs(&kind, jsii.Number(1))
+	}
+	s.template.HasResource(jsii.String("AWS::SecretsManager::Secret"), object{
+		"Properties": object{
+			"SecretString":         assertions.Match_Absent(),
+			"GenerateSecretString": assertions.Match_ObjectEquals(&object{"PasswordLength": 32, "ExcludePunctuation": true}),
+		},
+	})
+	var permission string
+	for id, r := range s.resources("AWS::Lambda::Permission") {
+		p := properties(r)
+		if p["Principal"] != "secretsmanager.amazonaws.com" {
+			continue
+		}
+		permission = id
+		if plain(p["FunctionName"]) != "KeysFunction.Arn" || plain(p["SourceArn"]) != "Keys" || plain(p["SourceAccount"]) != "${AWS::AccountId}" {
+			t.Errorf("Secrets Manager may invoke %v", p)
+		}
+	}
+	for _, r := range s.resources("AWS::SecretsManager::RotationSchedule") {
+		p := properties(r)
+		if plain(p["SecretId"]) != "Keys" || plain(p["RotationLambdaARN"]) != "KeysFunction.Arn" {
+			t.Errorf("rotates %v by %v", p["SecretId"], p["RotationLambdaARN"])
+		}
+		if p["RotateImmediatelyOnUpdate"] != true || at(p, "RotationRules", "AutomaticallyAfterDays") != 30.0 {
+			t.Errorf("at once: %v, then %v", p["RotateImmediatelyOnUpdate"], p["RotationRules"])
+		}
+		if permission == "" || !slices.Contains(list(r["DependsOn"]), any(permission)) {
+			t.Errorf("it depends on %v, and not on the permission to invoke", r["DependsOn"])
+		}
+	}
+}
+
+// Without this users could keep more families than their limit, and nobody would know that no sweep runs.
+func TestSweepSchedule(t *testing.T) {
+	s := standardStack(t)
+	s.template.ResourceCountIs(jsii.String("AWS::Scheduler::Schedule"), jsii.Number(1))
+	for _, r := range s.resources("AWS::Scheduler::Schedule") {
+		p := properties(r)
+		if p["ScheduleExpression"] != "rate(5 minutes)" || p["State"] == "DISABLED" {
+			t.Errorf("%v, %v", p["ScheduleExpression"], p["State"])
+		}
+		if to := plain(at(p, "Target", "Arn")); to != "SweepFunction.Arn" {
+			t.Errorf("it invokes %s", to)
+		}
+		if to := plain(at(p, "Target", "DeadLetterConfig", "Arn")); to != "DeadLetters.Arn" {
+			t.Errorf("what is not delivered goes to %s", to)
+		}
+		role := properties(s.resources("AWS::IAM::Role")[at(p, "Target", "RoleArn", "Fn::GetAtt", 0).(string)])
+		want := []string{"Allow lambda:InvokeFunction on SweepFunction.Arn", "Allow sqs:SendMessage on DeadLetters.Arn"}
+		if diff := cmp.Diff(want, statements(t, at(role, "Policies", 0, "PolicyDocument"))); diff != "" {
+			t.Error(diff)
+		}
+		if at(role, "Policies", 1) != nil {
+			t.Error("it has more policies")
+		}
+	}
+	// The schedule delivers an event and no more: what the function makes of it, Lambda says.
+	if to := plain(at(s.functionsByName()["sweep"], "DeadLetterConfig", "TargetArn")); to != "DeadLetters.Arn" {
+		t.Errorf("a sweep that fails goes to %s", to)
+	}
+	s.template.HasResourceProperties(jsii.String("AWS::SQS::Queue"), object{"SqsManagedSseEnabled": true})
+	s.template.ResourceCountIs(jsii.String("AWS::SQS::Queue"), jsii.Number(1))
+	s.template.ResourceCountIs(jsii.String("AWS::SQS::QueuePolicy"), jsii.Number(1))
+	for _, r := range s.resources("AWS::SQS::QueuePolicy") {
+		want := []string{`Deny sqs:* on DeadLetters.Arn if {"Bool":{"aws:SecureTransport":"false"}}`}
+		if diff := cmp.Diff(want, statements(t, properties(r)["PolicyDocument"])); diff != "" {
+			t.Error(diff)
+		}
+	}
+	one := synth(t, map[string]any{"sweepMinutes": 1.0})
+	one.template.HasResourceProperties(jsii.String("AWS::Scheduler::Schedule"), object{"ScheduleExpression": "rate(1 minute)"})
+}
+
+// Without this a risk that the design names could come true with nobody told.
+func TestAlarms(t *testing.T) {
+	s := standardStack(t)
+	// What each watches, and from where on it tells.
+	want := map[string]string{
+		"5xx":                    "AWS/ApiGateway 5xx Sum 300s >= 5 x1",
+		"latency":                "AWS/ApiGateway Latency p99 300s >= 2000 x3",
+		"throttles":              "FILL(token, 0) + FILL(revoke, 0) + FILL(introspect, 0) + FILL(discovery, 0) + FILL(manage, 0) + FILL(sweep, 0) + FILL(keys, 0) >= 1 x1",
+		"reuse-detected":         "Rotor ReuseDetected Sum 300s >= 1 x1",
+		"reused-elsewhere":       "Rotor ReusedElsewhere Sum 900s >= 10 x1",
+		"ahead":                  "Rotor Ahead Sum 300s >= 1 x1",
+		"refused":                "IF(FILL(refused, 0) >= 50, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0) >= 20 x3",
+		"refused-reuse_detected": `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'reuse_detected' >= 50 x1`,
+		"refused-limit_exceeded": `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'limit_exceeded' >= 50 x1`,
+		"refused-never_issued":   `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'never_issued' >= 50 x1`,
+		"refused-purged":         `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'purged' >= 50 x1`,
+		"refused-wrong_client":   `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'wrong_client' >= 50 x1`,
+		"sweep-failing":          "AWS/Lambda Errors Sum 300s of SweepFunction >= 1 x2",
+		"sweep-dead-letters":     "AWS/SQS ApproximateNumberOfMessagesVisible Maximum 300s >= 1 x1",
+		"sweep-behind":           "AWS/Lambda Invocations Sum 900s of SweepFunction < 1 x1",
+		"keys-failing":           "AWS/Lambda Errors Sum 300s of KeysFunction >= 1 x1",
+	}
+	got := map[string]string{}
+	for _, r := range s.resources("AWS::CloudWatch::Alarm") {
+		p := properties(r)
+		name := strings.TrimPrefix(p["AlarmName"].(string), "rotor-prod-")
+		compares := map[any]string{"GreaterThanOrEqualToThreshold": ">=", "LessThanThreshold": "<"}[p["ComparisonOperator"]]
+		var watches string
+		if p["MetricName"] != nil {
+			statistic := p["Statistic"]
+			if statistic == nil {
+				statistic = p["ExtendedStatistic"]
+			}
+			watches = fmt.Sprintf("%v %v %v %vs", p["Namespace"], p["MetricName"], statistic, p["Period"])
+			if p["Namespace"] == "AWS/Lambda" {
+				watches += " of " + plain(at(p, "Dimensions", 0, "Value"))
+			}
+			if p["Namespace"] == "Rotor" && p["Dimensions"] != nil {
+				t.Errorf("%s counts one client only", name)
+			}
+		}
+		for _, m := range list(p["Metrics"]) {
+			if e, ok := at(m, "Expression").(string); ok {
+				watches = e
+			}
+		}
+		got[name] = fmt.Sprintf("%s %s %v x%v", watches, compares, p["Threshold"], p["EvaluationPeriods"])
+		if plain(p["AlarmActions"]) != `[{"Ref":"`+s.topic(t)+`"}]` {
+			t.Errorf("%s tells nobody: %v", name, p["AlarmActions"])
+		}
+		// Nothing heard of a sweep is bad news; of anything else it is none.
+		missing := map[bool]string{true: "breaching", false: "notBreaching"}[name == "sweep-behind"]
+		if p["TreatMissingData"] != missing {
+			t.Errorf("%s: missing data is %v", name, p["TreatMissingData"])
+		}
+		if p["AlarmDescription"] == nil {
+			t.Errorf("%s does not say what it is about", name)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(got) != 16 {
+		t.Errorf("%d alarms, not 16", len(got))
+	}
+}
+
+// Without this an alarm could watch a metric that nothing writes: it would never tell.
+func TestAlarmsWatchWhatIsWritten(t *testing.T) {
+	written := map[string]bool{} // namespace, name, dimensions
+	var out bytes.Buffer
+	trail := audit.Trail{Log: slog.New(slog.NewJSONHandler(&out, nil)), Metrics: true}
+	id := family.ID{1}
+	for _, e := range []audit.Event{
+		{Type: audit.Exchanged, Reused: true, OtherIP: true, Family: id, ClientID: "c"},
+		{Type: audit.Refused, Cause: family.Purged, ClientID: "c"},
+		{Type: audit.Reuse, Family: id, ClientID: "c"},
+		{Type: audit.Ahead, Family: id, ClientID: "c"},
+	} {
+		e.At = time.Unix(1, 0)
+		trail.Record(t.Context(), &e)
+	}
+	for line := range strings.Lines(out.String()) {
+		var logged struct {
+			AWS struct {
+				CloudWatchMetrics []struct {
+					Namespace  string
+					Dimensions [][]string
+					Metrics    []struct{ Name string }
+				}
+			} `json:"_aws"`
+		}
+		if err := json.Unmarshal([]byte(line), &logged); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range logged.AWS.CloudWatchMetrics {
+			for _, d := range m.Dimensions {
+				for _, metric := range m.Metrics {
+					written[fmt.Sprint(m.Namespace, " ", metric.Name, " ", d)] = true
+				}
+			}
+		}
+	}
+	query := regexp.MustCompile(`^SELECT SUM\((\w+)\) FROM SCHEMA\("(\w+)", (\w+), (\w+)\) WHERE (\w+) = '\w+'$`)
+	looked := 0
+	watches := func(metric string) {
+		looked++
+		if !written[metric] {
+			t.Errorf("%s is not written: there are %v", metric, slices.Sorted(maps.Keys(written)))
+		}
+	}
+	for _, r := range standardStack(t).resources("AWS::CloudWatch::Alarm") {
+		p := properties(r)
+		if p["Namespace"] == "Rotor" {
+			watches(fmt.Sprint("Rotor ", p["MetricName"], " []"))
+		}
+		for _, m := range list(p["Metrics"]) {
+			if at(m, "MetricStat", "Metric", "Namespace") == "Rotor" {
+				watches(fmt.Sprint("Rotor ", at(m, "MetricStat", "Metric", "MetricName"), " []"))
+			}
+			e, _ := at(m, "Expression").(string)
+			if q := query.FindStringSubmatch(e); q != nil {
+				watches(fmt.Sprint(q[2], " ", q[1], " ", []string{q[3], q[4]}))
+				if q[5] != q[4] {
+					t.Errorf("asks for %s, which is not in %s", q[5], q[0])
+				}
+			}
+		}
+	}
+	if looked != 10 {
+		t.Errorf("looked at %d metrics, not 10", looked)
+	}
+}
+
+func (s synthesized) topic(t *testing.T) string {
+	t.Helper()
+	topics := slices.Collect(maps.Keys(s.resources("AWS::SNS::Topic")))
+	if len(topics) != 1 {
+		t.Fatalf("topics: %v", topics)
+	}
+	return topics[0]
+}
+
+// Without this CloudWatch could not publish to the topic, since a policy of one's own replaces the one that let it.
+func TestTopic(t *testing.T) {
+	s := standardStack(t)
+	s.template.ResourceCountIs(jsii.String("AWS::SNS::TopicPolicy"), jsii.Number(1))
+	s.template.ResourceCountIs(jsii.String("AWS::SNS::Subscription"), jsii.Number(0))
+	for _, r := range s.resources("AWS::SNS::TopicPolicy") {
+		document := properties(r)["PolicyDocument"]
+		want := []string{
+			`Allow sns:Publish on Alarms if {"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}}`,
+			`Deny sns:Publish on Alarms if {"Bool":{"aws:SecureTransport":"false"}}`,
+		}
+		if diff := cmp.Diff(want, statements(t, document)); diff != "" {
+			t.Error(diff)
+		}
+		for _, statement := range list(at(document, "Statement")) {
+			if at(statement, "Effect") == "Allow" && at(statement, "Principal", "Service") != "cloudwatch.amazonaws.com" {
+				t.Errorf("%v may publish", at(statement, "Principal"))
+			}
+		}
+	}
+}
+
+// Without this whoever is asked "why was I logged out?" would have to write the queries first.
+func TestSavedQueries(t *testing.T) {
+	s := standardStack(t)
+	var filters []string
+	for id, r := range s.resources("AWS::Logs::QueryDefinition") {
+		p := properties(r)
+		if n := len(list(p["LogGroupNames"])); n != 7 {
+			t.Errorf("%s looks at %d log groups", id, n)
+		}
+		for line := range strings.Lines(p["QueryString"].(string)) {
+			if strings.HasPrefix(line, "filter ") {
+				filters = append(filters, strings.TrimSpace(line))
+			}
+		}
+	}
+	slices.Sort(filters)
+	want := []string{`filter familyId = "FAMILY"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`}
+	if diff := cmp.Diff(want, filters); diff != "" {
+		t.Error(diff)
+	}
+	s.template.ResourceCountIs(jsii.String("AWS::CloudWatch::Dashboard"), jsii.Number(1))
+}
+
+// Without this a setting could be taken and have no effect.
+func TestSettings(t *testing.T) {
+	s := synth(t, everything())
+	has := func(kind string, properties object) {
+		t.Helper()
+		s.template.HasResourceProperties(&kind, properties)
+	}
+	has("AWS::ApiGatewayV2::Api", object{"Name": "rotor-eu-1", "DisableExecuteApiEndpoint": true})
+	has("AWS::ApiGatewayV2::DomainName", object{"DomainName": "auth.example.com", "DomainNameConfigurations": []any{
+		object{"CertificateArn": certificate, "EndpointType": "REGIONAL", "SecurityPolicy": "TLS_1_2"},
+	}})
+	has("AWS::ApiGatewayV2::ApiMapping", object{"Stage": assertions.Match_AnyValue()})
+	has("AWS::Route53::RecordSet", object{"HostedZoneId": "Z0123456789ABC", "Name": "auth.example.com", "Type": "A"})
+	has("AWS::ApiGatewayV2::Stage", object{"DefaultRouteSettings": object{"ThrottlingBurstLimit": 50, "ThrottlingRateLimit": 50}})
+	has("AWS::Logs::LogGroup", object{"RetentionInDays": 365})
+	has("AWS::Scheduler::Schedule", object{"Name": "rotor-eu-1-sweep", "ScheduleExpression": "rate(1 minute)"})
+	has("AWS::SNS::Subscription", object{"Protocol": "email", "Endpoint": "ops@example.com"})
+	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-token", "Environment": object{"Variables": object{
+		"ROTOR_ISSUER":                "https://auth.example.com",
+		"ROTOR_ORIGINS":               "https://app.example.com,http://localhost:5173",
+		"ROTOR_FAMILY_RETENTION_DAYS": "60",
+		"ROTOR_EVENT_RETENTION_DAYS":  "400",
+	}}})
+	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-keys", "Environment": object{"Variables": object{
+		"ROTOR_SIGNING_ALGORITHM": "ES256",
+	}}})
+	if len(s.resources("AWS::Lambda::Function")) != 7 {
+		t.Error("not 7 functions")
+	}
+}
+
+// Without this a deployment would end with nothing to try.
+func TestOutputs(t *testing.T) {
+	for _, c := range []struct {
+		context map[string]any
+		url     string
+		outputs int
+	}{
+		{nil, "Api.ApiEndpoint", 7},
+		{everything(), "https://auth.example.com", 8},
+	} {
+		s := synth(t, c.context)
+		outputs := s.object["Outputs"].(object)
+		value := func(name string) string { return plain(at(outputs[name], "Value")) }
+		if value("Url") != c.url || value("Issuer") != c.url || value("TableName") != "Table" {
+			t.Errorf("url %s, issuer %s, table %s", value("Url"), value("Issuer"), value("TableName"))
+		}
+		want := `curl --aws-sigv4 "aws:amz:${AWS::Region}:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"` +
+			` -H "x-amz-security-token: $AWS_SESSION_TOKEN" -H 'content-type: application/json' -X PUT -d '{"type":"public"}' ` + c.url + `/v1/clients/demo-spa`
+		if diff := cmp.Diff(want, value("FirstCommand")); diff != "" {
+			t.Error(diff)
+		}
+		if len(outputs) != c.outputs {
+			t.Errorf("%d outputs, not %d", len(outputs), c.outputs)
+		}
+	}
+}
+
+// Without this a diff before a deployment would show changes that nobody made.
+func TestTwoSynthsAreEqual(t *testing.T) {
+	a, b := synth(t, everything()), synth(t, everything())
+	if diff := cmp.Diff(a.object, b.object); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(a.object["Resources"].(object)); n < 60 {
+		t.Errorf("only %d resources", n)
+	}
+}
+
+// Without this what AWS's solutions architects warn of could come in unnoticed, or be waved through for many reasons.
+func TestNothingIsFoundWithoutAReason(t *testing.T) {
+	reasons := map[string]bool{}
+	for _, context := range []map[string]any{nil, everything()} {
+		s := synth(t, context)
+		for id, r := range s.object["Resources"].(object) {
+			for _, rule := range list(at(r, "Metadata", "cdk_nag", "rules_to_suppress")) {
+				reason, _ := at(rule, "reason").(string)
+				if len(reason) < 40 {
+					t.Errorf("%s: %q is no reason", id, reason)
+				}
+				reasons[reason] = true
+			}
+		}
+		// The report has a line for each rule on each resource.
+		report, err := os.ReadFile(filepath.Join(s.out, "AwsSolutions-"+*s.stack.StackName()+"-NagReport.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(report, []byte(`"Compliant"`)); n < 20 {
+			t.Errorf("only %d checks were made", n)
+		}
+		for line := range strings.Lines(string(report)) {
+			if strings.Contains(line, `"Non-Compliant"`) {
+				t.Error(line)
+			}
+		}
+		// And CDK has nothing to say either.
+		annotations, anything := assertions.Annotations_FromStack(s.stack), assertions.Match_AnyValue()
+		for _, found := range []int{
+			len(*annotations.FindError(jsii.String("*"), anything)),
+			len(*annotations.FindWarning(jsii.String("*"), anything)),
+		} {
+			if found != 0 {
+				t.Errorf("%d errors or warnings; make synth shows them", found)
+			}
+		}
+	}
+	if len(reasons) == 0 || len(reasons) > 6 {
+		t.Errorf("%d reasons, at most 6 are good: %v", len(reasons), slices.Collect(maps.Keys(reasons)))
+	}
+}
+
+// Without this a missing zip would be told in the words of a library, as a panic.
+func TestMissingZips(t *testing.T) {
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(t.TempDir())})
+	_, err := build(app, t.TempDir())
+	if err == nil || strings.Count(err.Error(), "run make build") != len(functions) {
+		t.Errorf("got %v", err)
+	}
+}
