@@ -1,11 +1,15 @@
 # `make` lists what there is. CI runs these same targets.
 
-# Pinned versions. DynamoDB Local's stands in infra/dynamodb-local/pom.xml, Go's in go.mod.
+# Pinned versions. DynamoDB Local's stands in infra/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json, Go's
+# in go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
+SAM_VERSION           := 1.170.0
+CFN_LINT_VERSION      := 1.58.0
 
 FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 1
+CONTEXT  ?=
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -14,6 +18,9 @@ SHELL := bash
 # The race detector needs a C compiler; go says whether it has found one.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 GOTEST := go test $(RACE) -shuffle=on
+
+# All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK.
+PACKAGES := ./functions/... ./shared/... $(patsubst %/,./%/...,$(sort $(dir $(wildcard infra/*/*.go))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -24,6 +31,14 @@ GOBUILD := CGO_ENABLED=0 GOOS=linux GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMEN
 
 # Named after its version, so that another version is another file.
 GOLANGCI_LINT := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+
+# Named after the versions too: what is pinned differently is installed anew.
+SAM := .tools/sam-$(SAM_VERSION)-cfn-lint-$(CFN_LINT_VERSION)/bin
+CDK_CLI := .tools/cdk/node_modules/.bin/cdk
+
+# The CDK app runs on the Node that there is, also where that is past its end of life.
+NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=$$(node -p 'process.versions.node.split(".")[0]')
+CDK = cd infra && $(NODE) CDK_DISABLE_CLI_TELEMETRY=true ../$(CDK_CLI) --no-notices
 
 .PHONY: help
 help: ## show this list
@@ -46,7 +61,11 @@ dynamodb-local: ## DynamoDB Local on port 8000, in memory (needs Java, and Maven
 .PHONY: test
 test: ## all tests, on the embedded store; Go is all it needs
 	@$(if $(RACE),,echo 'no C compiler found: without the race detector')
-	$(GOTEST) ./...
+	$(GOTEST) $(PACKAGES)
+
+.PHONY: test-infra
+test-infra: ## the tests of the CDK app: what is deployed, and who may do what (needs Node)
+	$(NODE) go test -shuffle=on ./infra
 
 .PHONY: test-dynamodb-local
 test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs Java, and Maven once)
@@ -63,7 +82,7 @@ fuzz: ## every fuzz target in the tree, FUZZTIME=30s each
 
 .PHONY: bench
 bench: ## benchmarks (BENCH=regexp COUNT=1)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES)
 
 .PHONY: cover
 cover: ## the tests' coverage of shared/, by function and as cover.html
@@ -78,6 +97,23 @@ lint: $(GOLANGCI_LINT) ## linters, formatting and go.mod, at the versions pinned
 	go mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run
+
+.PHONY: lint-infra
+lint-infra: $(SAM)/sam synth ## the templates: cfn-lint and sam validate (needs Node and Python)
+	$(CDK) synth --quiet --output ../dist/template-with-all $(WITH_ALL)
+	$(SAM)/cfn-lint cdk.out/*.template.json dist/template-with-all/*.template.json
+	for template in cdk.out/*.template.json dist/template-with-all/*.template.json; do \
+		SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint --template "$$template"; \
+	done
+
+# Whatever makes more resources or other ones.
+WITH_ALL := -c domain=auth.example.com -c hostedZoneId=Z0123456789ABC -c alarmEmail=ops@example.com \
+	-c certificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 \
+	-c origins=https://app.example.com -c signingAlgorithm=ES256
+
+$(SAM)/sam:
+	python3 -m venv $(SAM)/..
+	$(SAM)/pip install --quiet --disable-pip-version-check aws-sam-cli==$(SAM_VERSION) cfn-lint==$(CFN_LINT_VERSION)
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## format the Go files
@@ -102,6 +138,35 @@ dist/%.zip: FORCE
 .PHONY: FORCE
 FORCE:
 
+##@ Deploy (CONTEXT='-c stage=dev -c domain=…', see the README)
+
+.PHONY: synth
+synth: deployable ## the CloudFormation template, to cdk.out
+	$(CDK) synth --quiet $(CONTEXT)
+
+.PHONY: diff
+diff: deployable ## what a deployment would change
+	$(CDK) diff $(CONTEXT)
+
+.PHONY: bootstrap
+bootstrap: deployable ## prepare an account and region for CDK, once
+	$(CDK) bootstrap $(CONTEXT)
+
+.PHONY: deploy
+deploy: deployable ## deploy to the account and region of the AWS credentials in use
+	$(CDK) deploy $(CONTEXT)
+
+.PHONY: deployable
+deployable: $(CDK_CLI) $(FUNCTIONS:%=dist/arm64/%.zip)
+
+$(CDK_CLI): infra/package-lock.json infra/package.json
+	@mkdir -p .tools/cdk
+	cp infra/package.json infra/package-lock.json .tools/cdk
+	npm ci --prefix .tools/cdk --no-audit --no-fund
+	@touch $@
+
+##@ Clean
+
 .PHONY: clean
 clean: ## remove what was made here; the tools in .tools stay
-	rm -rf dist cover.out cover.html
+	rm -rf dist cdk.out cover.out cover.html
