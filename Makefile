@@ -100,6 +100,7 @@ lint: $(GOLANGCI_LINT) ## linters, formatting and go.mod, at the versions pinned
 
 .PHONY: lint-infra
 lint-infra: $(SAM)/sam synth ## the templates: cfn-lint and sam validate (needs Node and Python)
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint --template infra/sam/template.yaml
 	$(CDK) synth --quiet --output ../dist/template-with-all $(WITH_ALL)
 	$(SAM)/cfn-lint cdk.out/*.template.json dist/template-with-all/*.template.json
 	for template in cdk.out/*.template.json dist/template-with-all/*.template.json; do \
@@ -164,6 +165,16 @@ $(CDK_CLI): infra/package-lock.json infra/package.json
 	cp infra/package.json infra/package-lock.json .tools/cdk
 	npm ci --prefix .tools/cdk --no-audit --no-fund
 	@touch $@
+
+.PHONY: sam-local
+sam-local: sam-ready ## the functions under SAM on port 3000, on DynamoDB Local (needs Docker; see the README)
+	$(SAM)/sam local start-api --template infra/sam/template.yaml --port 3000
+
+# What SAM mounts into a container: the function, and the keys beside it.
+.PHONY: sam-ready
+sam-ready: $(SAM)/sam $(FUNCTIONS:%=dist/amd64/%.zip)
+	@test -f keys.json || { echo 'keys.json is missing: make run KEYS=keys.json makes it'; exit 1; }
+	@for f in $(FUNCTIONS); do mkdir -p dist/sam/$$f && cp dist/amd64/$$f/bootstrap keys.json dist/sam/$$f; done
 
 ##@ Clean
 
