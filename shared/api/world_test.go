@@ -45,6 +45,7 @@ type options struct {
 	alg     signing.Algorithm
 	origins []string
 	timeout time.Duration
+	keys    func(server int, now time.Time) keyring.Source // nil for one document, the same for all
 }
 
 func metrics() option                        { return func(o *options) { o.metrics = true } }
@@ -52,6 +53,11 @@ func servers(n int) option                   { return func(o *options) { o.serve
 func algorithm(alg signing.Algorithm) option { return func(o *options) { o.alg = alg } }
 func origins(origins ...string) option       { return func(o *options) { o.origins = origins } }
 func requestTimeout(d time.Duration) option  { return func(o *options) { o.timeout = d } }
+
+// keysFrom gives each server a source of its own.
+func keysFrom(source func(server int, now time.Time) keyring.Source) option {
+	return func(o *options) { o.keys = source }
+}
 
 // newWorld has one server unless told otherwise, and two clients: "app", public,
 // and "web", confidential, with secret w.secret("web") made on demand.
@@ -63,23 +69,29 @@ func newWorld(t testing.TB, opts ...option) *world {
 	}
 	w := &world{t: t, clock: storetest.NewClock(), log: &logBuffer{}}
 	w.table, w.store = storetest.Open(t)
-	document, err := keyring.Generate(o.alg, w.clock.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	trail.keys(t, document)
-	source, err := keyring.Local(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.keys, err = source.Keys(t.Context(), w.clock.Now())
-	if err != nil {
-		t.Fatal(err)
+	if o.keys == nil {
+		document, err := keyring.Generate(o.alg, w.clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		trail.keys(t, document)
+		source, err := keyring.Local(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.keys = func(int, time.Time) keyring.Source { return source }
 	}
 	pool := &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}
 	t.Cleanup(pool.CloseIdleConnections)
 	w.http = &http.Client{Transport: pool}
-	for range o.servers {
+	for i := range o.servers {
+		source := o.keys(i, w.clock.Now())
+		if i == 0 {
+			var err error
+			if w.keys, err = source.Keys(t.Context(), w.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
 		srv := httptest.NewUnstartedServer(nil)
 		srv.Config.Handler = api.New(api.Config{
 			Issuer: "http://" + srv.Listener.Addr().String(), Table: w.store.Table(), Keys: source,
