@@ -11,6 +11,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/token"
 )
@@ -77,8 +78,10 @@ func (a *API) explainToken(ctx context.Context, presented, clientID string, now 
 	if err != nil {
 		return explanation{}, err
 	}
-	tok, err := keys.Codec.Parse(presented)
+	tok, err := parseToken(keys, presented)
 	switch {
+	case errors.Is(err, keyring.ErrUnavailable):
+		return explanation{}, err
 	case errors.Is(err, token.ErrForged):
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.NeverIssued,

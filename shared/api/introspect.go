@@ -78,7 +78,10 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 // introspectRefresh is of a refresh token of the client's own: active means that
 // a refresh now would succeed.
 func (a *API) introspectRefresh(ctx context.Context, client *store.Client, keys *keyring.Keys, presented string, now time.Time) (introspection, error) {
-	tok, err := keys.Codec.Parse(presented)
+	tok, err := parseToken(keys, presented)
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return introspection{}, err
+	}
 	if err != nil {
 		return introspection{}, nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/token"
 )
@@ -36,7 +37,10 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 		return nil, err
 	}
 	p := &u.client.Policy
-	tok, err := keys.Codec.Parse(u.presented)
+	tok, err := parseToken(keys, u.presented)
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return nil, err
+	}
 	if err != nil {
 		cause := family.Malformed
 		if errors.Is(err, token.ErrForged) {
@@ -97,6 +101,17 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 		}
 	}
 	return nil, fmt.Errorf("refresh family %s: its record kept changing", f.ID)
+}
+
+// parseToken reads a refresh token. One that names an unknown key, while the keys
+// are an old copy, may be of a new key: that is [keyring.ErrUnavailable], and not
+// the token's fault.
+func parseToken(keys *keyring.Keys, presented string) (token.Token, error) {
+	tok, err := keys.Codec.Parse(presented)
+	if keys.Overdue && errors.Is(err, token.ErrUnknownKey) {
+		return tok, fmt.Errorf("parse a refresh token: %w: its key is newer than ours", keyring.ErrUnavailable)
+	}
+	return tok, err
 }
 
 // exchanged logs a success; v says which kind.

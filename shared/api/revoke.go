@@ -42,7 +42,11 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if id, counter, ok := a.familyOf(keys, presented, now); ok {
+	id, counter, ok, err := a.familyOf(keys, presented, now)
+	if err != nil {
+		return err
+	}
+	if ok {
 		if err := a.revokeFamily(r.Context(), client, id, counter, callerOf(r), now); err != nil {
 			return err
 		}
@@ -56,19 +60,23 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 
 // familyOf is the family of a refresh or access token that we issued; counter is
 // 0 for an access token.
-func (a *API) familyOf(keys *keyring.Keys, presented string, now time.Time) (id family.ID, counter uint32, ok bool) {
-	if tok, err := keys.Codec.Parse(presented); err == nil {
-		return tok.Family, tok.Counter, true
+func (a *API) familyOf(keys *keyring.Keys, presented string, now time.Time) (id family.ID, counter uint32, ok bool, err error) {
+	tok, err := parseToken(keys, presented)
+	if err == nil {
+		return tok.Family, tok.Counter, true, nil
+	}
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return family.ID{}, 0, false, err
 	}
 	access, err := keys.Signing.VerifyExpired(presented, a.Issuer, now)
 	if err != nil {
-		return family.ID{}, 0, false
+		return family.ID{}, 0, false, nil
 	}
 	sid, err := ulid.ParseStrict(access.SessionID)
 	if err != nil {
-		return family.ID{}, 0, false
+		return family.ID{}, 0, false, nil
 	}
-	return family.JoinID(keys.Codec.UserKey(access.Subject), sid), 0, true
+	return family.JoinID(keys.Codec.UserKey(access.Subject), sid), 0, true, nil
 }
 
 func (a *API) revokeFamily(ctx context.Context, client *store.Client, id family.ID, counter uint32, from caller, now time.Time) error {

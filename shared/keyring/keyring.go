@@ -23,6 +23,9 @@ var ErrUnavailable = errors.New("keys are not available")
 type Keys struct {
 	Codec   *token.Codec
 	Signing *signing.Set
+	// Overdue: these are a copy that should have been read again, and could not
+	// be. A key that it does not know may be a new one.
+	Overdue bool
 }
 
 // Source gives the keys to use at now. It is safe for concurrent use. Its errors

@@ -94,8 +94,11 @@ func (s *Secret) due(ctx context.Context, now time.Time) (*reading, *Keys) {
 		// until it has caught up.
 		fresh := now.Sub(s.readAt).Abs() <= maxAge
 		failed := !s.failedAt.IsZero() && now.Sub(s.failedAt).Abs() < retryAfter
-		if fresh || failed || s.reading != nil {
+		if fresh {
 			return nil, s.keys
+		}
+		if failed || s.reading != nil {
+			return nil, s.overdue()
 		}
 		patience = nextPatience
 	}
@@ -104,7 +107,17 @@ func (s *Secret) due(ctx context.Context, now time.Time) (*reading, *Keys) {
 		// Others wait for this read too: it outlives the request.
 		go s.read(context.WithoutCancel(ctx), s.reading, now, patience)
 	}
-	return s.reading, s.keys
+	return s.reading, s.overdue()
+}
+
+// overdue is the copy, marked as such; nil where there is none.
+func (s *Secret) overdue() *Keys {
+	if s.keys == nil {
+		return nil
+	}
+	old := *s.keys
+	old.Overdue = true
+	return &old
 }
 
 // read reads the secret and settles r.

@@ -20,6 +20,10 @@ var (
 	// ErrForged: the string is of the format, but no key of the codec made it.
 	// A token whose key was dropped counts as forged.
 	ErrForged = errors.New("forged refresh token")
+
+	// ErrUnknownKey is an ErrForged: the codec has no key of the id that the
+	// string names.
+	ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrForged)
 )
 
 const redactedCodec = "[token codec]"
@@ -156,7 +160,7 @@ func (c *Codec) Parse(s string) (Token, error) {
 
 	i := slices.IndexFunc(c.keys, func(k codecKey) bool { return k.id == raw[atKey] })
 	if i < 0 {
-		return Token{}, ErrForged
+		return Token{}, ErrUnknownKey
 	}
 	full := sum(c.keys[i].mac, message[:len(label)+atTag])
 	if subtle.ConstantTimeCompare(full[:tagSize], raw[atTag:]) != 1 {
