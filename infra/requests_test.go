@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/limit"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+// seen is what goes to DynamoDB under the role of a function: lines such as "dynamodb:GetItem clients".
+type seen struct {
+	below http.RoundTripper
+	mu    *sync.Mutex
+	lines map[string]bool
+}
+
+// RoundTrip is http.RoundTripper.
+func (s seen) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	type request struct {
+		IndexName                 string
+		Key, Item                 map[string]struct{ S string }
+		ExpressionAttributeValues map[string]struct{ S string }
+	}
+	var all struct {
+		request
+		TransactItems []map[string]request
+	}
+	if err := json.Unmarshal(body, &all); err != nil {
+		return nil, err
+	}
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if operation == "TransactWriteItems" {
+		for _, item := range all.TransactItems {
+			for kind, part := range item {
+				s.add(kind+"Item", part.IndexName, part.Key["pk"].S+part.Item["pk"].S)
+			}
+		}
+	} else {
+		s.add(operation, all.IndexName, all.Key["pk"].S+all.Item["pk"].S+all.ExpressionAttributeValues[":pk"].S)
+	}
+	return s.below.RoundTrip(r)
+}
+
+func (s seen) add(operation, index, pk string) {
+	if index != "" {
+		pk = "index " + index
+	} else if strings.HasPrefix(pk, "u#") {
+		pk = users
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines["dynamodb:"+operation+" "+pk] = true
+}
+
+// Without this a role could lack what the function's code asks DynamoDB for, which only shows in AWS; or still allow
+// what it no longer does. Each function's handlers run here on the embedded store, and what they request is what their
+// roles allow: no more and no less.
+func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
+	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	document, err := keyring.Generate(signing.ES256, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := keyring.Local(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	below := embedded.New()
+	if err := store.New(embedded.Config(below), "rotor", store.DefaultRetention).Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	requested := map[string]map[string]bool{}
+	as := func(function string) *store.Table {
+		if requested[function] == nil {
+			requested[function] = map[string]bool{}
+		}
+		return store.New(embedded.Config(seen{below, &mu, requested[function]}), "rotor", store.DefaultRetention)
+	}
+	log := slog.New(slog.DiscardHandler)
+	serve := func(function string) *api.API {
+		return api.New(api.Config{Issuer: "https://auth.example.com", Table: as(function), Keys: keys, Log: log, Now: func() time.Time { return now }})
+	}
+	call := func(h http.Handler, want int, method, target, body string) map[string]any {
+		t.Helper()
+		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+		if strings.HasPrefix(target, "/v1") && body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		} else if body != "" {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Fatalf("%s %s: %d %s", method, target, w.Code, w.Body)
+		}
+		var answer map[string]any
+		_ = json.Unmarshal(w.Body.Bytes(), &answer)
+		return answer
+	}
+	manage, token, revoke, introspect := serve("manage").Manage(), serve("token").Token(), serve("revoke").Revoke(), serve("introspect").Introspect()
+
+	call(manage, 201, "PUT", "/v1/clients/web", `{"type":"confidential","policy":{"reuse_interval":0,"max_active":2}}`)
+	secret := fmt.Sprint(call(manage, 201, "POST", "/v1/clients/web/secrets", "")["client_secret"])
+	as1 := "client_id=web&client_secret=" + secret
+	call(manage, 200, "GET", "/v1/clients", "")
+	call(manage, 201, "PUT", "/v1/clients/gone", `{"type":"public"}`)
+	call(manage, 204, "DELETE", "/v1/clients/gone", "")
+	issue := func() (refreshToken, family string) {
+		a := call(manage, 201, "POST", "/v1/families", `{"user_id":"ada","client_id":"web"}`)
+		return fmt.Sprint(a["refresh_token"]), fmt.Sprint(a["family"])
+	}
+	first, _ := issue()
+	second, _ := issue()
+	third, _ := issue()
+
+	call(introspect, 200, "POST", "/oauth/introspect", as1+"&token="+first)
+	call(token, 200, "POST", "/oauth/token", as1+"&grant_type=refresh_token&refresh_token="+first)
+	call(token, 400, "POST", "/oauth/token", as1+"&grant_type=refresh_token&refresh_token="+first) // reuse
+	call(revoke, 200, "POST", "/oauth/revoke", as1+"&token="+second)
+	issue()
+	issue()
+	call(manage, 200, "GET", "/v1/families?user_id=ada", "")
+	call(manage, 200, "POST", "/v1/explain", `{"refresh_token":"`+third+`"}`)
+	call(manage, 200, "GET", "/v1/events?type=ferrt", "")
+
+	sweeper := limit.Sweeper{Table: as("sweep"), Clients: store.NewClients(as("sweep")), Trail: audit.Trail{Log: log}}
+	if result, err := sweeper.Sweep(t.Context(), now); err != nil || result.Removed != 1 {
+		t.Fatalf("swept %+v, %v", result, err)
+	}
+	_, last := issue()
+	call(manage, 200, "DELETE", "/v1/families/"+last, "")
+	call(serve("discovery").Discovery(), 200, "GET", "/.well-known/jwks.json", "")
+
+	s := standardStack(t)
+	roles := s.resources("AWS::IAM::Role")
+	for name, f := range s.functionsByName() {
+		if name == "keys" {
+			continue // DynamoDB is none of its business
+		}
+		allowed := map[string]bool{}
+		for _, p := range list(properties(roles[at(f, "Role", "Fn::GetAtt", 0).(string)])["Policies"]) {
+			for _, statement := range list(at(p, "PolicyDocument", "Statement")) {
+				for _, action := range list(at(statement, "Action")) {
+					if !strings.HasPrefix(plain(action), "dynamodb:") {
+						continue
+					}
+					if _, index, ok := strings.Cut(plain(at(statement, "Resource")), "/index/"); ok {
+						allowed[plain(action)+" index "+index] = true
+					}
+					for _, partition := range list(at(statement, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys")) {
+						allowed[plain(action)+" "+plain(partition)] = true
+					}
+				}
+			}
+		}
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(allowed)), slices.Sorted(maps.Keys(requested[name]))); diff != "" {
+			t.Errorf("%s: allowed (-), requested (+)\n%s", name, diff)
+		}
+	}
+	if n := len(requested["manage"]); n < 8 {
+		t.Errorf("manage made %d kinds of requests", n)
+	}
+}
