@@ -19,8 +19,9 @@ SHELL := bash
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 GOTEST := go test $(RACE) -shuffle=on
 
-# All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK.
-PACKAGES := ./functions/... ./shared/... $(patsubst %/,./%/...,$(sort $(dir $(wildcard infra/*/*.go))))
+# All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, and the tests under
+# Lambda's emulator.
+PACKAGES := ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out infra/rie/,$(sort $(dir $(wildcard infra/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -70,6 +71,10 @@ test-infra: ## the tests of the CDK app: what is deployed, and who may do what (
 .PHONY: test-dynamodb-local
 test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs Java, and Maven once)
 	infra/dynamodb-local/run.sh with $(GOTEST) -count=1 ./shared/... ./infra/local/...
+
+.PHONY: test-lambda
+test-lambda: ## the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)
+	infra/rie/run.sh
 
 .PHONY: fuzz
 fuzz: ## every fuzz target in the tree, FUZZTIME=30s each
