@@ -123,16 +123,11 @@ func clientKey(id string) item { return key(clientsPK, id) }
 // Client reads a client; [ErrNotFound] where there is none. Requests of tokens
 // read through [Clients] instead.
 func (t *Table) Client(ctx context.Context, id string) (*Client, error) {
-	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: clientKey(id), ConsistentRead: aws.Bool(true),
-	})
+	m, err := t.read(ctx, clientKey(id))
 	if err != nil {
 		return nil, fmt.Errorf("read a client: %w", err)
 	}
-	if len(out.Item) == 0 {
-		return nil, fmt.Errorf("read a client: %w", ErrNotFound)
-	}
-	return unmarshalClient(out.Item)
+	return unmarshalClient(m)
 }
 
 // PutClient makes the client or replaces all of it but its secrets, which a
@@ -280,14 +275,12 @@ func (t *Table) AddSecret(ctx context.Context, id string, s Secret) error {
 // RemoveSecret takes a secret from a client; [ErrNotFound] where there is no
 // such client or secret.
 func (t *Table) RemoveSecret(ctx context.Context, id, secretID string) error {
-	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: clientKey(id), ConsistentRead: aws.Bool(true),
-	})
+	m, err := t.read(ctx, clientKey(id))
 	if err != nil {
 		return fmt.Errorf("remove a secret: %w", err)
 	}
 	for _, slot := range secretSlots {
-		seen, ok := out.Item[slot].(*types.AttributeValueMemberS)
+		seen, ok := m[slot].(*types.AttributeValueMemberS)
 		var s secretItem
 		if !ok || json.Unmarshal([]byte(seen.Value), &s) != nil || s.ID != secretID {
 			continue

@@ -111,13 +111,11 @@ func (t *Table) PutEvent(ctx context.Context, e *audit.Event) (done bool, err er
 		return false, fmt.Errorf("put an event: %w", err)
 	}
 	// It may be our own, where only the answer to it was lost.
-	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: item{"pk": m["pk"], "sk": m["sk"]}, ConsistentRead: aws.Bool(true),
-	})
+	stored, err := t.read(ctx, item{"pk": m["pk"], "sk": m["sk"]})
 	if err != nil {
 		return false, fmt.Errorf("put an event: %w", err)
 	}
-	by, ok := out.Item["put_by"].(*types.AttributeValueMemberB)
+	by, ok := stored["put_by"].(*types.AttributeValueMemberB)
 	return ok && bytes.Equal(by.Value, putBy), nil
 }
 

@@ -158,16 +158,11 @@ func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
 // Family reads the record of a family, strongly consistent; [ErrNotFound] where
 // there is none.
 func (t *Table) Family(ctx context.Context, id family.ID) (*family.Family, error) {
-	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: familyKey(id), ConsistentRead: aws.Bool(true),
-	})
+	m, err := t.read(ctx, familyKey(id))
 	if err != nil {
 		return nil, fmt.Errorf("read a family: %w", err)
 	}
-	if len(out.Item) == 0 {
-		return nil, fmt.Errorf("read a family: %w", ErrNotFound)
-	}
-	return unmarshalFamily(id, out.Item)
+	return unmarshalFamily(id, m)
 }
 
 // Issue puts a new family on record, counted to its owner first: dying between

@@ -118,14 +118,9 @@ func (t *Table) OverLimit(ctx context.Context, after *OwnerID, limit int32) (own
 
 // Owner reads an owner, strongly consistent; [ErrNotFound] where there is none.
 func (t *Table) Owner(ctx context.Context, id OwnerID) (*Owner, error) {
-	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: ownerKey(id), ConsistentRead: aws.Bool(true),
-	})
+	m, err := t.read(ctx, ownerKey(id))
 	if err != nil {
 		return nil, fmt.Errorf("read an owner: %w", err)
-	}
-	if len(out.Item) == 0 {
-		return nil, fmt.Errorf("read an owner: %w", ErrNotFound)
 	}
 	var i struct {
 		Active   int    `dynamodbav:"active"`
@@ -133,7 +128,7 @@ func (t *Table) Owner(ctx context.Context, id OwnerID) (*Owner, error) {
 		PlanID   string `dynamodbav:"plan_id"`
 		Plan     string `dynamodbav:"plan"`
 	}
-	if err := attributevalue.UnmarshalMap(out.Item, &i); err != nil {
+	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
 		return nil, fmt.Errorf("read an owner: %w", err)
 	}
 	o := &Owner{ID: id, Active: i.Active}

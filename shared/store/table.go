@@ -135,6 +135,19 @@ func userKeyOf(pk string) (userKey [16]byte, err error) {
 
 func familyKey(id family.ID) item { return key(userPK(id.UserKey()), "f#"+id.ULID().String()) }
 
+// read is the item of that key, strongly consistent; [ErrNotFound] where there is
+// none.
+func (t *Table) read(ctx context.Context, key item) (item, error) {
+	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: key, ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return nil, err
+	}
+	if len(out.Item) == 0 {
+		return nil, ErrNotFound
+	}
+	return out.Item, nil
+}
+
 // pageOf is the Limit of a query: how many items it reads.
 func pageOf(items int) *int32 {
 	return aws.Int32(int32(min(items, 1000))) //nolint:gosec // it is no larger than 1,000
