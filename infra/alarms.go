@@ -94,6 +94,16 @@ func (p parts) alarms() []alarm {
 			metric: p.throttles(), threshold: 1,
 		},
 		{
+			name: "table-throttles", about: "DynamoDB refuses requests on the table for a while: one partition gets more than its share, or traffic rises faster than on-demand capacity. Clients are told to come again.",
+			metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+				Expression: jsii.String("FILL(reads, 0) + FILL(writes, 0)"),
+				UsingMetrics: &map[string]awscloudwatch.IMetric{
+					"reads": p.onTable("ReadThrottleEvents"), "writes": p.onTable("WriteThrottleEvents"),
+				},
+				Label: jsii.String("throttles of the table"), Period: minutes(period),
+			}), threshold: 10,
+		},
+		{
 			name: "reuse-detected", about: "Reuse of a superseded token was detected, and its family revoked: theft, or an application that loses its newest token. The saved query shows which.",
 			metric: count(audit.MetricReuse, period), threshold: 1,
 		},
@@ -187,9 +197,6 @@ func (p parts) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 		return metrics
 	}
 	named := func(name string) awscloudwatch.IMetric { return count(name, period) }
-	table := func(name string) awscloudwatch.IMetric {
-		return p.table.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Period: minutes(period), Statistic: jsii.String("Sum")})
-	}
 	invocations := func(name string) awscloudwatch.IMetric { return lambdaSum(p.functions[name].MetricInvocations, period) }
 	awscloudwatch.NewDashboard(p.Stack, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		DashboardName: jsii.String("rotor-" + p.cfg.stage),
@@ -214,7 +221,7 @@ func (p parts) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 			{
 				graph("Answers", p.gateway("Count", "Sum"), p.gateway("4xx", "Sum"), p.gateway("5xx", "Sum")),
 				graph("Latency, ms", p.gateway("Latency", "p50"), p.gateway("Latency", "p99")),
-				graph("Table", each(table, "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")...),
+				graph("Table", each(p.onTable, "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")...),
 			},
 		},
 	})
@@ -263,6 +270,11 @@ func count(name string, over int) awscloudwatch.IMetric { return rotor(name, "Su
 // gateway is a metric of the API.
 func (p parts) gateway(name, statistic string) awscloudwatch.IMetric {
 	return p.api.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Statistic: jsii.String(statistic), Period: minutes(period)})
+}
+
+// onTable is a metric of the table, as a sum.
+func (p parts) onTable(name string) awscloudwatch.IMetric {
+	return p.table.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Period: minutes(period), Statistic: jsii.String("Sum")})
 }
 
 // lambdaSum is a metric of a function, as a sum.

@@ -591,7 +591,7 @@ func TestSweepSchedule(t *testing.T) {
 	one.template.HasResourceProperties(jsii.String("AWS::Scheduler::Schedule"), object{"ScheduleExpression": "rate(1 minute)"})
 }
 
-// Without this a risk that the design names could come true with nobody told.
+// Without this a risk that is known could come true with nobody told.
 func TestAlarms(t *testing.T) {
 	s := standardStack(t)
 	// What each watches, and from where on it tells.
@@ -599,6 +599,7 @@ func TestAlarms(t *testing.T) {
 		"5xx":                    "AWS/ApiGateway 5xx Sum 300s >= 5 x1",
 		"latency":                "AWS/ApiGateway Latency p99 300s >= 2000 x3",
 		"throttles":              "FILL(token, 0) + FILL(revoke, 0) + FILL(introspect, 0) + FILL(discovery, 0) + FILL(manage, 0) + FILL(sweep, 0) + FILL(keys, 0) >= 1 x1",
+		"table-throttles":        "FILL(reads, 0) + FILL(writes, 0) >= 10 x1",
 		"reuse-detected":         "Rotor ReuseDetected Sum 300s >= 1 x1",
 		"reused-elsewhere":       "Rotor ReusedElsewhere Sum 900s >= 10 x1",
 		"ahead":                  "Rotor Ahead Sum 300s >= 1 x1",
@@ -653,8 +654,8 @@ func TestAlarms(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(got) != 16 {
-		t.Errorf("%d alarms, not 16", len(got))
+	if len(got) != 17 {
+		t.Errorf("%d alarms, not 17", len(got))
 	}
 }
 
