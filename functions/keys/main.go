@@ -4,26 +4,17 @@ package main
 import (
 	"context"
 	"log/slog"
-	"os"
 	"time"
-
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 )
 
-func main() {
-	log := lambdacontext.NewLogger()
-	cfg, err := gateway.LoadKeysConfig(os.Getenv)
+func main() { gateway.Run(gateway.LoadKeysConfig, wire) }
+
+func wire(ctx context.Context, c gateway.KeysConfig, log *slog.Logger) (any, error) {
+	rotation, err := gateway.NewRotation(ctx, c, log)
 	if err != nil {
-		log.Error("configuration refused", slog.Any("error", err))
-		os.Exit(1)
+		return nil, err
 	}
-	rotation, err := gateway.NewRotation(context.Background(), cfg, log)
-	if err != nil {
-		log.Error("not started", slog.Any("error", err))
-		os.Exit(1)
-	}
-	lambda.Start(gateway.RotateKeys(rotation, time.Now))
+	return gateway.RotateKeys(rotation, time.Now), nil
 }

@@ -4,26 +4,17 @@ package main
 import (
 	"context"
 	"log/slog"
-	"os"
 	"time"
-
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 )
 
-func main() {
-	log := lambdacontext.NewLogger()
-	cfg, err := gateway.LoadTableConfig(os.Getenv)
+func main() { gateway.Run(gateway.LoadTableConfig, wire) }
+
+func wire(ctx context.Context, c gateway.TableConfig, log *slog.Logger) (any, error) {
+	table, err := gateway.NewTable(ctx, c)
 	if err != nil {
-		log.Error("configuration refused", slog.Any("error", err))
-		os.Exit(1)
+		return nil, err
 	}
-	table, err := gateway.NewTable(context.Background(), cfg)
-	if err != nil {
-		log.Error("not started", slog.Any("error", err))
-		os.Exit(1)
-	}
-	lambda.Start(gateway.Sweep(table, log, time.Now))
+	return gateway.Sweep(table, log, time.Now), nil
 }

@@ -168,8 +168,8 @@ func (in *input) time(field, s string, otherwise time.Time) time.Time {
 		return otherwise
 	}
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.UTC().Year() < 1970 || t.UTC().Year() > 9999 {
-		in.wrong(field, strconv.Quote(cut(s, 64)), "a time as in RFC 3339, from 1970 to 9999")
+	if err != nil || !showable(t.UTC()) {
+		in.wrong(field, strconv.Quote(cut(s, 64)), wantTime)
 		return otherwise
 	}
 	return t.UTC()
@@ -215,16 +215,13 @@ func (a *API) events(ctx context.Context, f *eventFilter, p position) ([]audit.E
 			return nil, position{}, err
 		}
 		all = append(all, page...)
-		if len(all) == eventsPerPage {
-			// A full page may be the last: the next one then is empty.
+		// A full page may be the last: the next one then is empty. One that goes on
+		// without being full is where a read of 1 MB was not enough.
+		if len(all) == eventsPerPage || next != (ulid.ULID{}) {
 			last := all[len(all)-1]
 			return all, position{last.ID, last.UserKey()}, nil
 		}
 		p = position{}
-		if next != (ulid.ULID{}) { // a page of 1 MB was not enough
-			last := all[len(all)-1]
-			return all, position{last.ID, last.UserKey()}, nil
-		}
 	}
 	return all, position{}, nil
 }

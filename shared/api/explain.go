@@ -137,11 +137,7 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, 
 	if err != nil {
 		return explanation{}, err
 	}
-	policy := family.Policy{}
-	if client != nil {
-		policy = client.Policy
-	}
-	answer := explained(family.Explain(f, &policy, id.IssuedAt(), attempt), id, attempt.Counter)
+	answer := explained(family.Explain(f, policyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
 	if client == nil && answer.Verdict != family.DeadToken {
 		answer.Verdict = family.DeadToken
 		answer.Summary = "The client " + f.ClientID + " is not registered any more: its tokens are refused with invalid_client."

@@ -242,12 +242,9 @@ func show(f *family.Family, client *store.Client, now time.Time) familyJSON {
 	if f.PurgeAt.Year() < 9999 {
 		s.PurgeAt = f.PurgeAt
 	}
-	policy := family.Policy{}
-	if client != nil {
-		policy = client.Policy
-	}
-	s.IdleExpiresAt = f.IdleEnd(&policy)
-	s.Cause = f.Death(&policy, now)
+	policy := policyOf(client)
+	s.IdleExpiresAt = f.IdleEnd(policy)
+	s.Cause = f.Death(policy, now)
 	switch {
 	case s.Cause == family.ExpiredAbsolute || s.Cause == family.ExpiredIdle:
 		s.Status = "expired"

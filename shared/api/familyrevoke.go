@@ -41,18 +41,11 @@ func (a *API) revokeOne(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer := revokedJSON{}
 	if f.Death(policy, now) == "" {
-		e, err := callerOf(r).event(audit.Revoked, now)
-		if err != nil {
-			return err
-		}
-		e.UserID, e.ClientID, e.Family = f.UserID, f.ClientID, f.ID
-		e.Cause, e.LatestCounter = family.RevokedByAdmin, f.Counter
-		done, err := a.Table.Revoke(r.Context(), f, policy, &e)
+		done, err := a.revokeLiving(r.Context(), f, policy, family.RevokedByAdmin, 0, callerOf(r), now)
 		if err != nil {
 			return err
 		}
 		if done {
-			a.trail.Record(r.Context(), &e)
 			answer.Revoked = 1
 		}
 	}
@@ -61,17 +54,22 @@ func (a *API) revokeOne(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// policy is the policy that a client's families live by: that of no ends where
-// the client is not registered.
+// policy is the policy that a client's families live by.
 func (a *API) policy(ctx context.Context, clientID string, now time.Time) (*family.Policy, error) {
 	client, err := a.registered(ctx, clientID, now)
 	if err != nil {
 		return nil, err
 	}
+	return policyOf(client), nil
+}
+
+// policyOf is the policy that the client's families live by: that of no ends
+// where it is nil, not registered.
+func policyOf(client *store.Client) *family.Policy {
 	if client == nil {
-		return &family.Policy{}, nil
+		return &family.Policy{}
 	}
-	return &client.Policy, nil
+	return &client.Policy
 }
 
 const (

@@ -112,6 +112,11 @@ func readObject(data []byte, prefix string, fields map[string]any) error {
 	return in.err()
 }
 
+const wantTime = "a time as in RFC 3339, from 1970 to 9999"
+
+// showable says whether t, in UTC, can be stored and shown again.
+func showable(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 9999 }
+
 // member reads the value of one member into what target points to.
 func (in *input) member(field string, raw json.RawMessage, target any) {
 	want := "a JSON object"
@@ -125,11 +130,11 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 	case *[]string:
 		want = "a JSON array of strings"
 	case *time.Time:
-		want = "a time as in RFC 3339, from 1970 to 9999"
+		want = wantTime
 	}
 	err := json.Unmarshal(raw, target)
 	if t, ok := target.(*time.Time); ok && err == nil {
-		if *t = t.UTC(); t.Year() < 1970 || t.Year() > 9999 {
+		if *t = t.UTC(); !showable(*t) {
 			err = errors.New("out of range")
 		}
 	}

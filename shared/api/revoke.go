@@ -93,15 +93,22 @@ func (a *API) revokeFamily(ctx context.Context, client *store.Client, id family.
 	if f.Death(&client.Policy, now) != "" {
 		return nil
 	}
+	_, err = a.revokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
+	return err
+}
+
+// revokeLiving ends one living family and records it; not done where another was
+// first. counter is of the token that asked for it, or 0.
+func (a *API) revokeLiving(ctx context.Context, f *family.Family, p *family.Policy, cause family.Cause, counter uint32, from caller, now time.Time) (done bool, err error) {
 	e, err := from.event(audit.Revoked, now)
 	if err != nil {
-		return err
+		return false, err
 	}
 	e.UserID, e.ClientID, e.Family = f.UserID, f.ClientID, f.ID
-	e.Cause, e.TokenCounter, e.LatestCounter = family.RevokedByClient, counter, f.Counter
-	done, err := a.Table.Revoke(ctx, f, &client.Policy, &e)
+	e.Cause, e.TokenCounter, e.LatestCounter = cause, counter, f.Counter
+	done, err = a.Table.Revoke(ctx, f, p, &e)
 	if err == nil && done {
 		a.trail.Record(ctx, &e)
 	}
-	return err
+	return done, err
 }

@@ -210,7 +210,11 @@ func endsIn(f *Family, p *Policy) string {
 	if end.IsZero() {
 		return ", and it has no end"
 	}
-	return fmt.Sprintf(", and ends on %s if it is not used before", stamp(end)) + map[bool]string{true: " or then in any case"}[end.Equal(f.ExpiresAt)]
+	text := fmt.Sprintf(", and ends on %s if it is not used before", stamp(end))
+	if end.Equal(f.ExpiresAt) {
+		text += " or then in any case"
+	}
+	return text
 }
 
 func since(d time.Duration, atLeast bool) string {

@@ -22,22 +22,33 @@ import (
 	"github.com/rotor-auth/rotor/shared/api"
 )
 
-// Main is the main of a function that serves one group of the API's endpoints:
-// it loads the configuration, wires and starts, and does not return. A function
-// that cannot start logs all that is wrong and exits.
+// Main is the main of a function that serves one group of the API's endpoints.
 func Main(endpoints func(*api.API) http.Handler) {
+	Run(LoadConfig, func(ctx context.Context, c Config, log *slog.Logger) (any, error) {
+		a, err := NewAPI(ctx, c, log)
+		if err != nil {
+			return nil, err
+		}
+		return NewHandler(endpoints(a), log), nil
+	})
+}
+
+// Run is the main of a function: it loads the configuration, wires the handler,
+// which is what lambda.Start takes, and starts. It does not return. A function
+// that cannot start logs all that is wrong and exits.
+func Run[C any](load func(getenv func(string) string) (C, error), wire func(context.Context, C, *slog.Logger) (any, error)) {
 	log := lambdacontext.NewLogger()
-	cfg, err := LoadConfig(os.Getenv)
+	cfg, err := load(os.Getenv)
 	if err != nil {
 		log.Error("configuration refused", slog.Any("error", err))
 		os.Exit(1)
 	}
-	a, err := NewAPI(context.Background(), cfg, log)
+	handler, err := wire(context.Background(), cfg, log)
 	if err != nil {
 		log.Error("not started", slog.Any("error", err))
 		os.Exit(1)
 	}
-	lambda.Start(NewHandler(endpoints(a), log))
+	lambda.Start(handler)
 }
 
 // Handler answers events of an API Gateway HTTP API, payload format 2.0, with an
