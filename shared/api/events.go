@@ -172,7 +172,7 @@ func (in *input) time(field, s string, otherwise time.Time) time.Time {
 		in.wrong(field, strconv.Quote(cut(s, 64)), wantTime)
 		return otherwise
 	}
-	return t.UTC()
+	return t.UTC().Truncate(time.Millisecond) // as events have it
 }
 
 // position is where a list of events goes on: before an event, of which the
@@ -199,6 +199,9 @@ func parsePosition(s string) (position, error) {
 
 // events are up to a page of events that match, and where to go on.
 func (a *API) events(ctx context.Context, f *eventFilter, p position) ([]audit.Event, position, error) {
+	if p.event != (ulid.ULID{}) && p.event.Timestamp().Before(f.span.From) {
+		return nil, position{}, nil // the default span has moved on past it
+	}
 	if f.userKey != nil {
 		return a.userEvents(ctx, f, p)
 	}

@@ -242,3 +242,37 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("counted %v, not %v", got, want)
 	}
 }
+
+// A cursor of the default span is of use for as long as it is kept: what has left
+// the span meanwhile has left the list.
+func TestEventsWhileTheSpanMovesOn(t *testing.T) {
+	for _, query := range []string{"type=srrt", "user_id=u"} {
+		t.Run(query, func(t *testing.T) {
+			w := newWorld(t)
+			w.clock.Advance(365 * day)
+			for range 101 {
+				_, id := w.login()
+				w.send(http.MethodDelete, "/v1/families/"+id, "", "")
+				w.clock.Advance(time.Millisecond)
+			}
+			w.clock.Advance(30*day - time.Second)
+			next := w.send(http.MethodGet, "/v1/events?"+query, "", "").text("next")
+			if next == "" {
+				t.Fatal("there is one page")
+			}
+			w.clock.Advance(time.Minute)
+			a := w.send(http.MethodGet, "/v1/events?"+query+"&next="+url.QueryEscape(next), "", "")
+			if a.status != http.StatusOK || len(a.json["events"].([]any)) != 0 || a.text("next") != "" {
+				t.Errorf("got %v", a)
+			}
+		})
+	}
+}
+
+// Spans are of whole milliseconds, as events are.
+func TestEventsOfNoSpan(t *testing.T) {
+	w := newWorld(t)
+	for _, query := range []string{"type=srrt", "user_id=u"} {
+		w.send(http.MethodGet, "/v1/events?"+query+"&from=2030-01-02T03:04:05.0001Z&to=2030-01-02T03:04:05.0005Z", "", "").names(t, "from")
+	}
+}

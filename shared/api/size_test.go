@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The longest allowed inputs make an item of at most 1 KB, in whatever state a
+// The longest allowed inputs make an item of at most 1 KB, in whatever state a living
 // family gets: more would cost a refresh a second write unit.
 func TestItemSize(t *testing.T) {
 	w := newWorld(t)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -207,6 +208,11 @@ type Refresh struct {
 	LastUserAgent string
 }
 
+// wrote says whether the record is as this use of a token left it.
+func (r *Refresh) wrote(f *family.Family) bool {
+	return f != nil && bytes.Equal(f.RotationID, r.Attempt.WriteID)
+}
+
 const (
 	refreshSet = "SET last_used_at = :now, last_ip = :ip, last_user_agent = :ua, purge_at = if_not_exists(keep_until, :purge_at)"
 	// SET reads every right-hand side before it writes. The order is one that also
@@ -256,7 +262,8 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 }
 
 // Skip writes what [family.Family.Skip] made of seen, if the record still has
-// seen's counter and lives. It returns as [Table.Refresh] does.
+// seen's counter and lives. It returns as [Table.Refresh] does, but is done as
+// well where the record shows that it was, and only the answer was lost.
 func (t *Table) Skip(ctx context.Context, seen, next *family.Family, r Refresh) (f *family.Family, done bool, err error) {
 	u := t.advance(seen, next, r)
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
@@ -269,12 +276,13 @@ func (t *Table) Skip(ctx context.Context, seen, next *family.Family, r Refresh) 
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	return updated(seen.ID, out, err, "skip a lost response")
+	f, done, err = updated(seen.ID, out, err, "skip a lost response")
+	return f, done || r.wrote(f), err
 }
 
 // MoveAhead writes what [family.Family.MoveAhead] made of seen, if the record
 // still has seen's counter and lives, and stores e with it, both or neither. It
-// returns as [Table.Refresh] does.
+// returns as [Table.Skip] does.
 func (t *Table) MoveAhead(ctx context.Context, seen, next *family.Family, r Refresh, e *audit.Event) (f *family.Family, done bool, err error) {
 	old, done, err := t.updateWithEvent(ctx, seen.ID, e, t.advance(seen, next, r))
 	if err != nil {
@@ -293,7 +301,7 @@ func (t *Table) MoveAhead(ctx context.Context, seen, next *family.Family, r Refr
 	if err != nil {
 		return nil, false, fmt.Errorf("move a family ahead: %w", err)
 	}
-	return f, false, nil
+	return f, r.wrote(f), nil
 }
 
 // advance is the update from seen to next, on the condition that the record is

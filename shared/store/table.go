@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -55,13 +56,20 @@ func New(cfg aws.Config, name string, retention Retention) *Table {
 	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		standard := retry.NewStandard(func(s *retry.StandardOptions) {
 			s.MaxAttempts = 3
-			s.MaxBackoff = 200 * time.Millisecond
+			s.Backoff = retry.BackoffDelayerFunc(backoff)
 		})
 		// A write meets this while a transaction holds its item: it is over in
 		// milliseconds, and the SDK would not try again by itself.
 		o.Retryer = retry.AddWithErrorCodes(standard, "TransactionConflictException")
 	})
 	return &Table{db: db, name: name, retention: retention}
+}
+
+// backoff is how long to wait before the next attempt: a random time, so that those
+// who failed together do not come back together, of up to 50 ms, then 100. The
+// SDK's own reaches for 20 s, which a caller of the token endpoint has not.
+func backoff(attempt int, _ error) (time.Duration, error) {
+	return rand.N(25 * time.Millisecond << min(attempt, 3)), nil //nolint:gosec // it spreads load, and hides nothing
 }
 
 // Create makes the table where it is missing: for local runs and tests. In AWS

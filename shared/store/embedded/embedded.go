@@ -7,6 +7,7 @@ package embedded
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -22,8 +23,22 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
+	r, message, err := misasked(r)
+	if err != nil {
+		return nil, err
+	}
 	w := httptest.NewRecorder()
-	t.handler.ServeHTTP(w, r)
+	if message != "" {
+		w = refusal("com.amazon.coral.validate#ValidationException", message)
+	} else {
+		t.handler.ServeHTTP(w, r)
+		// DynamoDB's contains() of an attribute that is not there is false; minidyn's is
+		// an error. Rotor's conditions are conjunctions: false makes them fail, and the
+		// item that lacks the attribute is none at all.
+		if strings.Contains(w.Body.String(), "contains is not supported for path=NULL") {
+			w = refusal("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "The conditional request failed")
+		}
+	}
 	resp := w.Result()
 	resp.Request = r
 	return resp, nil

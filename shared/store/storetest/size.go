@@ -23,18 +23,23 @@ func (rt *Transport) Sizes(ctx context.Context, prefix string) ([]int, error) {
 		if !ok || !strings.HasPrefix(sk.Value, prefix) {
 			continue
 		}
-		n := 0
-		for name, value := range item {
-			n += len(name) + size(value)
-		}
-		sizes = append(sizes, n)
+		sizes = append(sizes, itemSize(item))
 	}
 	return sizes, nil
 }
 
+func itemSize(item map[string]types.AttributeValue) int {
+	n := 0
+	for name, value := range item {
+		n += len(name) + size(value)
+	}
+	return n
+}
+
 // size follows "DynamoDB item sizes and formats" in the developer guide: a
 // number takes a byte for two significant digits and one more, and one where it
-// is negative; a list or map three bytes, and one for each element.
+// is negative; a list or map three bytes, and one for each element. Zeros at the
+// end of a number, which DynamoDB leaves out, are counted.
 func size(v types.AttributeValue) int {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:

@@ -56,6 +56,8 @@ const (
 	Lost            // it is applied, but the answer is lost
 	Refused         // it is not applied: a write's condition is said to fail on the last item that an update returned
 	Hang            // it is not applied, and nothing comes until the caller gives up
+	Hold            // it waits, before it is applied, for who called [Transport.Hold]
+	Conflict        // it is not applied: a transaction is said to hold its item, as happens on DynamoDB alone
 )
 
 // Transport is what the SDK sends its requests through.
@@ -69,8 +71,13 @@ type Transport struct {
 	calls []string
 	last  json.RawMessage // item that an update returned
 	weak  []string        // reads of the table that were not strongly consistent
+	used  []use           // capacity
 	fault func(call int, operation string) Fault
+	hold  *held
 }
+
+// held is a request that waits.
+type held struct{ waits, goes chan struct{} }
 
 // Table is the table behind the transport, as one more server opens it.
 func (rt *Transport) Table() *store.Table {
@@ -116,6 +123,24 @@ func (rt *Transport) Once(n int, fault Fault) {
 	})
 }
 
+// Hold makes the next request of that operation wait: waits is closed once it does,
+// and release lets it go. Others pass meanwhile.
+func (rt *Transport) Hold(operation string) (waits <-chan struct{}, release func()) {
+	h := &held{make(chan struct{}), make(chan struct{})}
+	done := false
+	rt.Break(func(_ int, op string) Fault {
+		if op != operation || done {
+			return None
+		}
+		done = true
+		return Hold
+	})
+	rt.mu.Lock()
+	rt.hold = h
+	rt.mu.Unlock()
+	return h.waits, func() { close(h.goes) }
+}
+
 var errNoAnswer = errors.New("the store did not answer")
 
 // RoundTrip is http.RoundTripper.
@@ -134,6 +159,7 @@ func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if rt.fault != nil {
 		fault = rt.fault(len(rt.calls), operation)
 	}
+	hold := rt.hold
 	rt.mu.Unlock()
 	if err := r.Context().Err(); err != nil {
 		return nil, err
@@ -147,11 +173,19 @@ func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errNoAnswer
 	case Refused:
 		return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"injected","Item":`+string(rt.lastItem())+`}`), nil
+	case Conflict:
+		if operation == "TransactWriteItems" {
+			return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","message":"injected","CancellationReasons":[{"Code":"TransactionConflict","Message":"injected"},{"Code":"None"}]}`), nil
+		}
+		return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"injected"}`), nil
 	case Hang:
 		<-r.Context().Done()
 		return nil, r.Context().Err()
+	case Hold:
+		close(hold.waits)
+		<-hold.goes
 	}
-	resp, err := rt.below.RoundTrip(r)
+	resp, err := rt.send(r, operation)
 	if err == nil && fault == Lost {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()

@@ -1,0 +1,460 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// longest is a family of the longest allowed inputs, in the state of most bytes
+// that requests from this machine can bring it to: the counter and the skipped
+// range at their largest, all rotation times known, a reuse observed. The token is
+// its newest.
+func (w *world) longest() (refreshToken, id string) {
+	w.t.Helper()
+	client := strings.Repeat("c", 64)
+	w.putClient(client, fmt.Sprintf(`{"type":"public","policy":{"lost_response":"until_used","reuse_detection":"observe","observe_until":%q,"absolute_lifetime":315360000,"idle_lifetime":0}}`,
+		w.clock.Now().Add(29*24*time.Hour).Format(time.RFC3339)))
+	issued := w.issue(w.longestBody(client))
+	first, id := issued.text("refresh_token"), issued.text("family")
+	newest := w.mint(id, 4_294_967_000)
+	for range 8 {
+		w.clock.Advance(time.Minute)
+		newest = w.rotateLongest(newest)
+	}
+	superseded := newest
+	w.rotateLongest(superseded)
+	w.clock.Advance(time.Hour)
+	newest = w.rotateLongest(superseded) // the successor is skipped
+	w.rotateLongest(first)               // observed
+	return newest, id
+}
+
+func (w *world) longestBody(clientID string) string {
+	return fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":%q,"audience":%q,"claims":{"k":%q},"auth_time":%q,"acr":%q,"amr":[%q],"device":%q}`,
+		strings.Repeat("u", 128), clientID, strings.Repeat("s", 128), strings.Repeat("a", 64), strings.Repeat("v", 80-len(`{"k":""}`)),
+		w.clock.Now().Add(-time.Hour).Format(time.RFC3339), strings.Repeat("r", 32), strings.Repeat("m", 20), strings.Repeat("d", 32))
+}
+
+func (w *world) refreshLongest(refreshToken string) answer {
+	w.t.Helper()
+	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(refreshToken, "client_id", strings.Repeat("c", 64)),
+		"User-Agent", strings.Repeat("m", 300))
+}
+
+func (w *world) rotateLongest(refreshToken string) string {
+	w.t.Helper()
+	a := w.refreshLongest(refreshToken)
+	if a.status != http.StatusOK {
+		w.t.Fatal(a)
+	}
+	return a.text("refresh_token")
+}
+
+// TestCapacity holds what every kind of request consumes, in DynamoDB's units. The
+// embedded store reports none: there the requests are held, and nothing consumed.
+func TestCapacity(t *testing.T) {
+	const (
+		update   = "UpdateItem"
+		put      = "PutItem"
+		get      = "GetItem"
+		query    = "Query"
+		transact = "TransactWriteItems"
+	)
+	// superseded leaves the family's first token superseded for longer than the interval.
+	superseded := func(w *world) (first, newest, id string) {
+		first, id = w.login()
+		newest = w.rotate(first)
+		w.clock.Advance(2 * time.Minute)
+		return first, newest, id
+	}
+	reused := func(w *world) (newest, id string) {
+		first, newest, id := superseded(w)
+		if a := w.refresh(first); !a.refused(http.StatusBadRequest) {
+			w.t.Fatal(a)
+		}
+		return newest, id
+	}
+	policy := func(w *world, policy string) { w.putClient("app", `{"type":"public","policy":`+policy+`}`) }
+	present := func(refreshToken string, more ...string) func(*world) answer {
+		return func(w *world) answer { return w.refresh(refreshToken, more...) }
+	}
+	explain := func(member, value string) func(*world) answer {
+		return func(w *world) answer { return w.explain(member, value) }
+	}
+	request := func(method, path, contentType, body string) func(*world) answer {
+		return func(w *world) answer { return w.send(method, path, contentType, body) }
+	}
+	repeat := func(n int, operation string) string { return strings.TrimSpace(strings.Repeat(operation+" ", n)) }
+
+	for _, tt := range []struct {
+		what    string
+		prepare func(w *world) func(*world) answer // returns the request that is measured; its client is then cached
+
+		status   int
+		requests string  // operations, in order
+		write    float64 // units of the table
+		read     float64
+		index    float64 // units of the index, of writes and reads; DynamoDB Local says 2 where DynamoDB takes 1 for an event put in a transaction
+	}{
+		// POST /oauth/token
+		{"refresh", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		{"refresh, narrowed", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(first, "scope", "read")
+		}, 200, update, 1, 0, 0},
+		{"refresh without rotation", func(w *world) func(*world) answer {
+			policy(w, `{"rotation":false}`)
+			first, _ := w.login()
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		{"refresh at the longest inputs", func(w *world) func(*world) answer {
+			newest, _ := w.longest()
+			return func(w *world) answer { return w.refreshLongest(newest) }
+		}, 200, update, 1, 0, 0},
+		{"reuse inside the interval", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.rotate(first)
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		{"reuse inside the interval, at the longest inputs", func(w *world) func(*world) answer {
+			newest, _ := w.longest()
+			w.rotateLongest(newest)
+			return func(w *world) answer { return w.refreshLongest(newest) }
+		}, 200, update, 1, 0, 0},
+		{"lost response, forgiven", func(w *world) func(*world) answer {
+			policy(w, `{"lost_response":"until_used"}`)
+			first, _, _ := superseded(w)
+			return present(first)
+		}, 200, update + " " + update, 2, 0, 0},
+		{"real reuse", func(w *world) func(*world) answer {
+			first, _, _ := superseded(w)
+			return present(first)
+		}, 400, update + " " + transact, 5, 0, 2},
+		{"reuse, observed", func(w *world) func(*world) answer {
+			policy(w, fmt.Sprintf(`{"reuse_detection":"observe","observe_until":%q}`, w.clock.Now().Add(time.Hour).Format(time.RFC3339)))
+			first, _, _ := superseded(w)
+			return present(first)
+		}, 200, update + " " + transact, 5, 0, 2},
+		{"reuse, observed again", func(w *world) func(*world) answer {
+			policy(w, fmt.Sprintf(`{"reuse_detection":"observe","observe_until":%q}`, w.clock.Now().Add(time.Hour).Format(time.RFC3339)))
+			first, _, _ := superseded(w)
+			w.refresh(first)
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		{"token newer than its record", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return present(w.mint(id, 7))
+		}, 200, update + " " + transact, 5, 0, 2},
+		{"dead token", func(w *world) func(*world) answer {
+			newest, _ := reused(w)
+			return present(newest)
+		}, 400, update, 1, 0, 0},
+		{"dead token, replayed", func(w *world) func(*world) answer {
+			first, _, _ := superseded(w)
+			w.refresh(first)
+			return present(first)
+		}, 400, update, 1, 0, 0},
+		{"expired token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.clock.Advance(16 * 24 * time.Hour)
+			return present(first)
+		}, 400, update, 1, 0, 0},
+		{"token whose record is purged", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.clock.Advance(61 * 24 * time.Hour)
+			w.purge()
+			return present(first)
+		}, 400, update, 1, 0, 0},
+		{"another client's token", func(w *world) func(*world) answer {
+			first := w.issue(`{"user_id":"u","client_id":"web"}`).text("refresh_token")
+			return present(first)
+		}, 400, update, 1, 0, 0},
+		{"scope that was not granted", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(first, "scope", "admin")
+		}, 400, update, 1, 0, 0},
+		{"malformed token", func(*world) func(*world) answer { return present("rotor_none") }, 400, "", 0, 0, 0},
+		{"forged token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(forge(first))
+		}, 400, "", 0, 0, 0},
+		{"token of the largest counter", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return present(w.mint(id, 1<<32-1))
+		}, 400, "", 0, 0, 0},
+		{"token from before the client's not_before", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.clock.Advance(time.Second)
+			w.putClient("app", fmt.Sprintf(`{"type":"public","not_before":%q}`, w.clock.Now().Format(time.RFC3339Nano)))
+			return present(first)
+		}, 400, "", 0, 0, 0},
+		{"refresh, the client not cached", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return func(w *world) answer {
+				w.clock.Advance(61 * time.Second)
+				return w.refresh(first)
+			}
+		}, 200, get + " " + update, 1, 1, 0},
+
+		// POST /oauth/revoke, POST /oauth/introspect
+		{"revoke", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", first))
+		}, 200, get + " " + transact, 4, 1, 2},
+		// A dead record says why, and has up to 1.1 KB then.
+		{"revoke at the longest inputs", func(w *world) func(*world) answer {
+			newest, _ := w.longest()
+			return func(w *world) answer {
+				return w.send(http.MethodPost, "/oauth/revoke", formType, form("client_id", strings.Repeat("c", 64), "token", newest), "User-Agent", strings.Repeat("m", 300))
+			}
+		}, 200, get + " " + transact, 6, 1, 2},
+		{"dead token, at the longest inputs", func(w *world) func(*world) answer {
+			newest, id := w.longest()
+			w.send(http.MethodDelete, "/v1/families/"+id, "", "")
+			return func(w *world) answer { return w.refreshLongest(newest) }
+		}, 400, update, 2, 0, 0},
+		{"revoke by access token", func(w *world) func(*world) answer {
+			access := w.issue(`{"user_id":"u","client_id":"app"}`).text("access_token")
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", access))
+		}, 200, get + " " + transact, 4, 1, 2},
+		{"revoke what is dead", func(w *world) func(*world) answer {
+			newest, _ := reused(w)
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", newest))
+		}, 200, get, 0, 1, 0},
+		{"revoke what is no token", func(*world) func(*world) answer {
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", "none"))
+		}, 200, "", 0, 0, 0},
+		{"introspect a refresh token", func(w *world) func(*world) answer {
+			secret := w.addSecret("web")
+			first := w.issue(`{"user_id":"u","client_id":"web"}`).text("refresh_token")
+			return request(http.MethodPost, "/oauth/introspect", formType, form("client_id", "web", "client_secret", secret, "token", first))
+		}, 200, get, 0, 1, 0},
+		{"introspect an access token", func(w *world) func(*world) answer {
+			secret := w.addSecret("web")
+			access := w.issue(`{"user_id":"u","client_id":"web"}`).text("access_token")
+			return request(http.MethodPost, "/oauth/introspect", formType, form("client_id", "web", "client_secret", secret, "token", access))
+		}, 200, get, 0, 1, 0},
+		{"introspect what is no token", func(w *world) func(*world) answer {
+			secret := w.addSecret("web")
+			return request(http.MethodPost, "/oauth/introspect", formType, form("client_id", "web", "client_secret", secret, "token", "none"))
+		}, 200, "", 0, 0, 0},
+
+		// POST /v1/families
+		{"issue", func(*world) func(*world) answer {
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
+		}, 201, update + " " + put, 2, 0, 0},
+		{"issue one more", func(w *world) func(*world) answer {
+			w.login()
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
+		}, 201, update + " " + put, 2, 0, 0},
+		{"issue at the longest inputs", func(w *world) func(*world) answer {
+			client := strings.Repeat("c", 64)
+			w.putClient(client, `{"type":"public"}`)
+			return request(http.MethodPost, "/v1/families", jsonType, w.longestBody(client))
+		}, 201, update + " " + put, 2, 0, 0},
+		{"issue past the limit", func(w *world) func(*world) answer {
+			policy(w, `{"max_active":1}`)
+			w.login()
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
+		}, 201, update + " " + put + " " + put, 3, 0, 0},
+
+		// /v1/families: one read, and for the timeline what is stored of the user's events
+		{"show a family", func(w *world) func(*world) answer {
+			_, id := reused(w)
+			return request(http.MethodGet, "/v1/families/"+id, "", "")
+		}, 200, get + " " + query, 0, 2, 0},
+		{"list ten families", func(w *world) func(*world) answer { // of some 200 bytes
+			for range 10 {
+				w.login()
+			}
+			return request(http.MethodGet, "/v1/families?user_id=u", "", "")
+		}, 200, query, 0, 1, 0},
+		{"revoke one family", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return request(http.MethodDelete, "/v1/families/"+id, "", "")
+		}, 200, get + " " + transact, 4, 1, 2},
+		{"revoke ten families", func(w *world) func(*world) answer {
+			for range 10 {
+				w.login()
+			}
+			return request(http.MethodDelete, "/v1/families?user_id=u", "", "")
+		}, 200, query + " " + put + " " + repeat(10, update), 11, 1, 1},
+
+		// POST /v1/explain
+		{"explain a valid token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return explain("refresh_token", first)
+		}, 200, get + " " + query, 0, 1, 0}, // of a query that finds nothing DynamoDB Local says 0
+		{"explain its family", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return explain("family", id)
+		}, 200, get + " " + query, 0, 1, 0},
+		{"explain at the longest inputs", func(w *world) func(*world) answer {
+			newest, _ := w.longest()
+			return explain("refresh_token", newest)
+		}, 200, get + " " + query, 0, 2, 0},
+		{"explain a revoked token", func(w *world) func(*world) answer {
+			first, id := w.login()
+			w.send(http.MethodDelete, "/v1/families/"+id, "", "")
+			return explain("refresh_token", first)
+		}, 200, get + " " + query, 0, 2, 0},
+		{"explain a reuse", func(w *world) func(*world) answer { // 31 days of the index, for the recommendation
+			newest, _ := reused(w)
+			return explain("refresh_token", newest)
+		}, 200, get + " " + query + " " + repeat(31, query), 0, 2, .5},
+		{"explain the reuse of a family", func(w *world) func(*world) answer {
+			_, id := reused(w)
+			return explain("family", id)
+		}, 200, get + " " + query + " " + repeat(31, query), 0, 2, .5},
+		{"explain a purged token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.clock.Advance(61 * 24 * time.Hour)
+			w.purge()
+			return explain("refresh_token", first)
+		}, 200, get, 0, 1, 0},
+		{"explain a forged token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return explain("refresh_token", forge(first))
+		}, 200, "", 0, 0, 0},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			w := newWorld(t)
+			measured := tt.prepare(w)
+			for _, client := range []string{"app", "web", strings.Repeat("c", 64)} {
+				w.refresh("none", "client_id", client)
+			}
+			w.store.Counted()
+			w.store.Consumed()
+			a := measured(w)
+			if a.status != tt.status {
+				t.Errorf("answered %v", a)
+			}
+			if calls := strings.Join(w.store.Counted(), " "); calls != tt.requests {
+				t.Errorf("requests %s, not %s", calls, tt.requests)
+			}
+			w.consumed(tt.write, tt.read, tt.index)
+		})
+	}
+}
+
+// consumed checks what was consumed since it was last asked, where the store
+// reports it: of the table, and of the index.
+func (w *world) consumed(write, read, index float64) {
+	w.t.Helper()
+	c := w.store.Consumed()
+	log := c.Indexes["log"]
+	got := [3]float64{c.Write - log.Write, c.Read - log.Read, log.Write + log.Read}
+	want := [3]float64{write, read, index}
+	if !w.store.ReportsCapacity() {
+		want = [3]float64{}
+	}
+	if got != want {
+		w.t.Errorf("consumed %v write units, %v read units and %v of the index, not %v, %v and %v", got[0], got[1], got[2], want[0], want[1], want[2])
+	}
+}
+
+// A thousand who present one token at once consume a write unit each, and nothing
+// else.
+func TestCapacityOfARace(t *testing.T) {
+	w := newWorld(t, servers(2))
+	first, _ := w.login()
+	for i := range w.servers { // every server knows the client
+		w.sendTo(i, http.MethodPost, "/oauth/token", formType, refreshForm("none"))
+	}
+	w.store.Counted()
+	w.store.Consumed()
+	for _, a := range w.race(first) {
+		if a.status != http.StatusOK {
+			t.Fatalf("a racer got %v", a)
+		}
+	}
+	if calls := w.store.Counted(); len(calls) != racers || slices.ContainsFunc(calls, func(c string) bool { return c != "UpdateItem" }) {
+		t.Errorf("%d requests", len(calls))
+	}
+	w.consumed(racers, 0, 0)
+}
+
+// The longest address too leaves a refresh one unit, which no request from this
+// machine can have.
+func TestCapacityOfTheLongestAddress(t *testing.T) {
+	w := newWorld(t)
+	newest, id := w.longest()
+	familyID, counter := w.content(newest)
+	client, err := w.table.Client(t.Context(), strings.Repeat("c", 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.store.Counted()
+	w.store.Consumed()
+	for i := range uint32(2) { // with the address before the write as well as after it
+		_, done, err := w.table.Refresh(t.Context(), store.Refresh{
+			Family: familyID, Policy: &client.Policy,
+			Attempt: family.Attempt{Counter: counter + i, ClientID: client.ID, WriteID: make([]byte, 8), Now: w.clock.Now()},
+			LastIP:  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", LastUserAgent: strings.Repeat("m", 48),
+		})
+		if err != nil || !done {
+			t.Fatal(done, err)
+		}
+	}
+	if calls := w.store.Counted(); !slices.Equal(calls, []string{"UpdateItem", "UpdateItem"}) {
+		t.Errorf("requests %v", calls)
+	}
+	w.consumed(2, 0, 0)
+	if f := w.family(id); int(f.number("counter")) != int(counter)+2 || f.text("last_ip") != "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" {
+		t.Errorf("the family is %v", f)
+	}
+	sizes, err := w.store.Sizes(t.Context(), "f#")
+	if err != nil || len(sizes) != 1 || sizes[0] > 1024 {
+		t.Errorf("the item has %v of 1,024 bytes: %v", sizes, err)
+	}
+}
+
+// A sweep consumes, for an owner, one write unit for each family that it ends, and
+// besides those what one plan, its event and the settling take.
+func TestCapacityOfASweep(t *testing.T) {
+	for _, tt := range []struct {
+		families, excess   int
+		write, read, index float64
+	}{
+		// Written: the plan, the families' ends, the event, the plan's removal, and 2 to settle, where DynamoDB takes 4:
+		// DynamoDB Local does not count the removal from the work list. Read: the work list, the client, and the owner
+		// and its families, again after a plan.
+		{2, 0, 2, 4, 0},
+		{3, 1, 6, 6, 1},
+		{12, 10, 15, 6, 1},
+		{120, 100, 113, 18, 3}, // a plan of 3 KB, an event of 3 KB, families of 24 KB and then 31 KB
+	} {
+		t.Run(fmt.Sprintf("%d of %d families", tt.excess, tt.families), func(t *testing.T) {
+			w := newWorld(t)
+			w.putClient("app", `{"type":"public","policy":{"max_active":1}}`)
+			for range tt.families {
+				w.login()
+			}
+			w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"max_active":%d}}`, tt.families-tt.excess))
+			w.store.Counted()
+			w.store.Consumed()
+			if r := w.sweep(); r.Owners != 1 || r.Removed != tt.excess {
+				t.Fatalf("swept %+v", r)
+			}
+			want := []string{"Query", "GetItem", "GetItem", "Query"}
+			if tt.excess > 0 {
+				want = slices.Concat(want, slices.Repeat([]string{"UpdateItem"}, 1+tt.excess), []string{"PutItem", "UpdateItem", "GetItem", "Query"})
+			}
+			want = append(want, "TransactWriteItems")
+			if calls := w.store.Counted(); !slices.Equal(calls, want) {
+				t.Errorf("requests %v, not %v", calls, want)
+			}
+			w.consumed(tt.write, tt.read, tt.index)
+		})
+	}
+}

@@ -1,0 +1,303 @@
+package api_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// model is what Rotor promises, with no store, no tokens and no wire: the
+// families and what becomes of each use of a token. It takes its words from the
+// service and none of its code; random histories hold the one to the other.
+type model struct {
+	policies map[string]*family.Policy // by client
+	families []*modelFamily            // oldest first
+	owners   map[modelOwner]*modelCount
+}
+
+type modelOwner struct{ user, client string }
+
+// modelFamily is one login.
+type modelFamily struct {
+	modelOwner
+	id, ulid   string
+	issued     time.Time
+	expires    time.Time // absolute end; zero for none
+	used       time.Time // last
+	newest     uint32
+	superseded map[uint32]time.Time // when each token was
+	skipped    map[uint32]bool      // passed over by the last lost response
+	observed   bool                 // reuse was, once
+	revoked    family.Cause         // "" while it is not
+	purge      time.Time            // when its record may go; zero for never
+	gone       bool                 // the record
+}
+
+// fate is what a use of a token comes to.
+type fate struct {
+	kind  fateKind
+	cause family.Cause // of refused and dead
+}
+
+type fateKind string
+
+const (
+	rotates  fateKind = "rotates"  // the newest: gets its successor
+	newest   fateKind = "newest"   // superseded inside the interval: gets the newest token
+	skips    fateKind = "skips"    // a lost response: gets the one after the unused newest
+	ahead    fateKind = "ahead"    // newer than the record
+	observed fateKind = "observed" // reuse that is only recorded: gets the newest token
+	reuse    fateKind = "reuse"    // ends the family
+	refused  fateKind = "refused"  // the family lives on
+	dead     fateKind = "dead"
+	noScope  fateKind = "no scope" // never granted: an error that costs nothing
+)
+
+// honoured says whether the fate is a new token.
+func (k fateKind) honoured() bool {
+	return slices.Contains([]fateKind{rotates, newest, skips, ahead, observed}, k)
+}
+
+// remembered is how many rotations back a family knows the times of.
+const remembered = 8
+
+// fate of token n, presented by the client, whose policy is p, at now.
+func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.Time) fate {
+	switch cause := f.death(p, now); {
+	case f.gone:
+		return fate{dead, family.Purged}
+	case client != f.client:
+		return fate{dead, family.WrongClient}
+	case cause != "":
+		return fate{dead, cause}
+	case n > f.newest:
+		return fate{kind: ahead}
+	case n == f.newest:
+		return fate{kind: rotates}
+	case f.skipped[n]:
+		return f.reused(p, now)
+	}
+	at, known := f.supersededAt(n)
+	inside := max(now.Sub(at), 0) < p.ReuseInterval.Duration()
+	switch {
+	case inside && known:
+		return fate{kind: newest}
+	case inside: // by what is remembered it cannot be told
+		return fate{refused, family.TooOld}
+	case n == f.lastHonoured() && p.LostResponse == family.UntilUsed:
+		return fate{kind: skips}
+	}
+	return f.reused(p, now)
+}
+
+func (*modelFamily) reused(p *family.Policy, now time.Time) fate {
+	if p.ReuseDetection == family.Observe && now.Before(p.ObserveUntil) {
+		return fate{kind: observed}
+	}
+	return fate{kind: reuse}
+}
+
+// death is why the family is dead, "" while it lives.
+func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
+	switch idle := f.used.Add(p.IdleLifetime.Duration()); {
+	case f.revoked != "":
+		return f.revoked
+	case f.issued.Before(p.NotBefore):
+		return family.ClientNotBefore
+	case p.IdleLifetime > 0 && !now.Before(idle) && (f.expires.IsZero() || idle.Before(f.expires)):
+		return family.ExpiredIdle
+	case !f.expires.IsZero() && !now.Before(f.expires):
+		return family.ExpiredAbsolute
+	}
+	return ""
+}
+
+// supersededAt is when token n was superseded, or else the earliest such time
+// that is remembered.
+func (f *modelFamily) supersededAt(n uint32) (at time.Time, known bool) {
+	for back := range uint32(remembered) {
+		t, ok := f.superseded[f.newest-1-back]
+		if !ok {
+			break
+		}
+		at = t
+		if f.newest-1-back == n {
+			return at, true
+		}
+	}
+	return at, false
+}
+
+// lastHonoured is the token that got the newest.
+func (f *modelFamily) lastHonoured() uint32 {
+	n := f.newest - 1
+	for f.skipped[n] {
+		n--
+	}
+	return n
+}
+
+// refresh uses token n, and is what happens then.
+func (f *modelFamily) refresh(n uint32, client string, granted bool, p *family.Policy, now time.Time) fate {
+	if f.issued.Before(p.NotBefore) { // the token itself says so: no record is asked
+		return fate{dead, family.ClientNotBefore}
+	}
+	got := f.fate(n, client, p, now)
+	if got.kind.honoured() && !granted {
+		return fate{kind: noScope}
+	}
+	switch got.kind {
+	case rotates:
+		if p.Rotation {
+			f.superseded[n] = now
+			f.newest++
+		}
+		f.usedAt(now, p)
+	case skips:
+		f.skipped = map[uint32]bool{}
+		for k := n; k <= f.newest; k++ {
+			f.superseded[k] = now
+			f.skipped[k] = k > n
+		}
+		f.newest++
+		f.usedAt(now, p)
+	case ahead:
+		f.superseded, f.skipped = map[uint32]time.Time{n: now}, nil
+		f.newest = n + 1
+		f.usedAt(now, p)
+	case observed:
+		f.observed = true
+	case reuse:
+		f.revoke(family.ReuseDetected, p, now)
+	}
+	return got
+}
+
+// retention is how long a record outlives its family.
+const retention = 30 * 24 * time.Hour
+
+func (f *modelFamily) usedAt(now time.Time, p *family.Policy) {
+	f.used = now
+	if f.expires.IsZero() {
+		f.purge = time.Time{}
+		if p.IdleLifetime > 0 {
+			f.purge = now.Add(p.IdleLifetime.Duration() + retention)
+		}
+	}
+}
+
+// purgeAt is purge as the record has it: whole seconds, rounded up; 0 for never.
+func (f *modelFamily) purgeAt() int64 {
+	if f.purge.IsZero() {
+		return 0
+	}
+	return f.purge.Add(time.Second - time.Nanosecond).Unix()
+}
+
+// revoke ends the family, unless something else did.
+func (f *modelFamily) revoke(cause family.Cause, p *family.Policy, now time.Time) {
+	if f.gone || f.revoked != "" {
+		return
+	}
+	f.revoked = cause
+	if f.expires.IsZero() {
+		f.purge = now.Add(p.IdleLifetime.Duration() + retention)
+	}
+}
+
+func (f *modelFamily) clone() *modelFamily {
+	g := *f
+	g.superseded, g.skipped = maps.Clone(f.superseded), maps.Clone(f.skipped)
+	return &g
+}
+
+// modelCount is how many families an owner is taken to have, and whether that
+// has put it on the sweep's list. A login or a sweep that was cut short leaves
+// it open what it did.
+type modelCount struct {
+	low, high int            // the count is between these
+	must, may bool           // it is on the list; it may be
+	planned   []*modelFamily // what a sweep that was cut short may have set out to end,
+	plannedAt time.Time      // and when
+}
+
+// login starts a family.
+func (m *model) login(id family.ID, owner modelOwner, now time.Time) {
+	p := m.policies[owner.client]
+	f := &modelFamily{modelOwner: owner, id: id.String(), ulid: id.ULID().String(), issued: now, newest: 1, superseded: map[uint32]time.Time{}}
+	if p.AbsoluteLifetime > 0 {
+		f.expires = now.Add(p.AbsoluteLifetime.Duration())
+		f.purge = f.expires.Add(retention)
+	}
+	f.usedAt(now, p)
+	m.families = append(m.families, f)
+}
+
+// counted says that a family was counted to its owner, or may have been.
+func (m *model) counted(owner modelOwner, surely bool) {
+	c := m.owners[owner]
+	if c == nil {
+		c = &modelCount{}
+		m.owners[owner] = c
+	}
+	c.high++
+	c.may = c.may || c.high > m.policies[owner.client].MaxActive
+	if surely {
+		c.low++
+		c.must = c.must || c.low > m.policies[owner.client].MaxActive
+	}
+}
+
+// active are the owner's active families, oldest first, without those that are to
+// end anyway.
+func (m *model) active(owner modelOwner, ending []*modelFamily, now time.Time) (active []*modelFamily) {
+	for _, f := range m.families {
+		if f.modelOwner == owner && !f.gone && f.death(m.policies[owner.client], now) == "" && !slices.Contains(ending, f) {
+			active = append(active, f)
+		}
+	}
+	slices.SortFunc(active, func(f, g *modelFamily) int { return strings.Compare(f.ulid, g.ulid) })
+	return active
+}
+
+// excess are the oldest of those, past the owner's limit.
+func (m *model) excess(owner modelOwner, ending []*modelFamily, now time.Time) []*modelFamily {
+	active := m.active(owner, ending, now)
+	return active[:max(0, len(active)-m.policies[owner.client].MaxActive)]
+}
+
+// swept is what a sweep at now may end of the owner's families: one of these sets.
+func (m *model) swept(owner modelOwner, now time.Time) [][]*modelFamily {
+	c := m.owners[owner]
+	var allowed [][]*modelFamily
+	if !c.must {
+		allowed = append(allowed, nil)
+	}
+	if c.may {
+		allowed = append(allowed, m.excess(owner, nil, now))
+		if c.planned == nil {
+			c.planned, c.plannedAt = m.excess(owner, nil, now), now
+		}
+	}
+	planned := slices.DeleteFunc(slices.Clone(c.planned), func(f *modelFamily) bool { return f.gone || f.revoked != "" })
+	return append(allowed, append(planned, m.excess(owner, planned, now)...))
+}
+
+// settled takes note of what a sweep of the owner left; whole says that nothing cut
+// it short, some that it ended families.
+func (m *model) settled(owner modelOwner, whole, some bool, now time.Time) {
+	c := m.owners[owner]
+	active := len(m.active(owner, nil, now))
+	switch {
+	case !whole:
+		c.low = min(c.low, active)
+		c.must = c.must && active > m.policies[owner.client].MaxActive
+	case c.must || some:
+		*c = modelCount{low: active, high: active}
+	default: // whether it was on the list cannot be seen
+		*c = modelCount{low: min(c.low, active), high: c.high}
+	}
+}

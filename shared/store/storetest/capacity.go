@@ -1,0 +1,186 @@
+package storetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+)
+
+// Units are read and write units, by which DynamoDB bills.
+type Units struct{ Read, Write float64 }
+
+// Capacity is what requests consumed.
+type Capacity struct {
+	Units
+	Operations map[string]Units // by the operation
+	Indexes    map[string]Units // of the whole, what was for an index
+}
+
+// ReportsCapacity says whether the store reports capacity, as the embedded one
+// does not.
+func (rt *Transport) ReportsCapacity() bool { return rt.endpoint != "" }
+
+// Consumed is what was consumed since it was last called; on a store that
+// reports no capacity, nothing.
+//
+// Reported is what a successful request consumed: ReturnConsumedCapacity asks for
+// it. A failed condition is billed as well, but its error does not report it. That
+// is computed by the developer guide's rule, "Capacity unit consumption for write
+// operations": by the size of the item that is there, which came back with the
+// error, at least one unit. (The guide counts the item as it would have become
+// where that is larger; that one is not known here.) A failed condition without
+// ALL_OLD does not show the item, and of a cancelled transaction the guide says
+// nothing: the test that asks then fails.
+//
+// What DynamoDB Local reports otherwise than DynamoDB is in docs/stores.md.
+func (rt *Transport) Consumed() Capacity {
+	rt.t.Helper()
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	all := Capacity{Operations: map[string]Units{}, Indexes: map[string]Units{}}
+	for _, u := range rt.used {
+		if u.unknown != "" {
+			rt.t.Errorf("nothing says what a %s consumed: %s", u.operation, u.unknown)
+		}
+		all.Units = all.add(u.operation, u.units)
+		all.Operations[u.operation] = all.Operations[u.operation].add(u.operation, u.units)
+		for name, units := range u.indexes {
+			all.Indexes[name] = all.Indexes[name].add(u.operation, units)
+		}
+	}
+	rt.used = nil
+	return all
+}
+
+func (u Units) add(operation string, units float64) Units {
+	if reads[operation] {
+		u.Read += units
+	} else {
+		u.Write += units
+	}
+	return u
+}
+
+// reads has the operations that consume capacity, and whether they read.
+var reads = map[string]bool{
+	"GetItem": true, "Query": true, "Scan": true,
+	"PutItem": false, "UpdateItem": false, "DeleteItem": false, "TransactWriteItems": false,
+}
+
+// use is what one request consumed.
+type use struct {
+	operation string
+	units     float64
+	indexes   map[string]float64 // of the units
+	unknown   string             // why they are not known
+}
+
+// send sends the request to the store, which is asked to report what it consumed
+// if it can. The request's signature is then of another body: DynamoDB Local checks
+// none. The answer is passed on as it came, for the SDK knows its checksum.
+func (rt *Transport) send(r *http.Request, operation string) (*http.Response, error) {
+	if _, ok := reads[operation]; !ok || !rt.ReportsCapacity() {
+		return rt.below.RoundTrip(r)
+	}
+	r, allOld, err := asking(r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := rt.below.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	used, err := consumed(operation, allOld, resp.StatusCode, body)
+	if err != nil {
+		return nil, fmt.Errorf("read what a %s consumed: %w", operation, err)
+	}
+	rt.mu.Lock()
+	rt.used = append(rt.used, used)
+	rt.mu.Unlock()
+	return resp, nil
+}
+
+// asking is the request with ReturnConsumedCapacity; allOld says whether a failed
+// condition returns the item.
+func asking(r *http.Request) (asked *http.Request, allOld bool, err error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, false, err
+	}
+	var in map[string]json.RawMessage
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, false, err
+	}
+	allOld = string(in["ReturnValuesOnConditionCheckFailure"]) == `"ALL_OLD"`
+	in["ReturnConsumedCapacity"] = json.RawMessage(`"INDEXES"`)
+	if body, err = json.Marshal(in); err != nil {
+		return nil, false, err
+	}
+	r = r.Clone(r.Context())
+	r.ContentLength = int64(len(body))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.Body, _ = r.GetBody()
+	return r, allOld, nil
+}
+
+// reported is an element of ConsumedCapacity.
+type reported struct {
+	CapacityUnits          float64
+	GlobalSecondaryIndexes map[string]struct{ CapacityUnits float64 }
+}
+
+// consumed reads an answer.
+func consumed(operation string, allOld bool, status int, body []byte) (use, error) {
+	u := use{operation: operation, indexes: map[string]float64{}}
+	var out struct {
+		Type             string `json:"__type"`
+		ConsumedCapacity json.RawMessage
+		Item             json.RawMessage
+	}
+	if err := json.Unmarshal(body, &out); err != nil {
+		return u, err
+	}
+	_, failure, _ := strings.Cut(out.Type, "#")
+	switch {
+	case status == http.StatusOK && out.ConsumedCapacity == nil:
+		u.unknown = "its answer has no ConsumedCapacity"
+	case status == http.StatusOK:
+		list := []reported{{}}
+		var into any = &list[0]
+		if operation == "TransactWriteItems" {
+			into = &list // one for each table
+		}
+		if err := json.Unmarshal(out.ConsumedCapacity, into); err != nil {
+			return u, err
+		}
+		for _, c := range list {
+			u.units += c.CapacityUnits
+			for name, index := range c.GlobalSecondaryIndexes {
+				u.indexes[name] += index.CapacityUnits
+			}
+		}
+	case failure == "ConditionalCheckFailedException" && allOld:
+		u.units = 1
+		if out.Item != nil {
+			item, err := attributevalue.UnmarshalMapJSON(out.Item)
+			if err != nil {
+				return u, err
+			}
+			u.units = float64((itemSize(item) + 1023) / 1024)
+		}
+	case failure == "ConditionalCheckFailedException" || failure == "TransactionCanceledException":
+		u.unknown = failure
+	}
+	return u, nil // other failures consume nothing
+}
