@@ -7,6 +7,8 @@ SAM_VERSION           := 1.170.0
 CFN_LINT_VERSION      := 1.58.0
 
 FUZZTIME ?= 30s
+STEPS    ?= 100000
+SOAK     ?= 10m
 BENCH    ?= .
 COUNT    ?= 1
 CONTEXT  ?=
@@ -76,8 +78,47 @@ test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs
 test-lambda: ## the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)
 	infra/rie/run.sh
 
+.PHONY: cover
+cover: ## the tests' coverage of shared/, by function and as cover.html
+	go test -coverpkg ./shared/... -coverprofile cover.out ./shared/... ./infra/local/...
+	go tool cover -html cover.out -o cover.html
+	go tool cover -func cover.out
+
+##@ Prove (see docs/verification.md)
+
+.PHONY: prove
+prove: ## all of it, at length: about an hour
+	$(MAKE) histories STEPS=1000000
+	$(MAKE) test-races
+	$(MAKE) spec SPEC=--large
+	$(MAKE) mutants
+	$(MAKE) fuzz FUZZTIME=60s
+	$(MAKE) soak
+
+# 16 players, each with histories of 100 steps on average.
+.PHONY: histories
+histories: ## random histories against the model of the protocol, STEPS=100000
+	go test -count=1 -timeout 2h -v ./shared/api -run '^Test(Saved)?Histories$$' \
+		-rapid.checks=$$(( $(STEPS) / 1400 + 1 )) -rapid.steps=100
+
+.PHONY: test-races
+test-races: ## eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
+	infra/dynamodb-local/run.sh with go test -race -tags prove -count=1 -v ./infra/prove -skip Soak
+
+.PHONY: soak
+soak: ## the highest rate for SOAK=10m: does anything grow?
+	SOAK=$(SOAK) go test -tags prove -count=1 -v -timeout 2h ./infra/prove -run Soak
+
+.PHONY: spec
+spec: ## the TLA+ specification, checked by TLC (Java, Maven; SPEC=--large for an hour's more states)
+	shared/family/spec/run.sh check $(SPEC)
+
+.PHONY: mutants
+mutants: ## break the protocol in one way after another: do the tests catch it?
+	go run ./infra/mutants
+
 .PHONY: fuzz
-fuzz: ## every fuzz target in the tree, FUZZTIME=30s each
+fuzz: ## every fuzz target in the tree, FUZZTIME=30s each (or 20000x: so many executions)
 	@{ grep -srEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' functions infra shared || true; } | \
 	sed -E 's|^(.*)/[^/]*:func (.*)$$|./\1 \2|' | sort | \
 	while read -r pkg target; do \
@@ -88,12 +129,6 @@ fuzz: ## every fuzz target in the tree, FUZZTIME=30s each
 .PHONY: bench
 bench: ## benchmarks (BENCH=regexp COUNT=1)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES)
-
-.PHONY: cover
-cover: ## the tests' coverage of shared/, by function and as cover.html
-	go test -coverpkg ./shared/... -coverprofile cover.out ./shared/... ./infra/local/...
-	go tool cover -html cover.out -o cover.html
-	go tool cover -func cover.out
 
 ##@ Check
 

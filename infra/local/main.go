@@ -91,7 +91,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	cancel()
 
 	server := &http.Server{
-		Handler:           logRequests(log, guard(c.addr.host, withLocal(clock, table, log, handler))),
+		Handler:           logRequests(log, guard(c.addr.host, withDebug(withLocal(clock, table, log, handler)))),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      time.Minute, // moving the clock may have much to purge

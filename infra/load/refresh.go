@@ -1,0 +1,90 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// What is wrong with an answer of status 200, or with none.
+const (
+	NoAnswer         = "no answer"       // and why
+	CutShort         = "cut short"       // and why
+	NotJSON          = "not a JSON body" // that has a refresh_token of text
+	NoToken          = "no refresh_token"
+	SameToken        = "the refresh_token presented"
+	AnotherSuccessor = "another successor than the other racers'"
+)
+
+// tokenAnswer is what is read of an answer.
+type tokenAnswer struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
+// caller makes one refresh after the other. Its buffers are used again.
+type caller struct {
+	*Generator
+	body   []byte
+	answer bytes.Buffer
+}
+
+// outcome is what became of a refresh.
+type outcome struct {
+	status int    // of an answer that came whole; else 0
+	wrong  string // where it should have been a success
+	token  string // of a success: the successor
+	took   time.Duration
+}
+
+func (o *outcome) succeeded() bool { return o.token != "" }
+
+// refresh presents a token, once.
+func (c *caller) refresh(ctx context.Context, token string) outcome {
+	c.body = append(append(c.body[:0], c.prefix...), token...) // it has nothing to be escaped
+	r := c.template.WithContext(ctx)
+	r.ContentLength = int64(len(c.body))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.body)), nil }
+	r.Body, _ = r.GetBody()
+	began := time.Now()
+	response, err := c.http.Do(r)
+	if err != nil {
+		return outcome{wrong: NoAnswer + ": " + innermost(err)}
+	}
+	defer response.Body.Close()
+	c.answer.Reset()
+	if _, err := c.answer.ReadFrom(response.Body); err != nil {
+		return outcome{wrong: CutShort + ": " + innermost(err)}
+	}
+	o := outcome{status: response.StatusCode, took: time.Since(began)}
+	if o.status != http.StatusOK {
+		return o
+	}
+	var a tokenAnswer
+	switch err := json.Unmarshal(c.answer.Bytes(), &a); {
+	case err != nil:
+		o.wrong = NotJSON
+	case a.RefreshToken == "":
+		o.wrong = NoToken
+	case a.RefreshToken == token:
+		o.wrong = SameToken
+	default:
+		o.token = a.RefreshToken
+	}
+	return o
+}
+
+// innermost is the text of the error that others were wrapped around: without the
+// ports, which would make every one another.
+func innermost(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
