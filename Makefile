@@ -21,9 +21,9 @@ SHELL := bash
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 GOTEST := go test $(RACE) -shuffle=on
 
-# All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, and the tests under
-# Lambda's emulator.
-PACKAGES := ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out infra/rie/,$(sort $(dir $(wildcard infra/*/*.go)))))
+# All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, and those that have tests
+# of another target alone.
+PACKAGES := ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out infra/rie/ infra/prove/,$(sort $(dir $(wildcard infra/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -103,7 +103,7 @@ histories: ## random histories against the model of the protocol, STEPS=100000
 
 .PHONY: test-races
 test-races: ## eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
-	infra/dynamodb-local/run.sh with go test -race -tags prove -count=1 -v ./infra/prove -skip Soak
+	infra/dynamodb-local/run.sh with $(GOTEST) -tags prove -count=1 -v ./infra/prove -run 'Checker|Linearizable|Kill'
 
 .PHONY: soak
 soak: ## the highest rate for SOAK=10m: does anything grow?

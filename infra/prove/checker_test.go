@@ -1,0 +1,188 @@
+//go:build prove
+
+package prove
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+var (
+	interval  = &kind{name: "interval", interval: true}
+	strict    = &kind{name: "strict"}
+	untilUsed = &kind{name: "until-used", interval: true, untilUsed: true}
+	observed  = &kind{name: "observed", interval: true, observes: true}
+	fixed     = &kind{name: "fixed", fixed: true}
+)
+
+// entry is an operation of a history written by hand, which began and ended at
+// these times.
+type entry struct {
+	call, end int64
+	action    action
+	token     int
+	out       output
+}
+
+func history(k *kind, entries []entry) []porcupine.Operation {
+	var all []porcupine.Operation
+	for n, e := range entries {
+		all = append(all, porcupine.Operation{
+			ClientId: n, Call: e.call, Return: e.end, Output: e.out,
+			Input: input{family: "f", kind: k, action: e.action, token: e.token},
+		})
+	}
+	return all
+}
+
+// What must not be is found, and what differs from it only in being allowed is
+// not.
+func TestCheckerFinds(t *testing.T) {
+	refused, gone := output{}, output{unknown: true}
+	got := func(n int) output { return output{token: n} }
+	active := output{active: true}
+	// Ten rotations, one after the other, until time 37.
+	var ten []entry
+	for n := range 10 {
+		ten = append(ten, entry{int64(4 * n), int64(4*n + 1), refresh, n + 1, got(n + 2)})
+	}
+	after := func(more ...entry) []entry { return append(slices.Clone(ten), more...) }
+
+	for _, c := range []struct {
+		what string
+		kind *kind
+		ops  []entry
+		want porcupine.CheckResult
+	}{
+		{"racers, one successor", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(2)}, {2, 7, refresh, 1, got(2)}}, porcupine.Ok},
+		{"two successors of one token", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}}, porcupine.Illegal},
+		{"… where somebody used the first one", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}, {2, 7, refresh, 2, got(3)}}, porcupine.Ok},
+		{"… or may have", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}, {2, never, refresh, 2, gone}}, porcupine.Ok},
+		{"… but only afterwards", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}, {9, never, refresh, 2, gone}}, porcupine.Illegal},
+		{"the successor of a superseded token, not the newest one", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(3)}, {4, 5, refresh, 1, got(2)}}, porcupine.Illegal},
+		{"the newest one", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(3)}, {4, 5, refresh, 1, got(3)}}, porcupine.Ok},
+		{"a counter that goes back", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, show, 0, got(2)}, {4, 5, show, 0, got(1)}}, porcupine.Illegal},
+		{"a counter that goes on by itself", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, show, 0, got(3)}}, porcupine.Illegal},
+		{"a token that nobody was given", interval, []entry{{0, 1, refresh, 2, got(3)}}, porcupine.Illegal},
+		{"a write that is lost after its answer", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, show, 0, got(1)}}, porcupine.Illegal},
+		{"a refusal without a reason", interval, []entry{{0, 1, refresh, 1, refused}}, porcupine.Illegal},
+		{"a revocation whose answer was lost", interval, []entry{{0, never, revoke, 1, gone}, {2, 3, refresh, 1, refused}}, porcupine.Ok},
+
+		{"eight rotations back", interval, after(entry{40, 41, refresh, 3, got(11)}), porcupine.Ok},
+		{"nine rotations back, honoured", interval, after(entry{40, 41, refresh, 2, got(11)}), porcupine.Illegal},
+		{"nine rotations back, refused, and the family lives", interval, after(entry{40, 41, refresh, 2, refused}, entry{42, 43, refresh, 11, got(12)}), porcupine.Ok},
+		{"nine rotations back, refused, and the family is dead", interval, after(entry{40, 41, refresh, 2, refused}, entry{42, 43, refresh, 11, refused}), porcupine.Illegal},
+		{"outside, and seen to be before the ninth rotation", interval, append(ten[:9:9], entry{2, 3, clockMoves, 0, output{}}, entry{31, 50, refresh, 1, refused}, entry{51, 52, show, 0, output{token: 10, cause: "reuse_detected"}}), porcupine.Ok},
+		{"… but not to be before it", interval, append(ten[:9:9], entry{2, 3, clockMoves, 0, output{}}, entry{40, 50, refresh, 1, refused}, entry{51, 52, show, 0, output{token: 10, cause: "reuse_detected"}}), porcupine.Illegal},
+
+		{"a dead family that issues", interval, []entry{{0, 1, revoke, 1, output{}}, {2, 3, refresh, 1, got(2)}}, porcupine.Illegal},
+		{"a family that issues as it dies", interval, []entry{{0, 3, revoke, 1, output{}}, {2, 5, refresh, 1, got(2)}}, porcupine.Ok},
+		{"a dead family that is active", interval, []entry{{0, 1, remove, 0, output{}}, {2, 3, introspect, 1, active}}, porcupine.Illegal},
+		{"a dead family that is shown as alive", interval, []entry{{0, 1, remove, 0, output{}}, {2, 3, show, 0, got(1)}}, porcupine.Illegal},
+		{"a cause that changes", interval, []entry{{0, 1, remove, 0, output{}}, {2, 3, revoke, 1, output{}}, {4, 5, show, 0, output{token: 1, cause: "revoked_by_client"}}}, porcupine.Illegal},
+		{"a living family that is inactive", interval, []entry{{0, 1, introspect, 1, output{}}}, porcupine.Illegal},
+
+		{"one winner, then reuse", strict, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, refused}, {9, 10, show, 0, output{token: 2, cause: "reuse_detected"}}}, porcupine.Ok},
+		{"two winners", strict, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(2)}}, porcupine.Illegal},
+		{"reuse that is not punished", strict, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 1, refused}, {4, 5, refresh, 2, got(3)}}, porcupine.Illegal},
+		{"a lost answer, then reuse", strict, []entry{{0, never, refresh, 1, gone}, {2, 3, refresh, 1, refused}, {4, 5, show, 0, output{token: 2, cause: "reuse_detected"}}}, porcupine.Ok},
+
+		{"outside the interval, honoured", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, got(2)}}, porcupine.Illegal},
+		{"outside the interval, reuse", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, refused}, {6, 7, refresh, 2, refused}}, porcupine.Ok},
+		{"outside the interval, unused and forgiven", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, got(3)}, {6, 7, refresh, 1, got(3)}, {8, 9, refresh, 3, got(4)}}, porcupine.Ok},
+		{"a skipped token, honoured", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, got(3)}, {6, 7, refresh, 2, got(3)}}, porcupine.Illegal},
+		{"a used one, forgiven", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(3)}, {4, 5, clockMoves, 0, output{}}, {6, 7, refresh, 1, got(4)}}, porcupine.Illegal},
+		{"reuse that is observed", observed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, got(2)}, {6, 7, refresh, 2, got(3)}}, porcupine.Ok},
+		{"a token that does not rotate", fixed, []entry{{0, 1, refresh, 1, got(1)}, {2, 3, refresh, 1, got(1)}}, porcupine.Ok},
+		{"a token that rotates all the same", fixed, []entry{{0, 1, refresh, 1, got(2)}}, porcupine.Illegal},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			h := history(c.kind, c.ops)
+			if got := porcupine.CheckOperationsTimeout(model, h, time.Minute); got != c.want {
+				t.Errorf("%s:\n%s", got, script(h))
+			}
+		})
+	}
+}
+
+// One wrong answer in a long history is found, and the script of it is short.
+func TestCheckerFindsOneWrongAnswer(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for round := range 5 {
+		h := made(rng, 200)
+		if got := porcupine.CheckOperationsTimeout(model, h, time.Minute); got != porcupine.Ok {
+			t.Fatalf("the model's own history: %s\n%s", got, script(h))
+		}
+		n := len(h)/2 + rng.IntN(len(h)/4)
+		at := slices.IndexFunc(h[n:], func(op porcupine.Operation) bool {
+			return op.Input.(input).action == show && op.Return != never
+		})
+		if at < 0 {
+			t.Fatal("nothing is shown in the second half")
+		}
+		op := &h[n+at]
+		out := op.Output.(output)
+		out.token -= 20 // no operation under way can explain that
+		op.Output = out
+		if !illegal(h) {
+			t.Fatalf("round %d: the wrong answer is not found", round)
+		}
+		short := shortest(h)
+		if !illegal(short) {
+			t.Errorf("round %d: what is shown is legal", round)
+		}
+		text := script(short)
+		if wrong := describe(op.Input.(input), out); !strings.Contains(text, wrong) || len(short) >= len(h) {
+			t.Errorf("round %d: the script of %d of %d operations does not show %q", round, len(short), len(h), wrong)
+		}
+	}
+}
+
+// made is a history that the model makes: five clients on one family, each of
+// whose operations happens at some moment between its call and its return.
+func made(rng *rand.Rand, n int) []porcupine.Operation {
+	type pending struct {
+		op     porcupine.Operation
+		moment int64
+	}
+	free := make([]int64, 5)
+	var all []pending
+	for i := range n {
+		c := i % len(free)
+		call := free[c] + rng.Int64N(20)
+		moment := call + 1 + rng.Int64N(50)
+		end := moment + 1 + rng.Int64N(50)
+		free[c] = end + 1
+		all = append(all, pending{porcupine.Operation{ClientId: c, Call: call, Return: end}, moment})
+	}
+	slices.SortFunc(all, func(a, b pending) int { return int(a.moment - b.moment) })
+	r := record{newest: 1, inside: 1}
+	newestAt := map[int]int64{1: 0} // when the first answer with that token came
+	var h []porcupine.Operation
+	for _, p := range all {
+		in := input{family: "f", kind: interval, action: refresh}
+		if rng.IntN(4) == 0 {
+			in.action = show
+		}
+		for n, at := range newestAt { // the newest that was known at the call
+			if at < p.op.Call && n > in.token {
+				in.token = n
+			}
+		}
+		var out output
+		r, out = r.apply(in)
+		p.op.Input, p.op.Output = in, out
+		if in.action == refresh && rng.IntN(50) == 0 {
+			p.op.Output, p.op.Return = output{unknown: true}, never
+		} else if at, ok := newestAt[out.token]; out.token > 0 && (!ok || p.op.Return < at) {
+			newestAt[out.token] = p.op.Return
+		}
+		h = append(h, p.op)
+	}
+	return h
+}

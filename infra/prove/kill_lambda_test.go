@@ -1,0 +1,222 @@
+//go:build prove
+
+package prove
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/infra/process"
+)
+
+const (
+	instances = 5 // of the function, at once
+	killsEach = kills / instances
+)
+
+// The token function's program, under a Runtime API of the test's own, is killed
+// fifty times in mid-invocation: whoever comes again with the token that it holds
+// gets its successor.
+func TestKillLambda(t *testing.T) {
+	began := time.Now()
+	l := newLoad(t) // of the local program: the logins, and looks at the records
+	defer l.end()
+	// As the Makefile builds it, but for the path and the processor.
+	function, err := process.Build(t.TempDir(), "./functions/token", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := os.ReadFile(filepath.Join("..", "..", "events", "token-refresh.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var apps []*follower
+	var killed, late atomic.Int64
+	for n := range instances {
+		f, err := l.login(fmt.Sprintf("user-%d", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := &instance{load: l, function: function, event: event, took: map[bool]time.Duration{}}
+		f.refresh = i.refresh
+		apps = append(apps, f)
+		l.all.Go(func() {
+			defer i.end()
+			for l.going.Err() == nil && i.killed < killsEach {
+				i.doomed = rand.IntN(3) == 0
+				l.check(f.next())
+			}
+			killed.Add(int64(i.killed))
+			late.Add(int64(i.late))
+		})
+	}
+	l.all.Wait()
+	for _, f := range apps {
+		f.refresh = l.refresh
+	}
+	l.lasts(apps)
+	t.Logf("%d kills in mid-invocation, and %d that came after the answer, in %s: %d refreshes were answered; %d of those that were cut had been written",
+		killed.Load(), late.Load(), time.Since(began).Round(time.Second), l.seen.answered.Load(), l.seen.written.Load())
+	if l.seen.written.Load() == 0 {
+		t.Error("no kill fell between a write and its answer: the test has not met what it is for")
+	}
+}
+
+// instance is an execution environment of the function, in which one program runs
+// after the other.
+type instance struct {
+	*load
+	function string
+	event    []byte // of a refresh, as API Gateway sends it
+	doomed   bool   // the next invocation is to be cut
+
+	run    *runtime               // nil: no program runs
+	warm   bool                   // it has answered
+	took   map[bool]time.Duration // how long the last answer took, by warm
+	killed int                    // in mid-invocation
+	late   int                    // after all
+}
+
+var errCut = errors.New("the program was killed before it answered")
+
+// refresh invokes the function. A doomed program is killed at some moment after it
+// was given the invocation, if it has not answered by then.
+func (i *instance) refresh(token string) (answer, error) {
+	doomed := i.doomed
+	i.doomed = false // the next one is not
+	if i.run == nil {
+		if err := i.begin(); err != nil {
+			i.check(err)
+			return answer{}, err
+		}
+	}
+	var event map[string]any
+	if err := json.Unmarshal(i.event, &event); err != nil {
+		return answer{}, err
+	}
+	event["body"] = refreshForm("demo-spa", token).Encode()
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return answer{}, err
+	}
+	select {
+	case i.run.next <- payload:
+	case <-i.run.program.Ended():
+		return answer{}, i.ended()
+	}
+	given := time.Now()
+	var kill <-chan time.Time
+	if doomed {
+		kill = time.After(rand.N(max(i.took[i.warm]*5/4, time.Millisecond)))
+	}
+	select {
+	case a := <-i.run.answers:
+		i.took[i.warm] = time.Since(given)
+		i.warm = true
+		return a, nil
+	case <-i.run.program.Ended():
+		return answer{}, i.ended()
+	case <-kill:
+	}
+	answers := i.run.answers
+	i.end()
+	select {
+	case a := <-answers:
+		i.late++
+		return a, nil
+	default:
+		i.killed++
+		return answer{}, errCut
+	}
+}
+
+// ended fails the test for a program that was not killed.
+func (i *instance) ended() error {
+	err := fmt.Errorf("the function's program has ended by itself: %.2000s", i.run.program.Output())
+	i.check(err)
+	return err
+}
+
+// begin starts a program.
+func (i *instance) begin() error {
+	r := &runtime{next: make(chan []byte), answers: make(chan answer, 1), check: i.check}
+	r.server = httptest.NewServer(r)
+	var err error
+	r.program, err = process.Start(i.ctx, i.function,
+		"AWS_LAMBDA_RUNTIME_API="+r.server.Listener.Addr().String(),
+		"AWS_ENDPOINT_URL_DYNAMODB="+i.ground.dynamo,
+		"ROTOR_TABLE="+i.ground.table, "ROTOR_KEYS_FILE="+i.ground.keys, "ROTOR_ISSUER=https://auth.example.com",
+		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
+		"AWS_LAMBDA_FUNCTION_NAME=rotor-token", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "AWS_LAMBDA_LOG_FORMAT=JSON")
+	if err != nil {
+		r.server.Close()
+		return err
+	}
+	i.run, i.warm = r, false
+	return nil
+}
+
+// end kills the program, if one runs.
+func (i *instance) end() {
+	if i.run == nil {
+		return
+	}
+	i.check(i.run.program.Kill())
+	i.run.server.CloseClientConnections()
+	i.run.server.Close()
+	i.run = nil
+}
+
+// runtime is so much of Lambda's Runtime API as a program needs that is invoked
+// again and again, and the program.
+type runtime struct {
+	server  *httptest.Server
+	program *process.Process
+	next    chan []byte
+	answers chan answer
+	check   func(error)
+}
+
+func (r *runtime) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if strings.HasSuffix(request.URL.Path, "/invocation/next") {
+		select {
+		case payload := <-r.next:
+			h := w.Header()
+			h.Set("Content-Type", "application/json")
+			h.Set("Lambda-Runtime-Aws-Request-Id", strconv.FormatUint(rand.Uint64(), 16))
+			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(10*time.Second).UnixMilli(), 10))
+			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:rotor-token")
+			_, _ = w.Write(payload) // should the program be gone, nothing is answered
+		case <-request.Context().Done():
+		}
+		return
+	}
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return // killed while it answered
+	}
+	var result struct {
+		Status int    `json:"statusCode"`
+		Body   string `json:"body"`
+	}
+	a := answer{}
+	if err := errors.Join(json.Unmarshal(body, &result), json.Unmarshal([]byte(result.Body), &a.body)); err != nil || !strings.HasSuffix(request.URL.Path, "/response") {
+		r.check(fmt.Errorf("the function answers %s, not to the gateway: %w", request.URL.Path, err))
+		return
+	}
+	a.status = result.Status
+	r.answers <- a
+	w.WriteHeader(http.StatusAccepted)
+}
