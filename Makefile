@@ -99,7 +99,7 @@ prove: ## all of it, at length: about an hour
 .PHONY: histories
 histories: ## random histories against the model of the protocol, STEPS=100000
 	go test -count=1 -timeout 2h -v ./shared/api -run '^Test(Saved)?Histories$$' \
-		-rapid.checks=$$(( $(STEPS) / 1400 + 1 )) -rapid.steps=100
+		-rapid.checks=$$(( $(STEPS) / 1500 + 1 )) -rapid.steps=100
 
 .PHONY: test-races
 test-races: ## eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
