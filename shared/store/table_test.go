@@ -1,0 +1,70 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+// countedConn counts what is written to it.
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// The header of a request and its body leave together.
+func TestRequestIsOneWrite(t *testing.T) {
+	below := embedded.New()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		resp, err := below.RoundTrip(r)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		w.WriteHeader(resp.StatusCode)
+		if _, err := io.Copy(w, resp.Body); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	var conns, writes atomic.Int64
+	pool := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conns.Add(1)
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return countedConn{conn, &writes}, err
+	}}
+	defer pool.CloseIdleConnections()
+	cfg := embedded.Config(pool)
+	cfg.BaseEndpoint = aws.String(server.URL)
+	table := store.New(cfg, "rotor", store.DefaultRetention)
+	if err := table.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if _, err := table.Client(t.Context(), "app"); !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	if n := writes.Load(); n != 11 {
+		t.Errorf("11 requests were %d writes", n)
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("11 requests one after the other took %d connections", n)
+	}
+}
