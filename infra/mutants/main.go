@@ -1,0 +1,177 @@
+// Mutants breaks the protocol on purpose, one way at a time, and says whether the tests notice. Each mutant of the table
+// in mutants.go is compiled in the place of its file, by an overlay: the tree itself is never changed.
+//
+//	go run ./infra/mutants [-run REGEXP] [-at-once N] [-write docs/mutants.md]
+//
+// It is run in the root of the repository. It fails if a mutant survives, if one does not compile, if the text that one
+// replaces is no longer there, or if a test fails without a mutant.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"regexp"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+func main() {
+	only := flag.String("run", "", "only mutants of whose rule, file or test the `regexp` matches a part")
+	atOnce := flag.Int("at-once", 2, "`how many` mutants are tried at the same time")
+	write := flag.String("write", "", "the `file` to write the table to, as Markdown")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, log.New(os.Stdout, "", 0), *only, *atOnce, *write)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out *log.Logger, only string, atOnce int, write string) error {
+	if write != "" && only != "" {
+		return errors.New("-write is of the whole table: leave out -run")
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	mutants, err := choose(table, only)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	verdicts, err := tryAll(ctx, out, root, mutants, atOnce)
+	if err != nil {
+		return err
+	}
+	counts := map[outcome]int{}
+	killers := map[string]string{}
+	for i, v := range verdicts {
+		counts[v.outcome]++
+		killers[mutants[i].rule] = topLevel(v.by)
+	}
+	out.Printf("\n%d of %d mutants killed, in %s", counts[killed], len(mutants), time.Since(began).Round(time.Second))
+	if counts[killed] < len(mutants) {
+		return fmt.Errorf("%d survived, %d do not compile, %d made a test hang", counts[survived], counts[broken], counts[hung])
+	}
+	if write == "" {
+		return nil
+	}
+	return os.WriteFile(write, []byte(markdown(table, killers)), 0o644) //nolint:gosec // documentation
+}
+
+// choose is the mutants of all chapters, or those that match.
+func choose(chapters []chapter, only string) ([]mutant, error) {
+	pattern, err := regexp.Compile(only)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []mutant
+	for _, c := range chapters {
+		for _, m := range c.mutants {
+			if pattern.MatchString(m.rule) || pattern.MatchString(m.file) || pattern.MatchString(m.test) {
+				chosen = append(chosen, m)
+			}
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no mutant matches %q", only)
+	}
+	return chosen, nil
+}
+
+// tryAll tries the mutants, so many at the same time, and prints the verdicts in the order of the table.
+func tryAll(ctx context.Context, out *log.Logger, root string, mutants []mutant, atOnce int) ([]verdict, error) {
+	if err := check(root, mutants); err != nil {
+		return nil, err
+	}
+	l, err := newLab(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	if err := l.baseline(ctx, mutants, atOnce); err != nil {
+		return nil, err
+	}
+	out.Print("without a mutant the tests that are tried first pass\n\n")
+
+	verdicts := make([]verdict, len(mutants))
+	known := make([]chan struct{}, len(mutants))
+	for i := range known {
+		known[i] = make(chan struct{})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce + 1)
+	group.Go(func() error { // prints
+		for i, m := range mutants {
+			select {
+			case <-known[i]:
+				out.Print(line(m, verdicts[i]))
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for i, m := range mutants {
+		group.Go(func() (err error) {
+			began := time.Now()
+			if verdicts[i], err = l.try(ctx, m); err == nil {
+				verdicts[i].took = time.Since(began)
+				close(known[i])
+			}
+			return err
+		})
+	}
+	return verdicts, group.Wait()
+}
+
+func line(m mutant, v verdict) string {
+	s := fmt.Sprintf("%-8s  %4.1f s  %s (%s)", v.outcome, v.took.Seconds(), m.rule, m.file)
+	if v.by != "" {
+		s += "\n                  by " + v.by
+	}
+	if v.outcome == killed && topLevel(v.by) != m.test {
+		s += "; not by " + m.test + ", which is tried first"
+	}
+	if v.outcome != killed && v.output != "" {
+		s += "\n" + strings.TrimSpace(v.output)
+	}
+	return s
+}
+
+// topLevel is the test without its subtest: which one fails first may differ from run to run.
+func topLevel(test string) string {
+	name, _, _ := strings.Cut(test, "/")
+	return name
+}
+
+const preface = `<!-- Written by "make mutants"; a test fails where this is not what the table in infra/mutants has. -->
+# What the tests notice
+
+That a test passes says little; that it fails once the thing that it is of is broken says more. ` + "`make mutants`" + ` breaks the
+protocol on purpose, one way at a time, and runs the tests against each such mutant. One that no test notices fails the
+run. These are the mutants, each with the first test that failed.
+`
+
+// markdown is the table for readers; killers are the tests, by the mutants' rules.
+func markdown(chapters []chapter, killers map[string]string) string {
+	var b strings.Builder
+	b.WriteString(preface)
+	for _, c := range chapters {
+		fmt.Fprintf(&b, "\n## %s\n\n| what is broken | in | found by |\n|---|---|---|\n", c.title)
+		for _, m := range c.mutants {
+			fmt.Fprintf(&b, "| %s | `%s` | `%s` |\n", m.rule, m.file, killers[m.rule])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const repository = "../.."
+
+// The texts that mutants replace are still there, and so are the tests that are to find them.
+func TestTableIsOfThisCode(t *testing.T) {
+	all, err := choose(table, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := check(repository, all); err != nil {
+		t.Error(err)
+	}
+	seen := map[string]bool{}
+	for _, m := range all {
+		if seen[m.rule] || m.rule == "" || strings.ContainsAny(m.rule, "|\n") {
+			t.Errorf("the rule %q is there twice, or no cell of a table", m.rule)
+		}
+		seen[m.rule] = true
+		if suites[filepath.Base(filepath.Dir(m.file))] == nil {
+			t.Errorf("%q: there are no suites for %s", m.rule, m.file)
+		}
+	}
+}
+
+// The document is what the table makes of the tests that it names, and these are still there.
+func TestDocument(t *testing.T) {
+	document, err := os.ReadFile(filepath.Join(repository, "docs", "mutants.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	killers := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (.*) \\| `(.*)` \\| `(.*)` \\|$").FindAllStringSubmatch(string(document), -1) {
+		killers[row[1]] = row[3]
+		if !strings.HasSuffix(row[3], ".TestMain") {
+			if err := exists(repository, row[3]); err != nil {
+				t.Errorf("%q: %v", row[1], err)
+			}
+		}
+	}
+	if string(document) != markdown(table, killers) {
+		t.Error("docs/mutants.md is not of this table: make mutants writes it")
+	}
+}
+
+// module is one of a single package, shared/api, with a function and what is tested of it.
+func module(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range map[string]string{
+		"go.mod":            "module example.com/m\n\ngo 1.26\n",
+		"shared/api/api.go": "package api\n\nfunc Double(n int) int { return 2 * n }\n\nfunc Unused() int { return 1 }\n",
+		"shared/api/api_test.go": `package api
+
+import "testing"
+
+func TestDouble(t *testing.T) {
+	t.Run("of two", func(t *testing.T) {
+		if Double(2) != 4 {
+			t.Error("wrong")
+		}
+	})
+}
+
+func TestNothing(t *testing.T) {}
+`,
+	} {
+		name = filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestVerdicts(t *testing.T) {
+	root := module(t)
+	file := func() string {
+		b, err := os.ReadFile(filepath.Join(root, "shared/api/api.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	before := file()
+	of := func(test, old, replacement string) mutant {
+		return mutant{rule: old + " becomes " + replacement, file: "shared/api/api.go", test: test, edits: []edit{{old, replacement}}}
+	}
+	mutants := []mutant{
+		of("api.TestDouble", "2 * n", "3 * n"),
+		of("api.TestNothing", "2 * n", "n"), // by the whole suite
+		of("api.TestDouble", "2 * n", "n + n"),
+		of("api.TestDouble", "return 1", "return x"),
+	}
+	want := []verdict{
+		{outcome: killed, by: "api.TestDouble/of_two"}, {outcome: killed, by: "api.TestDouble/of_two"}, {outcome: survived}, {outcome: broken},
+	}
+	var out bytes.Buffer
+	got, err := tryAll(t.Context(), log.New(&out, "", 0), root, mutants, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range got {
+		if v.outcome != want[i].outcome || v.by != want[i].by {
+			t.Errorf("%s: %+v", mutants[i].rule, v)
+		}
+	}
+	lines := regexp.MustCompile(`(?m)^(killed|SURVIVED|BROKEN)`).FindAllString(out.String(), -1)
+	if strings.Join(lines, " ") != "killed killed SURVIVED BROKEN" {
+		t.Errorf("printed %s", out.String())
+	}
+	if file() != before {
+		t.Error("the file was changed")
+	}
+}
+
+// Where a test fails without a mutant there is no verdict on any.
+func TestBaseline(t *testing.T) {
+	root := module(t)
+	name := filepath.Join(root, "shared/api/api.go")
+	if err := os.WriteFile(name, []byte("package api\n\nfunc Double(n int) int { return n }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []string{"api.TestDouble", "api.TestNothing"} { // at once; when the whole suite is asked
+		m := mutant{rule: "r", file: "shared/api/api.go", test: test, edits: []edit{{"return n", "return (n)"}}}
+		_, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 2)
+		if err == nil || !strings.Contains(err.Error(), "without a mutant, api.TestDouble/of_two fails") {
+			t.Errorf("%s: %v", test, err)
+		}
+	}
+}
+
+func TestStaleTable(t *testing.T) {
+	root := module(t)
+	for _, m := range []mutant{
+		{rule: "gone", file: "shared/api/api.go", test: "api.TestDouble", edits: []edit{{"4 * n", "n"}}},
+		{rule: "not clear which", file: "shared/api/api.go", test: "api.TestDouble", edits: []edit{{"return", "panic"}}},
+		{rule: "nothing", file: "shared/api/api.go", test: "api.TestDouble", edits: []edit{{"2 * n", "2 * n"}}},
+		{rule: "no such file", file: "shared/api/apis.go", test: "api.TestDouble", edits: []edit{{"2 * n", "n"}}},
+		{rule: "no such test", file: "shared/api/api.go", test: "api.TestTriple", edits: []edit{{"2 * n", "n"}}},
+	} {
+		if _, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 1); err == nil || !strings.Contains(err.Error(), m.rule) {
+			t.Errorf("%s: %v", m.rule, err)
+		}
+	}
+}
+
+func TestFailedIn(t *testing.T) {
+	for _, tt := range []struct {
+		output  string
+		outcome outcome
+		test    string
+	}{
+		{"--- FAIL: TestA (0.00s)\n    a_test.go:1: wrong\n--- FAIL: TestB (0.00s)\n", killed, "TestA"},
+		{"--- FAIL: TestA (0.00s)\n    --- FAIL: TestA/x (0.00s)\n        --- FAIL: TestA/x/y (0.00s)\n    --- FAIL: TestA/z (0.00s)\n", killed, "TestA/x/y"},
+		{"PASS\nleaked\n", killed, "TestMain"},
+		{"panic: test timed out after 2s\n\trunning tests:\n\t\tTestA/x (2s)\n\ngoroutine 1 [running]:\n", hung, "TestA/x"},
+	} {
+		if o, test := failedIn(tt.output); o != tt.outcome || test != tt.test {
+			t.Errorf("%s, %s of %q", o, test, tt.output)
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package limit_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/limit"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
+)
+
+// meanwhile has something happen right before a request reaches the store: the
+// n-th of an operation.
+type meanwhile struct {
+	below interface {
+		Do(*http.Request) (*http.Response, error)
+	}
+	operation string
+	n         int64
+	happens   func()
+	seen      atomic.Int64
+}
+
+func (m *meanwhile) Do(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+m.operation) && m.seen.Add(1) == m.n {
+		m.happens()
+	}
+	return m.below.Do(r)
+}
+
+// sweepAnd sweeps while, right before the n-th request of that operation,
+// something happens.
+func (w *world) sweepAnd(n int64, operation string, happens func()) limit.Result {
+	w.t.Helper()
+	cfg := w.store.Config()
+	m := &meanwhile{below: cfg.HTTPClient, operation: operation, n: n, happens: happens}
+	cfg.HTTPClient = m
+	table := store.New(cfg, w.store.Name(), store.DefaultRetention)
+	s := &limit.Sweeper{
+		Table: table, Clients: store.NewClients(table), Trail: audit.Trail{Log: slog.New(slog.NewJSONHandler(&w.log, nil))},
+	}
+	r, err := s.Sweep(w.t.Context(), w.clock.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if m.seen.Load() < n {
+		w.t.Fatalf("%d requests %s: nothing happened meanwhile", m.seen.Load(), operation)
+	}
+	return r
+}
+
+// dyingSweep sweeps until the store answers no request after the n-th update.
+func (w *world) dyingSweep(n int) {
+	updates := 0
+	w.store.Break(func(_ int, operation string) storetest.Fault {
+		if operation == "UpdateItem" {
+			updates++
+		}
+		if updates > n {
+			return storetest.Failed
+		}
+		return storetest.None
+	})
+	defer w.store.Break(nil)
+	if _, err := w.newSweeper(&bytes.Buffer{}).Sweep(w.t.Context(), w.clock.Now()); err == nil {
+		w.t.Error("the sweep did not die")
+	}
+}
+
+// named checks that each family that ended at the limit bears an event that is
+// stored and names it.
+func (w *world) named() {
+	w.t.Helper()
+	families, err := w.table.FamiliesFrom(w.t.Context(), userKey(1), ulid.ULID{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	events := w.events()
+	for i, f := range families {
+		if f.Revoked.Cause == family.LimitExceeded && !slices.ContainsFunc(events, func(e audit.Event) bool {
+			return e.ID == f.Revoked.Event && slices.Contains(e.Families, f.ID.ULID())
+		}) {
+			w.t.Errorf("family %d ended under an event that does not name it", i)
+		}
+	}
+}
+
+// A family is counted before it is on record: a failure between the two
+// overcounts, and never undercounts.
+func TestIssueCountsFirst(t *testing.T) {
+	w := newWorld(t, 3)
+	w.issue(1, "app", 2)
+	w.store.Break(func(_ int, operation string) storetest.Fault {
+		if operation == "PutItem" {
+			return storetest.Lost
+		}
+		return storetest.None
+	})
+	if _, err := w.tryIssue(1, "app"); err == nil {
+		t.Error("no error")
+	}
+	w.store.Break(nil)
+	if n := len(w.causes(1, "app")); n != 3 || w.owner().Active != 3 {
+		t.Errorf("%d families, counted %d", n, w.owner().Active)
+	}
+}
+
+// A plan is carried out before another is made, also where the other was about
+// to be stored.
+func TestSweepFindsAPlan(t *testing.T) {
+	w := newWorld(t, 3)
+	w.issue(1, "app", 8)
+	w.sweepAnd(1, "UpdateItem", func() { w.dyingSweep(2) }) // its plan is stored, and a family ended
+	if diff := cmp.Diff(slices.Concat(repeat(family.LimitExceeded, 5), repeat(family.Cause(""), 3)), w.causes(1, "app")); diff != "" {
+		t.Error(diff)
+	}
+	if events := w.events(); len(events) != 1 || events[0].Removed != 5 {
+		t.Errorf("the events are %+v", events)
+	}
+	w.named()
+}
+
+// A plan is removed by who has carried it out: one that was made meanwhile stays
+// for the next sweep.
+func TestSweepLeavesAPlan(t *testing.T) {
+	w := newWorld(t, 3)
+	w.issue(1, "app", 5)
+	w.sweepAnd(4, "UpdateItem", func() { // the plan, two families, the plan's end
+		if _, err := w.newSweeper(&bytes.Buffer{}).Sweep(t.Context(), w.clock.Now()); err != nil {
+			t.Error(err)
+		}
+		for range 2 {
+			if _, err := w.tryIssue(1, "app"); err != nil {
+				t.Error(err)
+			}
+		}
+		w.dyingSweep(2)
+	})
+	w.sweep()
+	if diff := cmp.Diff(slices.Concat(repeat(family.LimitExceeded, 4), repeat(family.Cause(""), 3)), w.causes(1, "app")); diff != "" {
+		t.Error(diff)
+	}
+	if o := w.owner(); o.Active != 3 || o.Plan != nil || w.listed() != 0 {
+		t.Errorf("the owner is %+v, %d on the work list", o, w.listed())
+	}
+	w.named()
+}
+
+// A family that ends for another cause after it was planned keeps that cause, and
+// the event does not name it.
+func TestSweepOfWhatEndsMeanwhile(t *testing.T) {
+	w := newWorld(t, 3)
+	ids := w.issue(1, "app", 6)
+	p := family.DefaultPolicy()
+	r := w.sweepAnd(1, "UpdateItem", func() {
+		_, err := w.table.End(t.Context(), ids[1], &p, family.Revocation{At: w.clock.Now(), Cause: family.PasswordChanged, Event: ulid.Make()})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if r.Removed != 2 {
+		t.Errorf("swept %+v", r)
+	}
+	want := slices.Concat([]family.Cause{family.LimitExceeded, family.PasswordChanged, family.LimitExceeded}, repeat(family.Cause(""), 3))
+	if diff := cmp.Diff(want, w.causes(1, "app")); diff != "" {
+		t.Error(diff)
+	}
+	events := w.events()
+	if len(events) != 1 || events[0].Start != 6 || events[0].Removed != 2 || events[0].End != 4 ||
+		!slices.Equal(events[0].Families, []ulid.ULID{ids[0].ULID(), ids[2].ULID()}) {
+		t.Errorf("the events are %+v", events)
+	}
+}
+
+// A family that is issued while a sweep settles keeps the owner on the work list.
+func TestSettlingDuringAnIssue(t *testing.T) {
+	w := newWorld(t, 3)
+	w.issue(1, "app", 4)
+	w.sweepAnd(1, "TransactWriteItems", func() {
+		if _, err := w.tryIssue(1, "app"); err != nil {
+			t.Error(err)
+		}
+	})
+	if r := w.sweep(); r.Removed != 1 {
+		t.Errorf("swept %+v", r)
+	}
+	if o := w.owner(); o.Active != 3 || w.listed() != 0 {
+		t.Errorf("the owner is %+v, %d on the work list", o, w.listed())
+	}
+}
+
+// Where a sweep stopped reading nothing that may ever count again lies before.
+func TestSweepRemembersWhatLives(t *testing.T) {
+	t.Run("the living", func(t *testing.T) {
+		w := newWorld(t, 3)
+		w.issue(1, "app", 4)
+		w.clock.Advance(time.Hour)
+		w.sweep()
+		w.issue(1, "app", 1)
+		if r := w.sweep(); r.Removed != 1 {
+			t.Errorf("swept %+v", r)
+		}
+		if diff := cmp.Diff(slices.Concat(repeat(family.LimitExceeded, 2), repeat(family.Cause(""), 3)), w.causes(1, "app")); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("an idle end that moves", func(t *testing.T) {
+		w := newWorld(t, 3)
+		idle := func(lifetime family.Seconds) *limit.Sweeper {
+			c := &store.Client{ID: "app", Policy: family.DefaultPolicy(), UpdatedAt: w.clock.Now()}
+			c.Policy.MaxActive, c.Policy.IdleLifetime = 3, lifetime
+			if _, _, err := w.table.PutClient(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			return w.newSweeper(&w.log)
+		}
+		w.issue(1, "app", 3)
+		w.clock.Advance(time.Hour)
+		w.issue(1, "app", 4)
+		if r, err := idle(600).Sweep(t.Context(), w.clock.Now()); err != nil || r.Removed != 1 {
+			t.Errorf("swept %+v, %v", r, err)
+		}
+		sweeper := idle(family.Days(15)) // the first three live again
+		w.issue(1, "app", 1)
+		if r, err := sweeper.Sweep(t.Context(), w.clock.Now()); err != nil || r.Removed != 4 {
+			t.Errorf("swept %+v, %v", r, err)
+		}
+	})
+	t.Run("one that is being issued", func(t *testing.T) {
+		w := newWorld(t, 2)
+		for _, id := range w.issue(1, "app", 3) {
+			w.revoke(id)
+		}
+		p := family.DefaultPolicy()
+		p.MaxActive = 2
+		late, err := family.NewID(userKey(1), w.clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(30 * time.Second)
+		w.sweep()
+		err = w.table.Issue(t.Context(), &family.Family{
+			ID: late, UserID: "user-1", ClientID: "app", Counter: 1, LastUsedAt: late.IssuedAt(), ExpiresAt: late.IssuedAt().Add(24 * time.Hour),
+		}, &p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.issue(1, "app", 2)
+		if r := w.sweep(); r.Removed != 1 {
+			t.Errorf("swept %+v", r)
+		}
+	})
+}
