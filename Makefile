@@ -5,12 +5,14 @@
 GOLANGCI_LINT_VERSION := v2.15.0
 SAM_VERSION           := 1.170.0
 CFN_LINT_VERSION      := 1.58.0
+BENCHSTAT_VERSION     := v0.0.0-20260908200009-22c9c6c9d4da
 
 FUZZTIME ?= 30s
 STEPS    ?= 100000
 SOAK     ?= 10m
 BENCH    ?= .
 COUNT    ?= 1
+BENCHFLAGS ?=
 CONTEXT  ?=
 
 SHELL := bash
@@ -126,9 +128,24 @@ fuzz: ## every fuzz target in the tree, FUZZTIME=30s each (or 20000x: so many ex
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null || exit 1; \
 	done
 
+##@ Measure (see docs/benchmarks.md)
+
 .PHONY: bench
-bench: ## benchmarks (BENCH=regexp COUNT=1)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES)
+bench: build ## Rotor under load, its storage, cold starts and cost, to dist/bench.json (BENCHFLAGS=-short; Java, Maven, pip)
+	$(if $(and $(shell command -v java),$(shell command -v mvn)),infra/dynamodb-local/run.sh with) go run ./infra/bench $(BENCHFLAGS)
+
+.PHONY: bench-page
+bench-page: ## docs/benchmarks.md's tables, from dist/bench.json
+	go run ./infra/bench -markdown docs/benchmarks.md
+
+.PHONY: microbench
+microbench: ## micro-benchmarks, to dist/bench-new.txt (BENCH=regexp COUNT=1)
+	@mkdir -p dist
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES) | tee dist/bench-new.txt
+
+.PHONY: benchstat
+benchstat: ## dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them worth comparing)
+	go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION) dist/bench-old.txt dist/bench-new.txt
 
 ##@ Check
 

@@ -105,8 +105,10 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 
 	server := &http.Server{
 		Handler:           logRequests(log, guard(c.addr.host, withDebug(withLocal(clock, table, log, handler)))),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
+		// As long as IdleTimeout: clients keep connections that they have opened and not
+		// yet used, and cannot know that one is being closed when they do use it.
+		ReadHeaderTimeout: 2 * time.Minute,
+		ReadTimeout:       2 * time.Minute,
 		WriteTimeout:      time.Minute, // moving the clock may have much to purge
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,

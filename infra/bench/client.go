@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/rotor-auth/rotor/infra/process"
+)
+
+// service is a Rotor that runs, and its table's name.
+type service struct {
+	*process.Rotor
+	table string
+}
+
+// start starts the local program over the store at this URL, "" for the one in the
+// process, with a table of its own.
+func (b *bench) start(ctx context.Context, store string, env ...string) (*service, error) {
+	table := "bench-" + rand.Text()
+	env = append(env, "TABLE="+table)
+	if store != "" {
+		env = append(env, "AWS_ENDPOINT_URL_DYNAMODB="+store)
+	}
+	r, err := process.StartRotor(ctx, b.rotor, env...)
+	if err != nil {
+		return nil, err
+	}
+	return &service{r, table}, nil
+}
+
+// call makes a request that must be answered with this status, and reads the answer
+// into v unless that is nil.
+func (s *service) call(ctx context.Context, status int, method, path, contentType, body string, v any) error {
+	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", contentType)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if response.StatusCode != status {
+		return fmt.Errorf("%s %s is answered with %s, not %d", method, path, response.Status, status)
+	}
+	if v == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, v); err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// manage is a call of the management API, or of /local.
+func (s *service) manage(ctx context.Context, status int, method, path, body string, v any) error {
+	return s.call(ctx, status, method, path, "application/json", body, v)
+}
+
+// register registers a public client.
+func (s *service) register(ctx context.Context, client, policy string) error {
+	return s.manage(ctx, http.StatusCreated, http.MethodPut, "/v1/clients/"+client, `{"type":"public","policy":`+policy+`}`, nil)
+}
+
+// issued is a family that was started.
+type issued struct {
+	Family       string `json:"family"`
+	RefreshToken string `json:"refresh_token"`
+}
+
+func (s *service) issue(ctx context.Context, user, client string) (issued, error) {
+	var i issued
+	err := s.manage(ctx, http.StatusCreated, http.MethodPost, "/v1/families", fmt.Sprintf(`{"user_id":%q,"client_id":%q}`, user, client), &i)
+	return i, err
+}
+
+// refresh presents a token, and wants this status.
+func (s *service) refresh(ctx context.Context, status int, client, token string) error {
+	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}
+	return s.call(ctx, status, http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode(), nil)
+}
+
+// meet has the service read the client, which it knows from then on for a minute.
+func (s *service) meet(ctx context.Context, client string) error {
+	return s.refresh(ctx, http.StatusBadRequest, client, "none")
+}

@@ -1,0 +1,132 @@
+// Command bench measures Rotor the way somebody who doubts it would: the local
+// program as a process of its own, under a load that follows rotation, over each
+// store that there is, beside what it asks of storage, what it weighs, how fast the
+// functions start and what all that costs. It is run in the module's root.
+//
+//	bench [-short] [-o dist/bench.json]             measures, prints tables, writes JSON
+//	bench -markdown docs/benchmarks.md [-o …]       measures nothing: sets the tables of a page from the JSON
+//
+// With ROTOR_TEST_DYNAMODB=http://127.0.0.1:PORT it measures on DynamoDB Local as
+// well, which alone says what DynamoDB would bill. A request of a load that fails,
+// for whatever reason, fails the run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/rotor-auth/rotor/infra/process"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if below := os.Getenv(storeVariable); below != "" {
+		return serveStore(ctx, below, stdout)
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	short := flags.Bool("short", false, "a tenth of the work, and less: whether it runs, not how fast")
+	path := flags.String("o", "dist/bench.json", "the JSON `file` that is written, or with -markdown read")
+	page := flags.String("markdown", "", "the `page` whose tables are set from the JSON; nothing is measured")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("there are no arguments such as %q", flags.Arg(0))
+	}
+	if *page != "" {
+		return setPage(*page, *path)
+	}
+	scratch, err := os.MkdirTemp("", "rotor-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(scratch) }() // nothing is lost with it
+	rotor, err := process.Build(scratch, "./infra/local")
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	b := &bench{
+		rotor: rotor, self: self, dynamodb: os.Getenv("ROTOR_TEST_DYNAMODB"),
+		size: full, stdout: stdout, stderr: stderr,
+		report: &Report{Short: *short},
+	}
+	if *short {
+		b.size = small
+	}
+	if err := b.measure(ctx); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(*path), 0o755); err != nil { //nolint:gosec // not secret: counts and times
+		return err
+	}
+	return b.report.write(*path)
+}
+
+// bench is a run.
+type bench struct {
+	rotor, self string // programs
+	dynamodb    string // the URL of DynamoDB Local, or ""
+	size        size
+	stdout      io.Writer // tables
+	stderr      io.Writer // what is under way
+	report      *Report
+}
+
+// measure fills the report, and prints each section once it is known.
+func (b *bench) measure(ctx context.Context) error {
+	for _, part := range []struct {
+		doing    string
+		do       func(context.Context) error
+		sections []string
+	}{
+		{"the zips", b.weigh, nil}, // first: where they are missing, nothing is to be waited for
+		{"the machine", b.machine, []string{"machine"}},
+		{"storage requests", b.storage, []string{"storage"}},
+		{"refreshes under load", b.loads, []string{"load", "races"}},
+		{"sizes", b.sizes, []string{"sizes"}},
+		{"micro-benchmarks", b.micro, []string{"micro"}},
+		{"cold starts", b.coldStarts, []string{"starts"}},
+		{"cost and aims", func(context.Context) error {
+			b.report.Costs, b.report.Aims = costs(b.report), aims(b.report)
+			return nil
+		}, []string{"cost", "prices", "peers", "aims"}},
+	} {
+		b.progress("measuring %s", part.doing)
+		if err := part.do(ctx); err != nil {
+			return fmt.Errorf("measure %s: %w", part.doing, err)
+		}
+		for _, name := range part.sections {
+			if _, err := io.WriteString(b.stdout, sections[name](b.report).text()+"\n"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) progress(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.stderr, "# "+format+"\n", args...) // for who waits
+}

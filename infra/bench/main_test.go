@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rotor-auth/rotor/infra/process"
+)
+
+// TestMain makes the test binary the store that a run starts.
+func TestMain(m *testing.M) {
+	if os.Getenv(storeVariable) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// tiny is a run's work in tests.
+var tiny = size{warm: 8, alone: 8, together: 64, rounds: 1, repeat: 2}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	rotor, err := process.Build(t.TempDir(), "./infra/local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{rotor: rotor, self: os.Args[0], size: tiny, stdout: io.Discard, stderr: io.Discard, report: &Report{Short: true}}
+}
+
+// What is measured of the running programs is what must be so, whatever the machine
+// does meanwhile.
+func TestMeasures(t *testing.T) {
+	b := newBench(t)
+	if err := b.storage(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for call, want := range map[string]string{
+		"refresh":            "1 UpdateItem",
+		theRace:              "1,000 UpdateItem",
+		"issue":              "1 PutItem, 1 UpdateItem",
+		"dead token":         "1 UpdateItem",
+		"reuse":              "1 TransactWriteItems, 1 UpdateItem",
+		countedCalls[5].name: "3 GetItem, 1 PutItem, 3 Query, 1 TransactWriteItems, 12 UpdateItem",
+	} {
+		if s := b.report.storage(call); s == nil || s.requests() != want || s.Units != nil {
+			t.Errorf("%s asks for %+v, not %s", call, s, want)
+		}
+	}
+	l, err := b.load(t.Context(), "ES256", apart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Alone.Requests != 8 || l.Together.Requests != 64 || l.Refreshes != 80 || l.Alone.P50 <= 0 || l.Together.Rate <= 0 || l.SignCPU <= 0 {
+		t.Errorf("measured %+v", l)
+	}
+	if l.RSS < 1 || l.RSSAfterRaces < 1 {
+		t.Errorf("memory: %v MB and %v MB", l.RSS, l.RSSAfterRaces)
+	}
+	for _, n := range []int{50, 200, racers} {
+		if r := l.race(n, 1); r == nil || r.Successors != 1 || r.Statuses[200] != int64(n) || len(r.Statuses) != 1 {
+			t.Errorf("race of %d: %+v", n, r)
+		}
+	}
+	if r := l.race(racers, racers); r == nil || r.Successors != racers || r.Statuses[200] != racers {
+		t.Errorf("a token each: %+v", r)
+	}
+}
+
+// A store that is gone fails the run: no number comes out of it.
+func TestErrorsFailTheRun(t *testing.T) {
+	b := newBench(t)
+	store, err := b.startStore(t.Context(), embeddedStore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := counted{name: "broken", prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
+		do, err := countedCalls[0].prepare(ctx, s, n)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) error {
+			if err := store.Kill(); err != nil {
+				t.Error(err)
+			}
+			return do(ctx)
+		}, nil
+	}}
+	if got, err := b.count(t.Context(), store, broken, 2); err == nil || !strings.Contains(err.Error(), "2 of 2 requests failed: 2 of status 503") {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	var out, errs bytes.Buffer
+	if err := run(t.Context(), []string{"-h"}, &out, &errs); err != nil || !strings.Contains(errs.String(), "-markdown") {
+		t.Errorf("%v: %s", err, &errs)
+	}
+	for _, args := range [][]string{{"-nothing"}, {"argument"}, {"-markdown", filepath.Join(t.TempDir(), "page.md"), "-o", filepath.Join(t.TempDir(), "none.json")}} {
+		if err := run(t.Context(), args, &out, &errs); err == nil {
+			t.Errorf("%v: no error", args)
+		}
+	}
+}

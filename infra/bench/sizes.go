@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+// A usual family, and a usual request.
+const (
+	usualFamily = `{"user_id":"auth0|0123456789abcdef01234567","client_id":"app","scope":"openid profile read write","audience":"https://api.example.com"}`
+	usualAgent  = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+	usualIP     = "203.0.113.24"
+)
+
+// rotations are enough for a family to know all the rotation times that it keeps.
+const rotations = 10
+
+// sizes weighs a family, and the log lines of a refresh.
+func (b *bench) sizes(ctx context.Context) (err error) {
+	if b.report.Sizes.Family, b.report.Sizes.LogLine, err = usual(ctx); err != nil {
+		return err
+	}
+	line, err := json.Marshal(accessLogLine)
+	if err != nil {
+		return err
+	}
+	b.report.Sizes.AccessLogLine = len(line) + 1
+	out, err := goTest(ctx, "-count=1", "-v", "-run", "^TestItemSize$", "./shared/api")
+	if err != nil {
+		return err
+	}
+	b.report.Sizes.LongestFamily, err = parseLongest(out)
+	return err
+}
+
+// longestLine is what TestItemSize logs.
+var longestLine = regexp.MustCompile(`(?m)\bup to (\d+) of 1024 bytes$`)
+
+func parseLongest(out []byte) (int, error) {
+	match := longestLine.FindSubmatch(out)
+	if match == nil {
+		return 0, errors.New("TestItemSize does not say how long the longest family is")
+	}
+	return strconv.Atoi(string(match[1]))
+}
+
+// usual is the size of a usual family's item, and that of the line that Lambda's
+// logger writes of its refresh.
+func usual(ctx context.Context) (family, line int, err error) {
+	rt := embedded.New()
+	const name = "usual"
+	table := store.New(embedded.Config(rt), name, store.DefaultRetention)
+	if err := table.Create(ctx); err != nil {
+		return 0, 0, err
+	}
+	document, err := keyring.Generate(signing.ES256, time.Now())
+	if err != nil {
+		return 0, 0, err
+	}
+	keys, err := keyring.Local(document)
+	if err != nil {
+		return 0, 0, err
+	}
+	var lines bytes.Buffer
+	handler := api.New(api.Config{
+		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: lambdaLogger(&lines), Metrics: true, Now: time.Now,
+	}).Handler()
+	call := func(method, path, contentType, body string) (answer issued, err error) {
+		r := httptest.NewRequestWithContext(api.WithRequestID(ctx, "L5fx6RabOe7RCjZ="), method, path, strings.NewReader(body))
+		r.RemoteAddr = usualIP // of the gateway it has no port
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("User-Agent", usualAgent)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code/100 != 2 {
+			return issued{}, fmt.Errorf("%s %s is answered with %d", method, path, w.Code)
+		}
+		return answer, json.Unmarshal(w.Body.Bytes(), &answer)
+	}
+	if _, err := call(http.MethodPut, "/v1/clients/app", "application/json", `{"type":"public"}`); err != nil {
+		return 0, 0, err
+	}
+	answer, err := call(http.MethodPost, "/v1/families", "application/json", usualFamily)
+	if err != nil {
+		return 0, 0, err
+	}
+	for range rotations {
+		lines.Reset()
+		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}, "refresh_token": {answer.RefreshToken}}
+		if answer, err = call(http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode()); err != nil {
+			return 0, 0, err
+		}
+	}
+	if strings.Count(lines.String(), "\n") != 1 || !strings.Contains(lines.String(), `"type":"`+string(audit.Exchanged)+`"`) {
+		return 0, 0, errors.New("a refresh does not log one line, of an exchange")
+	}
+	families, err := items(ctx, rt, "http://dynamodb.invalid", name, "f#")
+	if err != nil || len(families) != 1 {
+		return 0, 0, errors.Join(fmt.Errorf("there are %d families", len(families)), err)
+	}
+	return families[0], lines.Len(), nil
+}
+
+// lambdaLogger writes what aws-lambda-go's lambdacontext.NewLogger writes, which the
+// functions use: its names for time and message, and the invocation's id.
+func lambdaLogger(w *bytes.Buffer) *slog.Logger {
+	names := map[string]string{slog.TimeKey: "timestamp", slog.MessageKey: "message"}
+	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if name := names[a.Key]; name != "" && len(groups) == 0 {
+			a.Key = name
+		}
+		return a
+	}})
+	return slog.New(handler).With(slog.String("requestId", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")) //nolint:sloglint // the name that Lambda gives it
+}
+
+// accessLogLine is a line of the gateway's access log, whose format the stack sets
+// in infra/api.go.
+var accessLogLine = map[string]string{
+	"requestId":        "L5fx6RabOe7RCjZ=",
+	"time":             "1768471205412",
+	"ip":               usualIP,
+	"userAgent":        usualAgent,
+	"caller":           "-",
+	"method":           http.MethodPost,
+	"route":            "ANY /oauth/token",
+	"path":             "/oauth/token",
+	"status":           "200",
+	"bytes":            "1024",
+	"latencyMs":        "12",
+	"functionMs":       "10",
+	"integrationError": "-",
+	"gatewayError":     "-",
+}
+
+// goTest runs go test in the working directory.
+func goTest(ctx context.Context, args ...string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...).CombinedOutput() //nolint:gosec // the arguments are ours
+	if err != nil {
+		return nil, fmt.Errorf("go test %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return out, nil
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+)
+
+// table is a section of the report, to be shown as text or on a page. Cells may be
+// **strong**, which text leaves out.
+type table struct {
+	title   string
+	columns []string
+	rows    [][]string
+	notes   []string // sentences below it
+}
+
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) note(format string, args ...any) {
+	t.notes = append(t.notes, fmt.Sprintf(format, args...))
+}
+
+// text is for a terminal.
+func (t *table) text() string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n\n", t.title)
+	if len(t.rows) > 0 {
+		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		for _, row := range append([][]string{t.columns}, t.rows...) {
+			_, _ = fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(strings.Join(row, "\t"), "**", "")) // into memory
+		}
+		_ = w.Flush() // into memory
+	}
+	for _, note := range t.notes {
+		fmt.Fprintf(&b, "\n  %s\n", wrap(note, 116, "\n  "))
+	}
+	return b.String()
+}
+
+// wrap puts a break between words so that no line is longer than width, but for a
+// word that is.
+func wrap(text string, width int, end string) string {
+	var b strings.Builder
+	line := 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case line == 0:
+		case line+1+n > width:
+			b.WriteString(end)
+			line = 0
+		default:
+			b.WriteString(" ")
+			line++
+		}
+		b.WriteString(word)
+		line += n
+	}
+	return b.String()
+}
+
+// markdown is for a page, whose heading says the title.
+func (t *table) markdown() string {
+	var b strings.Builder
+	if len(t.rows) > 0 {
+		line := func(cells []string) {
+			for _, cell := range cells {
+				b.WriteString("| " + strings.ReplaceAll(cell, "|", `\|`) + " ")
+			}
+			b.WriteString("|\n")
+		}
+		line(t.columns)
+		b.WriteString(strings.Repeat("|---", len(t.columns)) + "|\n")
+		for _, row := range t.rows {
+			line(row)
+		}
+	}
+	for _, note := range t.notes {
+		b.WriteString("\n" + note + "\n")
+	}
+	return b.String()
+}
+
+// number is n with so many decimals, rounded half away from zero as prices are, and,
+// from 1,000 on, commas.
+func number(n float64, decimals int) string {
+	shift := math.Pow10(decimals)
+	text := strconv.FormatFloat(math.Round(n*shift)/shift, 'f', decimals, 64)
+	whole, fraction, found := strings.Cut(text, ".")
+	sign := ""
+	if strings.HasPrefix(whole, "-") {
+		sign, whole = "-", whole[1:]
+	}
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if found {
+		fraction = "." + fraction
+	}
+	return sign + whole + fraction
+}
+
+// short is n with as many decimals as it has, and at most two.
+func short(n float64) string {
+	text := number(n, 2)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
