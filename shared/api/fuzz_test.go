@@ -1,16 +1,16 @@
 package api_test
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
@@ -19,24 +19,38 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// quiet is a handler over a new store, with its registry: "app" is public, "web"
-// confidential. Nothing is logged: a fuzz run would fill the memory.
+// quiet is a handler over a new store, without a socket, for one request at a
+// time where it has a log: that keeps the lines of the last request alone.
 type quiet struct {
 	http.Handler
-	table *store.Table
-	keys  *keyring.Keys
+	table   *store.Table
+	keys    *keyring.Keys
+	clock   *storetest.Clock
+	log     bytes.Buffer
+	secrets []string // what no error and no log line may have in it
 }
 
-func newQuiet(tb testing.TB, alg signing.Algorithm) *quiet {
+// newQuiet has a log.
+func newQuiet(tb testing.TB) *quiet {
 	tb.Helper()
+	q := &quiet{}
 	table, _ := storetest.Open(tb)
-	return newQuietOver(tb, table, alg)
+	q.open(tb, table, signing.ES256, slog.New(slog.NewJSONHandler(&q.log, nil)))
+	return q
 }
 
+// newQuietOver has no log.
 func newQuietOver(tb testing.TB, table *store.Table, alg signing.Algorithm) *quiet {
 	tb.Helper()
-	clock := storetest.NewClock()
-	document, err := keyring.Generate(alg, clock.Now())
+	q := &quiet{}
+	q.open(tb, table, alg, slog.New(slog.DiscardHandler))
+	return q
+}
+
+func (q *quiet) open(tb testing.TB, table *store.Table, alg signing.Algorithm, log *slog.Logger) {
+	tb.Helper()
+	q.table, q.clock = table, storetest.NewClock()
+	document, err := keyring.Generate(alg, q.clock.Now())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -44,30 +58,34 @@ func newQuietOver(tb testing.TB, table *store.Table, alg signing.Algorithm) *qui
 	if err != nil {
 		tb.Fatal(err)
 	}
-	keys, err := source.Keys(tb.Context(), clock.Now())
-	if err != nil {
+	if q.keys, err = source.Keys(tb.Context(), q.clock.Now()); err != nil {
 		tb.Fatal(err)
 	}
-	return &quiet{
-		api.New(api.Config{
-			Issuer: "https://rotor.example", Table: table, Keys: source, Log: slog.New(slog.DiscardHandler), Now: clock.Now,
-		}).Handler(),
-		table, keys,
-	}
+	q.Handler = api.New(api.Config{
+		Issuer: "https://rotor.example", Table: table, Keys: source, Log: log, Now: q.clock.Now,
+	}).Handler()
 }
 
 // serve makes a request without a socket.
 func (q *quiet) serve(method, path, contentType, authorization, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	w := httptest.NewRecorder()
+	q.log.Reset()
+	q.ServeHTTP(w, newRequest(method, path, contentType, authorization, body))
+	return w
+}
+
+// newRequest takes any method and path, which httptest.NewRequest does not.
+func newRequest(method, path, contentType, authorization, body string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	path, query, _ := strings.Cut(path, "?")
+	r.Method, r.URL = method, &url.URL{Path: path, RawQuery: query}
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
-	w := httptest.NewRecorder()
-	q.ServeHTTP(w, r)
-	return w
+	return r
 }
 
 // must is serve of a JSON body that has to succeed; it returns the answer.
@@ -81,129 +99,115 @@ func (q *quiet) must(tb testing.TB, method, path, body string) map[string]any {
 	return m
 }
 
-// FuzzTokenRequest: whatever is sent, the answer is JSON and no failure, and it is
-// a success only for a token that was issued. In bodies TOKEN stands for a live
-// token of "app", OTHER for one of "web", DEAD for a revoked one, FORGED for one
-// with another tag; SECRET and the credentials BASIC are those of "web".
-func FuzzTokenRequest(f *testing.F) {
-	const secret = "of web, made up"
-	q := newQuiet(f, signing.ES256)
-	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
-	q.must(f, http.MethodPut, "/v1/clients/web", `{"type":"confidential"}`)
-	err := q.table.AddSecret(f.Context(), "web", store.Secret{ID: ulid.Make().String(), Hash: sha256.Sum256([]byte(secret))})
-	if err != nil {
-		f.Fatal(err)
-	}
-	issue := func(body string) string {
-		tok, _ := q.must(f, http.MethodPost, "/v1/families", body)["refresh_token"].(string)
-		return tok
-	}
-	live, other, dead := issue(`{"user_id":"u","client_id":"app","scope":"openid read"}`), issue(`{"user_id":"u","client_id":"web"}`), issue(`{"user_id":"u","client_id":"app"}`)
-	if w := q.serve(http.MethodPost, "/oauth/revoke", formType, "", form("client_id", "app", "token", dead)); w.Code != http.StatusOK {
-		f.Fatal(w.Code)
-	}
-	family, _ := q.keys.Codec.Parse(live)
-	otherFamily, _ := q.keys.Codec.Parse(other)
-	fill := strings.NewReplacer("TOKEN", live, "OTHER", other, "DEAD", dead, "FORGED", forge(live), "SECRET", strings.ReplaceAll(secret, " ", "+"))
-
-	for _, seed := range []struct{ body, contentType, authorization string }{
-		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app", formType, ""},
-		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app&scope=read", formType + ";charset=utf-8", ""},
-		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app&scope=read+admin", formType, ""},
-		{"grant_type=refresh_token&refresh_token=OTHER&client_id=web&client_secret=SECRET", formType, ""},
-		{"grant_type=refresh_token&refresh_token=OTHER", formType, "BASIC"},
-		{"grant_type=refresh_token&refresh_token=OTHER", formType, "Basic d2ViOg=="},
-		{"grant_type=refresh_token&refresh_token=OTHER&client_id=app", formType, ""},
-		{"grant_type=refresh_token&refresh_token=DEAD&client_id=app", formType, ""},
-		{"grant_type=refresh_token&refresh_token=FORGED&client_id=app", formType, ""},
-		{"grant_type=refresh_token&refresh_token=rotor_AQEA&client_id=app", formType, "Basic YXBwOg=="},
-		{"grant_type=refresh%5ftoken&refresh_token=%54OKEN&client_id=%61pp&scope=%20%ff", formType, "Bearer x"},
-		{"grant_type=password&username=u;a=b&&&=&%zz", formType, "Basic"},
-		{`{"grant_type":"refresh_token","refresh_token":"TOKEN","client_id":"app"}`, jsonType, ""},
-		{`{"grant_type":"refresh_token","refresh_token":"OTHER","scope":null,"x":[{}]}`, jsonType, "BASIC"},
-		{`{"grant_type":"refresh_token","refresh_token":"\ud800","client_id":"app"}{`, "application/json;a=\"", ""},
-		{`{"grant_type":{"a":1e999},"grant_type":0}`, jsonType, "basic Og=="},
-		{"[[[[", jsonType, "Basic JXp6Og=="},
-		{"", "", ""},
-		{strings.Repeat("x", 16<<10), formType, ""},
-	} {
-		f.Add(seed.body, seed.contentType, seed.authorization)
-	}
-	f.Fuzz(func(t *testing.T, body, contentType, authorization string) {
-		body = fill.Replace(body)
-		if authorization == "BASIC" {
-			authorization = basic("web", strings.ReplaceAll(secret, " ", "+"))
-		}
-		w := q.serve(http.MethodPost, "/oauth/token", contentType, authorization, body)
-		var answer map[string]any
-		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Header().Get("Content-Type") != jsonType || w.Header().Get("Cache-Control") != "no-store" {
-			t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
-		}
-		switch w.Code {
-		case http.StatusOK:
-			newest, _ := answer["refresh_token"].(string)
-			got, err := q.keys.Codec.Parse(newest)
-			if err != nil {
-				t.Fatalf("the successor: %v", err)
-			}
-			if !(got.Family == family.Family && strings.Contains(body, live)) && !(got.Family == otherFamily.Family && strings.Contains(body, other)) {
-				t.Fatalf("a token of %x for what was not one of it", got.Family)
-			}
-		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusRequestEntityTooLarge:
-			if answer["error"] == nil || (w.Header().Get("WWW-Authenticate") != "") != (w.Code == http.StatusUnauthorized && authorization != "") {
-				t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
-			}
-		default:
-			t.Fatalf("%d %s", w.Code, w.Body)
-		}
-	})
+// secret is a new secret of the client, which stays out of errors and the log.
+func (q *quiet) secret(tb testing.TB, client string) string {
+	tb.Helper()
+	secret, _ := q.must(tb, http.MethodPost, "/v1/clients/"+client+"/secrets", "")["client_secret"].(string)
+	q.secrets = append(q.secrets, secret)
+	return secret
 }
 
-// FuzzManagement: no body makes a failure of the service, and what a client was
-// made of can be shown.
-func FuzzManagement(f *testing.F) {
-	q := newQuiet(f, signing.ES256)
-	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
-	for _, body := range []string{
-		`{"user_id":"u","client_id":"app"}`,
-		`{"user_id":"u","client_id":"app","scope":"read","audience":"a","claims":{"a":[1e9,null,"\u0000"]},"auth_time":"2029-01-01T00:00:00Z","acr":"1","amr":["pwd"],"device":"d","absolute_lifetime":60}`,
-		`{"user_id":"\ud800","client_id":"app","claims":{"":{}},"amr":[],"scope":""}`,
-		`{"user_id":"u","client_id":"app","claims":{"a":1e400}}`,
-		`{"user_id":"u","client_id":"app","auth_time":"9999-12-31T23:59:59-23:59","absolute_lifetime":-1}`,
-		`{"type":"public"}`,
-		`{"type":"confidential","preset":"auth0","policy":{"reuse_interval":5,"max_active":1},"scope":"a b","audience":"x","may_introspect":true,"not_before":"2029-01-01T00:00:00Z"}`,
-		`{"type":"public","policy":{"reuse_detection":"observe","observe_until":"2030-01-03T00:00:00Z"}}`,
-		`{"type":"public","not_before":"1969-12-31T23:59:59Z"}`,
-		`{"type":"public","not_before":"0000-01-01T00:00:00+23:59"}`,
-		`{"user_id":"u","client_id":"app","acr":"1","amr":[]}`,
-		`{"type":"public","policy":[],"Type":1}`,
-		`{`, ``, `null`, "\xef\xbb\xbf{}", `{"a":` + strings.Repeat("[", 9000),
-	} {
-		f.Add(body, true)
-		f.Add(body, false)
+// issued is a family and its first tokens, which stay out of errors and the log.
+type issued struct{ refresh, access, family string }
+
+func (q *quiet) issue(tb testing.TB, body string) issued {
+	tb.Helper()
+	m := q.must(tb, http.MethodPost, "/v1/families", body)
+	var i issued
+	i.refresh, _ = m["refresh_token"].(string)
+	i.access, _ = m["access_token"].(string)
+	i.family, _ = m["family"].(string)
+	q.secrets = append(q.secrets, i.refresh, i.access)
+	return i
+}
+
+// status is what the management API says of the family.
+func (q *quiet) status(tb testing.TB, family string) string {
+	tb.Helper()
+	status, _ := q.must(tb, http.MethodGet, "/v1/families/"+family, "")["status"].(string)
+	return status
+}
+
+// oauthErrors are the codes of RFC 6749 §5.2 that are in use, and not_found.
+var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "unsupported_grant_type", "not_found"}
+
+// description is the character set of RFC 6749 §5.2.
+var description = regexp.MustCompile(`^[ !#-\[\]-~]+$`)
+
+// ask makes a request and holds the answer to what holds for all of them: it is
+// no failure of the service, it is JSON, an error has the shape of its API, and
+// nothing that was secret is in an error or in the log.
+func (q *quiet) ask(t *testing.T, method, path, contentType, authorization, body string) answer {
+	t.Helper()
+	w := q.serve(method, path, contentType, authorization, body)
+	a := answer{status: w.Code, header: w.Header(), body: w.Body.String()}
+	path, _, _ = strings.Cut(path, "?")
+	management := path == "/v1" || strings.HasPrefix(path, "/v1/")
+	switch err := json.Unmarshal(w.Body.Bytes(), &a.json); {
+	case a.status >= 500:
+		t.Fatalf("%v\n%s", a, &q.log)
+	case a.header.Get("X-Content-Type-Options") != "nosniff":
+		t.Errorf("%v: %v", a, a.header)
+	case a.status == http.StatusNoContent:
+		if a.body != "" {
+			t.Errorf("204 with a body: %s", a.body)
+		}
+	case err != nil || a.json == nil:
+		t.Fatalf("no JSON object: %v", a)
+	case a.status < 300:
+	case a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache":
+		t.Errorf("%v may be cached: %v", a, a.header)
+	case management:
+		a.problem(t, a.status)
+		a.fields(t)
+	default:
+		a.oauthError(t)
 	}
-	f.Fuzz(func(t *testing.T, body string, issue bool) {
-		method, path := http.MethodPut, "/v1/clients/fuzz"
-		if issue {
-			method, path = http.MethodPost, "/v1/families"
+	if a.status == http.StatusMethodNotAllowed && (a.header.Get("Allow") == "" || slices.Contains(strings.Split(a.header.Get("Allow"), ", "), method)) {
+		t.Errorf("%s is refused, allowed are %q", method, a.header.Get("Allow"))
+	}
+	for _, secret := range q.secrets {
+		if a.status >= 300 && strings.Contains(a.body, secret) {
+			t.Errorf("a secret is in the answer %d", a.status)
 		}
-		w := q.serve(method, path, jsonType, "", body)
-		if w.Code >= 500 || !json.Valid(w.Body.Bytes()) {
-			t.Fatalf("%d %s", w.Code, w.Body)
+		// A user id may be any text, and it is logged.
+		if !management && strings.Contains(q.log.String(), secret) {
+			t.Errorf("a secret is in the log of the answer %v", a)
 		}
-		if w.Code >= 300 {
-			if w.Header().Get("Content-Type") != "application/problem+json" {
-				t.Fatalf("%d %v", w.Code, w.Header())
-			}
-			return
+	}
+	return a
+}
+
+// oauthError checks the shape of an error of RFC 6749 §5.2.
+func (a answer) oauthError(t *testing.T) {
+	t.Helper()
+	code := a.text("error")
+	switch {
+	case a.header.Get("Content-Type") != jsonType:
+		t.Errorf("%v is %q", a, a.header.Get("Content-Type"))
+	case !slices.Contains(oauthErrors, code) || !description.MatchString(a.text("error_description")) || len(a.json) != 2:
+		t.Errorf("no OAuth error: %v", a)
+	case (code == "invalid_client") != (a.status == http.StatusUnauthorized):
+		t.Errorf("%v", a)
+	case a.header.Get("WWW-Authenticate") != "" && a.status != http.StatusUnauthorized:
+		t.Errorf("%v with WWW-Authenticate", a)
+	}
+}
+
+// fields are the errors of a problem, details by field. Each detail names its
+// field.
+func (a answer) fields(t *testing.T) map[string]string {
+	t.Helper()
+	fields := map[string]string{}
+	list, _ := a.json["errors"].([]any)
+	for _, e := range list {
+		e, _ := e.(map[string]any)
+		field, _ := e["field"].(string)
+		detail, _ := e["detail"].(string)
+		if !strings.HasPrefix(detail, field+" ") || !strings.Contains(detail, "must be ") {
+			t.Errorf("the detail of %q is %q", field, detail)
 		}
-		shown := "/v1/clients/fuzz"
-		if issue {
-			shown = w.Header().Get("Location")
-		}
-		if w := q.serve(http.MethodGet, shown, "", "", ""); w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) {
-			b, _ := io.ReadAll(w.Body)
-			t.Fatalf("what was accepted is shown as %d %s", w.Code, b)
-		}
-	})
+		fields[field] = detail
+	}
+	return fields
 }

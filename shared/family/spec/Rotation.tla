@@ -116,7 +116,7 @@ End(r) ==
 \* passed on every clock, and no longer listens for the answers to what it sent before.
 Present(r, n) ==
   /\ req[r].pc = "free" /\ n < Tokens
-  /\ LET more  == window[n] # None /\ window[n] > 2 * Skew
+  /\ LET more == window[n] # None /\ window[n] > 2 * Skew
          again == UntilUsed /\ n = held /\ window[n] = 0
          rest == [q \in Requests |-> IF again /\ req[q].who = "client"
                                       THEN [req[q] EXCEPT !.who = "ignored"] ELSE req[q]]
