@@ -104,7 +104,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	cancel()
 
 	server := &http.Server{
-		Handler:           logRequests(log, guard(c.addr.host, withDebug(withLocal(clock, table, log, handler)))),
+		Handler: logRequests(log, guard(c.addr.host, withDebug(withLocal(clock, table, log, handler)))),
 		// As long as IdleTimeout: clients keep connections that they have opened and not
 		// yet used, and cannot know that one is being closed when they do use it.
 		ReadHeaderTimeout: 2 * time.Minute,

@@ -155,7 +155,7 @@ func topLevel(test string) string {
 	return name
 }
 
-const preface = `<!-- Written by "make mutants"; a test fails where this is not what the table in infra/mutants has. -->
+const preface = `<!-- Written by "go run ./infra/mutants -write docs/mutants.md"; a test fails where the table there has changed since. -->
 # What the tests notice
 
 That a test passes says little; that it fails once the thing that it is of is broken says more. ` + "`make mutants`" + ` breaks the

@@ -50,7 +50,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	if string(document) != markdown(table, killers) {
-		t.Error("docs/mutants.md is not of this table: make mutants writes it")
+		t.Error("docs/mutants.md is not of this table: go run ./infra/mutants -write docs/mutants.md, in the root of the repository")
 	}
 }
 

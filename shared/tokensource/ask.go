@@ -1,0 +1,98 @@
+package tokensource
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// failure is why a request brought no token, and what that means for the next.
+type failure struct {
+	err        error
+	refusal    *refusal      // the token is dead
+	doubt      bool          // the provider may have replaced the token
+	final      bool          // trying again soon is of no use
+	retryAfter time.Duration // what the server asked for
+}
+
+// ask makes one request to the token endpoint, and no second one.
+func (s *Source) ask(ctx context.Context, refreshToken string, timeout time.Duration) (*oauth2.Token, *failure) {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.client), timeout)
+	defer cancel()
+	t, err := s.conf.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
+	if err == nil {
+		return t, nil
+	}
+	secrets := []string{refreshToken, s.conf.ClientSecret}
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) {
+		// net/http dials before it writes: where that fails, nothing has been sent.
+		var op *net.OpError
+		unsent := errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
+		if text := scrub(err.Error(), secrets); text != err.Error() {
+			err = errors.New(text)
+		}
+		return nil, &failure{err: err, doubt: !unsent}
+	}
+	status := answer.Response.StatusCode
+	r := &refusal{
+		By: s.self(), Status: status, Code: scrub(answer.ErrorCode, secrets),
+		Description: scrub(answer.ErrorDescription, secrets), URI: scrub(answer.ErrorURI, secrets),
+	}
+	f := &failure{err: r.error()}
+	if seconds, err := strconv.Atoi(answer.Response.Header.Get("Retry-After")); err == nil {
+		f.retryAfter = time.Duration(min(max(seconds, 0), 3600)) * time.Second
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+	case status >= 500, status == http.StatusRequestTimeout, r.Code == "temporarily_unavailable", r.Code == "server_error":
+		f.doubt = true
+	case r.Code == "invalid_grant", r.Code == "bad_refresh_token" /* GitHub */, r.Code == "invalid_refresh_token" /* Slack */ :
+		f.refusal = r
+	default:
+		f.final = true
+	}
+	return nil, f
+}
+
+// error is the refusal as golang.org/x/oauth2 would have it. Body and request are
+// left out: they may hold the token.
+func (r *refusal) error() error {
+	return &oauth2.RetrieveError{
+		Response:  &http.Response{StatusCode: r.Status, Status: strconv.Itoa(r.Status) + " " + http.StatusText(r.Status)},
+		ErrorCode: r.Code, ErrorDescription: r.Description, ErrorURI: r.URI,
+	}
+}
+
+// scrub takes secrets out of a text that others wrote.
+func scrub(text string, secrets []string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.NewReplacer(secret, "[redacted]", url.QueryEscape(secret), "[redacted]").Replace(text)
+		}
+	}
+	return text
+}
+
+// expiresIn is the lifetime of a new access token in seconds, 0 where it has no
+// known end. Form-encoded responses have it among the extra members alone.
+func expiresIn(t *oauth2.Token) int64 {
+	n := t.ExpiresIn
+	if n == 0 {
+		switch v := t.Extra("expires_in").(type) {
+		case int64:
+			n = v
+		case json.Number:
+			n, _ = v.Int64()
+		}
+	}
+	return max(n, 0)
+}
