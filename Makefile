@@ -7,7 +7,7 @@ SAM_VERSION           := 1.170.0
 CFN_LINT_VERSION      := 1.58.0
 BENCHSTAT_VERSION     := v0.0.0-20260908200009-22c9c6c9d4da
 
-FUZZTIME ?= 30s
+FUZZTIME ?= 10000x
 STEPS    ?= 100000
 SOAK     ?= 10m
 BENCH    ?= .
@@ -119,13 +119,17 @@ spec: ## the TLA+ specification, checked by TLC (Java, Maven; SPEC=--large for a
 mutants: ## break the protocol in one way after another: do the tests catch it?
 	go run ./infra/mutants
 
+.PHONY: mutants-doc
+mutants-doc: ## the same, and write docs/mutants.md
+	go run ./infra/mutants -write docs/mutants.md
+
 .PHONY: fuzz
-fuzz: ## every fuzz target in the tree, FUZZTIME=30s each (or 20000x: so many executions)
+fuzz: ## every fuzz target in the tree, FUZZTIME=10000x (so many executions) or 30s each
 	@{ grep -srEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' functions infra shared || true; } | \
 	sed -E 's|^(.*)/[^/]*:func (.*)$$|./\1 \2|' | sort | \
 	while read -r pkg target; do \
 		echo "== $$target in $$pkg"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null || exit 1; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$pkg" </dev/null || exit 1; \
 	done
 
 ##@ Measure (see docs/benchmarks.md)

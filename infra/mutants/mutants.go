@@ -303,11 +303,15 @@ var table = []chapter{
 		},
 		{
 			rule: "a skip or a move, whose answer was lost, is another's", file: "shared/store/family.go", test: "api.TestAnswerOfAnAdvanceLostToTheSDK",
-			edits: []edit{{`return f != nil && bytes.Equal(f.RotationID, r.Attempt.WriteID)`, `return f != nil && bytes.Equal(f.RotationID, nil)`}},
+			edits: []edit{{`return f != nil && f.Revoked.At.IsZero() && bytes.Equal(f.RotationID, r.Attempt.WriteID)`, `return f != nil && bytes.Equal(f.RotationID, nil)`}},
 		},
 		{
 			rule: "any skip or move is one's own", file: "shared/store/family.go", test: "api.TestSkipIsOfTheRecordSeen",
-			edits: []edit{{`return f != nil && bytes.Equal(f.RotationID, r.Attempt.WriteID)`, `return f != nil && !bytes.Equal(f.RotationID, nil)`}},
+			edits: []edit{{`return f != nil && f.Revoked.At.IsZero() && bytes.Equal(f.RotationID, r.Attempt.WriteID)`, `return f != nil && !bytes.Equal(f.RotationID, nil)`}},
+		},
+		{
+			rule: "a skip that was revoked meanwhile is one's own", file: "shared/store/family.go", test: "api.TestRevokedBeforeTheRetryOfASkip",
+			edits: []edit{{`f != nil && f.Revoked.At.IsZero() && bytes`, `f != nil && bytes`}},
 		},
 		{
 			rule: "who loses the race of a skip does not look again", file: "shared/api/refresh.go", test: "api.TestSkipIsOfTheRecordSeen",

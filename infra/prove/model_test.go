@@ -86,6 +86,9 @@ func (r record) refresh(k *kind, n int) (record, int) {
 	}
 	// The last rotation that is known to have come after n's own, or n's own.
 	known := max(n, r.newest-knownRotations)
+	if n == r.used { // the newest token was given for it, however many were skipped
+		known = n
+	}
 	inside := k.interval && known >= r.inside
 	switch {
 	case r.skipped[0] <= n && n <= r.skipped[1]:

@@ -315,3 +315,21 @@ func TestLargestCounter(t *testing.T) {
 		t.Errorf("the family is %v", f)
 	}
 }
+
+// A skip whose answer was lost, of a family that was revoked before the SDK tried
+// again: what was revoked issues nothing any more.
+func TestRevokedBeforeTheRetryOfASkip(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
+	first, _ := w.login()
+	w.rotate(first)
+	w.clock.Advance(time.Hour)
+	server := w.meanwhile(3, "UpdateItem", func() {
+		w.also(http.StatusOK, http.MethodDelete, "/v1/families?user_id=u&cause=password_changed", "", "")
+	})
+	w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm("none"))
+	w.store.Once(2, storetest.Lost)
+	if a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(first)); !a.refused(http.StatusBadRequest) {
+		t.Errorf("got %v", a)
+	}
+}

@@ -118,6 +118,9 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 // supersededAt is when token n was superseded, or else the earliest such time
 // that is remembered.
 func (f *modelFamily) supersededAt(n uint32) (at time.Time, known bool) {
+	if t, ok := f.superseded[n]; ok && n == f.lastHonoured() {
+		return t, true
+	}
 	for back := range uint32(remembered) {
 		t, ok := f.superseded[f.newest-1-back]
 		if !ok {

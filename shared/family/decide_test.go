@@ -201,8 +201,7 @@ func TestSkip(t *testing.T) {
 		if want := uint32(4 + loss); f.Counter != want {
 			t.Fatalf("loss %d: the counter is %d, not %d", loss, f.Counter, want)
 		}
-		// Beyond the known rotations a racer is refused, but its family lives.
-		if got := attempt(2); got != family.Newest && (loss < family.KnownRotations-1 || got != family.Refused) {
+		if got := attempt(2); got != family.Newest {
 			t.Fatalf("loss %d: a racer is %v", loss, got)
 		}
 		for n := uint32(3); n < f.Counter; n++ {

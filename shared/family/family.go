@@ -69,6 +69,9 @@ func ParseID(s string) (ID, error) {
 	if n, err := encoding.Decode(id[:], []byte(s)); err != nil || n != len(id) {
 		return ID{}, ErrInvalidID
 	}
+	if id.IssuedAt().Year() > 9999 { // JSON has no such time, and no family of ours began then
+		return ID{}, ErrInvalidID
+	}
 	return id, nil
 }
 
@@ -201,6 +204,9 @@ func (f *Family) lastUsed() uint32 {
 // superseded says when token n (below the counter) was superseded. Where that
 // is not known, it is no later than the oldest rotation that is: exact is false.
 func (f *Family) superseded(n uint32) (at time.Time, exact bool) {
+	if n == f.lastUsed() { // the newest token was given for it, however many were skipped
+		return f.RotatedAt[0], !f.RotatedAt[0].IsZero()
+	}
 	i := uint64(f.Counter) - 1 - uint64(n)
 	if i < KnownRotations && !f.RotatedAt[i].IsZero() {
 		return f.RotatedAt[i], true

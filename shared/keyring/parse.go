@@ -211,8 +211,9 @@ func instant(at string, data []byte) (time.Time, error) {
 		return time.Time{}, err
 	}
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.IsZero() {
+	t = t.UTC() // of another year, perhaps: one that cannot be written
+	if err != nil || t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
 		return time.Time{}, fmt.Errorf("%s: is not a time as of RFC 3339", at)
 	}
-	return t.UTC(), nil
+	return t, nil
 }

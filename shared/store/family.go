@@ -208,9 +208,10 @@ type Refresh struct {
 	LastUserAgent string
 }
 
-// wrote says whether the record is as this use of a token left it.
+// wrote says whether the record is as this use of a token left it: not where the
+// family was revoked meanwhile.
 func (r *Refresh) wrote(f *family.Family) bool {
-	return f != nil && bytes.Equal(f.RotationID, r.Attempt.WriteID)
+	return f != nil && f.Revoked.At.IsZero() && bytes.Equal(f.RotationID, r.Attempt.WriteID)
 }
 
 const (

@@ -82,7 +82,8 @@ LastUsed(f) == IF f.skip.to # 0 /\ f.skip.to = f.counter - 1
 Superseded(f, n) ==  \* the time, and whether it is exact
   LET i == f.counter - n
       known == Cardinality({j \in 1..Known : f.rot[j] # None})
-  IN IF i <= Known /\ f.rot[i] # None THEN <<f.rot[i], TRUE>> ELSE <<f.rot[known], FALSE>>
+  IN IF n = LastUsed(f) THEN <<f.rot[1], TRUE>>
+     ELSE IF i <= Known /\ f.rot[i] # None THEN <<f.rot[i], TRUE>> ELSE <<f.rot[known], FALSE>>
 
 Decide(f, r, a) ==
   IF ~Alive(f, a.now) THEN "dead"
@@ -239,12 +240,10 @@ Forward == [][\/ item'.counter = item.counter /\ item'.rot = item.rot
 
 \* Where nobody steals, the family is not revoked, and the client does not hear that the
 \* token it holds is dead. Without: users are logged out for their own tabs and retries.
-\* (It does hear so when it has lost as many answers in a row as rotations are known, each
-\* outside the interval, and then presents the token twice.)
 NeverLoggedOut ==
   /\ ~item.revoked
   /\ \A r \in Requests :
-       req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = held => Forgotten(held)
+       ~(req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = held)
 
 \* A dead family stays as it is and gives no more tokens. Without: a logout, a detected
 \* theft or an end does not hold.
@@ -284,6 +283,7 @@ OneFerrt == ferrt.stored <= 1 /\ ferrt.logged <= ferrt.stored
 Explained == \A r \in Requests : req[r].pc # "unclear"
 
 \* A client that goes on trying gets a working token, unless all that it sends is lost.
+\* Without: an app that tries for ever.
 Fair == \A r \in Requests :
   /\ SF_vars(Present(r, held)) /\ SF_vars(req[r].n = held /\ Write(r)) /\ SF_vars(Take(r))
   /\ WF_vars(req[r].n # held /\ Vanish(r))
