@@ -109,6 +109,46 @@ func TestRefusedButNewer(t *testing.T) {
 	}
 }
 
+// TestRefusedThenLogin: somebody logs in while the dead token is marked.
+func TestRefusedThenLogin(t *testing.T) {
+	w := newWorld(t)
+	store := &faultyStore{Store: tokensource.NewMemory()}
+	family := w.begun("app", store)
+	w.call(http.MethodDelete, "/v1/families/"+family, "")
+	newer, _ := w.login("app")
+	saves := 0
+	store.saving = func(tokensource.Record) error {
+		if saves++; saves == 2 {
+			return w.source("app", store.Store, nil).Login(t.Context(), newer)
+		}
+		return nil
+	}
+	if token := w.good(w.source("app", store, nil)); token.AccessToken != newer.AccessToken {
+		t.Error("got another token")
+	}
+}
+
+// TestLoginDuringRefresh: what a refresh of the old session brings is dropped.
+func TestLoginDuringRefresh(t *testing.T) {
+	w := newWorld(t)
+	store := tokensource.NewMemory()
+	w.begun("app", store)
+	newer, family := w.login("app")
+	newer.AccessToken = ""
+	w.wire.breaks(func(n int) fault {
+		if n == 1 {
+			if err := w.source("app", store, nil).Login(t.Context(), newer); err != nil {
+				t.Error(err)
+			}
+		}
+		return none
+	})
+	w.good(w.source("app", store, nil))
+	if counter, _ := w.family(family); counter != 2 || w.wire.requests() != 2 {
+		t.Errorf("%d requests, the new session's counter is %d", w.wire.requests(), counter)
+	}
+}
+
 // TestWrongClient: what another client is refused is not dead for the right one.
 func TestWrongClient(t *testing.T) {
 	w := newWorld(t)
@@ -163,12 +203,23 @@ func TestLogin(t *testing.T) {
 	if token := w.good(w.source("app", store, nil)); token.AccessToken != other.AccessToken {
 		t.Error("the store has another token than that of the login")
 	}
-	again, _ := w.login("app")
+	again, latest := w.login("app")
 	if err := src.Login(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
 	if token := w.good(src); token.AccessToken != again.AccessToken {
 		t.Error("the source has another token than that of its login")
+	}
+	// A program that has not heard of it comes with its old token.
+	for _, old := range []*oauth2.Token{login, other} {
+		if err := w.source("app", store, nil).Login(t.Context(), old); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(time.Hour)
+		w.good(w.source("app", store, nil))
+	}
+	if counter, status := w.family(latest); counter != 3 || status != "active" {
+		t.Errorf("the newest session: counter %d, %s", counter, status)
 	}
 	if token := w.good(src); token.RefreshToken != "" {
 		t.Error("the refresh token is handed out")

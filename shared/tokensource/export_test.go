@@ -18,10 +18,10 @@ func WithClock(wall func() time.Time, steady func() time.Duration, sleep func(co
 	}
 }
 
-// WithCourtesy gives the channel that ends callers' waiting for a refresh while
+// WithCourtesy replaces the timer that ends callers' waiting for a refresh while
 // they have a token.
-func WithCourtesy(enough <-chan time.Time) Option {
-	return func(s *Source) { s.clock.after = func(time.Duration) <-chan time.Time { return enough } }
+func WithCourtesy(after func(time.Duration) <-chan time.Time) Option {
+	return func(s *Source) { s.clock.after = after }
 }
 
 // Lock takes the lock of a token file, as another process would.
@@ -31,6 +31,11 @@ func Lock(ctx context.Context, path string) (unlock func() error, err error) {
 		return nil, err
 	}
 	return file.Close, nil
+}
+
+// WithRandom makes every random number r.
+func WithRandom(r float64) Option {
+	return func(s *Source) { s.clock.random = func() float64 { return r } }
 }
 
 // WithSecret gives the client a secret.
@@ -46,4 +51,13 @@ func EarlyOf(lifetime time.Duration) time.Duration {
 			return lifetime - d
 		}
 	}
+}
+
+// Rejected is the access token after that one was rejected.
+func Rejected(s *Source, accessToken string) (string, error) {
+	h, err := s.get(context.Background(), accessToken)
+	if err != nil {
+		return "", err
+	}
+	return h.AccessToken, nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,14 +236,55 @@ func TestEarlyInDoubt(t *testing.T) {
 	}
 }
 
+// TestEarlyRefused: neither is an error that another try would not mend, as long as
+// the access token can be used.
+func TestEarlyRefused(t *testing.T) {
+	w := newWorld(t)
+	store := tokensource.NewMemory()
+	_, old := w.earlyBegun("app", store)
+	w.wire.breaks(func(n int) fault { return []fault{lost, unauthorized}[min(n, 2)-1] })
+	src := w.source("app", store, nil)
+	if got := w.good(src); got.AccessToken != old.AccessToken || w.wire.requests() != 2 {
+		t.Errorf("%d requests", w.wire.requests())
+	}
+	w.clock.Advance(20 * time.Second)
+	_, err := src.Token()
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) || answer.Response.StatusCode != http.StatusUnauthorized || errors.Is(err, tokensource.ErrLoginRequired) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestSlowAnswer: a token ages while it is under way.
+func TestSlowAnswer(t *testing.T) {
+	w := newWorld(t)
+	store := tokensource.NewMemory()
+	w.begun("app", store)
+	began := w.clock.Now()
+	w.wire.breaks(func(int) fault { w.clock.Advance(5 * time.Second); return none })
+	if got := w.good(w.source("app", store, nil)); got.Expiry.Sub(began) != 600*time.Second {
+		t.Errorf("expires %v after the request", got.Expiry.Sub(began))
+	}
+}
+
 // TestCourtesy: who has a token that can be used waits five seconds for the next and
 // no longer. The refresh goes on.
 func TestCourtesy(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
 	family, old := w.earlyBegun("app", store)
-	enough := make(chan time.Time, 1)
-	src := w.source("app", store, nil, tokensource.WithCourtesy(enough))
+	enough, over := make(chan time.Time), make(chan time.Time)
+	close(over)
+	var patient atomic.Bool
+	src := w.source("app", store, nil, tokensource.WithCourtesy(func(d time.Duration) <-chan time.Time {
+		switch {
+		case patient.Load():
+			return nil
+		case d <= 0:
+			return over
+		}
+		return enough
+	}))
 	// The first look at the record is by the first call, of which all know then.
 	w.wire.breaks(func(int) fault { return unreachable })
 	w.good(src)
@@ -252,6 +295,11 @@ func TestCourtesy(t *testing.T) {
 	if got := w.good(src); got.AccessToken != old.AccessToken {
 		t.Error("got a token that was not there yet")
 	}
+	w.clock.Advance(6 * time.Second) // the refresh has begun so long ago: nobody waits for it any more
+	if got := w.good(src); got.AccessToken != old.AccessToken {
+		t.Error("got a token that was not there yet")
+	}
+	patient.Store(true)
 	close(goes)
 	if got := w.good(src); got.AccessToken == old.AccessToken {
 		t.Error("the refresh did not go on")
@@ -300,9 +348,13 @@ func TestStrict(t *testing.T) {
 			w := newWorld(t)
 			store := tokensource.NewMemory()
 			family, _ := w.earlyBegun("strict", store)
-			src := w.source("strict", store, nil)
+			var skew atomic.Int64
+			src := w.source("strict", store, &skew)
 			w.wire.breaks(first(test.fault))
 			w.good(src)
+			if test.during == 1 {
+				skew.Store(-int64(time.Hour)) // which must not make the doubt look younger
+			}
 			w.clock.Advance(2 * time.Second) // the pause
 			for range 3 {
 				w.good(src)
@@ -344,11 +396,70 @@ func TestReleaseFails(t *testing.T) {
 	w.wire.breaks(first(failed))
 	began := w.clock.Now()
 	w.good(w.source("strict", store, nil))
-	if waited := w.clock.Now().Sub(began); waited > 2*time.Second || w.wire.requests() != 2 {
+	// The server asks for a second.
+	if waited := w.clock.Now().Sub(began); waited < time.Second || waited > 2*time.Second || w.wire.requests() != 2 {
 		t.Errorf("waited %v, %d requests", waited, w.wire.requests())
 	}
 	if counter, _ := w.family(family); counter != 2 {
 		t.Errorf("counter %d", counter)
+	}
+}
+
+// TestIntervalOver: in doubt, a token is used inside the interval, counted from its
+// first use, and then rests while there is an access token that can be used.
+func TestIntervalOver(t *testing.T) {
+	w := newWorld(t)
+	store := tokensource.NewMemory()
+	_, old := w.earlyBegun("app", store)
+	src := w.source("app", store, nil, tokensource.WithReuseInterval(4*time.Second))
+	began := w.clock.Now()
+	w.wire.breaks(func(int) fault { return lost })
+	if got := w.good(src); got.AccessToken != old.AccessToken {
+		t.Error("got another token")
+	}
+	n, took := w.wire.requests(), w.clock.Now().Sub(began)
+	if n < 3 || n > 8 || took < 2*time.Second || took > 4*time.Second {
+		t.Errorf("%d requests in %v", n, took)
+	}
+	w.clock.Advance(5 * time.Second)
+	var behind atomic.Int64
+	behind.Store(-int64(time.Hour))
+	w.good(src)
+	w.good(w.source("app", store, nil, tokensource.WithReuseInterval(4*time.Second)))
+	w.good(w.source("strict", store, &behind))
+	if w.wire.requests() != n {
+		t.Errorf("%d requests after the interval", w.wire.requests()-n)
+	}
+}
+
+// TestPace: while nothing comes back, a minute sees at most 17 requests, from all
+// processes together.
+func TestPace(t *testing.T) {
+	for _, processes := range []int{1, 3} {
+		w := newWorld(t)
+		store := tokensource.NewMemory()
+		w.begun("app", store)
+		end := w.clock.Now().Add(time.Minute)
+		var in atomic.Int64
+		w.wire.breaks(func(int) fault {
+			if w.clock.Now().Before(end) {
+				in.Add(1)
+			}
+			return failed
+		})
+		var all sync.WaitGroup
+		for range processes {
+			src := w.source("app", store, nil, tokensource.WithRandom(0))
+			all.Go(func() {
+				if _, err := src.Token(); err == nil || errors.Is(err, tokensource.ErrLoginRequired) {
+					t.Errorf("the error is %v", err)
+				}
+			})
+		}
+		all.Wait()
+		if n := in.Load(); n > 17 || n < 3 {
+			t.Errorf("%d processes: %d requests", processes, n)
+		}
 	}
 }
 
@@ -366,7 +477,7 @@ func TestLongOutage(t *testing.T) {
 	if !errors.As(err, &answer) || answer.Response.StatusCode != http.StatusServiceUnavailable || errors.Is(err, tokensource.ErrLoginRequired) {
 		t.Errorf("the error is %v", err)
 	}
-	if n := w.wire.requests(); n < 8 || n > 16 {
+	if n := w.wire.requests(); n < 8 || n > 17 {
 		t.Errorf("%d requests in a minute", n)
 	}
 	w.clock.Advance(10 * time.Minute)

@@ -1,7 +1,6 @@
 package tokensource
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,9 +14,8 @@ import (
 // clock of the process that wrote them, which may be wrong: they only ever make a
 // process refresh too early or wait a bounded time; see held.
 type state struct {
-	Format int    `json:"format"`
-	Write  string `json:"write"` // random: no two writes are equal
-	Login  string `json:"login"` // hash of the refresh token that began the session
+	Format int      `json:"format"`
+	Logins []string `json:"logins"` // hashes of the refresh tokens that sessions began with, the newest first
 
 	RefreshToken string         `json:"refresh_token"`
 	AccessToken  string         `json:"access_token,omitempty"`
@@ -57,7 +55,7 @@ const format = 1
 
 // encode is the data of a new record.
 func (st state) encode() ([]byte, error) {
-	st.Format, st.Write = format, rand.Text()
+	st.Format = format
 	b, err := json.Marshal(st) //nolint:gosec // tokens are what it is there for
 	if err != nil {
 		return nil, fmt.Errorf("encode the token record: %w", err)
@@ -109,7 +107,7 @@ func hold(st state, version uint64, earlier *held, now moment, jitter float64) *
 	if earlier == nil {
 		return h
 	}
-	if earlier.version == version && earlier.Write == st.Write {
+	if earlier.version == version {
 		h.found = earlier.found
 	}
 	if earlier.AccessToken == st.AccessToken && earlier.ObtainedAt.Equal(st.ObtainedAt) {

@@ -83,7 +83,7 @@ func (s *Source) step(ctx context.Context, rejected string, n int) (*held, error
 		return nil, s.bury(ctx, r, h)
 	case h.AccessToken != rejected && h.fresh(now):
 		return h, nil
-	case h.AccessToken == rejected && h.fresh(now) && s.justReplaced(h, now):
+	case h.AccessToken == rejected && s.justReplaced(h, now):
 		return h, nil
 	}
 	if wait := s.wait(h, now); wait > 0 {
@@ -214,7 +214,7 @@ func (s *Source) attempt(ctx context.Context, r Record, h *held, rejected string
 // request, since the answer may have been long under way.
 func (s *Source) granted(t *oauth2.Token, asked time.Time, h *held, rejected string) state {
 	return state{
-		Login:        h.Login,
+		Logins:       h.Logins,
 		RefreshToken: t.RefreshToken, // the old one, where the response has none
 		AccessToken:  t.AccessToken, TokenType: t.TokenType, ExpiresIn: expiresIn(t),
 		ObtainedAt: asked, Extra: s.keepExtra(t),
@@ -263,6 +263,7 @@ func (s *Source) bury(ctx context.Context, r Record, h *held) error {
 		if errors.Is(s.save(ctx, r.Version+1, marked), ErrConflict) {
 			return &retry{poll(0), errBusy, false} // perhaps somebody has logged in
 		}
+		_, _, _ = s.load(ctx) // so that all callers here know
 	}
 	return fmt.Errorf("%w: %w", ErrLoginRequired, cause.error())
 }

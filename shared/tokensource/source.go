@@ -23,8 +23,9 @@
 // sets the pace: a quarter of it, at least 1 s and at most 10 s, is what a request
 // may take, the longest pause between two, and the distance that the last try of an
 // interval keeps from its end. A claim lapses after one and a half of that. With a
-// strict provider, whose interval is 0, the pace is 20 s. An interval of a minute
-// sees 16 requests at most.
+// strict provider, whose interval is 0, the pace is 20 s. While nothing comes back,
+// a minute sees 17 requests at most with the default interval, from all processes
+// together.
 //
 // A refresh token is in doubt when it was used and no answer says what became of
 // it: the answer was lost or cut, was a 5xx, or the process died. The provider may
@@ -57,6 +58,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -188,17 +190,17 @@ func (s *Source) TokenContext(ctx context.Context) (*oauth2.Token, error) {
 }
 
 // Login saves the token of a login, over whatever the store holds. With a token
-// that the session has begun with already it does nothing, also when that has been
-// replaced or has died since: a program that gets its first token by configuration
-// can call Login each time it starts.
+// that it has saved before it does nothing, also when that has been replaced or has
+// died since, by another login too: a program that gets its first token by
+// configuration can call Login each time it starts. The last eight are remembered.
 func (s *Source) Login(ctx context.Context, t *oauth2.Token) error {
 	if t == nil || t.RefreshToken == "" {
 		return errors.New("tokensource: login: the token response has no refresh token")
 	}
 	now := s.clock.now()
+	mark := fingerprint(t.RefreshToken)
 	st := state{
-		Login: fingerprint(t.RefreshToken), RefreshToken: t.RefreshToken,
-		AccessToken: t.AccessToken, TokenType: t.TokenType,
+		RefreshToken: t.RefreshToken, AccessToken: t.AccessToken, TokenType: t.TokenType,
 		ObtainedAt: now.wall, ExpiresIn: t.ExpiresIn, Extra: s.keepExtra(t),
 	}
 	if !t.Expiry.IsZero() {
@@ -207,17 +209,18 @@ func (s *Source) Login(ctx context.Context, t *oauth2.Token) error {
 			st.AccessToken, st.ExpiresIn = "", 0
 		}
 	}
-	data, err := st.encode()
-	if err != nil {
-		return fmt.Errorf("tokensource: login: %w", err)
-	}
 	for n := range 8 {
 		r, h, err := s.load(ctx)
 		if err != nil {
 			return fmt.Errorf("tokensource: login: %w", err)
 		}
-		if h.Login == st.Login || h.RefreshToken == t.RefreshToken {
+		if slices.Contains(h.Logins, mark) || h.RefreshToken == t.RefreshToken {
 			return nil
+		}
+		st.Logins = append([]string{mark}, h.Logins[:min(len(h.Logins), 7)]...)
+		data, err := st.encode()
+		if err != nil {
+			return fmt.Errorf("tokensource: login: %w", err)
 		}
 		err = s.saveData(ctx, r.Version+1, data)
 		r, _, lookErr := s.load(ctx)

@@ -130,6 +130,45 @@ func TestRejectedOnce(t *testing.T) {
 	}
 }
 
+// TestRejectedEarly: some callers want the token replaced since it was rejected, and
+// others since its end is near. One refresh serves all.
+func TestRejectedEarly(t *testing.T) {
+	w := newWorld(t)
+	rs := w.resource()
+	login, family := w.login("app")
+	login.AccessToken += "x"
+	src := w.source("app", tokensource.NewMemory(), nil)
+	if err := src.Login(t.Context(), login); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(575 * time.Second)
+	waiting := make(chan struct{})
+	w.wire.breaks(func(int) fault { <-waiting; return none })
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			if _, err := src.Token(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// A request that was under way when the refresh began.
+	all.Go(func() {
+		if h, err := tokensource.Rejected(src, login.AccessToken); err != nil || h == login.AccessToken {
+			t.Errorf("after a rejection: %v", err)
+		}
+	})
+	close(waiting)
+	all.Wait()
+	resp, err := w.client(src).Get(rs.URL)
+	if status, _ := body(t, resp, err); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	if counter, _ := w.family(family); counter != 2 || w.wire.requests() != 1 {
+		t.Errorf("%d requests, counter %d", w.wire.requests(), counter)
+	}
+}
+
 // TestBodyOnce: a body that cannot be sent again is not; the next request has the
 // new token.
 func TestBodyOnce(t *testing.T) {
@@ -185,9 +224,11 @@ func TestAlwaysRejected(t *testing.T) {
 func TestClockBehind(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
-	store := tokensource.NewMemory()
-	w.begun("app", store)
-	w.good(w.source("app", store, nil))
+	a, store, _ := w.endedElsewhere()
+	resp, err := w.client(a).Get(rs.URL)
+	if status, _ := body(t, resp, err); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
 	w.clock.Advance(20 * time.Minute)
 	var behind atomic.Int64
 	behind.Store(-int64(time.Hour))
@@ -201,7 +242,7 @@ func TestClockBehind(t *testing.T) {
 			}
 		}
 	}
-	if rs.rejected.Load() != 1 {
+	if rs.rejected.Load() != 2 {
 		t.Errorf("%d requests were rejected", rs.rejected.Load())
 	}
 }
@@ -223,6 +264,7 @@ func TestTransportFails(t *testing.T) {
 	if !errors.Is(err, tokensource.ErrLoginRequired) || rs.rejected.Load() != 1 {
 		t.Errorf("%v", err)
 	}
+	loginRequired(t, src) // although the access token has not expired
 }
 
 type closing struct {

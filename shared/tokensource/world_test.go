@@ -218,13 +218,14 @@ type wire struct {
 type fault int
 
 const (
-	none        fault = iota
-	lost              // it is answered, and the answer is lost
-	cut               // the answer ends in the middle
-	failed            // 503, and nothing is done
-	failedAfter       // 503, although it is done
-	busy              // 429
-	unreachable       // the connection fails
+	none         fault = iota
+	lost               // it is answered, and the answer is lost
+	cut                // the answer ends in the middle
+	failed             // 503, and nothing is done
+	failedAfter        // 503, although it is done
+	busy               // 429
+	unauthorized       // 401, the client's fault
+	unreachable        // the connection fails
 )
 
 var errLost = errors.New("the connection was reset")
@@ -284,6 +285,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return unavailable(r, http.StatusServiceUnavailable), nil
 	case busy:
 		return unavailable(r, http.StatusTooManyRequests), nil
+	case unauthorized:
+		return unavailable(r, http.StatusUnauthorized), nil
 	case unreachable:
 		// Nobody listens on a port that has just been closed; net/http says so in its way.
 		closed := httptest.NewServer(nil)
