@@ -8,51 +8,21 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
-	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
-
-// meanwhile has something happen right before a request reaches the store: the
-// n-th of an operation.
-type meanwhile struct {
-	below interface {
-		Do(*http.Request) (*http.Response, error)
-	}
-	operation string
-	n         int64
-	happens   func()
-	seen      atomic.Int64
-}
-
-func (m *meanwhile) Do(r *http.Request) (*http.Response, error) {
-	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+m.operation) && m.seen.Add(1) == m.n {
-		m.happens()
-	}
-	return m.below.Do(r)
-}
 
 // meanwhile starts one more server, right before whose n-th request of that
 // operation something happens; it returns the server's number.
 func (w *world) meanwhile(n int64, operation string, happens func()) (server int) {
 	w.t.Helper()
-	cfg := w.store.Config()
-	m := &meanwhile{below: cfg.HTTPClient, operation: operation, n: n, happens: happens}
-	cfg.HTTPClient = m
-	w.t.Cleanup(func() {
-		if m.seen.Load() < n {
-			w.t.Errorf("%d requests %s: nothing happened meanwhile", m.seen.Load(), operation)
-		}
-	})
 	srv := httptest.NewServer(api.New(api.Config{
-		Issuer: w.servers[0].URL, Table: store.New(cfg, w.store.Name(), store.DefaultRetention), Keys: keysAsTheyAre{w.keys},
+		Issuer: w.servers[0].URL, Table: w.store.Meanwhile(n, operation, happens), Keys: keysAsTheyAre{w.keys},
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now,
 	}).Handler())
 	w.t.Cleanup(srv.Close)

@@ -3,8 +3,6 @@ package keyring_test
 import (
 	"encoding/json"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -122,15 +120,6 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// direct serves requests without a socket.
-type direct struct{ http.Handler }
-
-func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	d.ServeHTTP(w, r)
-	return w.Result(), nil
-}
-
 // FuzzRotation: whatever texts the current version and the one before it have, a
 // rotation that fails leaves the current one as it was, and one that succeeds
 // leaves a document with every key that tokens in use were made with. It never
@@ -138,7 +127,7 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 func FuzzRotation(f *testing.F) {
 	fill := words(f)
 	m := keyringtest.New(f, "{}")
-	client := m.ClientOver(direct{m}, 1)
+	client := m.Direct(1)
 	for _, d := range documents {
 		f.Add(d, "")
 		f.Add("{}", d)

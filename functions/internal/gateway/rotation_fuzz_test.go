@@ -3,8 +3,6 @@ package gateway_test
 import (
 	"encoding/json"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,15 +17,6 @@ import (
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
 	"github.com/rotor-auth/rotor/shared/signing"
 )
-
-// direct serves requests without a socket.
-type direct struct{ http.Handler }
-
-func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	d.ServeHTTP(w, r)
-	return w.Result(), nil
-}
 
 // FuzzRotationEvent: nothing but the last step of the rotation that was begun
 // changes the keys in use, and then to those that the rotation made. No key is
@@ -46,7 +35,7 @@ func FuzzRotationEvent(f *testing.F) {
 	m := keyringtest.New(f, string(current))
 	var log strings.Builder
 	function := lambda.NewHandler(gateway.RotateKeys(keyring.Rotation{
-		Client: m.ClientOver(direct{m}, 1), Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
+		Client: m.Direct(1), Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}, func() time.Time { return at }))
 	event := func(step string) string {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,6 +140,36 @@ func (rt *Transport) Hold(operation string) (waits <-chan struct{}, release func
 	rt.hold = h
 	rt.mu.Unlock()
 	return h.waits, func() { close(h.goes) }
+}
+
+// Meanwhile is a table, opened once more, right before whose n-th request of that
+// operation something happens. The test fails if there are not so many.
+func (rt *Transport) Meanwhile(n int64, operation string, happens func()) *store.Table {
+	cfg := rt.Config()
+	m := &meanwhile{below: cfg.HTTPClient, operation: operation, n: n, happens: happens}
+	cfg.HTTPClient = m
+	rt.t.Cleanup(func() {
+		if seen := m.seen.Load(); seen < n {
+			rt.t.Errorf("%d requests %s: nothing happened meanwhile", seen, operation)
+		}
+	})
+	return store.New(cfg, rt.name, store.DefaultRetention)
+}
+
+// meanwhile counts the requests of an operation.
+type meanwhile struct {
+	below     aws.HTTPClient
+	operation string
+	n         int64
+	happens   func()
+	seen      atomic.Int64
+}
+
+func (m *meanwhile) Do(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+m.operation) && m.seen.Add(1) == m.n {
+		m.happens()
+	}
+	return m.below.Do(r)
 }
 
 var errNoAnswer = errors.New("the store did not answer")
