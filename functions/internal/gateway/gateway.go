@@ -37,6 +37,7 @@ func Main(endpoints func(*api.API) http.Handler) {
 // which is what lambda.Start takes, and starts. It does not return. A function
 // that cannot start logs all that is wrong and exits.
 func Run[C any](load func(getenv func(string) string) (C, error), wire func(context.Context, C, *slog.Logger) (any, error)) {
+	tune(lambdacontext.MemoryLimitInMB)
 	log := lambdacontext.NewLogger()
 	cfg, err := load(os.Getenv)
 	if err != nil {
@@ -80,20 +81,21 @@ func NewHandler(h http.Handler, log *slog.Logger) *Handler {
 
 // Invoke answers one event.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	ctx, cancel := early(ctx)
+	defer cancel()
+	var other bool
+	answer, err := h.inner.Invoke(context.WithValue(ctx, otherKey{}, &other), payload)
+	if err == nil && !other {
+		return answer, nil
+	}
 	if err := check(payload); err != nil {
 		h.log.ErrorContext(ctx, "event refused", slog.Any("error", err), slog.Int("payload_bytes", len(payload)))
 		return nil, err
 	}
-	ctx, cancel := early(ctx)
-	defer cancel()
-	answer, err := h.inner.Invoke(ctx, payload)
-	if err != nil {
-		// Only the reading of the event can fail. The error is not logged: it quotes
-		// what the client sent.
-		h.log.WarnContext(ctx, "request malformed", slog.Int("payload_bytes", len(payload)))
-		return malformed()
-	}
-	return answer, nil
+	// Only the reading of the event can fail. The error is not logged: it quotes
+	// what the client sent.
+	h.log.WarnContext(ctx, "request malformed", slog.Int("payload_bytes", len(payload)))
+	return malformed()
 }
 
 // early is a context that ends a little before the invocation's, so that what is
@@ -111,24 +113,40 @@ func margin(left time.Duration) time.Duration {
 	return min(max(left/10, 200*time.Millisecond), 500*time.Millisecond)
 }
 
-// check tells an HTTP API's event from anything else: a custom authorizer's has
-// the same version, and no method.
+// check tells an HTTP API's event from anything else. It reads the event once more,
+// and so is asked only where there is no answer.
 func check(payload []byte) error {
 	var event events.APIGatewayV2HTTPRequest
 	if err := json.Unmarshal(payload, &event); err != nil {
 		// encoding/json's errors quote at most a character or a number.
 		return fmt.Errorf("read an event of API Gateway: %w", err)
 	}
-	if event.Version != "2.0" || event.RequestContext.HTTP.Method == "" {
+	if !ours(&event) {
 		return errors.New("not an event of an API Gateway HTTP API, payload format 2.0")
 	}
 	return nil
 }
 
-// fromEvent gives next the request as the event has it.
+// ours is true of an HTTP API's event: a custom authorizer's has the same version,
+// and no method.
+func ours(event *events.APIGatewayV2HTTPRequest) bool {
+	return event.Version == "2.0" && event.RequestContext.HTTP.Method != ""
+}
+
+// otherKey is the context's key of a *bool: that the event is of another kind.
+type otherKey struct{}
+
+// fromEvent gives next the request as the event has it. An event of another kind it
+// only reports.
 func fromEvent(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		event, _ := algnhsa.APIGatewayV2RequestFromContext(r.Context())
+		if !ours(&event) {
+			if other, ok := r.Context().Value(otherKey{}).(*bool); ok {
+				*other = true
+			}
+			return
+		}
 		if id := event.RequestContext.RequestID; id != "" {
 			r = r.WithContext(api.WithRequestID(r.Context(), id))
 		}
