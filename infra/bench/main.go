@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/rotor-auth/rotor/infra/process"
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	b := &bench{
-		rotor: rotor, self: self, dynamodb: os.Getenv("ROTOR_TEST_DYNAMODB"),
+		rotor: rotor, self: self, functions: "dist/" + runtime.GOARCH, dynamodb: os.Getenv("ROTOR_TEST_DYNAMODB"),
 		size: full, stdout: stdout, stderr: stderr,
 		report: &Report{Short: *short},
 	}
@@ -88,6 +89,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // bench is a run.
 type bench struct {
 	rotor, self string // programs
+	functions   string // the folder of the built functions, for this machine
 	dynamodb    string // the URL of DynamoDB Local, or ""
 	size        size
 	stdout      io.Writer // tables
@@ -106,6 +108,7 @@ func (b *bench) measure(ctx context.Context) error {
 		{"the machine", b.machine, []string{"machine"}},
 		{"storage requests", b.storage, []string{"storage"}},
 		{"refreshes under load", b.loads, []string{"load", "races"}},
+		{"warm invocations", b.invocations, []string{"invocations"}},
 		{"sizes", b.sizes, []string{"sizes"}},
 		{"micro-benchmarks", b.micro, []string{"micro"}},
 		{"cold starts", b.coldStarts, []string{"starts"}},

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // tiny is a run's work in tests.
-var tiny = size{warm: 8, alone: 8, together: 64, rounds: 1, repeat: 2}
+var tiny = size{warm: 8, alone: 8, together: 64, invocations: 70, rounds: 1, repeat: 2}
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
@@ -69,6 +69,39 @@ func TestMeasures(t *testing.T) {
 	}
 	if r := l.race(racers, racers); r == nil || r.Successors != racers || r.Statuses[200] != racers {
 		t.Errorf("a token each: %+v", r)
+	}
+}
+
+// The function is invoked as Lambda does it, and goes on from token to token.
+func TestInvocations(t *testing.T) {
+	b := newBench(t)
+	b.functions = t.TempDir()
+	program, err := process.Build(t.TempDir(), "./functions/token", "-tags=lambda.norpc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(b.functions, "token"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(program, filepath.Join(b.functions, "token", "bootstrap")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.invocations(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, alg := range []string{"ES256", "RS256"} {
+		if i := b.report.invocation(alg); i == nil || i.Count != tiny.invocations || i.RSS < 1 {
+			t.Errorf("%s: measured %+v", alg, i)
+		}
+	}
+	for answer, want := range map[string]string{
+		`{"statusCode":503,"body":"{}"}`:                       "answers with 503",
+		`{"statusCode":200,"body":"{\"refresh_token\":\"\"}"}`: "no refresh token",
+		`{`: "read the function's answer",
+	} {
+		if _, err := successor([]byte(answer)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", answer, err)
+		}
 	}
 }
 

@@ -59,11 +59,11 @@ func costs(r *Report) []Cost {
 	}
 	var all []Cost
 	for _, alg := range []string{"RS256", "ES256"} {
-		l := r.load(alg, apart)
-		if l == nil {
+		i := r.invocation(alg)
+		if i == nil {
 			continue
 		}
-		all = append(all, costOf(alg, l.CPU, *refresh.Units, r.Sizes))
+		all = append(all, costOf(alg, i.CPU, *refresh.Units, r.Sizes))
 	}
 	return all
 }

@@ -19,6 +19,8 @@ type Report struct {
 	Sizes   Sizes     `json:"sizes"`
 	Micro   []Micro   `json:"micro"`
 
+	Invocations []Invocations `json:"invocations"`
+
 	Zips          []Zip   `json:"zips"`
 	Starts        []Start `json:"cold_starts,omitempty"`
 	StartsLeftOut string  `json:"cold_starts_left_out,omitempty"` // why
@@ -88,6 +90,14 @@ type Latencies struct {
 	P50      float64 `json:"p50"`
 	P99      float64 `json:"p99"`
 	Max      float64 `json:"max"`
+}
+
+// Invocations are refreshes by the function token, warm, one at a time.
+type Invocations struct {
+	Algorithm string  `json:"algorithm"`
+	Count     int     `json:"count"`
+	CPU       float64 `json:"cpu"` // of the program, for each
+	RSS       float64 `json:"rss"` // after them
 }
 
 // Sizes are bytes.
@@ -168,6 +178,16 @@ func (r *Report) micro(name string) *Micro {
 	for i := range r.Micro {
 		if m := &r.Micro[i]; m.Name == name {
 			return m
+		}
+	}
+	return nil
+}
+
+// invocation are those under this signature, or nil.
+func (r *Report) invocation(algorithm string) *Invocations {
+	for i := range r.Invocations {
+		if n := &r.Invocations[i]; n.Algorithm == algorithm {
+			return n
 		}
 	}
 	return nil

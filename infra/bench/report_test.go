@@ -30,11 +30,12 @@ func good() *Report {
 				{Racers: 1000, Tokens: 1, Rounds: 5, Statuses: map[int]int64{200: 5000}, Successors: 1, Latencies: Latencies{P50: 100, P99: 999}},
 				{Racers: 1000, Tokens: 1000, Rounds: 5, Statuses: map[int]int64{200: 5000}, Successors: 1000, Latencies: Latencies{P50: 90, P99: 100}},
 			},
-		}, {Algorithm: "RS256", Store: apart, CPU: 0.8}},
-		Sizes:  Sizes{Family: 434, LongestFamily: 1013, LogLine: 600, AccessLogLine: 400},
-		Micro:  []Micro{{Name: "SignAccess/ES256", Nanoseconds: 29_500, Bytes: 14_614, Allocations: 171}},
-		Zips:   []Zip{{"keys", 5.99}, {"token", 4.13}},
-		Starts: []Start{{Function: "keys", Asked: "keys", Answered: 118}, {Function: "token", Asked: "refresh", Ready: 5.8, Answered: 59.9, Memory: 15, Emulated: 31, Second: 8}},
+		}, {Algorithm: "RS256", Store: apart, CPU: 0.8, SignCPU: 0.6}},
+		Invocations: []Invocations{{Algorithm: "ES256", Count: 10, CPU: 0.25, RSS: 30}, {Algorithm: "RS256", Count: 10, CPU: 0.9, RSS: 31}},
+		Sizes:       Sizes{Family: 434, LongestFamily: 1013, LogLine: 600, AccessLogLine: 400},
+		Micro:       []Micro{{Name: "SignAccess/ES256", Nanoseconds: 29_500, Bytes: 14_614, Allocations: 171}},
+		Zips:        []Zip{{"keys", 5.99}, {"token", 4.13}},
+		Starts:      []Start{{Function: "keys", Asked: "keys", Answered: 118}, {Function: "token", Asked: "refresh", Ready: 5.8, Answered: 59.9, Memory: 15, Emulated: 31, Second: 8}},
 	}
 }
 
@@ -51,7 +52,7 @@ func TestAims(t *testing.T) {
 	r.Storage[1].Requests["GetItem"] = 1
 	l := &r.Loads[0]
 	l.CPU, l.Together.Rate, l.Alone.P99, l.RSS = 0.2, 3499, 3, 40
-	r.Zips[0].Size, r.Starts[1].Answered, l.Races[1].Latencies.P99 = 6, 60, 1000
+	r.Zips[0].Size, r.Starts[1].Answered, r.Starts[1].Ready, l.Races[1].Latencies.P99, r.Loads[1].CPU = 6, 60, 15, 1000, 0.9
 	for _, a := range aims(r) {
 		if a.State != missed {
 			t.Errorf("%s: %s, %s is wanted and %s measured", a.What, a.State, a.Want, a.Got)
@@ -59,7 +60,7 @@ func TestAims(t *testing.T) {
 	}
 
 	l.Refreshes = 99_999
-	r.Storage[0].Units, r.Storage[1].Units, r.Starts, r.Zips, l.Together.Requests, l.Races = nil, nil, nil, nil, 0, nil
+	r.Storage[0].Units, r.Storage[1].Units, r.Starts, r.Zips, l.Together.Requests, l.Races, r.Loads[1].SignCPU = nil, nil, nil, nil, 0, nil, 0
 	for _, r := range []*Report{r, {}} {
 		all := aims(r)
 		if len(all) != count {

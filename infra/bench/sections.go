@@ -10,17 +10,18 @@ import (
 
 // sections are the tables, by the names that a page gives them.
 var sections = map[string]func(*Report) *table{
-	"machine": machineTable,
-	"storage": storageTable,
-	"load":    loadTable,
-	"races":   raceTable,
-	"sizes":   sizeTable,
-	"micro":   microTable,
-	"starts":  startTable,
-	"cost":    costTable,
-	"prices":  priceTable,
-	"peers":   peerTable,
-	"aims":    aimTable,
+	"machine":     machineTable,
+	"storage":     storageTable,
+	"load":        loadTable,
+	"races":       raceTable,
+	"invocations": invocationTable,
+	"sizes":       sizeTable,
+	"micro":       microTable,
+	"starts":      startTable,
+	"cost":        costTable,
+	"prices":      priceTable,
+	"peers":       peerTable,
+	"aims":        aimTable,
 }
 
 func machineTable(r *Report) *table {
@@ -149,6 +150,15 @@ func statuses(by map[int]int64) string {
 	return strings.Join(parts, ", ")
 }
 
+func invocationTable(r *Report) *table {
+	t := &table{title: "The function token, warm", columns: []string{"signature", "invocations", "CPU ms of one", "memory after them"}}
+	for _, i := range r.Invocations {
+		t.row(i.Algorithm, number(float64(i.Count), 0), number(i.CPU, 3), number(i.RSS, 1)+" MB")
+	}
+	t.note("Refreshes one after the other, by the program that Lambda runs, over a Runtime API that does nothing else. CPU is that of the whole process, on a whole core.")
+	return t
+}
+
 func sizeTable(r *Report) *table {
 	t := &table{title: "Sizes", columns: []string{"what", "bytes"}}
 	t.row("family item, usual", number(float64(r.Sizes.Family), 0))
@@ -194,7 +204,7 @@ func startTable(r *Report) *table {
 func costTable(r *Report) *table {
 	t := &table{title: "A million refreshes", columns: []string{"what", "how many", "price"}}
 	if len(r.Costs) == 0 {
-		t.note("Left out: what DynamoDB would bill is not known without DynamoDB Local.")
+		t.note("Left out: it takes DynamoDB Local to know what DynamoDB would bill, and Linux to run the functions.")
 		return t
 	}
 	for i, cost := range r.Costs {
@@ -220,7 +230,7 @@ func costTable(r *Report) *table {
 func priceTable(*Report) *table {
 	t := &table{title: "What the cost assumes"}
 	t.note("Prices: %s.", pricesOf)
-	t.note("The duration is the CPU time measured, at the share of a vCPU that %s MB have (%s MB have a whole one), and %s ms for DynamoDB, "+
+	t.note("The duration is the CPU time of an invocation, measured, at the share of a vCPU that %s MB have (%s MB have a whole one), and %s ms for DynamoDB, "+
 		"which is an assumption; rounded up to a millisecond. A core here and one of Lambda's are taken to be the same.", number(tokenMemory, 0), number(fullCPU, 0), short(assumedWait))
 	t.note("Left out: what costs by the month (the secret, alarms, metrics), storage, backups, cold starts.")
 	return t
