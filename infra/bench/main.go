@@ -107,7 +107,7 @@ func (b *bench) measure(ctx context.Context) error {
 		{"the zips", b.weigh, nil}, // first: where they are missing, nothing is to be waited for
 		{"the machine", b.machine, []string{"machine"}},
 		{"storage requests", b.storage, []string{"storage"}},
-		{"refreshes under load", b.loads, []string{"load", "races"}},
+		{"refreshes under load", b.loads, []string{"load", "profile", "races"}},
 		{"warm invocations", b.invocations, []string{"invocations"}},
 		{"sizes", b.sizes, []string{"sizes"}},
 		{"micro-benchmarks", b.micro, []string{"micro"}},

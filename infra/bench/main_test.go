@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +62,13 @@ func TestMeasures(t *testing.T) {
 	}
 	if l.RSS < 1 || l.RSSAfterRaces < 1 {
 		t.Errorf("memory: %v MB and %v MB", l.RSS, l.RSSAfterRaces)
+	}
+	all := 0.0
+	for _, s := range b.report.Profile {
+		all += s.Share
+	}
+	if len(b.report.Profile) != len(parts)+1 || math.Abs(all-1) > 1e-9 {
+		t.Errorf("the profile has %+v, together %v", b.report.Profile, all)
 	}
 	for _, n := range []int{50, 200, racers} {
 		if r := l.race(n, 1); r == nil || r.Successors != 1 || r.Statuses[200] != int64(n) || len(r.Statuses) != 1 {

@@ -118,8 +118,14 @@ func (b *bench) refreshes(ctx context.Context, s *service, own *storeProcess, l 
 	}
 	l.Refreshes = int64(b.size.warm) + one.Count + together.Count
 	rss, err := s.RSS()
+	if err != nil {
+		return err
+	}
 	l.RSS = megabytes(rss)
-	return err
+	if l.Algorithm == "ES256" && l.Store == apart {
+		return b.profile(ctx, s, g, l)
+	}
+	return nil
 }
 
 // cpuTimes are the CPU times of the service and, if there is one, of its store.

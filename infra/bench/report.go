@@ -16,6 +16,7 @@ type Report struct {
 
 	Storage []Storage `json:"storage"`
 	Loads   []Load    `json:"loads"`
+	Profile []Share   `json:"profile"`
 	Sizes   Sizes     `json:"sizes"`
 	Micro   []Micro   `json:"micro"`
 
@@ -90,6 +91,16 @@ type Latencies struct {
 	P50      float64 `json:"p50"`
 	P99      float64 `json:"p99"`
 	Max      float64 `json:"max"`
+}
+
+// Share is a part of the CPU time of a refresh with ES256 over a store in a process
+// of its own, at eight at a time. Shares add up to 1.
+type Share struct {
+	What       string  `json:"what"`
+	Share      float64 `json:"share"`
+	Kernel     float64 `json:"system_calls"` // what of it is spent there
+	Allocation float64 `json:"allocation"`   // likewise
+	CPU        float64 `json:"cpu"`          // ms
 }
 
 // Invocations are refreshes by the function token, warm, one at a time.

@@ -32,6 +32,7 @@ func good() *Report {
 			},
 		}, {Algorithm: "RS256", Store: apart, CPU: 0.8, SignCPU: 0.6}},
 		Invocations: []Invocations{{Algorithm: "ES256", Count: 10, CPU: 0.25, RSS: 30}, {Algorithm: "RS256", Count: 10, CPU: 0.9, RSS: 31}},
+		Profile:     []Share{{What: "the signature", Share: .25, CPU: .05}, {What: "the rest", Share: .75, Kernel: .5, Allocation: .1, CPU: .15}},
 		Sizes:       Sizes{Family: 434, LongestFamily: 1013, LogLine: 600, AccessLogLine: 400},
 		Micro:       []Micro{{Name: "SignAccess/ES256", Nanoseconds: 29_500, Bytes: 14_614, Allocations: 171}},
 		Zips:        []Zip{{"keys", 5.99}, {"token", 4.13}},

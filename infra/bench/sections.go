@@ -15,6 +15,7 @@ var sections = map[string]func(*Report) *table{
 	"load":        loadTable,
 	"races":       raceTable,
 	"invocations": invocationTable,
+	"profile":     profileTable,
 	"sizes":       sizeTable,
 	"micro":       microTable,
 	"starts":      startTable,
@@ -148,6 +149,19 @@ func statuses(by map[int]int64) string {
 		parts = append(parts, number(float64(by[status]), 0)+" × "+fmt.Sprint(status))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func profileTable(r *Report) *table {
+	t := &table{title: "Where the CPU time of a refresh goes", columns: []string{"part", "µs", "of all", "in system calls", "allocating"}}
+	percent := func(share float64) string { return number(share*100, 1) + " %" }
+	var all Share
+	for _, s := range r.Profile {
+		t.row(s.What, number(s.CPU*1000, 0), percent(s.Share), percent(s.Kernel), percent(s.Allocation))
+		all.CPU, all.Share, all.Kernel, all.Allocation = all.CPU+s.CPU, all.Share+s.Share, all.Kernel+s.Kernel, all.Allocation+s.Allocation
+	}
+	t.row("**together**", number(all.CPU*1000, 0), percent(all.Share), percent(all.Kernel), percent(all.Allocation))
+	t.note("ES256, %s, 8 at a time: the shares of a CPU profile of the service, and of the CPU time above.", apart)
+	return t
 }
 
 func invocationTable(r *Report) *table {
