@@ -373,7 +373,7 @@ func TestCapacityOfARace(t *testing.T) {
 	}
 	w.store.Counted()
 	w.store.Consumed()
-	for _, a := range w.race(first) {
+	for _, a := range w.race(racers, first) {
 		if a.status != http.StatusOK {
 			t.Fatalf("a racer got %v", a)
 		}

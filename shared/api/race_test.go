@@ -11,17 +11,18 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
 const racers = 1000
 
-// race has many callers present one token at once, spread over the servers.
-func (w *world) race(refreshToken string) []answer {
+// race has so many callers present one token at once, spread over the servers.
+func (w *world) race(n int, refreshToken string) []answer {
 	w.t.Helper()
-	answers, errs := make([]answer, racers), make([]error, racers)
+	answers, errs := make([]answer, n), make([]error, n)
 	var ready, done sync.WaitGroup
 	start := make(chan struct{})
-	for i := range racers {
+	for i := range n {
 		ready.Add(1)
 		done.Add(1)
 		go func() {
@@ -52,7 +53,7 @@ func TestRace(t *testing.T) {
 			}
 			w.store.Counted()
 			successors := map[string]int{}
-			for _, a := range w.race(first) {
+			for _, a := range w.race(racers, first) {
 				if a.status != http.StatusOK {
 					t.Fatalf("a racer got %v", a)
 				}
@@ -74,6 +75,57 @@ func TestRace(t *testing.T) {
 	}
 }
 
+// A partition of DynamoDB takes 1,000 writes a second. Racers beyond what it takes
+// are throttled for longer than the SDK tries; they are told to come again, as often
+// as it takes, and then get the successor that all got: none is refused.
+func TestThrottledRace(t *testing.T) {
+	w := newWorld(t, servers(2))
+	first, id := w.login()
+	for i := range w.servers {
+		w.sendTo(i, http.MethodPost, "/oauth/token", formType, refreshForm("none"))
+	}
+	refusals := func() int { return len(w.logged("ferrt")) + len(w.logged("fertft")) }
+	before := refusals()
+	const served = racers / 4 // of a wave; of the first wave none
+	successors := map[string]int{}
+	waves, left := 0, racers
+	for ; left > 0 && waves < 10; waves++ {
+		passed := 0
+		w.store.Break(func(int, string) storetest.Fault {
+			if passed++; waves == 0 || passed > served {
+				return storetest.Throttled
+			}
+			return storetest.None
+		})
+		for _, a := range w.race(left, first) {
+			switch {
+			case a.status == http.StatusOK:
+				successors[a.text("refresh_token")]++
+				left--
+			case !a.unavailable():
+				t.Fatalf("wave %d: a racer got %v", waves, a)
+			}
+		}
+		w.clock.Advance(time.Second) // the Retry-After
+	}
+	w.store.Break(nil)
+	if waves != 1+racers/served || left > 0 {
+		t.Errorf("%d waves, after which %d have no successor", waves, left)
+	}
+	if len(successors) != 1 {
+		t.Errorf("%d different successors", len(successors))
+	}
+	if c := w.counter(id); c != 2 {
+		t.Errorf("the counter is %d", c)
+	}
+	if n := refusals() - before; n != 0 {
+		t.Errorf("%d refusals were logged", n)
+	}
+	for successor := range successors {
+		w.rotate(successor)
+	}
+}
+
 // Of many replays at once one revokes the family and one event is stored; the
 // others neither log nor store anything.
 func TestReplayRace(t *testing.T) {
@@ -81,7 +133,7 @@ func TestReplayRace(t *testing.T) {
 	first, id := w.login()
 	newest := w.rotate(first)
 	w.clock.Advance(2 * time.Minute)
-	for _, a := range w.race(first) {
+	for _, a := range w.race(racers, first) {
 		if !a.refused(http.StatusBadRequest) {
 			t.Fatalf("a replay got %v", a)
 		}
