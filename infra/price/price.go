@@ -19,6 +19,9 @@ const (
 	Request  = 0.20         // Lambda, a million requests
 	Duration = 0.0000133334 // Lambda, a GB-second on arm64
 	Log      = 0.50         // CloudWatch, a GB ingested
+
+	Provisioned = 0.0000033334 // Lambda, a GB-second of provisioned concurrency on arm64, used or not
+	SecretReads = 0.05         // Secrets Manager, 10,000 requests
 )
 
 // What is not measured.
