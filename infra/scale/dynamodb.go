@@ -24,15 +24,19 @@ type partition struct {
 type table struct {
 	quota      bucket // of the table
 	partitions []partition
-	clients    bucket // reads of the partition key "clients", taken to be in one partition
+	clients    bucket // reads of the partition key "clients", taken to be in one partition, or apart
 	splitsIn   float64
 	reads      int // of clients, in this second
 }
 
 // newTable takes so many write units a second, however long that has been so, and
 // keeps the unused capacity of so many seconds for a burst.
-func newTable(warm, quota, kept, splitsIn float64) *table {
-	t := &table{quota: newBucket(quota, quota), clients: newBucket(partitionReads, partitionReads), splitsIn: splitsIn}
+func newTable(warm, quota, kept, splitsIn float64, apart bool) *table {
+	reads := float64(partitionReads)
+	if apart {
+		reads *= registered
+	}
+	t := &table{quota: newBucket(quota, quota), clients: newBucket(reads, reads), splitsIn: splitsIn}
 	n := max(1, int(warm+partitionWrites-1)/partitionWrites)
 	for i := range n {
 		t.partitions = append(t.partitions, partition{

@@ -44,13 +44,17 @@ type lambda struct {
 	count, level, headroom int
 }
 
-// newLambda has warm environments, and has seen level requests a second, of late.
+// newLambda has had level requests a second for some time, for which warm environments
+// were enough. Those that are provisioned besides have not served anybody yet.
 func newLambda(concurrency, warm, level, provisioned int, r *rand.Rand) *lambda {
-	l := &lambda{concurrency: concurrency, provisioned: provisioned, scaling: newBucket(scalingRate, scalingBurst), level: min(level, perConcurrency*concurrency), headroom: rampBurst}
-	for i := range min(warm, concurrency) {
+	l := &lambda{concurrency: concurrency, provisioned: provisioned, scaling: newBucket(scalingRate, scalingBurst), level: min(max(level, perConcurrency*provisioned), perConcurrency*concurrency), headroom: rampBurst}
+	n := min(max(warm, provisioned), concurrency)
+	for i := range n {
 		e := environment{quota: retryQuota}
-		for c := range e.knows {
-			e.knows[c] = r.Int32N(cachedFor * 1000)
+		if n-i <= warm { // the last are used first
+			for c := range e.knows {
+				e.knows[c] = r.Int32N(cachedFor * 1000)
+			}
 		}
 		l.all, l.idle = append(l.all, e), append(l.idle, int32(i))
 	}

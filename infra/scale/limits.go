@@ -89,15 +89,15 @@ var limits = []limit{
 	{"requests/s that Lambda takes", perConcurrency * concurrency, perRefresh(1), sees503, "the quota L-B99A9384"},
 	{"requests/s more at once, on a Monday morning", rampBurst, perRefresh(1 - trough), sees503, "provisioned concurrency for `token`, of a tenth of the rate"},
 	{"invocations at the same time, warm", concurrency, func(in *inputs, rate float64) float64 { return rate * in.takes() / 1000 }, sees503, "the quota L-B99A9384; ES256; more memory"},
-	{"invocations at the same time, a Monday morning's all cold", concurrency, (*inputs).coldMonday, sees503, "the same, or provisioned concurrency"},
+	{"invocations at the same time, a Monday morning's all cold", concurrency, (*inputs).coldMonday, sees503, "the quota L-B99A9384, or provisioned concurrency"},
 	{"write units/s of a new table", newTableWrite, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "warm throughput"},
 	{"write units/s of a table", tableWrites, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "the quota L-AB614373"},
 	{"write units/s of one family, in a race of " + number(racers), partitionWrites, func(in *inputs, _ float64) float64 { return racers * in.writes }, seesOur, "nothing: one family is one item"},
-	{"read units/s of the clients, warm", partitionReads, func(in *inputs, rate float64) float64 { return in.fleet(rate) * registered / cachedFor }, seesOur, "`clientsFor` in shared/store"},
+	{"read units/s of the clients, warm", partitionReads, func(in *inputs, rate float64) float64 { return in.fleet(rate) * registered / cachedFor }, seesOur, "the same"},
 	{"read units/s of the clients, by " + number(scalingBurst) + " new environments", partitionReads, func(in *inputs, rate float64) float64 {
 		return min(rate, min(in.fleet(rate), scalingBurst)*registered)
-	}, seesOur, "provisioned concurrency: they start before the crowd comes"},
-	{"reads/s of the secret, by " + number(scalingBurst) + " new environments", secretReads, func(in *inputs, rate float64) float64 { return min(in.fleet(rate), scalingBurst) }, seesOur, "nothing: Lambda cannot start so many"},
+	}, seesOur, "a change of shared/store: see below"},
+	{"reads/s of the secret, by " + number(scalingBurst) + " new environments", secretReads, func(in *inputs, rate float64) float64 { return min(in.fleet(rate), scalingBurst) }, seesOur, "nothing"},
 	{"events/s of one type, in the index `log`", partitionWrites, perRefresh(reused), seesOur, "nothing: find who reuses"},
 	{"PutLogEvents/s, one for each environment", logPuts, func(in *inputs, rate float64) float64 { return in.fleet(rate) }, "nothing: log lines come late or are lost", "the quota L-7E1FAE88"},
 }

@@ -68,6 +68,11 @@ func runs(in *inputs) []run {
 		for _, l := range []load{day(rate), everybody(rate), race(rate)} {
 			add(rate, l, steps[last])
 		}
+		changed := steps[last]
+		changed.name, changed.apart = "+ clients apart", true
+		for _, l := range []load{monday(rate), everybody(rate)} {
+			add(rate, l, changed)
+		}
 	}
 	return all
 }

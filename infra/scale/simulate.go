@@ -38,6 +38,7 @@ type settings struct {
 	warm, tableWrites       float64 // write units a second: what the table takes at once, and its quota
 	kept                    float64 // s of unused capacity that a partition may use later
 	splits                  float64 // s that a partition is too hot until it is split
+	apart                   bool    // each client has a partition of its own, which is not so
 	cpu, cold               float64 // ms: of a refresh on a whole core; that a cold start takes besides
 }
 
@@ -125,12 +126,12 @@ type region struct {
 // some time. The same seed gives the same.
 func simulate(s settings, l load, seed uint64) outcome {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be the same each time
-	warm := max(s.provisioned, int(math.Ceil(2*l.rate(0)*price.Takes(s.cpu)/1000)))
+	warm := int(math.Ceil(2 * l.rate(0) * price.Takes(s.cpu) / 1000))
 	r := &region{
 		settings: s, random: random,
 		stage: newBucket(s.stageRate, s.stageBurst), account: newBucket(s.accountRate, s.accountMax),
-		lambda: newLambda(s.concurrency, warm, max(perConcurrency*s.provisioned, int(l.rate(0))), s.provisioned, random),
-		table:  newTable(s.warm, s.tableWrites, s.kept, s.splits),
+		lambda: newLambda(s.concurrency, warm, int(l.rate(0)), s.provisioned, random),
+		table:  newTable(s.warm, s.tableWrites, s.kept, s.splits, s.apart),
 		out:    outcome{waits: make([]int, asksFor*1000+1), gaps: map[int]int{}},
 	}
 	crowd := make([]int, l.within)

@@ -147,16 +147,33 @@ func TestPartitions(t *testing.T) {
 		key         func() uint32
 		least, most int
 	}{
-		{"four partitions", newTable(4000, 40_000, 0, forever), random.Uint32, 4 * 10_000, 4 * 11_000},
-		{"one key", newTable(4000, 40_000, 0, forever), func() uint32 { return 7 }, 10_900, 11_000},
-		{"the last key", newTable(4000, 40_000, 0, forever), func() uint32 { return math.MaxUint32 }, 10_900, 11_000},
-		{"unused capacity", newTable(1000, 40_000, 5, forever), random.Uint32, 14_900, 15_000},
-		{"the table's quota", newTable(4000, 2000, 0, forever), random.Uint32, 21_900, 22_000},
-		{"split after 5 s, and again", newTable(1000, 40_000, 0, 5), random.Uint32, 20_900, 21_000},
-		{"one key, split after 5 s", newTable(1000, 40_000, 0, 5), func() uint32 { return 7 }, 10_900, 11_100},
+		{"four partitions", newTable(4000, 40_000, 0, forever, false), random.Uint32, 4 * 10_000, 4 * 11_000},
+		{"one key", newTable(4000, 40_000, 0, forever, false), func() uint32 { return 7 }, 10_900, 11_000},
+		{"the last key", newTable(4000, 40_000, 0, forever, false), func() uint32 { return math.MaxUint32 }, 10_900, 11_000},
+		{"unused capacity", newTable(1000, 40_000, 5, forever, false), random.Uint32, 14_900, 15_000},
+		{"the table's quota", newTable(4000, 2000, 0, forever, false), random.Uint32, 21_900, 22_000},
+		{"split after 5 s, and again", newTable(1000, 40_000, 0, 5, false), random.Uint32, 20_900, 21_000},
+		{"one key, split after 5 s", newTable(1000, 40_000, 0, 5, false), func() uint32 { return 7 }, 10_900, 11_100},
 	} {
 		if served := c.table.all(10, c.key); served < c.least || served > c.most {
 			t.Errorf("%s: %d in 10 s, not %d to %d", c.what, served, c.least, c.most)
+		}
+	}
+}
+
+// The clients share what a partition reads, unless each has one of its own.
+func TestClients(t *testing.T) {
+	for apart, want := range map[bool]int{false: 3 * partitionReads, true: 3 * partitionReads * registered} {
+		table, read := newTable(4000, 40_000, 0, 1, apart), 0
+		for now := range int32(2001) {
+			for range 500 {
+				if table.read(now) {
+					read++
+				}
+			}
+		}
+		if read > want || read < want-100 {
+			t.Errorf("apart %v: %d reads in 2 s, not %d", apart, read, want)
 		}
 	}
 }
