@@ -142,6 +142,10 @@ bench: build ## Rotor under load, its storage, cold starts and cost, to dist/ben
 bench-page: ## docs/benchmarks.md's tables, from dist/bench.json
 	go run ./infra/bench -markdown docs/benchmarks.md
 
+.PHONY: scale
+scale: ## where Rotor breaks first as it grows, to docs/scale.md, from dist/bench.json or the report kept (half a minute)
+	go run ./infra/scale -markdown docs/scale.md
+
 .PHONY: microbench
 microbench: ## micro-benchmarks, to dist/bench-new.txt (BENCH=regexp COUNT=1)
 	@mkdir -p dist

@@ -61,8 +61,8 @@ func loadConfig(values map[string]any) (config, error) {
 		familyRetentionDays: c.number("familyRetentionDays", 30, 3650),
 		eventRetentionDays:  c.number("eventRetentionDays", 90, 3650),
 		sweepMinutes:        c.number("sweepMinutes", 5, 60),
-		throttleRate:        c.number("throttleRate", 1000, 100000),
-		throttleBurst:       c.number("throttleBurst", 2000, 100000),
+		throttleRate:        c.number("throttleRate", 1000, 1000000),
+		throttleBurst:       c.number("throttleBurst", 2000, 1000000),
 		alarmEmail:          c.email("alarmEmail"),
 		signingAlgorithm:    c.text("signingAlgorithm", "RS256"),
 	}

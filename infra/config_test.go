@@ -90,7 +90,7 @@ func TestWrongContext(t *testing.T) {
 		{"familyRetentionDays", "many", "it must be a whole number"},
 		{"eventRetentionDays", 1.5, "it must be a whole number"},
 		{"sweepMinutes", "61", "it must be a whole number from 1 to 60"},
-		{"throttleRate", "-1", "it must be a whole number from 1 to 100000"},
+		{"throttleRate", "-1", "it must be a whole number from 1 to 1000000"},
 		{"throttleBurst", "10", "no smaller than throttleRate, which is 1000"},
 		{"alarmEmail", "ops", "it must be an e-mail address"},
 		{"alarmEmail", "Ops <ops@example.com>", "it must be an e-mail address, without a name"},

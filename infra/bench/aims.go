@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rotor-auth/rotor/infra/page"
+)
 
 // Aim is what Rotor is to reach, and whether it did.
 type Aim struct {
@@ -38,7 +42,7 @@ func aims(r *Report) []Aim {
 	} else {
 		add("storage of a refresh", "1 request, 1 write unit, no read unit", "", false, false)
 	}
-	want := fmt.Sprintf("at most %s write units, nothing else", number(racers, 0))
+	want := fmt.Sprintf("at most %s write units, nothing else", page.Number(racers, 0))
 	if race != nil && race.Units != nil {
 		u := *race.Units
 		add("storage of a "+theRace, want, spoken(race), true, u.Write <= racers && u.Read == 0 && u.Index == 0 && race.all() <= racers)
@@ -52,24 +56,24 @@ func aims(r *Report) []Aim {
 	}
 	measured := l.Together.Requests > 0
 	unsigned := (l.CPU - l.SignCPU) * 1000
-	add("CPU of the service for a refresh, without the signature", "< 120 µs", number(unsigned, 0)+" µs", measured && l.SignCPU > 0, unsigned < 120)
-	add("CPU of the service for a refresh, ES256", "< 200 µs", number(l.CPU*1000, 0)+" µs", measured, l.CPU < 0.2)
+	add("CPU of the service for a refresh, without the signature", "< 120 µs", page.Number(unsigned, 0)+" µs", measured && l.SignCPU > 0, unsigned < 120)
+	add("CPU of the service for a refresh, ES256", "< 200 µs", page.Number(l.CPU*1000, 0)+" µs", measured, l.CPU < 0.2)
 	rs := r.load("RS256", apart)
 	if rs == nil {
 		rs = &Load{}
 	}
 	toSign := rs.CPU / rs.SignCPU
-	add("CPU of the service for a refresh, RS256, to that of its signature", "< 1.5 ×", number(toSign, 2)+" ×", rs.SignCPU > 0, toSign < 1.5)
-	add("refreshes in a second, 8 at a time, ES256", "≥ 3,500", number(l.Together.Rate, 0), measured, l.Together.Rate >= 3500)
-	add("p99, one at a time, ES256", "< 3 ms", number(l.Alone.P99, 2)+" ms", measured, l.Alone.P99 < 3)
+	add("CPU of the service for a refresh, RS256, to that of its signature", "< 1.5 ×", page.Number(toSign, 2)+" ×", rs.SignCPU > 0, toSign < 1.5)
+	add("refreshes in a second, 8 at a time, ES256", "≥ 3,500", page.Number(l.Together.Rate, 0), measured, l.Together.Rate >= 3500)
+	add("p99, one at a time, ES256", "< 3 ms", page.Number(l.Alone.P99, 2)+" ms", measured, l.Alone.P99 < 3)
 	one, each := l.race(racers, 1), l.race(racers, racers)
 	if one != nil && each != nil && each.Latencies.P99 > 0 {
 		ratio := one.Latencies.P99 / each.Latencies.P99
-		add("p99 of 1,000 at once with one token, to that with a token each", "< 10 ×", number(ratio, 2)+" ×", true, ratio < 10)
+		add("p99 of 1,000 at once with one token, to that with a token each", "< 10 ×", page.Number(ratio, 2)+" ×", true, ratio < 10)
 	} else {
 		add("p99 of 1,000 at once with one token, to that with a token each", "< 10 ×", "", false, false)
 	}
-	add("memory after 100,000 refreshes, ES256", "< 40 MB", number(l.RSS, 1)+" MB", measured && l.Refreshes >= 100_000, l.RSS < 40)
+	add("memory after 100,000 refreshes, ES256", "< 40 MB", page.Number(l.RSS, 1)+" MB", measured && l.Refreshes >= 100_000, l.RSS < 40)
 
 	var token Start
 	for _, s := range r.Starts {
@@ -77,12 +81,12 @@ func aims(r *Report) []Aim {
 			token = s
 		}
 	}
-	add("cold start of token, to its first answer", "< 60 ms", number(token.Answered, 1)+" ms", token.Answered > 0, token.Answered < 60)
-	add("cold start of token, until it asks for its first request", "< 15 ms", number(token.Ready, 1)+" ms", token.Ready > 0, token.Ready < 15)
+	add("cold start of token, to its first answer", "< 60 ms", page.Number(token.Answered, 1)+" ms", token.Answered > 0, token.Answered < 60)
+	add("cold start of token, until it asks for its first request", "< 15 ms", page.Number(token.Ready, 1)+" ms", token.Ready > 0, token.Ready < 15)
 	largest := 0.0
 	for _, z := range r.Zips {
 		largest = max(largest, z.Size)
 	}
-	add("zip of a function, the largest", "< 6 MB", number(largest, 2)+" MB", largest > 0, largest < 6)
+	add("zip of a function, the largest", "< 6 MB", page.Number(largest, 2)+" MB", largest > 0, largest < 6)
 	return all
 }

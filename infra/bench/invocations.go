@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rotor-auth/rotor/infra/price"
 	"github.com/rotor-auth/rotor/infra/process"
 )
 
@@ -156,7 +157,7 @@ func (b *bench) startFunction(ctx context.Context, name string, env ...string) (
 	f.Process, err = process.Start(ctx, program, append([]string{
 		"AWS_LAMBDA_RUNTIME_API=" + listener.Addr().String(),
 		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_SESSION_TOKEN=local", "AWS_REGION=us-east-1",
-		"AWS_LAMBDA_FUNCTION_NAME=rotor-" + name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(tokenMemory),
+		"AWS_LAMBDA_FUNCTION_NAME=rotor-" + name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(price.Memory),
 		"AWS_LAMBDA_LOG_FORMAT=JSON", "ROTOR_ISSUER=https://auth.example.com", "ROTOR_ORIGINS=https://app.example.com",
 	}, env...)...)
 	if err != nil {

@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	short := flags.Bool("short", false, "a tenth of the work, and less: whether it runs, not how fast")
 	path := flags.String("o", "dist/bench.json", "the JSON `file` that is written, or with -markdown read")
-	page := flags.String("markdown", "", "the `page` whose tables are set from the JSON; nothing is measured")
+	file := flags.String("markdown", "", "the `page` whose tables are set from the JSON; nothing is measured")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -53,8 +53,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("there are no arguments such as %q", flags.Arg(0))
 	}
-	if *page != "" {
-		return setPage(*page, *path)
+	if *file != "" {
+		return setPage(*file, *path)
 	}
 	scratch, err := os.MkdirTemp("", "rotor-bench-")
 	if err != nil {
@@ -122,7 +122,7 @@ func (b *bench) measure(ctx context.Context) error {
 			return fmt.Errorf("measure %s: %w", part.doing, err)
 		}
 		for _, name := range part.sections {
-			if _, err := io.WriteString(b.stdout, sections[name](b.report).text()+"\n"); err != nil {
+			if _, err := io.WriteString(b.stdout, sections[name](b.report).Text()+"\n"); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/rotor-auth/rotor/infra/page"
+	"github.com/rotor-auth/rotor/infra/price"
 )
 
 // Report is all that a run has found. Times are in milliseconds, memory and sizes
@@ -26,8 +29,8 @@ type Report struct {
 	Starts        []Start `json:"cold_starts,omitempty"`
 	StartsLeftOut string  `json:"cold_starts_left_out,omitempty"` // why
 
-	Costs []Cost `json:"cost_per_million"`
-	Aims  []Aim  `json:"aims"`
+	Costs []price.Cost `json:"cost_per_million"`
+	Aims  []Aim        `json:"aims"`
 }
 
 // Machine is what it ran on.
@@ -162,6 +165,15 @@ func readReport(path string) (*Report, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return r, nil
+}
+
+// setPage sets the tables of the page from the report at path.
+func setPage(file, path string) error {
+	r, err := readReport(path)
+	if err != nil {
+		return err
+	}
+	return page.Set(file, marker, r.table)
 }
 
 // load is the one of this signature over this store, or nil.

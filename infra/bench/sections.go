@@ -6,10 +6,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rotor-auth/rotor/infra/page"
+	"github.com/rotor-auth/rotor/infra/price"
 )
 
+// marker is what stands before a table's name on a page.
+const marker = "bench"
+
 // sections are the tables, by the names that a page gives them.
-var sections = map[string]func(*Report) *table{
+var sections = map[string]func(*Report) *page.Table{
 	"machine":     machineTable,
 	"storage":     storageTable,
 	"load":        loadTable,
@@ -25,9 +31,18 @@ var sections = map[string]func(*Report) *table{
 	"aims":        aimTable,
 }
 
-func machineTable(r *Report) *table {
+// table is the section of that name, or nil.
+func (r *Report) table(name string) *page.Table {
+	section := sections[name]
+	if section == nil {
+		return nil
+	}
+	return section(r)
+}
+
+func machineTable(r *Report) *page.Table {
 	m := r.Machine
-	t := &table{title: "Machine", columns: []string{"what", "value"}}
+	t := &page.Table{Title: "Machine", Columns: []string{"what", "value"}}
 	for _, row := range [][2]string{
 		{"began", m.Began.Format(time.RFC3339)},
 		{"revision", m.Revision},
@@ -38,32 +53,32 @@ func machineTable(r *Report) *table {
 		{"load average then", m.Load},
 	} {
 		if row[1] != "" {
-			t.row(row[0], row[1])
+			t.Row(row[0], row[1])
 		}
 	}
 	if r.Short {
-		t.note("This was a short run: it shows that everything runs, and no time in it is worth anything.")
+		t.Note("This was a short run: it shows that everything runs, and no time in it is worth anything.")
 	}
-	t.note("Rotor, its store and the load generator share these CPUs.")
+	t.Note("Rotor, its store and the load generator share these CPUs.")
 	return t
 }
 
-func storageTable(r *Report) *table {
-	t := &table{title: "What a call asks of storage", columns: []string{"call", "requests", "write units", "read units", "units of the index"}}
+func storageTable(r *Report) *page.Table {
+	t := &page.Table{Title: "What a call asks of storage", Columns: []string{"call", "requests", "write units", "read units", "units of the index"}}
 	unknown := false
 	for i := range r.Storage {
 		s := &r.Storage[i]
 		if s.Units == nil {
 			unknown = true
-			t.row(s.Call, s.requests(), "", "", "")
+			t.Row(s.Call, s.requests(), "", "", "")
 			continue
 		}
-		t.row(s.Call, s.requests(), short(s.Units.Write), short(s.Units.Read), short(s.Units.Index))
+		t.Row(s.Call, s.requests(), page.Short(s.Units.Write), page.Short(s.Units.Read), page.Short(s.Units.Index))
 	}
 	if unknown {
-		t.note("Units are left out: DynamoDB Local reports them, and ROTOR_TEST_DYNAMODB does not say where one is.")
+		t.Note("Units are left out: DynamoDB Local reports them, and ROTOR_TEST_DYNAMODB does not say where one is.")
 	} else {
-		t.note("As DynamoDB Local reports them; for an event put in a transaction it says 2 units of the index where DynamoDB takes 1. " +
+		t.Note("As DynamoDB Local reports them; for an event put in a transaction it says 2 units of the index where DynamoDB takes 1. " +
 			"A condition that failed is billed, but not reported: it is counted by the size of its item.")
 	}
 	return t
@@ -82,7 +97,7 @@ func (s *Storage) all() float64 {
 func (s *Storage) requests() string {
 	var parts []string
 	for _, operation := range slices.Sorted(maps.Keys(s.Requests)) {
-		parts = append(parts, short(s.Requests[operation])+" "+operation)
+		parts = append(parts, page.Short(s.Requests[operation])+" "+operation)
 	}
 	if parts == nil {
 		return "none"
@@ -92,17 +107,17 @@ func (s *Storage) requests() string {
 
 // spoken is all that a call asks for, in words.
 func spoken(s *Storage) string {
-	text := s.requests() + ": " + short(s.Units.Write) + " write, " + short(s.Units.Read) + " read"
+	text := s.requests() + ": " + page.Short(s.Units.Write) + " write, " + page.Short(s.Units.Read) + " read"
 	if s.Units.Index > 0 {
-		text += ", " + short(s.Units.Index) + " of the index"
+		text += ", " + page.Short(s.Units.Index) + " of the index"
 	}
 	return text
 }
 
-func loadTable(r *Report) *table {
-	t := &table{
-		title: "Refreshes",
-		columns: []string{
+func loadTable(r *Report) *page.Table {
+	t := &page.Table{
+		Title: "Refreshes",
+		Columns: []string{
 			"signature", "store", "one at a time p50 / p99 ms", "8 at a time: refreshes/s", "p50 / p99 ms",
 			"CPU ms of the service", "its signature", "CPU ms of the store", "memory after so many refreshes", "after the races",
 		},
@@ -110,182 +125,182 @@ func loadTable(r *Report) *table {
 	for _, l := range r.Loads {
 		ofStore := ""
 		if l.StoreCPU > 0 {
-			ofStore = number(l.StoreCPU, 3)
+			ofStore = page.Number(l.StoreCPU, 3)
 		}
-		t.row(l.Algorithm, l.Store, percentiles(l.Alone), number(l.Together.Rate, 0), percentiles(l.Together),
-			number(l.CPU, 3), number(l.SignCPU, 3), ofStore, number(l.RSS, 1)+" MB, "+number(float64(l.Refreshes), 0), number(l.RSSAfterRaces, 1)+" MB")
+		t.Row(l.Algorithm, l.Store, percentiles(l.Alone), page.Number(l.Together.Rate, 0), percentiles(l.Together),
+			page.Number(l.CPU, 3), page.Number(l.SignCPU, 3), ofStore, page.Number(l.RSS, 1)+" MB, "+page.Number(float64(l.Refreshes), 0), page.Number(l.RSSAfterRaces, 1)+" MB")
 	}
-	t.note("%d sessions, each refreshed with the token of its last answer. Every request was a success, or the run would have failed. "+
+	t.Note("%d sessions, each refreshed with the token of its last answer. Every request was a success, or the run would have failed. "+
 		"CPU is that of the whole process for each refresh, at 8 at a time. In the process, the store's CPU and memory are the service's.", sessions)
 	return t
 }
 
-func percentiles(l Latencies) string { return number(l.P50, 2) + " / " + number(l.P99, 2) }
+func percentiles(l Latencies) string { return page.Number(l.P50, 2) + " / " + page.Number(l.P99, 2) }
 
-func raceTable(r *Report) *table {
-	t := &table{
-		title:   "At the same moment",
-		columns: []string{"signature", "store", "at once", "statuses", "successors", "p50 / p99 ms", "p99, to a token each"},
+func raceTable(r *Report) *page.Table {
+	t := &page.Table{
+		Title:   "At the same moment",
+		Columns: []string{"signature", "store", "at once", "statuses", "successors", "p50 / p99 ms", "p99, to a token each"},
 	}
 	for i := range r.Loads {
 		l := &r.Loads[i]
 		for _, race := range l.Races {
-			at, ratio := number(float64(race.Racers), 0)+" × one token", ""
+			at, ratio := page.Number(float64(race.Racers), 0)+" × one token", ""
 			if race.Tokens > 1 {
-				at = number(float64(race.Racers), 0) + " × a token each"
+				at = page.Number(float64(race.Racers), 0) + " × a token each"
 			} else if each := l.race(race.Racers, race.Racers); each != nil && each.Latencies.P99 > 0 {
-				ratio = number(race.Latencies.P99/each.Latencies.P99, 2) + " ×"
+				ratio = page.Number(race.Latencies.P99/each.Latencies.P99, 2) + " ×"
 			}
-			t.row(l.Algorithm, l.Store, at, statuses(race.Statuses), number(float64(race.Successors), 0), percentiles(race.Latencies), ratio)
+			t.Row(l.Algorithm, l.Store, at, statuses(race.Statuses), page.Number(float64(race.Successors), 0), percentiles(race.Latencies), ratio)
 		}
 	}
-	t.note("Successors are the different tokens that were given in a round; statuses are those of all rounds.")
+	t.Note("Successors are the different tokens that were given in a round; statuses are those of all rounds.")
 	return t
 }
 
 func statuses(by map[int]int64) string {
 	var parts []string
 	for _, status := range slices.Sorted(maps.Keys(by)) {
-		parts = append(parts, number(float64(by[status]), 0)+" × "+fmt.Sprint(status))
+		parts = append(parts, page.Number(float64(by[status]), 0)+" × "+fmt.Sprint(status))
 	}
 	return strings.Join(parts, ", ")
 }
 
-func profileTable(r *Report) *table {
-	t := &table{title: "Where the CPU time of a refresh goes", columns: []string{"part", "µs", "of all", "in system calls", "allocating"}}
-	percent := func(share float64) string { return number(share*100, 1) + " %" }
+func profileTable(r *Report) *page.Table {
+	t := &page.Table{Title: "Where the CPU time of a refresh goes", Columns: []string{"part", "µs", "of all", "in system calls", "allocating"}}
+	percent := func(share float64) string { return page.Number(share*100, 1) + " %" }
 	var all Share
 	for _, s := range r.Profile {
-		t.row(s.What, number(s.CPU*1000, 0), percent(s.Share), percent(s.Kernel), percent(s.Allocation))
+		t.Row(s.What, page.Number(s.CPU*1000, 0), percent(s.Share), percent(s.Kernel), percent(s.Allocation))
 		all.CPU, all.Share, all.Kernel, all.Allocation = all.CPU+s.CPU, all.Share+s.Share, all.Kernel+s.Kernel, all.Allocation+s.Allocation
 	}
-	t.row("**together**", number(all.CPU*1000, 0), percent(all.Share), percent(all.Kernel), percent(all.Allocation))
-	t.note("ES256, %s, 8 at a time: the shares of a CPU profile of the service, and of the CPU time above.", apart)
+	t.Row("**together**", page.Number(all.CPU*1000, 0), percent(all.Share), percent(all.Kernel), percent(all.Allocation))
+	t.Note("ES256, %s, 8 at a time: the shares of a CPU profile of the service, and of the CPU time above.", apart)
 	return t
 }
 
-func invocationTable(r *Report) *table {
-	t := &table{title: "The function token, warm", columns: []string{"signature", "invocations", "CPU ms of one", "memory after them"}}
+func invocationTable(r *Report) *page.Table {
+	t := &page.Table{Title: "The function token, warm", Columns: []string{"signature", "invocations", "CPU ms of one", "memory after them"}}
 	for _, i := range r.Invocations {
-		t.row(i.Algorithm, number(float64(i.Count), 0), number(i.CPU, 3), number(i.RSS, 1)+" MB")
+		t.Row(i.Algorithm, page.Number(float64(i.Count), 0), page.Number(i.CPU, 3), page.Number(i.RSS, 1)+" MB")
 	}
-	t.note("Refreshes one after the other, by the program that Lambda runs, over a Runtime API that does nothing else. CPU is that of the whole process, on a whole core.")
+	t.Note("Refreshes one after the other, by the program that Lambda runs, over a Runtime API that does nothing else. CPU is that of the whole process, on a whole core.")
 	return t
 }
 
-func sizeTable(r *Report) *table {
-	t := &table{title: "Sizes", columns: []string{"what", "bytes"}}
-	t.row("family item, usual", number(float64(r.Sizes.Family), 0))
-	t.row("family item, longest allowed (a write unit is 1,024)", number(float64(r.Sizes.LongestFamily), 0))
-	t.row("log line of a refresh, with metrics", number(float64(r.Sizes.LogLine), 0))
-	t.row("the gateway's access log line", number(float64(r.Sizes.AccessLogLine), 0))
+func sizeTable(r *Report) *page.Table {
+	t := &page.Table{Title: "Sizes", Columns: []string{"what", "bytes"}}
+	t.Row("family item, usual", page.Number(float64(r.Sizes.Family), 0))
+	t.Row("family item, longest allowed (a write unit is 1,024)", page.Number(float64(r.Sizes.LongestFamily), 0))
+	t.Row("log line of a refresh, with metrics", page.Number(float64(r.Sizes.LogLine), 0))
+	t.Row("the gateway's access log line", page.Number(float64(r.Sizes.AccessLogLine), 0))
 	return t
 }
 
-func microTable(r *Report) *table {
-	t := &table{title: "One refresh, without network and store, and its signature", columns: []string{"benchmark", "µs", "bytes", "allocations"}}
+func microTable(r *Report) *page.Table {
+	t := &page.Table{Title: "One refresh, without network and store, and its signature", Columns: []string{"benchmark", "µs", "bytes", "allocations"}}
 	for _, m := range r.Micro {
-		t.row(m.Name, number(m.Nanoseconds/1000, 1), number(m.Bytes, 0), number(m.Allocations, 0))
+		t.Row(m.Name, page.Number(m.Nanoseconds/1000, 1), page.Number(m.Bytes, 0), page.Number(m.Allocations, 0))
 	}
-	t.note("By the clock: whatever else the machine does is in the time.")
+	t.Note("By the clock: whatever else the machine does is in the time.")
 	return t
 }
 
-func startTable(r *Report) *table {
-	t := &table{title: "Cold starts and zips", columns: []string{"function", "arm64 zip"}}
+func startTable(r *Report) *page.Table {
+	t := &page.Table{Title: "Cold starts and zips", Columns: []string{"function", "arm64 zip"}}
 	if len(r.Starts) > 0 {
-		t.columns = append(t.columns, "asked for", "ready", "first answer", "memory", "first answer, emulator", "second")
+		t.Columns = append(t.Columns, "asked for", "ready", "first answer", "memory", "first answer, emulator", "second")
 	}
-	ms := func(n float64) string { return number(n, 1) + " ms" }
+	ms := func(n float64) string { return page.Number(n, 1) + " ms" }
 	for _, z := range r.Zips {
-		row := []string{z.Function, number(z.Size, 2) + " MB"}
+		row := []string{z.Function, page.Number(z.Size, 2) + " MB"}
 		for _, s := range r.Starts {
 			if s.Function == z.Function {
-				row = append(row, s.Asked, ms(s.Ready), ms(s.Answered), number(s.Memory, 0)+" MB", ms(s.Emulated), ms(s.Second))
+				row = append(row, s.Asked, ms(s.Ready), ms(s.Answered), page.Number(s.Memory, 0)+" MB", ms(s.Emulated), ms(s.Second))
 			}
 		}
-		t.row(row...)
+		t.Row(row...)
 	}
 	if r.StartsLeftOut != "" {
-		t.note("Cold starts are left out: %s.", r.StartsLeftOut)
+		t.Note("Cold starts are left out: %s.", r.StartsLeftOut)
 	} else {
-		t.note("Medians, of programs for this machine's own architecture. Ready: from the program's start until it asks for an invocation; first answer: until it has " +
+		t.Note("Medians, of programs for this machine's own architecture. Ready: from the program's start until it asks for an invocation; first answer: until it has " +
 			"given one; emulator: from the start of Lambda's emulator, which starts the program. Lambda adds its own: fetching the zip, TLS, a share of a core.")
 	}
 	return t
 }
 
-func costTable(r *Report) *table {
-	t := &table{title: "A million refreshes", columns: []string{"what", "how many", "price"}}
+func costTable(r *Report) *page.Table {
+	t := &page.Table{Title: "A million refreshes", Columns: []string{"what", "how many", "price"}}
 	if len(r.Costs) == 0 {
-		t.note("Left out: it takes DynamoDB Local to know what DynamoDB would bill, and Linux to run the functions.")
+		t.Note("Left out: it takes DynamoDB Local to know what DynamoDB would bill, and Linux to run the functions.")
 		return t
 	}
 	for i, cost := range r.Costs {
-		t.columns = append(t.columns, "$ with "+cost.Algorithm)
+		t.Columns = append(t.Columns, "$ with "+cost.Algorithm)
 		for j, item := range cost.Items {
 			if i == 0 {
-				t.row(item.What, item.Count, item.Price)
-			} else if t.rows[j][1] != item.Count {
-				t.rows[j][1] += ", " + item.Count
+				t.Row(item.What, item.Count, item.Price)
+			} else if t.Rows[j][1] != item.Count {
+				t.Rows[j][1] += ", " + item.Count
 			}
-			t.rows[j] = append(t.rows[j], number(item.USD, 2))
+			t.Rows[j] = append(t.Rows[j], page.Number(item.USD, 2))
 		}
 	}
 	together := []string{"**together**", "", ""}
 	for _, cost := range r.Costs {
-		together = append(together, "**"+number(cost.total(), 2)+"**")
-		t.note("With %s an invocation is billed %s ms.", cost.Algorithm, number(cost.Duration, 0))
+		together = append(together, "**"+page.Number(cost.Total(), 2)+"**")
+		t.Note("With %s an invocation is billed %s ms.", cost.Algorithm, page.Number(cost.Duration, 0))
 	}
-	t.row(together...)
+	t.Row(together...)
 	return t
 }
 
-func priceTable(*Report) *table {
-	t := &table{title: "What the cost assumes"}
-	t.note("Prices: %s.", pricesOf)
-	t.note("The duration is the CPU time of an invocation, measured, at the share of a vCPU that %s MB have (%s MB have a whole one), and %s ms for DynamoDB, "+
-		"which is an assumption; rounded up to a millisecond. A core here and one of Lambda's are taken to be the same.", number(tokenMemory, 0), number(fullCPU, 0), short(assumedWait))
-	t.note("Left out: what costs by the month (the secret, alarms, metrics), storage, backups, cold starts.")
+func priceTable(*Report) *page.Table {
+	t := &page.Table{Title: "What the cost assumes"}
+	t.Note("Prices: %s.", price.Of)
+	t.Note("The duration is the CPU time of an invocation, measured, at the share of a vCPU that %s MB have (%s MB have a whole one), and %s ms for DynamoDB, "+
+		"which is an assumption; rounded up to a millisecond. A core here and one of Lambda's are taken to be the same.", page.Number(price.Memory, 0), page.Number(price.FullCPU, 0), page.Short(price.Wait))
+	t.Note("Left out: what costs by the month (the secret, alarms, metrics), storage, backups, cold starts.")
 	return t
 }
 
-func peerTable(r *Report) *table {
-	t := &table{
-		title:   "Beside others",
-		columns: []string{"what", "refreshes/s", "CPU ms, service + store", "storage calls", "one at a time p50 / p99 ms", "50 at once with one token"},
+func peerTable(r *Report) *page.Table {
+	t := &page.Table{
+		Title:   "Beside others",
+		Columns: []string{"what", "refreshes/s", "CPU ms, service + store", "storage calls", "one at a time p50 / p99 ms", "50 at once with one token"},
 	}
 	for i := range r.Loads {
 		l := &r.Loads[i]
 		if l.Store == inProcess {
 			continue
 		}
-		cpu := number(l.CPU, 2)
+		cpu := page.Number(l.CPU, 2)
 		if l.StoreCPU > 0 {
-			cpu += " + " + number(l.StoreCPU, 2)
+			cpu += " + " + page.Number(l.StoreCPU, 2)
 		}
 		calls, race := "", ""
 		if s := r.storage(oneRefresh); s != nil {
 			calls = s.requests()
 		}
 		if fifty := l.race(50, 1); fifty != nil {
-			race = fmt.Sprintf("%s, successors: %d, p50 %s ms", statuses(fifty.Statuses), fifty.Successors, number(fifty.Latencies.P50, 1))
+			race = fmt.Sprintf("%s, successors: %d, p50 %s ms", statuses(fifty.Statuses), fifty.Successors, page.Number(fifty.Latencies.P50, 1))
 		}
-		t.row("**Rotor**: "+l.Algorithm+", "+l.Store, number(l.Together.Rate, 0), cpu, calls, percentiles(l.Alone), race)
+		t.Row("**Rotor**: "+l.Algorithm+", "+l.Store, page.Number(l.Together.Rate, 0), cpu, calls, percentiles(l.Alone), race)
 	}
 	for _, p := range peers {
-		t.row(p.what, p.rate, p.cpu, p.calls, p.alone, p.race)
+		t.Row(p.what, p.rate, p.cpu, p.calls, p.alone, p.race)
 	}
-	t.note("The others were measured elsewhere, on a machine of 2 cores that made the load as well; Keycloak's is what it publishes. " +
+	t.Note("The others were measured elsewhere, on a machine of 2 cores that made the load as well; Keycloak's is what it publishes. " +
 		"Postgres keeps what is written on a disk; neither store that Rotor is measured over does, and DynamoDB is further away than both.")
 	return t
 }
 
-func aimTable(r *Report) *table {
-	t := &table{title: "Aims", columns: []string{"what", "wanted", "measured", ""}}
+func aimTable(r *Report) *page.Table {
+	t := &page.Table{Title: "Aims", Columns: []string{"what", "wanted", "measured", ""}}
 	for _, a := range r.Aims {
-		t.row(a.What, a.Want, a.Got, a.State)
+		t.Row(a.What, a.Want, a.Got, a.State)
 	}
-	t.note("Times, CPU and memory are those over the embedded store in a process of its own. Without the signature is less the CPU time of one, measured alone.")
+	t.Note("Times, CPU and memory are those over the embedded store in a process of its own. Without the signature is less the CPU time of one, measured alone.")
 	return t
 }

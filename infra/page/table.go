@@ -1,4 +1,4 @@
-package main
+package page
 
 import (
 	"bytes"
@@ -10,33 +10,35 @@ import (
 	"unicode/utf8"
 )
 
-// table is a section of the report, to be shown as text or on a page. Cells may be
-// **strong**, which text leaves out.
-type table struct {
-	title   string
-	columns []string
-	rows    [][]string
-	notes   []string // sentences below it
+// Table is what was found, to be shown as text or on a page. Cells may be **strong**,
+// which text leaves out.
+type Table struct {
+	Title   string
+	Columns []string
+	Rows    [][]string
+	Notes   []string // sentences below it
 }
 
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+// Row adds a row.
+func (t *Table) Row(cells ...string) { t.Rows = append(t.Rows, cells) }
 
-func (t *table) note(format string, args ...any) {
-	t.notes = append(t.notes, fmt.Sprintf(format, args...))
+// Note adds a sentence.
+func (t *Table) Note(format string, args ...any) {
+	t.Notes = append(t.Notes, fmt.Sprintf(format, args...))
 }
 
-// text is for a terminal.
-func (t *table) text() string {
+// Text is for a terminal.
+func (t *Table) Text() string {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n\n", t.title)
-	if len(t.rows) > 0 {
+	fmt.Fprintf(&b, "%s\n\n", t.Title)
+	if len(t.Rows) > 0 {
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-		for _, row := range append([][]string{t.columns}, t.rows...) {
+		for _, row := range append([][]string{t.Columns}, t.Rows...) {
 			_, _ = fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(strings.Join(row, "\t"), "**", "")) // into memory
 		}
 		_ = w.Flush() // into memory
 	}
-	for _, note := range t.notes {
+	for _, note := range t.Notes {
 		fmt.Fprintf(&b, "\n  %s\n", wrap(note, 116, "\n  "))
 	}
 	return b.String()
@@ -64,31 +66,31 @@ func wrap(text string, width int, end string) string {
 	return b.String()
 }
 
-// markdown is for a page, whose heading says the title.
-func (t *table) markdown() string {
+// Markdown is for a page, whose heading says the title.
+func (t *Table) Markdown() string {
 	var b strings.Builder
-	if len(t.rows) > 0 {
+	if len(t.Rows) > 0 {
 		line := func(cells []string) {
 			for _, cell := range cells {
 				b.WriteString("| " + strings.ReplaceAll(cell, "|", `\|`) + " ")
 			}
 			b.WriteString("|\n")
 		}
-		line(t.columns)
-		b.WriteString(strings.Repeat("|---", len(t.columns)) + "|\n")
-		for _, row := range t.rows {
+		line(t.Columns)
+		b.WriteString(strings.Repeat("|---", len(t.Columns)) + "|\n")
+		for _, row := range t.Rows {
 			line(row)
 		}
 	}
-	for _, note := range t.notes {
+	for _, note := range t.Notes {
 		b.WriteString("\n" + note + "\n")
 	}
 	return b.String()
 }
 
-// number is n with so many decimals, rounded half away from zero as prices are, and,
+// Number is n with so many decimals, rounded half away from zero as prices are, and,
 // from 1,000 on, commas.
-func number(n float64, decimals int) string {
+func Number(n float64, decimals int) string {
 	shift := math.Pow10(decimals)
 	text := strconv.FormatFloat(math.Round(n*shift)/shift, 'f', decimals, 64)
 	whole, fraction, found := strings.Cut(text, ".")
@@ -105,8 +107,8 @@ func number(n float64, decimals int) string {
 	return sign + whole + fraction
 }
 
-// short is n with as many decimals as it has, and at most two.
-func short(n float64) string {
-	text := number(n, 2)
+// Short is n with as many decimals as it has, and at most two.
+func Short(n float64) string {
+	text := Number(n, 2)
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
