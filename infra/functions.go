@@ -25,7 +25,7 @@ var functions = []function{
 		may: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("UpdateItem PutItem", users), // the rotation; revocation with its event
-				p.items("GetItem", clients),
+				p.items("GetItem Query", clients),    // one of them; many, ahead
 				p.readKeys(),
 			}
 		},
@@ -35,7 +35,7 @@ var functions = []function{
 		may: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem UpdateItem PutItem", users),
-				p.items("GetItem", clients),
+				p.items("GetItem Query", clients),
 				p.readKeys(),
 			}
 		},
@@ -45,6 +45,7 @@ var functions = []function{
 		may: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem", users, clients),
+				p.items("Query", clients),
 				p.readKeys(),
 			}
 		},

@@ -122,7 +122,15 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 		_ = json.Unmarshal(w.Body.Bytes(), &answer)
 		return answer
 	}
-	manage, token, revoke, introspect := serve("manage").Manage(), serve("token").Token(), serve("revoke").Revoke(), serve("introspect").Introspect()
+	warm := func(function string) *api.API {
+		t.Helper()
+		a := serve(function)
+		if err := a.Warm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	manage, token, revoke, introspect := warm("manage").Manage(), warm("token").Token(), warm("revoke").Revoke(), warm("introspect").Introspect()
 
 	call(manage, 201, "PUT", "/v1/clients/web", `{"type":"confidential","policy":{"reuse_interval":0,"max_active":2}}`)
 	secret := fmt.Sprint(call(manage, 201, "POST", "/v1/clients/web/secrets", "")["client_secret"])

@@ -191,6 +191,7 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:UpdateItem" + on("u#*"),
 			"Allow dynamodb:PutItem" + on("u#*"),
 			"Allow dynamodb:GetItem" + on("clients"),
+			"Allow dynamodb:Query" + on("clients"),
 			readKeys,
 		},
 		"revoke": {
@@ -198,10 +199,12 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:UpdateItem" + on("u#*"),
 			"Allow dynamodb:PutItem" + on("u#*"),
 			"Allow dynamodb:GetItem" + on("clients"),
+			"Allow dynamodb:Query" + on("clients"),
 			readKeys,
 		},
 		"introspect": {
 			"Allow dynamodb:GetItem" + on("u#*", "clients"),
+			"Allow dynamodb:Query" + on("clients"),
 			readKeys,
 		},
 		"discovery": {readKeys},
@@ -297,8 +300,8 @@ func TestNoWildcards(t *testing.T) {
 			}
 		}
 		walk("", s.object)
-		if looked != 38 {
-			t.Errorf("looked at %d statements, not 38", looked)
+		if looked != 39 {
+			t.Errorf("looked at %d statements, not 39", looked)
 		}
 	}
 }

@@ -6,4 +6,4 @@ import (
 	"github.com/rotor-auth/rotor/shared/api"
 )
 
-func main() { gateway.Main((*api.API).Revoke) }
+func main() { gateway.Main((*api.API).Revoke, (*api.API).Warm) }

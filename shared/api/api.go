@@ -6,6 +6,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -49,6 +51,24 @@ type API struct {
 // New is the API of c.
 func New(c Config) *API {
 	return &API{Config: c, clients: store.NewClients(c.Table), trail: audit.Trail{Log: c.Log, Metrics: c.Metrics}}
+}
+
+// Warm reads ahead what requests need, the keys and clients, both at once. Whatever
+// fails is read again by the first request that needs it.
+func (a *API) Warm(ctx context.Context) error {
+	now := a.now()
+	var keys error
+	var reading sync.WaitGroup
+	reading.Go(func() { _, keys = a.Keys.Keys(ctx, now) })
+	clients := a.clients.Warm(ctx, now)
+	reading.Wait()
+	return errors.Join(keys, clients)
+}
+
+// WarmKeys is Warm for endpoints that need no clients.
+func (a *API) WarmKeys(ctx context.Context) error {
+	_, err := a.Keys.Keys(ctx, a.now())
+	return err
 }
 
 // Handler serves every endpoint.

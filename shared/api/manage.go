@@ -170,7 +170,7 @@ func (in *input) required(field, s string, limit int) {
 }
 
 func (in *input) clientID(id string) {
-	if !clientIDPattern.MatchString(id) {
+	if !isClientID(id) {
 		in.wrong("client_id", strconv.Quote(cut(id, 80)), "1 to 64 of A-Z a-z 0-9 . _ -")
 	}
 }

@@ -3,15 +3,12 @@ package api_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
@@ -21,13 +18,8 @@ import (
 // operation something happens; it returns the server's number.
 func (w *world) meanwhile(n int64, operation string, happens func()) (server int) {
 	w.t.Helper()
-	srv := httptest.NewServer(api.New(api.Config{
-		Issuer: w.servers[0].URL, Table: w.store.Meanwhile(n, operation, happens), Keys: keysAsTheyAre{w.keys},
-		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now,
-	}).Handler())
-	w.t.Cleanup(srv.Close)
-	w.servers = append(w.servers, srv)
-	return len(w.servers) - 1
+	_, server = w.another(w.store.Meanwhile(n, operation, happens), keysAsTheyAre{w.keys})
+	return server
 }
 
 // also makes a request to the first server, of those that happen meanwhile.

@@ -119,6 +119,18 @@ func newWorld(t testing.TB, opts ...option) *world {
 	return w
 }
 
+// another is one more server, which has read nothing yet, and its number.
+func (w *world) another(table *store.Table, keys keyring.Source) (a *api.API, server int) {
+	w.t.Helper()
+	a = api.New(api.Config{
+		Issuer: w.servers[0].URL, Table: table, Keys: keys, Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now,
+	})
+	srv := httptest.NewServer(a.Handler())
+	w.t.Cleanup(srv.Close)
+	w.servers = append(w.servers, srv)
+	return a, len(w.servers) - 1
+}
+
 // logBuffer gathers the log of the servers.
 type logBuffer struct {
 	mu sync.Mutex

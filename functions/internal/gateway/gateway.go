@@ -22,16 +22,27 @@ import (
 	"github.com/rotor-auth/rotor/shared/api"
 )
 
-// Main is the main of a function that serves one group of the API's endpoints.
-func Main(endpoints func(*api.API) http.Handler) {
+// Main is the main of a function that serves one group of the API's endpoints. It
+// warms the API before it asks for the first event: Lambda may start a function
+// ahead of need, and one that starts has more of a processor than it has later.
+func Main(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Context) error) {
 	Run(LoadConfig, func(ctx context.Context, c Config, log *slog.Logger) (any, error) {
 		a, err := NewAPI(ctx, c, log)
 		if err != nil {
 			return nil, err
 		}
+		ctx, cancel := context.WithTimeout(ctx, warmTimeout)
+		defer cancel()
+		if err := warm(a, ctx); err != nil {
+			log.WarnContext(ctx, "not warmed, the first request will read again", slog.Any("error", err))
+		}
 		return NewHandler(endpoints(a), log), nil
 	})
 }
+
+// warmTimeout is how long a start may wait for what the first request can read too:
+// long enough for a second attempt, and well within the 10 s that Lambda gives it.
+const warmTimeout = 2 * time.Second
 
 // Run is the main of a function: it loads the configuration, wires the handler,
 // which is what lambda.Start takes, and starts. It does not return. A function
