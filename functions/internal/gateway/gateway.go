@@ -40,9 +40,9 @@ func Main(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Con
 	})
 }
 
-// warmTimeout is how long a start may wait for what the first request can read too:
-// long enough for a second attempt, and well within the 10 s that Lambda gives it.
-const warmTimeout = 2 * time.Second
+// warmTimeout is how long a start may wait for what the first request can read too.
+// Where nothing answers, that request still has time to say so.
+const warmTimeout = time.Second
 
 // Run is the main of a function: it loads the configuration, wires the handler,
 // which is what lambda.Start takes, and starts. It does not return. A function
