@@ -2,8 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -123,20 +126,28 @@ type Start struct {
 	Second   float64 `json:"second_answer_under_emulator"`
 }
 
-func (r *Report) write(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
+// write writes a report to path, whose folder it makes.
+func write(path string, report any) error {
+	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // not secret: counts and times
 		return err
 	}
 	return os.WriteFile(path, append(text, '\n'), 0o644) //nolint:gosec // not secret: counts and times
 }
 
-func readReport(path string) (*Report, error) {
+// read reads a report, nil where there is none.
+func read[R any](path string) (*R, error) {
 	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: a run without -markdown makes it", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	r := &Report{}
+	if err != nil {
+		return nil, err
+	}
+	r := new(R)
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}

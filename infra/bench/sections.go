@@ -258,10 +258,15 @@ func peerTable(r *Report) *table {
 }
 
 func aimTable(r *Report) *table {
-	t := &table{title: "Aims", columns: []string{"what", "wanted", "measured", ""}}
-	for _, a := range r.Aims {
+	t := aimsOf("Aims", r.Aims)
+	t.note("Times, CPU and memory are those over the embedded store in a process of its own. Without the signature is less the CPU time of one, measured alone.")
+	return t
+}
+
+func aimsOf(title string, aims []Aim) *table {
+	t := &table{title: title, columns: []string{"what", "wanted", "measured", ""}}
+	for _, a := range aims {
 		t.row(a.What, a.Want, a.Got, a.State)
 	}
-	t.note("Times, CPU and memory are those over the embedded store in a process of its own. Without the signature is less the CPU time of one, measured alone.")
 	return t
 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// growthAims compares how cost grows with how it is to grow. Only counts are
+// compared: times are the machine's.
+func growthAims(g *Growth) []Aim {
+	var all []Aim
+	add := func(what, want, got string, measured, ok bool) {
+		a := Aim{what, want, got, missed}
+		switch {
+		case !measured:
+			a.Got, a.State = "", notMeasured
+		case ok:
+			a.State = reached
+		}
+		all = append(all, a)
+	}
+	// flat wants what is asked for to be the same at every size.
+	flat := func(what string, of []Grown, spoken func(*Grown) string) {
+		same, got := constant(of, spoken)
+		add(what, "the same at every size", got, len(of) > 1 && got != "", same)
+	}
+	for _, call := range slices.Concat(tableCalls, tableSweeps) {
+		flat(call.name+", by families in the table", sizesOf(g.Tables, call.name), spokenOf)
+	}
+	got, ok := sameCalls(g)
+	add("requests over the embedded store, by families in the table", "those on DynamoDB Local", got, len(g.Tables) > 0 && len(g.Embedded) > 0, ok)
+
+	for _, call := range []string{oneRefresh, "issue"} {
+		flat(call+", by families of the user", sizesOf(g.Users, call), spokenOf)
+	}
+	flat(listFamilies+", requests by families of the user", sizesOf(g.Users, listFamilies), func(g *Grown) string { return g.requests() })
+	revoking, others := sizesOf(g.Users, revokeAll), []string(nil)
+	for i := range revoking {
+		if n := revoking[i].all(); n != float64(revoking[i].Size+2) {
+			others = append(others, number(n, 0)+" of "+number(float64(revoking[i].Size), 0))
+		}
+	}
+	got = cmp.Or(strings.Join(others, ", "), "so many")
+	add(revokeAll+", requests by families of the user", "one for each, and two", got, len(revoking) > 1, others == nil)
+	flat(sweepOfOwner+", write units by families of the user", sizesOf(g.Users, sweepOfOwner), written)
+
+	owners := sizesOf(g.Lists, sweepOfOwner)
+	flat("sweep, write units for each owner on the work list", owners, written)
+	// fewer wants no more for each of many owners than for each of few.
+	fewer := func(what string, n func(*Grown) (units float64, known bool)) {
+		got, measured, ok := "", len(owners) > 1, false
+		if measured {
+			few, many := &owners[0], &owners[len(owners)-1]
+			ofFew, known := n(few)
+			ofMany, _ := n(many)
+			got = fmt.Sprintf("%s with %s, %s with %s", short(ofFew), number(float64(few.Size), 0), short(ofMany), number(float64(many.Size), 0))
+			measured, ok = known, ofMany <= ofFew
+		}
+		add(what, "no more of many than of few", got, measured, ok)
+	}
+	fewer("sweep, requests for each owner on the work list", func(g *Grown) (float64, bool) { return g.all(), true })
+	fewer("sweep, read units for each owner on the work list", func(g *Grown) (float64, bool) {
+		if g.Units == nil {
+			return 0, false
+		}
+		return g.Units.Read, true
+	})
+	return all
+}
+
+// constant says whether what is asked for is the same at every size, and in words
+// what it is.
+func constant(of []Grown, spoken func(*Grown) string) (same bool, got string) {
+	same = true
+	for i := range of {
+		switch now := spoken(&of[i]); {
+		case i == 0:
+			got = now
+		case now != spoken(&of[i-1]):
+			same = false
+			got += "; from " + number(float64(of[i].Size), 0) + " on " + now
+		}
+	}
+	return same, got
+}
+
+// written are the units that writes take, in words; "" where they are not known.
+func written(g *Grown) string {
+	if g.Units == nil {
+		return ""
+	}
+	return short(g.Units.Write) + " write, " + short(g.Units.Index) + " of the index"
+}
+
+// sameCalls says whether the calls make the same requests over the embedded store,
+// and which do not.
+func sameCalls(g *Growth) (got string, ok bool) {
+	var others []string
+	for i := range g.Embedded {
+		e := &g.Embedded[i]
+		local := sizesOf(g.Tables, e.Call)
+		if len(local) == 0 || !maps.Equal(local[0].Requests, e.Requests) {
+			others = append(others, fmt.Sprintf("%s with %s: %s", e.Call, number(float64(e.Size), 0), e.requests()))
+		}
+	}
+	if others != nil {
+		return strings.Join(others, "; "), false
+	}
+	return "the same", true
+}

@@ -1,0 +1,151 @@
+package main
+
+import "slices"
+
+// growthSections are the tables of how cost grows, by the names that a page gives
+// them.
+var growthSections = map[string]func(*Growth) *table{
+	"growth":       grownMachineTable,
+	"growthtables": grownTablesTable,
+	"growthtimes":  grownTimesTable,
+	"growthusers":  grownUsersTable,
+	"growthlists":  grownListsTable,
+	"growthaims":   func(g *Growth) *table { return aimsOf("How cost grows: aims", g.Aims) },
+}
+
+func grownMachineTable(g *Growth) *table {
+	return machineTable(&Report{Short: g.Short, Machine: g.Machine})
+}
+
+func grownTablesTable(g *Growth) *table {
+	t := grownTable("What a call asks of storage, by families in the table", "families in the table", g.Tables)
+	t.note("Each family is of a user of its own. Its item has %s bytes, and every user has a second one, which counts the families.", number(float64(g.FamilyItem), 0))
+	return t
+}
+
+func grownUsersTable(g *Growth) *table {
+	t := grownTable("What a call asks of storage, by families of the user", "families of the user", g.Users)
+	t.note("The sweep is of a user who may have so many families, and has %d more.", excess)
+	return t
+}
+
+// grownTable has a row for each call, and for each size from which on it asks for
+// something else.
+func grownTable(title, sizes string, all []Grown) *table {
+	t := &table{title: title, columns: []string{"call", sizes, "requests", "write units", "read units", "units of the index"}}
+	for _, call := range callsOf(all) {
+		for _, s := range stretches(sizesOf(all, call)) {
+			row := []string{call, s.sizes(), s[0].requests(), "", "", ""}
+			if u := s[0].Units; u != nil {
+				row = append(row[:3], short(u.Write), short(u.Read), short(u.Index))
+			}
+			t.row(row...)
+		}
+	}
+	return t
+}
+
+// callsOf are the calls in the order in which they were measured.
+func callsOf(all []Grown) []string {
+	var calls []string
+	for i := range all {
+		if !slices.Contains(calls, all[i].Call) {
+			calls = append(calls, all[i].Call)
+		}
+	}
+	return calls
+}
+
+// sizesOf is what a call asks for, from the smallest size to the largest.
+func sizesOf(all []Grown, call string) []Grown {
+	var of []Grown
+	for i := range all {
+		if all[i].Call == call {
+			of = append(of, all[i])
+		}
+	}
+	slices.SortFunc(of, func(a, b Grown) int { return a.Size - b.Size })
+	return of
+}
+
+// stretch is what a call asks for where it is the same at each size.
+type stretch []Grown
+
+// stretches divides what a call asks for, by growing size.
+func stretches(of []Grown) []stretch {
+	var all []stretch
+	for i := range of {
+		if i == 0 || spokenOf(&of[i]) != spokenOf(&of[i-1]) {
+			all = append(all, nil)
+		}
+		all[len(all)-1] = append(all[len(all)-1], of[i])
+	}
+	return all
+}
+
+// spokenOf is all that is asked for, in words: units where they are known.
+func spokenOf(g *Grown) string {
+	if g.Units == nil {
+		return g.requests()
+	}
+	return spoken(&g.Storage)
+}
+
+func (s stretch) sizes() string {
+	first, last := number(float64(s[0].Size), 0), number(float64(s[len(s)-1].Size), 0)
+	if first == last {
+		return first
+	}
+	return first + " to " + last
+}
+
+func grownTimesTable(g *Growth) *table {
+	t := &table{title: "The time of a call, by families in the table", columns: []string{"call"}}
+	for i, call := range callsOf(g.Tables) {
+		of := sizesOf(g.Tables, call)
+		first := of[0].Latencies
+		if first == nil {
+			continue
+		}
+		row := []string{call}
+		for j := range of {
+			size, l := number(float64(of[j].Size), 0), of[j].Latencies
+			if i == 0 {
+				column := size + ": ratio"
+				if j == 0 {
+					column = size + ": p50 / p99 ms"
+				}
+				t.columns = append(t.columns, column)
+			}
+			if j == 0 {
+				row = append(row, percentiles(*l))
+			} else {
+				row = append(row, number(l.P50/first.P50, 2)+" / "+number(l.P99/first.P99, 2))
+			}
+		}
+		t.row(row...)
+	}
+	t.note("One at a time, on DynamoDB Local, by turns on all tables. The ratios are those of p50 and p99 to the smallest table's; what they say beyond Rotor is how SQLite, which DynamoDB Local keeps its items in, grows.")
+	return t
+}
+
+func grownListsTable(g *Growth) *table {
+	t := &table{
+		title:   "A sweep, by owners on the work list",
+		columns: []string{"owners", "requests", "write units", "read units", "units of the index", "requests for each", "write", "read", "index"},
+	}
+	for i := range g.Lists {
+		l := &g.Lists[i]
+		all := float64(l.Calls)
+		row := []string{number(float64(l.Size), 0), number(l.all()*all, 0), "", "", "", short(l.all()), "", "", ""}
+		if u := l.Units; u != nil {
+			row = []string{
+				row[0], row[1], number(u.Write*all, 0), number(u.Read*all, 0), number(u.Index*all, 0),
+				row[5], short(u.Write), short(u.Read), short(u.Index),
+			}
+		}
+		t.row(row...)
+	}
+	t.note("Each owner has %d families, %d over the limit. Beside what it does for each owner, a sweep reads the list, 100 at a time, and each client once.", usualLimit+excess, excess)
+	return t
+}
