@@ -264,6 +264,19 @@ func (f *filler) put(ctx context.Context, table string, items iter.Seq[item]) er
 	return nil
 }
 
+// check wants the table to have so many items beside the clients. DynamoDB itself
+// counts every six hours, these stores at once.
+func (f *filler) check(ctx context.Context, table string, items int) error {
+	var out struct{ Table struct{ ItemCount int } }
+	if err := ask(ctx, f.rt, f.url, "DescribeTable", map[string]any{"TableName": table}, &out); err != nil {
+		return fmt.Errorf("count the items of a table: %w", err)
+	}
+	if n := out.Table.ItemCount - len(f.clients); n != items {
+		return fmt.Errorf("a table was filled with %d items, not %d", n, items)
+	}
+	return nil
+}
+
 // tableAt is Rotor's table of that name in the store at this URL.
 func tableAt(endpoint, name string) *store.Table {
 	return store.New(aws.Config{

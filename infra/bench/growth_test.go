@@ -139,6 +139,11 @@ func TestFiller(t *testing.T) {
 		if err := o.add(t.Context(), p.table, of); err != nil {
 			return err
 		}
+		for n, ok := range map[int]bool{2: false, 3: true, 4: false} {
+			if err := o.check(t.Context(), p.table, n); (err == nil) != ok {
+				t.Errorf("two families and an owner are %d items: %v", n, err)
+			}
+		}
 		return o.serving(t.Context(), []*place{p}, o.url, func(served []*place) error {
 			return asFilled(t, o, served[0], of)
 		})
@@ -254,7 +259,7 @@ func TestGrowthAims(t *testing.T) {
 		},
 		{
 			func(g *Growth) { find(t, g.Users, 10, revokeAll).Requests["UpdateItem"] = 20 },
-			"revoke all of a user, requests by families of the user", "22 of 10",
+			"revoke all of a user, requests by families of the user", "3; 22; 1,002",
 		},
 		{
 			func(g *Growth) { find(t, g.Users, 1000, sweepOfOwner).Units.Write = 16 },
@@ -306,8 +311,8 @@ func TestGrowthTables(t *testing.T) {
 	for name, want := range map[string][]string{
 		"growth":       {"CPUs |"},
 		"growthtables": {"refresh |1,000 to 1,000,000 |1 UpdateItem |0 |0 |0 |", "Its item has 401 bytes"},
-		"growthtimes":  {"call |1,000: p50 / p99 ms |10,000: ratio |1,000,000: ratio |", "refresh |2.00 / 4.00 |1.50 / 1.00 |2.00 / 1.00 |"},
-		"growthusers":  {"refresh |1 to 10 |1 UpdateItem |1 |0 |0 |\n|refresh |1,000 |1 UpdateItem |1 |3 |0 |", "revoke all of a user |10 |1 PutItem, 1 Query, 10 UpdateItem |11 |1 |1 |"},
+		"growthtimes":  {"call |how many |1,000: p50 / p99 ms |10,000: ratio |1,000,000: ratio |", "refresh |10 |2.00 / 4.00 |1.50 / 1.00 |2.00 / 1.00 |"},
+		"growthusers":  {"refresh |1 to 10 |1 UpdateItem |1 |0 |0 | |\n|refresh |1,000 |1 UpdateItem |1 |3 |0 |0 |", "revoke all of a user |10 |1 PutItem, 1 Query, 10 UpdateItem |11 |1 |1 |1.3 |"},
 		"growthlists":  {"1,000 |14,001 |15,000 |6,000 |1,000 |14 |15 |6 |1 |", "10 |141 |150 |60 |10 |14.1 |15 |6 |1 |"},
 		"growthaims":   {"introspect, by families in the table |the same at every size |6 UpdateItem: 5 write, 0 read |reached |"},
 	} {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,14 +36,13 @@ func growthAims(g *Growth) []Aim {
 		flat(call+", by families of the user", sizesOf(g.Users, call), spokenOf)
 	}
 	flat(listFamilies+", requests by families of the user", sizesOf(g.Users, listFamilies), func(g *Grown) string { return g.requests() })
-	revoking, others := sizesOf(g.Users, revokeAll), []string(nil)
+	revoking, spoken, linear := sizesOf(g.Users, revokeAll), []string(nil), true
 	for i := range revoking {
-		if n := revoking[i].all(); n != float64(revoking[i].Size+2) {
-			others = append(others, number(n, 0)+" of "+number(float64(revoking[i].Size), 0))
-		}
+		n := revoking[i].all()
+		linear = linear && n == float64(revoking[i].Size+2)
+		spoken = append(spoken, number(n, 0))
 	}
-	got = cmp.Or(strings.Join(others, ", "), "so many")
-	add(revokeAll+", requests by families of the user", "one for each, and two", got, len(revoking) > 1, others == nil)
+	add(revokeAll+", requests by families of the user", "one for each, and two", strings.Join(spoken, "; "), len(revoking) > 1, linear)
 	flat(sweepOfOwner+", write units by families of the user", sizesOf(g.Users, sweepOfOwner), written)
 
 	owners := sizesOf(g.Lists, sweepOfOwner)
@@ -96,11 +94,13 @@ func written(g *Grown) string {
 }
 
 // sameCalls says whether the calls make the same requests over the embedded store,
-// and which do not.
+// and up to which size, or else which do not.
 func sameCalls(g *Growth) (got string, ok bool) {
 	var others []string
+	most := 0
 	for i := range g.Embedded {
 		e := &g.Embedded[i]
+		most = max(most, e.Size)
 		local := sizesOf(g.Tables, e.Call)
 		if len(local) == 0 || !maps.Equal(local[0].Requests, e.Requests) {
 			others = append(others, fmt.Sprintf("%s with %s: %s", e.Call, number(float64(e.Size), 0), e.requests()))
@@ -109,5 +109,5 @@ func sameCalls(g *Growth) (got string, ok bool) {
 	if others != nil {
 		return strings.Join(others, "; "), false
 	}
-	return "the same", true
+	return "the same, up to " + number(float64(most), 0), true
 }

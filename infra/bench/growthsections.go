@@ -25,6 +25,18 @@ func grownTablesTable(g *Growth) *table {
 
 func grownUsersTable(g *Growth) *table {
 	t := grownTable("What a call asks of storage, by families of the user", "families of the user", g.Users)
+	t.columns = append(t.columns, "units for each family")
+	next := 0
+	for _, call := range callsOf(g.Users) {
+		for _, s := range stretches(sizesOf(g.Users, call)) {
+			each := "" // what does not grow is not shared by them
+			if u := s[0].Units; u != nil && len(s) == 1 {
+				each = short((u.Write + u.Read + u.Index) / float64(s[0].Size))
+			}
+			t.rows[next] = append(t.rows[next], each)
+			next++
+		}
+	}
 	t.note("The sweep is of a user who may have so many families, and has %d more.", excess)
 	return t
 }
@@ -37,7 +49,7 @@ func grownTable(title, sizes string, all []Grown) *table {
 		for _, s := range stretches(sizesOf(all, call)) {
 			row := []string{call, s.sizes(), s[0].requests(), "", "", ""}
 			if u := s[0].Units; u != nil {
-				row = append(row[:3], short(u.Write), short(u.Read), short(u.Index))
+				row[3], row[4], row[5] = short(u.Write), short(u.Read), short(u.Index)
 			}
 			t.row(row...)
 		}
@@ -100,32 +112,29 @@ func (s stretch) sizes() string {
 }
 
 func grownTimesTable(g *Growth) *table {
-	t := &table{title: "The time of a call, by families in the table", columns: []string{"call"}}
+	t := &table{title: "The time of a call, by families in the table", columns: []string{"call", "how many"}}
 	for i, call := range callsOf(g.Tables) {
 		of := sizesOf(g.Tables, call)
 		first := of[0].Latencies
 		if first == nil {
 			continue
 		}
-		row := []string{call}
+		row := []string{call, number(float64(first.Requests), 0)}
 		for j := range of {
 			size, l := number(float64(of[j].Size), 0), of[j].Latencies
+			column, cell := size+": ratio", number(l.P50/first.P50, 2)+" / "+number(l.P99/first.P99, 2)
+			if j == 0 {
+				column, cell = size+": p50 / p99 ms", percentiles(*l)
+			}
 			if i == 0 {
-				column := size + ": ratio"
-				if j == 0 {
-					column = size + ": p50 / p99 ms"
-				}
 				t.columns = append(t.columns, column)
 			}
-			if j == 0 {
-				row = append(row, percentiles(*l))
-			} else {
-				row = append(row, number(l.P50/first.P50, 2)+" / "+number(l.P99/first.P99, 2))
-			}
+			row = append(row, cell)
 		}
 		t.row(row...)
 	}
-	t.note("One at a time, on DynamoDB Local, by turns on all tables. The ratios are those of p50 and p99 to the smallest table's; what they say beyond Rotor is how SQLite, which DynamoDB Local keeps its items in, grows.")
+	t.note("One at a time, on DynamoDB Local, by turns on all tables. The ratios are those of p50 and p99 to the smallest table's. " +
+		"They are of this machine, and of the one SQLite database that DynamoDB Local keeps all these tables in: nothing is claimed of times.")
 	return t
 }
 
@@ -139,10 +148,8 @@ func grownListsTable(g *Growth) *table {
 		all := float64(l.Calls)
 		row := []string{number(float64(l.Size), 0), number(l.all()*all, 0), "", "", "", short(l.all()), "", "", ""}
 		if u := l.Units; u != nil {
-			row = []string{
-				row[0], row[1], number(u.Write*all, 0), number(u.Read*all, 0), number(u.Index*all, 0),
-				row[5], short(u.Write), short(u.Read), short(u.Index),
-			}
+			row[2], row[3], row[4] = number(u.Write*all, 0), number(u.Read*all, 0), number(u.Index*all, 0)
+			row[6], row[7], row[8] = short(u.Write), short(u.Read), short(u.Index)
 		}
 		t.row(row...)
 	}
