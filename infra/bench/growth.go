@@ -94,8 +94,8 @@ func (b *bench) growth(ctx context.Context, short bool, dir string) (*Growth, er
 		return nil, fmt.Errorf("measure over the embedded store: %w", err)
 	}
 	g.Aims = growthAims(g)
-	for _, name := range []string{"growth", "growthtables", "growthtimes", "growthusers", "growthlists", "growthaims"} {
-		if _, err := io.WriteString(b.stdout, growthSections[name](g).text()+"\n"); err != nil {
+	for _, name := range []string{"machine", "tables", "times", "users", "lists", "aims"} {
+		if _, err := io.WriteString(b.stdout, g.table(name).text()+"\n"); err != nil {
 			return nil, err
 		}
 	}

@@ -309,12 +309,12 @@ func TestGrowthTables(t *testing.T) {
 	g.Aims = growthAims(g)
 	find(t, g.Users, 1000, oneRefresh).Units.Read = 3
 	for name, want := range map[string][]string{
-		"growth":       {"CPUs |"},
-		"growthtables": {"refresh |1,000 to 1,000,000 |1 UpdateItem |0 |0 |0 |", "Its item has 401 bytes"},
-		"growthtimes":  {"call |how many |1,000: p50 / p99 ms |10,000: ratio |1,000,000: ratio |", "refresh |10 |2.00 / 4.00 |1.50 / 1.00 |2.00 / 1.00 |"},
-		"growthusers":  {"refresh |1 to 10 |1 UpdateItem |1 |0 |0 | |\n|refresh |1,000 |1 UpdateItem |1 |3 |0 |0 |", "revoke all of a user |10 |1 PutItem, 1 Query, 10 UpdateItem |11 |1 |1 |1.3 |"},
-		"growthlists":  {"1,000 |14,001 |15,000 |6,000 |1,000 |14 |15 |6 |1 |", "10 |141 |150 |60 |10 |14.1 |15 |6 |1 |"},
-		"growthaims":   {"introspect, by families in the table |the same at every size |6 UpdateItem: 5 write, 0 read |reached |"},
+		"machine": {"CPUs |"},
+		"tables":  {"refresh |1,000 to 1,000,000 |1 UpdateItem |0 |0 |0 |", "Its item has 401 bytes"},
+		"times":   {"call |how many |1,000: p50 / p99 ms |10,000: ratio |1,000,000: ratio |", "refresh |10 |2.00 / 4.00 |1.50 / 1.00 |2.00 / 1.00 |"},
+		"users":   {"refresh |1 to 10 |1 UpdateItem |1 |0 |0 | |\n|refresh |1,000 |1 UpdateItem |1 |3 |0 |0 |", "revoke all of a user |10 |1 PutItem, 1 Query, 10 UpdateItem |11 |1 |1 |1.3 |"},
+		"lists":   {"1,000 |14,001 |15,000 |6,000 |1,000 |14 |15 |6 |1 |", "10 |141 |150 |60 |10 |14.1 |15 |6 |1 |"},
+		"aims":    {"introspect, by families in the table |the same at every size |6 UpdateItem: 5 write, 0 read |reached |"},
 	} {
 		got := growthSections[name](g)
 		text := strings.ReplaceAll(got.markdown(), "| ", "|")
@@ -339,7 +339,7 @@ func TestGrowthTables(t *testing.T) {
 			of[i].Units, of[i].Latencies = nil, nil
 		}
 	}
-	if text := strings.ReplaceAll(growthSections["growthtables"](g).markdown(), "| ", "|"); !strings.Contains(text, "refresh |1,000 to 1,000,000 |1 UpdateItem | | | |") {
+	if text := strings.ReplaceAll(growthSections["tables"](g).markdown(), "| ", "|"); !strings.Contains(text, "refresh |1,000 to 1,000,000 |1 UpdateItem | | | |") {
 		t.Errorf("without units:\n%s", text)
 	}
 }
@@ -407,7 +407,7 @@ func TestSeries(t *testing.T) {
 
 // A page is set from the reports that are there.
 func TestPageOfEither(t *testing.T) {
-	const text = "# Page\n\n<!-- bench: sizes -->\nold sizes\n<!-- end -->\n\n<!-- bench: growthlists -->\nold lists\n<!-- end -->\n"
+	const text = "# Page\n\n<!-- bench: sizes -->\nold sizes\n<!-- end -->\n\n<!-- growth: lists -->\nold lists\n<!-- end -->\n"
 	r, g := good(), grown()
 	for _, tt := range []struct {
 		bench, growth bool

@@ -5,12 +5,20 @@ import "slices"
 // growthSections are the tables of how cost grows, by the names that a page gives
 // them.
 var growthSections = map[string]func(*Growth) *table{
-	"growth":       grownMachineTable,
-	"growthtables": grownTablesTable,
-	"growthtimes":  grownTimesTable,
-	"growthusers":  grownUsersTable,
-	"growthlists":  grownListsTable,
-	"growthaims":   func(g *Growth) *table { return aimsOf("How cost grows: aims", g.Aims) },
+	"machine": grownMachineTable,
+	"tables":  grownTablesTable,
+	"times":   grownTimesTable,
+	"users":   grownUsersTable,
+	"lists":   grownListsTable,
+	"aims":    func(g *Growth) *table { return aimsOf("How cost grows: aims", g.Aims) },
+}
+
+// table is the one of this name, or nil.
+func (g *Growth) table(name string) *table {
+	if section := growthSections[name]; section != nil {
+		return section(g)
+	}
+	return nil
 }
 
 func grownMachineTable(g *Growth) *table {

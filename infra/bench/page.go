@@ -8,8 +8,11 @@ import (
 	"regexp"
 )
 
-// block is a place of a page: what stands between its comments is a section's table.
-var block = regexp.MustCompile(`(?s)<!-- bench: ([a-z]+) -->\n.*?<!-- end -->`)
+// The markers of the tables of each report on a page.
+const (
+	marker       = "bench"
+	growthMarker = "growth"
+)
 
 // setPage sets the tables of the page from the reports in the folder, and draws its
 // plot beside it. One of the reports may be missing: its tables stay.
@@ -25,48 +28,54 @@ func setPage(page, folder string) error {
 	if r == nil && g == nil {
 		return fmt.Errorf("there is neither %s nor %s in %s: a run without -markdown makes them", benchFile, growthFile, folder)
 	}
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	text, err = setTables(text, r, g)
-	if err != nil {
-		return fmt.Errorf("%s: %w", page, err)
-	}
-	if err := os.WriteFile(page, text, 0o644); err != nil { //nolint:gosec // a page of the documentation
-		return err
+	if r != nil {
+		if err := setTables(page, marker, r.table); err != nil {
+			return err
+		}
 	}
 	if g == nil {
 		return nil
+	}
+	if err := setTables(page, growthMarker, g.table); err != nil {
+		return err
 	}
 	plot, err := g.plot()
 	if err != nil {
 		return fmt.Errorf("plot how cost grows: %w", err)
 	}
-	return os.WriteFile(filepath.Join(filepath.Dir(page), plotFile), plot, 0o644) //nolint:gosec // the same
+	return os.WriteFile(filepath.Join(filepath.Dir(page), plotFile), plot, 0o644) //nolint:gosec // a plot of the documentation
 }
 
-// setTables sets the tables of the reports that are there.
-func setTables(page []byte, r *Report, g *Growth) ([]byte, error) {
-	var errs []error
-	if !block.Match(page) {
-		errs = append(errs, errors.New("there is no place for a table, such as <!-- bench: load --> and <!-- end -->, each in a line"))
+// setTables sets the tables of the page at path, and leaves the rest of it as it is.
+func setTables(path, marker string, table func(name string) *table) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
 	}
-	page = block.ReplaceAllFunc(page, func(b []byte) []byte {
-		name := string(block.FindSubmatch(b)[1])
-		var t *table
-		switch section, grown := sections[name], growthSections[name]; {
-		case section == nil && grown == nil:
+	text, err = fill(text, marker, table)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, text, 0o644) //nolint:gosec // a page of the documentation
+}
+
+// fill is text with its tables set: what stands between <!-- marker: name --> and
+// <!-- end --> is the table of that name. It is an error if there is no such place,
+// or no such table, which is nil.
+func fill(text []byte, marker string, table func(name string) *table) ([]byte, error) {
+	place := regexp.MustCompile(`(?s)<!-- ` + regexp.QuoteMeta(marker) + `: ([a-z]+) -->\n.*?<!-- end -->`)
+	if !place.Match(text) {
+		return nil, fmt.Errorf("there is no place for a table, such as <!-- %s: load --> and <!-- end -->, each in a line", marker)
+	}
+	var errs []error
+	text = place.ReplaceAllFunc(text, func(b []byte) []byte {
+		name := string(place.FindSubmatch(b)[1])
+		t := table(name)
+		if t == nil {
 			errs = append(errs, fmt.Errorf("there is no table %q", name))
 			return b
-		case section != nil && r != nil:
-			t = section(r)
-		case grown != nil && g != nil:
-			t = grown(g)
-		default:
-			return b
 		}
-		return []byte("<!-- bench: " + name + " -->\n\n" + t.markdown() + "\n<!-- end -->")
+		return []byte("<!-- " + marker + ": " + name + " -->\n\n" + t.markdown() + "\n<!-- end -->")
 	})
-	return page, errors.Join(errs...)
+	return text, errors.Join(errs...)
 }

@@ -215,7 +215,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"# Page\n", "<!-- bench: nothing -->\n<!-- end -->\n"} {
-		if _, err := setTables([]byte(text), r, nil); err == nil {
+		if _, err := fill([]byte(text), marker, r.table); err == nil {
 			t.Errorf("%q is a page with tables", text)
 		}
 	}
@@ -227,12 +227,20 @@ func TestDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := setTables(text, good(), grown()); err != nil {
-		t.Error(err)
-	}
-	for _, name := range slices.Concat(slices.Collect(maps.Keys(sections)), slices.Collect(maps.Keys(growthSections))) {
-		if n := strings.Count(string(text), "<!-- bench: "+name+" -->\n"); n != 1 {
-			t.Errorf("%d places for %s", n, name)
+	for m, tables := range map[string]struct {
+		table func(string) *table
+		names []string
+	}{
+		marker:       {good().table, slices.Collect(maps.Keys(sections))},
+		growthMarker: {grown().table, slices.Collect(maps.Keys(growthSections))},
+	} {
+		if _, err := fill(text, m, tables.table); err != nil {
+			t.Error(err)
+		}
+		for _, name := range tables.names {
+			if n := strings.Count(string(text), "<!-- "+m+": "+name+" -->\n"); n != 1 {
+				t.Errorf("%d places for %s: %s", n, m, name)
+			}
 		}
 	}
 }

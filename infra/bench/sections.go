@@ -23,6 +23,14 @@ var sections = map[string]func(*Report) *table{
 	"aims":    aimTable,
 }
 
+// table is the one of this name, or nil.
+func (r *Report) table(name string) *table {
+	if section := sections[name]; section != nil {
+		return section(r)
+	}
+	return nil
+}
+
 func machineTable(r *Report) *table {
 	m := r.Machine
 	t := &table{title: "Machine", columns: []string{"what", "value"}}
