@@ -138,8 +138,12 @@ fuzz: ## every fuzz target in the tree, FUZZTIME=10000x (so many executions) or 
 bench: build ## Rotor under load, its storage, cold starts and cost, to dist/bench.json (BENCHFLAGS=-short; Java, Maven, pip)
 	$(if $(and $(shell command -v java),$(shell command -v mvn)),infra/dynamodb-local/run.sh with) go run ./infra/bench $(BENCHFLAGS)
 
+.PHONY: bench-growth
+bench-growth: ## how cost grows, to a million families, to dist/growth.json (BENCHFLAGS=-short: a minute; Java, Maven)
+	infra/dynamodb-local/run.sh with go run ./infra/bench -growth $(BENCHFLAGS)
+
 .PHONY: bench-page
-bench-page: ## docs/benchmarks.md's tables, from dist/bench.json
+bench-page: ## docs/benchmarks.md's tables and plot, from dist/bench.json and dist/growth.json, or one of them
 	go run ./infra/bench -markdown docs/benchmarks.md
 
 .PHONY: scale

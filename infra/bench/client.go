@@ -19,10 +19,17 @@ type service struct {
 	table string
 }
 
+// newTable is the name of a table that nobody has yet.
+func newTable() string { return "bench-" + rand.Text() }
+
 // start starts the local program over the store at this URL, "" for the one in the
 // process, with a table of its own.
 func (b *bench) start(ctx context.Context, store string, env ...string) (*service, error) {
-	table := "bench-" + rand.Text()
+	return b.startOn(ctx, store, newTable(), env...)
+}
+
+// startOn starts it with this table, which it makes if there is none.
+func (b *bench) startOn(ctx context.Context, store, table string, env ...string) (*service, error) {
 	env = append(env, "TABLE="+table)
 	if store != "" {
 		env = append(env, "AWS_ENDPOINT_URL_DYNAMODB="+store)

@@ -10,14 +10,13 @@ import (
 	"time"
 )
 
-// machine says what this runs on. What the system does not tell stays empty.
-func (b *bench) machine(ctx context.Context) error {
-	b.report.Machine = Machine{
+// machine is what this runs on. What the system does not tell stays empty.
+func machine(ctx context.Context) Machine {
+	return Machine{
 		Began: time.Now().UTC().Truncate(time.Second), Revision: revision(ctx),
 		CPU: cpuModel(), CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 		Load: loadAverage(),
 	}
-	return nil
 }
 
 func revision(ctx context.Context) string {

@@ -3,12 +3,13 @@
 // store that there is, beside what it asks of storage, what it weighs, how fast the
 // functions start and what all that costs. It is run in the module's root.
 //
-//	bench [-short] [-o dist/bench.json]             measures, prints tables, writes JSON
-//	bench -markdown docs/benchmarks.md [-o …]       measures nothing: sets the tables of a page from the JSON
+//	bench [-short] [-o dist]                   measures, prints tables, writes bench.json to the folder
+//	bench -growth [-short] [-o dist]           the same of how cost grows, to growth.json
+//	bench -markdown docs/benchmarks.md [-o …]  measures nothing: sets the tables of a page, and draws its plot, from the JSON
 //
 // With ROTOR_TEST_DYNAMODB=http://127.0.0.1:PORT it measures on DynamoDB Local as
-// well, which alone says what DynamoDB would bill. A request of a load that fails,
-// for whatever reason, fails the run.
+// well, which alone says what DynamoDB would bill, and without which there is no
+// -growth. A request of a load that fails, for whatever reason, fails the run.
 package main
 
 import (
@@ -43,7 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	short := flags.Bool("short", false, "a tenth of the work, and less: whether it runs, not how fast")
-	path := flags.String("o", "dist/bench.json", "the JSON `file` that is written, or with -markdown read")
+	growth := flags.Bool("growth", false, "how cost grows with the table, instead of all else")
+	folder := flags.String("o", "dist", "the `folder` that the JSON is written to, or with -markdown read from")
 	file := flags.String("markdown", "", "the `page` whose tables are set from the JSON; nothing is measured")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -54,7 +56,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("there are no arguments such as %q", flags.Arg(0))
 	}
 	if *file != "" {
-		return setPage(*file, *path)
+		return setPage(*file, *folder)
+	}
+	dynamodb := os.Getenv("ROTOR_TEST_DYNAMODB")
+	if *growth && dynamodb == "" {
+		return errors.New("how cost grows is measured on DynamoDB Local, and ROTOR_TEST_DYNAMODB does not say where one is: make bench-growth starts it")
 	}
 	scratch, err := os.MkdirTemp("", "rotor-bench-")
 	if err != nil {
@@ -70,9 +76,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	b := &bench{
-		rotor: rotor, self: self, functions: "dist/" + runtime.GOARCH, dynamodb: os.Getenv("ROTOR_TEST_DYNAMODB"),
+		rotor: rotor, self: self, functions: "dist/" + runtime.GOARCH, dynamodb: dynamodb,
 		size: full, stdout: stdout, stderr: stderr,
 		report: &Report{Short: *short},
+	}
+	if *growth {
+		g, err := b.growth(ctx, *short, scratch)
+		if err != nil {
+			return err
+		}
+		return write(filepath.Join(*folder, growthFile), g)
 	}
 	if *short {
 		b.size = small
@@ -80,11 +93,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := b.measure(ctx); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(*path), 0o755); err != nil { //nolint:gosec // not secret: counts and times
-		return err
-	}
-	return b.report.write(*path)
+	return write(filepath.Join(*folder, benchFile), b.report)
 }
+
+// The files in the folder of a run, and the plot beside a page.
+const (
+	benchFile  = "bench.json"
+	growthFile = "growth.json"
+	plotFile   = "growth.svg"
+)
 
 // bench is a run.
 type bench struct {
@@ -105,7 +122,10 @@ func (b *bench) measure(ctx context.Context) error {
 		sections []string
 	}{
 		{"the zips", b.weigh, nil}, // first: where they are missing, nothing is to be waited for
-		{"the machine", b.machine, []string{"machine"}},
+		{"the machine", func(ctx context.Context) error {
+			b.report.Machine = machine(ctx)
+			return nil
+		}, []string{"machine"}},
 		{"storage requests", b.storage, []string{"storage"}},
 		{"refreshes under load", b.loads, []string{"load", "profile", "races"}},
 		{"warm invocations", b.invocations, []string{"invocations"}},

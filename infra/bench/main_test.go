@@ -138,13 +138,17 @@ func TestErrorsFailTheRun(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
+	t.Setenv("ROTOR_TEST_DYNAMODB", "")
 	var out, errs bytes.Buffer
 	if err := run(t.Context(), []string{"-h"}, &out, &errs); err != nil || !strings.Contains(errs.String(), "-markdown") {
 		t.Errorf("%v: %s", err, &errs)
 	}
-	for _, args := range [][]string{{"-nothing"}, {"argument"}, {"-markdown", filepath.Join(t.TempDir(), "page.md"), "-o", filepath.Join(t.TempDir(), "none.json")}} {
+	for _, args := range [][]string{{"-nothing"}, {"argument"}, {"-markdown", filepath.Join(t.TempDir(), "page.md"), "-o", t.TempDir()}} {
 		if err := run(t.Context(), args, &out, &errs); err == nil {
 			t.Errorf("%v: no error", args)
 		}
+	}
+	if err := run(t.Context(), []string{"-growth"}, &out, &errs); err == nil || !strings.Contains(err.Error(), "make bench-growth") {
+		t.Errorf("without DynamoDB Local: %v", err)
 	}
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
-	"github.com/rotor-auth/rotor/infra/page"
 	"github.com/rotor-auth/rotor/infra/price"
 )
 
@@ -147,33 +149,32 @@ type Start struct {
 	Second   float64 `json:"second_answer_under_emulator"`
 }
 
-func (r *Report) write(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
+// write writes a report to path, whose folder it makes.
+func write(path string, report any) error {
+	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // not secret: counts and times
 		return err
 	}
 	return os.WriteFile(path, append(text, '\n'), 0o644) //nolint:gosec // not secret: counts and times
 }
 
-func readReport(path string) (*Report, error) {
+// read reads a report, nil where there is none.
+func read[R any](path string) (*R, error) {
 	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: a run without -markdown makes it", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	r := &Report{}
+	if err != nil {
+		return nil, err
+	}
+	r := new(R)
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return r, nil
-}
-
-// setPage sets the tables of the page from the report at path.
-func setPage(file, path string) error {
-	r, err := readReport(path)
-	if err != nil {
-		return err
-	}
-	return page.Set(file, marker, r.table)
 }
 
 // load is the one of this signature over this store, or nil.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -158,16 +159,16 @@ func TestTables(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	dir := t.TempDir()
-	report, file := filepath.Join(dir, "bench.json"), filepath.Join(dir, "page.md")
+	report, file := filepath.Join(dir, benchFile), filepath.Join(dir, "page.md")
 	r := good()
-	if err := r.write(report); err != nil {
+	if err := write(report, r); err != nil {
 		t.Fatal(err)
 	}
-	read, err := readReport(report)
+	again, err := read[Report](report)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(r, read); diff != "" {
+	if diff := cmp.Diff(r, again); diff != "" {
 		t.Error(diff)
 	}
 	const text = "# Page\n\n<!-- bench: sizes -->\n<!-- end -->\n\nBetween.\n\n<!-- bench: micro -->\nold $1\n<!-- end -->\nAfter.\n"
@@ -175,7 +176,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // the second changes nothing
-		if err := run(t.Context(), []string{"-markdown", file, "-o", report}, nil, nil); err != nil {
+		if err := run(t.Context(), []string{"-markdown", file, "-o", dir}, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		want := "# Page\n\n<!-- bench: sizes -->\n\n" + sizeTable(r).Markdown() + "\n<!-- end -->\n\nBetween.\n\n<!-- bench: micro -->\n\n" + microTable(r).Markdown() + "\n<!-- end -->\nAfter.\n"
@@ -195,12 +196,20 @@ func TestDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := page.Fill(text, marker, good().table); err != nil {
-		t.Error(err)
-	}
-	for name := range sections {
-		if n := strings.Count(string(text), "<!-- bench: "+name+" -->\n"); n != 1 {
-			t.Errorf("%d places for %s", n, name)
+	for m, tables := range map[string]struct {
+		table func(string) *page.Table
+		names []string
+	}{
+		marker:       {good().table, slices.Collect(maps.Keys(sections))},
+		growthMarker: {grown().table, slices.Collect(maps.Keys(growthSections))},
+	} {
+		if _, err := page.Fill(text, m, tables.table); err != nil {
+			t.Error(err)
+		}
+		for _, name := range tables.names {
+			if n := strings.Count(string(text), "<!-- "+m+": "+name+" -->\n"); n != 1 {
+				t.Errorf("%d places for %s: %s", n, m, name)
+			}
 		}
 	}
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/rotor-auth/rotor/infra/price"
 )
 
-// marker is what stands before a table's name on a page.
-const marker = "bench"
-
 // sections are the tables, by the names that a page gives them.
 var sections = map[string]func(*Report) *page.Table{
 	"machine":     machineTable,
@@ -297,10 +294,15 @@ func peerTable(r *Report) *page.Table {
 }
 
 func aimTable(r *Report) *page.Table {
-	t := &page.Table{Title: "Aims", Columns: []string{"what", "wanted", "measured", ""}}
-	for _, a := range r.Aims {
+	t := aimsOf("Aims", r.Aims)
+	t.Note("Times, CPU and memory are those over the embedded store in a process of its own. Without the signature is less the CPU time of one, measured alone.")
+	return t
+}
+
+func aimsOf(title string, aims []Aim) *page.Table {
+	t := &page.Table{Title: title, Columns: []string{"what", "wanted", "measured", ""}}
+	for _, a := range aims {
 		t.Row(a.What, a.Want, a.Got, a.State)
 	}
-	t.Note("Times, CPU and memory are those over the embedded store in a process of its own. Without the signature is less the CPU time of one, measured alone.")
 	return t
 }

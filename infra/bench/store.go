@@ -46,6 +46,17 @@ func (c counts) since(before counts) counts {
 	return counts{operations, c.Write - before.Write, c.Read - before.Read, c.Index - before.Index, c.Unknown - before.Unknown}
 }
 
+// add adds others.
+func (c *counts) add(others counts) {
+	for name, n := range others.Operations {
+		c.Operations[name] += n
+	}
+	c.Write += others.Write
+	c.Read += others.Read
+	c.Index += others.Index
+	c.Unknown += others.Unknown
+}
+
 // countingStore serves a DynamoDB API, and at countsPath what it was asked for.
 type countingStore struct {
 	below   http.RoundTripper
@@ -216,31 +227,12 @@ func (s *storeProcess) counts(ctx context.Context) (counts, error) {
 // items are the sizes of a table's items whose sort key begins with the prefix, as
 // DynamoDB counts them. The table must be small: one page is read.
 func items(ctx context.Context, rt http.RoundTripper, endpoint, table, prefix string) ([]int, error) {
-	body, err := json.Marshal(map[string]any{"TableName": table})
+	all, err := scan(ctx, rt, endpoint, table)
 	if err != nil {
 		return nil, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/", bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	r.Header.Set("X-Amz-Target", "DynamoDB_20120810.Scan")
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
-	response, err := rt.RoundTrip(r)
-	if err != nil {
-		return nil, fmt.Errorf("scan the table: %w", err)
-	}
-	defer response.Body.Close()
-	var page struct{ Items []item }
-	if err := json.NewDecoder(response.Body).Decode(&page); err != nil {
-		return nil, fmt.Errorf("scan the table: %w", err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("scan the table: %s", response.Status)
 	}
 	var sizes []int
-	for _, i := range page.Items {
+	for _, i := range all {
 		if strings.HasPrefix(i.text("sk"), prefix) {
 			n, err := i.size()
 			if err != nil {
@@ -250,4 +242,41 @@ func items(ctx context.Context, rt http.RoundTripper, endpoint, table, prefix st
 		}
 	}
 	return sizes, nil
+}
+
+// scan is the first page of a table.
+func scan(ctx context.Context, rt http.RoundTripper, endpoint, table string) ([]item, error) {
+	var page struct{ Items []item }
+	if err := ask(ctx, rt, endpoint, "Scan", map[string]any{"TableName": table}, &page); err != nil {
+		return nil, fmt.Errorf("scan the table: %w", err)
+	}
+	return page.Items, nil
+}
+
+// ask is a request to a DynamoDB API that checks no signature, and its answer.
+func ask(ctx context.Context, rt http.RoundTripper, endpoint, operation string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+	response, err := rt.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", response.Status, answer)
+	}
+	return json.Unmarshal(answer, out)
 }

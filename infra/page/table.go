@@ -39,14 +39,14 @@ func (t *Table) Text() string {
 		_ = w.Flush() // into memory
 	}
 	for _, note := range t.Notes {
-		fmt.Fprintf(&b, "\n  %s\n", wrap(note, 116, "\n  "))
+		fmt.Fprintf(&b, "\n  %s\n", Wrap(note, 116, "\n  "))
 	}
 	return b.String()
 }
 
-// wrap puts a break between words so that no line is longer than width, but for a
+// Wrap puts a break between words so that no line is longer than width, but for a
 // word that is.
-func wrap(text string, width int, end string) string {
+func Wrap(text string, width int, end string) string {
 	var b strings.Builder
 	line := 0
 	for word := range strings.FieldsSeq(text) {

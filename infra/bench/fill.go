@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/token"
+)
+
+// app is the client whose families fill a table. It is confidential, so that it may
+// introspect; strict, so that any token that comes back is reuse; and lets a user
+// have as many families as any client can.
+const app = "app"
+
+const appPolicy = `{"reuse_interval":0,"max_active":1000}`
+
+// limited is a client whose users may have so many families.
+func limited(families int) string { return fmt.Sprintf("limited-%d", families) }
+
+// filler fills tables faster than families can be issued: it has Rotor make one item
+// of each kind, and puts copies of them that differ in user, client and ULID alone.
+type filler struct {
+	url    string // of the store that is filled
+	rt     http.RoundTripper
+	env    []string // of a local program, which shares the keys
+	keys   *keyring.Keys
+	secret string // of app
+	issued time.Time
+
+	clients                  []item // every one that is registered
+	family, owner, overLimit item
+	counter                  uint32 // of the family
+}
+
+// newFiller has Rotor make what is copied. dir is for the keys; the limits are those
+// of [limited] clients.
+func (b *bench) newFiller(ctx context.Context, at, dir string, limits ...int) (f *filler, err error) {
+	file := filepath.Join(dir, "keys.json")
+	source, err := keyring.File(file, signing.ES256, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	f = &filler{
+		url: at, rt: &http.Transport{MaxIdleConnsPerHost: writers, DisableCompression: true},
+		env: []string{"KEYS=" + file, "ALG=ES256"},
+	}
+	if f.keys, err = source.Keys(ctx, time.Now()); err != nil {
+		return nil, err
+	}
+	s, err := b.start(ctx, at, f.env...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+
+	if err := s.manage(ctx, http.StatusCreated, http.MethodPut, "/v1/clients/"+app, `{"type":"confidential","policy":`+appPolicy+`}`, nil); err != nil {
+		return nil, err
+	}
+	var made struct {
+		Secret string `json:"client_secret"`
+	}
+	if err := s.manage(ctx, http.StatusCreated, http.MethodPost, "/v1/clients/"+app+"/secrets", "", &made); err != nil {
+		return nil, err
+	}
+	f.secret = made.Secret
+	limits = append(limits, 1) // that of the owner who is over it
+	slices.Sort(limits)
+	for _, n := range slices.Compact(limits) {
+		if err := s.register(ctx, limited(n), fmt.Sprintf(`{"max_active":%d}`, n)); err != nil {
+			return nil, err
+		}
+	}
+	for range 2 { // one more than limited(1) allows
+		if _, err := s.issue(ctx, userOf(0), limited(1)); err != nil {
+			return nil, err
+		}
+	}
+	usual := strings.NewReplacer(`"auth0|0123456789abcdef01234567"`, `"`+userOf(0)+`"`).Replace(usualFamily)
+	var answer issued
+	if err := s.manage(ctx, http.StatusCreated, http.MethodPost, "/v1/families", usual, &answer); err != nil {
+		return nil, err
+	}
+	for range rotations {
+		if answer.RefreshToken, err = f.refresh(ctx, s, http.StatusOK, answer.RefreshToken); err != nil {
+			return nil, err
+		}
+	}
+	id, err := family.ParseID(answer.Family)
+	if err != nil {
+		return nil, err
+	}
+	f.issued, f.counter = id.IssuedAt(), 1+rotations
+	return f, f.take(ctx, s.table)
+}
+
+// take reads what Rotor has made.
+func (f *filler) take(ctx context.Context, table string) error {
+	all, err := scan(ctx, f.rt, f.url, table)
+	if err != nil {
+		return err
+	}
+	for _, i := range all {
+		switch pk, sk := i.text("pk"), i.text("sk"); {
+		case pk == "clients":
+			f.clients = append(f.clients, i)
+		case strings.HasPrefix(sk, "f#") && i.text("client_id") == app:
+			f.family = i
+		case sk == "o#"+app:
+			f.owner = i
+		case pk == "over_limit":
+			f.overLimit = i
+		}
+	}
+	if f.clients == nil || f.family == nil || f.owner == nil || f.overLimit == nil {
+		return errors.New("there is not an item of each kind in Rotor's table")
+	}
+	return nil
+}
+
+// userOf is the id of a user, as long as any other's.
+func userOf(i int) string { return fmt.Sprintf("auth0|%024d", i) }
+
+// owner is a user in a client, and how many families they have.
+type owner struct {
+	user, client string
+	families     int
+	overLimit    bool // and on the work list
+}
+
+// id is the owner's family of this number, from 0 on. All were issued in the same
+// millisecond.
+func (f *filler) id(o owner, n int) family.ID {
+	key := f.keys.Codec.UserKey(o.user)
+	var u ulid.ULID
+	_ = u.SetTime(ulid.Timestamp(f.issued)) // fails after the year 10889
+	copy(u[6:14], key[:])
+	binary.BigEndian.PutUint16(u[14:], uint16(n)) //nolint:gosec // an owner has thousands at most
+	return family.JoinID(key, u)
+}
+
+// token is the newest token of the owner's first family.
+func (f *filler) token(o owner) string {
+	return f.keys.Codec.Mint(token.Token{Family: f.id(o, 0), Counter: f.counter}, f.issued).Reveal()
+}
+
+// items are all that the table has of an owner.
+func (f *filler) items(o owner) iter.Seq[item] {
+	return func(yield func(item) bool) {
+		key := f.keys.Codec.UserKey(o.user)
+		user := base64.RawURLEncoding.EncodeToString(key[:])
+		for n := range o.families {
+			sk := "f#" + f.id(o, n).ULID().String()
+			if !yield(with(f.family, map[string]attribute{"pk": stringValue("u#" + user), "sk": stringValue(sk), "user_id": stringValue(o.user), "client_id": stringValue(o.client)})) {
+				return
+			}
+		}
+		active := attribute{"N": json.RawMessage(strconv.Quote(strconv.Itoa(o.families)))}
+		if o.families > 0 && !yield(with(f.owner, map[string]attribute{"pk": stringValue("u#" + user), "sk": stringValue("o#" + o.client), "active": active})) {
+			return
+		}
+		if o.overLimit {
+			yield(with(f.overLimit, map[string]attribute{"sk": stringValue(user + "#" + o.client)}))
+		}
+	}
+}
+
+// with is the item, some of whose attributes are others.
+func with(i item, others map[string]attribute) item {
+	i = maps.Clone(i)
+	maps.Copy(i, others)
+	return i
+}
+
+// stringValue is the attribute of a string that needs no escapes.
+func stringValue(s string) attribute { return attribute{"S": json.RawMessage(`"` + s + `"`)} }
+
+const (
+	writers = 4  // requests that are made at the same time
+	batch   = 25 // items in a request: DynamoDB takes no more
+)
+
+// open makes a table that has the clients and nothing else.
+func (f *filler) open(ctx context.Context, table string) error {
+	if err := tableAt(f.url, table).Create(ctx); err != nil {
+		return err
+	}
+	return f.put(ctx, table, slices.Values(f.clients))
+}
+
+// add puts all of the owners.
+func (f *filler) add(ctx context.Context, table string, owners ...owner) error {
+	return f.put(ctx, table, f.all(slices.Values(owners)))
+}
+
+// all are the items of all owners.
+func (f *filler) all(owners iter.Seq[owner]) iter.Seq[item] {
+	return func(yield func(item) bool) {
+		for o := range owners {
+			for i := range f.items(o) {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// put puts items.
+func (f *filler) put(ctx context.Context, table string, items iter.Seq[item]) error {
+	type request struct{ PutRequest struct{ Item item } }
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(writers)
+	var requests []request
+	send := func() {
+		all := requests
+		requests = nil
+		group.Go(func() error {
+			var out struct{ UnprocessedItems map[string]json.RawMessage }
+			err := ask(ctx, f.rt, f.url, "BatchWriteItem", map[string]any{"RequestItems": map[string][]request{table: all}}, &out)
+			if err == nil && len(out.UnprocessedItems) > 0 {
+				err = errors.New("the store has not taken them all")
+			}
+			return err
+		})
+	}
+	for i := range items {
+		var r request
+		r.PutRequest.Item = i
+		if requests = append(requests, r); len(requests) == batch {
+			send()
+		}
+		if ctx.Err() != nil {
+			break // one has failed
+		}
+	}
+	if len(requests) > 0 {
+		send()
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("fill a table: %w", err)
+	}
+	return nil
+}
+
+// check wants the table to have so many items beside the clients. DynamoDB itself
+// counts every six hours, these stores at once.
+func (f *filler) check(ctx context.Context, table string, items int) error {
+	var out struct{ Table struct{ ItemCount int } }
+	if err := ask(ctx, f.rt, f.url, "DescribeTable", map[string]any{"TableName": table}, &out); err != nil {
+		return fmt.Errorf("count the items of a table: %w", err)
+	}
+	if n := out.Table.ItemCount - len(f.clients); n != items {
+		return fmt.Errorf("a table was filled with %d items, not %d", n, items)
+	}
+	return nil
+}
+
+// tableAt is Rotor's table of that name in the store at this URL.
+func tableAt(endpoint, name string) *store.Table {
+	return store.New(aws.Config{
+		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""), BaseEndpoint: &endpoint,
+	}, name, store.DefaultRetention)
+}
+
+// refresh presents a token of app's, wants this status, and returns the successor.
+func (f *filler) refresh(ctx context.Context, s *service, status int, presented string) (string, error) {
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {presented}}
+	var answer issued
+	err := f.post(ctx, s, status, "/oauth/token", form, &answer)
+	return answer.RefreshToken, err
+}
+
+// introspect wants a token of app's to be active.
+func (f *filler) introspect(ctx context.Context, s *service, presented string) error {
+	var answer struct{ Active bool }
+	err := f.post(ctx, s, http.StatusOK, "/oauth/introspect", url.Values{"token": {presented}}, &answer)
+	if err == nil && !answer.Active {
+		err = errors.New("a token that was filled in is not active")
+	}
+	return err
+}
+
+// post sends a form and app's credentials.
+func (f *filler) post(ctx context.Context, s *service, status int, path string, form url.Values, v any) error {
+	form.Set("client_id", app)
+	form.Set("client_secret", f.secret)
+	return s.call(ctx, status, http.MethodPost, path, "application/x-www-form-urlencoded", form.Encode(), v)
+}
