@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -50,23 +51,13 @@ func (s *Set) SignAccess(now time.Time, a Access) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing: sign access token: %w", err)
 	}
-	claims := make(map[string]any, 12+len(a.Custom))
-	for name, value := range a.Custom {
-		if !Reserved(name) {
-			claims[name] = value
-		}
-	}
-	claims["iss"] = a.Issuer
-	claims["sub"] = a.Subject
-	claims["aud"] = a.Audience
-	claims["client_id"] = a.ClientID
-	claims["iat"] = a.IssuedAt.Unix()
-	claims["exp"] = a.ExpiresAt.Unix()
-	claims["jti"] = newJTI()
-	setString(claims, "scope", a.Scope)
-	setString(claims, "sid", a.SessionID)
-	setAuthentication(claims, a.AuthTime, a.ACR, a.AMR)
-	signed, err := sign(key.access, claims)
+	custom := maps.Clone(a.Custom)
+	maps.DeleteFunc(custom, func(name string, _ any) bool { return Reserved(name) })
+	signed, err := sign(key.access, claims{
+		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, ClientID: a.ClientID,
+		IssuedAt: a.IssuedAt.Unix(), ExpiresAt: a.ExpiresAt.Unix(), JTI: newJTI(),
+		Scope: a.Scope, SessionID: a.SessionID, AuthTime: unixTime(a.AuthTime), ACR: a.ACR, AMR: a.AMR,
+	}, custom)
 	if err != nil {
 		return "", fmt.Errorf("signing: sign access token: %w", err)
 	}
@@ -103,22 +94,29 @@ func required(claims ...claim) error {
 	return nil
 }
 
-func setString(claims map[string]any, name, value string) {
-	if value != "" {
-		claims[name] = value
-	}
+// claims are those of the tokens made here; empty ones are left out.
+type claims struct {
+	Issuer    string   `json:"iss"`
+	Subject   string   `json:"sub"`
+	Audience  string   `json:"aud"`
+	ClientID  string   `json:"client_id,omitempty"`
+	IssuedAt  int64    `json:"iat"`
+	ExpiresAt int64    `json:"exp"`
+	JTI       string   `json:"jti,omitempty"`
+	Scope     string   `json:"scope,omitempty"`
+	SessionID string   `json:"sid,omitempty"`
+	AuthTime  *int64   `json:"auth_time,omitempty"` // of the user's authentication, like acr and amr (RFC 9068 §2.2.1)
+	ACR       string   `json:"acr,omitempty"`
+	AMR       []string `json:"amr,omitempty"`
 }
 
-// setAuthentication sets what is known of the user's authentication
-// (RFC 9068 §2.2.1).
-func setAuthentication(claims map[string]any, at time.Time, acr string, amr []string) {
-	if !at.IsZero() {
-		claims["auth_time"] = at.Unix()
+// unixTime is nil for no time.
+func unixTime(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
 	}
-	setString(claims, "acr", acr)
-	if len(amr) > 0 {
-		claims["amr"] = amr
-	}
+	seconds := t.Unix()
+	return &seconds
 }
 
 func newJTI() string {
@@ -127,10 +125,19 @@ func newJTI() string {
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-func sign(with jose.Signer, claims map[string]any) (string, error) {
-	payload, err := json.Marshal(claims)
+// sign signs the claims, and the custom ones after them, none of which has the name
+// of one of the claims.
+func sign(with jose.Signer, c claims, custom map[string]any) (string, error) {
+	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("claims: %w", err)
+	}
+	if len(custom) > 0 {
+		more, err := json.Marshal(custom)
+		if err != nil {
+			return "", fmt.Errorf("claims: %w", err)
+		}
+		payload = append(append(payload[:len(payload)-1], ','), more[1:]...)
 	}
 	signed, err := with.Sign(payload)
 	if err != nil {

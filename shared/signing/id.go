@@ -34,16 +34,10 @@ func (s *Set) SignID(now time.Time, i ID) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing: sign id token: %w", err)
 	}
-	claims := map[string]any{
-		"iss": i.Issuer,
-		"sub": i.Subject,
-		"aud": i.ClientID,
-		"iat": i.IssuedAt.Unix(),
-		"exp": i.ExpiresAt.Unix(),
-	}
-	setString(claims, "sid", i.SessionID)
-	setAuthentication(claims, i.AuthTime, i.ACR, i.AMR)
-	signed, err := sign(key.id, claims)
+	signed, err := sign(key.id, claims{
+		Issuer: i.Issuer, Subject: i.Subject, Audience: i.ClientID, IssuedAt: i.IssuedAt.Unix(), ExpiresAt: i.ExpiresAt.Unix(),
+		SessionID: i.SessionID, AuthTime: unixTime(i.AuthTime), ACR: i.ACR, AMR: i.AMR,
+	}, nil)
 	if err != nil {
 		return "", fmt.Errorf("signing: sign id token: %w", err)
 	}

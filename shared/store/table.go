@@ -23,6 +23,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,7 +144,7 @@ type item = map[string]types.AttributeValue
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
 func number[N int | int64 | uint32](n N) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: fmt.Sprint(n)}
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(int64(n), 10)}
 }
 
 func key(pk, sk string) item { return item{"pk": text(pk), "sk": text(sk)} }
