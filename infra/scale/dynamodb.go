@@ -95,6 +95,16 @@ func (t *table) read(now int32) bool {
 	return true
 }
 
+// readAhead is the query of all clients, or a throttle.
+func (t *table) readAhead(now int32) bool {
+	if !t.clients.has(now) || t.clients.tokens < registry {
+		return false
+	}
+	t.clients.tokens -= registry
+	t.reads += registry
+	return true
+}
+
 // second ends one, and returns how much the hottest partition wrote in it.
 func (t *table) second() (hottest int) {
 	for i := range t.partitions {

@@ -26,7 +26,7 @@ type inputs struct {
 	machine  string
 	short    bool
 
-	cpu      map[string]float64 // of a refresh, on a whole core, by signature
+	cpu      map[string]float64 // of an invocation that refreshes, on a whole core, by signature
 	writes   float64            // write units of a refresh, the index's among them
 	reads    float64
 	logs     int     // bytes of a refresh, the gateway's and the function's
@@ -55,9 +55,9 @@ func readInputs(path string) (*inputs, error) {
 			Requests map[string]float64
 			Units    *struct{ Write, Read, Index float64 }
 		}
-		Loads []struct {
-			Algorithm, Store string
-			CPU              float64 `json:"cpu_per_refresh"`
+		Invocations []struct {
+			Algorithm string
+			CPU       float64
 		}
 		Sizes struct {
 			Family    int `json:"family_item"`
@@ -78,10 +78,8 @@ func readInputs(path string) (*inputs, error) {
 		machine: fmt.Sprintf("%d CPUs, %s, %s", m.CPUs, m.CPU, m.System),
 		cpu:     map[string]float64{}, logs: report.Sizes.Log + report.Sizes.AccessLog, family: report.Sizes.Family,
 	}
-	for _, l := range report.Loads {
-		if l.Store == "embedded, a process of its own" { // the service alone
-			in.cpu[l.Algorithm] = l.CPU
-		}
+	for _, i := range report.Invocations {
+		in.cpu[i.Algorithm] = i.CPU
 	}
 	for _, s := range report.Storage {
 		switch {
@@ -100,7 +98,7 @@ func readInputs(path string) (*inputs, error) {
 	}
 	var errs []error
 	for what, n := range map[string]float64{
-		"CPU of a refresh with RS256": in.cpu["RS256"], "CPU of a refresh with ES256": in.cpu["ES256"], "write units of a refresh": in.writes,
+		"CPU of an invocation with RS256": in.cpu["RS256"], "CPU of an invocation with ES256": in.cpu["ES256"], "write units of a refresh": in.writes,
 		"log bytes of a refresh": float64(in.logs), "size of a family": float64(in.family),
 		"cold start of token": in.start, "requests of a sweep": in.sweeping,
 	} {

@@ -93,10 +93,13 @@ var limits = []limit{
 	{"write units/s of a new table", newTableWrite, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "warm throughput"},
 	{"write units/s of a table", tableWrites, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "the quota L-AB614373"},
 	{"write units/s of one family, in a race of " + number(racers), partitionWrites, func(in *inputs, _ float64) float64 { return racers * in.writes }, seesOur, "nothing: one family is one item"},
-	{"read units/s of the clients, warm", partitionReads, func(in *inputs, rate float64) float64 { return in.fleet(rate) * registered / cachedFor }, seesOur, "the same"},
 	{"read units/s of the clients, by " + number(scalingBurst) + " new environments", partitionReads, func(in *inputs, rate float64) float64 {
-		return min(rate, min(in.fleet(rate), scalingBurst)*registered)
+		return min(in.fleet(rate), scalingBurst) * registry
+	}, "a slower start", "nothing: the clients are read again one by one"},
+	{"read units/s of the clients, by environments that were idle for a minute", partitionReads, func(in *inputs, rate float64) float64 {
+		return min(rate, in.fleet(rate)*registered)
 	}, seesOur, "a change of shared/store: see below"},
+	{"read units/s of the clients, warm", partitionReads, func(in *inputs, rate float64) float64 { return in.fleet(rate) * registered / cachedFor }, seesOur, "the same"},
 	{"reads/s of the secret, by " + number(scalingBurst) + " new environments", secretReads, func(in *inputs, rate float64) float64 { return min(in.fleet(rate), scalingBurst) }, seesOur, "nothing"},
 	{"events/s of one type, in the index `log`", partitionWrites, perRefresh(reused), seesOur, "nothing: find who reuses"},
 	{"PutLogEvents/s, one for each environment", logPuts, func(in *inputs, rate float64) float64 { return in.fleet(rate) }, "nothing: log lines come late or are lost", "the quota L-7E1FAE88"},

@@ -10,6 +10,7 @@ import (
 // What callers and functions do, in Rotor's own code; and what is assumed of them.
 const (
 	registered = 20   // clients in the registry, all used alike: an assumption
+	registry   = 3    // read units of a query of them all: of less than 600 bytes each, which is one of a long policy
 	cachedFor  = 60   // s: clientsFor in shared/store/clients.go
 	secretFor  = 300  // s: maxAge in shared/keyring/secret.go
 	attempts   = 3    // of the SDK: MaxAttempts in shared/store/table.go
@@ -259,6 +260,11 @@ func (r *region) arrive(q request) {
 	takes := price.Share(r.cpu)
 	if cold {
 		takes += r.cold
+		if r.table.readAhead(r.now) {
+			for c := range r.lambda.all[env].knows {
+				r.lambda.all[env].knows[c] = r.now + cachedFor*1000
+			}
+		}
 	}
 	q.env, q.asked = env, 0
 	if r.lambda.all[env].knows[q.client] > r.now {

@@ -161,6 +161,23 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
+// An environment that starts reads all clients at once, unless it is throttled.
+func TestReadAhead(t *testing.T) {
+	s := turned(kept(t), 1000)[0]
+	o := simulate(s, load{seconds: 1, rate: func(float64) float64 { return 200 }, crowdAt: 0, crowd: 500, within: 100}, 1)
+	if warm := o.served - o.environments; o.peakColds < 300 || o.peakReads < o.peakColds*registry || o.peakReads > o.peakColds*registry+warm {
+		t.Errorf("%d environments started, and read %d units", o.peakColds, o.peakReads)
+	}
+	tbl := newTable(4000, 40_000, 0, 1, false)
+	n := 0
+	for tbl.readAhead(0) {
+		n++
+	}
+	if n != partitionReads/registry {
+		t.Errorf("%d queries at once", n)
+	}
+}
+
 // The clients share what a partition reads, unless each has one of its own.
 func TestClients(t *testing.T) {
 	for apart, want := range map[bool]int{false: 3 * partitionReads, true: 3 * partitionReads * registered} {
