@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // tiny is a run's work in tests.
-var tiny = size{warm: 8, alone: 8, together: 64, invocations: 70, rounds: 1, repeat: 2}
+var tiny = size{warm: 8, loads: 2, alone: 4, samples: 2, together: 16, invocations: 70, rounds: 1, repeat: 2}
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
@@ -53,11 +53,20 @@ func TestMeasures(t *testing.T) {
 			t.Errorf("%s asks for %+v, not %s", call, s, want)
 		}
 	}
-	l, err := b.load(t.Context(), "ES256", apart)
+	s, err := b.subject(t.Context(), "ES256", apart)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.Alone.Requests != 8 || l.Together.Requests != 64 || l.Refreshes != 80 || l.Alone.P50 <= 0 || l.Together.Rate <= 0 || l.SignCPU <= 0 {
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := b.measureAll(t.Context(), []*subject{s}); err != nil {
+		t.Fatal(err)
+	}
+	l := b.report.load("ES256", apart)
+	if l.Alone.Requests != 8 || l.Together.Requests != 64 || l.Refreshes != 80 || len(l.Samples) != 4 || l.Alone.P50 <= 0 || l.Together.Rate <= 0 || l.SignCPU <= 0 {
 		t.Errorf("measured %+v", l)
 	}
 	if l.RSS < 1 || l.RSSAfterRaces < 1 {

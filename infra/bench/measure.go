@@ -23,118 +23,169 @@ const (
 	crowd    = "crowd" // the client of those who race
 )
 
-// loads measures refreshes under both signatures over each store.
-func (b *bench) loads(ctx context.Context) error {
+// subject is a Rotor under load, and what has been measured of it so far.
+type subject struct {
+	Load
+	service         *service
+	own             *storeProcess // where the store is ours to measure, or nil
+	load            *load.Generator
+	alone, together []*load.Result
+}
+
+// loads measures refreshes under both signatures over each store: all by turns, so
+// that whatever else the machine does meets each of them.
+func (b *bench) loads(ctx context.Context) (err error) {
+	var subjects []*subject
+	defer func() {
+		for _, s := range subjects {
+			err = errors.Join(err, s.stop())
+		}
+	}()
 	for _, alg := range []string{"ES256", "RS256"} {
 		for _, store := range []string{inProcess, apart, dynamodbLocal} {
 			if store == dynamodbLocal && b.dynamodb == "" {
 				continue
 			}
-			l, err := b.load(ctx, alg, store)
+			s, err := b.subject(ctx, alg, store)
 			if err != nil {
 				return fmt.Errorf("%s over %s: %w", alg, store, err)
 			}
-			b.report.Loads = append(b.report.Loads, l)
-			b.progress("  %s over %s: %.0f/s, one at a time p50 %.2f ms, p99 %.2f ms", alg, store, l.Together.Rate, l.Alone.P50, l.Alone.P99)
+			subjects = append(subjects, s)
 		}
+	}
+	return b.measureAll(ctx, subjects)
+}
+
+// measureAll measures the subjects.
+func (b *bench) measureAll(ctx context.Context, subjects []*subject) error {
+	for round := range b.size.loads {
+		b.progress("  round %d of %d", round+1, b.size.loads)
+		for _, s := range subjects {
+			if err := b.round(ctx, s); err != nil {
+				return fmt.Errorf("%s over %s: %w", s.Algorithm, s.Store, err)
+			}
+		}
+	}
+	for _, s := range subjects {
+		if err := b.finish(ctx, s); err != nil {
+			return fmt.Errorf("%s over %s: %w", s.Algorithm, s.Store, err)
+		}
+		b.report.Loads = append(b.report.Loads, s.Load)
+		b.progress("  %s over %s: %.0f/s, one at a time p50 %.2f ms, p99 %.2f ms", s.Algorithm, s.Store, s.Together.Rate, s.Alone.P50, s.Alone.P99)
 	}
 	return nil
 }
 
-func (b *bench) load(ctx context.Context, alg, store string) (l Load, err error) {
-	l = Load{Algorithm: alg, Store: store}
-	if l.SignCPU, err = signatureCPU(alg); err != nil {
-		return l, err
-	}
+// subject starts a Rotor over that store, and warms it.
+func (b *bench) subject(ctx context.Context, alg, store string) (s *subject, err error) {
+	s = &subject{Load: Load{Algorithm: alg, Store: store}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}()
 	at := ""
-	var own *storeProcess // where the store is ours to measure
 	switch store {
 	case apart:
-		if own, err = b.startStore(ctx, embeddedStore); err != nil {
-			return l, err
+		if s.own, err = b.startStore(ctx, embeddedStore); err != nil {
+			return nil, err
 		}
-		defer func() { err = errors.Join(err, own.Stop()) }()
-		at = own.url
+		at = s.own.url
 	case dynamodbLocal:
 		at = b.dynamodb
 	}
-	s, err := b.start(ctx, at, "ALG="+alg)
-	if err != nil {
-		return l, err
+	if s.service, err = b.start(ctx, at, "ALG="+alg); err != nil {
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.Stop()) }()
-
-	if err := b.refreshes(ctx, s, own, &l); err != nil {
-		return l, err
+	if s.load, err = load.Open(ctx, load.Options{URL: s.service.URL, Sessions: sessions}); err != nil {
+		return nil, err
 	}
-	if err := b.races(ctx, s, &l); err != nil {
-		return l, err
-	}
-	rss, err := s.RSS()
-	l.RSSAfterRaces = megabytes(rss)
-	return l, err
+	return s, failed(s.load.Run(ctx, load.Run{Workers: workers, Requests: b.size.warm}))
 }
 
-// refreshes measures refreshes one at a time and 8 at a time.
-func (b *bench) refreshes(ctx context.Context, s *service, own *storeProcess, l *Load) error {
-	g, err := load.Open(ctx, load.Options{URL: s.URL, Sessions: sessions})
-	if err != nil {
-		return err
+// stop ends what was started.
+func (s *subject) stop() (err error) {
+	if s.load != nil {
+		s.load.Close()
 	}
-	defer g.Close()
-	run := func(r load.Run) (*load.Result, error) {
-		result, err := g.Run(ctx, r)
-		return result, failed(result, err)
+	if s.service != nil {
+		err = s.service.Stop()
 	}
-	if _, err := run(load.Run{Workers: workers, Requests: b.size.warm}); err != nil {
-		return err
+	if s.own != nil {
+		err = errors.Join(err, s.own.Stop())
 	}
-	one, err := run(load.Run{Workers: 1, Requests: b.size.alone})
-	if err != nil {
-		return err
-	}
-	l.Alone = latenciesOf(one)
+	return err
+}
 
+// round measures refreshes one at a time, and samples of 8 at a time.
+func (b *bench) round(ctx context.Context, s *subject) error {
+	sign, err := signatureCPU(s.Algorithm)
+	if err != nil {
+		return err
+	}
+	one, err := s.load.Run(ctx, load.Run{Workers: 1, Requests: b.size.alone})
+	if err := failed(one, err); err != nil {
+		return err
+	}
+	s.alone = append(s.alone, one)
 	many := load.Run{Workers: workers, Requests: b.size.together, For: b.size.limit}
-	if l.Algorithm == "ES256" && l.Store != dynamodbLocal && !b.report.Short {
+	if s.Algorithm == "ES256" && s.Store != dynamodbLocal && !b.report.Short {
 		many.For = 0 // whatever it takes
 	}
-	cpu, storeCPU, err := cpuTimes(s, own)
-	if err != nil {
-		return err
-	}
-	together, err := run(many)
-	if err != nil {
-		return err
-	}
-	cpuAfter, storeCPUAfter, err := cpuTimes(s, own)
-	if err != nil {
-		return err
-	}
-	l.Together = latenciesOf(together)
-	l.CPU = milliseconds(cpuAfter-cpu) / float64(together.Count)
-	if own != nil {
-		l.StoreCPU = milliseconds(storeCPUAfter-storeCPU) / float64(together.Count)
-	}
-	l.Refreshes = int64(b.size.warm) + one.Count + together.Count
-	rss, err := s.RSS()
-	if err != nil {
-		return err
-	}
-	l.RSS = megabytes(rss)
-	if l.Algorithm == "ES256" && l.Store == apart {
-		return b.profile(ctx, s, g, l)
+	for range b.size.samples {
+		cpu, storeCPU, err := s.cpuTimes()
+		if err != nil {
+			return err
+		}
+		together, err := s.load.Run(ctx, many)
+		if err := failed(together, err); err != nil {
+			return err
+		}
+		cpuAfter, storeCPUAfter, err := s.cpuTimes()
+		if err != nil {
+			return err
+		}
+		s.together = append(s.together, together)
+		n := float64(together.Count)
+		s.Samples = append(s.Samples, Sample{
+			Rate: together.Rate(), CPU: milliseconds(cpuAfter-cpu) / n, StoreCPU: milliseconds(storeCPUAfter-storeCPU) / n, SignCPU: sign,
+		})
 	}
 	return nil
 }
 
 // cpuTimes are the CPU times of the service and, if there is one, of its store.
-func cpuTimes(s *service, own *storeProcess) (cpu, storeCPU time.Duration, err error) {
-	if cpu, err = s.CPU(); err != nil || own == nil {
+func (s *subject) cpuTimes() (cpu, storeCPU time.Duration, err error) {
+	if cpu, err = s.service.CPU(); err != nil || s.own == nil {
 		return cpu, 0, err
 	}
-	storeCPU, err = own.CPU()
+	storeCPU, err = s.own.CPU()
 	return cpu, storeCPU, err
+}
+
+// finish sums up the rounds, and measures what comes after them.
+func (b *bench) finish(ctx context.Context, s *subject) error {
+	alone, together := load.Merge(s.alone...), load.Merge(s.together...)
+	s.Alone, s.Together = latenciesOf(alone), latenciesOf(together)
+	s.Together.Rate = median(s.Samples, Sample.rate)
+	s.CPU, s.StoreCPU, s.SignCPU = median(s.Samples, Sample.cpu), median(s.Samples, Sample.storeCPU), median(s.Samples, Sample.signCPU)
+	s.Refreshes = int64(b.size.warm) + alone.Count + together.Count
+	rss, err := s.service.RSS()
+	if err != nil {
+		return err
+	}
+	s.RSS = megabytes(rss)
+	if s.Algorithm == "ES256" && s.Store == apart {
+		if err := b.profile(ctx, s.service, s.load, &s.Load); err != nil {
+			return err
+		}
+	}
+	if err := b.races(ctx, s.service, &s.Load); err != nil {
+		return err
+	}
+	rss, err = s.service.RSS()
+	s.RSSAfterRaces = megabytes(rss)
+	return err
 }
 
 // races measures many at the same moment: of one token, and beside it of a token

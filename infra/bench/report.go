@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rotor-auth/rotor/infra/price"
@@ -68,15 +69,59 @@ type Load struct {
 	Alone     Latencies `json:"one_at_a_time"`
 	Together  Latencies `json:"eight_at_a_time"`
 
+	// Medians of the samples, as the rate at eight at a time is.
 	CPU      float64 `json:"cpu_per_refresh"` // of the service's process, at eight at a time
 	StoreCPU float64 `json:"store_cpu_per_refresh,omitempty"`
 	SignCPU  float64 `json:"cpu_per_signature"` // of an access token, which is part of the service's
+
+	Samples []Sample `json:"samples"`
 
 	Refreshes     int64   `json:"refreshes"` // so many had been made
 	RSS           float64 `json:"rss"`       // when this was the service's memory
 	RSSAfterRaces float64 `json:"rss_after_races"`
 
 	Races []Race `json:"races"`
+}
+
+// Sample is some seconds at eight at a time.
+type Sample struct {
+	Rate     float64 `json:"per_second"`
+	CPU      float64 `json:"cpu_per_refresh"`
+	StoreCPU float64 `json:"store_cpu_per_refresh,omitempty"`
+	SignCPU  float64 `json:"cpu_per_signature"` // measured shortly before
+}
+
+func (s Sample) rate() float64     { return s.Rate }
+func (s Sample) cpu() float64      { return s.CPU }
+func (s Sample) storeCPU() float64 { return s.StoreCPU }
+func (s Sample) signCPU() float64  { return s.SignCPU }
+
+// sorted are the samples' values, the least first.
+func sorted(samples []Sample, of func(Sample) float64) []float64 {
+	values := make([]float64, len(samples))
+	for i, s := range samples {
+		values[i] = of(s)
+	}
+	slices.Sort(values)
+	return values
+}
+
+// median is that of the samples, 0 of none.
+func median(samples []Sample, of func(Sample) float64) float64 {
+	values := sorted(samples, of)
+	if len(values) == 0 {
+		return 0
+	}
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+}
+
+// extremes are the least and the most of the samples, 0 of none.
+func extremes(samples []Sample, of func(Sample) float64) (least, most float64) {
+	values := sorted(samples, of)
+	if len(values) == 0 {
+		return 0, 0
+	}
+	return values[0], values[len(values)-1]
 }
 
 // Race is so many refreshes at the same moment, of one token or of a token each.

@@ -27,7 +27,8 @@ func good() *Report {
 		},
 		Loads: []Load{{
 			Algorithm: "ES256", Store: apart, Alone: Latencies{Requests: 10, Rate: 900, P50: 1, P99: 2.99, Max: 4},
-			Together: Latencies{Requests: 97_000, Rate: 3500, P50: 2, P99: 5, Max: 9}, CPU: 0.149, StoreCPU: 0.1, SignCPU: 0.0295,
+			Together: Latencies{Requests: 97_000, Rate: 3500, P50: 2, P99: 5, Max: 9}, CPU: 0.16, StoreCPU: 0.1, SignCPU: 0.035,
+			Samples:   []Sample{{Rate: 3500, CPU: 0.16, StoreCPU: 0.11, SignCPU: 0.035}, {Rate: 3400, CPU: 0.149, StoreCPU: 0.1, SignCPU: 0.0295}, {Rate: 3300, CPU: 0.17, StoreCPU: 0.12, SignCPU: 0.04}},
 			Refreshes: 100_000, RSS: 39.9, RSSAfterRaces: 120,
 			Races: []Race{
 				{Racers: 50, Tokens: 1, Rounds: 1, Statuses: map[int]int64{200: 50}, Successors: 1, Latencies: Latencies{P50: 8, P99: 9}},
@@ -56,7 +57,7 @@ func TestAims(t *testing.T) {
 	r.Storage[0].Units.Read = .5
 	r.Storage[1].Requests["GetItem"] = 1
 	l := &r.Loads[0]
-	l.CPU, l.Together.Rate, l.Alone.P99, l.RSS = 0.2, 3499, 3, 40
+	l.Alone.P99, l.RSS, l.Samples = 3, 40, []Sample{{Rate: 3499, CPU: 0.2, SignCPU: 0.03}, {Rate: 3400, CPU: 0.25, SignCPU: 0.03}}
 	r.Zips[0].Size, r.Starts[1].Answered, r.Starts[1].Ready, l.Races[1].Latencies.P99, r.Loads[1].CPU = 6, 60, 15, 1000, 0.9
 	for _, a := range aims(r) {
 		if a.State != missed {
@@ -65,7 +66,7 @@ func TestAims(t *testing.T) {
 	}
 
 	l.Refreshes = 99_999
-	r.Storage[0].Units, r.Storage[1].Units, r.Starts, r.Zips, l.Together.Requests, l.Races, r.Loads[1].SignCPU = nil, nil, nil, nil, 0, nil, 0
+	r.Storage[0].Units, r.Storage[1].Units, r.Starts, r.Zips, l.Together.Requests, l.Races, r.Loads[1].SignCPU, l.Samples = nil, nil, nil, nil, 0, nil, 0, nil
 	for _, r := range []*Report{r, {}} {
 		all := aims(r)
 		if len(all) != count {
@@ -124,17 +125,19 @@ func TestTables(t *testing.T) {
 	r := good()
 	r.Costs, r.Aims = costs(r), aims(r)
 	for name, want := range map[string]string{
-		"machine": "CPU |a\\|b |",
-		"storage": "race of 1,000 |1,000 UpdateItem |1,000 |0 |0 |",
-		"load":    "ES256 |embedded, a process of its own |1.00 / 2.99 |3,500 |2.00 / 5.00 |0.149 |0.030 |0.100 |39.9 MB, 100,000 |120.0 MB |",
-		"races":   "1,000 × one token |5,000 × 200 |1 |100.00 / 999.00 |9.99 × |",
-		"sizes":   "longest allowed (a write unit is 1,024) |1,013 |",
-		"micro":   "SignAccess/ES256 |29.5 |14,614 |171 |",
-		"starts":  "token |4.13 MB |refresh |5.8 ms |59.9 ms |15 MB |31.0 ms |8.0 ms |",
-		"cost":    "DynamoDB write units |1,000,000 |$0.625 a million |0.63 |0.63 |",
-		"prices":  "at the share of a vCPU that 512 MB have (1,769 MB have a whole one), and 5 ms",
-		"peers":   "**Rotor**: ES256, embedded, a process of its own |3,500 |0.15 + 0.10 |1 UpdateItem |1.00 / 2.99 |50 × 200, successors: 1, p50 8.0 ms |",
-		"aims":    "zip of a function, the largest |< 6 MB |5.99 MB |reached |",
+		"machine":     "CPU |a\\|b |",
+		"storage":     "race of 1,000 |1,000 UpdateItem |1,000 |0 |0 |",
+		"load":        "ES256 |embedded, a process of its own |1.00 / 2.99 |3,400 (3,300–3,500) |2.00 / 5.00 |0.160 (0.149–0.170) |0.035 (0.030–0.040) |0.110 (0.100–0.120) |39.9 MB, 100,000 |120.0 MB |",
+		"races":       "1,000 × one token |5,000 × 200 |1 |100.00 / 999.00 |9.99 × |",
+		"profile":     "**together** |200 |100.0 % |50.0 % |10.0 % |",
+		"invocations": "RS256 |10 |0.900 |31.0 MB |",
+		"sizes":       "longest allowed (a write unit is 1,024) |1,013 |",
+		"micro":       "SignAccess/ES256 |29.5 |14,614 |171 |",
+		"starts":      "token |4.13 MB |refresh |5.8 ms |59.9 ms |15 MB |31.0 ms |8.0 ms |",
+		"cost":        "DynamoDB write units |1,000,000 |$0.625 a million |0.63 |0.63 |",
+		"prices":      "at the share of a vCPU that 512 MB have (1,769 MB have a whole one), and 5 ms",
+		"peers":       "**Rotor**: ES256, embedded, a process of its own |3,400 (3,300–3,500) |0.16 + 0.10 |1 UpdateItem |1.00 / 2.99 |50 × 200, successors: 1, p50 8.0 ms |",
+		"aims":        "zip of a function, the largest |< 6 MB |5.99 MB |reached |",
 	} {
 		got := sections[name](r)
 		if text := strings.ReplaceAll(got.Markdown(), "| ", "|"); !strings.Contains(text, want) {

@@ -122,14 +122,23 @@ func loadTable(r *Report) *page.Table {
 	for _, l := range r.Loads {
 		ofStore := ""
 		if l.StoreCPU > 0 {
-			ofStore = page.Number(l.StoreCPU, 3)
+			ofStore = spread(l.Samples, Sample.storeCPU, 3)
 		}
-		t.Row(l.Algorithm, l.Store, percentiles(l.Alone), page.Number(l.Together.Rate, 0), percentiles(l.Together),
-			page.Number(l.CPU, 3), page.Number(l.SignCPU, 3), ofStore, page.Number(l.RSS, 1)+" MB, "+page.Number(float64(l.Refreshes), 0), page.Number(l.RSSAfterRaces, 1)+" MB")
+		t.Row(l.Algorithm, l.Store, percentiles(l.Alone), spread(l.Samples, Sample.rate, 0), percentiles(l.Together),
+			spread(l.Samples, Sample.cpu, 3), spread(l.Samples, Sample.signCPU, 3), ofStore, page.Number(l.RSS, 1)+" MB, "+page.Number(float64(l.Refreshes), 0), page.Number(l.RSSAfterRaces, 1)+" MB")
 	}
 	t.Note("%d sessions, each refreshed with the token of its last answer. Every request was a success, or the run would have failed. "+
 		"CPU is that of the whole process for each refresh, at 8 at a time. In the process, the store's CPU and memory are the service's.", sessions)
+	if len(r.Loads) > 0 {
+		t.Note("Rates and CPU times are medians of %d samples, the least and the most in parentheses, by turns with the other rows.", len(r.Loads[0].Samples))
+	}
 	return t
+}
+
+// spread is the median of the samples, with the least and the most.
+func spread(samples []Sample, of func(Sample) float64, decimals int) string {
+	least, most := extremes(samples, of)
+	return fmt.Sprintf("%s (%s–%s)", page.Number(median(samples, of), decimals), page.Number(least, decimals), page.Number(most, decimals))
 }
 
 func percentiles(l Latencies) string { return page.Number(l.P50, 2) + " / " + page.Number(l.P99, 2) }
@@ -283,7 +292,7 @@ func peerTable(r *Report) *page.Table {
 		if fifty := l.race(50, 1); fifty != nil {
 			race = fmt.Sprintf("%s, successors: %d, p50 %s ms", statuses(fifty.Statuses), fifty.Successors, page.Number(fifty.Latencies.P50, 1))
 		}
-		t.Row("**Rotor**: "+l.Algorithm+", "+l.Store, page.Number(l.Together.Rate, 0), cpu, calls, percentiles(l.Alone), race)
+		t.Row("**Rotor**: "+l.Algorithm+", "+l.Store, spread(l.Samples, Sample.rate, 0), cpu, calls, percentiles(l.Alone), race)
 	}
 	for _, p := range peers {
 		t.Row(p.what, p.rate, p.cpu, p.calls, p.alone, p.race)
@@ -295,7 +304,8 @@ func peerTable(r *Report) *page.Table {
 
 func aimTable(r *Report) *page.Table {
 	t := aimsOf("Aims", r.Aims)
-	t.Note("Times, CPU and memory are those over the embedded store in a process of its own. Without the signature is less the CPU time of one, measured alone.")
+	t.Note("Times, CPU and memory are those over the embedded store in a process of its own. Without the signature is less the CPU time of one, measured alone. " +
+		"CPU times and rates are judged by the best sample: whatever else the machine does only adds to the one and takes from the other.")
 	return t
 }
 

@@ -5,8 +5,10 @@ import "time"
 // size is how much work a run does.
 type size struct {
 	warm        int           // refreshes before any is measured
-	alone       int           // one at a time
-	together    int           // 8 at a time, at most,
+	loads       int           // rounds of all loads: what else the machine does changes within minutes
+	alone       int           // one at a time, in a round
+	samples     int           // in a round, of 8 at a time:
+	together    int           // each of so many, at most,
 	limit       time.Duration // and for so long at most, but for [thorough] loads
 	invocations int           // of a function
 	rounds      int           // of races
@@ -15,6 +17,12 @@ type size struct {
 }
 
 var (
-	full  = size{warm: 2_000, alone: 3_000, together: 100_000, invocations: 20_000, limit: 10 * time.Second, rounds: 5, repeat: 100, benchtime: "1s"}
-	small = size{warm: 100, alone: 200, together: 2_000, invocations: 500, limit: time.Second, rounds: 1, repeat: 10, benchtime: "100x"}
+	full = size{
+		warm: 2_000, loads: 3, alone: 1_000, samples: 4, together: 9_000, limit: 2500 * time.Millisecond,
+		invocations: 20_000, rounds: 5, repeat: 100, benchtime: "1s",
+	}
+	small = size{
+		warm: 100, loads: 1, alone: 200, samples: 2, together: 1_000, limit: time.Second,
+		invocations: 500, rounds: 1, repeat: 10, benchtime: "100x",
+	}
 )
