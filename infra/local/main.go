@@ -64,7 +64,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	// it: under load that was a fifth of all CPU time. Ballast counts as heap, and
 	// since nobody touches it takes no memory; what does is the garbage, as much as
 	// the ballast, that may lie now. A higher GOGC would multiply a large heap too.
-	ballast := make([]byte, 8<<20)
+	ballast := make([]byte, 12<<20)
 	defer runtime.KeepAlive(ballast)
 	c, err := loadConfig(getenv)
 	if err != nil {
