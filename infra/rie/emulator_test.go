@@ -102,22 +102,23 @@ func unzip(src, dst string) error {
 	return errors.Join(err, program.Close())
 }
 
-// freeAddress is an address that nobody listens on, from below the ports that
+// freeAddresses are two addresses that nobody listens on, from below the ports that
 // systems give to outgoing connections.
-func freeAddress(t *testing.T) string {
+func freeAddresses(t *testing.T) (one, other string) {
 	t.Helper()
+	var free []string
 	for range 100 {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
 		if err != nil {
 			continue
 		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
+		defer func() { _ = l.Close() }() // not before both are found: they must differ
+		if free = append(free, l.Addr().String()); len(free) == 2 {
+			return free[0], free[1]
 		}
-		return l.Addr().String()
 	}
-	t.Fatal("no free port found")
-	return ""
+	t.Fatal("no free ports found")
+	return "", ""
 }
 
 // output is what a function's program, and the emulator over it, have printed.
@@ -164,9 +165,9 @@ func start(t *testing.T, function string, env []string) *instance {
 	if !ok {
 		t.Fatalf("there is no function %s", function)
 	}
-	i := &instance{output: newOutput(t, function), address: freeAddress(t), exited: make(chan struct{})}
-	i.cmd = exec.Command(os.Getenv("ROTOR_TEST_RIE"),
-		"--runtime-interface-emulator-address", i.address, "--runtime-api-address", freeAddress(t), program)
+	address, runtimeAPI := freeAddresses(t)
+	i := &instance{output: newOutput(t, function), address: address, exited: make(chan struct{})}
+	i.cmd = exec.Command(os.Getenv("ROTOR_TEST_RIE"), "--runtime-interface-emulator-address", address, "--runtime-api-address", runtimeAPI, program)
 	i.cmd.Dir, i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = filepath.Dir(program), env, i.file, i.file
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // should the test be killed
 	if err := i.cmd.Start(); err != nil {
