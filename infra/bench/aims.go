@@ -21,19 +21,22 @@ const (
 	notMeasured = "not measured"
 )
 
+// aim is one of which this was measured, or was not, and is as it is wanted, or is
+// not.
+func aim(what, want, got string, measured, ok bool) Aim {
+	switch {
+	case !measured:
+		return Aim{what, want, "", notMeasured}
+	case ok:
+		return Aim{what, want, got, reached}
+	}
+	return Aim{what, want, got, missed}
+}
+
 // aims compares what was measured with what is wanted.
 func aims(r *Report) []Aim {
 	var all []Aim
-	add := func(what, want, got string, measured, ok bool) {
-		a := Aim{what, want, got, missed}
-		switch {
-		case !measured:
-			a.Got, a.State = "", notMeasured
-		case ok:
-			a.State = reached
-		}
-		all = append(all, a)
-	}
+	add := func(what, want, got string, measured, ok bool) { all = append(all, aim(what, want, got, measured, ok)) }
 
 	refresh, race := r.storage(oneRefresh), r.storage(theRace)
 	if refresh != nil && refresh.Units != nil {

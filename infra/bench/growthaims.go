@@ -13,16 +13,7 @@ import (
 // compared: times are the machine's.
 func growthAims(g *Growth) []Aim {
 	var all []Aim
-	add := func(what, want, got string, measured, ok bool) {
-		a := Aim{what, want, got, missed}
-		switch {
-		case !measured:
-			a.Got, a.State = "", notMeasured
-		case ok:
-			a.State = reached
-		}
-		all = append(all, a)
-	}
+	add := func(what, want, got string, measured, ok bool) { all = append(all, aim(what, want, got, measured, ok)) }
 	// flat wants what is asked for to be the same at every size.
 	flat := func(what string, of []Grown, spoken func(*Grown) string) {
 		same, got := constant(of, spoken)

@@ -1,62 +1,20 @@
 package api_test
 
 import (
-	"bytes"
-	"fmt"
-	"io"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
-
-// replay stands under the SDK. While it learns it passes requests on and keeps
-// the last answer to each operation; from then on it gives these at once.
-type replay struct {
-	below   http.RoundTripper // nil once it has learned
-	answers map[string]string
-}
-
-func (rt *replay) RoundTrip(r *http.Request) (*http.Response, error) {
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if rt.below != nil {
-		resp, err := rt.below.RoundTrip(r)
-		if err != nil {
-			return nil, err
-		}
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return nil, err
-		}
-		if resp.StatusCode == http.StatusOK {
-			rt.answers[operation] = string(b)
-		}
-		resp.Body = io.NopCloser(bytes.NewReader(b))
-		return resp, nil
-	}
-	if r.Body != nil {
-		_, _ = io.Copy(io.Discard, r.Body)
-		_ = r.Body.Close()
-	}
-	body, ok := rt.answers[operation]
-	if !ok {
-		return nil, fmt.Errorf("no answer to %s", operation)
-	}
-	return &http.Response{
-		StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
-		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
-	}, nil
-}
 
 // benchmarked is a handler whose every refresh is answered as the first one was,
 // without a store, and a refresh token for it.
 func benchmarked(b *testing.B, alg signing.Algorithm) (q *quiet, refreshToken string) {
 	b.Helper()
-	rt := &replay{below: embedded.New(), answers: map[string]string{}}
+	rt := &storetest.Replay{Below: embedded.New()}
 	table := store.New(embedded.Config(rt), "rotor", store.DefaultRetention)
 	if err := table.Create(b.Context()); err != nil {
 		b.Fatal(err)
@@ -69,7 +27,7 @@ func benchmarked(b *testing.B, alg signing.Algorithm) (q *quiet, refreshToken st
 	if w := q.serve(http.MethodPost, "/oauth/token", formType, "", refreshForm(refreshToken)); w.Code != http.StatusOK {
 		b.Fatal(w.Code, w.Body)
 	}
-	rt.below = nil
+	rt.Below = nil
 	return q, refreshToken
 }
 
