@@ -179,7 +179,7 @@ lint-infra: $(SAM)/sam synth ## the templates: cfn-lint and sam validate (needs 
 # Whatever makes more resources or other ones.
 WITH_ALL := -c domain=auth.example.com -c hostedZoneId=Z0123456789ABC -c alarmEmail=ops@example.com \
 	-c certificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 \
-	-c origins=https://app.example.com -c signingAlgorithm=ES256
+	-c origins=https://app.example.com -c signingAlgorithm=ES256 -c warmWriteUnits=15000 -c provisionedConcurrency=10
 
 $(SAM)/sam:
 	python3 -m venv $(SAM)/..

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2authorizers"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2integrations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
@@ -103,12 +104,26 @@ func (p *parts) newAPI() {
 	})
 }
 
+// handler is what the gateway invokes: the function, or where some of its environments are provisioned the alias of
+// its current version, which alone can have them.
+func (p *parts) handler(name string) awslambda.IFunction {
+	f := p.functions[name]
+	if name != "token" || p.cfg.provisioned == 0 {
+		return f
+	}
+	return awslambda.NewAlias(p.Stack, jsii.String("TokenLive"), &awslambda.AliasProps{
+		AliasName:                       jsii.String("live"),
+		Version:                         f.CurrentVersion(),
+		ProvisionedConcurrentExecutions: jsii.Number(p.cfg.provisioned),
+	})
+}
+
 func (p *parts) addRoutes() {
 	iam := awsapigatewayv2authorizers.NewHttpIamAuthorizer()
 	integrations := map[string]awsapigatewayv2.HttpRouteIntegration{}
 	for _, r := range routes {
 		if integrations[r.function] == nil {
-			integrations[r.function] = awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String(r.function), p.functions[r.function],
+			integrations[r.function] = awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String(r.function), p.handler(r.function),
 				&awsapigatewayv2integrations.HttpLambdaIntegrationProps{
 					PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0(),
 				})

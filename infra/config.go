@@ -26,6 +26,8 @@ type config struct {
 	sweepMinutes        int // between two sweeps
 	throttleRate        int // requests a second that the API takes in the long run
 	throttleBurst       int // and at once
+	warmWriteUnits      int // a second, that the table takes at once; 0 is what a new table does
+	provisioned         int // provisionedConcurrency: environments of the function token that are always there
 	alarmEmail          string
 	signingAlgorithm    string
 }
@@ -33,8 +35,12 @@ type config struct {
 // contextKeys are the keys that loadConfig knows.
 var contextKeys = []string{
 	"stage", "domain", "certificateArn", "hostedZoneId", "origins", "logRetentionDays", "familyRetentionDays",
-	"eventRetentionDays", "sweepMinutes", "throttleRate", "throttleBurst", "alarmEmail", "signingAlgorithm",
+	"eventRetentionDays", "sweepMinutes", "throttleRate", "throttleBurst", "warmWriteUnits", "provisionedConcurrency",
+	"alarmEmail", "signingAlgorithm",
 }
+
+// newTableWrites is the least warm throughput that there is: a new table's.
+const newTableWrites = 4000
 
 // logRetentions are the numbers of days that CloudWatch Logs knows.
 var logRetentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
@@ -63,6 +69,8 @@ func loadConfig(values map[string]any) (config, error) {
 		sweepMinutes:        c.number("sweepMinutes", 5, 60),
 		throttleRate:        c.number("throttleRate", 1000, 1000000),
 		throttleBurst:       c.number("throttleBurst", 2000, 1000000),
+		warmWriteUnits:      c.number("warmWriteUnits", 0, 1000000),
+		provisioned:         c.number("provisionedConcurrency", 0, 100000),
 		alarmEmail:          c.email("alarmEmail"),
 		signingAlgorithm:    c.text("signingAlgorithm", "RS256"),
 	}
@@ -77,6 +85,9 @@ func loadConfig(values map[string]any) (config, error) {
 	}
 	if cfg.throttleBurst < cfg.throttleRate {
 		c.wrong("throttleBurst", cfg.throttleBurst, fmt.Sprintf("no smaller than throttleRate, which is %d", cfg.throttleRate))
+	}
+	if n := cfg.warmWriteUnits; n > 0 && n < newTableWrites {
+		c.wrong("warmWriteUnits", n, fmt.Sprintf("at least %d, which a new table takes anyway", newTableWrites))
 	}
 	if cfg.signingAlgorithm != "RS256" && cfg.signingAlgorithm != "ES256" {
 		c.wrong("signingAlgorithm", cfg.signingAlgorithm, "RS256 or ES256")

@@ -27,7 +27,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	want := config{
 		stage: "eu-1", domain: "auth.example.com", certificateARN: certificate, hostedZoneID: "Z0123456789ABC",
 		origins: []string{"https://app.example.com", "http://localhost:5173"}, logRetentionDays: 365, familyRetentionDays: 60, eventRetentionDays: 400,
-		sweepMinutes: 1, throttleRate: 50, throttleBurst: 50, alarmEmail: "ops@example.com", signingAlgorithm: "ES256",
+		sweepMinutes: 1, throttleRate: 50, throttleBurst: 50, warmWriteUnits: 15000, provisioned: 100, alarmEmail: "ops@example.com", signingAlgorithm: "ES256",
 	}
 	text := everything()
 	fromJSON := everything()
@@ -38,6 +38,8 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	fromJSON["sweepMinutes"] = 1.0
 	fromJSON["throttleRate"] = 50.0
 	fromJSON["throttleBurst"] = 50.0
+	fromJSON["warmWriteUnits"] = 15000.0
+	fromJSON["provisionedConcurrency"] = 100.0
 	for _, values := range []map[string]any{text, fromJSON} {
 		if len(values) != len(contextKeys) {
 			t.Errorf("%d keys are given, there are %d", len(values), len(contextKeys))
@@ -59,7 +61,8 @@ func everything() map[string]any {
 	return map[string]any{
 		"stage": "eu-1", "domain": "auth.example.com", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABC",
 		"origins": "https://app.example.com, http://localhost:5173", "logRetentionDays": "365", "familyRetentionDays": "60", "eventRetentionDays": "400",
-		"sweepMinutes": "1", "throttleRate": "50", "throttleBurst": "50", "alarmEmail": "ops@example.com", "signingAlgorithm": "ES256",
+		"sweepMinutes": "1", "throttleRate": "50", "throttleBurst": "50",
+		"warmWriteUnits": "15000", "provisionedConcurrency": "100", "alarmEmail": "ops@example.com", "signingAlgorithm": "ES256",
 	}
 }
 
@@ -92,6 +95,9 @@ func TestWrongContext(t *testing.T) {
 		{"sweepMinutes", "61", "it must be a whole number from 1 to 60"},
 		{"throttleRate", "-1", "it must be a whole number from 1 to 1000000"},
 		{"throttleBurst", "10", "no smaller than throttleRate, which is 1000"},
+		{"warmWriteUnits", "3999", `context warmWriteUnits is "3999": it must be at least 4000`},
+		{"warmWriteUnits", "0", "it must be a whole number from 1 to 1000000"},
+		{"provisionedConcurrency", "some", "it must be a whole number from 1 to 100000"},
 		{"alarmEmail", "ops", "it must be an e-mail address"},
 		{"alarmEmail", "Ops <ops@example.com>", "it must be an e-mail address, without a name"},
 		{"signingAlgorithm", "HS256", "it must be RS256 or ES256"},

@@ -72,6 +72,10 @@ func (p *parts) newTable() {
 	text := func(name string) *awsdynamodb.Attribute {
 		return &awsdynamodb.Attribute{Name: jsii.String(name), Type: awsdynamodb.AttributeType_STRING}
 	}
+	var warm *awsdynamodb.WarmThroughput
+	if p.cfg.warmWriteUnits > 0 {
+		warm = &awsdynamodb.WarmThroughput{WriteUnitsPerSecond: jsii.Number(p.cfg.warmWriteUnits)}
+	}
 	p.table = awsdynamodb.NewTableV2(p.Stack, jsii.String("Table"), &awsdynamodb.TablePropsV2{
 		PartitionKey: text("pk"),
 		SortKey:      text("sk"),
@@ -82,6 +86,7 @@ func (p *parts) newTable() {
 			ProjectionType: awsdynamodb.ProjectionType_ALL,
 		}},
 		Billing:             awsdynamodb.Billing_OnDemand(nil),
+		WarmThroughput:      warm,
 		TimeToLiveAttribute: jsii.String("purge_at"),
 		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
 			PointInTimeRecoveryEnabled: jsii.Bool(true),

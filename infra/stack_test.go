@@ -809,8 +809,45 @@ func TestSettings(t *testing.T) {
 	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-keys", "Environment": object{"Variables": object{
 		"ROTOR_SIGNING_ALGORITHM": "ES256",
 	}}})
+	has("AWS::DynamoDB::GlobalTable", object{"WarmThroughput": object{"WriteUnitsPerSecond": 15000}})
 	if len(s.resources("AWS::Lambda::Function")) != 7 {
 		t.Error("not 7 functions")
+	}
+}
+
+// Without this provisioned environments would be paid for, and the gateway would invoke others.
+func TestProvisionedConcurrency(t *testing.T) {
+	for _, c := range []struct {
+		context map[string]any
+		aliases int
+	}{{nil, 0}, {everything(), 1}} {
+		s := synth(t, c.context)
+		aliases := s.resources("AWS::Lambda::Alias")
+		s.template.ResourceCountIs(jsii.String("AWS::Lambda::Version"), jsii.Number(c.aliases))
+		if len(aliases) != c.aliases {
+			t.Fatalf("%d aliases, not %d", len(aliases), c.aliases)
+		}
+		for id, alias := range aliases {
+			p := properties(alias)
+			f := properties(s.resources("AWS::Lambda::Function")[at(p, "FunctionName", "Ref").(string)])
+			if f["FunctionName"] != "rotor-eu-1-token" || at(p, "ProvisionedConcurrencyConfig", "ProvisionedConcurrentExecutions") != 100.0 {
+				t.Errorf("%s: %v", id, p)
+			}
+			invoked, allowed := 0, 0
+			for _, r := range s.resources("AWS::ApiGatewayV2::Integration") {
+				if at(properties(r), "IntegrationUri", "Ref") == id {
+					invoked++
+				}
+			}
+			for _, r := range s.resources("AWS::Lambda::Permission") {
+				if at(properties(r), "FunctionName", "Ref") == id {
+					allowed++
+				}
+			}
+			if invoked != 1 || allowed != 1 {
+				t.Errorf("%d integrations invoke %s, and %d permissions allow it", invoked, id, allowed)
+			}
+		}
 	}
 }
 

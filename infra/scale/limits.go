@@ -87,10 +87,10 @@ var limits = []limit{
 	{"requests/s that the stage takes", throttleRate, perRefresh(1), sees429, "`throttleRate` and `throttleBurst`"},
 	{"requests/s that the account's APIs take", accountRate, perRefresh(1), sees429, "the quota L-8A5B8E43"},
 	{"requests/s that Lambda takes", perConcurrency * concurrency, perRefresh(1), sees503, "the quota L-B99A9384"},
-	{"requests/s more at once, on a Monday morning", rampBurst, perRefresh(1 - trough), sees503, "provisioned concurrency for `token`, of a tenth of the rate"},
+	{"requests/s more at once, on a Monday morning", rampBurst, perRefresh(1 - trough), sees503, "`provisionedConcurrency`, of a tenth of the rate"},
 	{"invocations at the same time, warm", concurrency, func(in *inputs, rate float64) float64 { return rate * in.takes() / 1000 }, sees503, "the quota L-B99A9384; ES256; more memory"},
-	{"invocations at the same time, a Monday morning's all cold", concurrency, (*inputs).coldMonday, sees503, "the quota L-B99A9384, or provisioned concurrency"},
-	{"write units/s of a new table", newTableWrite, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "warm throughput"},
+	{"invocations at the same time, a Monday morning's all cold", concurrency, (*inputs).coldMonday, sees503, "the quota L-B99A9384, or `provisionedConcurrency`"},
+	{"write units/s of a new table", newTableWrite, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "`warmWriteUnits`"},
 	{"write units/s of a table", tableWrites, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "the quota L-AB614373"},
 	{"write units/s of one family, in a race of " + number(racers), partitionWrites, func(in *inputs, _ float64) float64 { return racers * in.writes }, seesOur, "nothing: one family is one item"},
 	{"read units/s of the clients, by " + number(scalingBurst) + " new environments", partitionReads, func(in *inputs, rate float64) float64 {

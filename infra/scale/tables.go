@@ -157,7 +157,7 @@ func turnTable(f *findings) *page.Table {
 	}
 	row("`throttleRate`", func(s settings) float64 { return s.stageRate })
 	row("`throttleBurst`", func(s settings) float64 { return s.stageBurst })
-	row("warm throughput of the table, write units/s", func(s settings) float64 { return s.warm })
+	row("`warmWriteUnits`", func(s settings) float64 { return s.warm })
 	row("Table-level write throughput limit (L-AB614373)", func(s settings) float64 { return s.tableWrites })
 	cells := []string{"PutLogEvents throttle limit (L-7E1FAE88)", number(logPuts)}
 	for _, rate := range rates {
@@ -166,7 +166,7 @@ func turnTable(f *findings) *page.Table {
 	t.Row(cells...)
 	row("API Gateway's Throttle rate (L-8A5B8E43)", func(s settings) float64 { return s.accountRate })
 	row("Lambda's Concurrent executions (L-B99A9384)", func(s settings) float64 { return float64(s.concurrency) })
-	row("provisioned concurrency of `token`", func(s settings) float64 { return float64(s.provisioned) })
+	row("`provisionedConcurrency`", func(s settings) float64 { return float64(s.provisioned) })
 	t.Note("%s times what is asked for, where that is more than there is. Quotas are shared with whatever else the account does in the region: add that.", page.Short(headroom))
 	return t
 }
