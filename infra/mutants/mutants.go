@@ -278,7 +278,7 @@ var table = []chapter{
 			edits: []edit{{`g.Skipped = Range{From: n + 1, To: f.Counter}`, `g.Skipped = Range{From: f.Counter, To: f.Counter}`}},
 		},
 		{
-			rule: "racers with a lost response each get a token of their own", file: "shared/family/decide.go", test: "family.TestSkip",
+			rule: "who races with a lost response is a thief once the winner has gone on", file: "shared/family/decide.go", test: "api.TestRacerAfterALostResponse",
 			edits: []edit{{`if uint64(g.Counter)-1-uint64(i) < uint64(n) {`, `if i > 0 {`}},
 		},
 		{

@@ -163,6 +163,29 @@ func TestLostResponse(t *testing.T) {
 	}
 }
 
+// Of two who present a token whose answer was lost, the later one is no thief if the
+// earlier one has gone on by then: the token was superseded when it was found, not
+// when the answer was lost. Inside the interval he gets the newest token, and only
+// after it is it reuse.
+func TestRacerAfterALostResponse(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
+	first, _ := w.login()
+	w.rotate(first) // lost
+	w.clock.Advance(time.Hour)
+	third := w.rotate(first)
+	w.clock.Advance(time.Second)
+	newest := w.rotate(third)
+	if got := w.rotate(first); got != newest {
+		t.Error("the racer got another token than the newest")
+	}
+	w.clock.Advance(59 * time.Second)
+	if a := w.refresh(first); !a.refused(http.StatusBadRequest) {
+		t.Errorf("after the interval: %v", a)
+	}
+	w.dead(newest, family.ReuseDetected)
+}
+
 // A thief who waits until the victim sleeps gets a token, and is found at the
 // victim's next refresh.
 func TestLostResponseFindsTheThief(t *testing.T) {
