@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -159,5 +160,19 @@ func TestArguments(t *testing.T) {
 	}
 	if err := run(t.Context(), []string{"-growth"}, &out, &errs); err == nil || !strings.Contains(err.Error(), "make bench-growth") {
 		t.Errorf("without DynamoDB Local: %v", err)
+	}
+}
+
+// What cannot be started is an error, and leaves nothing running.
+func TestSubjectThatDoesNotStart(t *testing.T) {
+	b := newBench(t)
+	b.rotor = filepath.Join(t.TempDir(), "nothing")
+	if s, err := b.subject(t.Context(), "ES256", apart); s != nil || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("started %+v, %v", s, err)
+	}
+	b = newBench(t)
+	b.size.warm, b.size.samples = 0, 0 // a load without end is refused
+	if s, err := b.subject(t.Context(), "ES256", inProcess); s != nil || err == nil {
+		t.Errorf("started %+v, %v", s, err)
 	}
 }

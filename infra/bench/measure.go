@@ -77,30 +77,33 @@ func (b *bench) measureAll(ctx context.Context, subjects []*subject) error {
 }
 
 // subject starts a Rotor over that store, and warms it.
-func (b *bench) subject(ctx context.Context, alg, store string) (s *subject, err error) {
-	s = &subject{Load: Load{Algorithm: alg, Store: store}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.stop())
-		}
-	}()
+func (b *bench) subject(ctx context.Context, alg, store string) (*subject, error) {
+	s := &subject{Load: Load{Algorithm: alg, Store: store}}
+	if err := s.start(ctx, b); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return s, nil
+}
+
+// start starts what stop ends: all of it, or as much as could be.
+func (s *subject) start(ctx context.Context, b *bench) (err error) {
 	at := ""
-	switch store {
+	switch s.Store {
 	case apart:
 		if s.own, err = b.startStore(ctx, embeddedStore); err != nil {
-			return nil, err
+			return err
 		}
 		at = s.own.url
 	case dynamodbLocal:
 		at = b.dynamodb
 	}
-	if s.service, err = b.start(ctx, at, "ALG="+alg); err != nil {
-		return nil, err
+	if s.service, err = b.start(ctx, at, "ALG="+s.Algorithm); err != nil {
+		return err
 	}
 	if s.load, err = load.Open(ctx, load.Options{URL: s.service.URL, Sessions: sessions}); err != nil {
-		return nil, err
+		return err
 	}
-	return s, failed(s.load.Run(ctx, load.Run{Workers: workers, Requests: b.size.warm}))
+	return failed(s.load.Run(ctx, load.Run{Workers: workers, Requests: b.size.warm}))
 }
 
 // stop ends what was started.
@@ -189,8 +192,7 @@ func (b *bench) finish(ctx context.Context, s *subject) error {
 }
 
 // races measures many at the same moment: of one token, and beside it of a token
-// each. The most come first, right after all the connections were opened: one that
-// is not used within 5 s of its opening is closed by the program.
+// each. The most come first, right after all the connections were opened.
 func (b *bench) races(ctx context.Context, s *service, l *Load) error {
 	g, err := load.Open(ctx, load.Options{URL: s.URL, Client: crowd, Sessions: racers})
 	if err != nil {

@@ -9,7 +9,7 @@ type size struct {
 	alone       int           // one at a time, in a round
 	samples     int           // in a round, of 8 at a time:
 	together    int           // each of so many, at most,
-	limit       time.Duration // and for so long at most, but for [thorough] loads
+	limit       time.Duration // and for so long at most, but for ES256 over the embedded store
 	invocations int           // of a function
 	rounds      int           // of races
 	repeat      int           // of a call whose storage requests are counted
