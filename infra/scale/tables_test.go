@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rotor-auth/rotor/infra/page"
+	"github.com/rotor-auth/rotor/infra/price"
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
@@ -29,6 +30,8 @@ func TestAssumptionsAreRotors(t *testing.T) {
 		{"shared/tokensource/refresh.go", `min\((\d+)\*time\.Second, s\.interval/4\)`, longestPause / 1000},
 		{"infra/config.go", `c\.number\("throttleRate", (\d+), `, throttleRate},
 		{"infra/config.go", `c\.number\("throttleBurst", (\d+), `, throttleBurst},
+		{"infra/config.go", `const newTableWrites = (\d+)`, newTableWrite},
+		{"functions/internal/gateway/tune.go", `vCPU = (\d+)`, price.FullCPU},
 		{"infra/config.go", `c\.number\("sweepMinutes", (\d+), `, sweepMinutes},
 		{"infra/functions.go", `name: "sweep",[^\n]* timeout: (\d+),`, sweepTimeout},
 	} {
