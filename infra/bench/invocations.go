@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/rotor-auth/rotor/infra/price"
@@ -58,15 +55,17 @@ func (b *bench) invoke(ctx context.Context, alg string) (i Invocations, err erro
 	if err != nil {
 		return i, err
 	}
-	f, err := b.startFunction(ctx, "token", "AWS_ENDPOINT_URL_DYNAMODB="+store.url, "ROTOR_TABLE="+s.table, "ROTOR_KEYS_FILE="+keys)
+	f, err := process.StartFunction(ctx, filepath.Join(b.functions, "token", "bootstrap"), "token", price.Memory,
+		"AWS_ENDPOINT_URL_DYNAMODB="+store.url, "ROTOR_TABLE="+s.table, "ROTOR_KEYS_FILE="+keys,
+		"ROTOR_ISSUER=https://auth.example.com", "ROTOR_ORIGINS=https://app.example.com")
 	if err != nil {
 		return i, err
 	}
-	defer func() { err = errors.Join(err, f.stop()) }()
+	defer func() { err = errors.Join(err, f.Kill()) }() // it waits for its next event for ever
 
 	refresh := func(n int) error {
 		family := &families[n%len(families)]
-		answer, err := f.invoke(ctx, refreshEvent(family.RefreshToken))
+		answer, err := invoke(ctx, f, refreshEvent(family.RefreshToken))
 		if err != nil {
 			return err
 		}
@@ -134,90 +133,14 @@ func successor(answer []byte) (string, error) {
 	return i.RefreshToken, nil
 }
 
-// function is a built function that runs, over a Lambda Runtime API that gives it
-// one event at a time.
-type function struct {
-	*process.Process
-	server  *http.Server
-	events  chan []byte
-	answers chan []byte
-}
-
-// startFunction starts the function's program for this machine's architecture, with
-// the environment that Lambda gives it, and env.
-func (b *bench) startFunction(ctx context.Context, name string, env ...string) (*function, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	f := &function{events: make(chan []byte), answers: make(chan []byte, 1)}
-	f.server = &http.Server{Handler: f, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = f.server.Serve(listener) }() // until stop
-	program := filepath.Join(b.functions, name, "bootstrap")
-	f.Process, err = process.Start(ctx, program, append([]string{
-		"AWS_LAMBDA_RUNTIME_API=" + listener.Addr().String(),
-		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_SESSION_TOKEN=local", "AWS_REGION=us-east-1",
-		"AWS_LAMBDA_FUNCTION_NAME=rotor-" + name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(price.Memory),
-		"AWS_LAMBDA_LOG_FORMAT=JSON", "ROTOR_ISSUER=https://auth.example.com", "ROTOR_ORIGINS=https://app.example.com",
-	}, env...)...)
-	if err != nil {
-		return nil, errors.Join(err, f.server.Close())
-	}
-	return f, nil
-}
-
-// ServeHTTP is so much of Lambda's Runtime API as invocations need: the program asks
-// for the next event, and gives its answer to it.
-func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		select {
-		case event := <-f.events:
-			h := w.Header()
-			h.Set("Content-Type", "application/json")
-			h.Set("Lambda-Runtime-Aws-Request-Id", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
-			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(10*time.Second).UnixMilli(), 10))
-			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:rotor")
-			_, _ = w.Write(event) // should the program be gone, nothing is answered
-		case <-r.Context().Done():
-		}
-		return
-	}
-	answer, err := io.ReadAll(r.Body)
-	if err != nil {
-		return // the program is gone
-	}
-	w.WriteHeader(http.StatusAccepted)
-	f.answers <- answer
-}
-
 // invoke has the program answer an event.
-func (f *function) invoke(ctx context.Context, event any) ([]byte, error) {
+func invoke(ctx context.Context, f *process.Function, event any) ([]byte, error) {
 	payload, err := json.Marshal(event)
 	if err != nil {
 		return nil, err
 	}
-	late := time.NewTimer(time.Minute)
-	defer late.Stop()
-	select {
-	case f.events <- payload:
-	case <-f.Ended():
-		return nil, fmt.Errorf("the function has ended: %s", f.Output())
-	case <-late.C:
-		return nil, errors.New("the function asks for nothing")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	select {
-	case answer := <-f.answers:
-		return answer, nil
-	case <-f.Ended():
-		return nil, fmt.Errorf("the function has ended: %s", f.Output())
-	case <-late.C:
-		return nil, errors.New("the function does not answer")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	answer, err := f.Invoke(ctx, payload)
+	return answer.Body, err
 }
-
-// stop ends the program, which waits for its next event for ever.
-func (f *function) stop() error { return errors.Join(f.Kill(), f.server.Close()) }

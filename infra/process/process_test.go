@@ -370,3 +370,21 @@ func TestStartRotorFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A function that ends by itself answers nothing, and says why.
+func TestFunctionThatEnds(t *testing.T) {
+	path, err := Build(t.TempDir(), "./functions/token", "-tags", "lambda.norpc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := StartFunction(t.Context(), path, "token", 512) // without what it must be told
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := f.Invoke(t.Context(), []byte("{}")); err == nil || !strings.Contains(err.Error(), "token has ended: ") || !strings.Contains(err.Error(), "ROTOR_TABLE is not set") {
+		t.Errorf("answered %+v, %v", a, err)
+	}
+	if err := f.Kill(); err == nil {
+		t.Error("a function that had ended was killed")
+	}
+}

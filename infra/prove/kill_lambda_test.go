@@ -6,13 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -82,7 +78,7 @@ type instance struct {
 	event    []byte // of a refresh, as API Gateway sends it
 	doomed   bool   // the next invocation is to be cut
 
-	run    *runtime               // nil: no program runs
+	run    *process.Function      // nil: no program runs
 	warm   bool                   // it has answered
 	took   map[bool]time.Duration // how long the last answer took, by warm
 	killed int                    // in mid-invocation
@@ -112,8 +108,8 @@ func (i *instance) refresh(token string) (answer, error) {
 		return answer{}, err
 	}
 	select {
-	case i.run.next <- payload:
-	case <-i.run.program.Ended():
+	case i.run.Events <- payload:
+	case <-i.run.Ended():
 		return answer{}, i.ended()
 	}
 	given := time.Now()
@@ -122,20 +118,20 @@ func (i *instance) refresh(token string) (answer, error) {
 		kill = time.After(rand.N(max(i.took[i.warm]*5/4, time.Millisecond)))
 	}
 	select {
-	case a := <-i.run.answers:
+	case a := <-i.run.Answers:
 		i.took[i.warm] = time.Since(given)
 		i.warm = true
-		return a, nil
-	case <-i.run.program.Ended():
+		return i.read(a)
+	case <-i.run.Ended():
 		return answer{}, i.ended()
 	case <-kill:
 	}
-	answers := i.run.answers
+	answers := i.run.Answers
 	i.end()
 	select {
 	case a := <-answers:
 		i.late++
-		return a, nil
+		return i.read(a)
 	default:
 		i.killed++
 		return answer{}, errCut
@@ -144,24 +140,17 @@ func (i *instance) refresh(token string) (answer, error) {
 
 // ended fails the test for a program that was not killed.
 func (i *instance) ended() error {
-	err := fmt.Errorf("the function's program has ended by itself: %.2000s", i.run.program.Output())
+	err := fmt.Errorf("the function's program has ended by itself: %.2000s", i.run.Output())
 	i.check(err)
 	return err
 }
 
 // begin starts a program.
 func (i *instance) begin() error {
-	r := &runtime{next: make(chan []byte), answers: make(chan answer, 1), check: i.check}
-	r.server = httptest.NewServer(r)
-	var err error
-	r.program, err = process.Start(i.ctx, i.function,
-		"AWS_LAMBDA_RUNTIME_API="+r.server.Listener.Addr().String(),
+	r, err := process.StartFunction(i.ctx, i.function, "token", 512,
 		"AWS_ENDPOINT_URL_DYNAMODB="+i.ground.dynamo,
-		"ROTOR_TABLE="+i.ground.table, "ROTOR_KEYS_FILE="+i.ground.keys, "ROTOR_ISSUER=https://auth.example.com",
-		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
-		"AWS_LAMBDA_FUNCTION_NAME=rotor-token", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "AWS_LAMBDA_LOG_FORMAT=JSON")
+		"ROTOR_TABLE="+i.ground.table, "ROTOR_KEYS_FILE="+i.ground.keys, "ROTOR_ISSUER=https://auth.example.com")
 	if err != nil {
-		r.server.Close()
 		return err
 	}
 	i.run, i.warm = r, false
@@ -173,50 +162,22 @@ func (i *instance) end() {
 	if i.run == nil {
 		return
 	}
-	i.check(i.run.program.Kill())
-	i.run.server.CloseClientConnections()
-	i.run.server.Close()
+	i.check(i.run.Kill())
 	i.run = nil
 }
 
-// runtime is so much of Lambda's Runtime API as a program needs that is invoked
-// again and again, and the program.
-type runtime struct {
-	server  *httptest.Server
-	program *process.Process
-	next    chan []byte
-	answers chan answer
-	check   func(error)
-}
-
-func (r *runtime) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	if strings.HasSuffix(request.URL.Path, "/invocation/next") {
-		select {
-		case payload := <-r.next:
-			h := w.Header()
-			h.Set("Content-Type", "application/json")
-			h.Set("Lambda-Runtime-Aws-Request-Id", strconv.FormatUint(rand.Uint64(), 16))
-			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(10*time.Second).UnixMilli(), 10))
-			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:rotor-token")
-			_, _ = w.Write(payload) // should the program be gone, nothing is answered
-		case <-request.Context().Done():
-		}
-		return
-	}
-	body, err := io.ReadAll(request.Body)
-	if err != nil {
-		return // killed while it answered
-	}
+// read is what the function answered, which must be to the gateway.
+func (i *instance) read(given process.Answer) (answer, error) {
 	var result struct {
 		Status int    `json:"statusCode"`
 		Body   string `json:"body"`
 	}
 	a := answer{}
-	if err := errors.Join(json.Unmarshal(body, &result), json.Unmarshal([]byte(result.Body), &a.body)); err != nil || !strings.HasSuffix(request.URL.Path, "/response") {
-		r.check(fmt.Errorf("the function answers %s, not to the gateway: %w", request.URL.Path, err))
-		return
+	if err := errors.Join(json.Unmarshal(given.Body, &result), json.Unmarshal([]byte(result.Body), &a.body)); err != nil || !strings.HasSuffix(given.Path, "/response") {
+		err = fmt.Errorf("the function answers %s, not to the gateway: %w", given.Path, err)
+		i.check(err)
+		return answer{}, err
 	}
 	a.status = result.Status
-	r.answers <- a
-	w.WriteHeader(http.StatusAccepted)
+	return a, nil
 }
