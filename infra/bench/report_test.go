@@ -80,6 +80,18 @@ func TestAims(t *testing.T) {
 	}
 }
 
+// Of one report there is one sum, in whatever order its fractions are met.
+func TestAllRequests(t *testing.T) {
+	s := &Storage{Requests: map[string]float64{"GetItem": .1, "Query": .2, "UpdateItem": .3}}
+	sums := map[float64]bool{}
+	for range 1000 {
+		sums[s.all()] = true
+	}
+	if len(sums) != 1 {
+		t.Errorf("the sums are %v", slices.Collect(maps.Keys(sums)))
+	}
+}
+
 func TestCost(t *testing.T) {
 	r := good()
 	if got := costs(r); len(got) != 2 || got[0].Algorithm != "RS256" || got[1].Duration != 6 || got[1].Total() < 2 {

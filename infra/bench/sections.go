@@ -84,8 +84,9 @@ func storageTable(r *Report) *page.Table {
 // all is how many requests there are.
 func (s *Storage) all() float64 {
 	n := 0.0
-	for _, each := range s.Requests {
-		n += each
+	// In order, for fractions that are added in another have another sum.
+	for _, operation := range slices.Sorted(maps.Keys(s.Requests)) {
+		n += s.Requests[operation]
 	}
 	return n
 }
