@@ -97,7 +97,7 @@ func (b *bench) newFiller(ctx context.Context, at, dir string, limits ...int) (f
 			return nil, err
 		}
 	}
-	usual := strings.NewReplacer(`"auth0|0123456789abcdef01234567"`, `"`+userOf(0)+`"`).Replace(usualFamily)
+	usual := strings.Replace(usualFamily, usualUser, userOf(0), 1)
 	var answer issued
 	if err := s.manage(ctx, http.StatusCreated, http.MethodPost, "/v1/families", usual, &answer); err != nil {
 		return nil, err

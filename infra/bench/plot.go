@@ -117,20 +117,20 @@ func (g *Growth) plot() ([]byte, error) {
 	return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
 }
 
+// sans is the plot's font, one of those that gonum brings along.
+func sans(size vg.Length) font.Font {
+	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
+}
+
 // panel draws lines over a logarithmic size, and their names to the right of them.
 // The title says what is along the axes: their own labels would, on a logarithmic
 // axis, be given room where they are not.
 func panel(c draw.Canvas, title string, lines []series, most float64) error {
 	p := plot.New()
-	sans := font.Font{Typeface: "Liberation", Variant: "Sans"}
-	style := func(s *text.Style, size vg.Length) {
-		s.Font = sans
-		s.Font.Size = size
-	}
 	p.Title.Text, p.Title.Padding = title, 10
-	style(&p.Title.TextStyle, 10)
+	p.Title.TextStyle.Font = sans(10)
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		style(&axis.Tick.Label, textSize)
+		axis.Tick.Label.Font = sans(textSize)
 		axis.Scale = plot.LogScale{}
 		axis.Tick.Marker = plot.TickerFunc(decades)
 		axis.Padding = 0
@@ -165,7 +165,7 @@ func name(c draw.Canvas, p *plot.Plot, plotted draw.Canvas, lines []series) {
 		rows := strings.Split(page.Wrap(strings.Join(s.calls, ", "), 25, "\n"), "\n")
 		height := lineHeight * vg.Length(len(rows))
 		top := min(y(s.end())+lineHeight/2, above)
-		style := text.Style{Color: s.color(), Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: textSize}, Handler: plot.DefaultTextHandler}
+		style := text.Style{Color: s.color(), Font: sans(textSize), Handler: plot.DefaultTextHandler}
 		for j, row := range rows {
 			c.FillText(style, vg.Point{X: left, Y: top - lineHeight*(vg.Length(j)+0.8)}, row)
 		}

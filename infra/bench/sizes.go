@@ -26,7 +26,8 @@ import (
 
 // A usual family, and a usual request.
 const (
-	usualFamily = `{"user_id":"auth0|0123456789abcdef01234567","client_id":"app","scope":"openid profile read write","audience":"https://api.example.com"}`
+	usualUser   = "auth0|0123456789abcdef01234567"
+	usualFamily = `{"user_id":"` + usualUser + `","client_id":"app","scope":"openid profile read write","audience":"https://api.example.com"}`
 	usualAgent  = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 	usualIP     = "203.0.113.24"
 )

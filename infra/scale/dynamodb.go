@@ -1,6 +1,9 @@
 package main
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // What AWS documents of DynamoDB: "Burst and adaptive capacity", "DynamoDB on-demand
 // capacity mode".
@@ -81,9 +84,7 @@ func (t *table) split(i int) {
 	if half.from == p.from {
 		return // one key: nothing is left to split
 	}
-	t.partitions = append(t.partitions, partition{})
-	copy(t.partitions[i+2:], t.partitions[i+1:])
-	t.partitions[i+1] = half
+	t.partitions = slices.Insert(t.partitions, i+1, half)
 }
 
 // read is one read unit for a client, or a throttle.

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/rotor-auth/rotor/infra/price"
@@ -88,9 +86,8 @@ func readInputs(path string) (*inputs, error) {
 		case s.Call == "refresh" && s.Units != nil:
 			in.writes, in.reads = s.Units.Write+s.Units.Index, s.Units.Read
 		case s.Call == "sweep of an owner, 10 over the limit":
-			// In order, for fractions that are added in another have another sum.
-			for _, operation := range slices.Sorted(maps.Keys(s.Requests)) {
-				in.sweeping += s.Requests[operation]
+			for _, n := range s.Requests {
+				in.sweeping += n
 			}
 		}
 	}

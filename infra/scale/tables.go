@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/rotor-auth/rotor/infra/page"
@@ -133,15 +135,13 @@ func orderTable(f *findings) *page.Table {
 // inOrder are the limits that a rate can reach, by that rate.
 func inOrder(in *inputs) []int {
 	var order []int
+	at := make([]float64, len(limits))
 	for i := range limits {
-		if at := limits[i].breaksAt(in); !math.IsInf(at, 1) {
-			j := len(order)
-			for j > 0 && limits[order[j-1]].breaksAt(in) > at {
-				j--
-			}
-			order = append(order[:j], append([]int{i}, order[j:]...)...)
+		if at[i] = limits[i].breaksAt(in); !math.IsInf(at[i], 1) {
+			order = append(order, i)
 		}
 	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(at[i], at[j]) })
 	return order
 }
 
