@@ -7,11 +7,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
 )
 
 // config is what the environment asks for. All of it may be left out.
@@ -34,9 +34,6 @@ type config struct {
 type address struct{ host, port string }
 
 func (a address) String() string { return net.JoinHostPort(a.host, a.port) }
-
-// tableName is DynamoDB's own rule.
-var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 
 // loadConfig reads the configuration. Its error names all that is wrong, one in
 // a line.
@@ -75,7 +72,7 @@ func loadConfig(getenv func(string) string) (*config, error) {
 			c.origins = append(c.origins, origin)
 		}
 	}
-	if !tableName.MatchString(c.table) {
+	if !store.IsTableName(c.table) {
 		wrong("TABLE", c.table, "3 to 255 of A-Z a-z 0-9 _ . -")
 	}
 	if c.dynamodb != "" {

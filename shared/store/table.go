@@ -70,6 +70,15 @@ func New(cfg aws.Config, name string, retention Retention) *Table {
 	return &Table{db: db, name: name, retention: retention}
 }
 
+// IsTableName says whether a table can be called that: 3 to 255 letters, digits,
+// underscores, dots and hyphens ("Supported data types and naming rules" in
+// DynamoDB's developer guide). It is no regular expression: to compile one is part
+// of each cold start.
+func IsTableName(s string) bool {
+	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+	return len(s) >= 3 && len(s) <= 255 && strings.Trim(s, characters) == ""
+}
+
 // backoff is how long to wait before the next attempt: a random time, so that those
 // who failed together do not come back together, of up to 50 ms, then 100. The
 // SDK's own reaches for 20 s, which a caller of the token endpoint has not.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -66,5 +67,16 @@ func TestRequestIsOneWrite(t *testing.T) {
 	}
 	if n := conns.Load(); n != 1 {
 		t.Errorf("11 requests one after the other took %d connections", n)
+	}
+}
+
+func TestIsTableName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"abc": true, "rotor_Prod-1.2": true, strings.Repeat("a", 255): true,
+		"": false, "ab": false, strings.Repeat("a", 256): false, "a bc": false, "table/rotor": false, "tëst": false, "abc\n": false, "abc\x00": false,
+	} {
+		if store.IsTableName(name) != want {
+			t.Errorf("%q: %t", name, !want)
+		}
 	}
 }

@@ -90,17 +90,17 @@ func (e *environment) table() TableConfig {
 
 func (e *environment) tableName(name string) string {
 	value := e.getenv(name)
-	if len(value) < 3 || len(value) > 255 || !madeOf(value, "_.-") {
+	if !store.IsTableName(value) {
 		e.wrong(name, value, "the name of a DynamoDB table")
 	}
 	return value
 }
 
-// madeOf is true of a text of letters, digits and these others. To compile regular
-// expressions would be a quarter of what a cold start has to do by itself.
-func madeOf(s, others string) bool {
-	const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	return strings.Trim(s, alphanumeric+others) == ""
+// isSecretID is true of what can be the name or the ARN of a secret. It is no regular
+// expression: to compile one is part of each cold start.
+func isSecretID(s string) bool {
+	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_+=.@:-"
+	return s != "" && len(s) <= 700 && strings.Trim(s, characters) == ""
 }
 
 // keys reads the two variables of which exactly one must be set.
@@ -111,7 +111,7 @@ func (e *environment) keys(secretVar, fileVar string) (secret, file string) {
 		e.errs = append(e.errs, fmt.Errorf("%s is not set: it must be the name or ARN of the secret with the keys (or %s a file with them)", secretVar, fileVar))
 	case secret != "" && file != "":
 		e.errs = append(e.errs, fmt.Errorf("%s and %s are both set: it must be one of them", secretVar, fileVar))
-	case len(secret) > 700 || !madeOf(secret, "/_+=.@:-"):
+	case secret != "" && !isSecretID(secret):
 		// The value is not shown: it might be the secret instead of its name.
 		e.errs = append(e.errs, fmt.Errorf("%s must be the name or ARN of a secret in Secrets Manager, and its value cannot be one", secretVar))
 	}

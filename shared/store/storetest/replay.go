@@ -25,6 +25,7 @@ func (rt *Replay) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		b, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
 		if err != nil {
 			return nil, err
 		}
