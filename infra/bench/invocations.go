@@ -63,9 +63,18 @@ func (b *bench) invoke(ctx context.Context, alg string) (i Invocations, err erro
 	}
 	defer func() { err = errors.Join(err, f.Kill()) }() // it waits for its next event for ever
 
+	event, err := process.SampleEvent("token-refresh")
+	if err != nil {
+		return i, err
+	}
 	refresh := func(n int) error {
 		family := &families[n%len(families)]
-		answer, err := invoke(ctx, f, refreshEvent(family.RefreshToken))
+		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}, "refresh_token": {family.RefreshToken}}
+		payload, err := event.WithBody(form.Encode())
+		if err != nil {
+			return err
+		}
+		answer, err := invoke(ctx, f, payload)
 		if err != nil {
 			return err
 		}
@@ -96,24 +105,6 @@ func (b *bench) invoke(ctx context.Context, alg string) (i Invocations, err erro
 	return i, err
 }
 
-// refreshEvent is API Gateway's event of a refresh by app: what a browser sends.
-func refreshEvent(token string) map[string]any {
-	headers := map[string]string{
-		"accept": "application/json", "accept-encoding": "gzip, deflate, br", "content-type": "application/x-www-form-urlencoded",
-		"host": "auth.example.com", "origin": "https://app.example.com", "user-agent": usualAgent,
-		"x-amzn-trace-id": "Root=1-6968baa5-0f1e2d3c4b5a69788796a5b4", "x-forwarded-for": usualIP, "x-forwarded-port": "443", "x-forwarded-proto": "https",
-	}
-	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}, "refresh_token": {token}}
-	return map[string]any{
-		"version": "2.0", "routeKey": "ANY /oauth/token", "rawPath": "/oauth/token", "rawQueryString": "", "headers": headers,
-		"requestContext": map[string]any{
-			"http":      map[string]string{"method": http.MethodPost, "path": "/oauth/token", "protocol": "HTTP/1.1", "sourceIp": usualIP, "userAgent": usualAgent},
-			"requestId": "L5fx6RabOe7RCjZ=", "routeKey": "ANY /oauth/token", "stage": "$default", "timeEpoch": time.Now().UnixMilli(),
-		},
-		"body": form.Encode(), "isBase64Encoded": false,
-	}
-}
-
 // successor is the refresh token in a function's answer to the gateway.
 func successor(answer []byte) (string, error) {
 	var a struct {
@@ -134,13 +125,9 @@ func successor(answer []byte) (string, error) {
 }
 
 // invoke has the program answer an event.
-func invoke(ctx context.Context, f *process.Function, event any) ([]byte, error) {
-	payload, err := json.Marshal(event)
-	if err != nil {
-		return nil, err
-	}
+func invoke(ctx context.Context, f *process.Function, event []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	answer, err := f.Invoke(ctx, payload)
+	answer, err := f.Invoke(ctx, event)
 	return answer.Body, err
 }

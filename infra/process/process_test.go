@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -367,6 +368,27 @@ func TestStartRotorFails(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := StartRotor(ctx, os.Args[0], quick, as+"=stubborn"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An event that is given a body keeps all else, and stays as it was for the next one.
+func TestSampleEvent(t *testing.T) {
+	e, err := SampleEvent("token-refresh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := e["body"]
+	var got Event
+	if text, err := e.WithBody("grant_type=other"); err != nil {
+		t.Fatal(err)
+	} else if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["body"] != "grant_type=other" || got["rawPath"] != "/oauth/token" || len(got) != len(e) || e["body"] != of {
+		t.Errorf("made %v of %v", got, e)
+	}
+	if _, err := SampleEvent("nothing"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

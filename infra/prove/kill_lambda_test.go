@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,7 +32,7 @@ func TestKillLambda(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	event, err := os.ReadFile(filepath.Join("..", "..", "events", "token-refresh.json"))
+	event, err := process.SampleEvent("token-refresh")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +73,8 @@ func TestKillLambda(t *testing.T) {
 type instance struct {
 	*load
 	function string
-	event    []byte // of a refresh, as API Gateway sends it
-	doomed   bool   // the next invocation is to be cut
+	event    process.Event // of a refresh, as API Gateway sends it
+	doomed   bool          // the next invocation is to be cut
 
 	run    *process.Function      // nil: no program runs
 	warm   bool                   // it has answered
@@ -98,12 +96,7 @@ func (i *instance) refresh(token string) (answer, error) {
 			return answer{}, err
 		}
 	}
-	var event map[string]any
-	if err := json.Unmarshal(i.event, &event); err != nil {
-		return answer{}, err
-	}
-	event["body"] = refreshForm("demo-spa", token).Encode()
-	payload, err := json.Marshal(event)
+	payload, err := i.event.WithBody(refreshForm("demo-spa", token).Encode())
 	if err != nil {
 		return answer{}, err
 	}
