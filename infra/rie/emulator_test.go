@@ -102,23 +102,24 @@ func unzip(src, dst string) error {
 	return errors.Join(err, program.Close())
 }
 
-// freeAddresses are two addresses that nobody listens on, from below the ports that
-// systems give to outgoing connections.
-func freeAddresses(t *testing.T) (one, other string) {
+// ports are those that freeAddress has not given out yet, in random order: from
+// below the ports that systems give to outgoing connections.
+var ports = rand.Perm(10000)
+
+// freeAddress is an address that nobody listens on. It is given out once: until an
+// emulator that has just been started listens, its address looks free to the next.
+func freeAddress(t *testing.T) string {
 	t.Helper()
-	var free []string
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
-		if err != nil {
-			continue
-		}
-		defer func() { _ = l.Close() }() // not before both are found: they must differ
-		if free = append(free, l.Addr().String()); len(free) == 2 {
-			return free[0], free[1]
+	for len(ports) > 0 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+ports[0])
+		ports = ports[1:]
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close() // nothing was accepted
+			return address
 		}
 	}
-	t.Fatal("no free ports found")
-	return "", ""
+	t.Fatal("no free port is left")
+	return ""
 }
 
 // output is what a function's program, and the emulator over it, have printed.
@@ -165,7 +166,7 @@ func start(t *testing.T, function string, env []string) *instance {
 	if !ok {
 		t.Fatalf("there is no function %s", function)
 	}
-	address, runtimeAPI := freeAddresses(t)
+	address, runtimeAPI := freeAddress(t), freeAddress(t)
 	i := &instance{output: newOutput(t, function), address: address, exited: make(chan struct{})}
 	i.cmd = exec.Command(os.Getenv("ROTOR_TEST_RIE"), "--runtime-interface-emulator-address", address, "--runtime-api-address", runtimeAPI, program)
 	i.cmd.Dir, i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = filepath.Dir(program), env, i.file, i.file

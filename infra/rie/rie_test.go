@@ -189,6 +189,19 @@ func (w *world) several() []*instance {
 	return instances
 }
 
+// Emulators are started side by side, each at addresses of its own. Of 1,000 random
+// ones some would be the same.
+func TestFreeAddress(t *testing.T) {
+	given := map[string]bool{}
+	for range 1000 {
+		address := freeAddress(t)
+		if given[address] {
+			t.Fatalf("%s is given out twice", address)
+		}
+		given[address] = true
+	}
+}
+
 // Many widgets on one page: every one of the environments that Lambda starts for
 // them gives the same successor, started just now or warm.
 func TestRace(t *testing.T) {
