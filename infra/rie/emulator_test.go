@@ -153,9 +153,10 @@ func (o output) logged() string {
 // first invocation on the function's program, which the emulator starts.
 type instance struct {
 	output
-	address string
-	cmd     *exec.Cmd
-	exited  chan struct{} // closed once the emulator has ended
+	address    string // the emulator's, for invocations
+	runtimeAPI string // where the program asks it for them
+	cmd        *exec.Cmd
+	exited     chan struct{} // closed once the emulator has ended
 }
 
 // start starts the emulator for a function, and does not wait until it listens.
@@ -166,9 +167,10 @@ func start(t *testing.T, function string, env []string) *instance {
 	if !ok {
 		t.Fatalf("there is no function %s", function)
 	}
-	address, runtimeAPI := freeAddress(t), freeAddress(t)
-	i := &instance{output: newOutput(t, function), address: address, exited: make(chan struct{})}
-	i.cmd = exec.Command(os.Getenv("ROTOR_TEST_RIE"), "--runtime-interface-emulator-address", address, "--runtime-api-address", runtimeAPI, program)
+	i := &instance{
+		output: newOutput(t, function), address: freeAddress(t), runtimeAPI: freeAddress(t), exited: make(chan struct{}),
+	}
+	i.cmd = exec.Command(os.Getenv("ROTOR_TEST_RIE"), "--runtime-interface-emulator-address", i.address, "--runtime-api-address", i.runtimeAPI, program)
 	i.cmd.Dir, i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = filepath.Dir(program), env, i.file, i.file
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // should the test be killed
 	if err := i.cmd.Start(); err != nil {
@@ -230,10 +232,21 @@ func (i *instance) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// listens waits until the emulator takes connections.
+// listens waits until the emulator takes connections: at the one address and the
+// other, in whatever order, since the first invocation starts the program, which
+// ends if nobody listens at the Runtime API's.
 func (i *instance) listens(ctx context.Context) error {
+	for _, address := range []string{i.address, i.runtimeAPI} {
+		if err := i.listensAt(ctx, address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *instance) listensAt(ctx context.Context, address string) error {
 	for {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", i.address)
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err == nil {
 			return c.Close()
 		}

@@ -380,7 +380,7 @@ func TestSilentStore(t *testing.T) {
 	}))
 	t.Cleanup(silent.Close)
 	w.with("AWS_ENDPOINT_URL_DYNAMODB", silent.URL)
-	w.with("AWS_LAMBDA_FUNCTION_TIMEOUT", "2")
+	w.with("AWS_LAMBDA_FUNCTION_TIMEOUT", "5")
 	a := w.want(w.play("token-refresh"), http.StatusServiceUnavailable)
 	if a.text("error") != "temporarily_unavailable" || a.Headers["Retry-After"] == "" {
 		t.Errorf("the answer is %s with %v", a.Body, a.Headers)
