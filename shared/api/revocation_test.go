@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -143,7 +144,7 @@ func TestRevokeAllRacesWithRefresh(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	var refreshing sync.WaitGroup
-	for id, tok := range newest {
+	for id, tok := range maps.Clone(newest) {
 		refreshing.Go(func() {
 			for {
 				a, err := w.try(0, http.MethodPost, "/oauth/token", formType, refreshForm(tok, "client_id", "web", "client_secret", secret))
