@@ -200,13 +200,18 @@ func TestThrottledTwice(t *testing.T) {
 
 // A store that hangs is answered for in time, whichever request it hangs in.
 func TestStorageHangs(t *testing.T) {
-	w := newWorld(t, requestTimeout(100*time.Millisecond))
+	w := newWorld(t)
 	first, _ := w.login()
 	w.rotate(first)
+	a, server := w.another(w.store.Table(), keysAsTheyAre{w.keys})
+	a.Timeout = 100 * time.Millisecond
+	if err := a.Warm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, wait := range []time.Duration{0, 2 * time.Minute} { // with the client cached, and without
 		w.clock.Advance(wait)
 		w.store.Break(func(int, string) storetest.Fault { return storetest.Hang })
-		if a := w.refresh(first); !a.unavailable() {
+		if a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(first)); !a.unavailable() {
 			t.Errorf("got %v", a)
 		}
 	}

@@ -46,7 +46,6 @@ type options struct {
 	servers int
 	alg     signing.Algorithm
 	origins []string
-	timeout time.Duration
 	keys    func(server int, now time.Time) keyring.Source // nil for one document, the same for all
 }
 
@@ -54,7 +53,6 @@ func metrics() option                        { return func(o *options) { o.metri
 func servers(n int) option                   { return func(o *options) { o.servers = n } }
 func algorithm(alg signing.Algorithm) option { return func(o *options) { o.alg = alg } }
 func origins(origins ...string) option       { return func(o *options) { o.origins = origins } }
-func requestTimeout(d time.Duration) option  { return func(o *options) { o.timeout = d } }
 
 // keysFrom gives each server a source of its own.
 func keysFrom(source func(server int, now time.Time) keyring.Source) option {
@@ -102,7 +100,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 		starts = append(starts, func() {
 			handler.Store(api.New(api.Config{
 				Issuer: srv.URL, Table: w.store.Table(), Keys: source,
-				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now, Origins: o.origins, Metrics: o.metrics, Timeout: o.timeout,
+				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now, Origins: o.origins, Metrics: o.metrics,
 			}).Handler())
 		})
 		starts[i]()
