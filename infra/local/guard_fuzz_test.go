@@ -30,6 +30,7 @@ func FuzzGuard(f *testing.F) {
 		{3, "localhost", "/v1/families", "application/json", "", "", "{}"},
 		{3, "LOCALHOST:1", "/v1/families", "application/json; charset=utf-8", "http://localhost:1", "same-origin", "{}"},
 		{3, "[::1]:3000", "/local/clock", "application/json", "http://[::1]:3000", "", "{}"},
+		{3, "[::1]:3000", "/local/clock", "application/json", "http://[::1]:3000/", "", "{}"},
 		{4, "127.0.0.1", "/v1/clients/x", "text/plain", "", "none", "{}"},
 		{5, "127.0.0.1", "/v1/clients/x", "", "null", "", ""},
 		{3, "127.0.0.1", "/oauth/token", "application/x-www-form-urlencoded", "https://app.example", "cross-site", "a=b"},
@@ -85,7 +86,8 @@ func FuzzGuard(f *testing.F) {
 		if changes := r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions; changes {
 			foreign := site != "none" && site != "same-origin"
 			if site == "" {
-				foreign = origin != "" && !strings.HasSuffix(origin, "://"+host)
+				from, err := url.Parse(origin)
+				foreign = origin != "" && (err != nil || from.Host != host)
 			}
 			if foreign {
 				t.Errorf("%s %s from %q (%q) to %q is let in", r.Method, path, origin, site, host)

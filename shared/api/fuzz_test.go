@@ -194,11 +194,18 @@ func (a answer) oauthError(t *testing.T) {
 	}
 }
 
+// isBasic says whether a header has these credentials: it may say "basic" in any
+// case, and have spaces around its base64.
+func isBasic(authorization, id, secret string) bool {
+	scheme, pair, _ := strings.Cut(authorization, " ")
+	return strings.EqualFold(scheme, "Basic") && "Basic "+strings.TrimSpace(pair) == basic(id, secret)
+}
+
 // fields are the errors of a problem, details by field. Each detail names its
 // field.
-func (a answer) fields(t *testing.T) map[string]string {
+func (a answer) fields(t *testing.T) map[string][]string {
 	t.Helper()
-	fields := map[string]string{}
+	fields := map[string][]string{}
 	list, _ := a.json["errors"].([]any)
 	for _, e := range list {
 		e, _ := e.(map[string]any)
@@ -207,7 +214,7 @@ func (a answer) fields(t *testing.T) map[string]string {
 		if !strings.HasPrefix(detail, field+" ") || !strings.Contains(detail, "must be ") {
 			t.Errorf("the detail of %q is %q", field, detail)
 		}
-		fields[field] = detail
+		fields[field] = append(fields[field], detail)
 	}
 	return fields
 }

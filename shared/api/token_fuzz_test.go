@@ -31,6 +31,7 @@ func FuzzTokenRequest(f *testing.F) {
 		{"grant_type=refresh_token&refresh_token=OTHER&client_id=web&client_secret=SECRET", formType, ""},
 		{"grant_type=refresh_token&refresh_token=OTHER&client_id=web&client_secret=SECRET", formType, "BASIC"},
 		{"grant_type=refresh_token&refresh_token=OTHER", formType, "BASIC"},
+		{"grant_type=refresh_token&refresh_token=OTHER", formType, "BASIC "},
 		{"grant_type=refresh_token&refresh_token=TOKEN", formType, "BASIC"},
 		{"grant_type=refresh_token&refresh_token=OTHER", formType, "Basic d2ViOg=="},
 		{"grant_type=refresh_token&refresh_token=OTHER&client_id=app", formType, ""},
@@ -57,7 +58,7 @@ func FuzzTokenRequest(f *testing.F) {
 		switch a.status {
 		case http.StatusOK:
 			presented := live
-			if strings.Contains(body, secret) || authorization == basic("web", secret) {
+			if strings.Contains(body, secret) || isBasic(authorization, "web", secret) {
 				presented = other
 			}
 			was, _ := q.keys.Codec.Parse(presented.refresh)
