@@ -240,7 +240,7 @@ func TestRefusedAreNoSuccess(t *testing.T) {
 
 func TestRunEndsInTime(t *testing.T) {
 	g := open(t, newFake(t), 4)
-	const d = 50 * time.Millisecond
+	const d = time.Second // enough for a worker to be given the processor
 	got := run(t, g, load.Run{Workers: 2, For: d})
 	if got.Elapsed < d || got.Count == 0 {
 		t.Errorf("got %s in %s", got, got.Elapsed)

@@ -52,7 +52,7 @@ func (r *Rotor) wait(ctx context.Context) error {
 	for {
 		select {
 		case <-r.ended:
-			return fmt.Errorf("it ended: %w", err)
+			return fmt.Errorf("it ended: %w", errors.Join(ctx.Err(), err)) // the context's end is the program's too
 		case <-ctx.Done():
 			return fmt.Errorf("it does not answer: %w", errors.Join(ctx.Err(), err))
 		case <-ticker.C:

@@ -65,7 +65,11 @@ func userKey(user int) [16]byte { return [16]byte{1, byte(user >> 16), byte(user
 
 // tryIssue issues a family of the user in the client, a second after the last.
 func (w *world) tryIssue(user int, clientID string) (family.ID, error) {
-	w.clock.Advance(time.Second)
+	return w.tryIssueAfter(time.Second, user, clientID)
+}
+
+func (w *world) tryIssueAfter(wait time.Duration, user int, clientID string) (family.ID, error) {
+	w.clock.Advance(wait)
 	now := w.clock.Now()
 	id, err := family.NewID(userKey(user), now)
 	if err != nil {
@@ -483,7 +487,8 @@ func TestIssuingDuringSweeps(t *testing.T) {
 	for range issuers {
 		group.Go(func() error {
 			for range each {
-				if _, err := w.tryIssue(1, "app"); err != nil {
+				// All of it in less than a minute: for longer no issue is under way.
+				if _, err := w.tryIssueAfter(time.Millisecond, 1, "app"); err != nil {
 					return err
 				}
 			}

@@ -33,7 +33,7 @@ func TestRedaction(t *testing.T) {
 						t.Errorf("%s %s as %s shows %s: %s", alg, what, how, name, out)
 					}
 				}
-				if strings.Contains(out, "0xc0") {
+				if strings.Contains(strings.ReplaceAll(out, key.JWK.KeyID, ""), "0xc0") { // the id is any 43 letters
 					t.Errorf("%s %s as %s shows memory: %s", alg, what, how, out)
 				}
 			}

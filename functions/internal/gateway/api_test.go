@@ -59,7 +59,7 @@ func TestAttemptTimeout(t *testing.T) {
 	sdkEnvironment(t)
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", srv.URL)
 
-	sdk, err := loadSDK(t.Context(), 100*time.Millisecond)
+	sdk, err := loadSDK(t.Context(), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
