@@ -97,15 +97,16 @@ prove: ## all of it, at length: about an hour
 	$(MAKE) fuzz FUZZTIME=60s
 	$(MAKE) soak
 
-# 16 players, each with histories of 100 steps on average.
+# 16 players, each with histories of 100 steps on average, any number each: with what is asked for beyond STEPS, fewer
+# come about once in 100 million runs.
 .PHONY: histories
 histories: ## random histories against the model of the protocol, STEPS=100000
 	go test -count=1 -timeout 2h -v ./shared/api -run '^Test(Saved)?Histories$$' \
-		-rapid.checks=$$(( $(STEPS) / 1500 + 1 )) -rapid.steps=100
+		-rapid.checks=$$(( $(STEPS) / 1340 + 1 )) -rapid.steps=100
 
 .PHONY: test-races
 test-races: ## eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
-	infra/dynamodb-local/run.sh with $(GOTEST) -tags prove -count=1 -v ./infra/prove -run 'Checker|Linearizable|Kill'
+	infra/dynamodb-local/run.sh with $(GOTEST) -tags prove -count=1 -v -timeout 30m ./infra/prove -run 'Checker|Linearizable|Kill'
 
 .PHONY: soak
 soak: ## the highest rate for SOAK=10m: does anything grow?
@@ -160,6 +161,13 @@ benchstat: ## dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them 
 	go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION) dist/bench-old.txt dist/bench-new.txt
 
 ##@ Check
+
+.PHONY: tools
+tools: $(GOLANGCI_LINT) $(CDK_CLI) $(SAM)/sam ## fetch now what the other targets fetch when they need it (Linux)
+	go mod download
+	infra/dynamodb-local/run.sh fetch
+	infra/rie/run.sh fetch
+	shared/family/spec/run.sh fetch
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## linters, formatting and go.mod, at the versions pinned here
