@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rotor-auth/rotor/infra/process"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
@@ -128,18 +129,16 @@ func (w *world) instance(function string) *instance {
 }
 
 // event is what API Gateway sends.
-type event map[string]any
+type event process.Event
 
 // sample is the event of a file, with w.values in it, and its function.
 func (w *world) sample(name string) (function string, e event) {
 	w.t.Helper()
-	data, err := os.ReadFile(filepath.Join(root, "events", name+".json"))
+	read, err := process.SampleEvent(name)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := json.Unmarshal(data, &e); err != nil {
-		w.t.Fatalf("%s: %v", name, err)
-	}
+	e = event(read)
 	var pairs []string
 	for word, value := range w.values {
 		pairs = append(pairs, word, value)
@@ -323,9 +322,9 @@ func (w *world) logged() string {
 var otherLines = regexp.MustCompile(`^(START|END|REPORT) RequestId: |^\d+ \w+ \d+ [0-9:,]+ \[` +
 	`|^[0-9/]+ [0-9:]+ {"errorMessage":|^SDK .* response did not match expected checksum, 0, `)
 
-// tokenLike is a refresh token, a secret or a JWT. A family's id, which is logged,
-// may begin like the last, but has no dot.
-var tokenLike = regexp.MustCompile(`rotor_[A-Za-z0-9_-]{20}|eyJ[A-Za-z0-9_-]{20,}\.`)
+// tokenLike is a refresh token, a secret or a JWT, whose header begins {"alg":….
+// "eyJ" alone may stand in a family's id as well, but no dot after it.
+var tokenLike = regexp.MustCompile(`rotor_[A-Za-z0-9_-]{20}|eyJhbGciOi|eyJ[A-Za-z0-9_-]{20,}\.`)
 
 // checkLogs looks at every line that the instances, which have ended, and other
 // programs have printed: the functions' are JSON, and in none is a token or a key.
