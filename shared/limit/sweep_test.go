@@ -487,8 +487,8 @@ func TestIssuingDuringSweeps(t *testing.T) {
 	for range issuers {
 		group.Go(func() error {
 			for range each {
-				// All of it in less than a minute: for longer no issue is under way.
-				if _, err := w.tryIssueAfter(time.Millisecond, 1, "app"); err != nil {
+				// All of them in less than a minute: for longer no issue is under way.
+				if _, err := w.tryIssueAfter(200*time.Millisecond, 1, "app"); err != nil {
 					return err
 				}
 			}
