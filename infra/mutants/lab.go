@@ -123,6 +123,7 @@ func exists(root, test string) error {
 // lab is where mutants are made and tried.
 type lab struct {
 	root, dir string
+	quick     bool // no whole suites are run
 	// sound says whether all tests of a package pass without a mutant.
 	sound map[string]func() error
 }
@@ -212,7 +213,7 @@ func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
 	}
 	v, err := run(first, "^"+name+"$", limit)
 	for _, pkg := range suites[filepath.Base(filepath.Dir(m.file))] {
-		if err != nil || v.outcome != survived {
+		if err != nil || v.outcome != survived || l.quick {
 			break
 		}
 		if err = l.sound[pkg](); err == nil {

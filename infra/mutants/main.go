@@ -1,7 +1,7 @@
 // Mutants breaks the protocol on purpose, one way at a time, and says whether the tests notice. Each mutant of the table
 // in mutants.go is compiled in the place of its file, by an overlay: the tree itself is never changed.
 //
-//	go run ./infra/mutants [-run REGEXP] [-at-once N] [-write docs/mutants.md]
+//	go run ./infra/mutants [-run REGEXP] [-at-once N] [-quick] [-write docs/mutants.md]
 //
 // It is run in the root of the repository. It fails if a mutant survives, if one does not compile, if the text that one
 // replaces is no longer there, or if a test fails without a mutant.
@@ -25,10 +25,11 @@ import (
 func main() {
 	only := flag.String("run", "", "only mutants of whose rule, file or test the `regexp` matches a part")
 	atOnce := flag.Int("at-once", 2, "`how many` mutants are tried at the same time")
+	quick := flag.Bool("quick", false, "run only the test that the table names for a mutant, and no whole suites where it passes")
 	write := flag.String("write", "", "the `file` to write the table to, as Markdown")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, log.New(os.Stdout, "", 0), *only, *atOnce, *write)
+	err := run(ctx, log.New(os.Stdout, "", 0), *only, *atOnce, *quick, *write)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -36,7 +37,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out *log.Logger, only string, atOnce int, write string) error {
+func run(ctx context.Context, out *log.Logger, only string, atOnce int, quick bool, write string) error {
 	if write != "" && only != "" {
 		return errors.New("-write is of the whole table: leave out -run")
 	}
@@ -49,7 +50,7 @@ func run(ctx context.Context, out *log.Logger, only string, atOnce int, write st
 		return err
 	}
 	began := time.Now()
-	verdicts, err := tryAll(ctx, out, root, mutants, atOnce)
+	verdicts, err := tryAll(ctx, out, root, mutants, atOnce, quick)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func choose(chapters []chapter, only string) ([]mutant, error) {
 }
 
 // tryAll tries the mutants, so many at the same time, and prints the verdicts in the order of the table.
-func tryAll(ctx context.Context, out *log.Logger, root string, mutants []mutant, atOnce int) ([]verdict, error) {
+func tryAll(ctx context.Context, out *log.Logger, root string, mutants []mutant, atOnce int, quick bool) ([]verdict, error) {
 	if err := check(root, mutants); err != nil {
 		return nil, err
 	}
@@ -99,6 +100,7 @@ func tryAll(ctx context.Context, out *log.Logger, root string, mutants []mutant,
 		return nil, err
 	}
 	defer l.close()
+	l.quick = quick
 	if err := l.baseline(ctx, mutants, atOnce); err != nil {
 		return nil, err
 	}

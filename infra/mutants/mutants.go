@@ -4,7 +4,7 @@ package main
 var table = []chapter{
 	{"The write of a refresh", []mutant{
 		{
-			rule: "the counter is not compared: a superseded token rotates", file: "shared/store/family.go", test: "api.TestStraggler",
+			rule: "the counter is not compared: a superseded token rotates", file: "shared/store/family.go", test: "api.TestLostResponseRevokesByDefault",
 			edits: []edit{{`"#counter = :n AND client_id`, `"#counter >= :n AND client_id`}},
 		},
 		{
@@ -16,7 +16,7 @@ var table = []chapter{
 			edits: []edit{{`AND client_id = :client AND`, `AND (client_id = :client OR client_id <> :client) AND`}},
 		},
 		{
-			rule: "a revoked family is refreshed", file: "shared/store/table.go", test: "api.TestStraggler",
+			rule: "a revoked family is refreshed", file: "shared/store/table.go", test: "api.TestLostResponseRevokesByDefault",
 			edits: []edit{{`"attribute_not_exists(revoked_at) AND expires_at`, `"expires_at`}},
 		},
 		{
@@ -56,19 +56,35 @@ var table = []chapter{
 		},
 		{
 			rule: "the time of the rotation is not written", file: "shared/store/family.go", test: "api.TestRotationTimes",
-			edits: []edit{{`, r1 = rotated_at, rotated_at = :now"`, `, r1 = rotated_at"`}},
+			edits: []edit{{`", #counter = :next, rotated_at = :now, rotation_id`, `", #counter = :next, rotation_id`}},
 		},
 		{
-			rule: "the earlier rotations are forgotten", file: "shared/store/family.go", test: "api.TestRotationTimes",
-			edits: []edit{{`", r7 = r6, r6 = r5, r5 = r4, r4 = r3, r3 = r2, r2 = r1, r1 = rotated_at, rotated_at`, `", rotated_at`}},
+			rule: "nothing is held: the write does not ask for the last rotation", file: "shared/store/family.go", test: "api.TestHeld",
+			edits: []edit{{`condition += notHeld`, `condition += " AND :held_since <= :now"`}},
 		},
 		{
-			rule: "of the earlier rotations the oldest is forgotten", file: "shared/store/family.go", test: "api.TestRotationTimes",
-			edits: []edit{{`", r7 = r6, r6`, `", r6`}},
+			rule: "a token is held a millisecond too long", file: "shared/store/family.go", test: "api.TestHeld",
+			edits: []edit{{`rotated_at <= :held_since`, `rotated_at < :held_since`}},
 		},
 		{
-			rule: "a rotation is written over another's time", file: "shared/store/family.go", test: "api.TestRotationTimes",
-			edits: []edit{{`r4 = r3, r3`, `r4 = r2, r3`}},
+			rule: "a token is held a millisecond too short", file: "shared/store/family.go", test: "api.TestHeld",
+			edits: []edit{{`number(a.Now.Add(-interval).UnixMilli())`, `number(a.Now.Add(-interval).UnixMilli() + 1)`}},
+		},
+		{
+			rule: "the interval that holds is not the client's", file: "shared/store/family.go", test: "api.TestHeldFamilyDoesNotDieIdle",
+			edits: []edit{{`if interval := r.Policy.ReuseInterval.Duration(); interval > 0`, `if interval := family.DefaultPolicy().ReuseInterval.Duration(); interval > 0`}},
+		},
+		{
+			rule: "with an interval of 0 a token is held in its millisecond", file: "shared/store/family.go", test: "api.TestClockThatRanAheadStrict",
+			edits: []edit{{`if interval := r.Policy.ReuseInterval.Duration(); interval > 0`, `if interval := r.Policy.ReuseInterval.Duration(); interval >= 0`}},
+		},
+		{
+			rule: "without rotation a use is not recorded as one of the newest token", file: "shared/store/family.go", test: "api.TestUseWithoutRotationCounts",
+			edits: []edit{{`		set += heldSet
+	}
+	names`, `		set += ""
+	}
+	names`}},
 		},
 		{
 			rule: "a rotation's mark is not written", file: "shared/store/family.go", test: "api.TestAnswerLostToTheSDK",
@@ -175,61 +191,129 @@ var table = []chapter{
 		},
 		{
 			rule: "the end of the reuse interval is inside", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`inside := v.Age < p.ReuseInterval.Duration()`, `inside := v.Age <= p.ReuseInterval.Duration()`}},
+			edits: []edit{{`f.sinceRotation(now) < p.ReuseInterval.Duration():`, `f.sinceRotation(now) <= p.ReuseInterval.Duration():`}},
+		},
+		{
+			rule: "at the end of the interval a token is still held, the decision says", file: "shared/family/family.go", test: "family.TestDecide",
+			edits: []edit{{`f.sinceRotation(now) < p.ReuseInterval.Duration()
+}`, `f.sinceRotation(now) <= p.ReuseInterval.Duration()
+}`}},
+		},
+		{
+			rule: "a token is held without rotation as well", file: "shared/family/family.go", test: "family.TestDecide",
+			edits: []edit{{`return p.Rotation && f.sinceRotation`, `return f.sinceRotation`}},
+		},
+		{
+			rule: "a held token is taken for one that explains nothing", file: "shared/family/decide.go", test: "api.TestHeld",
+			edits: []edit{{`case n == f.Counter && f.holds(p, now):`, `case n == f.Counter && f.holds(p, now) && p == nil:`}},
+		},
+		{
+			rule: "a token superseded twice is honoured inside the interval of the newest", file: "shared/family/decide.go", test: "family.TestDecide",
+			edits: []edit{{`case n == pred && f.sinceRotation`, `case n <= pred && f.sinceRotation`}},
+		},
+		{
+			rule: "a request older than the newest rotation is reuse", file: "shared/family/decide.go", test: "api.TestSlowRequestIsNoReuse",
+			edits: []edit{{`case n < pred && now.Before(f.RotatedAt) &&`, `case n < pred && now.After(now) &&`}},
+		},
+		{
+			rule: "without an interval a request older than the newest rotation is never reuse", file: "shared/family/decide.go", test: "family.TestDecide",
+			edits: []edit{{`now.Before(f.RotatedAt) && p.ReuseInterval > 0:`, `now.Before(f.RotatedAt):`}},
+		},
+		{
+			rule: "a token superseded twice is refused, and the family lives: no thief is found who refreshes fast", file: "shared/family/decide.go", test: "api.TestFastThief",
+			edits: []edit{{`	default:
+		return reuse(f, p, n, now)
+	}
+}`, `	case n < pred:
+		return Verdict{Kind: Refused, Cause: CounterSpent}
+	default:
+		return reuse(f, p, n, now)
+	}
+}`}},
 		},
 		{
 			rule: "a reuse interval of 0 is honoured", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`inside := v.Age < p.ReuseInterval.Duration()`, `inside := v.Age < max(p.ReuseInterval.Duration(), time.Millisecond)`}},
+			edits: []edit{{`f.sinceRotation(now) < p.ReuseInterval.Duration():`, `f.sinceRotation(now) < max(p.ReuseInterval.Duration(), time.Millisecond):`}},
 		},
 		{
-			rule: "a negative age stays negative", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`Age: max(now.Sub(at), 0),`, `Age: now.Sub(at),`}},
+			rule: "a negative age stays negative", file: "shared/family/family.go", test: "family.TestDecide",
+			edits: []edit{{`return max(now.Sub(f.RotatedAt), 0)`, `return now.Sub(f.RotatedAt)`}},
 		},
 		{
-			rule: "a negative age counts as that long ago", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`Age: max(now.Sub(at), 0),`, `Age: now.Sub(at).Abs(),`}},
-		},
-		{
-			rule: "every rotation extends the reuse interval of all tokens before", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`at, exact := f.superseded(n)`, `at, exact := f.superseded(f.Counter - 1)`}},
-		},
-		{
-			rule: "a token is honoured for seven rotations", file: "shared/family/family.go", test: "family.TestDecide",
-			edits: []edit{{`if i < KnownRotations && !f.RotatedAt[i]`, `if i < KnownRotations-1 && !f.RotatedAt[i]`}},
-		},
-		{
-			rule: "a token of more than eight rotations ago is honoured", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`case inside && exact:`, `case inside:`}, {`case inside:
-		return`, `case inside && !exact:
-		return`}},
-		},
-		{
-			rule: "a token of more than eight rotations ago is reuse, also where it may be inside the interval", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`return Verdict{Kind: Refused, Cause: TooOld}`, `return v`}},
-		},
-		{
-			rule: "a token of more than eight rotations ago is as old as the newest rotation", file: "shared/family/family.go", test: "family.TestDecide",
-			edits: []edit{{`		at = t
-	}`, `		return t, false
-	}`}},
+			rule: "a negative age counts as that long ago", file: "shared/family/family.go", test: "family.TestDecide",
+			edits: []edit{{`return max(now.Sub(f.RotatedAt), 0)`, `return now.Sub(f.RotatedAt).Abs()`}},
 		},
 		{
 			rule: "a racer moves the counter", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`v.Kind = Newest
-		return v`, `v.Kind = Skip
-		return v`}},
+			edits: []edit{{`return Verdict{Kind: Newest, Age`, `return Verdict{Kind: Skip, Age`}},
 		},
 		{
 			rule: "a skipped token inside the reuse interval is honoured", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`case f.Skipped.Has(n): // reuse`, `case f.Skipped.Has(n) && !inside: // reuse`}},
+			edits: []edit{{`case n > pred: // skipped`, `case n > pred && f.sinceRotation(now) >= p.ReuseInterval.Duration(): // skipped`}, {`case n == pred && f.sinceRotation`, `case n >= pred && f.sinceRotation`}},
 		},
 		{
 			rule: "a skipped token is a lost response", file: "shared/family/decide.go", test: "family.TestSkip",
-			edits: []edit{{`case f.Skipped.Has(n): // reuse`, `case f.Skipped.Has(n) && p.LostResponse == Revoke: // reuse`}, {`case n == f.lastUsed() &&`, `case n >= f.lastUsed() &&`}},
+			edits: []edit{{`case n > pred: // skipped`, `case n > pred && p.LostResponse == Revoke: // skipped`}, {`case n == pred && p.LostResponse`, `case n >= pred && p.LostResponse`}},
 		},
 		{
-			rule: "a token whose successor was used is a lost response", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`case n == f.lastUsed() &&`, `case n <= f.lastUsed() &&`}},
+			rule: "a token superseded twice is a lost response", file: "shared/family/decide.go", test: "family.TestDecide",
+			edits: []edit{{`case n == pred && p.LostResponse`, `case n <= pred && p.LostResponse`}},
+		},
+		{
+			rule: "a held use does not count as use: a thief's token is taken for a lost response", file: "shared/family/decide.go", test: "api.TestHeldUseCountsAsUse",
+			edits: []edit{{`&& f.Held != f.Counter && f.Counter <`, `&& f.Counter <`}},
+		},
+		{
+			rule: "a held use of an earlier token counts as one of the newest", file: "shared/family/decide.go", test: "api.TestLostResponseAfterHeldUses",
+			edits: []edit{{`&& f.Held != f.Counter && f.Counter <`, `&& f.Held == 0 && f.Counter <`}},
+		},
+		{
+			rule: "a held use is not written down where lost responses are forgiven", file: "shared/family/family.go", test: "family.TestMustRecord",
+			edits: []edit{{`if v.Kind == Held && p.LostResponse == UntilUsed &&`, `if v.Kind == Held && p == nil &&`}},
+		},
+		{
+			rule: "a held use is written down each time", file: "shared/family/family.go", test: "family.TestMustRecord",
+			edits: []edit{{`&& f.Held != f.Counter {
+		return true`, `{
+		return true`}},
+		},
+		{
+			rule: "a racer's use of the predecessor is one of the newest token", file: "shared/family/family.go", test: "family.TestMustRecord",
+			edits: []edit{{`if v.Kind == Held && p.LostResponse`, `if p.LostResponse`}},
+		},
+		{
+			rule: "a use without rotation does not keep a family from dying idle", file: "shared/family/family.go", test: "family.TestMustRecord",
+			edits: []edit{{`return now.Sub(f.LastUsedAt) > behind`, `return now.Sub(f.LastUsedAt) > behind && p == nil`}},
+		},
+		{
+			rule: "a short idle lifetime is not looked at when a use is left unrecorded", file: "shared/family/family.go", test: "family.TestMustRecord",
+			edits: []edit{{`if p.IdleLifetime != 0 {
+		behind`, `if p.IdleLifetime < 0 {
+		behind`}},
+		},
+		{
+			rule: "a held use is not written as one of the newest token", file: "shared/store/family.go", test: "api.TestHeldUseCountsAsUse",
+			edits: []edit{{`	if held {
+		set += heldSet`, `	if !held {
+		set += heldSet`}},
+		},
+		{
+			rule: "a held use is written whatever the record has become", file: "shared/store/family.go", test: "api.TestHeldUseIsOfTheRecordSeen",
+			edits: []edit{{`ConditionExpression: aws.String(refreshCondition), UpdateExpression: &set,`, `ConditionExpression: aws.String("attribute_exists(pk) AND " + alive + " AND (#counter = :n OR client_id = :client)"), UpdateExpression: &set,`}},
+		},
+		{
+			rule: "a held use is written to a family that was revoked meanwhile", file: "shared/store/family.go", test: "api.TestHeldUseIsOfTheRecordSeen",
+			edits: []edit{{`ConditionExpression: aws.String(refreshCondition), UpdateExpression: &set,`, `ConditionExpression: aws.String("#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since"), UpdateExpression: &set,`}},
+		},
+		{
+			rule: "a held use that cannot be written down is a success", file: "shared/api/refresh.go", test: "api.TestHeldUseThatCannotBeRecorded",
+			edits: []edit{{`			if err == nil && done {
+				return seen, a.exchanged(ctx, u, tok, seen, v)`, `			if err != nil || done {
+				return seen, a.exchanged(ctx, u, tok, seen, v)`}},
+		},
+		{
+			rule: "a lost response is skipped although the newest token was used meanwhile", file: "shared/store/family.go", test: "api.TestSkipBesideAHeldUse",
+			edits: []edit{{` + " AND held <> :n")`, `)`}},
 		},
 		{
 			rule: "a response that was lost twice is reuse", file: "shared/family/family.go", test: "family.TestDecide",
@@ -261,7 +345,9 @@ var table = []chapter{
 		},
 		{
 			rule: "a token newer than the record is the newest", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`case n == f.Counter:`, `case n >= f.Counter:`}},
+			edits: []edit{{`	case n == f.Counter:
+`, `	case n >= f.Counter:
+`}},
 		},
 		{
 			rule: "where there is no record, nothing is said", file: "shared/family/decide.go", test: "family.TestDecide",
@@ -278,24 +364,16 @@ var table = []chapter{
 			edits: []edit{{`g.Skipped = Range{From: n + 1, To: f.Counter}`, `g.Skipped = Range{From: f.Counter, To: f.Counter}`}},
 		},
 		{
-			rule: "who races with a lost response is a thief once the winner has gone on", file: "shared/family/decide.go", test: "api.TestRacerAfterALostResponse",
-			edits: []edit{{`if uint64(g.Counter)-1-uint64(i) < uint64(n) {`, `if i > 0 {`}},
-		},
-		{
-			rule: "after a lost response the token before it is young again", file: "shared/family/decide.go", test: "family.TestSkip",
-			edits: []edit{{`if uint64(g.Counter)-1-uint64(i) < uint64(n) {`, `if uint64(g.Counter)-1-uint64(i) < uint64(n)-1 {`}},
-		},
-		{
 			rule: "the skipped tokens are not written", file: "shared/store/family.go", test: "api.TestLostResponse",
 			edits: []edit{{`values[":skipped_to"] = number(next.Skipped.To)`, `values[":skipped_to"] = number(uint32(0))`}},
 		},
 		{
 			rule: "a lost response is skipped whatever the record has become", file: "shared/store/family.go", test: "api.TestSkipIsOfTheRecordSeen",
-			edits: []edit{{`ConditionExpression:       aws.String(refreshCondition),`, `ConditionExpression:       aws.String("#counter >= :n AND client_id = :client AND " + alive),`}},
+			edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + " AND held <> :n")`, `ConditionExpression = aws.String("#counter >= :n AND client_id = :client AND " + alive)`}},
 		},
 		{
 			rule: "a family that was revoked meanwhile is skipped to life", file: "shared/store/family.go", test: "api.TestSkipIsOfTheRecordSeen",
-			edits: []edit{{`ConditionExpression:       aws.String(refreshCondition),`, `ConditionExpression:       aws.String("#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since"),`}},
+			edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + " AND held <> :n")`, `ConditionExpression = aws.String("#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since")`}},
 		},
 		{
 			rule: "a skip's or a move's mark is not written", file: "shared/store/family.go", test: "api.TestAnswerOfAnAdvanceLostToTheSDK",
@@ -318,20 +396,27 @@ var table = []chapter{
 			edits: []edit{{`const looks = 4`, `const looks = 1`}},
 		},
 		{
-			rule: "moving ahead keeps the times of the earlier rotations", file: "shared/family/decide.go", test: "family.TestMoveAhead",
-			edits: []edit{{`g.RotatedAt = [KnownRotations]time.Time{now}`, `copy(g.RotatedAt[1:], f.RotatedAt[:])
-	g.RotatedAt[0] = now`}},
+			rule: "moving ahead keeps the time of the last rotation that is known", file: "shared/family/decide.go", test: "family.TestMoveAhead",
+			edits: []edit{{`	g.RotatedAt = now
+	if p.Rotation`, `	if p.Rotation`}},
 		},
 		{
-			rule: "moving ahead does not write the time", file: "shared/family/decide.go", test: "family.TestMoveAhead",
-			edits: []edit{{`g.RotatedAt = [KnownRotations]time.Time{now}`, `g.RotatedAt = [KnownRotations]time.Time{}
-	_ = now`}},
+			rule: "moving ahead does not count as use of the token", file: "shared/family/decide.go", test: "family.TestMoveAhead",
+			edits: []edit{{`	g.Held = n
+`, ``}},
 		},
 		{
-			rule: "moving ahead stops at the token that was presented", file: "shared/family/decide.go", test: "family.TestMoveAhead",
-			edits: []edit{{`g.Counter = n + 1
-	g.Skipped = Range{}`, `g.Counter = n
-	g.Skipped = Range{}`}},
+			rule: "moving ahead forgets nothing of what was skipped", file: "shared/family/decide.go", test: "family.TestMoveAheadForgetsWhatWasSkipped",
+			edits: []edit{{`	g.Skipped = Range{}
+`, ``}},
+		},
+		{
+			rule: "moving ahead goes past the token: the one behind it is reuse", file: "shared/family/decide.go", test: "family.TestMoveAhead",
+			edits: []edit{{`	if p.Rotation && p.ReuseInterval == 0 {`, `	if p.Rotation {`}},
+		},
+		{
+			rule: "where nothing is held, moving ahead stops at the token that was presented", file: "shared/family/decide.go", test: "family.TestMoveAheadStrict",
+			edits: []edit{{`	if p.Rotation && p.ReuseInterval == 0 {`, `	if p.Rotation && p.ReuseInterval < 0 {`}},
 		},
 		{
 			rule: "the largest counter reaches the table", file: "shared/api/refresh.go", test: "api.TestLargestCounter",
@@ -340,11 +425,11 @@ var table = []chapter{
 	}},
 	{"What a decision leads to", []mutant{
 		{
-			rule: "a superseded token gets its own successor, not the newest", file: "shared/api/refresh.go", test: "api.TestStraggler",
-			edits: []edit{{`case family.Ours, family.Newest:
-`, `case family.Ours, family.Newest:
-			f.Counter = tok.Counter + 1
-`}},
+			rule: "a superseded token gets its own successor, not the newest", file: "shared/api/refresh.go", test: "api.TestRacerAfterALostResponse",
+			edits: []edit{{`				return seen, a.exchanged(ctx, u, tok, seen, v)`, `				if v.Kind == family.Newest {
+					seen.Counter = tok.Counter + 1
+				}
+				return seen, a.exchanged(ctx, u, tok, seen, v)`}},
 		},
 		{
 			rule: "reuse is refused, but the family lives", file: "shared/api/refresh.go", test: "api.TestStraggler",
@@ -355,13 +440,8 @@ var table = []chapter{
 			edits: []edit{{`e.Reused = true`, `e.Reused = false`}},
 		},
 		{
-			rule: "a refused token ends its family", file: "shared/api/refresh.go", test: "api.TestNineRotationsBack",
-			edits: []edit{{`case family.Refused, family.Dead:
-`, `case family.Refused, family.Dead:
-			if v.Kind == family.Refused {
-				return nil, a.revokeReused(ctx, u, tok, f, v)
-			}
-`}},
+			rule: "a held use is logged like any refresh", file: "shared/api/refresh.go", test: "api.TestHeld",
+			edits: []edit{{`e.Held = true`, `e.Held = false`}},
 		},
 		{
 			rule: "losers of the race to revoke log the reuse, too", file: "shared/api/refresh.go", test: "api.TestReplayDuringAReplay",
@@ -798,7 +878,9 @@ var table = []chapter{
 		},
 		{
 			rule: "the first token's return is advised upon like any other's", file: "shared/family/explain.go", test: "api.TestExplainCauses",
-			edits: []edit{{`case reused == 1 && newest > 2:`, `case reused == 0 && newest > 2:`}},
+			edits: []edit{{`	case n == 1:
+`, `	case n == 0:
+`}},
 		},
 		{
 			rule: "the asking client is not told apart", file: "shared/api/explain.go", test: "api.TestExplainCauses",

@@ -110,7 +110,7 @@ func TestVerdicts(t *testing.T) {
 		{outcome: killed, by: "api.TestDouble/of_two"}, {outcome: killed, by: "api.TestDouble/of_two"}, {outcome: survived}, {outcome: broken},
 	}
 	var out bytes.Buffer
-	got, err := tryAll(t.Context(), log.New(&out, "", 0), root, mutants, 2)
+	got, err := tryAll(t.Context(), log.New(&out, "", 0), root, mutants, 2, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestBaseline(t *testing.T) {
 	}
 	for _, test := range []string{"api.TestDouble", "api.TestNothing"} { // at once; when the whole suite is asked
 		m := mutant{rule: "r", file: "shared/api/api.go", test: test, edits: []edit{{"return n", "return (n)"}}}
-		_, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 2)
+		_, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 2, false)
 		if err == nil || !strings.Contains(err.Error(), "without a mutant, api.TestDouble/of_two fails") {
 			t.Errorf("%s: %v", test, err)
 		}
@@ -153,7 +153,7 @@ func TestStaleTable(t *testing.T) {
 		{rule: "no such file", file: "shared/api/apis.go", test: "api.TestDouble", edits: []edit{{"2 * n", "n"}}},
 		{rule: "no such test", file: "shared/api/api.go", test: "api.TestTriple", edits: []edit{{"2 * n", "n"}}},
 	} {
-		if _, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 1); err == nil || !strings.Contains(err.Error(), m.rule) {
+		if _, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 1, false); err == nil || !strings.Contains(err.Error(), m.rule) {
 			t.Errorf("%s: %v", m.rule, err)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 
 // longest is a family of the longest allowed inputs, in the state of most bytes
 // that requests from this machine can bring it to: the counter and the skipped
-// range at their largest, all rotation times known, a reuse observed. The token is
-// its newest.
+// range at their largest, a use without rotation on record, a reuse observed. The
+// token is its newest, and no longer held.
 func (w *world) longest() (refreshToken, id string) {
 	w.t.Helper()
 	client := strings.Repeat("c", 64)
@@ -23,16 +23,14 @@ func (w *world) longest() (refreshToken, id string) {
 		w.clock.Now().Add(29*24*time.Hour).Format(time.RFC3339)))
 	issued := w.issue(w.longestBody(client))
 	first, id := issued.text("refresh_token"), issued.text("family")
-	newest := w.mint(id, 4_294_967_000)
-	for range 8 {
-		w.clock.Advance(time.Minute)
-		newest = w.rotateLongest(newest)
-	}
-	superseded := newest
+	superseded := w.rotateLongest(w.mint(id, 4_294_967_000))
+	w.clock.Advance(time.Hour)
 	w.rotateLongest(superseded)
 	w.clock.Advance(time.Hour)
-	newest = w.rotateLongest(superseded) // the successor is skipped
-	w.rotateLongest(first)               // observed
+	newest := w.rotateLongest(superseded) // the successor is skipped
+	w.rotateLongest(newest)               // held
+	w.rotateLongest(first)                // observed
+	w.clock.Advance(time.Minute)
 	return newest, id
 }
 
@@ -121,6 +119,36 @@ func TestCapacity(t *testing.T) {
 			newest, _ := w.longest()
 			return func(w *world) answer { return w.refreshLongest(newest) }
 		}, 200, update, 1, 0, 0},
+		{"refresh, held", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(w.rotate(first))
+		}, 200, update, 1, 0, 0},
+		{"refresh, held at the longest inputs", func(w *world) func(*world) answer {
+			newest, _ := w.longest()
+			w.rotateLongest(newest)
+			newest = w.rotateLongest(newest)
+			w.rotateLongest(newest)
+			return func(w *world) answer { return w.refreshLongest(newest) }
+		}, 200, update, 1, 0, 0},
+		{"refresh, held, the first use where lost responses are forgiven", func(w *world) func(*world) answer {
+			policy(w, `{"lost_response":"until_used"}`)
+			first, _ := w.login()
+			return present(w.rotate(first))
+		}, 200, update + " " + update, 2, 0, 0},
+		{"refresh, held, the second use where lost responses are forgiven", func(w *world) func(*world) answer {
+			policy(w, `{"lost_response":"until_used"}`)
+			first, _ := w.login()
+			second := w.rotate(first)
+			w.rotate(second)
+			return present(second)
+		}, 200, update, 1, 0, 0},
+		{"refresh, held, the last use long ago", func(w *world) func(*world) answer {
+			policy(w, `{"reuse_interval":3600}`)
+			first, _ := w.login()
+			second := w.rotate(first)
+			w.clock.Advance(2 * time.Minute)
+			return present(second)
+		}, 200, update + " " + update, 2, 0, 0},
 		{"reuse inside the interval", func(w *world) func(*world) answer {
 			first, _ := w.login()
 			w.rotate(first)
@@ -397,6 +425,7 @@ func TestCapacityOfTheLongestAddress(t *testing.T) {
 	w.store.Counted()
 	w.store.Consumed()
 	for i := range uint32(2) { // with the address before the write as well as after it
+		w.clock.Advance(time.Minute)
 		_, done, err := w.table.Refresh(t.Context(), store.Refresh{
 			Family: familyID, Policy: &client.Policy,
 			Attempt: family.Attempt{Counter: counter + i, ClientID: client.ID, WriteID: make([]byte, 8), Now: w.clock.Now()},

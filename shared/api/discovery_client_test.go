@@ -38,6 +38,7 @@ func TestOAuth2Client(t *testing.T) {
 				}
 				last := issued.text("refresh_token")
 				for i := range 50 {
+					w.clock.Advance(time.Minute)
 					tok, err := config.TokenSource(ctx, expired(last)).Token()
 					if err != nil {
 						t.Fatalf("rotation %d: %v", i+1, err)

@@ -13,7 +13,7 @@ import (
 var causes = []family.Cause{
 	family.Malformed, family.NeverIssued, family.Purged, family.WrongClient, family.ExpiredAbsolute, family.ExpiredIdle,
 	family.ReuseDetected, family.LimitExceeded, family.RevokedByClient, family.RevokedByAdmin, family.PasswordChanged,
-	family.ClientNotBefore, family.TooOld, family.CounterSpent, family.Superseded,
+	family.ClientNotBefore, family.CounterSpent, family.Superseded,
 }
 
 // FuzzExplain: there is a story for whatever is asked about, a family is shown to

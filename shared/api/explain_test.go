@@ -173,19 +173,22 @@ func TestExplainCauses(t *testing.T) {
 		w := newWorld(t)
 		first, _ := w.login()
 		second := w.rotate(first)
-		third := w.rotate(second)
+		third := w.later(second)
 		w.clock.Advance(75 * time.Second)
 		w.explain("refresh_token", second).says(t, "dead", "superseded", "reuse_interval of 76")
 		w.refresh(second)
-		w.explain("refresh_token", third).says(t, "dead", "reuse_detected", "1 min 15 s", "lost", "reuse_interval of 76 seconds would have saved it (it is 60)")
+		w.explain("refresh_token", third).says(t, "dead", "reuse_detected", "1 min 15 s", "lost", "reuse_interval of 76 seconds would have covered this (it is 60)")
 
 		// It would have: the same again, with it.
 		w.putClient("app", `{"type":"public","policy":{"reuse_interval":76}}`)
 		first, _ = w.login()
 		second = w.rotate(first)
-		w.rotate(second)
+		w.clock.Advance(76 * time.Second)
+		third = w.rotate(second)
 		w.clock.Advance(75 * time.Second)
-		w.rotate(second)
+		if got := w.rotate(second); got != third {
+			t.Error("did not get the newest token")
+		}
 	})
 	t.Run("limit_exceeded", func(t *testing.T) {
 		// Story (c).
@@ -238,15 +241,21 @@ func TestExplainCauses(t *testing.T) {
 		w.dead(first, family.ClientNotBefore)
 		both(w, first, id, "client_not_before", "not_before", "all users")
 	})
-	t.Run("superseded too often", func(t *testing.T) {
+	t.Run("held", func(t *testing.T) {
 		w := newWorld(t)
 		first, _ := w.login()
-		tok := first
-		for range 9 {
-			tok = w.rotate(tok)
-		}
-		w.dead(first, family.TooOld)
-		w.explain("refresh_token", first).says(t, "dead", "superseded_too_often", "more than 8 rotations", "lives")
+		second := w.rotate(first)
+		w.clock.Advance(59 * time.Second)
+		w.explain("refresh_token", second).says(t, "valid", "", "token 2", "made 59 s ago", "held", "interval of 1 min")
+		w.clock.Advance(time.Second)
+		w.explain("refresh_token", second).says(t, "valid", "", "last used 1 min ago")
+	})
+	t.Run("superseded twice inside one interval's length", func(t *testing.T) {
+		w := newWorld(t)
+		first, _ := w.login()
+		second := w.rotate(first)
+		w.later(second)
+		w.explain("refresh_token", first).says(t, "dead", "superseded", "at least 0 ms", "newest is 3")
 	})
 	t.Run("newer than the record", func(t *testing.T) {
 		w := newWorld(t)

@@ -180,7 +180,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 	s := step{Op: rapid.SampledFrom(ops).Draw(t, "op"), Server: pick("server", 0, 1)}
 	token := func() {
 		s.Family = pick("family", 0, 0, 0, 1, 1, 2, 3, 4, 5)
-		s.Back = pick("back", 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 3, 7, 8, 9, 10, -1, -3)
+		s.Back = pick("back", 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 9, -1, -3)
 		s.Client = pick("client", 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
 	}
 	switch s.Op {

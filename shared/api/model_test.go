@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +27,9 @@ type modelFamily struct {
 	expires    time.Time // absolute end; zero for none
 	used       time.Time // last
 	newest     uint32
-	superseded map[uint32]time.Time // when each token was
-	skipped    map[uint32]bool      // passed over by the last lost response
+	made       time.Time // when the newest was; zero for the first
+	parent     uint32    // the token that got the newest
+	newestUsed bool      // without a rotation, as far as it was written down
 	observed   bool                 // reuse was, once
 	revoked    family.Cause         // "" while it is not
 	purge      time.Time            // when its record may go; zero for never
@@ -46,7 +46,8 @@ type fateKind string
 
 const (
 	rotates  fateKind = "rotates"  // the newest: gets its successor
-	newest   fateKind = "newest"   // superseded inside the interval: gets the newest token
+	held     fateKind = "held"     // the newest inside the interval after its rotation: gets itself
+	newest   fateKind = "newest"   // the one before it, inside the interval: gets the newest token
 	skips    fateKind = "skips"    // a lost response: gets the one after the unused newest
 	ahead    fateKind = "ahead"    // newer than the record
 	observed fateKind = "observed" // reuse that is only recorded: gets the newest token
@@ -54,15 +55,13 @@ const (
 	refused  fateKind = "refused"  // the family lives on
 	dead     fateKind = "dead"
 	noScope  fateKind = "no scope" // never granted: an error that costs nothing
+	unclear  fateKind = "unclear"  // may have been good when the request began: it is to come again
 )
 
 // honoured says whether the fate is a new token.
 func (k fateKind) honoured() bool {
-	return slices.Contains([]fateKind{rotates, newest, skips, ahead, observed}, k)
+	return slices.Contains([]fateKind{rotates, held, newest, skips, ahead, observed}, k)
 }
-
-// remembered is how many rotations back a family knows the times of.
-const remembered = 8
 
 // fate of token n, presented by the client, whose policy is p, at now.
 func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.Time) fate {
@@ -75,22 +74,23 @@ func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.T
 		return fate{dead, cause}
 	case n > f.newest:
 		return fate{kind: ahead}
+	case n == f.newest && p.Rotation && f.inside(p, now):
+		return fate{kind: held}
 	case n == f.newest:
 		return fate{kind: rotates}
-	case f.skipped[n]:
-		return f.reused(p, now)
-	}
-	at, known := f.supersededAt(n)
-	inside := max(now.Sub(at), 0) < p.ReuseInterval.Duration()
-	switch {
-	case inside && known:
+	case n == f.parent && f.inside(p, now):
 		return fate{kind: newest}
-	case inside: // by what is remembered it cannot be told
-		return fate{refused, family.TooOld}
-	case n == f.lastHonoured() && p.LostResponse == family.UntilUsed:
+	case n == f.parent && p.LostResponse == family.UntilUsed && !f.newestUsed:
 		return fate{kind: skips}
+	case n < f.parent && p.ReuseInterval > 0 && now.Before(f.made):
+		return fate{kind: unclear}
 	}
 	return f.reused(p, now)
+}
+
+// inside says whether the last rotation is less than an interval ago.
+func (f *modelFamily) inside(p *family.Policy, now time.Time) bool {
+	return !f.made.IsZero() && max(now.Sub(f.made), 0) < p.ReuseInterval.Duration()
 }
 
 func (*modelFamily) reused(p *family.Policy, now time.Time) fate {
@@ -115,34 +115,6 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 	return ""
 }
 
-// supersededAt is when token n was superseded, or else the earliest such time
-// that is remembered.
-func (f *modelFamily) supersededAt(n uint32) (at time.Time, known bool) {
-	if t, ok := f.superseded[n]; ok && n == f.lastHonoured() {
-		return t, true
-	}
-	for back := range uint32(remembered) {
-		t, ok := f.superseded[f.newest-1-back]
-		if !ok {
-			break
-		}
-		at = t
-		if f.newest-1-back == n {
-			return at, true
-		}
-	}
-	return at, false
-}
-
-// lastHonoured is the token that got the newest.
-func (f *modelFamily) lastHonoured() uint32 {
-	n := f.newest - 1
-	for f.skipped[n] {
-		n--
-	}
-	return n
-}
-
 // refresh uses token n, and is what happens then.
 func (f *modelFamily) refresh(n uint32, client string, granted bool, p *family.Policy, now time.Time) fate {
 	if f.issued.Before(p.NotBefore) { // the token itself says so: no record is asked
@@ -154,22 +126,27 @@ func (f *modelFamily) refresh(n uint32, client string, granted bool, p *family.P
 	}
 	switch got.kind {
 	case rotates:
-		if p.Rotation {
-			f.superseded[n] = now
-			f.newest++
+		if f.newestUsed = !p.Rotation; p.Rotation {
+			f.moved(n, n+1, now)
 		}
 		f.usedAt(now, p)
+	case held:
+		if p.LostResponse == family.UntilUsed && !f.newestUsed || f.overdue(p, now) {
+			f.newestUsed = true
+			f.usedAt(now, p)
+		}
+	case newest:
+		if f.overdue(p, now) {
+			f.usedAt(now, p)
+		}
 	case skips:
-		f.skipped = map[uint32]bool{}
-		for k := n; k <= f.newest; k++ {
-			f.superseded[k] = now
-			f.skipped[k] = k > n
-		}
-		f.newest++
+		f.moved(n, f.newest+1, now)
 		f.usedAt(now, p)
-	case ahead:
-		f.superseded, f.skipped = map[uint32]time.Time{n: now}, nil
-		f.newest = n + 1
+	case ahead: // n is the newest, and used
+		f.moved(n-1, n, now)
+		if f.newestUsed = true; p.Rotation && p.ReuseInterval == 0 {
+			f.moved(n, n+1, now)
+		}
 		f.usedAt(now, p)
 	case observed:
 		f.observed = true
@@ -177,6 +154,21 @@ func (f *modelFamily) refresh(n uint32, client string, granted bool, p *family.P
 		f.revoke(family.ReuseDetected, p, now)
 	}
 	return got
+}
+
+// moved makes a token the newest, for one that was presented.
+func (f *modelFamily) moved(parent, newest uint32, now time.Time) {
+	f.parent, f.newest, f.made, f.newestUsed = parent, newest, now, false
+}
+
+// overdue says whether the last use on record is too long ago to leave a use
+// unrecorded.
+func (f *modelFamily) overdue(p *family.Policy, now time.Time) bool {
+	allowed := time.Minute
+	if p.IdleLifetime > 0 && p.IdleLifetime.Duration()/16 < allowed {
+		allowed = p.IdleLifetime.Duration() / 16
+	}
+	return now.Sub(f.used) > allowed
 }
 
 // retention is how long a record outlives its family.
@@ -213,7 +205,6 @@ func (f *modelFamily) revoke(cause family.Cause, p *family.Policy, now time.Time
 
 func (f *modelFamily) clone() *modelFamily {
 	g := *f
-	g.superseded, g.skipped = maps.Clone(f.superseded), maps.Clone(f.skipped)
 	return &g
 }
 
@@ -230,7 +221,7 @@ type modelCount struct {
 // login starts a family.
 func (m *model) login(id family.ID, owner modelOwner, now time.Time) {
 	p := m.policies[owner.client]
-	f := &modelFamily{modelOwner: owner, id: id.String(), ulid: id.ULID().String(), issued: now, newest: 1, superseded: map[uint32]time.Time{}}
+	f := &modelFamily{modelOwner: owner, id: id.String(), ulid: id.ULID().String(), issued: now, newest: 1}
 	if p.AbsoluteLifetime > 0 {
 		f.expires = now.Add(p.AbsoluteLifetime.Duration())
 		f.purge = f.expires.Add(retention)

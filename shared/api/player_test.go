@@ -314,6 +314,10 @@ func (h *history) answer(u use, want fate, got answer) {
 		if got.status != http.StatusBadRequest || got.text("error") != "invalid_scope" {
 			h.fail("a scope that was not granted got %v", got)
 		}
+	case want.kind == unclear:
+		if !got.unavailable() {
+			h.fail("token %d, which is %v, got %v", u.n, want, got)
+		}
 	case !got.refused(u.policy.InvalidGrantStatus):
 		h.fail("token %d, which is %v, got %v", u.n, want, got)
 	}
@@ -324,6 +328,8 @@ func wantEvents(got fate, before *modelFamily) []string {
 	switch got.kind {
 	case rotates:
 		return []string{"sertft"}
+	case held:
+		return []string{"sertft held"}
 	case newest:
 		return []string{"sertft reused"}
 	case skips:
@@ -351,8 +357,8 @@ func (h *history) events() (lines []string) {
 	h.read = len(log)
 	for line := range strings.Lines(fresh) {
 		var m struct {
-			Msg, Type, Cause               string
-			Reused, Observed, LostResponse bool
+			Msg, Type, Cause                     string
+			Held, Reused, Observed, LostResponse bool
 		}
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			h.t.Fatalf("a log line is not JSON: %v", err)
@@ -360,7 +366,7 @@ func (h *history) events() (lines []string) {
 		if m.Msg != "audit" || !slices.Contains([]string{"sertft", "fertft", "ferrt", "ahead"}, m.Type) {
 			continue
 		}
-		for name, set := range map[string]bool{"reused": m.Reused, "observed": m.Observed, "lostResponse": m.LostResponse} {
+		for name, set := range map[string]bool{"held": m.Held, "reused": m.Reused, "observed": m.Observed, "lostResponse": m.LostResponse} {
 			if set {
 				m.Type += " " + name
 			}
@@ -422,7 +428,7 @@ func (h *history) explained(u use) {
 	got := u.f.fate(u.n, u.client, u.policy, h.clock.Now())
 	verdict, cause := "dead", got.cause
 	switch got.kind {
-	case rotates, skips, ahead:
+	case rotates, held, skips, ahead:
 		verdict = "valid"
 	case newest, observed:
 		verdict = "valid_in_reuse_interval"

@@ -30,7 +30,8 @@ type use struct {
 // refresh exchanges a refresh token: it returns the family, whose newest token is
 // the successor, or errDeadToken. It costs no request to the store where the
 // token is not ours, one as a rule, and two where reuse is detected, a lost
-// response forgiven or a restored record moved ahead.
+// response forgiven, a restored record moved ahead, or a use that rotates nothing
+// is to be recorded.
 func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 	keys, err := a.Keys.Keys(ctx, u.now)
 	if err != nil {
@@ -75,10 +76,19 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 		}
 		v := family.Decide(f, p, write.Attempt)
 		switch v.Kind {
-		case family.Ours, family.Newest:
+		case family.Ours:
 			return f, a.exchanged(ctx, u, tok, f, v)
 		case family.Observed:
 			return f, a.observe(ctx, u, tok, f, v)
+		case family.Held, family.Newest:
+			seen := f
+			done = !f.MustRecord(v, p, u.now)
+			if !done {
+				f, done, err = a.Table.RecordUse(ctx, f, v.Kind == family.Held, write)
+			}
+			if err == nil && done {
+				return seen, a.exchanged(ctx, u, tok, seen, v)
+			}
 		case family.ScopeNotGranted:
 			return nil, invalidScope("The scope was not granted to this refresh token.")
 		case family.Refused, family.Dead:
@@ -96,7 +106,8 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 				return f, nil
 			}
 		case family.Unclear, family.Current:
-			// The condition failed and the record does not say why: never guess.
+			// The condition failed and the record does not say why, or it moved on twice
+			// while this request was under way: never guess.
 			return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)
 		}
 	}
@@ -121,6 +132,9 @@ func (a *API) exchanged(ctx context.Context, u use, tok token.Token, f *family.F
 		return err
 	}
 	switch v.Kind {
+	case family.Held:
+		e.Held = true
+		markReuse(&e, u, f, v)
 	case family.Newest:
 		e.Reused = true
 		markReuse(&e, u, f, v)
@@ -189,7 +203,7 @@ func (a *API) moveAhead(ctx context.Context, u use, tok token.Token, f *family.F
 	if err != nil {
 		return nil, false, err
 	}
-	f, done, err := a.Table.MoveAhead(ctx, f, f.MoveAhead(tok.Counter, u.now), write, &e)
+	f, done, err := a.Table.MoveAhead(ctx, f, f.MoveAhead(tok.Counter, &u.client.Policy, u.now), write, &e)
 	if err == nil && done {
 		a.trail.Record(ctx, &e)
 	}

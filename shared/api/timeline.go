@@ -64,18 +64,13 @@ func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON, now 
 // recorded is what the record itself knows of the family's life.
 func recorded(f *family.Family, s familyJSON) []moment {
 	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
-	counter := f.Counter
-	for _, at := range f.RotatedAt { // the newest first
-		switch {
-		case at.IsZero():
-		case f.Skipped.Has(counter):
-			m = append(m, moment{At: at, Event: "skipped", Counter: counter})
-		default:
-			m = append(m, moment{At: at, Event: "rotated", Counter: counter})
-		}
-		counter--
+	if f.Skipped.To != 0 && f.Skipped.To == f.Counter-1 {
+		m = append(m, moment{At: f.RotatedAt, Event: "skipped", Counter: f.Skipped.To})
 	}
-	if !f.LastUsedAt.Equal(f.IssuedAt()) && !f.LastUsedAt.Equal(f.RotatedAt[0]) {
+	if !f.RotatedAt.IsZero() {
+		m = append(m, moment{At: f.RotatedAt, Event: "rotated", Counter: f.Counter})
+	}
+	if !f.LastUsedAt.Equal(f.IssuedAt()) && !f.LastUsedAt.Equal(f.RotatedAt) {
 		m = append(m, moment{At: f.LastUsedAt, Event: "used", Counter: f.Counter})
 	}
 	switch {

@@ -751,7 +751,7 @@ func TestRevoke(t *testing.T) {
 				issued := w.issue(`{"user_id":"u","client_id":"app","scope":"read"}`)
 				k.first, k.access, k.id = issued.text("refresh_token"), issued.text("access_token"), issued.text("family")
 				k.second = w.rotate(k.first)
-				k.newest = w.rotate(k.second)
+				k.newest = w.later(k.second)
 				other, _ := w.login()
 				w.clock.Advance(tt.after)
 				pairs := []string{"client_id", "app", "token", tt.pick(k), "token_type_hint", "whatever"}

@@ -291,6 +291,13 @@ func (w *world) rotate(refreshToken string) string {
 	return a.text("refresh_token")
 }
 
+// later rotates once the last rotation is a reuse interval ago.
+func (w *world) later(refreshToken string) string {
+	w.t.Helper()
+	w.clock.Advance(time.Minute)
+	return w.rotate(refreshToken)
+}
+
 // refused says whether the answer is the one of every dead token.
 func (a answer) refused(status int) bool {
 	return a.status == status && a.body == `{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}`+"\n"

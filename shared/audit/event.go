@@ -45,10 +45,11 @@ type Event struct {
 	Cause         family.Cause
 	TokenCounter  uint32        // of the token presented
 	LatestCounter uint32        // of the family's newest token
+	Held          bool          // the newest token was used inside the interval after its rotation, and stays the newest
 	Reused        bool          // a superseded token was honoured inside the reuse interval
 	Observed      bool          // reuse that was recorded, but not acted upon
 	LostResponse  bool          // the successor had never been used, and was skipped
-	Age           time.Duration // since the token was superseded, of any reuse
+	Age           time.Duration // since the token was superseded, of any reuse; since it was made, of a held one
 	OtherIP       bool          // the rotation came from another address than this use
 	OtherAgent    bool          // likewise for the user agent
 
@@ -126,10 +127,11 @@ func (e *Event) attrs() []slog.Attr {
 	text("cause", string(e.Cause))
 	number("tokenCounter", e.TokenCounter)
 	number("latestCounter", e.LatestCounter)
+	flag("held", e.Held)
 	flag("reused", e.Reused)
 	flag("observed", e.Observed)
 	flag("lostResponse", e.LostResponse)
-	if e.Age > 0 || e.Reused {
+	if e.Age > 0 || e.Reused || e.Held {
 		attrs = append(attrs, slog.Int64("ageMs", e.Age.Milliseconds()))
 	}
 	flag("otherIp", e.OtherIP)

@@ -19,9 +19,6 @@ const (
 	PasswordChanged Cause = "password_changed"
 	ClientNotBefore Cause = "client_not_before"
 
-	// TooOld is of a token that is refused though its family lives: superseded
-	// more rotations ago than are known, yet not provably outside the interval.
-	TooOld Cause = "superseded_too_often"
 	// CounterSpent is of the token with the largest number: it has no successor.
 	CounterSpent Cause = "counter_spent"
 )

@@ -22,11 +22,13 @@ type Kind int
 const (
 	// Unclear: the record explains nothing; never guess.
 	Unclear Kind = iota
-	// Current: the newest token of a living family; the rotation's condition holds.
+	// Current: the newest token of a living family; the condition of the write holds.
 	Current
+	// Held: the newest token, inside the interval after its rotation; gets itself.
+	Held
 	// Ours: the record shows this request's own rotation, whose answer was lost.
 	Ours
-	// Newest: a superseded token inside the reuse interval gets the newest token.
+	// Newest: the predecessor inside the reuse interval; gets the newest token.
 	Newest
 	// Observed: reuse of a family whose client only observes; gets the newest token.
 	Observed
@@ -36,7 +38,7 @@ const (
 	Ahead
 	// ScopeNotGranted: the family lives, but was never granted a scope asked for.
 	ScopeNotGranted
-	// Refused: this token is no longer honoured; the family lives.
+	// Refused: this token can have no successor; the family lives.
 	Refused
 	// Reuse: a copy of the token is in other hands; the family is to be revoked.
 	Reuse
@@ -50,7 +52,8 @@ type Verdict struct {
 	Cause Cause // of Dead and Refused
 	// Age is how long before the attempt the token had been superseded, never
 	// negative; of Newest, Observed, Skip and Reuse. Where that is not known
-	// exactly, AgeAtLeast is set: it is that long or longer.
+	// exactly, AgeAtLeast is set: it is that long or longer. Of Held it is how long
+	// before the attempt the token was made.
 	Age        time.Duration
 	AgeAtLeast bool
 }
@@ -58,7 +61,7 @@ type Verdict struct {
 // Active says whether a refresh with this verdict gives the caller a token.
 func (v Verdict) Active() bool {
 	switch v.Kind {
-	case Current, Ours, Newest, Observed, Skip, Ahead:
+	case Current, Held, Ours, Newest, Observed, Skip, Ahead:
 		return true
 	default:
 		return false
@@ -89,29 +92,34 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 }
 
 func decideCounter(f *Family, p *Policy, n uint32, now time.Time) Verdict {
-	switch {
+	switch pred := f.predecessor(); {
 	case n == math.MaxUint32: // there is no number for its successor
 		return Verdict{Kind: Refused, Cause: CounterSpent}
+	case n == f.Counter && f.holds(p, now):
+		return Verdict{Kind: Held, Age: f.sinceRotation(now)}
 	case n == f.Counter:
 		return Verdict{Kind: Current}
 	case n > f.Counter:
 		return Verdict{Kind: Ahead}
-	}
-	at, exact := f.superseded(n)
-	v := Verdict{Kind: Reuse, Age: max(now.Sub(at), 0), AgeAtLeast: !exact}
+	case n > pred: // skipped
+		return reuse(f, p, n, now)
 	// With an interval of 0 nothing is inside, not even the same millisecond.
-	inside := v.Age < p.ReuseInterval.Duration()
-	switch {
-	case f.Skipped.Has(n): // reuse
-	case inside && exact:
-		v.Kind = Newest
-		return v
-	case inside:
-		return Verdict{Kind: Refused, Cause: TooOld}
-	case n == f.lastUsed() && p.LostResponse == UntilUsed && f.Counter < math.MaxUint32:
-		v.Kind = Skip
-		return v
+	case n == pred && f.sinceRotation(now) < p.ReuseInterval.Duration():
+		return Verdict{Kind: Newest, Age: f.sinceRotation(now)}
+	case n == pred && p.LostResponse == UntilUsed && f.Held != f.Counter && f.Counter < math.MaxUint32:
+		return Verdict{Kind: Skip, Age: f.sinceRotation(now)}
+	case n < pred && now.Before(f.RotatedAt) && p.ReuseInterval > 0:
+		// The request is older than the newest rotation: at its time the token may
+		// have been good.
+		return Verdict{Kind: Unclear}
+	default:
+		return reuse(f, p, n, now)
 	}
+}
+
+// reuse is the verdict on token n, which is in other hands.
+func reuse(f *Family, p *Policy, n uint32, now time.Time) Verdict {
+	v := Verdict{Kind: Reuse, Age: f.sinceRotation(now), AgeAtLeast: n < f.predecessor()}
 	if p.Observing(now) {
 		v.Kind = Observed
 	}
@@ -128,30 +136,29 @@ func (f *Family) Granted(scope []string) bool {
 	return true
 }
 
-// Skip is f after a lost response of token n at now: a new newest token, all
-// between n and it skipped, and n superseded now, so that those who race with
-// the same n are inside the interval.
+// Skip returns f after a lost response of token n at now: a new newest token, and
+// all between n and it skipped.
 func (f *Family) Skip(n uint32, now time.Time) *Family {
 	g := *f
 	g.Counter = f.Counter + 1
 	g.Skipped = Range{From: n + 1, To: f.Counter}
-	copy(g.RotatedAt[1:], f.RotatedAt[:])
-	for i := range g.RotatedAt {
-		if uint64(g.Counter)-1-uint64(i) < uint64(n) {
-			break
-		}
-		g.RotatedAt[i] = now
-	}
+	g.RotatedAt = now
 	return &g
 }
 
-// MoveAhead is f after token n, newer than the record, was presented at now:
+// MoveAhead returns f after token n, newer than the record, was presented at now:
 // the table was restored from a backup older than the token, whose MAC proves
-// that we issued it. What is known of earlier rotations no longer holds.
-func (f *Family) MoveAhead(n uint32, now time.Time) *Family {
+// that we issued it. The token becomes the newest one, used and held from now on:
+// when it was made is lost, and its predecessor may still be on its way. Where
+// nothing is ever held, it gets its successor.
+func (f *Family) MoveAhead(n uint32, p *Policy, now time.Time) *Family {
 	g := *f
-	g.Counter = n + 1
+	g.Counter = n
+	g.Held = n
 	g.Skipped = Range{}
-	g.RotatedAt = [KnownRotations]time.Time{now}
+	g.RotatedAt = now
+	if p.Rotation && p.ReuseInterval == 0 {
+		g.Counter = n + 1
+	}
 	return &g
 }

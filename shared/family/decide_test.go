@@ -35,21 +35,18 @@ func record(t testing.TB, ages ...time.Duration) *family.Family {
 		LastUsedAt: issued, ExpiresAt: issued.Add(30 * 24 * time.Hour), Scope: []string{"read", "write"},
 		RotationID: []byte("theirs"),
 	}
-	for i, age := range ages {
-		if i < family.KnownRotations {
-			f.RotatedAt[i] = ago(age)
-		}
-	}
 	if len(ages) > 0 {
-		f.LastUsedAt = ago(ages[0])
+		f.RotatedAt = ago(ages[0])
+		f.LastUsedAt = f.RotatedAt
 	}
 	return f
 }
 
 func TestDecide(t *testing.T) {
 	const s = time.Second
-	nine := []time.Duration{1 * s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 8 * s, 9 * s}
-	nineOld := []time.Duration{1 * s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 61 * s, 62 * s}
+	strict := func(_ *family.Family, p *family.Policy, _ *family.Attempt) { p.ReuseInterval = 0 }
+	fixed := func(_ *family.Family, p *family.Policy, _ *family.Attempt) { p.Rotation = false }
+	used := func(f *family.Family, _ *family.Policy, _ *family.Attempt) { f.Held = f.Counter }
 	untilUsed := func(_ *family.Family, p *family.Policy, _ *family.Attempt) { p.LostResponse = family.UntilUsed }
 	type change = func(*family.Family, *family.Policy, *family.Attempt)
 	tests := []struct {
@@ -59,7 +56,13 @@ func TestDecide(t *testing.T) {
 		changes []change
 		want    family.Verdict
 	}{
-		{name: "the newest", ages: []time.Duration{s}, n: 2, want: family.Verdict{Kind: family.Current}},
+		{name: "the first", n: 1, want: family.Verdict{Kind: family.Current}},
+		{name: "the newest, just made", ages: []time.Duration{0}, n: 2, want: family.Verdict{Kind: family.Held}},
+		{name: "the newest, still held", ages: []time.Duration{59_999 * time.Millisecond}, n: 2, want: family.Verdict{Kind: family.Held, Age: 59_999 * time.Millisecond}},
+		{name: "the newest, no longer held", ages: []time.Duration{60 * s}, n: 2, want: family.Verdict{Kind: family.Current}},
+		{name: "the newest, from a clock that ran ahead", ages: []time.Duration{-5 * s}, n: 2, want: family.Verdict{Kind: family.Held}},
+		{name: "the newest, strict", ages: []time.Duration{0}, n: 2, changes: []change{strict}, want: family.Verdict{Kind: family.Current}},
+		{name: "the newest, without rotation", ages: []time.Duration{s}, n: 2, changes: []change{fixed}, want: family.Verdict{Kind: family.Current}},
 		{
 			name: "another client's", ages: []time.Duration{s}, n: 2, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.ClientID = "other" }},
 			want: family.Verdict{Kind: family.Dead, Cause: family.WrongClient},
@@ -108,11 +111,16 @@ func TestDecide(t *testing.T) {
 		{name: "inside the interval", ages: []time.Duration{59_999 * time.Millisecond}, n: 1, want: family.Verdict{Kind: family.Newest, Age: 59_999 * time.Millisecond}},
 		{name: "at the end of the interval", ages: []time.Duration{60 * s}, n: 1, want: family.Verdict{Kind: family.Reuse, Age: 60 * s}},
 		{name: "from a clock that ran ahead", ages: []time.Duration{-5 * s}, n: 1, want: family.Verdict{Kind: family.Newest}},
-		{name: "two back inside", ages: []time.Duration{1 * s, 59 * s}, n: 1, want: family.Verdict{Kind: family.Newest, Age: 59 * s}},
-		{name: "two back outside", ages: []time.Duration{1 * s, 60 * s}, n: 1, want: family.Verdict{Kind: family.Reuse, Age: 60 * s}},
-		{name: "eight back inside", ages: nine[:8], n: 1, want: family.Verdict{Kind: family.Newest, Age: 8 * s}},
-		{name: "nine back, the eighth inside", ages: nine, n: 1, want: family.Verdict{Kind: family.Refused, Cause: family.TooOld}},
-		{name: "nine back, the eighth outside", ages: nineOld, n: 1, want: family.Verdict{Kind: family.Reuse, Age: 61 * s, AgeAtLeast: true}},
+		{name: "two back, its successor inside", ages: []time.Duration{1 * s, 59 * s}, n: 1, want: family.Verdict{Kind: family.Reuse, Age: 1 * s, AgeAtLeast: true}},
+		{name: "two back, its successor outside", ages: []time.Duration{60 * s, 120 * s}, n: 1, want: family.Verdict{Kind: family.Reuse, Age: 60 * s, AgeAtLeast: true}},
+		{name: "two back, of a request older than the newest rotation", ages: []time.Duration{-time.Millisecond, 59 * s}, n: 1, want: family.Verdict{Kind: family.Unclear}},
+		{
+			name: "two back, of a request older than the newest rotation, strict", ages: []time.Duration{-time.Millisecond, 59 * s}, n: 1, changes: []change{strict},
+			want: family.Verdict{Kind: family.Reuse, AgeAtLeast: true},
+		},
+		{name: "ten back", ages: []time.Duration{s, s, s, s, s, s, s, s, s, s}, n: 1, want: family.Verdict{Kind: family.Reuse, Age: s, AgeAtLeast: true}},
+		{name: "without rotation any more, inside", ages: []time.Duration{s}, n: 1, changes: []change{fixed}, want: family.Verdict{Kind: family.Newest, Age: s}},
+		{name: "without rotation any more, outside", ages: []time.Duration{time.Hour}, n: 1, changes: []change{fixed}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
 		{
 			name: "strict, the same millisecond", ages: []time.Duration{0}, n: 1, changes: []change{func(_ *family.Family, p *family.Policy, _ *family.Attempt) { p.ReuseInterval = 0 }},
 			want: family.Verdict{Kind: family.Reuse},
@@ -123,7 +131,9 @@ func TestDecide(t *testing.T) {
 		},
 
 		{name: "a lost response", ages: []time.Duration{time.Hour}, n: 1, changes: []change{untilUsed}, want: family.Verdict{Kind: family.Skip, Age: time.Hour}},
-		{name: "a used successor is no lost response", ages: []time.Duration{time.Hour, time.Hour}, n: 1, changes: []change{untilUsed}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
+		{name: "a used successor is no lost response", ages: []time.Duration{time.Hour, time.Hour}, n: 1, changes: []change{untilUsed}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour, AgeAtLeast: true}},
+		{name: "nor is one that was used while it was held", ages: []time.Duration{time.Hour}, n: 1, changes: []change{untilUsed, used}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
+		{name: "a racer, though the newest was used while it was held", ages: []time.Duration{s}, n: 1, changes: []change{untilUsed, used}, want: family.Verdict{Kind: family.Newest, Age: s}},
 		{name: "a skipped token", ages: []time.Duration{s, s}, n: 2, changes: []change{untilUsed, func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
 			f.Skipped = family.Range{From: 2, To: 2}
 		}}, want: family.Verdict{Kind: family.Reuse, Age: s}},
@@ -132,7 +142,10 @@ func TestDecide(t *testing.T) {
 		}}, want: family.Verdict{Kind: family.Skip, Age: time.Hour}},
 		{name: "a lost response, once the skip's token was used", ages: []time.Duration{time.Hour, time.Hour, time.Hour}, n: 1, changes: []change{untilUsed, func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
 			f.Skipped = family.Range{From: 2, To: 2}
-		}}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
+		}}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour, AgeAtLeast: true}},
+		{name: "a skipped token, once a later one was used", ages: []time.Duration{s, s, s}, n: 2, changes: []change{untilUsed, func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
+			f.Skipped = family.Range{From: 2, To: 2}
+		}}, want: family.Verdict{Kind: family.Reuse, Age: s, AgeAtLeast: true}},
 
 		{name: "newer than the record", ages: []time.Duration{s}, n: 3, want: family.Verdict{Kind: family.Ahead}},
 		{name: "the largest counter", ages: []time.Duration{s}, n: math.MaxUint32, want: family.Verdict{Kind: family.Refused, Cause: family.CounterSpent}},
@@ -143,7 +156,7 @@ func TestDecide(t *testing.T) {
 
 		{
 			name: "a scope that was granted", ages: []time.Duration{s}, n: 2, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Scope = []string{"write"} }},
-			want: family.Verdict{Kind: family.Current},
+			want: family.Verdict{Kind: family.Held, Age: s},
 		},
 		{
 			name: "a scope that was not", ages: []time.Duration{s}, n: 2, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Scope = []string{"read", "admin"} }},
@@ -209,32 +222,91 @@ func TestSkip(t *testing.T) {
 				t.Fatalf("loss %d: skipped token %d is %v", loss, n, got)
 			}
 		}
-		if got := attempt(1); got != family.Reuse && (loss < family.KnownRotations-2 || got != family.Refused) {
+		if got := attempt(1); got != family.Reuse {
 			t.Fatalf("loss %d: token 1, superseded long ago, is %v", loss, got)
 		}
-		if got := attempt(f.Counter); got != family.Current {
+		if got := attempt(f.Counter); got != family.Held {
 			t.Fatalf("loss %d: the newest is %v", loss, got)
 		}
 	}
 }
 
+// A token that moves a restored record ahead becomes its newest one, and is held:
+// it and its predecessor, which may be on its way, are good for the interval.
 func TestMoveAhead(t *testing.T) {
 	p := family.DefaultPolicy()
-	f := record(t, time.Hour, 2*time.Hour).MoveAhead(7, now)
-	if f.Counter != 8 || f.RotatedAt != [family.KnownRotations]time.Time{now} {
-		t.Fatalf("counter %d, rotations %v", f.Counter, f.RotatedAt)
+	p.LostResponse = family.UntilUsed
+	f := record(t, time.Hour, 2*time.Hour).MoveAhead(7, &p, now)
+	if f.Counter != 7 || !f.RotatedAt.Equal(now) {
+		t.Fatalf("counter %d, rotated at %v", f.Counter, f.RotatedAt)
 	}
-	for n, want := range map[uint32]family.Kind{
-		8: family.Current,
-		7: family.Newest,  // it raced with the one that moved the record
-		6: family.Refused, // superseded at an unknown time, maybe inside the interval
+	for _, tt := range []struct {
+		n     uint32
+		after time.Duration
+		want  family.Kind
+	}{
+		{8, time.Second, family.Ahead},
+		{7, 59 * time.Second, family.Held},
+		{6, 59 * time.Second, family.Newest},
+		{5, time.Second, family.Reuse}, // superseded before token 6 was
+		{7, time.Minute, family.Current},
+		{6, time.Minute, family.Reuse}, // 7 has been used
 	} {
-		if got := family.Decide(f, &p, family.Attempt{Counter: n, ClientID: "app", Now: now.Add(time.Second)}).Kind; got != want {
+		if got := family.Decide(f, &p, family.Attempt{Counter: tt.n, ClientID: "app", Now: now.Add(tt.after)}).Kind; got != tt.want {
+			t.Errorf("token %d is %v after %v, not %v", tt.n, got, tt.after, tt.want)
+		}
+	}
+}
+
+// Where nothing is ever held, the token that moves a record ahead is spent.
+func TestMoveAheadStrict(t *testing.T) {
+	p := family.DefaultPolicy()
+	p.ReuseInterval = 0
+	f := record(t, time.Hour).MoveAhead(7, &p, now)
+	for n, want := range map[uint32]family.Kind{9: family.Ahead, 8: family.Current, 7: family.Reuse, 6: family.Reuse} {
+		if got := family.Decide(f, &p, family.Attempt{Counter: n, ClientID: "app", Now: now}).Kind; got != want {
 			t.Errorf("token %d is %v, not %v", n, got, want)
 		}
 	}
-	if got := family.Decide(f, &p, family.Attempt{Counter: 6, ClientID: "app", Now: now.Add(time.Minute)}).Kind; got != family.Reuse {
-		t.Errorf("token 6, certainly outside the interval, is %v", got)
+	p.Rotation = false
+	if f := record(t, time.Hour).MoveAhead(7, &p, now); f.Counter != 7 {
+		t.Errorf("without rotation the counter is %d", f.Counter)
+	}
+}
+
+// A use that rotates nothing is written down where it matters: once for each
+// newest token where lost responses are forgiven, and so often that the idle end
+// knows of it.
+func TestMustRecord(t *testing.T) {
+	held, racer := family.Verdict{Kind: family.Held}, family.Verdict{Kind: family.Newest}
+	for _, tt := range []struct {
+		name    string
+		v       family.Verdict
+		lost    family.LostResponse
+		idle    family.Seconds
+		used    bool
+		lastUse time.Duration
+		want    bool
+	}{
+		{"a use of the same minute", held, family.Revoke, family.Days(15), false, time.Minute, false},
+		{"a use later than that", held, family.Revoke, family.Days(15), false, time.Minute + time.Millisecond, true},
+		{"a racer later than that", racer, family.Revoke, family.Days(15), false, time.Minute + time.Millisecond, true},
+		{"no idle end", held, family.Revoke, 0, false, time.Minute + time.Millisecond, true},
+		{"no idle end, the same minute", held, family.Revoke, 0, false, time.Minute, false},
+		{"a sixteenth of a short idle lifetime", held, family.Revoke, 32, false, 2 * time.Second, false},
+		{"more than a sixteenth of it", held, family.Revoke, 32, false, 2*time.Second + time.Millisecond, true},
+		{"the first of a token that may not be forgotten", held, family.UntilUsed, family.Days(15), false, 0, true},
+		{"the second of it", held, family.UntilUsed, family.Days(15), true, 0, false},
+		{"a racer does not use the newest", racer, family.UntilUsed, family.Days(15), false, 0, false},
+	} {
+		f, p := record(t, time.Second), family.DefaultPolicy()
+		p.LostResponse, p.IdleLifetime, f.LastUsedAt = tt.lost, tt.idle, ago(tt.lastUse)
+		if tt.used {
+			f.Held = f.Counter
+		}
+		if got := f.MustRecord(tt.v, &p, now); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
 	}
 }
 
@@ -246,5 +318,16 @@ func BenchmarkDecide(b *testing.B) {
 		if family.Decide(f, &p, a).Kind != family.Newest {
 			b.Fatal("not honoured")
 		}
+	}
+}
+
+// What was skipped before a restore says nothing of the tokens after it.
+func TestMoveAheadForgetsWhatWasSkipped(t *testing.T) {
+	p := family.DefaultPolicy()
+	f := record(t, time.Hour, 2*time.Hour)
+	f.Skipped = family.Range{From: 2, To: 3}
+	f = f.MoveAhead(4, &p, now)
+	if got := family.Decide(f, &p, family.Attempt{Counter: 3, ClientID: "app", Now: now}).Kind; got != family.Newest {
+		t.Errorf("the token before the one that moved the record is %v", got)
 	}
 }

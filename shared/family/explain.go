@@ -47,12 +47,26 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 				a.Counter, stamp(f.IssuedAt()), age(a.Now.Sub(f.LastUsedAt)), endsIn(f, p)),
 			Advice: "Nothing is wrong with it.",
 		}
-	case Newest, Observed:
+	case Held:
+		return Explanation{
+			Verdict: Valid,
+			Summary: fmt.Sprintf("This is token %d, the newest of a family issued on %s. It was made %s ago, so it is held: until the reuse interval of %s has passed, a refresh answers with the same token again%s.",
+				a.Counter, stamp(f.IssuedAt()), age(v.Age), age(p.ReuseInterval.Duration()), endsIn(f, p)),
+			Advice: "Nothing is wrong with it.",
+		}
+	case Newest:
 		return Explanation{
 			Verdict: ValidInReuseInterval,
-			Summary: fmt.Sprintf("This is token %d, superseded %s ago by token %d; within the reuse interval of %s it still gets the newest, %d.",
-				a.Counter, age(v.Age), a.Counter+1, age(p.ReuseInterval.Duration()), f.Counter),
+			Summary: fmt.Sprintf("This is token %d, superseded %s ago; within the reuse interval of %s it still gets the newest, %d.",
+				a.Counter, age(v.Age), age(p.ReuseInterval.Duration()), f.Counter),
 			Advice: "This is harmless: two tabs or a retry. Save the refresh token of each response before using its access token.",
+		}
+	case Observed:
+		return Explanation{
+			Verdict: ValidInReuseInterval,
+			Summary: fmt.Sprintf("This is token %d, superseded %s ago, outside the reuse interval of %s. Reuse is only observed until %s, so it still gets the newest, %d; from then on it would revoke the family.",
+				a.Counter, since(v.Age, v.AgeAtLeast), age(p.ReuseInterval.Duration()), stamp(p.ObserveUntil), f.Counter),
+			Advice: reuseAdvice(f, a.Counter, v.Age, p),
 		}
 	case Skip:
 		return Explanation{
@@ -68,32 +82,23 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 			Advice:  "The family moves ahead at its next refresh. Replay the revocations since the backup from the log.",
 		}
 	case Refused:
-		return explainRefused(f, a, v)
+		return Explanation{
+			Verdict: DeadToken, Cause: v.Cause,
+			Summary: "This token has the largest number there is, and can have no successor.",
+			Advice:  "The user must log in again.",
+		}
 	case Reuse:
 		return Explanation{
 			Verdict: DeadToken, Cause: Superseded,
 			Summary: fmt.Sprintf("This is token %d, superseded %s ago; the newest is %d. The family lives, but presenting this token would revoke it.",
 				a.Counter, since(v.Age, v.AgeAtLeast), f.Counter),
-			Advice: copyAdvice(f.Counter, a.Counter, v.Age, p),
+			Advice: reuseAdvice(f, a.Counter, v.Age, p),
 		}
 	case Dead:
 		return explainDead(f, p, a, v.Cause)
 	default:
 		return Explanation{Verdict: DeadToken, Summary: "The record says nothing that explains this token.", Advice: "Report this as a defect of Rotor."}
 	}
-}
-
-func explainRefused(f *Family, a Attempt, v Verdict) Explanation {
-	e := Explanation{Verdict: DeadToken, Cause: v.Cause}
-	if v.Cause == TooOld {
-		e.Summary = fmt.Sprintf("This is token %d, superseded more than %d rotations ago; the newest is %d. It is no longer honoured, but the family lives.",
-			a.Counter, KnownRotations, f.Counter)
-		e.Advice = "Something refreshes very often, or holds on to old tokens: share one token source within a process, and between processes that share a session."
-		return e
-	}
-	e.Summary = "This token has the largest number there is, and can have no successor."
-	e.Advice = "The user must log in again."
-	return e
 }
 
 func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
@@ -113,8 +118,8 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 	case ReuseDetected:
 		r := f.Revoked
 		e.Summary = fmt.Sprintf("The family was revoked on %s: token %d was presented again %s after it had been superseded, outside the reuse interval; the newest was %d.",
-			stamp(r.At), r.TokenCounter, age(r.ReuseAge), f.Counter)
-		e.Advice = copyAdvice(f.Counter, r.TokenCounter, r.ReuseAge, p)
+			stamp(r.At), r.TokenCounter, since(r.ReuseAge, r.TokenCounter < f.predecessor()), f.Counter)
+		e.Advice = reuseAdvice(f, r.TokenCounter, r.ReuseAge, p)
 	case LimitExceeded:
 		e.Summary = fmt.Sprintf("The user had more than the %d active families that an application may have, and this, issued on %s, was among the oldest: it was ended on %s.",
 			p.MaxActive, stamp(f.IssuedAt()), stamp(f.Revoked.At))
@@ -140,27 +145,52 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 }
 
 // lostResponse is how long after its rotation the previous token comes back, at
-// most, when a response was lost or could not be saved; later, it is a copy.
+// most, when a response was lost or could not be saved.
 const lostResponse = time.Hour
 
-// copyAdvice reads the evidence of a reuse: which token, how late.
-func copyAdvice(newest, reused uint32, after time.Duration, p *Policy) string {
-	switch back := newest - reused; {
-	case back == 1 && after < lostResponse:
-		saved := SecondsToCover(after)
-		return fmt.Sprintf("The previous token came back: a response was lost or its token could not be saved, and the application tried again with the old one. "+
-			"A reuse_interval of %d seconds would have saved it (it is %d). Save the new token before using it; lost_response \"until_used\" forgives this however late.",
-			saved, p.ReuseInterval)
-	case reused == 1 && newest > 2:
-		return "The first token, the one of the login, came back after later ones had been used: a copy of it lives outside the code that rotates (saved at login, in an environment variable, in a second store). " +
-			"Find who keeps the token of the login and never replaces it. If nobody does, it was stolen."
-	case back == 1:
-		return "The previous token came back long after its successor was issued: a process that slept, an old device backup, or a thief. " +
-			"lost_response \"until_used\" gives such a token a new successor if its own was never used."
+// reuseAdvice returns what the reuse of token n of f, superseded that long before,
+// may mean, and what to change for each meaning. A reuse shows that a token had two
+// uses; it never shows whose. So every possibility that fits is named, and a
+// setting only where it is not in force.
+func reuseAdvice(f *Family, n uint32, after time.Duration, p *Policy) string {
+	pred := f.predecessor()
+	var says []string
+	switch {
+	case n > pred:
+		says = append(says, "The token was passed over, because its predecessor came back first: so two holders refresh this session, and each has a token that the other has not. "+
+			"They are two programs with a copy each, or one of them is a thief.")
+	case n == pred && f.Held == f.Counter:
+		says = append(says, "The previous token came back although its successor had been used: either the application uses a new token but fails to save it, "+
+			"or two holders have a copy each (two programs, a restored backup, or a thief). Save the new token before using it.")
+	case n == pred:
+		says = append(says, "The previous token came back: a response was lost, or its token could not be saved and the application tried again with the old one; "+
+			"or two holders have a copy each (two programs, a restored backup, or a thief). Save the new token before using it.")
+		if cover := SecondsToCover(after); after < lostResponse && cover > p.ReuseInterval && cover <= MaxReuseInterval {
+			says = append(says, fmt.Sprintf("A reuse_interval of %d seconds would have covered this (it is %d).", cover, p.ReuseInterval))
+		}
+		if p.LostResponse != UntilUsed {
+			says = append(says, "lost_response \"until_used\" forgives a lost response however late.")
+		}
+	case n == 1:
+		says = append(says, "The first token, the one of the login, came back after later ones had been used: a copy of it lives outside the code that rotates "+
+			"(saved at the login, in an environment variable, in a second store), or it was stolen. Find who keeps the token of the login and never replaces it.")
 	default:
-		return "A token of several rotations ago came back: more than one holder refreshes the same session (two processes, two machines, a restored backup). " +
-			"Let one of them refresh and the others read what it saved; if there is only one, it was stolen."
+		says = append(says, "A token of several rotations ago came back: two holders refresh the same session (two programs or machines, a restored backup, or a thief). "+
+			"Let one of them refresh and the others read what it saved.")
 	}
+	if copies := p.copiesInterval(); p.ReuseInterval < copies && after < copies.Duration() {
+		says = append(says, fmt.Sprintf("If several programs are meant to hold a copy each, and refresh when their own access token expires, "+
+			"a reuse_interval of two access token lifetimes, %d seconds, keeps them alive (preset \"copies\"). The price: theft is found that much later.", copies))
+	}
+	return strings.Join(says, " ")
+}
+
+// copiesInterval returns the reuse interval with which programs that hold a copy
+// of one token each, and refresh when their own access token expires, do not log
+// each other out: each of them comes within an access token's lifetime of every
+// rotation, and then has that long again for a late start or a retry.
+func (p *Policy) copiesInterval() Seconds {
+	return min(2*p.AccessTokenLifetime, MaxReuseInterval)
 }
 
 // SecondsToCover is the smallest reuse interval that honours a token superseded

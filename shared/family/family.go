@@ -7,21 +7,29 @@
 // All refresh tokens descended from one login are one family, and a family is
 // one record. Its tokens are numbered from 1; the record's counter is the
 // number of the newest. A refresh is one conditional write: "if the counter is
-// still the one I carry, and the family is alive, move it on by one". Whoever
-// wins gets the successor. Whoever loses gets the record back and [Decide]
-// says what it means: a racer or a lost response inside the reuse interval,
-// which gets the same successor; or a copy of the token in other hands, which
-// ends the family (RFC 9700 §4.14.2).
+// still the one I carry, the last rotation is a reuse interval ago, and the
+// family is alive, move it on by one". Whoever wins gets the successor. Whoever
+// loses gets the record back and [Decide] says what it means: the newest token
+// again, which is held and stays the newest; a racer or a lost response inside
+// the reuse interval, which gets the newest token too; or a copy of the token in
+// other hands, which ends the family (RFC 9700 §4.14.2).
+//
+// A family rotates at most once per reuse interval. So at any moment at most two
+// of its tokens are good: the newest, and for the interval after the rotation its
+// predecessor. A token that was superseded twice was outside the interval before
+// the second time: it needs no memory to tell that it is reuse. Racers, retries,
+// loops and answers that arrive out of order all carry the same token.
 //
 // # Threat model
 //
 // The record holds nothing that can be replayed: a token is its family and
 // counter under a MAC, minted anew for each answer. A stolen token that is
-// used after its owner's next refresh, and outside the reuse interval, ends
-// the family for both. A thief who always refreshes inside the interval,
+// used after its owner's next rotation, and outside the reuse interval, ends
+// the family for both, however fast the thief refreshes: no pace rotates more
+// often than once per interval. A thief who always refreshes inside the interval,
 // right after the victim, is given the same successor and cannot be told from
-// a second tab by rotation alone: such uses are marked as reuse, with their
-// age and whether address and user agent differ, so that they can be watched.
+// a second tab by rotation alone: such uses are marked, with their age and
+// whether address and user agent differ, so that they can be watched.
 package family
 
 import (
@@ -91,10 +99,6 @@ func (id ID) ULID() ulid.ULID { return ulid.ULID(id[16:]) }
 // IssuedAt is when the family began, to the millisecond.
 func (id ID) IssuedAt() time.Time { return id.ULID().Timestamp().UTC() }
 
-// KnownRotations is how many of its last rotations a family remembers the time
-// of. A token superseded earlier than that is honoured no more.
-const KnownRotations = 8
-
 // Family is the record of one login of one user in one application. All times
 // are whole milliseconds, UTC; the zero time means "none".
 type Family struct {
@@ -102,10 +106,13 @@ type Family struct {
 	UserID   string
 	ClientID string
 
-	// Counter is the number of the newest token. RotatedAt[i] is when the token
-	// numbered Counter-1-i was superseded; zero where that is not known.
+	// Counter is the number of the newest token. RotatedAt is when it became the
+	// newest, and its predecessor was superseded; zero before the first rotation.
 	Counter   uint32
-	RotatedAt [KnownRotations]time.Time
+	RotatedAt time.Time
+	// Held is the number of the last token of which a use without a rotation is on
+	// record. Where it equals Counter, the newest token has been used.
+	Held uint32
 	// RotationID is the mark that the last rotation's writer left: it tells its
 	// own write, whose answer was lost, from another's.
 	RotationID []byte
@@ -192,30 +199,41 @@ func (f *Family) Death(p *Policy, now time.Time) Cause {
 	}
 }
 
-// lastUsed is the number of the last token that was presented and honoured:
-// the one before the newest, or before those that were skipped to get there.
-func (f *Family) lastUsed() uint32 {
+// predecessor returns the number of the token that got the newest one: the one
+// before it, or before those that were skipped to get there.
+func (f *Family) predecessor() uint32 {
 	if f.Skipped.To != 0 && f.Skipped.To == f.Counter-1 {
 		return f.Skipped.From - 1
 	}
 	return f.Counter - 1
 }
 
-// superseded says when token n (below the counter) was superseded. Where that
-// is not known, it is no later than the oldest rotation that is: exact is false.
-func (f *Family) superseded(n uint32) (at time.Time, exact bool) {
-	if n == f.lastUsed() { // the newest token was given for it, however many were skipped
-		return f.RotatedAt[0], !f.RotatedAt[0].IsZero()
+// sinceRotation returns how long before now the newest token was made, never
+// negative: clocks differ.
+func (f *Family) sinceRotation(now time.Time) time.Duration {
+	return max(now.Sub(f.RotatedAt), 0)
+}
+
+// holds reports whether the family has rotated less than a reuse interval before
+// now, so that its newest token stays the newest.
+func (f *Family) holds(p *Policy, now time.Time) bool {
+	return p.Rotation && f.sinceRotation(now) < p.ReuseInterval.Duration()
+}
+
+// longestUnrecorded bounds how far LastUsedAt stays behind the last use.
+const longestUnrecorded = time.Minute
+
+// MustRecord reports whether a use at now that rotated nothing, and that has the
+// verdict v, must be written down: where the last use on record is too long ago
+// for the idle lifetime, or where a predecessor that comes back would be taken for
+// a lost response although the newest token has been used.
+func (f *Family) MustRecord(v Verdict, p *Policy, now time.Time) bool {
+	if v.Kind == Held && p.LostResponse == UntilUsed && f.Held != f.Counter {
+		return true
 	}
-	i := uint64(f.Counter) - 1 - uint64(n)
-	if i < KnownRotations && !f.RotatedAt[i].IsZero() {
-		return f.RotatedAt[i], true
+	behind := longestUnrecorded
+	if p.IdleLifetime != 0 {
+		behind = min(behind, p.IdleLifetime.Duration()/16)
 	}
-	for _, t := range f.RotatedAt {
-		if t.IsZero() {
-			break
-		}
-		at = t
-	}
-	return at, false
+	return now.Sub(f.LastUsedAt) > behind
 }

@@ -88,8 +88,11 @@ func TestPresets(t *testing.T) {
 	if got, _ := family.Preset("atlassian"); cmp.Diff(want, got) != "" {
 		t.Error(cmp.Diff(want, got))
 	}
+	if got, _ := family.Preset("copies"); got.ReuseInterval != 2*got.AccessTokenLifetime || got.ReuseInterval != 7200 {
+		t.Errorf("the preset copies is %+v", got)
+	}
 	_, err := family.Preset("okta")
-	if err == nil || !strings.Contains(err.Error(), "auth0, atlassian, supabase") {
+	if err == nil || !strings.Contains(err.Error(), "auth0, atlassian, supabase, copies") {
 		t.Errorf("an unknown preset: %v", err)
 	}
 }

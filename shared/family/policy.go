@@ -73,10 +73,11 @@ func DefaultPolicy() Policy {
 }
 
 // PresetNames are the names that [Preset] knows.
-var PresetNames = []string{"default", "auth0", "atlassian", "supabase"}
+var PresetNames = []string{"default", "auth0", "atlassian", "supabase", "copies"}
 
-// Preset is the policy that behaves like another provider's default, to move in
-// from there. "" and "default" are [DefaultPolicy].
+// Preset returns the policy of that name: one that behaves like another provider's
+// default, to move in from there; or "copies", for several programs that hold a
+// copy of one token each. "" and "default" are [DefaultPolicy].
 func Preset(name string) (Policy, error) {
 	p := DefaultPolicy()
 	switch name {
@@ -96,8 +97,10 @@ func Preset(name string) (Policy, error) {
 		p.LostResponse = UntilUsed
 		p.AbsoluteLifetime = 0
 		p.IdleLifetime = 0
+	case "copies":
+		p.ReuseInterval = p.copiesInterval()
 	default:
-		return Policy{}, &FieldError{Field: "preset", Value: name, Want: "one of default, auth0, atlassian, supabase"}
+		return Policy{}, &FieldError{Field: "preset", Value: name, Want: "one of default, auth0, atlassian, supabase, copies"}
 	}
 	return p, nil
 }

@@ -18,8 +18,7 @@ import (
 )
 
 // familyItem is a family as the table holds it. Every attribute that a refresh
-// reads is always there. The names of what a refresh writes are short where
-// there are many of them: an item of more than 1 KB costs a second write unit.
+// reads is always there.
 type familyItem struct {
 	PK string `dynamodbav:"pk"`
 	SK string `dynamodbav:"sk"`
@@ -29,13 +28,7 @@ type familyItem struct {
 
 	Counter    uint32 `dynamodbav:"counter"`
 	RotatedAt  int64  `dynamodbav:"rotated_at"`
-	RotatedAt1 int64  `dynamodbav:"r1"`
-	RotatedAt2 int64  `dynamodbav:"r2"`
-	RotatedAt3 int64  `dynamodbav:"r3"`
-	RotatedAt4 int64  `dynamodbav:"r4"`
-	RotatedAt5 int64  `dynamodbav:"r5"`
-	RotatedAt6 int64  `dynamodbav:"r6"`
-	RotatedAt7 int64  `dynamodbav:"r7"`
+	Held       uint32 `dynamodbav:"held"`
 	RotationID []byte `dynamodbav:"rotation_id,omitempty"`
 	Skipped    uint32 `dynamodbav:"skipped,omitempty"`
 	SkippedTo  uint32 `dynamodbav:"skipped_to,omitempty"`
@@ -79,14 +72,8 @@ func marshalFamily(f *family.Family) (item, error) {
 		UserID:        f.UserID,
 		ClientID:      f.ClientID,
 		Counter:       f.Counter,
-		RotatedAt:     millis(f.RotatedAt[0]),
-		RotatedAt1:    millis(f.RotatedAt[1]),
-		RotatedAt2:    millis(f.RotatedAt[2]),
-		RotatedAt3:    millis(f.RotatedAt[3]),
-		RotatedAt4:    millis(f.RotatedAt[4]),
-		RotatedAt5:    millis(f.RotatedAt[5]),
-		RotatedAt6:    millis(f.RotatedAt[6]),
-		RotatedAt7:    millis(f.RotatedAt[7]),
+		RotatedAt:     millis(f.RotatedAt),
+		Held:          f.Held,
 		RotationID:    f.RotationID,
 		Skipped:       f.Skipped.From,
 		SkippedTo:     f.Skipped.To,
@@ -117,14 +104,12 @@ func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
 		return nil, fmt.Errorf("unmarshal a family: %w", err)
 	}
 	f := &family.Family{
-		ID:       id,
-		UserID:   i.UserID,
-		ClientID: i.ClientID,
-		Counter:  i.Counter,
-		RotatedAt: [family.KnownRotations]time.Time{
-			fromMillis(i.RotatedAt), fromMillis(i.RotatedAt1), fromMillis(i.RotatedAt2), fromMillis(i.RotatedAt3),
-			fromMillis(i.RotatedAt4), fromMillis(i.RotatedAt5), fromMillis(i.RotatedAt6), fromMillis(i.RotatedAt7),
-		},
+		ID:            id,
+		UserID:        i.UserID,
+		ClientID:      i.ClientID,
+		Counter:       i.Counter,
+		RotatedAt:     fromMillis(i.RotatedAt),
+		Held:          i.Held,
 		RotationID:    i.RotationID,
 		Skipped:       family.Range{From: i.Skipped, To: i.SkippedTo},
 		ExpiresAt:     fromMillis(i.ExpiresAt),
@@ -215,29 +200,34 @@ func (r *Refresh) wrote(f *family.Family) bool {
 }
 
 const (
-	refreshSet = "SET last_used_at = :now, last_ip = :ip, last_user_agent = :ua, purge_at = if_not_exists(keep_until, :purge_at)"
-	// SET reads every right-hand side before it writes. The order is one that also
-	// shifts where a store writes one by one, as the embedded one does.
-	rotateSet = refreshSet + ", #counter = :next, rotation_id = :id" +
-		", r7 = r6, r6 = r5, r5 = r4, r4 = r3, r3 = r2, r2 = r1, r1 = rotated_at, rotated_at = :now"
+	useSet           = "SET last_used_at = :now, last_ip = :ip, last_user_agent = :ua, purge_at = if_not_exists(keep_until, :purge_at)"
+	heldSet          = ", held = :n"
+	rotateSet        = ", #counter = :next, rotated_at = :now, rotation_id = :id"
 	refreshCondition = "#counter = :n AND client_id = :client AND " + alive
+	// A family rotates at most once per reuse interval.
+	notHeld = " AND rotated_at <= :held_since"
 )
 
-// Refresh moves the family on by one if the token is its newest and it lives:
-// one conditional write, with no read before it. Where the policy does not
-// rotate, only the time of use moves. It returns the record as it is after the
-// write, done; or as it stands where the condition failed, not done, nil where
-// there is none.
+// Refresh moves the family on by one if the token is its newest, its last
+// rotation is a reuse interval ago, and it lives: one conditional write, with no
+// read before it. Where the policy does not rotate, only the time of use moves. It
+// returns the record as it is after the write, done; or as it stands where the
+// condition failed, not done, nil where there is none.
 func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done bool, err error) {
 	a := &r.Attempt
 	values := t.refreshValues(r)
-	set := refreshSet
+	condition, set := refreshCondition, useSet
 	if r.Policy.Rotation {
-		set = rotateSet
+		set += rotateSet
 		values[":next"] = number(a.Counter + 1)
 		values[":id"] = &types.AttributeValueMemberB{Value: a.WriteID}
+		if interval := r.Policy.ReuseInterval.Duration(); interval > 0 {
+			condition += notHeld
+			values[":held_since"] = number(a.Now.Add(-interval).UnixMilli())
+		}
+	} else {
+		set += heldSet
 	}
-	condition := refreshCondition
 	names := map[string]string{"#counter": "counter"}
 	if len(a.Scope) > 0 {
 		var b strings.Builder
@@ -249,35 +239,36 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 		}
 		condition = b.String()
 	}
-	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                           &t.name,
-		Key:                                 familyKey(r.Family),
-		ConditionExpression:                 &condition,
-		UpdateExpression:                    &set,
-		ExpressionAttributeNames:            names,
-		ExpressionAttributeValues:           values,
-		ReturnValues:                        types.ReturnValueAllNew,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	return t.updateFamily(ctx, r.Family, "refresh a family", types.Update{
+		ConditionExpression: &condition, UpdateExpression: &set,
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	})
-	return updated(r.Family, out, err, "refresh a family")
+}
+
+// RecordUse writes down a use of the family seen that rotated nothing, if the
+// record still has seen's counter and lives; held says that the token used was
+// the newest. It returns as [Table.Refresh] does.
+func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r Refresh) (f *family.Family, done bool, err error) {
+	set := useSet
+	if held {
+		set += heldSet
+	}
+	values := t.refreshValues(r)
+	values[":n"] = number(seen.Counter)
+	return t.updateFamily(ctx, seen.ID, "record a use", types.Update{
+		ConditionExpression: aws.String(refreshCondition), UpdateExpression: &set,
+		ExpressionAttributeNames: map[string]string{"#counter": "counter"}, ExpressionAttributeValues: values,
+	})
 }
 
 // Skip writes what [family.Family.Skip] made of seen, if the record still has
-// seen's counter and lives. It returns as [Table.Refresh] does, but is done as
-// well where the record shows that it was, and only the answer was lost.
+// seen's counter, its newest token has not been used, and it lives. It returns as
+// [Table.Refresh] does, but is done as well where the record shows that it was,
+// and only the answer was lost.
 func (t *Table) Skip(ctx context.Context, seen, next *family.Family, r Refresh) (f *family.Family, done bool, err error) {
 	u := t.advance(seen, next, r)
-	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                           &t.name,
-		Key:                                 familyKey(seen.ID),
-		ConditionExpression:                 u.ConditionExpression,
-		UpdateExpression:                    u.UpdateExpression,
-		ExpressionAttributeNames:            u.ExpressionAttributeNames,
-		ExpressionAttributeValues:           u.ExpressionAttributeValues,
-		ReturnValues:                        types.ReturnValueAllNew,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	f, done, err = updated(seen.ID, out, err, "skip a lost response")
+	u.ConditionExpression = aws.String(*u.ConditionExpression + " AND held <> :n")
+	f, done, err = t.updateFamily(ctx, seen.ID, "skip a lost response", u)
 	return f, done || r.wrote(f), err
 }
 
@@ -312,13 +303,8 @@ func (t *Table) advance(seen, next *family.Family, r Refresh) types.Update {
 	values[":n"] = number(seen.Counter)
 	values[":next"] = number(next.Counter)
 	values[":id"] = &types.AttributeValueMemberB{Value: r.Attempt.WriteID}
-	set := refreshSet + ", #counter = :next, rotation_id = :id, rotated_at = :r0"
-	for i, at := range next.RotatedAt {
-		if i > 0 {
-			set += fmt.Sprintf(", r%d = :r%d", i, i)
-		}
-		values[fmt.Sprintf(":r%d", i)] = number(millis(at))
-	}
+	values[":held"] = number(next.Held)
+	set := useSet + rotateSet + ", held = :held"
 	set += ", skipped = :skipped, skipped_to = :skipped_to"
 	values[":skipped"] = number(next.Skipped.From)
 	values[":skipped_to"] = number(next.Skipped.To)
@@ -330,7 +316,7 @@ func (t *Table) advance(seen, next *family.Family, r Refresh) types.Update {
 	}
 }
 
-// refreshValues are the values of refreshSet and refreshCondition.
+// refreshValues returns the values of useSet and refreshCondition.
 func (t *Table) refreshValues(r Refresh) item {
 	values := aliveValues(r.Attempt.Now, r.Policy.IdleLifetime.Duration())
 	values[":n"] = number(r.Attempt.Counter)
@@ -341,27 +327,36 @@ func (t *Table) refreshValues(r Refresh) item {
 	return values
 }
 
-// updated reads the outcome of a conditional update of a family.
-func updated(id family.ID, out *dynamodb.UpdateItemOutput, err error, op string) (*family.Family, bool, error) {
+// updateFamily makes a conditional update of a family. It returns the record as it
+// is after the update, done; or as it stands where the condition failed, not done,
+// nil where there is none.
+func (t *Table) updateFamily(ctx context.Context, id family.ID, op string, u types.Update) (f *family.Family, done bool, err error) {
+	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                           &t.name,
+		Key:                                 familyKey(id),
+		ConditionExpression:                 u.ConditionExpression,
+		UpdateExpression:                    u.UpdateExpression,
+		ExpressionAttributeNames:            u.ExpressionAttributeNames,
+		ExpressionAttributeValues:           u.ExpressionAttributeValues,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
 	var failed *types.ConditionalCheckFailedException
-	if errors.As(err, &failed) {
-		if len(failed.Item) == 0 {
-			return nil, false, nil
-		}
-		f, err := unmarshalFamily(id, failed.Item)
-		if err != nil {
-			return nil, false, fmt.Errorf("%s: %w", op, err)
-		}
-		return f, false, nil
+	var record item
+	switch {
+	case err == nil:
+		record, done = out.Attributes, true
+	case !errors.As(err, &failed):
+		return nil, false, fmt.Errorf("%s: %w", op, err)
+	case len(failed.Item) == 0:
+		return nil, false, nil
+	default:
+		record = failed.Item
 	}
-	if err != nil {
+	if f, err = unmarshalFamily(id, record); err != nil {
 		return nil, false, fmt.Errorf("%s: %w", op, err)
 	}
-	f, err := unmarshalFamily(id, out.Attributes)
-	if err != nil {
-		return nil, false, fmt.Errorf("%s: %w", op, err)
-	}
-	return f, true, nil
+	return f, done, nil
 }
 
 // fields are the parts of a text joined with spaces; nil where there are none.
