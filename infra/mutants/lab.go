@@ -35,14 +35,30 @@ type chapter struct {
 	mutants []mutant
 }
 
-// suites are the packages of shared/ whose tests may notice what is wrong in one of them, the quickest first.
+// suites are the packages whose tests may notice what is wrong in one of them, the quickest first.
 var suites = map[string][]string{
-	"family":  {"family", "limit", "api"},
-	"token":   {"token", "api"},
-	"keyring": {"keyring", "api"},
-	"store":   {"limit", "api"},
-	"limit":   {"limit", "api"},
-	"api":     {"api"},
+	"family":      {"family", "limit", "api"},
+	"token":       {"token", "api"},
+	"signing":     {"signing", "api"},
+	"keyring":     {"keyring", "api"},
+	"audit":       {"audit", "api"},
+	"store":       {"limit", "api"},
+	"limit":       {"limit", "api"},
+	"api":         {"api"},
+	"tokensource": {"tokensource"},
+	"gateway":     {"gateway"},
+	"local":       {"local"},
+}
+
+// folders are where packages are that do not lie in shared/.
+var folders = map[string]string{"gateway": "functions/internal/gateway", "local": "infra/local"}
+
+// folder returns where a package lies, from the root of the repository.
+func folder(pkg string) string {
+	if f, ok := folders[pkg]; ok {
+		return f
+	}
+	return "shared/" + pkg
 }
 
 type outcome string
@@ -104,7 +120,7 @@ func (m mutant) mutate(root string) (string, error) {
 // exists says whether there is such a test.
 func exists(root, test string) error {
 	pkg, name, _ := strings.Cut(test, ".")
-	files, err := filepath.Glob(filepath.Join(root, "shared", pkg, "*_test.go"))
+	files, err := filepath.Glob(filepath.Join(root, folder(pkg), "*_test.go"))
 	if err != nil {
 		return err
 	}
@@ -250,7 +266,7 @@ func (l *lab) compile(ctx context.Context, dir, pkg string) (program, output str
 	program = filepath.Join(dir, pkg+".test")
 	overlay := filepath.Join(dir, "overlay.json")
 	// Without symbols it links faster.
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-overlay", overlay, "-o", program, "./shared/"+pkg) //nolint:gosec // names from the table
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-overlay", overlay, "-o", program, "./"+folder(pkg)) //nolint:gosec // names from the table
 	cmd.Dir = l.root
 	b, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
@@ -272,7 +288,7 @@ func (l *lab) test(ctx context.Context, program, pkg, pattern string, limit time
 	ctx, cancel := context.WithTimeout(ctx, limit+time.Minute) // the program ends by itself before
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "-test.run", pattern, "-test.failfast", "-test.timeout", limit.String()) //nolint:gosec // compiled here
-	cmd.Dir = filepath.Join(l.root, "shared", pkg)
+	cmd.Dir = filepath.Join(l.root, folder(pkg))
 	b, err := cmd.CombinedOutput()
 	output := string(b)
 	if ctx.Err() != nil {

@@ -1,15 +1,15 @@
 // Mutants breaks the protocol on purpose, one way at a time, and says whether the tests notice. Each mutant of the table
 // in mutants.go is compiled in the place of its file, by an overlay: the tree itself is never changed.
 //
-//	go run ./infra/mutants [-run REGEXP] [-at-once N] [-quick] [-write docs/mutants.md]
+//	go run ./infra/mutants [-run REGEXP] [-at-once N] [-quick]
+//	go run ./infra/mutants -write docs/mutants.md
 //
 // It is run in the root of the repository. It fails if a mutant survives, if one does not compile, if the text that one
-// replaces is no longer there, or if a test fails without a mutant.
+// replaces is no longer there, or if a test fails without a mutant. The second form writes the table, and tries nothing.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -26,7 +26,7 @@ func main() {
 	only := flag.String("run", "", "only mutants of whose rule, file or test the `regexp` matches a part")
 	atOnce := flag.Int("at-once", 2, "`how many` mutants are tried at the same time")
 	quick := flag.Bool("quick", false, "run only the test that the table names for a mutant, and no whole suites where it passes")
-	write := flag.String("write", "", "the `file` to write the table to, as Markdown")
+	write := flag.String("write", "", "write the table to the `file`, as Markdown, and try nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, log.New(os.Stdout, "", 0), *only, *atOnce, *quick, *write)
@@ -38,8 +38,8 @@ func main() {
 }
 
 func run(ctx context.Context, out *log.Logger, only string, atOnce int, quick bool, write string) error {
-	if write != "" && only != "" {
-		return errors.New("-write is of the whole table: leave out -run")
+	if write != "" {
+		return os.WriteFile(write, []byte(markdown(table)), 0o644) //nolint:gosec // documentation
 	}
 	root, err := os.Getwd()
 	if err != nil {
@@ -55,19 +55,14 @@ func run(ctx context.Context, out *log.Logger, only string, atOnce int, quick bo
 		return err
 	}
 	counts := map[outcome]int{}
-	killers := map[string]string{}
-	for i, v := range verdicts {
+	for _, v := range verdicts {
 		counts[v.outcome]++
-		killers[mutants[i].rule] = topLevel(v.by)
 	}
 	out.Printf("\n%d of %d mutants killed, in %s", counts[killed], len(mutants), time.Since(began).Round(time.Second))
 	if counts[killed] < len(mutants) {
 		return fmt.Errorf("%d survived, %d do not compile, %d made a test hang", counts[survived], counts[broken], counts[hung])
 	}
-	if write == "" {
-		return nil
-	}
-	return os.WriteFile(write, []byte(markdown(table, killers)), 0o644) //nolint:gosec // documentation
+	return nil
 }
 
 // choose is the mutants of all chapters, or those that match.
@@ -162,17 +157,17 @@ const preface = `<!-- Written by "go run ./infra/mutants -write docs/mutants.md"
 
 That a test passes says little; that it fails once the thing that it is of is broken says more. ` + "`make mutants`" + ` breaks the
 protocol on purpose, one way at a time, and runs the tests against each such mutant. One that no test notices fails the
-run. These are the mutants, each with the first test that failed.
+run. These are the mutants, each with the test that is tried first, and notices.
 `
 
-// markdown is the table for readers; killers are the tests, by the mutants' rules.
-func markdown(chapters []chapter, killers map[string]string) string {
+// markdown returns the table for readers.
+func markdown(chapters []chapter) string {
 	var b strings.Builder
 	b.WriteString(preface)
 	for _, c := range chapters {
 		fmt.Fprintf(&b, "\n## %s\n\n| what is broken | in | found by |\n|---|---|---|\n", c.title)
 		for _, m := range c.mutants {
-			fmt.Fprintf(&b, "| %s | `%s` | `%s` |\n", m.rule, m.file, killers[m.rule])
+			fmt.Fprintf(&b, "| %s | `%s` | `%s` |\n", m.rule, m.file, m.test)
 		}
 	}
 	return b.String()

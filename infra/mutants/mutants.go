@@ -1,7 +1,12 @@
 package main
 
+import "slices"
+
 // table is the mutants. Left out are those that change nothing anybody can see.
-var table = []chapter{
+var table = slices.Concat(protocol, browser, wire, manage, records, trail, keys, diagnosis, holder)
+
+// protocol breaks what family, store and api make of a refresh, and what stands around it.
+var protocol = []chapter{
 	{"The write of a refresh", []mutant{
 		{
 			rule: "the counter is not compared: a superseded token rotates", file: "shared/store/family.go", test: "api.TestLostResponseRevokesByDefault",

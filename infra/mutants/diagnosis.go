@@ -1,0 +1,4 @@
+package main
+
+// diagnosis breaks what explain says.
+var diagnosis []chapter

@@ -1,0 +1,4 @@
+package main
+
+// holder breaks the holder's half: tokensource.
+var holder []chapter
