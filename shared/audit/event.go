@@ -50,7 +50,7 @@ type Event struct {
 	Observed      bool          // reuse that was recorded, but not acted upon
 	LostResponse  bool          // the successor had never been used, and was skipped
 	Age           time.Duration // since the token was superseded, of any reuse; since it was made, of a held one
-	OtherIP       bool          // the rotation came from another address than this use
+	OtherIP       bool          // the last use on record came from another address than this one
 	OtherAgent    bool          // likewise for the user agent
 
 	// Of a cleanup and of a revocation of many: which families (of the user), and
