@@ -104,11 +104,11 @@ func (p parts) alarms() []alarm {
 			}), threshold: 10,
 		},
 		{
-			name: "reuse-detected", about: "Reuse of a superseded token was detected, and its family revoked: theft, or an application that loses its newest token. The saved query shows which.",
+			name: "reuse-detected", about: "Reuse of a superseded token was detected, and its family revoked: theft, an application that loses its newest token, or several programs with a copy each. The saved query has the evidence.",
 			metric: count(audit.MetricReuse, period), threshold: 1,
 		},
 		{
-			name: "reused-elsewhere", about: "Superseded tokens were honoured inside the reuse interval, but for another address than the one that rotated: some is mobile networks, much is a thief.",
+			name: "reused-elsewhere", about: "Superseded tokens were honoured inside the reuse interval, but for another address than the one that rotated: some is mobile networks or programs with a copy each, much is a thief.",
 			metric: count(audit.MetricElsewhere, 15), threshold: 10,
 		},
 		{
@@ -244,7 +244,7 @@ func (p parts) saveQueries() {
 | limit 200`},
 		{"QueryFamily", "the story of one family", `# Put the family's id in the place of FAMILY.
 filter familyId = "FAMILY"
-| fields @timestamp, type, cause, tokenCounter, latestCounter, reused, ageMs, lostResponse, observed, otherIp, otherUserAgent, ip, userAgent, clientId, userId, http_request_id
+| fields @timestamp, type, cause, tokenCounter, latestCounter, held, reused, ageMs, lostResponse, observed, otherIp, otherUserAgent, ip, userAgent, clientId, userId, http_request_id
 | sort @timestamp asc
 | limit 1000`},
 	} {

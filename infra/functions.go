@@ -24,7 +24,7 @@ var functions = []function{
 		name: "token", about: "POST /oauth/token", memory: 512, timeout: 10, env: apiEnv,
 		may: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
-				p.items("UpdateItem PutItem", users), // the rotation; revocation with its event
+				p.items("UpdateItem PutItem", users), // the rotation, a use; revocation with its event
 				p.items("GetItem Query", clients),    // one of them; many, ahead
 				p.readKeys(),
 			}

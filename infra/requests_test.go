@@ -150,6 +150,13 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	call(token, 200, "POST", "/oauth/token", as1+"&grant_type=refresh_token&refresh_token="+first)
 	call(token, 400, "POST", "/oauth/token", as1+"&grant_type=refresh_token&refresh_token="+first) // reuse
 	call(revoke, 200, "POST", "/oauth/revoke", as1+"&token="+second)
+
+	// A use that rotates nothing, and is written down.
+	call(manage, 201, "PUT", "/v1/clients/app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
+	held := fmt.Sprint(call(manage, 201, "POST", "/v1/families", `{"user_id":"ada","client_id":"app"}`)["refresh_token"])
+	for range 2 {
+		held = fmt.Sprint(call(token, 200, "POST", "/oauth/token", "client_id=app&grant_type=refresh_token&refresh_token="+held)["refresh_token"])
+	}
 	issue()
 	issue()
 	call(manage, 200, "GET", "/v1/families?user_id=ada", "")

@@ -38,13 +38,15 @@ func aims(r *Report) []Aim {
 	var all []Aim
 	add := func(what, want, got string, measured, ok bool) { all = append(all, aim(what, want, got, measured, ok)) }
 
-	refresh, race := r.storage(oneRefresh), r.storage(theRace)
-	if refresh != nil && refresh.Units != nil {
-		u := *refresh.Units
-		add("storage of a refresh", "1 request, 1 write unit, no read unit", spoken(refresh), true, refresh.all() == 1 && u == Units{Write: 1})
-	} else {
-		add("storage of a refresh", "1 request, 1 write unit, no read unit", "", false, false)
+	for _, call := range []string{oneRefresh, oneHeld} {
+		const want = "1 request, 1 write unit, no read unit"
+		if s := r.storage(call); s != nil && s.Units != nil {
+			add("storage of a "+call, want, spoken(s), true, s.all() == 1 && *s.Units == Units{Write: 1})
+		} else {
+			add("storage of a "+call, want, "", false, false)
+		}
 	}
+	race := r.storage(theRace)
 	want := fmt.Sprintf("at most %s write units, nothing else", page.Number(racers, 0))
 	if race != nil && race.Units != nil {
 		u := *race.Units

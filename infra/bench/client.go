@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -94,8 +95,43 @@ func (s *service) issue(ctx context.Context, user, client string) (issued, error
 
 // refresh presents a token, and wants this status.
 func (s *service) refresh(ctx context.Context, status int, client, token string) error {
+	_, err := s.present(ctx, status, client, token)
+	return err
+}
+
+// rotate presents a token of app's, and returns its successor.
+func (s *service) rotate(ctx context.Context, token string) (string, error) {
+	next, err := s.present(ctx, http.StatusOK, app, token)
+	if err == nil && next == token {
+		err = errors.New("a refresh that should rotate is answered with the token presented")
+	}
+	return next, err
+}
+
+// hold presents a token of app's that was made less than the reuse interval ago, and
+// wants it again.
+func (s *service) hold(ctx context.Context, token string) error {
+	next, err := s.present(ctx, http.StatusOK, app, token)
+	if err == nil && next != token {
+		err = errors.New("a refresh inside the interval is answered with another token than the one presented")
+	}
+	return err
+}
+
+// present presents a token, wants this status, and returns the token of the answer.
+func (s *service) present(ctx context.Context, status int, client, token string) (string, error) {
 	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}
-	return s.call(ctx, status, http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode(), nil)
+	var answer issued
+	err := s.call(ctx, status, http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode(), &answer)
+	return answer.RefreshToken, err
+}
+
+// usualPolicy is Rotor's own.
+const usualPolicy = "{}"
+
+// pass has time pass for the service: longer than its own reuse interval is.
+func (s *service) pass(ctx context.Context) error {
+	return s.manage(ctx, http.StatusOK, http.MethodPost, "/local/clock", `{"advance":"2m"}`, nil)
 }
 
 // meet has the service read the client, which it knows from then on for a minute.

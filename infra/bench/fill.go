@@ -30,8 +30,8 @@ import (
 )
 
 // app is the client whose families fill a table. It is confidential, so that it may
-// introspect; strict, so that any token that comes back is reuse; and lets a user
-// have as many families as any client can.
+// introspect; strict, so that every refresh rotates and any token that comes back is
+// reuse; and lets a user have as many families as any client can.
 const app = "app"
 
 const appPolicy = `{"reuse_interval":0,"max_active":1000}`

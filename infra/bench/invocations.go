@@ -12,13 +12,15 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/rotor-auth/rotor/infra/load"
 	"github.com/rotor-auth/rotor/infra/price"
 	"github.com/rotor-auth/rotor/infra/process"
 )
 
 // invocations measures the function token as Lambda runs it, once it is warm: its
 // program over a Lambda Runtime API of our own and a store in a process of its own,
-// one refresh after the other, each with the token of the last answer.
+// one refresh after the other, each with the token of the last answer. The client has
+// no reuse interval, so that every one of them rotates.
 func (b *bench) invocations(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
 		return nil // the built functions run there alone
@@ -51,7 +53,7 @@ func (b *bench) invoke(ctx context.Context, alg string) (i Invocations, err erro
 		return i, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	families, err := s.families(ctx, sessions)
+	families, err := s.families(ctx, sessions, load.NoInterval)
 	if err != nil {
 		return i, err
 	}

@@ -43,12 +43,14 @@ func TestMeasures(t *testing.T) {
 		t.Fatal(err)
 	}
 	for call, want := range map[string]string{
-		"refresh":            "1 UpdateItem",
-		theRace:              "1,000 UpdateItem",
-		"issue":              "1 PutItem, 1 UpdateItem",
-		"dead token":         "1 UpdateItem",
-		"reuse":              "1 TransactWriteItems, 1 UpdateItem",
-		countedCalls[5].name: "3 GetItem, 1 PutItem, 3 Query, 1 TransactWriteItems, 12 UpdateItem",
+		"refresh":                     "1 UpdateItem",
+		"refresh inside the interval": "1 UpdateItem",
+		"refresh inside a long interval, minutes later": "2 UpdateItem",
+		theRace:      "1,000 UpdateItem",
+		"issue":      "1 PutItem, 1 UpdateItem",
+		"dead token": "1 UpdateItem",
+		"reuse":      "1 TransactWriteItems, 1 UpdateItem",
+		sweepOfOwner: "3 GetItem, 1 PutItem, 3 Query, 1 TransactWriteItems, 12 UpdateItem",
 	} {
 		if s := b.report.storage(call); s == nil || s.requests() != want || s.Units != nil {
 			t.Errorf("%s asks for %+v, not %s", call, s, want)

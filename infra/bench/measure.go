@@ -33,7 +33,9 @@ type subject struct {
 }
 
 // loads measures refreshes under both signatures over each store: all by turns, so
-// that whatever else the machine does meets each of them.
+// that whatever else the machine does meets each of them. The client has no reuse
+// interval, so that every refresh rotates: with one, all but a few would be held. The
+// condition of its write has a comparison less than the usual one.
 func (b *bench) loads(ctx context.Context) (err error) {
 	var subjects []*subject
 	defer func() {
@@ -192,13 +194,20 @@ func (b *bench) finish(ctx context.Context, s *subject) error {
 }
 
 // races measures many at the same moment: of one token, and beside it of a token
-// each. The most come first, right after all the connections were opened.
+// each. The most come first, right after all the connections were opened. The policy
+// is the usual one: between two rounds time passes, so that every token may rotate.
 func (b *bench) races(ctx context.Context, s *service, l *Load) error {
-	g, err := load.Open(ctx, load.Options{URL: s.URL, Client: crowd, Sessions: racers})
+	g, err := load.Open(ctx, load.Options{URL: s.URL, Client: crowd, Policy: usualPolicy, Sessions: racers})
 	if err != nil {
 		return err
 	}
 	defer g.Close()
+	later := func() error {
+		if err := s.pass(ctx); err != nil {
+			return err
+		}
+		return s.meet(ctx, crowd) // or the racers would wait for the client, too
+	}
 	if err := failed(g.Spread(ctx, racers)); err != nil { // opens the connections
 		return err
 	}
@@ -207,6 +216,9 @@ func (b *bench) races(ctx context.Context, s *service, l *Load) error {
 		each := Race{Racers: n, Tokens: n, Rounds: b.size.rounds}
 		var ones, eaches []*load.Result
 		for range b.size.rounds { // by turns, so that whatever else the machine does meets both
+			if err := later(); err != nil {
+				return err
+			}
 			r, err := g.Race(ctx, n)
 			if err := failed(r, err); err != nil {
 				return fmt.Errorf("%d at once with one token: %w", n, err)
@@ -215,6 +227,9 @@ func (b *bench) races(ctx context.Context, s *service, l *Load) error {
 			ones = append(ones, r)
 			if n < racers {
 				continue
+			}
+			if err := later(); err != nil {
+				return err
 			}
 			if r, err = g.Spread(ctx, n); failed(r, err) != nil {
 				return fmt.Errorf("%d at once with a token each: %w", n, failed(r, err))

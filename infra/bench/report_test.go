@@ -23,6 +23,7 @@ func good() *Report {
 		Machine: Machine{Began: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), CPU: "a|b", CPUs: 2},
 		Storage: []Storage{
 			{Call: "refresh", Calls: 2, Requests: map[string]float64{"UpdateItem": 1}, Units: &Units{Write: 1}},
+			{Call: oneHeld, Calls: 2, Requests: map[string]float64{"UpdateItem": 1}, Units: &Units{Write: 1}},
 			{Call: theRace, Calls: 1, Requests: map[string]float64{"UpdateItem": 1000}, Units: &Units{Write: 1000}},
 		},
 		Loads: []Load{{
@@ -55,7 +56,8 @@ func TestAims(t *testing.T) {
 	count := len(aims(r))
 
 	r.Storage[0].Units.Read = .5
-	r.Storage[1].Requests["GetItem"] = 1
+	r.Storage[1].Units.Write = 2
+	r.Storage[2].Requests["GetItem"] = 1
 	l := &r.Loads[0]
 	l.Alone.P99, l.RSS, l.Samples = 3, 40, []Sample{{Rate: 3499, CPU: 0.2, SignCPU: 0.03}, {Rate: 3400, CPU: 0.25, SignCPU: 0.03}}
 	r.Zips[0].Size, r.Starts[1].Answered, r.Starts[1].Ready, l.Races[1].Latencies.P99, r.Loads[1].CPU = 6, 60, 15, 1000, 0.9
@@ -66,7 +68,10 @@ func TestAims(t *testing.T) {
 	}
 
 	l.Refreshes = 99_999
-	r.Storage[0].Units, r.Storage[1].Units, r.Starts, r.Zips, l.Together.Requests, l.Races, r.Loads[1].SignCPU, l.Samples = nil, nil, nil, nil, 0, nil, 0, nil
+	for i := range r.Storage {
+		r.Storage[i].Units = nil
+	}
+	r.Starts, r.Zips, l.Together.Requests, l.Races, r.Loads[1].SignCPU, l.Samples = nil, nil, 0, nil, 0, nil
 	for _, r := range []*Report{r, {}} {
 		all := aims(r)
 		if len(all) != count {

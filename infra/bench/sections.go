@@ -128,7 +128,7 @@ func loadTable(r *Report) *page.Table {
 		t.Row(l.Algorithm, l.Store, percentiles(l.Alone), spread(l.Samples, Sample.rate, 0), percentiles(l.Together),
 			spread(l.Samples, Sample.cpu, 3), spread(l.Samples, Sample.signCPU, 3), ofStore, page.Number(l.RSS, 1)+" MB, "+page.Number(float64(l.Refreshes), 0), page.Number(l.RSSAfterRaces, 1)+" MB")
 	}
-	t.Note("%d sessions, each refreshed with the token of its last answer. Every request was a success, or the run would have failed. "+
+	t.Note("%d sessions, each refreshed with the token of its last answer, by a client without a reuse interval: every refresh rotates. Every request was a success, or the run would have failed. "+
 		"CPU is that of the whole process for each refresh, at 8 at a time. In the process, the store's CPU and memory are the service's.", sessions)
 	if len(r.Loads) > 0 {
 		t.Note("Rates and CPU times are medians of %d samples, the least and the most in parentheses, by turns with the other rows.", len(r.Loads[0].Samples))
@@ -191,7 +191,7 @@ func invocationTable(r *Report) *page.Table {
 	for _, i := range r.Invocations {
 		t.Row(i.Algorithm, page.Number(float64(i.Count), 0), page.Number(i.CPU, 3), page.Number(i.RSS, 1)+" MB")
 	}
-	t.Note("Refreshes one after the other, by the program that Lambda runs, over a Runtime API that does nothing else. CPU is that of the whole process, on a whole core.")
+	t.Note("Refreshes one after the other, each of which rotates, by the program that Lambda runs, over a Runtime API that does nothing else. CPU is that of the whole process, on a whole core.")
 	return t
 }
 

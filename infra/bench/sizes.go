@@ -32,7 +32,8 @@ const (
 	usualIP     = "203.0.113.24"
 )
 
-// rotations are enough for a family to know all the rotation times that it keeps.
+// rotations are those of a family that has been in use for a while: more of them add
+// no attribute, and a digit to its counter now and then.
 const rotations = 10
 
 // sizes weighs a family, and the log lines of a refresh.
@@ -73,7 +74,8 @@ func usual(ctx context.Context) (family, line int, err error) {
 	if err := table.Create(ctx); err != nil {
 		return 0, 0, err
 	}
-	document, err := keyring.Generate(signing.ES256, time.Now())
+	now := time.Now()
+	document, err := keyring.Generate(signing.ES256, now)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -83,7 +85,7 @@ func usual(ctx context.Context) (family, line int, err error) {
 	}
 	var lines bytes.Buffer
 	handler := api.New(api.Config{
-		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: lambdaLogger(&lines), Metrics: true, Now: time.Now,
+		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: lambdaLogger(&lines), Metrics: true, Now: func() time.Time { return now },
 	}).Handler()
 	call := func(method, path, contentType, body string) (answer issued, err error) {
 		r := httptest.NewRequestWithContext(api.WithRequestID(ctx, "L5fx6RabOe7RCjZ="), method, path, strings.NewReader(body))
@@ -106,6 +108,7 @@ func usual(ctx context.Context) (family, line int, err error) {
 	}
 	for range rotations {
 		lines.Reset()
+		now = now.Add(time.Hour) // past the reuse interval: an access token's lifetime
 		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}, "refresh_token": {answer.RefreshToken}}
 		if answer, err = call(http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode()); err != nil {
 			return 0, 0, err

@@ -16,6 +16,7 @@ const racers = 1000
 // The calls whose storage requests are aims.
 const (
 	oneRefresh = "refresh"
+	oneHeld    = "refresh inside the interval"
 	theRace    = "race of 1,000"
 )
 
@@ -31,8 +32,10 @@ type counted struct {
 }
 
 var countedCalls = []counted{
+	// Under the usual policy, so that the write is the usual one; each of another
+	// family, so that every one of them rotates.
 	{name: oneRefresh, prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
-		g, err := load.Open(ctx, load.Options{URL: s.URL, Client: "app", Sessions: 1})
+		g, err := load.Open(ctx, load.Options{URL: s.URL, Client: "app", Policy: usualPolicy, Sessions: n})
 		if err != nil {
 			return nil, err
 		}
@@ -41,8 +44,27 @@ var countedCalls = []counted{
 			return failed(g.Run(ctx, load.Run{Workers: 1, Requests: n}))
 		}, nil
 	}},
+	// With the newest token, right after the rotation: the condition fails.
+	{name: oneHeld, prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
+		newest, err := s.rotated(ctx, n, usualPolicy)
+		return func(ctx context.Context) error {
+			return times(n, func(i int) error { return s.hold(ctx, newest[i]) })
+		}, err
+	}},
+	// With the newest token in an interval of hours, minutes after the last use on
+	// record: the condition fails, and the use is written down.
+	{name: "refresh inside a long interval, minutes later", prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
+		newest, err := s.rotated(ctx, n, `{"reuse_interval":7200}`)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) error {
+			return times(n, func(i int) error { return s.hold(ctx, newest[i]) })
+		}, s.pass(ctx)
+	}},
+	// Of one token that may rotate: one of them does, and its successor is for all.
 	{name: theRace, once: true, prepare: func(ctx context.Context, s *service, _ int) (func(context.Context) error, error) {
-		g, err := load.Open(ctx, load.Options{URL: s.URL, Client: "app", Sessions: 1})
+		g, err := load.Open(ctx, load.Options{URL: s.URL, Client: "app", Policy: usualPolicy, Sessions: 1})
 		if err != nil {
 			return nil, err
 		}
@@ -57,10 +79,10 @@ var countedCalls = []counted{
 				_, err := s.issue(ctx, strconv.Itoa(i), "app")
 				return err
 			})
-		}, s.register(ctx, "app", "{}")
+		}, s.register(ctx, "app", usualPolicy)
 	}},
 	{name: "dead token", prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
-		families, err := s.families(ctx, n)
+		families, err := s.families(ctx, n, usualPolicy)
 		if err != nil {
 			return nil, err
 		}
@@ -73,12 +95,13 @@ var countedCalls = []counted{
 			})
 	}},
 	{name: "reuse", prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
-		families, err := s.families(ctx, n)
+		families, err := s.families(ctx, n, usualPolicy)
 		if err != nil {
 			return nil, err
 		}
 		rotated := times(n, func(i int) error {
-			return s.refresh(ctx, http.StatusOK, "app", families[i].RefreshToken)
+			_, err := s.rotate(ctx, families[i].RefreshToken)
+			return err
 		})
 		if rotated != nil {
 			return nil, rotated
@@ -87,9 +110,9 @@ var countedCalls = []counted{
 			return times(n, func(i int) error {
 				return s.refresh(ctx, http.StatusBadRequest, "app", families[i].RefreshToken)
 			})
-		}, s.manage(ctx, http.StatusOK, http.MethodPost, "/local/clock", `{"advance":"2m"}`, nil)
+		}, s.pass(ctx)
 	}},
-	{name: fmt.Sprintf("sweep of an owner, %d over the limit", excess), once: true, prepare: func(ctx context.Context, s *service, _ int) (func(context.Context) error, error) {
+	{name: sweepOfOwner, once: true, prepare: func(ctx context.Context, s *service, _ int) (func(context.Context) error, error) {
 		if err := s.register(ctx, "app", `{"max_active":5}`); err != nil {
 			return nil, err
 		}
@@ -127,13 +150,27 @@ func times(n int, do func(int) error) error {
 }
 
 // families registers app, and starts n families, each of a user of its own.
-func (s *service) families(ctx context.Context, n int) ([]issued, error) {
-	if err := s.register(ctx, "app", "{}"); err != nil {
+func (s *service) families(ctx context.Context, n int, policy string) ([]issued, error) {
+	if err := s.register(ctx, "app", policy); err != nil {
 		return nil, err
 	}
 	families := make([]issued, n)
 	return families, times(n, func(i int) (err error) {
 		families[i], err = s.issue(ctx, strconv.Itoa(i), "app")
+		return err
+	})
+}
+
+// rotated registers app, starts n families, rotates each once, and returns the
+// newest token of each.
+func (s *service) rotated(ctx context.Context, n int, policy string) ([]string, error) {
+	families, err := s.families(ctx, n, policy)
+	if err != nil {
+		return nil, err
+	}
+	newest := make([]string, n)
+	return newest, times(n, func(i int) (err error) {
+		newest[i], err = s.rotate(ctx, families[i].RefreshToken)
 		return err
 	})
 }

@@ -2,8 +2,11 @@
 // refresh as fast as they are answered, and follow rotation as apps do. The token
 // of an answer is the next one that they present.
 //
-// Only what a client may rely on is a success: an answer of status 200, whole, with
-// a token that is another than the one presented. All else is counted apart.
+// Only a rotation is a success: an answer of status 200, whole, with a token that is
+// another than the one presented. All else is counted apart, the token presented
+// among it: an app may rely on that as well, but it was held, and rotated nothing.
+// A family rotates once in a reuse interval. So who is to rotate again at once has
+// none, and who is to race has one, and rotates again after it.
 package load
 
 import (
@@ -25,11 +28,16 @@ import (
 // timeout is how long a request may take. The local program gives up earlier.
 const timeout = time.Minute
 
+// NoInterval is the policy under which every refresh rotates, however soon it comes.
+// Nothing is forgiven under it either: a token that is presented again, because its
+// answer was lost, ends its family.
+const NoInterval = `{"reuse_interval":0}`
+
 // Options are what a [Generator] is made from.
 type Options struct {
 	URL      string // of the Rotor
 	Client   string // the id of the client that is registered; "load"
-	Policy   string // the client's policy, a JSON object; Rotor's own
+	Policy   string // the client's policy, a JSON object; [NoInterval]
 	Sessions int    // how many families are started, each of a user of its own
 }
 
@@ -77,10 +85,7 @@ func Open(ctx context.Context, o Options) (*Generator, error) {
 }
 
 func (g *Generator) open(ctx context.Context, client string, o Options) error {
-	registration := map[string]any{"type": "public"}
-	if o.Policy != "" {
-		registration["policy"] = json.RawMessage(o.Policy)
-	}
+	registration := map[string]any{"type": "public", "policy": json.RawMessage(cmp.Or(o.Policy, NoInterval))}
 	if err := g.manage(ctx, http.MethodPut, "/v1/clients/"+client, registration, nil); err != nil {
 		return err
 	}

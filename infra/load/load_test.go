@@ -409,6 +409,19 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// Unless told otherwise, a load is one of rotations.
+func TestPolicyByDefault(t *testing.T) {
+	f := newFake(t)
+	g, err := load.Open(t.Context(), load.Options{URL: f.URL, Client: "app", Sessions: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Close()
+	if f.client != "app" || f.body != `{"policy":{"reuse_interval":0},"type":"public"}` {
+		t.Errorf("registered %s with %s", f.client, f.body)
+	}
+}
+
 func TestOpenFails(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"no client": func(w http.ResponseWriter, r *http.Request) {

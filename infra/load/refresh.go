@@ -16,7 +16,7 @@ const (
 	CutShort         = "cut short"       // and why
 	NotJSON          = "not a JSON body" // that has a refresh_token of text
 	NoToken          = "no refresh_token"
-	SameToken        = "the refresh_token presented"
+	SameToken        = "the refresh_token presented" // it was held, or does not rotate
 	AnotherSuccessor = "another successor than the other racers'"
 )
 

@@ -79,7 +79,8 @@ func (g *Generator) work(ctx context.Context, more func() bool, result *Result) 
 
 // Race has one token of one session presented by so many at the same moment. All
 // must get the same successor; who gets another than most did is no success. The
-// session goes on with it.
+// session goes on with it. It takes a client with a reuse interval, and a session
+// that has not rotated within it.
 func (g *Generator) Race(ctx context.Context, racers int) (*Result, error) {
 	taken, err := g.take(ctx, 1)
 	if err != nil {
@@ -116,7 +117,7 @@ func (g *Generator) Race(ctx context.Context, racers int) (*Result, error) {
 }
 
 // Spread has the tokens of so many sessions presented at the same moment, each
-// once.
+// once. With a reuse interval none of them may have rotated within it.
 func (g *Generator) Spread(ctx context.Context, sessions int) (*Result, error) {
 	taken, err := g.take(ctx, sessions)
 	if err != nil {

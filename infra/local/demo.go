@@ -35,6 +35,7 @@ func demoClients(ctx context.Context, handler http.Handler) ([]demoClient, error
 		{"demo-auth0", `{"type":"public","preset":"auth0"}`},
 		{"demo-atlassian", `{"type":"public","preset":"atlassian"}`},
 		{"demo-supabase", `{"type":"public","preset":"supabase"}`},
+		{"demo-copies", `{"type":"public","preset":"copies"}`},
 	} {
 		c, err := demoClientOf(ctx, handler, want.id, want.body)
 		if err != nil {
@@ -179,16 +180,22 @@ T=$(issue | token); echo $T
 refresh() { curl -sS $R/oauth/token -d grant_type=refresh_token -d client_id=demo-spa -d refresh_token=$1; }
 A=$(refresh $T); echo "$A"; N=$(echo "$A" | token)
 
-# 3. Five tabs refresh N at the same moment: five answers, and one successor, L.
+# 3. For a minute, the reuse interval, nothing rotates again: whoever comes with T or with N gets N.
+refresh $T | token
+refresh $N | token
+
+# 4. An hour on, five tabs refresh N at the same moment: five answers, and one successor, L.
+clock() { curl -sS $R/local/clock -H 'Content-Type: application/json' -d '{"advance":"'$1'"}'; }
+clock 1h
 L=$(for i in 1 2 3 4 5; do refresh $N & done | token | sort | uniq -c); echo "$L"; L=${L##* }
 
-# 4. Two minutes on, past the reuse interval, somebody replays T. That is theft: L is dead as well. Ask why.
-curl -sS $R/local/clock -H 'Content-Type: application/json' -d '{"advance":"2m"}'
+# 5. Two minutes on, past the reuse interval, somebody replays T. That is theft: L is dead as well. Ask why.
+clock 2m
 refresh $T
 refresh $L
 curl -sS $R/v1/explain -H 'Content-Type: application/json' -d '{"refresh_token":"'$L'"}'
 
-# 5. Another login, and its logout.
+# 6. Another login, and its logout.
 T=$(issue | token)
 curl -sS $R/oauth/revoke -d client_id=demo-spa -d token=$T
 refresh $T

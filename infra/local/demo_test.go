@@ -32,6 +32,7 @@ func TestDemoClientsHaveTheirPresets(t *testing.T) {
 		{"demo-auth0", "public", "auth0", "0 s 30 d 15 d 403"},
 		{"demo-atlassian", "public", "atlassian", "600 s 365 d 90 d 403"},
 		{"demo-supabase", "public", "supabase", "10 s never never 400"},
+		{"demo-copies", "public", "copies", "7200 s 30 d 15 d 400"},
 	} {
 		got := p.must(http.StatusOK, http.MethodGet, "/v1/clients/"+c.id, "")
 		want, err := family.Preset(c.preset)
@@ -91,16 +92,18 @@ func TestPrintedCommands(t *testing.T) {
 		t.Fatalf("%v: %s\n%s", err, &stderr, stdout)
 	}
 	outputs := strings.Split(string(stdout), mark)
-	if len(outputs) != 5 {
-		t.Fatalf("%d steps, want 5:\n%s", len(outputs), stdout)
+	if len(outputs) != 6 {
+		t.Fatalf("%d steps, want 6:\n%s", len(outputs), stdout)
 	}
 	const token, dead = `(rotor_[A-Za-z0-9_-]{78})`, `\{"error":"invalid_grant","error_description":"Unknown or invalid refresh token\."\}`
+	const clock = `\{"now":"[^"]+","purged":0\}\n`
 	var found []string
 	for i, want := range []string{
 		token,
 		`\{"access_token":"eyJ[^"]+","token_type":"Bearer","expires_in":3600,"refresh_token":"` + token + `","refresh_token_expires_in":1296000\}`,
-		` *5 ` + token,
-		`\{"now":"[^"]+","purged":0\}\n` + dead + `\n` + dead + `\n\{"verdict":"dead","cause":"reuse_detected","summary":"[^"]*token 1 was presented again 2 min [^"]*","advice":"[^"]*login[^"]*".*"event":"reuse_detected".*\}`,
+		token + `\n` + token,
+		clock + ` *5 ` + token,
+		clock + dead + `\n` + dead + `\n\{"verdict":"dead","cause":"reuse_detected","summary":"[^"]*token 1 was presented again at least 2 min [^"]*","advice":"[^"]*login[^"]*".*"event":"reuse_detected".*\}`,
 		`\{\}\n` + dead,
 	} {
 		match := regexp.MustCompile(`\A` + want + `\n*\z`).FindStringSubmatch(outputs[i])
@@ -109,13 +112,16 @@ func TestPrintedCommands(t *testing.T) {
 		}
 		found = append(found, match[1:]...)
 	}
-	if len(found) != 3 || found[0] == found[1] || found[1] == found[2] || found[0] == found[2] {
-		t.Errorf("the tokens of steps 1 to 3 are %v, want three different ones", found)
+	if len(found) != 5 || found[0] == found[1] || found[1] == found[4] || found[0] == found[4] {
+		t.Errorf("the tokens of steps 1, 2 and 4 are %v, want three different ones", found)
+	}
+	if len(found) == 5 && (found[2] != found[1] || found[3] != found[1]) {
+		t.Errorf("the tokens of step 3 are %v, want that of step 2: %s", found[2:4], found[1])
 	}
 	log := p.stderr.String()
-	for event, want := range map[string]int{"ferrt": 1, "srrt": 1, "sertft": 6, "fertft": 2} {
-		if got := strings.Count(log, `"type":"`+event+`"`); got != want {
-			t.Errorf("%d events %s, want %d", got, event, want)
+	for event, want := range map[string]int{`"type":"ferrt"`: 1, `"type":"srrt"`: 1, `"type":"sertft"`: 8, `"type":"fertft"`: 2, `"held":true`: 1, `"reused":true`: 5} {
+		if got := strings.Count(log, event); got != want {
+			t.Errorf("%d events with %s, want %d", got, event, want)
 		}
 	}
 }

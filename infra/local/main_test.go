@@ -309,8 +309,9 @@ func TestRestart(t *testing.T) {
 	}
 
 	after := start(t, env)
+	after.advance("10s") // past the reuse interval
 	got := after.refresh("demo-spa", token)
-	if got.status != http.StatusOK {
+	if next := got.text("refresh_token"); got.status != http.StatusOK || next == "" || next == token {
 		t.Fatalf("after the restart: %d %v", got.status, got.body)
 	}
 	if !regexp.MustCompile(`demo-spa +public +7 s `).MatchString(after.stdout) {

@@ -38,7 +38,7 @@ const (
 	trough    = 0.25       // of the peak: what a Monday morning begins with
 	racers    = 1000       // that present one token in a second
 	reused    = 0.001      // of the refreshes are reuse, each a stored event
-	refreshes = 3600.0     // s between two of a session that is in use: the access token's lifetime
+	refreshes = 3600.0     // s between two of a session that is in use: the access token's lifetime, so that every one rotates
 	months    = 730 * 3600 // s in a month
 )
 

@@ -36,6 +36,10 @@
 // nothing is lost that was not lost before. A request that never left (the
 // connection failed) and a 429 leave no doubt.
 //
+// An answer may have the refresh token that was presented, or none: a provider need
+// not rotate it each time. Rotor rotates it at most once per reuse interval. The
+// token is kept then.
+//
 // # Limits
 //
 // Without expires_in an access token is used until a resource server rejects it,

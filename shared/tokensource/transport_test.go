@@ -188,6 +188,34 @@ func TestBodyOnce(t *testing.T) {
 	}
 }
 
+// TestHeld: Rotor rotates a token once in its reuse interval. A refresh that comes
+// before brings another access token and the same refresh token, which goes on.
+func TestHeld(t *testing.T) {
+	w := newWorld(t)
+	store := tokensource.NewMemory()
+	family := w.begun("app", store)
+	src := w.source("app", store, nil)
+	w.wire.breaks(nil)
+	first := w.good(src)
+	w.clock.Advance(30 * time.Second)
+	second, err := tokensource.Rejected(src, first.AccessToken)
+	if err != nil || second == first.AccessToken || !w.active(second) {
+		t.Errorf("another access token: %v, and an active one: %v; %v", second != first.AccessToken, w.active(second), err)
+	}
+	if token := w.good(w.source("app", store, nil)); token.AccessToken != second {
+		t.Error("another process gets another access token")
+	}
+	if counter, status := w.family(family); counter != 2 || status != "active" || w.wire.requests() != 2 {
+		t.Errorf("inside the interval: %d requests, counter %d, %s", w.wire.requests(), counter, status)
+	}
+	w.clock.Advance(10 * time.Minute)
+	w.good(src)
+	w.good(w.source("app", store, nil))
+	if counter, status := w.family(family); counter != 3 || status != "active" || w.wire.requests() != 3 {
+		t.Errorf("after it: %d requests, counter %d, %s", w.wire.requests(), counter, status)
+	}
+}
+
 // TestAlwaysRejected: a resource server that says 401 whatever it is shown does not
 // make a storm, in any number of processes. Others still get the token.
 func TestAlwaysRejected(t *testing.T) {

@@ -34,6 +34,7 @@ type world struct {
 	store     *transport
 	functions map[string]lambda.Handler // those that the gateway invokes
 	sweep     lambda.Handler
+	now       time.Time // of the last request
 	log       bytes.Buffer
 	values    map[string]string // what stands for the words in capitals of the sample events
 }
@@ -70,8 +71,8 @@ func newWorld(t *testing.T) *world {
 	if err := table.Create(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	now := time.Date(2026, time.January, 15, 10, 0, 5, 0, time.UTC)
-	document, err := keyring.Generate(signing.ES256, now)
+	w.now = time.Date(2026, time.January, 15, 10, 0, 5, 0, time.UTC)
+	document, err := keyring.Generate(signing.ES256, w.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +83,8 @@ func newWorld(t *testing.T) *world {
 	log := slog.New(slog.NewJSONHandler(&w.log, nil))
 	// Each request has a millisecond of its own. They come one at a time.
 	tick := func() time.Time {
-		now = now.Add(time.Millisecond)
-		return now
+		w.now = w.now.Add(time.Millisecond)
+		return w.now
 	}
 	a := api.New(api.Config{
 		Issuer:  "https://auth.example.com",
