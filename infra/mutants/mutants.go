@@ -317,8 +317,12 @@ var protocol = []chapter{
 				return seen, a.exchanged(ctx, u, tok, seen, v)`}},
 		},
 		{
+			rule: "a record of before uses were recorded is not skipped", file: "shared/store/family.go", test: "api.TestSkipOfAnOlderRecord",
+			edits: []edit{{`" AND (attribute_not_exists(held) OR held <> :n)"`, `" AND held <= :n AND held < :n"`}},
+		},
+		{
 			rule: "a lost response is skipped although the newest token was used meanwhile", file: "shared/store/family.go", test: "api.TestSkipBesideAHeldUse",
-			edits: []edit{{` + " AND held <> :n")`, `)`}},
+			edits: []edit{{`*u.ConditionExpression + unused)`, `*u.ConditionExpression)`}},
 		},
 		{
 			rule: "a response that was lost twice is reuse", file: "shared/family/family.go", test: "family.TestDecide",
@@ -374,11 +378,11 @@ var protocol = []chapter{
 		},
 		{
 			rule: "a lost response is skipped whatever the record has become", file: "shared/store/family.go", test: "api.TestSkipIsOfTheRecordSeen",
-			edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + " AND held <> :n")`, `ConditionExpression = aws.String("#counter >= :n AND client_id = :client AND " + alive)`}},
+			edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + unused)`, `ConditionExpression = aws.String("#counter >= :n AND client_id = :client AND " + alive)`}},
 		},
 		{
 			rule: "a family that was revoked meanwhile is skipped to life", file: "shared/store/family.go", test: "api.TestSkipIsOfTheRecordSeen",
-			edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + " AND held <> :n")`, `ConditionExpression = aws.String("#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since")`}},
+			edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + unused)`, `ConditionExpression = aws.String("#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since")`}},
 		},
 		{
 			rule: "a skip's or a move's mark is not written", file: "shared/store/family.go", test: "api.TestAnswerOfAnAdvanceLostToTheSDK",

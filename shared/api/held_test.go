@@ -1,11 +1,16 @@
 package api_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
@@ -403,6 +408,33 @@ func TestLostResponseAfterHeldUses(t *testing.T) {
 	w.later(second)  // lost
 	w.clock.Advance(2 * time.Minute)
 	if w.rotate(second); w.counter(id) != 4 {
+		t.Errorf("the counter is %d", w.counter(id))
+	}
+}
+
+// A record of before uses were recorded is one whose newest token was not used, as
+// far as is known.
+func TestSkipOfAnOlderRecord(t *testing.T) {
+	w, first, _, id := forgiving(t)
+	familyID, err := family.ParseID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := dynamodb.NewFromConfig(w.store.Config())
+	key := map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: "u#" + base64.RawURLEncoding.EncodeToString(familyID[:16])},
+		"sk": &types.AttributeValueMemberS{Value: "f#" + familyID.ULID().String()},
+	}
+	out, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(w.store.Name()), Key: key, ConsistentRead: aws.Bool(true)})
+	if err != nil || out.Item["held"] == nil {
+		t.Fatal(out, err)
+	}
+	delete(out.Item, "held")
+	if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(w.store.Name()), Item: out.Item}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(2 * time.Minute)
+	if w.rotate(first); w.counter(id) != 3 {
 		t.Errorf("the counter is %d", w.counter(id))
 	}
 }

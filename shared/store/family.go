@@ -206,6 +206,8 @@ const (
 	refreshCondition = "#counter = :n AND client_id = :client AND " + alive
 	// A family rotates at most once per reuse interval.
 	notHeld = " AND rotated_at <= :held_since"
+	// A record of before uses were recorded says nothing of them.
+	unused = " AND (attribute_not_exists(held) OR held <> :n)"
 )
 
 // Refresh moves the family on by one if the token is its newest, its last
@@ -267,7 +269,7 @@ func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r
 // and only the answer was lost.
 func (t *Table) Skip(ctx context.Context, seen, next *family.Family, r Refresh) (f *family.Family, done bool, err error) {
 	u := t.advance(seen, next, r)
-	u.ConditionExpression = aws.String(*u.ConditionExpression + " AND held <> :n")
+	u.ConditionExpression = aws.String(*u.ConditionExpression + unused)
 	f, done, err = t.updateFamily(ctx, seen.ID, "skip a lost response", u)
 	return f, done || r.wrote(f), err
 }
