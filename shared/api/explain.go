@@ -1,10 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -36,35 +40,23 @@ type recommendation struct {
 	Days            int            `json:"days"` // looked back
 }
 
-// explain tells the story of a token and what to do about it: POST /v1/explain
-// with a refresh_token or a family, and with client_id to ask as that client.
-// Nothing is changed by asking.
+// explain tells the story of a token and what to do about it: POST /v1/explain with
+// a refresh_token, an access_token, a family, or the sid of an access token and its
+// user_id; and with client_id to ask as that client. What stands under one name and
+// has the shape of another is taken for what it is. Nothing is changed by asking.
 func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
 	if err := noQuery(r); err != nil {
 		return err
 	}
-	var presented, familyText, clientID string
-	err := readJSON(r, map[string]any{"refresh_token": &presented, "family": &familyText, "client_id": &clientID})
-	if err != nil {
+	var q question
+	if err := readJSON(r, q.fields()); err != nil {
 		return err
 	}
-	var in input
-	if (presented == "") == (familyText == "") {
-		in.wrong("refresh_token", "", "given, or else family, but not both")
-	}
-	if clientID != "" {
-		in.clientID(clientID)
-	}
-	if err := in.err(); err != nil {
+	if err := q.check(); err != nil {
 		return err
 	}
-	var answer explanation
-	if presented != "" {
-		answer, err = a.explainToken(r.Context(), presented, clientID, now)
-	} else {
-		answer, err = a.explainFamilyID(r.Context(), familyText, clientID, now)
-	}
+	answer, err := a.answer(r.Context(), &q, now)
 	if err != nil {
 		return err
 	}
@@ -73,11 +65,78 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *API) explainToken(ctx context.Context, presented, clientID string, now time.Time) (explanation, error) {
+// question is the body of POST /v1/explain.
+type question struct {
+	refreshToken, accessToken, family, sid string // one of them
+	userID                                 string // of the sid
+	clientID                               string
+}
+
+func (q *question) fields() map[string]any {
+	return map[string]any{
+		"refresh_token": &q.refreshToken, "access_token": &q.accessToken, "family": &q.family, "sid": &q.sid,
+		"user_id": &q.userID, "client_id": &q.clientID,
+	}
+}
+
+func (q *question) check() error {
+	var in input
+	asked := slices.DeleteFunc([]string{q.refreshToken, q.accessToken, q.family, q.sid}, func(s string) bool { return s == "" })
+	switch {
+	case len(asked) == 0 && q.userID != "":
+		in.wrong("user_id", "", "given with a sid. GET /v1/families?user_id= lists the user's families, and GET /v1/events?user_id= what happened to them")
+	case len(asked) != 1:
+		in.wrong("refresh_token", "", "given, or else one of access_token, family or sid, but not two of them")
+	case q.userID != "" && q.sid == "":
+		in.wrong("user_id", "", "left out: a token and a family say whose they are")
+	case q.userID != "":
+		in.text("user_id", q.userID, maxUserID)
+	}
+	if q.clientID != "" {
+		in.clientID(q.clientID)
+	}
+	return in.err()
+}
+
+// answer explains what was asked about, by its shape.
+func (a *API) answer(ctx context.Context, q *question, now time.Time) (explanation, error) {
+	pasted := strings.TrimSpace(cmp.Or(q.refreshToken, q.accessToken, q.family, q.sid)) // exactly one is given
 	keys, err := a.Keys.Keys(ctx, now)
 	if err != nil {
 		return explanation{}, err
 	}
+	sid, notSID := ulid.ParseStrict(pasted)
+	id, notFamily := family.ParseID(pasted)
+	switch {
+	case strings.Count(pasted, ".") == 2:
+		return a.explainAccess(ctx, keys, pasted, q.clientID, now)
+	case notSID == nil && q.userID != "":
+		answer, err := a.explainCounter(ctx, family.JoinID(keys.Codec.UserKey(q.userID), sid), 0, q.clientID, now)
+		if err == nil && answer.Cause == family.Purged {
+			answer.Summary = "There is no record of a family with this sid and this user. If both are right, it was issued on " +
+				sid.Timestamp().UTC().Format(time.DateTime) + " UTC, and its record is gone."
+			answer.Advice = "Check the user_id: it is the sub of the access token with this sid."
+		}
+		return answer, err
+	case notSID == nil:
+		return explanation{
+			Verdict: family.DeadToken, Cause: family.Malformed,
+			Summary: "This has the form of a sid, the session id in access tokens, of a family that was issued on " + sid.Timestamp().UTC().Format(time.DateTime) + " UTC.",
+			Advice:  "A sid names a family together with its user: send user_id beside it, which is the sub of the same access token.",
+		}, nil
+	case notFamily == nil:
+		return a.explainFamily(ctx, id, q.clientID, now)
+	case q.family != "" && !strings.HasPrefix(pasted, token.Prefix):
+		return explanation{
+			Verdict: family.DeadToken, Cause: family.Malformed,
+			Summary: "This is not a family id: those are 43 characters of base64url.",
+			Advice:  "Copy the whole familyId from a log line, or family from the answer to POST /v1/families.",
+		}, nil
+	}
+	return a.explainToken(ctx, keys, pasted, q.clientID, now)
+}
+
+func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
 	tok, err := parseToken(keys, presented)
 	switch {
 	case errors.Is(err, keyring.ErrUnavailable):
@@ -92,22 +151,42 @@ func (a *API) explainToken(ctx context.Context, presented, clientID string, now 
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.Malformed,
 			Summary: "This is not a refresh token: those are " + strconv.Itoa(token.Length) + " characters long and begin with " + token.Prefix + "; this has " + strconv.Itoa(len(presented)) + " bytes.",
-			Advice:  "Look for what cut or changed it on its way: a column that is too short, quotes, URL encoding, or another kind of token in its place.",
+			Advice: "Look for what cut or changed it on its way: a column that is too short, quotes, URL encoding, or another kind of token in its place. " +
+				"An access token, a family id, or a sid with its user_id can be explained as well; GET /v1/families?user_id= lists a user's families.",
 		}, nil
 	}
 	return a.explainCounter(ctx, tok.Family, tok.Counter, clientID, now)
 }
 
-// explainFamilyID explains the newest token of a family.
-func (a *API) explainFamilyID(ctx context.Context, text, clientID string, now time.Time) (explanation, error) {
-	id, err := family.ParseID(text)
+// explainAccess explains the newest token of an access token's family.
+func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
+	access, err := keys.Signing.VerifyExpired(presented, a.Issuer, now)
 	if err != nil {
 		return explanation{
-			Verdict: family.DeadToken, Cause: family.Malformed,
-			Summary: "This is not a family id: those are 43 characters of base64url.",
-			Advice:  "Copy the whole familyId from a log line, or family from the answer to POST /v1/families.",
+			Verdict: family.DeadToken, Cause: family.NeverIssued,
+			Summary: "This has the form of a JWT, but it is no access token that a key published now has signed for " + a.Issuer + ".",
+			Advice: "It is an id token, of another issuer, altered, or so old that its key is no longer published. " +
+				"If it is an old access token of ours, read its claims and send sid with user_id, which is its sub.",
 		}, nil
 	}
+	sid, err := ulid.ParseStrict(access.SessionID)
+	if err != nil {
+		return explanation{}, fmt.Errorf("read the sid of an access token: %w", err) // we signed it
+	}
+	answer, err := a.explainCounter(ctx, family.JoinID(keys.Codec.UserKey(access.Subject), sid), 0, clientID, now)
+	if err != nil {
+		return explanation{}, err
+	}
+	expiry := "it expires on "
+	if !now.Before(access.ExpiresAt) {
+		expiry = "it expired on "
+	}
+	answer.Summary = "This is an access token; " + expiry + access.ExpiresAt.Format(time.DateTime) + " UTC. Of its family's newest refresh token: " + answer.Summary
+	return answer, nil
+}
+
+// explainFamily explains the newest token of a family.
+func (a *API) explainFamily(ctx context.Context, id family.ID, clientID string, now time.Time) (explanation, error) {
 	answer, err := a.explainCounter(ctx, id, 0, clientID, now)
 	if err == nil && answer.Cause == family.Purged {
 		// An id has no seal: who knows it did not make it up cannot be told.
@@ -169,8 +248,8 @@ const (
 	recommendEvents = 1000
 )
 
-// recommend is a reuse interval for the client from its reuse of the last 30
-// days; nil where there was none.
+// recommend returns a reuse interval for the client, from its reuse of the last 30
+// days; nil where a longer one than the present would have kept nothing alive.
 func (a *API) recommend(ctx context.Context, client *store.Client, now time.Time) (*recommendation, error) {
 	filter := eventFilter{eventType: audit.Reuse, span: store.Span{
 		From: now.AddDate(0, 0, -recommendDays), To: now.Add(time.Millisecond),
@@ -202,5 +281,9 @@ func (a *API) recommend(ctx context.Context, client *store.Client, now time.Time
 		return nil, nil
 	}
 	present := client.Policy.ReuseInterval
-	return &recommendation{family.Recommend(present, lost, all), present, recommendDays}, nil
+	best := family.Recommend(present, lost, all)
+	if best.ReuseInterval == present {
+		return nil, nil // it is set already
+	}
+	return &recommendation{best, present, recommendDays}, nil
 }

@@ -18,7 +18,7 @@ var causes = []family.Cause{
 
 // FuzzExplain: there is a story for whatever is asked about, a family is shown to
 // who names it, and nothing is changed by asking. In the body TOKEN and FAMILY
-// stand for a living family, DEAD and DEADFAMILY for a revoked one, FIRST for a
+// stand for a living family, ACCESS for its access token, SID for its sid, DEAD and DEADFAMILY for a revoked one, FIRST for a
 // superseded token of the living one, FORGED for one with another tag.
 func FuzzExplain(f *testing.F) {
 	q := newQuiet(f)
@@ -27,7 +27,7 @@ func FuzzExplain(f *testing.F) {
 	q.must(f, http.MethodDelete, "/v1/families/"+deadFamily.family, "")
 	newest, _ := q.must(f, http.MethodPost, "/oauth/token", object("grant_type", "refresh_token", "client_id", "app", "refresh_token", live.refresh))["refresh_token"].(string)
 	q.secrets = append(q.secrets, newest)
-	fill := strings.NewReplacer("TOKEN", newest, "FIRST", live.refresh, "DEADFAMILY", deadFamily.family, "DEAD", deadFamily.refresh, "FAMILY", live.family, "FORGED", forge(newest))
+	fill := strings.NewReplacer("TOKEN", newest, "FIRST", live.refresh, "DEADFAMILY", deadFamily.family, "DEAD", deadFamily.refresh, "FAMILY", live.family, "FORGED", forge(newest), "ACCESS", live.access, "SID", sidOf(f, live.family))
 	before := q.serve(http.MethodGet, "/v1/families/"+live.family, "", "", "").Body.String()
 
 	for _, body := range []string{
@@ -35,6 +35,7 @@ func FuzzExplain(f *testing.F) {
 		`{"family":"FAMILY"}`, `{"family":"DEADFAMILY"}`, `{"family":"x"}`, `{"family":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`,
 		`{"refresh_token":"TOKEN","client_id":"app"}`, `{"refresh_token":"TOKEN","client_id":"web"}`, `{"family":"FAMILY","client_id":"web"}`,
 		`{"refresh_token":"TOKEN","family":"FAMILY"}`, `{"refresh_token":null,"family":"FAMILY"}`, `{"refresh_token":["TOKEN"]}`,
+		`{"access_token":"ACCESS"}`, `{"refresh_token":"ACCESS"}`, `{"sid":"SID"}`, `{"sid":"SID","user_id":"u"}`, `{"sid":"SID","user_id":"v"}`, `{"user_id":"u"}`,
 		`{"refresh_token":"TOKEN\n"}`, `{"refresh_token":"\u0000"}`, `{"client_id":"a b"}`, `{}`, `[]`, `{"family":"FAMILY"`, ``,
 	} {
 		f.Add(body)
@@ -59,9 +60,9 @@ func FuzzExplain(f *testing.F) {
 			}
 		}
 		if shown, _ := a.json["family"].(map[string]any); shown != nil {
-			names := []string{newest, live.refresh, live.family}
+			names := []string{newest, live.refresh, live.family, live.access, sidOf(t, live.family)}
 			if shown["family"] == deadFamily.family {
-				names = []string{deadFamily.refresh, deadFamily.family}
+				names = []string{deadFamily.refresh, deadFamily.family, deadFamily.access, sidOf(t, deadFamily.family)}
 			}
 			if !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(body, name) }) {
 				t.Errorf("a family that was not named: %v", a)
@@ -71,4 +72,14 @@ func FuzzExplain(f *testing.F) {
 			t.Errorf("by asking the family became %s", after)
 		}
 	})
+}
+
+// sidOf returns the sid of a family.
+func sidOf(tb testing.TB, familyID string) string {
+	tb.Helper()
+	id, err := family.ParseID(familyID)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return id.ULID().String()
 }

@@ -339,3 +339,75 @@ func TestRecommendation(t *testing.T) {
 		t.Errorf("after 31 days: %v", a)
 	}
 }
+
+// Support pastes what it has: an access token, living or expired, its sid, a token
+// in the place of a family. Each gets its family, or a pointer to what answers.
+func TestExplainWhatIsPasted(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue(`{"user_id":"u","client_id":"app","scope":"read"}`)
+	access, first, id := issued.text("access_token"), issued.text("refresh_token"), issued.text("family")
+	familyID, err := family.ParseID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sid := familyID.ULID().String()
+	ofFamily := func(a answer) answer {
+		t.Helper()
+		if f, ok := a.json["family"].(map[string]any); !ok || f["family"] != id {
+			t.Errorf("not of the family: %v", a)
+		}
+		return a
+	}
+	for _, member := range []string{"access_token", "refresh_token", "family", "sid"} {
+		ofFamily(w.explain(member, access)).says(t, "valid", "", "access token", "expires on", "token 1")
+		ofFamily(w.explain(member, " "+first+"\n")).says(t, "valid", "", "token 1")
+		ofFamily(w.explain(member, id)).says(t, "valid", "", "token 1")
+		w.explain(member, sid).says(t, "dead", "malformed", "form of a sid", "user_id")
+	}
+	ofFamily(w.explain("sid", sid, "user_id", "u")).says(t, "valid", "", "token 1")
+	w.explain("sid", sid, "user_id", "somebody").says(t, "dead", "purged", "no record", "sub of the access token")
+	ofFamily(w.explain("access_token", access, "client_id", "web")).says(t, "dead", "wrong_client")
+
+	w.clock.Advance(time.Hour)
+	ofFamily(w.explain("access_token", access)).says(t, "valid", "", "it expired on")
+	w.send(http.MethodDelete, "/v1/families/"+id, "", "")
+	ofFamily(w.explain("access_token", access)).says(t, "dead", "revoked_by_admin", "it expired on")
+
+	header, rest, _ := strings.Cut(access, ".")
+	w.explain("access_token", header+"."+strings.ToUpper(rest[:4])+rest[4:]).says(t, "dead", "never_issued", "JWT", "sid", "user_id")
+	w.explain("access_token", "x").says(t, "dead", "malformed", "1 bytes")
+}
+
+// What cannot be explained is refused with the call that answers.
+func TestExplainPoints(t *testing.T) {
+	w := newWorld(t)
+	first, id := w.login()
+	for body, part := range map[string]string{
+		`{"user_id":"u"}`: "GET /v1/families?user_id=",
+		`{"user_id":"u","refresh_token":"` + first + `"}`:          "say whose they are",
+		`{"access_token":"a.b.c","family":"` + id + `"}`:           "not two of them",
+		`{"sid":"01Q3G9AD6EZQWNTVCJPNXVG2EE","user_id":"\u0000"}`:  "control characters",
+		`{"sid":"x","user_id":"` + strings.Repeat("u", 129) + `"}`: "at most 128 bytes",
+	} {
+		a := w.send(http.MethodPost, "/v1/explain", jsonType, body)
+		if a.status != http.StatusBadRequest || !strings.Contains(a.body, part) {
+			t.Errorf("%s got %v", body, a)
+		}
+	}
+}
+
+// An interval is recommended only where it is longer than the present one.
+func TestNoRecommendationOfWhatIsSet(t *testing.T) {
+	w := newWorld(t)
+	first, _ := w.login()
+	second := w.rotate(first)
+	third := w.later(second)
+	w.later(third)
+	w.refresh(first) // two holders: no interval would have kept it
+	if len(w.logged("ferrt")) != 1 {
+		t.Fatal("no reuse")
+	}
+	if a := w.send(http.MethodGet, "/v1/clients/app", "", ""); a.status != http.StatusOK || a.json["recommendation"] != nil {
+		t.Errorf("got %v", a)
+	}
+}

@@ -110,11 +110,14 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 	case ExpiredAbsolute:
 		e.Summary = fmt.Sprintf("The user logged in on %s, and the absolute lifetime of %s ended on %s, whatever was refreshed since (last on %s).",
 			stamp(f.IssuedAt()), age(f.ExpiresAt.Sub(f.IssuedAt())), stamp(f.ExpiresAt), stamp(f.LastUsedAt))
-		e.Advice = "This is the end that was set at the login: refreshing does not extend it. Let the user log in again; raise absolute_lifetime if sessions are to last longer."
+		e.Advice = "This is the end that was set at the login: refreshing does not extend it. Let the user log in again. " + absoluteAdvice(f, p)
 	case ExpiredIdle:
 		e.Summary = fmt.Sprintf("It was last used on %s, and the idle lifetime of %s ended on %s.",
 			stamp(f.LastUsedAt), age(p.IdleLifetime.Duration()), stamp(f.IdleEnd(p)))
-		e.Advice = "The application was not used for that long. Let the user log in again; raise idle_lifetime if users come back later than that."
+		e.Advice = "The application did not refresh for that long. Let the user log in again."
+		if p.IdleLifetime < MaxLifetime {
+			e.Advice += " Raise idle_lifetime if users come back later than that."
+		}
 	case ReuseDetected:
 		r := f.Revoked
 		e.Summary = fmt.Sprintf("The family was revoked on %s: token %d was presented again %s after it had been superseded, outside the reuse interval; the newest was %d.",
@@ -123,7 +126,12 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 	case LimitExceeded:
 		e.Summary = fmt.Sprintf("The user had more than the %d active families that an application may have, and this, issued on %s, was among the oldest: it was ended on %s.",
 			p.MaxActive, stamp(f.IssuedAt()), stamp(f.Revoked.At))
-		e.Advice = "Something logs in again and again instead of refreshing (a test, a health check, a script that forgets its token): keep its refresh token, or revoke it when done. The resource_cleanup event names all that were ended. max_active can be raised."
+		e.Advice = "Either the user has that many devices and browsers, or something logs in again and again instead of refreshing " +
+			"(a test, a health check, a script that forgets its token): it should keep its refresh token, or revoke it when done. The resource_cleanup event names all that were ended, " +
+			"and GET /v1/families?user_id= shows their devices."
+		if p.MaxActive < MaxMaxActive {
+			e.Advice += " Raise max_active if users have more devices than that."
+		}
 	case RevokedByClient:
 		e.Summary = fmt.Sprintf("The application revoked it on %s.", stamp(f.Revoked.At))
 		e.Advice = "This is what a logout does. If the user did not log out, look for code that revokes on an error."
@@ -142,6 +150,21 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 		e.Advice = "The user must log in again."
 	}
 	return e
+}
+
+// absoluteAdvice returns how sessions last longer: a family's absolute end was fixed
+// at its login, and the policy may have changed since.
+func absoluteAdvice(f *Family, p *Policy) string {
+	switch {
+	case p.AbsoluteLifetime == 0:
+		return "Families of this client have no absolute end any more, unless the login sets one."
+	case f.ExpiresAt.Before(f.IssuedAt().Add(p.AbsoluteLifetime.Duration())):
+		return fmt.Sprintf("Families of this client may last for %s now; this one was issued with less, by the policy of its time or by the login.", age(p.AbsoluteLifetime.Duration()))
+	case p.AbsoluteLifetime < MaxLifetime:
+		return "Raise absolute_lifetime if sessions are to last longer."
+	default:
+		return "No absolute_lifetime is longer; 0 is none."
+	}
 }
 
 // lostResponse is how long after its rotation the previous token comes back, at
