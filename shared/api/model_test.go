@@ -27,13 +27,13 @@ type modelFamily struct {
 	expires    time.Time // absolute end; zero for none
 	used       time.Time // last
 	newest     uint32
-	made       time.Time // when the newest was; zero for the first
-	parent     uint32    // the token that got the newest
-	newestUsed bool      // without a rotation, as far as it was written down
-	observed   bool                 // reuse was, once
-	revoked    family.Cause         // "" while it is not
-	purge      time.Time            // when its record may go; zero for never
-	gone       bool                 // the record
+	made       time.Time    // when the newest was; zero for the first
+	parent     uint32       // the token that got the newest
+	newestUsed bool         // without a rotation, as far as it was written down
+	observed   bool         // reuse was, once
+	revoked    family.Cause // "" while it is not
+	purge      time.Time    // when its record may go; zero for never
+	gone       bool         // the record
 }
 
 // fate is what a use of a token comes to.
