@@ -9,6 +9,7 @@ BENCHSTAT_VERSION     := v0.0.0-20260908200009-22c9c6c9d4da
 
 FUZZTIME ?= 10000x
 STEPS    ?= 100000
+SESSIONS ?= 100000
 SOAK     ?= 10m
 BENCH    ?= .
 COUNT    ?= 1
@@ -95,18 +96,25 @@ prove: ## all of it, at length: about an hour
 	$(MAKE) spec SPEC=--large
 	$(MAKE) mutants
 	$(MAKE) fuzz FUZZTIME=60s
+	$(MAKE) naive
 	$(MAKE) soak
 
 # 16 players, each with histories of 100 steps on average, any number each: with what is asked for beyond STEPS, fewer
 # come about once in 100 million runs.
 .PHONY: histories
-histories: ## random histories against the model of the protocol, STEPS=100000
+histories: ## random histories against the model, STEPS=100000, and SESSIONS=100000 of careless clients
 	go test -count=1 -timeout 2h -v ./shared/api -run '^Test(Saved)?Histories$$' \
 		-rapid.checks=$$(( $(STEPS) / 1340 + 1 )) -rapid.steps=100
+	go test -count=1 -timeout 2h -v ./shared/api -run '^Test(NaiveSessions|Copies|RandomThief)$$' \
+		-rapid.checks=$$(( $(STEPS) / 200 + 1 )) -sessions=$(SESSIONS)
 
 .PHONY: test-races
 test-races: ## eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
 	infra/dynamodb-local/run.sh with $(GOTEST) -tags prove -count=1 -v -timeout 30m ./infra/prove -run 'Checker|Linearizable|Kill'
+
+.PHONY: naive
+naive: ## careless clients, for a minute: does any lose its session? thieves who refresh fast: is any not found out?
+	go test -tags prove -count=1 -v -timeout 10m ./infra/prove -run 'Naive|FastThief'
 
 .PHONY: soak
 soak: ## the highest rate for SOAK=10m: does anything grow?
@@ -121,7 +129,7 @@ mutants: ## break the protocol in one way after another: do the tests catch it?
 	go run ./infra/mutants
 
 .PHONY: mutants-doc
-mutants-doc: ## the same, and write docs/mutants.md
+mutants-doc: ## write docs/mutants.md, the table of mutants
 	go run ./infra/mutants -write docs/mutants.md
 
 .PHONY: fuzz

@@ -221,8 +221,12 @@ var protocol = []chapter{
 			edits: []edit{{`case n < pred && now.Before(f.RotatedAt) &&`, `case n < pred && now.After(now) &&`}},
 		},
 		{
+			rule: "a request older than the newest rotation is not honoured though reuse is only observed", file: "shared/family/decide.go", test: "family.TestDecide",
+			edits: []edit{{`p.ReuseInterval > 0 && !p.Observing(now):`, `p.ReuseInterval > 0:`}},
+		},
+		{
 			rule: "without an interval a request older than the newest rotation is never reuse", file: "shared/family/decide.go", test: "family.TestDecide",
-			edits: []edit{{`now.Before(f.RotatedAt) && p.ReuseInterval > 0:`, `now.Before(f.RotatedAt):`}},
+			edits: []edit{{`now.Before(f.RotatedAt) && p.ReuseInterval > 0 &&`, `now.Before(f.RotatedAt) &&`}},
 		},
 		{
 			rule: "a token superseded twice is refused, and the family lives: no thief is found who refreshes fast", file: "shared/family/decide.go", test: "api.TestFastThief",

@@ -16,6 +16,7 @@ var (
 	interval  = &kind{name: "interval", interval: true}
 	strict    = &kind{name: "strict"}
 	untilUsed = &kind{name: "until-used", interval: true, untilUsed: true}
+	forgiving = &kind{name: "strict-until-used", untilUsed: true}
 	observed  = &kind{name: "observed", interval: true, observes: true}
 	fixed     = &kind{name: "fixed", fixed: true}
 )
@@ -43,15 +44,14 @@ func history(k *kind, entries []entry) []porcupine.Operation {
 // What must not be is found, and what differs from it only in being allowed is
 // not.
 func TestCheckerFinds(t *testing.T) {
-	refused, gone := output{}, output{unknown: true}
+	refused, gone, unclear := output{}, output{unknown: true}, output{unclear: true}
 	got := func(n int) output { return output{token: n} }
-	active := output{active: true}
-	// Ten rotations, one after the other, until time 37.
-	var ten []entry
-	for n := range 10 {
-		ten = append(ten, entry{int64(4 * n), int64(4*n + 1), refresh, n + 1, got(n + 2)})
-	}
-	after := func(more ...entry) []entry { return append(slices.Clone(ten), more...) }
+	active, reused := output{active: true}, func(n int) output { return output{token: n, cause: "reuse_detected"} }
+	moves := func(at int64) entry { return entry{at, at + 1, clockMoves, 0, output{}} }
+	creeps := func(at int64) entry { return entry{at, at + 1, clockCreeps, 0, output{}} }
+	// Token 3 is the newest, and 1 was superseded twice.
+	twice := []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 9, refresh, 2, got(3)}}
+	after := func(more ...entry) []entry { return append(slices.Clone(twice), more...) }
 
 	for _, c := range []struct {
 		what string
@@ -61,11 +61,21 @@ func TestCheckerFinds(t *testing.T) {
 	}{
 		{"racers, one successor", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(2)}, {2, 7, refresh, 1, got(2)}}, porcupine.Ok},
 		{"two successors of one token", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}}, porcupine.Illegal},
-		{"… where somebody used the first one", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}, {2, 7, refresh, 2, got(3)}}, porcupine.Ok},
-		{"… or may have", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}, {2, never, refresh, 2, gone}}, porcupine.Ok},
-		{"… but only afterwards", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}, {9, never, refresh, 2, gone}}, porcupine.Illegal},
-		{"the successor of a superseded token, not the newest one", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(3)}, {4, 5, refresh, 1, got(2)}}, porcupine.Illegal},
-		{"the newest one", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(3)}, {4, 5, refresh, 1, got(3)}}, porcupine.Ok},
+		{"… where somebody used the first one", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(3)}, {2, 7, refresh, 2, got(3)}}, porcupine.Illegal},
+		{"two rotations in one interval", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(3)}}, porcupine.Illegal},
+		{"… and in two", interval, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 2, got(3)}}, porcupine.Ok},
+		{"… one of which may have happened", interval, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, never, refresh, 2, gone}, {6, 7, show, 0, got(3)}}, porcupine.Ok},
+		{"… but only afterwards", interval, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {6, 7, show, 0, got(3)}, {8, never, refresh, 2, gone}}, porcupine.Illegal},
+		{"held, as often as it comes", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(2)}, {4, 5, refresh, 2, got(2)}, {6, 7, refresh, 1, got(2)}}, porcupine.Ok},
+		{"held before the rotation", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, got(1)}}, porcupine.Illegal},
+		{"held outside the interval", interval, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 2, got(2)}}, porcupine.Illegal},
+		{"held for a part of the interval", interval, []entry{{0, 1, refresh, 1, got(2)}, creeps(2), {4, 5, refresh, 2, got(2)}, creeps(6), {8, 9, refresh, 2, got(3)}}, porcupine.Ok},
+		{"an interval that ends early", interval, []entry{{0, 1, refresh, 1, got(2)}, creeps(2), {4, 5, refresh, 2, got(3)}}, porcupine.Illegal},
+		{"an interval that begins anew with a use", interval, []entry{{0, 1, refresh, 1, got(2)}, creeps(2), {4, 5, refresh, 2, got(2)}, creeps(6), {8, 9, refresh, 2, got(2)}}, porcupine.Illegal},
+		{"a predecessor that gets itself", interval, after(entry{10, 11, refresh, 2, got(2)}), porcupine.Illegal},
+		{"… or the newest one", interval, after(entry{10, 11, refresh, 2, got(3)}), porcupine.Ok},
+		{"… for a part of the interval", interval, after(creeps(10), entry{12, 13, refresh, 2, got(3)}), porcupine.Ok},
+		{"… and for two", interval, after(creeps(10), creeps(12), entry{14, 15, refresh, 2, got(3)}), porcupine.Illegal},
 		{"a counter that goes back", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, show, 0, got(2)}, {4, 5, show, 0, got(1)}}, porcupine.Illegal},
 		{"a counter that goes on by itself", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, show, 0, got(3)}}, porcupine.Illegal},
 		{"a token that nobody was given", interval, []entry{{0, 1, refresh, 2, got(3)}}, porcupine.Illegal},
@@ -73,12 +83,14 @@ func TestCheckerFinds(t *testing.T) {
 		{"a refusal without a reason", interval, []entry{{0, 1, refresh, 1, refused}}, porcupine.Illegal},
 		{"a revocation whose answer was lost", interval, []entry{{0, never, revoke, 1, gone}, {2, 3, refresh, 1, refused}}, porcupine.Ok},
 
-		{"eight rotations back", interval, after(entry{40, 41, refresh, 3, got(11)}), porcupine.Ok},
-		{"nine rotations back, honoured", interval, after(entry{40, 41, refresh, 2, got(11)}), porcupine.Illegal},
-		{"nine rotations back, refused, and the family lives", interval, after(entry{40, 41, refresh, 2, refused}, entry{42, 43, refresh, 11, got(12)}), porcupine.Ok},
-		{"nine rotations back, refused, and the family is dead", interval, after(entry{40, 41, refresh, 2, refused}, entry{42, 43, refresh, 11, refused}), porcupine.Illegal},
-		{"outside, and seen to be before the ninth rotation", interval, append(ten[:9:9], entry{2, 3, clockMoves, 0, output{}}, entry{31, 50, refresh, 1, refused}, entry{51, 52, show, 0, output{token: 10, cause: "reuse_detected"}}), porcupine.Ok},
-		{"… but not to be before it", interval, append(ten[:9:9], entry{2, 3, clockMoves, 0, output{}}, entry{40, 50, refresh, 1, refused}, entry{51, 52, show, 0, output{token: 10, cause: "reuse_detected"}}), porcupine.Illegal},
+		{"superseded twice, honoured", interval, after(entry{10, 11, refresh, 1, got(3)}), porcupine.Illegal},
+		{"superseded twice, reuse", interval, after(entry{10, 11, refresh, 1, refused}, entry{12, 13, show, 0, reused(3)}), porcupine.Ok},
+		{"superseded twice, refused, and the family lives", interval, after(entry{10, 11, refresh, 1, refused}, entry{12, 13, refresh, 3, got(3)}), porcupine.Illegal},
+		{"superseded twice, the second time perhaps after it was presented", interval, after(entry{5, 10, refresh, 1, unclear}, entry{12, 13, refresh, 3, got(3)}), porcupine.Ok},
+		{"… but not after", interval, after(entry{10, 11, refresh, 1, unclear}), porcupine.Illegal},
+		{"… nor with a rotation before it", interval, []entry{{0, 9, refresh, 1, got(2)}, {1, 8, refresh, 1, unclear}}, porcupine.Illegal},
+		{"… nor without an interval", strict, []entry{{0, 1, refresh, 1, got(2)}, {2, 9, refresh, 2, got(3)}, {3, 8, refresh, 1, unclear}}, porcupine.Illegal},
+		{"503 without a reason", interval, []entry{{0, 1, refresh, 1, unclear}}, porcupine.Illegal},
 
 		{"a dead family that issues", interval, []entry{{0, 1, revoke, 1, output{}}, {2, 3, refresh, 1, got(2)}}, porcupine.Illegal},
 		{"a family that issues as it dies", interval, []entry{{0, 3, revoke, 1, output{}}, {2, 5, refresh, 1, got(2)}}, porcupine.Ok},
@@ -92,12 +104,23 @@ func TestCheckerFinds(t *testing.T) {
 		{"reuse that is not punished", strict, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 1, refused}, {4, 5, refresh, 2, got(3)}}, porcupine.Illegal},
 		{"a lost answer, then reuse", strict, []entry{{0, never, refresh, 1, gone}, {2, 3, refresh, 1, refused}, {4, 5, show, 0, output{token: 2, cause: "reuse_detected"}}}, porcupine.Ok},
 
-		{"outside the interval, honoured", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, got(2)}}, porcupine.Illegal},
-		{"outside the interval, reuse", interval, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, refused}, {6, 7, refresh, 2, refused}}, porcupine.Ok},
-		{"outside the interval, unused and forgiven", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, got(3)}, {6, 7, refresh, 1, got(3)}, {8, 9, refresh, 3, got(4)}}, porcupine.Ok},
-		{"a skipped token, honoured", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, got(3)}, {6, 7, refresh, 2, got(3)}}, porcupine.Illegal},
-		{"a used one, forgiven", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(3)}, {4, 5, clockMoves, 0, output{}}, {6, 7, refresh, 1, got(4)}}, porcupine.Illegal},
-		{"reuse that is observed", observed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, clockMoves, 0, output{}}, {4, 5, refresh, 1, got(2)}, {6, 7, refresh, 2, got(3)}}, porcupine.Ok},
+		{"outside the interval, honoured", interval, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, got(2)}}, porcupine.Illegal},
+		{"outside the interval, reuse", interval, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, refused}, {6, 7, refresh, 2, refused}}, porcupine.Ok},
+		{"outside the interval, unused and forgiven", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, got(3)}, {6, 7, refresh, 1, got(3)}, {8, 9, refresh, 3, got(3)}}, porcupine.Ok},
+		{"… and not forgiven", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, refused}}, porcupine.Illegal},
+		{"… and forgiven again", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, got(3)}, moves(6), {8, 9, refresh, 1, got(4)}}, porcupine.Ok},
+		{"… and forgiven where its predecessor had come again", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 1, got(2)}, moves(4), {6, 7, refresh, 1, got(3)}}, porcupine.Ok},
+		{"a skipped token, honoured", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, got(3)}, {6, 7, refresh, 2, got(3)}}, porcupine.Illegal},
+		{"… reuse", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, got(3)}, {6, 7, refresh, 2, refused}, {8, 9, show, 0, reused(3)}}, porcupine.Ok},
+		{"… reuse, once the next one is used", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, got(3)}, moves(6), {8, 9, refresh, 3, got(4)}, {10, 11, refresh, 2, refused}, {12, 13, show, 0, reused(4)}}, porcupine.Ok},
+		{"a used one, forgiven", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 2, got(3)}, {6, 7, refresh, 1, got(4)}}, porcupine.Illegal},
+		{"a held one, forgiven", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(2)}, moves(4), {6, 7, refresh, 1, got(3)}}, porcupine.Illegal},
+		{"… reuse", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 2, got(2)}, moves(4), {6, 7, refresh, 1, refused}, {8, 9, show, 0, reused(2)}}, porcupine.Ok},
+		{"… where it may have been held", untilUsed, []entry{{0, 1, refresh, 1, got(2)}, {2, never, refresh, 2, gone}, moves(4), {6, 7, refresh, 1, refused}}, porcupine.Ok},
+		{"unused and forgiven without an interval", forgiving, []entry{{0, 1, refresh, 1, got(2)}, {2, 3, refresh, 1, got(3)}, {4, 5, refresh, 3, got(4)}}, porcupine.Ok},
+		{"… with 503, where four others were", forgiving, []entry{{0, 1, refresh, 1, got(2)}, {2, 20, refresh, 1, got(3)}, {3, 19, refresh, 1, got(4)}, {4, 18, refresh, 1, got(5)}, {5, 17, refresh, 1, got(6)}, {6, 16, refresh, 1, unclear}}, porcupine.Ok},
+		{"… where three were", forgiving, []entry{{0, 1, refresh, 1, got(2)}, {2, 20, refresh, 1, got(3)}, {3, 19, refresh, 1, got(4)}, {4, 18, refresh, 1, got(5)}, {6, 16, refresh, 1, unclear}}, porcupine.Illegal},
+		{"reuse that is observed", observed, []entry{{0, 1, refresh, 1, got(2)}, moves(2), {4, 5, refresh, 1, got(2)}, {6, 7, refresh, 2, got(3)}, {8, 9, refresh, 1, got(3)}}, porcupine.Ok},
 		{"a token that does not rotate", fixed, []entry{{0, 1, refresh, 1, got(1)}, {2, 3, refresh, 1, got(1)}}, porcupine.Ok},
 		{"a token that rotates all the same", fixed, []entry{{0, 1, refresh, 1, got(2)}}, porcupine.Illegal},
 	} {
@@ -127,7 +150,7 @@ func TestCheckerFindsOneWrongAnswer(t *testing.T) {
 		}
 		op := &h[n+at]
 		out := op.Output.(output)
-		out.token -= 20 // no operation under way can explain that
+		out.token -= 10 // no operation under way can explain that
 		op.Output = out
 		if !illegal(h) {
 			t.Fatalf("round %d: the wrong answer is not found", round)
@@ -144,7 +167,8 @@ func TestCheckerFindsOneWrongAnswer(t *testing.T) {
 }
 
 // made is a history that the model makes: five clients on one family, each of
-// whose operations happens at some moment between its call and its return.
+// whose operations happens at some moment between its call and its return. One of
+// them moves the clock.
 func made(rng *rand.Rand, n int) []porcupine.Operation {
 	type pending struct {
 		op     porcupine.Operation
@@ -161,16 +185,19 @@ func made(rng *rand.Rand, n int) []porcupine.Operation {
 		all = append(all, pending{porcupine.Operation{ClientId: c, Call: call, Return: end}, moment})
 	}
 	slices.SortFunc(all, func(a, b pending) int { return int(a.moment - b.moment) })
-	r := record{newest: 1, inside: 1}
+	r := first
 	newestAt := map[int]int64{1: 0} // when the first answer with that token came
 	var h []porcupine.Operation
 	for _, p := range all {
-		in := input{family: "f", kind: interval, action: refresh}
-		if rng.IntN(4) == 0 {
+		in := input{family: "f", kind: observed, action: refresh}
+		switch {
+		case p.op.ClientId == 0:
+			in.action = clockMoves
+		case rng.IntN(4) == 0:
 			in.action = show
 		}
 		for n, at := range newestAt { // the newest that was known at the call
-			if at < p.op.Call && n > in.token {
+			if in.action == refresh && at < p.op.Call && n > in.token {
 				in.token = n
 			}
 		}

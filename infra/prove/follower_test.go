@@ -14,6 +14,7 @@ import (
 type follower struct {
 	family string
 	tokens []string // token n is at n-1; the last is the one that it holds
+	era    int64    // in which that was made; 0 of the first one
 
 	refresh func(token string) (answer, error) // an error is no answer
 	counter func(family string) (int, error)   // what the record says
@@ -23,19 +24,30 @@ type follower struct {
 // cuts counts, over all followers, what came of requests without an answer.
 type cuts struct {
 	answered atomic.Int64 // refreshes
+	held     atomic.Int64 // of them, those that got the token presented
 	cut      atomic.Int64 // attempts without an answer
 	written  atomic.Int64 // refreshes whose rotation was written, but not answered
 }
 
-// next refreshes, until there is an answer. It is an error if that is not the
-// successor of the token that was held.
-func (f *follower) next() error {
-	held := len(f.tokens)
+// outcome is what becomes of a refresh with the newest token.
+type outcome int
+
+const (
+	either  outcome = iota
+	rotates         // it gets the next token: the last rotation is a reuse interval ago
+	holds           // it gets itself
+)
+
+// next refreshes, until there is an answer. It is an error if that is not what it
+// must be.
+func (f *follower) next(want outcome) error {
+	newest := len(f.tokens)
+	presented := f.tokens[newest-1]
 	cut, written := 0, false
 	for {
-		a, err := f.refresh(f.tokens[held-1])
+		a, err := f.refresh(presented)
 		if err == nil && a.status != http.StatusServiceUnavailable {
-			if err := f.take(a); err != nil {
+			if err := f.take(a, want); err != nil {
 				return fmt.Errorf("after %d attempts without an answer (%t that one was written): %w", cut, written, err)
 			}
 			break
@@ -46,12 +58,15 @@ func (f *follower) next() error {
 		if err != nil {
 			return err
 		}
-		if n != held && n != held+1 {
-			return fmt.Errorf("family %s: token %d is held, and the counter is %d", f.family, held, n)
+		if n != newest && (n != newest+1 || want == holds) {
+			return fmt.Errorf("family %s: token %d is held, and the counter is %d", f.family, newest, n)
 		}
-		written = written || n == held+1
+		written = written || n == newest+1
 	}
 	f.seen.answered.Add(1)
+	if len(f.tokens) == newest {
+		f.seen.held.Add(1)
+	}
 	if cut == 0 {
 		return nil
 	}
@@ -60,28 +75,33 @@ func (f *follower) next() error {
 	}
 	// Should the request come again that was not answered, there is no other
 	// successor.
-	a, err := f.refresh(f.tokens[held-1])
+	a, err := f.refresh(presented)
 	if err != nil || a.status == http.StatusServiceUnavailable {
 		return nil // cut again
 	}
-	if a.text("refresh_token") != f.tokens[held] {
-		return fmt.Errorf("family %s: token %d, presented once more, has another successor: %v", f.family, held, a)
+	if a.text("refresh_token") != f.tokens[len(f.tokens)-1] {
+		return fmt.Errorf("family %s: token %d, presented once more, has another successor: %v", f.family, newest, a)
 	}
 	return nil
 }
 
-// take holds the token of an answer, which must be the next one.
-func (f *follower) take(a answer) error {
+// take holds the token of an answer, which must be the next one or the one that is
+// held.
+func (f *follower) take(a answer, want outcome) error {
+	held := len(f.tokens)
 	if a.status != http.StatusOK {
-		return fmt.Errorf("family %s: token %d is answered %v", f.family, len(f.tokens), a)
+		return fmt.Errorf("family %s: token %d is answered %v", f.family, held, a)
 	}
 	token := a.text("refresh_token")
 	family, n, err := readToken(token)
 	if err != nil {
 		return err
 	}
-	if family != f.family || n != len(f.tokens)+1 {
-		return fmt.Errorf("family %s: token %d is answered with token %d of family %s", f.family, len(f.tokens), n, family)
+	if token == f.tokens[held-1] && want != rotates {
+		return nil
+	}
+	if family != f.family || n != held+1 || want == holds {
+		return fmt.Errorf("family %s: token %d is answered with token %d of family %s", f.family, held, n, family)
 	}
 	f.tokens = append(f.tokens, token)
 	return nil

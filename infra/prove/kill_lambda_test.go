@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,12 @@ import (
 const (
 	instances = 5 // of the function, at once
 	killsEach = kills / instances
+
+	// Nobody moves the function's clock. Each instance has many families: while it
+	// refreshes one after the other, the reuse interval of the first goes by.
+	lambdaFamilies = 20 // of each instance
+	lambdaClient   = "kill"
+	lambdaInterval = 10 // seconds; far longer than a program takes to start, so that nobody comes again too late
 )
 
 // The token function's program, under a Runtime API of the test's own, is killed
@@ -36,31 +43,35 @@ func TestKillLambda(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	must(t, l.http, http.MethodPut, *l.url.Load()+"/v1/clients/"+lambdaClient, map[string]any{
+		"type": "public", "policy": map[string]int{"reuse_interval": lambdaInterval},
+	})
 	var apps []*follower
 	var killed, late atomic.Int64
 	for n := range instances {
-		f, err := l.login(fmt.Sprintf("user-%d", n))
-		if err != nil {
-			t.Fatal(err)
-		}
 		i := &instance{load: l, function: function, event: event, took: map[bool]time.Duration{}}
-		f.refresh = i.refresh
-		apps = append(apps, f)
+		var own []*follower
+		for m := range lambdaFamilies {
+			f, err := l.login(lambdaClient, fmt.Sprintf("user-%d-%d", n, m))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.refresh = i.refresh
+			own = append(own, f)
+		}
+		apps = append(apps, own...)
 		l.all.Go(func() {
 			defer i.end()
-			for l.going.Err() == nil && i.killed < killsEach {
-				i.doomed = rand.IntN(3) == 0
-				l.check(f.next())
-			}
+			i.follow(own)
 			killed.Add(int64(i.killed))
 			late.Add(int64(i.late))
 		})
 	}
 	l.all.Wait()
 	for _, f := range apps {
-		f.refresh = l.refresh
+		f.refresh = l.refreshAs(lambdaClient)
 	}
-	l.lasts(apps)
+	l.lasts(apps, func(f *follower) error { return f.next(either) })
 	t.Logf("%d kills in mid-invocation, and %d that came after the answer, in %s: %d refreshes were answered; %d of those that were cut had been written",
 		killed.Load(), late.Load(), time.Since(began).Round(time.Second), l.seen.answered.Load(), l.seen.written.Load())
 	if l.seen.written.Load() == 0 {
@@ -83,6 +94,22 @@ type instance struct {
 	late   int                    // after all
 }
 
+// follow refreshes one family after the other, each once its last rotation is a
+// reuse interval ago, until there were enough kills.
+func (i *instance) follow(own []*follower) {
+	begun := make([]time.Time, len(own)) // the reuse interval after the last rotation, at the latest
+	for n := 0; i.going.Err() == nil && i.killed < killsEach; n = (n + 1) % len(own) {
+		select {
+		case <-time.After(time.Until(begun[n].Add(lambdaInterval * time.Second))):
+		case <-i.going.Done():
+			return
+		}
+		i.doomed = rand.IntN(3) == 0
+		i.check(own[n].next(rotates))
+		begun[n] = time.Now()
+	}
+}
+
 var errCut = errors.New("the program was killed before it answered")
 
 // refresh invokes the function. A doomed program is killed at some moment after it
@@ -96,7 +123,7 @@ func (i *instance) refresh(token string) (answer, error) {
 			return answer{}, err
 		}
 	}
-	payload, err := i.event.WithBody(refreshForm("demo-spa", token).Encode())
+	payload, err := i.event.WithBody(refreshForm(lambdaClient, token).Encode())
 	if err != nil {
 		return answer{}, err
 	}

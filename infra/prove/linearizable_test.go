@@ -30,13 +30,15 @@ var raceFor = flag.Duration("race-for", time.Minute, "how long TestLinearizable 
 const (
 	servers     = 8
 	racers      = 32
-	atOnce      = 8   // operations on one family: the checker has to consider every order of them
-	familyLife  = 250 // operations on a family, until another takes its place
-	deadLife    = 15  // and on one that is seen to be dead
-	clockEvery  = time.Second
+	atOnce      = 8                     // operations on one family: the checker has to consider every order of them
+	familyLife  = 250                   // operations on a family, until another takes its place
+	deadLife    = 15                    // and on one that is seen to be dead
+	clockEvery  = 60 * time.Millisecond // beside what a move takes; between two of them a family rotates once at most
 	checkLimit  = 3 * time.Minute
-	reuseWindow = "600" // seconds; far longer than the time between two moves of the clock
-	clockMove   = "601s"
+	reuseWindow = "300" // seconds; far longer than the time between two moves of the clock
+	clockMove   = "301s"
+	clockCreep  = "200s"          // with the time between two moves it is still less than the interval
+	overdue     = 5 * time.Second // a 503 that takes longer tells nothing: the server has given up
 )
 
 // kinds are the clients, by their policies.
@@ -142,6 +144,7 @@ type subject struct {
 	secret string
 	calm   float64       // which part of its operations only reads
 	aged   float64       // and which part of the others presents a superseded token
+	hasty  bool          // now and then a client does not wait for the answer
 	polite bool          // its newest token is presented by one client at a time
 	turn   sync.Mutex    // whose turn that is
 	seats  chan struct{} // of those who are at it
@@ -149,9 +152,11 @@ type subject struct {
 	mu      sync.Mutex
 	tokens  map[int]string // by number
 	newest  int            // the largest number seen
+	last    int            // the number of the token that it was given for
 	left    int            // operations until another takes its place
 	unclear bool           // an outcome is unknown
-	moved   bool           // the clock has moved since the last refresh
+	age     int            // how often the clock has crept since the newest was made, as the model has it
+	silent  bool           // until the clock moves, no answer with the newest arrives
 	history []porcupine.Operation
 }
 
@@ -208,10 +213,10 @@ func (r *race) replace(n int, old *subject, rng *rand.Rand) {
 	}
 	s := &subject{
 		id: a.text("family"), kind: k, secret: r.secrets[n],
-		calm: rng.Float64() * 0.7, aged: 0.4 * math.Pow(rng.Float64(), 3), polite: rng.IntN(2) == 0,
-		tokens: map[int]string{}, left: familyLife, seats: make(chan struct{}, atOnce),
+		calm: rng.Float64() * 0.7, aged: 0.4 * math.Pow(rng.Float64(), 3), hasty: rng.IntN(4) == 0, polite: rng.IntN(2) == 0,
+		tokens: map[int]string{}, left: familyLife, seats: make(chan struct{}, atOnce), age: outside,
 	}
-	if number, err := s.take(a.text("refresh_token")); err != nil || number != 1 {
+	if number, err := s.take(a.text("refresh_token"), 0); err != nil || number != 1 {
 		r.fail("the first token of a family is number %d: %v", number, err)
 		return
 	}
@@ -221,9 +226,9 @@ func (r *race) replace(n int, old *subject, rng *rand.Rand) {
 
 func (r *race) url(rng *rand.Rand) string { return r.servers[rng.IntN(len(r.servers))].URL }
 
-// take reads a token that the family has given. The same number is always the same
-// token.
-func (s *subject) take(token string) (number int, err error) {
+// take reads a token that the family has given for token number presented. The same
+// number is always the same token.
+func (s *subject) take(token string, presented int) (number int, err error) {
 	family, number, err := readToken(token)
 	if err != nil {
 		return 0, err
@@ -238,7 +243,12 @@ func (s *subject) take(token string) (number int, err error) {
 		return 0, fmt.Errorf("family %s has two tokens of number %d", s.id, number)
 	}
 	s.tokens[number] = token
-	s.newest = max(s.newest, number)
+	if number > s.newest {
+		if s.newest != 0 {
+			s.age = 0
+		}
+		s.newest, s.last = number, presented
+	}
 	return number, nil
 }
 
@@ -268,14 +278,18 @@ func (r *race) operate(client int, rng *rand.Rand) {
 		in.token = s.latest()
 	}
 	ctx := r.t.Context()
-	if rng.IntN(200) == 0 { // a client that does not wait for the answer
+	if s.hasty && rng.IntN(50) == 0 { // a client that does not wait for the answer
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(rng.Int64N(int64(15*time.Millisecond))))
 		defer cancel()
 	}
 	op := porcupine.Operation{ClientId: client, Input: in, Call: r.now()}
 	out, err := r.do(ctx, r.url(rng), s, in)
-	op.Return, op.Output = r.now(), out
+	op.Return = r.now()
+	if out.unclear && time.Duration(op.Return-op.Call) > overdue {
+		out = output{unknown: true}
+	}
+	op.Output = out
 	if err != nil {
 		r.fail("%s of family %s: %v", describe(in, output{unknown: true}), s.id, err)
 		return
@@ -301,12 +315,8 @@ func (s *subject) choose(rng *rand.Rand) (in input, spent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left--
-	// Mostly the one just superseded; else up to 12 back, where 8 are honoured.
-	old := s.given(s.newest - 1)
-	if rng.IntN(2) == 0 {
-		old = s.given(s.newest - 1 - rng.IntN(12))
-	}
 	in = input{family: s.id, kind: s.kind}
+	old := s.given(s.newest - 1 - rng.IntN(3))
 	switch x := rng.Float64(); {
 	case x < s.calm/2:
 		in.action = show
@@ -314,18 +324,33 @@ func (s *subject) choose(rng *rand.Rand) (in input, spent bool) {
 		in.action, in.token = introspect, old
 	case x < s.calm:
 		in.action, in.token = introspect, newest
-	case s.moved && s.kind.untilUsed && rng.IntN(2) == 0: // whose answer was lost
-		in.action, in.token = refresh, s.given(s.newest-1)
 	case rng.IntN(300) == 0:
 		in.action, in.token = revoke, old
 	case rng.IntN(300) == 0:
 		in.action = remove
-	case rng.Float64() < s.aged:
-		in.action, in.token = refresh, old
 	default:
-		in.action, in.token = refresh, newest
+		in.action, in.token = refresh, s.present(rng)
 	}
 	return in, s.left < 0
+}
+
+// present returns the number of the token to refresh with.
+func (s *subject) present(rng *rand.Rand) int {
+	inside := s.kind.interval && s.age < outside
+	last := s.given(s.last)
+	switch {
+	case s.silent:
+		return last
+	case rng.Float64() >= s.aged:
+		return newest
+	case inside && rng.IntN(10) != 0:
+		return last
+	// What the family would end for is rarer, or none would last.
+	case !s.kind.interval || s.kind.observes || rng.IntN(5) == 0:
+		return s.given(s.newest - 1 - rng.IntN(3))
+	default:
+		return newest
+	}
 }
 
 // given is the number n; or the next one, if nobody has token n: it was skipped, or
@@ -347,9 +372,8 @@ func (s *subject) record(op porcupine.Operation) {
 	}
 	s.history = append(s.history, op)
 	s.unclear = s.unclear || out.unknown
-	s.moved = s.moved && in.action != refresh
-	strict := !in.kind.interval && in.action == refresh && out == output{}
-	if out.cause != "" || in.action == revoke || in.action == remove || strict {
+	refused := in.action == refresh && out == output{}
+	if out.cause != "" || in.action == revoke || in.action == remove || refused {
 		s.left = min(s.left, deadLife)
 	}
 }
@@ -380,6 +404,8 @@ func (r *race) do(ctx context.Context, server string, s *subject, in input) (out
 	}
 	a, err := send(ctx, r.http, method, server+path, body)
 	switch {
+	case err == nil && in.action == refresh && a.status == http.StatusServiceUnavailable:
+		return output{unclear: true}, nil
 	case err != nil || a.status == http.StatusServiceUnavailable:
 		return output{unknown: true}, nil
 	case in.action == refresh && a.refused():
@@ -391,7 +417,7 @@ func (r *race) do(ctx context.Context, server string, s *subject, in input) (out
 	}
 	switch in.action {
 	case refresh:
-		n, err := s.take(a.text("refresh_token"))
+		n, err := s.take(a.text("refresh_token"), in.token)
 		return output{token: n}, err
 	case introspect:
 		active, _ := a.body["active"].(bool)
@@ -402,24 +428,31 @@ func (r *race) do(ctx context.Context, server string, s *subject, in input) (out
 	return output{}, nil
 }
 
-// moveClock moves all servers' clocks past the reuse interval, again and again, at
-// moments at which no operation is under way.
+// moveClock moves all servers' clocks, again and again, at moments at which no
+// operation is under way: past the reuse interval, or a part of it.
 func (r *race) moveClock(ctx context.Context) {
-	ticker := time.NewTicker(clockEvery)
-	defer ticker.Stop()
+	rng := rand.New(rand.NewPCG(rand.Uint64(), racers))
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(clockEvery):
 		}
 		r.clock.Lock()
 		call := r.now()
-		for _, server := range r.servers {
-			if a, err := send(r.t.Context(), r.http, http.MethodPost, server.URL+"/local/clock", map[string]string{"advance": clockMove}); err != nil || a.status != http.StatusOK {
-				r.fail("the clock does not move: %v %v", a, err)
-			}
+		action, by := clockMoves, clockMove
+		if rng.IntN(3) == 0 {
+			action, by = clockCreeps, clockCreep
 		}
+		var all sync.WaitGroup
+		for _, server := range r.servers {
+			all.Go(func() {
+				if a, err := send(r.t.Context(), r.http, http.MethodPost, server.URL+"/local/clock", map[string]string{"advance": by}); err != nil || a.status != http.StatusOK {
+					r.fail("the clock does not move: %v %v", a, err)
+				}
+			})
+		}
+		all.Wait()
 		for n := range r.current {
 			s := r.current[n].Load()
 			// A request that nobody waits for may be under way still, in the time before:
@@ -428,10 +461,14 @@ func (r *race) moveClock(ctx context.Context) {
 				s.left = 0
 				continue
 			}
-			s.moved = true
+			s.age++
+			s.silent = s.kind.untilUsed && rng.IntN(2) == 0
 			s.history = append(s.history, porcupine.Operation{
-				ClientId: racers, Input: input{family: s.id, kind: s.kind, action: clockMoves}, Output: output{}, Call: call, Return: r.now(),
+				ClientId: racers, Input: input{family: s.id, kind: s.kind, action: action}, Output: output{}, Call: call, Return: r.now(),
 			})
+			if action == clockMoves {
+				s.age = outside
+			}
 		}
 		r.clock.Unlock()
 	}
@@ -453,39 +490,46 @@ func tallies(history []porcupine.Operation) map[string]tally {
 	all := map[string]tally{}
 	for _, ops := range families(history) {
 		ops = ops[:len(ops)-1]
-		name := ops[0].Input.(input).kind.name
-		if all[name] == nil {
-			all[name] = tally{}
+		k := ops[0].Input.(input).kind
+		if all[k.name] == nil {
+			all[k.name] = tally{}
 		}
-		seen := all[name]
+		seen := all[k.name]
 		seen["families"]++
 		cause := ""
-		given := map[int]int{} // how often each token was
+		made := map[int]bool{} // the tokens that were given
 		for _, op := range ops {
 			in, out := op.Input.(input), op.Output.(output)
 			seen["operations"]++
 			switch {
 			case out.unknown:
 				seen["unknown"]++
-			case in.action == clockMoves:
+			case in.action == clockMoves || in.action == clockCreeps:
 				seen["clock"]++
 			case in.action == introspect && !out.active:
 				seen["inactive"]++
-			case in.action == refresh && out.token == 0:
+			case in.action != refresh:
+			case out.unclear:
+				seen["unclear"]++
+			case out.token == 0:
 				seen["refused"]++
-			case in.action == refresh:
-				seen["given"]++
-				given[out.token]++
-				if out.token > in.token+1 {
-					seen["later"]++
-				}
+			case out.token == in.token:
+				seen["held"]++
+			case made[out.token]:
+				seen["again"]++
+			case out.token == in.token+1:
+				seen["rotated"]++
+			case k.untilUsed:
+				seen["skipped"]++
+			default:
+				seen["again"]++
+			}
+			if in.action == refresh {
+				made[out.token] = true
 			}
 			if out.cause != "" {
 				cause = out.cause
 			}
-		}
-		for _, n := range given {
-			seen["again"] += n - 1
 		}
 		if cause != "" {
 			seen[cause]++
@@ -495,7 +539,7 @@ func tallies(history []porcupine.Operation) map[string]tally {
 }
 
 var columns = []string{
-	"families", "operations", "given", "again", "later", "refused", "inactive", "unknown", "clock",
+	"families", "operations", "rotated", "held", "again", "skipped", "refused", "unclear", "inactive", "unknown", "clock",
 	"reuse_detected", "revoked_by_client", "revoked_by_admin",
 }
 
@@ -512,8 +556,19 @@ func summary(history []porcupine.Operation) string {
 		_, _ = fmt.Fprintln(out)
 	}
 	_ = out.Flush() // to memory
-	return b.String() + "given: refreshes answered with a token; again: of them, with one that another had got; later: with one that is not the\n" +
-		"next; clock: moves of the clock past the interval; the last three: families seen to have ended so."
+	return b.String() + "rotated: refreshes that were the first to be answered with the next token; held: with the token presented; again: with one that\n" +
+		"another had got; skipped: with a new one for a lost response; unclear: with 503; clock: moves of the clock; the last three:\n" +
+		"families seen to have ended so."
+}
+
+// enough is what a race of a minute comes to at least, by kind.
+var enough = map[string]tally{
+	"interval":          {"rotated": 50, "held": 90, "again": 100, "refused": 20, "clock": 80, "reuse_detected": 2},
+	"strict":            {"rotated": 50, "refused": 100, "reuse_detected": 15},
+	"until-used":        {"rotated": 30, "held": 30, "again": 100, "skipped": 10, "refused": 100, "clock": 80, "reuse_detected": 5},
+	"strict-until-used": {"rotated": 40, "skipped": 100, "refused": 80, "reuse_detected": 4},
+	"observed":          {"rotated": 50, "held": 90, "again": 100, "clock": 80},
+	"fixed":             {"held": 200},
 }
 
 // sawAll fails where the race has not come to what it is there for.
@@ -523,17 +578,11 @@ func (r *race) sawAll(history []porcupine.Operation) {
 	if !slices.ContainsFunc(history, func(op porcupine.Operation) bool { return op.Return == never }) {
 		r.t.Error("no outcome was unknown: race for longer")
 	}
-	for name, want := range map[string][]string{
-		"interval":          {"again", "later", "refused", "clock", "reuse_detected"},
-		"strict":            {"given", "refused", "reuse_detected"},
-		"until-used":        {"again", "later", "clock", "reuse_detected"},
-		"strict-until-used": {"later", "refused", "reuse_detected"},
-		"observed":          {"again", "later", "refused", "clock"},
-		"fixed":             {"again"},
-	} {
-		for _, column := range want {
-			if all[name][column] == 0 {
-				r.t.Errorf("nothing was seen under %q of %s: race for longer", column, name)
+	for name, columns := range enough {
+		for column, want := range columns {
+			want = max(1, int(float64(want)*raceFor.Minutes()))
+			if got := all[name][column]; got < want {
+				r.t.Errorf("under %q of %s there are %d, not %d or more", column, name, got, want)
 			}
 		}
 	}

@@ -16,9 +16,9 @@ import (
 
 // The model: what one family may answer, if its operations happened one after
 // the other. It is written from the README's table of decisions and calls
-// nothing of Rotor's. There is no clock in it. An operation of its own,
-// [clockMoves], ends the reuse interval of every token that is superseded by
-// then, and between two of these nothing gets old.
+// nothing of Rotor's. There is no clock in it. Operations of their own,
+// [clockMoves] and [clockCreeps], let the reuse interval go by or a part of it,
+// and between two of these nothing gets old.
 
 // kind is a client's policy, so far as it decides what a use of a token does.
 type kind struct {
@@ -31,13 +31,16 @@ type kind struct {
 
 // record is the state of a family.
 type record struct {
-	newest  int    // the number of the newest token
-	used    int    // of the last token that was exchanged for a new one
-	inside  int    // of the first token that was superseded inside the interval, or will be
-	skipped [2]int // the first and the last of the tokens that were skipped
-	end     string // the cause of the family's death; "" while it lives
-	over    bool   // the history has ended
+	newest int    // the number of the newest token
+	last   int    // of its predecessor, the last token that was exchanged; between the two are those that were skipped
+	age    int    // how often the clock has crept since the newest was made
+	used   bool   // the newest has been used, and stayed the newest; kept where a lost response is forgiven
+	end    string // the cause of the family's death; "" while it lives
+	over   bool   // the history has ended
 }
+
+// outside is the age of a rotation from which on it is a reuse interval ago.
+const outside = 2
 
 type action int
 
@@ -48,6 +51,7 @@ const (
 	remove             // by the management API
 	show               // by the management API
 	clockMoves         // past the reuse interval
+	clockCreeps        // by more than half of the reuse interval, and less than the whole
 	historyEnds        // of the model's own, behind all that has an answer
 )
 
@@ -62,52 +66,47 @@ type input struct {
 
 // output is the answer to it.
 type output struct {
-	unknown bool   // there was none, or 503: the operation may have happened, or happen later
+	unknown bool   // there was none, or 503 where nothing else is said: the operation may have happened, or happen later
+	unclear bool   // refresh: 503
 	token   int    // refresh: the number of the token given, 0 for invalid_grant; show: the counter
 	active  bool   // introspect
 	cause   string // show: of the family's death
 }
 
-// knownRotations is how many rotations back a token is honoured.
-const knownRotations = 8
-
 // refresh is the table of decisions. It returns the number of the token given, 0
 // for none.
 func (r record) refresh(k *kind, n int) (record, int) {
-	if r.end != "" {
-		return r, 0
-	}
-	if n == r.newest {
-		if !k.fixed {
-			r.used = n
-			r.newest++
-		}
-		return r, r.newest
-	}
-	// The last rotation that is known to have come after n's own, or n's own.
-	known := max(n, r.newest-knownRotations)
-	if n == r.used { // the newest token was given for it, however many were skipped
-		known = n
-	}
-	inside := k.interval && known >= r.inside
+	inside := k.interval && r.age < outside
 	switch {
-	case r.skipped[0] <= n && n <= r.skipped[1]:
-		// Reuse, even inside the interval.
-	case inside && known == n:
+	case r.end != "":
+		return r, 0
+	case n == r.newest && k.fixed:
+		return r, n
+	case n == r.newest && inside: // held
+		r.used = k.untilUsed
+		return r, n
+	case n == r.newest:
+		r.last = n
+		return r.rotated()
+	case n > r.last:
+		// Skipped: reuse, even inside the interval.
+	case n == r.last && inside:
 		return r, r.newest
-	case inside:
-		return r, 0 // n is too old to tell: refused, and the family lives
-	case k.untilUsed && n == r.used:
-		r.skipped = [2]int{n + 1, r.newest}
-		r.inside = n // it is superseded anew
-		r.newest++
-		return r, r.newest
+	case n == r.last && k.untilUsed && !r.used:
+		return r.rotated()
 	}
 	if k.observes {
 		return r, r.newest
 	}
 	r.end = "reuse_detected"
 	return r, 0
+}
+
+// rotated returns the record with one token more, and that token's number.
+func (r record) rotated() (record, int) {
+	r.newest++
+	r.age, r.used = 0, false
+	return r, r.newest
 }
 
 // apply is what the operation does to the family and what it answers.
@@ -126,22 +125,32 @@ func (r record) apply(in input) (record, output) {
 	case show:
 		return r, output{token: r.newest, cause: r.end}
 	case clockMoves:
-		r.inside = r.newest
+		r.age = outside
+	case clockCreeps:
+		r.age = min(r.age+1, outside)
 	case historyEnds:
 		r.over = true
 	}
 	return r, output{}
 }
 
-// revokesLate says whether a use that the table refuses now, as too old to tell,
-// may yet revoke the family. Rotor judges a use by the record as it found it, and
-// revokes by a second request, whatever the record has become by then: what was
-// outside the interval stays outside, though after eight rotations more the record
-// does not show it.
-func (r record) revokesLate(in input) bool {
-	found := max(in.token, in.known-knownRotations) // at the earliest
-	return in.action == refresh && r.end == "" && in.kind.interval && !in.kind.observes &&
-		found < r.inside && in.token < r.newest && !(in.kind.untilUsed && in.token == r.used)
+// looks is how often Rotor looks at a record that changes under its hands.
+const looks = 4
+
+// leavesOpen says whether a use of this token may be answered with 503. The token
+// was superseded twice, but the request may be older than the second time, when
+// the token may have been good; it is not where somebody had been given the newest
+// token before it began. Or, where there is no interval, others have skipped the
+// newest token again and again since then.
+func (r record) leavesOpen(in input) bool {
+	switch {
+	case r.end != "":
+		return false
+	case in.kind.interval && !in.kind.observes:
+		return in.token < r.last && in.known < r.newest
+	default:
+		return in.action == refresh && in.kind.untilUsed && in.token == r.last && in.known <= r.newest-looks
+	}
 }
 
 // steps are the states in which the operation may leave the family, if it was
@@ -161,21 +170,22 @@ func (r record) steps(in input, got output) (next []any) {
 		return nil
 	}
 	after, want := r.apply(in)
+	open := in.action == refresh && got.unclear || in.action == introspect && got == output{}
 	if got == want || got.unknown && after != r {
 		next = append(next, after)
-	}
-	if r.revokesLate(in) && (got == output{} || got.unknown) {
-		after = r
-		after.end = "reuse_detected"
-		next = append(next, after)
+	} else if open && r.leavesOpen(in) {
+		next = append(next, r)
 	}
 	return next
 }
 
+// first is a family that has never rotated.
+var first = record{newest: 1, age: outside}
+
 // model is the model as porcupine wants it: one register for each family.
 var model = (&porcupine.NondeterministicModel{
 	Partition:         families,
-	Init:              func() []any { return []any{record{newest: 1, inside: 1}} },
+	Init:              func() []any { return []any{first} },
 	Step:              func(state, in, out any) []any { return state.(record).steps(in.(input), out.(output)) },
 	DescribeOperation: func(in, out any) string { return describe(in.(input), out.(output)) },
 	DescribeState:     func(state any) string { return fmt.Sprintf("%+v", state.(record)) },
@@ -227,6 +237,8 @@ func describe(in input, out output) string {
 		return "the end"
 	case in.action == clockMoves:
 		return "the clock moves past the interval"
+	case in.action == clockCreeps:
+		return "the clock creeps"
 	case in.action == remove && out.unknown:
 		return "delete: no answer"
 	case in.action == remove:
@@ -238,6 +250,8 @@ func describe(in input, out output) string {
 	switch {
 	case out.unknown:
 		return what + ": no answer"
+	case out.unclear:
+		return what + ": 503"
 	case in.action == introspect:
 		return fmt.Sprintf("%s: active %t", what, out.active)
 	case in.action == refresh && out.token == 0:
@@ -301,8 +315,8 @@ func reads(op porcupine.Operation) bool {
 	switch in.action {
 	case introspect, show:
 		return true
-	case refresh: // a superseded token that got the newest one
-		return !out.unknown && !in.kind.untilUsed && out.token > in.token+1
+	case refresh: // nothing, or the newest token that there was
+		return out.unclear || !out.unknown && !in.kind.untilUsed && (out.token == in.token || out.token > in.token+1)
 	default:
 		return false
 	}

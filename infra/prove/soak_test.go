@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,6 +30,11 @@ const (
 	soakWorkers  = 8
 	soakSessions = 64
 	soakRacers   = 50
+
+	// What is done beside the load takes a reuse interval. A family has its next turn
+	// long after that: with so many, and twenty turns a second, in nine seconds or more.
+	soakInterval = 4 // seconds
+	soakFamilies = 64
 
 	// All is measured between one window and the next. The first tenth of them is
 	// to warm up; the one after it is compared with the last: of ten minutes, a
@@ -87,7 +93,7 @@ func TestSoak(t *testing.T) {
 	first, last, all := soakMerge(begun), soakMerge(ended), soakMerge(samples)
 	t.Logf("the tenth after the warm-up, and the last:\n%s", soakTable(first, last))
 	t.Logf("in all %s; CPU time for each, with what was beside it: %s of the program, %s of the load", all.load, all.perRefresh(), all.own/time.Duration(all.load.Requests))
-	t.Logf("beside it were %d reuses inside the interval, %d introspections, %d forged tokens, %d races of %d", s.reuses, s.introspections, s.forged, s.races, soakRacers)
+	t.Logf("beside it were %d uses inside the interval, %d introspections, %d forged tokens, %d races of %d", s.inside, s.introspections, s.forged, s.races, soakRacers)
 
 	if grown := last.heap - first.heap; grown > soakHeap {
 		t.Errorf("the heap has grown by %d bytes; see: go tool pprof -sample_index=inuse_space -top -diff_base %s %s", grown, warm, end)
@@ -104,7 +110,7 @@ func TestSoak(t *testing.T) {
 	if before, after := first.perRefresh(), last.perRefresh(); after > 2*before {
 		t.Errorf("the CPU time of a refresh, with what is beside it, has grown from %s to %s", before, after)
 	}
-	if s.reuses == 0 || s.introspections == 0 || s.forged == 0 || s.races == 0 {
+	if s.inside == 0 || s.introspections == 0 || s.forged == 0 || s.races == 0 {
 		t.Error("a part of the load was never there")
 	}
 	if err := s.rotor.Stop(); err != nil {
@@ -117,14 +123,17 @@ type soak struct {
 	t     *testing.T
 	dir   string // of the program and its profiles; it stays where the test fails
 	rotor *process.Rotor
-	load  *generator.Generator
+	load  *generator.Generator // refreshes, all of which rotate
+	crowd *generator.Generator // races
 
-	// The app beside the load: a confidential client, and the tokens that it holds.
+	// The app beside the load: a confidential client, the families of its users, and the
+	// tokens that it got last.
 	http            *http.Client
 	app             url.Values // its credentials
+	families        []string   // the refresh token of each, in the order of their turns
 	refresh, access string
 
-	steps, reuses, introspections, forged, races int
+	steps, inside, introspections, forged, races int
 }
 
 func newSoak(t *testing.T) *soak {
@@ -154,13 +163,39 @@ func newSoak(t *testing.T) *soak {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.load.Close)
+	policy := map[string]any{"reuse_interval": soakInterval}
+	text, err := json.Marshal(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.crowd, err = generator.Open(t.Context(), generator.Options{URL: s.rotor.URL, Client: "crowd", Policy: string(text), Sessions: soakFamilies}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.crowd.Close)
 
 	const app = "soak"
-	must(t, s.http, http.MethodPut, s.rotor.URL+"/v1/clients/"+app, map[string]string{"type": "confidential"})
+	must(t, s.http, http.MethodPut, s.rotor.URL+"/v1/clients/"+app, map[string]any{"type": "confidential", "policy": policy})
 	secret := must(t, s.http, http.MethodPost, s.rotor.URL+"/v1/clients/"+app+"/secrets", map[string]string{})
 	s.app = url.Values{"client_id": {app}, "client_secret": {secret.text("client_secret")}}
-	family := must(t, s.http, http.MethodPost, s.rotor.URL+"/v1/families", map[string]string{"user_id": "soak", "client_id": app})
-	s.refresh, s.access = family.text("refresh_token"), family.text("access_token")
+	for n := range soakFamilies {
+		family := must(t, s.http, http.MethodPost, s.rotor.URL+"/v1/families", map[string]string{"user_id": fmt.Sprintf("soak-%d", n), "client_id": app})
+		s.refresh, s.access = family.text("refresh_token"), family.text("access_token")
+		s.families = append(s.families, s.refresh)
+	}
+	// Records grow with the first rotation, which is none of the load's.
+	result, err := s.crowd.Spread(t.Context(), soakFamilies)
+	if err == nil {
+		err = result.Err()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range soakFamilies {
+		if err := s.use(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-time.After(soakInterval * time.Second)
 	return s
 }
 
@@ -239,7 +274,7 @@ func (s *soak) step() error {
 	switch s.steps % 10 {
 	case 0, 5:
 		s.races++
-		result, err := s.load.Race(s.t.Context(), soakRacers)
+		result, err := s.crowd.Race(s.t.Context(), soakRacers)
 		if err == nil {
 			err = result.Err()
 		}
@@ -248,7 +283,7 @@ func (s *soak) step() error {
 		}
 		return err
 	case 1, 4, 7:
-		return s.reuse()
+		return s.use()
 	case 2, 6, 8:
 		return s.introspect()
 	default:
@@ -261,21 +296,26 @@ func (s *soak) step() error {
 	}
 }
 
-// reuse refreshes, and presents the same token again: both get the same successor.
-func (s *soak) reuse() error {
-	s.reuses++
-	presented := s.refresh
-	for i := range 2 {
-		a, err := s.post("/oauth/token", "grant_type", "refresh_token", "refresh_token", presented)
+// use refreshes the family whose turn it is, and presents the same token again, and
+// then its successor: all get the same one.
+func (s *soak) use() error {
+	first, successor := s.families[0], ""
+	for i, presented := range []*string{&first, &first, &successor} {
+		a, err := s.post("/oauth/token", "grant_type", "refresh_token", "refresh_token", *presented)
 		if err != nil {
 			return err
 		}
-		successor := a.text("refresh_token")
-		if a.status != http.StatusOK || successor == "" || successor == presented || i > 0 && successor != s.refresh {
-			return fmt.Errorf("use %d of a token: %v, or not the right successor", i+1, a)
+		got := a.text("refresh_token")
+		if a.status != http.StatusOK || got == "" || got == first || i > 0 && got != successor {
+			return fmt.Errorf("use %d of a family: %v, or not the right successor", i+1, a)
 		}
+		successor = got
 		s.refresh, s.access = successor, a.text("access_token")
+		if i > 0 {
+			s.inside++
+		}
 	}
+	s.families = append(s.families[1:], successor)
 	return nil
 }
 

@@ -82,7 +82,7 @@ func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.T
 		return fate{kind: newest}
 	case n == f.parent && p.LostResponse == family.UntilUsed && !f.newestUsed:
 		return fate{kind: skips}
-	case n < f.parent && p.ReuseInterval > 0 && now.Before(f.made):
+	case n < f.parent && p.ReuseInterval > 0 && now.Before(f.made) && f.reused(p, now).kind == reuse:
 		return fate{kind: unclear}
 	}
 	return f.reused(p, now)

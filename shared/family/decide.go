@@ -108,7 +108,7 @@ func decideCounter(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 		return Verdict{Kind: Newest, Age: f.sinceRotation(now)}
 	case n == pred && p.LostResponse == UntilUsed && f.Held != f.Counter && f.Counter < math.MaxUint32:
 		return Verdict{Kind: Skip, Age: f.sinceRotation(now)}
-	case n < pred && now.Before(f.RotatedAt) && p.ReuseInterval > 0:
+	case n < pred && now.Before(f.RotatedAt) && p.ReuseInterval > 0 && !p.Observing(now):
 		// The request is older than the newest rotation: at its time the token may
 		// have been good.
 		return Verdict{Kind: Unclear}

@@ -118,6 +118,9 @@ func TestDecide(t *testing.T) {
 			name: "two back, of a request older than the newest rotation, strict", ages: []time.Duration{-time.Millisecond, 59 * s}, n: 1, changes: []change{strict},
 			want: family.Verdict{Kind: family.Reuse, AgeAtLeast: true},
 		},
+		{name: "two back, of a request older than the newest rotation, observed", ages: []time.Duration{-time.Millisecond, 59 * s}, n: 1, changes: []change{func(_ *family.Family, p *family.Policy, _ *family.Attempt) {
+			p.ReuseDetection, p.ObserveUntil = family.Observe, now.Add(time.Hour)
+		}}, want: family.Verdict{Kind: family.Observed, AgeAtLeast: true}},
 		{name: "ten back", ages: []time.Duration{s, s, s, s, s, s, s, s, s, s}, n: 1, want: family.Verdict{Kind: family.Reuse, Age: s, AgeAtLeast: true}},
 		{name: "without rotation any more, inside", ages: []time.Duration{s}, n: 1, changes: []change{fixed}, want: family.Verdict{Kind: family.Newest, Age: s}},
 		{name: "without rotation any more, outside", ages: []time.Duration{time.Hour}, n: 1, changes: []change{fixed}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
