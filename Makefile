@@ -10,6 +10,7 @@ BENCHSTAT_VERSION     := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME ?= 10000x
 STEPS    ?= 100000
 SESSIONS ?= 100000
+SINCE    ?= HEAD~1
 SOAK     ?= 10m
 BENCH    ?= .
 COUNT    ?= 1
@@ -127,6 +128,10 @@ spec: ## the TLA+ specification, checked by TLC (Java, Maven; SPEC=--large for a
 .PHONY: mutants
 mutants: ## break the protocol in one way after another: do the tests catch it?
 	go run ./infra/mutants
+
+.PHONY: mutants-changed
+mutants-changed: ## the mutants of packages that differ from SINCE=HEAD~1, each against the test that must notice
+	go run ./infra/mutants -quick -since $(SINCE)
 
 .PHONY: mutants-doc
 mutants-doc: ## write docs/mutants.md, the table of mutants

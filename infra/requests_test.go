@@ -163,7 +163,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	call(manage, 200, "POST", "/v1/explain", `{"refresh_token":"`+third+`"}`)
 	call(manage, 200, "GET", "/v1/events?type=ferrt", "")
 
-	sweeper := limit.Sweeper{Table: as("sweep"), Clients: store.NewClients(as("sweep")), Trail: audit.Trail{Log: log}}
+	sweeper := limit.Sweeper{Table: as("sweep"), Clients: store.NewClients(as("sweep"), log), Trail: audit.Trail{Log: log}}
 	if result, err := sweeper.Sweep(t.Context(), now); err != nil || result.Removed != 1 {
 		t.Fatalf("swept %+v, %v", result, err)
 	}

@@ -1,7 +1,7 @@
 // Mutants breaks the protocol on purpose, one way at a time, and says whether the tests notice. Each mutant of the table
 // in mutants.go is compiled in the place of its file, by an overlay: the tree itself is never changed.
 //
-//	go run ./infra/mutants [-run REGEXP] [-at-once N] [-quick]
+//	go run ./infra/mutants [-run REGEXP] [-since COMMIT] [-at-once N] [-quick]
 //	go run ./infra/mutants -write docs/mutants.md
 //
 // It is run in the root of the repository. It fails if a mutant survives, if one does not compile, if the text that one
@@ -13,9 +13,13 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"maps"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,12 +28,13 @@ import (
 
 func main() {
 	only := flag.String("run", "", "only mutants of whose rule, file or test the `regexp` matches a part")
+	since := flag.String("since", "", "only mutants of packages in which a file differs from that `commit`")
 	atOnce := flag.Int("at-once", 2, "`how many` mutants are tried at the same time")
 	quick := flag.Bool("quick", false, "run only the test that the table names for a mutant, and no whole suites where it passes")
 	write := flag.String("write", "", "write the table to the `file`, as Markdown, and try nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, log.New(os.Stdout, "", 0), *only, *atOnce, *quick, *write)
+	err := run(ctx, log.New(os.Stdout, "", 0), options{*only, *since, *atOnce, *quick, *write})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -37,20 +42,29 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out *log.Logger, only string, atOnce int, quick bool, write string) error {
-	if write != "" {
-		return os.WriteFile(write, []byte(markdown(table)), 0o644) //nolint:gosec // documentation
+func run(ctx context.Context, out *log.Logger, o options) error {
+	if o.write != "" {
+		return os.WriteFile(o.write, []byte(markdown(table)), 0o644) //nolint:gosec // documentation
 	}
 	root, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	mutants, err := choose(table, only)
+	mutants, err := choose(table, o.only)
 	if err != nil {
 		return err
 	}
+	if o.since != "" {
+		if mutants, err = changed(ctx, root, o.since, mutants); err != nil {
+			return err
+		}
+		if len(mutants) == 0 {
+			out.Printf("no package with mutants has changed since %s", o.since)
+			return nil
+		}
+	}
 	began := time.Now()
-	verdicts, err := tryAll(ctx, out, root, mutants, atOnce, quick)
+	verdicts, err := tryAll(ctx, out, root, mutants, o.atOnce, o.quick)
 	if err != nil {
 		return err
 	}
@@ -58,11 +72,52 @@ func run(ctx context.Context, out *log.Logger, only string, atOnce int, quick bo
 	for _, v := range verdicts {
 		counts[v.outcome]++
 	}
-	out.Printf("\n%d of %d mutants killed, in %s", counts[killed], len(mutants), time.Since(began).Round(time.Second))
+	out.Printf("\n%s\n%d of %d mutants killed, in %s", byPackage(mutants, verdicts), counts[killed], len(mutants), time.Since(began).Round(time.Second))
 	if counts[killed] < len(mutants) {
 		return fmt.Errorf("%d survived, %d do not compile, %d made a test hang", counts[survived], counts[broken], counts[hung])
 	}
 	return nil
+}
+
+// options are what the command line says.
+type options struct {
+	only, since string
+	atOnce      int
+	quick       bool
+	write       string
+}
+
+// changed returns those of the mutants in whose package a file differs from the
+// commit, in the commits since or in the working tree.
+func changed(ctx context.Context, root, since string, mutants []mutant) ([]mutant, error) {
+	cmd := exec.CommandContext(ctx, "git", "diff", "--name-only", since, "--", "*.go") //nolint:gosec // the caller's own commit
+	cmd.Dir = root
+	b, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask git what has changed since %s: %w", since, err)
+	}
+	touched := map[string]bool{}
+	for file := range strings.Lines(string(b)) {
+		touched[path.Dir(strings.TrimSpace(file))] = true
+	}
+	return slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !touched[path.Dir(m.file)] }), nil
+}
+
+// byPackage returns how many of how many mutants are killed, a line for each package.
+func byPackage(mutants []mutant, verdicts []verdict) string {
+	all, dead := map[string]int{}, map[string]int{}
+	for i, m := range mutants {
+		pkg := path.Dir(m.file)
+		all[pkg]++
+		if verdicts[i].outcome == killed {
+			dead[pkg]++
+		}
+	}
+	var b strings.Builder
+	for _, pkg := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&b, "%4d of %3d killed in %s\n", dead[pkg], all[pkg], pkg)
+	}
+	return b.String()
 }
 
 // choose is the mutants of all chapters, or those that match.

@@ -3,7 +3,7 @@ package main
 import "slices"
 
 // table is the mutants. Left out are those that change nothing anybody can see.
-var table = slices.Concat(protocol, browser, wire, manage, records, trail, keys, diagnosis, holder)
+var table = slices.Concat(protocol, browser, wire, manage, records, trail, keys, diagnosis, holder, registry)
 
 // protocol breaks what family, store and api make of a refresh, and what stands around it.
 var protocol = []chapter{
@@ -540,7 +540,7 @@ var protocol = []chapter{
 		},
 		{
 			rule: "the client's cached policy is never read again", file: "shared/store/clients.go", test: "api.TestPolicyReachesOtherServers",
-			edits: []edit{{`clientsFor  = 60 * time.Second`, `clientsFor  = 24 * time.Hour`}},
+			edits: []edit{{`clientsFor   = 60 * time.Second`, `clientsFor   = 24 * time.Hour`}},
 		},
 		{
 			rule: "an access token outlives its family's absolute end", file: "shared/api/respond.go", test: "api.TestAbsoluteEnd",

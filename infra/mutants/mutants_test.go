@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -171,5 +172,63 @@ func TestFailedIn(t *testing.T) {
 		if o, test := failedIn(tt.output); o != tt.outcome || test != tt.test {
 			t.Errorf("%s, %s of %q", o, test, tt.output)
 		}
+	}
+}
+
+// Only packages count in which a file differs from the commit, committed or not.
+func TestChanged(t *testing.T) {
+	root := t.TempDir()
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, args...)...)
+		cmd.Dir = root
+		if b, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, b)
+		}
+	}
+	write := func(name, content string) {
+		t.Helper()
+		name = filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"shared/a/a.go", "shared/b/b.go", "shared/c/c.go", "shared/d/d.md"} {
+		write(name, "package x\n")
+	}
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-qm", "one")
+	write("shared/a/a.go", "package y\n")
+	git("commit", "-qam", "two")
+	write("shared/b/b.go", "package y\n")
+	write("shared/d/d.md", "package y\n")
+	mutants := []mutant{{rule: "a", file: "shared/a/other.go"}, {rule: "b", file: "shared/b/b.go"}, {rule: "c", file: "shared/c/c.go"}, {rule: "d", file: "shared/d/d.go"}}
+	for since, want := range map[string]string{"HEAD": "b", "HEAD~1": "ab"} {
+		got, err := changed(t.Context(), root, since, mutants)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules := ""
+		for _, m := range got {
+			rules += m.rule
+		}
+		if rules != want {
+			t.Errorf("since %s: %s, not %s", since, rules, want)
+		}
+	}
+	if _, err := changed(t.Context(), root, "nothing", mutants); err == nil {
+		t.Error("a commit that is not there is none")
+	}
+}
+
+func TestByPackage(t *testing.T) {
+	mutants := []mutant{{file: "shared/b/b.go"}, {file: "shared/a/x.go"}, {file: "shared/a/y.go"}}
+	got := byPackage(mutants, []verdict{{outcome: killed}, {outcome: survived}, {outcome: killed}})
+	if want := "   1 of   2 killed in shared/a\n   1 of   1 killed in shared/b\n"; got != want {
+		t.Errorf("got\n%s", got)
 	}
 }

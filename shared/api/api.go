@@ -50,7 +50,7 @@ type API struct {
 
 // New is the API of c.
 func New(c Config) *API {
-	return &API{Config: c, clients: store.NewClients(c.Table), trail: audit.Trail{Log: c.Log, Metrics: c.Metrics}}
+	return &API{Config: c, clients: store.NewClients(c.Table, c.Log), trail: audit.Trail{Log: c.Log, Metrics: c.Metrics}}
 }
 
 // Warm reads ahead what requests need, the keys and clients, both at once. Whatever

@@ -20,7 +20,9 @@ import (
 
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(w.log, nil)) }
 
-func (w *world) freshClients(table *store.Table) *store.Clients { return store.NewClients(table) }
+func (w *world) freshClients(table *store.Table) *store.Clients {
+	return store.NewClients(table, w.logger())
+}
 
 // events lists all pages of GET /v1/events.
 func (w *world) events(query string) []map[string]any {

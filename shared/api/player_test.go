@@ -666,7 +666,7 @@ func (h *history) password(s step) {
 func (h *history) sweepOwners(s step) {
 	now := h.clock.Now()
 	table := h.store.Table()
-	sweeper := limit.Sweeper{Table: table, Clients: store.NewClients(table), Trail: audit.Trail{Log: h.logger()}}
+	sweeper := limit.Sweeper{Table: table, Clients: store.NewClients(table, h.logger()), Trail: audit.Trail{Log: h.logger()}}
 	var err error
 	hit := h.faulty(s, func() { _, err = sweeper.Sweep(h.t.Context(), now) })
 	if !hit && err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -150,13 +151,19 @@ func (l *logBuffer) String() string {
 // logged are the audit lines of a type.
 func (w *world) logged(eventType string) []map[string]any {
 	w.t.Helper()
+	return slices.DeleteFunc(w.lines("audit"), func(m map[string]any) bool { return m["type"] != eventType })
+}
+
+// lines are the log's lines of a message.
+func (w *world) lines(message string) []map[string]any {
+	w.t.Helper()
 	var lines []map[string]any
 	for line := range strings.Lines(w.log.String()) {
 		var m map[string]any
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			w.t.Fatalf("a log line is not JSON: %v: %s", err, line)
 		}
-		if m["msg"] == "audit" && m["type"] == eventType {
+		if m["msg"] == message {
 			lines = append(lines, m)
 		}
 	}

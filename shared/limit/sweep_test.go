@@ -56,7 +56,7 @@ func newWorld(t testing.TB, maxActive int) *world {
 func (w *world) newSweeper(log *bytes.Buffer) *limit.Sweeper {
 	table := w.store.Table()
 	return &limit.Sweeper{
-		Table: table, Clients: store.NewClients(table),
+		Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)),
 		Trail: audit.Trail{Log: slog.New(slog.NewJSONHandler(log, nil))},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -11,30 +12,43 @@ import (
 )
 
 const (
-	clientsFor  = 60 * time.Second
-	clientsKept = 1000
-	clientsWarm = 100
-	readTimeout = 5 * time.Second
+	clientsFor   = 60 * time.Second // how long a copy is fresh
+	clientsStale = time.Hour        // how long it serves while the table cannot be read
+	clientsKept  = 1000             // of each cache, of known ids and of unknown ones
+	clientsWarm  = 100
+	readTimeout  = 5 * time.Second
+	// readPatience is how long a caller waits for the table where there is a copy.
+	readPatience = 500 * time.Millisecond
+	// readPause is how long after a read that failed the next is made, where there
+	// is a copy.
+	readPause = 5 * time.Second
 )
 
-// Clients is the registry read through a cache: for 60 s, unknown ids too, and
-// for at most 1,000 ids. A change to a client is seen everywhere within 60 s.
+// Clients is the registry read through a cache. What is read stays for 60 s, so
+// that a change to a client is seen everywhere within that. While the table cannot
+// be read, a known client is served from its copy for up to an hour after that was
+// read. Unknown ids have a cache of their own: whoever makes them up drives no
+// client out. Each of both has 1,000 ids at most.
 type Clients struct {
 	table *Table
+	log   *slog.Logger
 	reads singleflight.Group
 
-	mu     sync.Mutex
-	cached map[string]cachedClient
+	mu      sync.Mutex
+	known   map[string]clientCopy
+	unknown map[string]time.Time // when it was read
 }
 
-type cachedClient struct {
-	client *Client // nil: unknown
-	until  time.Time
+type clientCopy struct {
+	client   *Client
+	readAt   time.Time
+	failedAt time.Time // of the last read that failed since; zero for none
 }
 
-// NewClients is the registry in t, with an empty cache.
-func NewClients(t *Table) *Clients {
-	return &Clients{table: t, cached: map[string]cachedClient{}}
+// NewClients returns the registry in t, with empty caches. Reads that a copy makes
+// up for go to log.
+func NewClients(t *Table, log *slog.Logger) *Clients {
+	return &Clients{table: t, log: log, known: map[string]clientCopy{}, unknown: map[string]time.Time{}}
 }
 
 // Warm reads the first 100 clients ahead, in one request. It leaves the connection
@@ -45,73 +59,127 @@ func (c *Clients) Warm(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for _, client := range clients {
-		c.keep(client.ID, cachedClient{client: client, until: now.Add(clientsFor)}, now)
+		c.keep(client.ID, client, now)
 	}
 	return nil
 }
 
-// Client is the client as it was at most 60 s before now; [ErrNotFound] where
-// there was none. The caller may not change it.
+// Client returns the client as it was at most 60 s before now, or up to an hour
+// before where the table cannot be read; [ErrNotFound] where there was none. The
+// caller may not change it.
 func (c *Clients) Client(ctx context.Context, id string, now time.Time) (*Client, error) {
-	c.mu.Lock()
-	entry, ok := c.cached[id]
-	c.mu.Unlock()
-	// A clock that was set back must not keep an entry for longer.
-	if ok && now.Before(entry.until) && entry.until.Sub(now) <= clientsFor {
-		return entry.found()
+	kept, unknown := c.cached(id, now)
+	switch {
+	case unknown:
+		return nil, ErrNotFound
+	// A clock that was set back must not keep a copy for longer: ages are absolute.
+	case kept.client != nil && (age(now, kept.readAt) < clientsFor || !kept.failedAt.IsZero() && age(now, kept.failedAt) < readPause):
+		return kept.client, nil
 	}
-	// One reads for all who wait; its caller's going away must not fail the others.
-	read := c.reads.DoChan(id, func() (any, error) {
+	wait := ctx
+	if kept.client != nil {
+		var cancel context.CancelFunc
+		wait, cancel = context.WithTimeout(ctx, readPatience)
+		defer cancel()
+	}
+	client, err := c.read(wait, id, now)
+	if err == nil || errors.Is(err, ErrNotFound) || kept.client == nil {
+		return client, err
+	}
+	c.reads.Forget(id) // one that hangs must not hold up the next
+	if c.failed(id, now) {
+		c.log.WarnContext(ctx, "client not read again, the old copy stays in use",
+			slog.String("client_id", id), slog.Time("read_at", kept.readAt), slog.Any("error", err))
+	}
+	return kept.client, nil
+}
+
+// cached returns the copy of a client that may be served at now, if there is one,
+// or else whether the id is known to be unknown.
+func (c *Clients) cached(id string, now time.Time) (kept clientCopy, unknown bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept = c.known[id]
+	if kept.client != nil && age(now, kept.readAt) >= clientsStale {
+		delete(c.known, id)
+		kept = clientCopy{}
+	}
+	readAt, ok := c.unknown[id]
+	return kept, kept.client == nil && ok && age(now, readAt) < clientsFor
+}
+
+// read reads a client. One reads for all who wait; its caller's going away does not
+// fail the others.
+func (c *Clients) read(ctx context.Context, id string, now time.Time) (*Client, error) {
+	reading := c.reads.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
 		client, err := c.table.Client(ctx, id)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
-		entry := cachedClient{client: client, until: now.Add(clientsFor)}
-		c.keep(id, entry, now)
-		return entry, nil
+		c.keep(id, client, now)
+		return client, err
 	})
 	select {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("read a client: %w", ctx.Err())
-	case r := <-read:
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		return r.Val.(cachedClient).found()
+	case r := <-reading:
+		client, _ := r.Val.(*Client)
+		return client, r.Err
 	}
 }
 
-func (e cachedClient) found() (*Client, error) {
-	if e.client == nil {
-		return nil, ErrNotFound
-	}
-	return e.client, nil
-}
-
-func (c *Clients) keep(id string, entry cachedClient, now time.Time) {
+// keep caches what was read of an id at now: nil for an unknown one.
+func (c *Clients) keep(id string, client *Client, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.cached) >= clientsKept {
-		for id, e := range c.cached {
-			if !now.Before(e.until) {
-				delete(c.cached, id)
-			}
+	delete(c.known, id)
+	delete(c.unknown, id)
+	if client == nil {
+		makeRoom(c.unknown, func(readAt time.Time) time.Time { return readAt })
+		c.unknown[id] = now
+		return
+	}
+	makeRoom(c.known, func(kept clientCopy) time.Time { return kept.readAt })
+	c.known[id] = clientCopy{client: client, readAt: now}
+}
+
+// makeRoom drops the oldest entry of a cache that is full.
+func makeRoom[V any](cache map[string]V, readAt func(V) time.Time) {
+	if len(cache) < clientsKept {
+		return
+	}
+	oldest, found := "", false
+	for id, v := range cache {
+		if !found || readAt(v).Before(readAt(cache[oldest])) {
+			oldest, found = id, true
 		}
 	}
-	for id := range c.cached {
-		if len(c.cached) < clientsKept {
-			break
-		}
-		delete(c.cached, id)
+	delete(cache, oldest)
+}
+
+// failed notes that a read of a known client failed at now. It reports whether this
+// is the first to say so since the last pause.
+func (c *Clients) failed(id string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept, ok := c.known[id]
+	if !ok || !kept.failedAt.IsZero() && age(now, kept.failedAt) < readPause {
+		return false
 	}
-	c.cached[id] = entry
+	kept.failedAt = now
+	c.known[id] = kept
+	return true
 }
 
 // Forget drops what is cached of a client: it has been changed here.
 func (c *Clients) Forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.cached, id)
+	delete(c.known, id)
+	delete(c.unknown, id)
 }
+
+// age returns how far t lies from now, in either direction.
+func age(now, t time.Time) time.Duration { return now.Sub(t).Abs() }

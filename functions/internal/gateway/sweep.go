@@ -20,7 +20,7 @@ func Sweep(table *store.Table, log *slog.Logger, now func() time.Time) func(cont
 		defer cancel()
 		sweeper := limit.Sweeper{
 			Table:   table,
-			Clients: store.NewClients(table), // of this sweep: what it ends cannot be undone, and a limit may just have been raised
+			Clients: store.NewClients(table, log), // of this sweep: what it ends cannot be undone, and a limit may just have been raised
 			Trail:   audit.Trail{Log: log, Metrics: true},
 		}
 		result, err := sweeper.Sweep(ctx, now().UTC().Truncate(time.Millisecond))
