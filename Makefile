@@ -3,6 +3,7 @@
 # Pinned versions. DynamoDB Local's stands in infra/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json, Go's
 # in go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION   := v1.9.0
 SAM_VERSION           := 1.170.0
 CFN_LINT_VERSION      := 1.58.0
 BENCHSTAT_VERSION     := v0.0.0-20260908200009-22c9c6c9d4da
@@ -38,6 +39,8 @@ GOBUILD := CGO_ENABLED=0 GOOS=linux GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMEN
 
 # Named after its version, so that another version is another file.
 GOLANGCI_LINT := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+
+GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 
 # Named after the versions too: what is pinned differently is installed anew.
 SAM := .tools/sam-$(SAM_VERSION)-cfn-lint-$(CFN_LINT_VERSION)/bin
@@ -176,17 +179,22 @@ benchstat: ## dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them 
 ##@ Check
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(CDK_CLI) $(SAM)/sam ## fetch now what the other targets fetch when they need it (Linux)
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(SAM)/sam ## fetch now what the other targets fetch when they need it (Linux)
 	go mod download
 	infra/dynamodb-local/run.sh fetch
 	infra/rie/run.sh fetch
 	shared/family/spec/run.sh fetch
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## linters, formatting and go.mod, at the versions pinned here
+lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## linters, formatting, go.mod and known vulnerabilities, at the versions pinned here
 	go mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run
+	@code=0; output=$$($(GOVULNCHECK) ./... 2>&1) || code=$$?; echo "$$output"; \
+	case $$output in \
+	*'fetching vulnerabilities'*) echo 'govulncheck cannot reach its database: known vulnerabilities were not looked for' ;; \
+	*) exit $$code ;; \
+	esac
 
 .PHONY: lint-infra
 lint-infra: $(SAM)/sam synth ## the templates: cfn-lint and sam validate (needs Node and Python)
@@ -213,6 +221,9 @@ fmt: $(GOLANGCI_LINT) ## format the Go files
 $(GOLANGCI_LINT):
 	@echo 'building golangci-lint $(GOLANGCI_LINT_VERSION), once; this takes some minutes'
 	GOBIN='$(abspath $(@D))' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(GOVULNCHECK):
+	GOBIN='$(abspath $(@D))' go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 
 ##@ Build
 
