@@ -879,7 +879,9 @@ var protocol = []chapter{
 		},
 		{
 			rule: "a forged token is explained as purged", file: "shared/api/explain.go", test: "api.TestExplainCauses",
-			edits: []edit{{`Verdict: family.DeadToken, Cause: family.NeverIssued,`, `Verdict: family.DeadToken, Cause: family.Purged,`}},
+			edits: []edit{{`Verdict: family.DeadToken, Cause: family.NeverIssued,
+			Summary: "We never`, `Verdict: family.DeadToken, Cause: family.Purged,
+			Summary: "We never`}},
 		},
 		{
 			rule: "a purged family is explained as never issued", file: "shared/family/explain.go", test: "api.TestExplainCauses",
