@@ -23,10 +23,7 @@ func isClientID(id string) bool {
 
 // credentials are how a client says who it is: at most one of the header and
 // the body (RFC 6749 §2.3).
-type credentials struct {
-	id, secret string
-	header     bool // client_secret_basic
-}
+type credentials struct{ id, secret string }
 
 // authenticate is the client of a request: by client_secret_basic,
 // client_secret_post or, a public client, by its id alone. Unless it is who it
@@ -37,22 +34,22 @@ func (a *API) authenticate(ctx context.Context, r *http.Request, p params, now t
 		return nil, err
 	}
 	if !isClientID(c.id) {
-		return nil, c.refused("The client is unknown.")
+		return nil, errNotThatClient
 	}
 	client, err := a.clients.Client(ctx, c.id, now)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, c.refused("The client is unknown.")
+		return nil, errNotThatClient
 	}
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case !client.Confidential && c.secret != "":
-		return nil, c.refused("The client is public: it has no secret.")
+		return nil, errNotThatClient
 	case client.Confidential && c.secret == "":
-		return nil, c.refused("The client must authenticate with its secret.")
+		return nil, errNotThatClient
 	case client.Confidential && !secretMatches(client, c.secret):
-		return nil, c.refused("The client secret is wrong.")
+		return nil, errNotThatClient
 	}
 	return client, nil
 }
@@ -61,37 +58,37 @@ func readCredentials(r *http.Request, p params) (credentials, error) {
 	header := r.Header.Values("Authorization")
 	if len(header) == 0 {
 		if p["client_id"] == "" {
-			return credentials{}, credentials{}.refused("client_id is missing.")
+			return credentials{}, refused("client_id is missing.")
 		}
 		return credentials{id: p["client_id"], secret: p["client_secret"]}, nil
 	}
-	c := credentials{header: true}
+	c := credentials{}
 	if len(header) > 1 {
 		return c, invalidRequest("The Authorization header is repeated.")
 	}
 	scheme, encoded, _ := strings.Cut(header[0], " ")
 	if !strings.EqualFold(scheme, "Basic") {
-		return c, c.refused("The scheme of the Authorization header must be Basic.")
+		return c, refused("The scheme of the Authorization header must be Basic.")
 	}
 	if p["client_secret"] != "" {
 		return c, invalidRequest("The client authenticates both by header and by body.")
 	}
 	pair, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
 	if err != nil {
-		return c, c.refused("The Authorization header is malformed.")
+		return c, refused("The Authorization header is malformed.")
 	}
 	id, secret, ok := strings.Cut(string(pair), ":")
 	if !ok {
-		return c, c.refused("The Authorization header is malformed.")
+		return c, refused("The Authorization header is malformed.")
 	}
 	// Both halves are form-encoded before they are joined (RFC 6749 §2.3.1).
 	c.id, err = url.QueryUnescape(id)
 	if err != nil {
-		return c, c.refused("The Authorization header is malformed.")
+		return c, refused("The Authorization header is malformed.")
 	}
 	c.secret, err = url.QueryUnescape(secret)
 	if err != nil {
-		return c, c.refused("The Authorization header is malformed.")
+		return c, refused("The Authorization header is malformed.")
 	}
 	if p["client_id"] != "" && p["client_id"] != c.id {
 		return c, invalidRequest("client_id differs from the one in the Authorization header.")
@@ -99,9 +96,14 @@ func readCredentials(r *http.Request, p params) (credentials, error) {
 	return c, nil
 }
 
-func (c credentials) refused(description string) error {
-	return &oauthError{status: http.StatusUnauthorized, code: "invalid_client", description: description, basic: c.header}
+func refused(description string) error {
+	return &oauthError{status: http.StatusUnauthorized, code: "invalid_client", description: description}
 }
+
+// errNotThatClient is returned where a client does not prove who it says it is, for
+// whatever reason: an unknown client and a wrong secret answer alike, so that no
+// stranger learns which clients there are.
+var errNotThatClient = refused("Client authentication failed.")
 
 // secretMatches compares with every live secret, in constant time.
 func secretMatches(client *store.Client, secret string) bool {

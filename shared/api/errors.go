@@ -17,7 +17,6 @@ type oauthError struct {
 	status      int
 	code        string
 	description string
-	basic       bool // the client authenticated by header: say by which scheme it may (§5.2)
 }
 
 func (e *oauthError) Error() string { return e.code + ": " + e.description }
@@ -36,6 +35,7 @@ var (
 	errMethod   = errors.New("the method is not allowed here; see the Allow header")
 	errTooLarge = errors.New("the request body is larger than 16 KiB")
 	errInternal = errors.New("internal error")
+
 )
 
 // fieldErrors are all that is wrong with an input of the management API.
@@ -89,7 +89,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", retryAfter)
 		e = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "Please try again with the same token."}
 	}
-	if e.status == http.StatusUnauthorized && e.basic {
+	if e.status == http.StatusUnauthorized { // RFC 9110 §15.5.2, and not only where the header was tried (RFC 6749 §5.2)
 		w.Header().Set("WWW-Authenticate", `Basic realm="rotor", charset="UTF-8"`)
 	}
 	writeJSON(w, e.status, "application/json", map[string]string{"error": e.code, "error_description": e.description})

@@ -50,7 +50,7 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !client.Confidential {
-		return &oauthError{status: http.StatusUnauthorized, code: "invalid_client", description: "Only confidential clients may introspect.", basic: r.Header.Get("Authorization") != ""}
+		return errNotThatClient // of a public client anybody can say that it is it
 	}
 	presented, err := p.required("token")
 	if err != nil {
