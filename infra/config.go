@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"net/mail"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rotor-auth/rotor/shared/origin"
 )
 
 // config is what a deployment is told by CDK's context: by `-c key=value` on the
@@ -19,7 +20,7 @@ type config struct {
 	domain              string // domain: the name under which the API is reached, instead of API Gateway's own
 	certificateARN      string // certificateArn: its certificate in ACM, in the stack's region
 	hostedZoneID        string // hostedZoneId: the zone in Route 53 that gets its record; or set it yourself
-	origins             []string
+	origins             origin.Set
 	logRetentionDays    int
 	familyRetentionDays int
 	eventRetentionDays  int
@@ -164,43 +165,22 @@ func (c *contextReader) email(key string) string {
 	return value
 }
 
-// origins are as browsers send them, which is what the functions compare them
-// with: a scheme and a host, and a port unless it is the scheme's own.
-func (c *contextReader) origins(key string) []string {
-	const want = "web origins as browsers send them, like https://app.example.com, separated by commas, or *"
-	var given []string
+// origins returns the web origins in a list, or in a text that separates them by commas.
+func (c *contextReader) origins(key string) origin.Set {
+	wrong := func(value, want string) { c.wrong(key, value, want) }
 	switch v := c.values[key].(type) {
 	case nil:
+		return origin.Set{}
 	case string:
-		given = strings.Split(v, ",")
+		return origin.ParseSet(strings.Split(v, ","), wrong)
 	case []any:
-		for _, o := range v {
-			given = append(given, fmt.Sprint(o))
+		given := make([]string, len(v))
+		for i, o := range v {
+			given[i] = fmt.Sprint(o)
 		}
+		return origin.ParseSet(given, wrong)
 	default:
-		c.wrong(key, v, want)
+		c.wrong(key, v, "web origins as browsers send them, such as https://app.example.com, separated by commas, or *")
+		return origin.Set{}
 	}
-	var origins []string
-	for _, o := range given {
-		o = strings.TrimSpace(o)
-		switch {
-		case o == "":
-		case o == "*" || isOrigin(o):
-			origins = append(origins, o)
-		default:
-			c.wrong(key, o, want)
-		}
-	}
-	return origins
-}
-
-func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil, u.Hostname() == "", u.Scheme+"://"+u.Host != s, strings.ContainsAny(s, "*, "):
-		return false
-	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80", strings.HasSuffix(u.Host, ":"):
-		return false
-	}
-	return true
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/shared/origin"
 )
 
 // Without this a deployment without any context, the first that anyone makes, could fail or change.
@@ -26,7 +28,7 @@ func TestDefaults(t *testing.T) {
 func TestContextAsTextAndAsJSON(t *testing.T) {
 	want := config{
 		stage: "eu-1", domain: "auth.example.com", certificateARN: certificate, hostedZoneID: "Z0123456789ABC",
-		origins: []string{"https://app.example.com", "http://localhost:5173"}, logRetentionDays: 365, familyRetentionDays: 60, eventRetentionDays: 400,
+		origins: origins("https://app.example.com", "http://localhost:5173"), logRetentionDays: 365, familyRetentionDays: 60, eventRetentionDays: 400,
 		sweepMinutes: 1, throttleRate: 50, throttleBurst: 50, warmWriteUnits: 15000, provisioned: 100, alarmEmail: "ops@example.com", signingAlgorithm: "ES256",
 	}
 	text := everything()
@@ -54,13 +56,18 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	}
 }
 
+// origins is a set of what is surely right.
+func origins(list ...string) origin.Set {
+	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
+}
+
 const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
 // everything is a context with every key, as the command line gives it.
 func everything() map[string]any {
 	return map[string]any{
 		"stage": "eu-1", "domain": "auth.example.com", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABC",
-		"origins": "https://app.example.com, http://localhost:5173", "logRetentionDays": "365", "familyRetentionDays": "60", "eventRetentionDays": "400",
+		"origins": "https://App.example.com:443/, http://localhost:5173", "logRetentionDays": "365", "familyRetentionDays": "60", "eventRetentionDays": "400",
 		"sweepMinutes": "1", "throttleRate": "50", "throttleBurst": "50",
 		"warmWriteUnits": "15000", "provisionedConcurrency": "100", "alarmEmail": "ops@example.com", "signingAlgorithm": "ES256",
 	}
@@ -82,10 +89,12 @@ func TestWrongContext(t *testing.T) {
 		{"certificateArn", "0f1e2d3c", "it must be the ARN of a certificate in ACM"},
 		{"hostedZoneId", "example.com", "it must be the id of a hosted zone"},
 		{"hostedZoneId", "Z0123456789ABC", "hostedZoneId is set without domain"},
-		{"origins", "https://app.example.com/", "it must be web origins as browsers send them"},
-		{"origins", "app.example.com", "it must be web origins"},
-		{"origins", "https://app.example.com:443", "it must be web origins"},
-		{"origins", "https://*.example.com", "it must be web origins"},
+		{"origins", "https://app.example.com/login", "it must be without a path, a query or a fragment: https://app.example.com"},
+		{"origins", "app.example.com", "it must be a web origin as browsers send it, such as https://app.example.com"},
+		{"origins", "https://*.example.com", "there are no patterns"},
+		{"origins", []any{"https://app.example.com", "null"}, `context origins is "null": it must be the origin of somebody`},
+		{"origins", []any{"https://a.example,https://b.example"}, "it must be a web origin"},
+		{"origins", "loopback", "it must be a web origin"},
 		{"origins", true, "it must be web origins"},
 		{"logRetentionDays", "100", "it must be one of CloudWatch's: 1 3 5 7"},
 		{"logRetentionDays", "0", "it must be a whole number from 1 to 3653"},

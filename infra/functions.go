@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 )
@@ -105,8 +103,8 @@ func apiEnv(p parts) map[string]*string {
 	env := tableEnv(p)
 	env["ROTOR_ISSUER"] = p.issuer
 	env["ROTOR_KEYS_SECRET"] = p.keys.SecretArn()
-	if len(p.cfg.origins) > 0 {
-		env["ROTOR_ORIGINS"] = jsii.String(strings.Join(p.cfg.origins, ","))
+	if origins := p.cfg.origins.String(); origins != "" {
+		env["ROTOR_ORIGINS"] = jsii.String(origins)
 	}
 	return env
 }

@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -19,7 +21,7 @@ type config struct {
 	addr    address           // ADDR: where to listen; 127.0.0.1:3000
 	keys    string            // KEYS: the file that the keys are kept in; none
 	alg     signing.Algorithm // ALG: RS256 or ES256; "" is the file's, and RS256 for new keys
-	origins []string          // ORIGINS: web origins that may refresh and revoke; none
+	origins origin.Set        // ORIGINS: web origins that may refresh and revoke; loopback, which is this machine's on any port
 	table   string            // TABLE: its name in DynamoDB; rotor
 
 	// AWS_ENDPOINT_URL_DYNAMODB: a DynamoDB to use instead of the embedded one,
@@ -62,15 +64,11 @@ func loadConfig(getenv func(string) string) (*config, error) {
 			wrong("ALG", alg, "RS256 or ES256")
 		}
 	}
-	for origin := range strings.SplitSeq(getenv("ORIGINS"), ",") {
-		origin = strings.TrimSpace(origin)
-		switch {
-		case origin == "":
-		case origin != "*" && !isOrigin(origin):
-			wrong("ORIGINS", origin, "web origins such as https://app.example.com, separated by commas")
-		default:
-			c.origins = append(c.origins, origin)
-		}
+	origins := strings.Split(cmp.Or(getenv("ORIGINS"), origin.Loopback), ",")
+	listed := slices.DeleteFunc(slices.Clone(origins), func(s string) bool { return strings.TrimSpace(s) == origin.Loopback })
+	c.origins = origin.ParseSet(listed, func(value, want string) { wrong("ORIGINS", value, want) })
+	if len(listed) < len(origins) {
+		c.origins = c.origins.AndLoopback()
 	}
 	if !store.IsTableName(c.table) {
 		wrong("TABLE", c.table, "3 to 255 of A-Z a-z 0-9 _ . -")
@@ -107,14 +105,6 @@ func parseAddress(s string) (a address, want string) {
 		return address{}, "on loopback (127.0.0.1, [::1] or localhost): whoever reaches this program may manage every token"
 	}
 	return address{host: host, port: port}, ""
-}
-
-// isOrigin says whether s is what a browser sends as Origin: no path, no slash
-// at the end.
-func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
-		!strings.Contains(u.Host, "*") && s == u.Scheme+"://"+u.Host
 }
 
 func isEndpoint(s string) bool {

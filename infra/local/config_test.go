@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/shared/origin"
 )
 
 func load(env map[string]string) (*config, error) {
@@ -16,7 +18,7 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &config{addr: address{"127.0.0.1", "3000"}, table: "rotor", region: "us-east-1"}
+	want := &config{addr: address{"127.0.0.1", "3000"}, origins: origin.Set{}.AndLoopback(), table: "rotor", region: "us-east-1"}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{}, address{})); diff != "" {
 		t.Error(diff)
 	}
@@ -35,12 +37,35 @@ func TestConfigIsRead(t *testing.T) {
 	}
 	want := &config{
 		addr: address{"::1", "0"}, keys: "keys.json", alg: "ES256", table: "another.table",
-		origins:  []string{"https://app.example.com", "http://localhost:5173"},
+		origins:  origins("https://app.example.com", "http://localhost:5173"),
 		dynamodb: "http://127.0.0.1:8000", region: "eu-central-1",
 		accessKeyID: "id", secretAccessKey: "key", sessionToken: "session",
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{}, address{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// origins is a set of what is surely right.
+func origins(list ...string) origin.Set {
+	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
+}
+
+// Pages of this machine may call unless others are listed; both may be.
+func TestConfigOrigins(t *testing.T) {
+	for value, want := range map[string]origin.Set{
+		"":                                    origin.Set{}.AndLoopback(),
+		"loopback":                            origin.Set{}.AndLoopback(),
+		" loopback , https://App.example:443": origins("https://app.example").AndLoopback(),
+		"https://app.example":                 origins("https://app.example"),
+		"capacitor://localhost":               origins("capacitor://localhost"),
+		"*":                                   origins("*"),
+		",":                                   {},
+	} {
+		got, err := load(map[string]string{"ORIGINS": value})
+		if err != nil || !got.origins.Equal(want) {
+			t.Errorf("%q: %v, %v, want %v", value, got, err, want)
+		}
 	}
 }
 
@@ -77,7 +102,7 @@ func TestConfigAddresses(t *testing.T) {
 
 func TestConfigNamesAllThatIsWrong(t *testing.T) {
 	_, err := load(map[string]string{
-		"ADDR": "0.0.0.0:3000", "ALG": "HS256", "TABLE": "no spaces", "ORIGINS": "https://app.example.com,https://b.example/",
+		"ADDR": "0.0.0.0:3000", "ALG": "HS256", "TABLE": "no spaces", "ORIGINS": "https://app.example.com,https://b.example/login",
 		"AWS_ENDPOINT_URL_DYNAMODB": "127.0.0.1:8000", "AWS_ACCESS_KEY_ID": "id",
 	})
 	if err == nil {
@@ -99,7 +124,7 @@ func TestConfigURLs(t *testing.T) {
 	for name, values := range map[string][]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": {"localhost:8000", "ftp://localhost", "http://", "http://u:p@localhost", "http://localhost?x", "%"},
 		"ORIGINS": {
-			"app.example.com", "https://app.example.com/", "https://app.example.com/path", "https://", "null", "%",
+			"app.example.com", "https://app.example.com/path", "https://", "null", "%", "loopback:5173",
 			"https://*.example.com", "ftp://app.example.com", "https://u@app.example.com", "https://a.example?x",
 		},
 	} {

@@ -134,9 +134,7 @@ func welcome(c *config, issuer string, algorithms []string, clients []demoClient
 	} else {
 		fmt.Fprintf(&b, "  keys   %s, kept in %s\n", strings.Join(algorithms, ", "), c.keys)
 	}
-	if len(c.origins) > 0 {
-		fmt.Fprintf(&b, "  CORS   %s\n", strings.Join(c.origins, ", "))
-	}
+	fmt.Fprintf(&b, "  CORS   %s\n", strings.ReplaceAll(c.origins.String(), ",", ", "))
 	fmt.Fprintln(&b)
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { _, _ = fmt.Fprintf(table, "  %s\n", strings.Join(cells, "\t")) } // into memory

@@ -202,6 +202,59 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
+// Who starts the program and then an app beside it has configured nothing: pages of
+// this machine may call, whatever their port.
+func TestPagesOfThisMachineMayCall(t *testing.T) {
+	p := start(t, nil)
+	if !strings.Contains(p.stdout, "CORS   loopback\n") {
+		t.Errorf("stdout does not say so:\n%s", p.stdout)
+	}
+	for _, from := range []string{
+		"http://localhost:5173", "http://127.0.0.1:8080", "http://[::1]:3001", "https://localhost", "http://app.localhost:3000", p.url,
+	} {
+		r := p.request(http.MethodOptions, "/oauth/token", "")
+		r.Header.Set("Origin", from)
+		r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+		if got := p.send(r); got.header.Get("Access-Control-Allow-Origin") != from {
+			t.Errorf("the preflight from %s: %d %v", from, got.status, got.header)
+		}
+		_, token := p.issue("demo-auth0")
+		r = p.request(http.MethodPost, "/oauth/token", refreshForm("demo-auth0", token))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", from)
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		if got := p.send(r); got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != from {
+			t.Errorf("a refresh from %s: %d %v %v", from, got.status, got.body, got.header)
+		}
+	}
+}
+
+// A page elsewhere spends no token, although the policy is strict: the second use
+// would end the family. The log says which page that was.
+func TestPagesElsewhereSpendNothing(t *testing.T) {
+	p := start(t, nil)
+	family, token := p.issue("demo-auth0")
+	for range 2 {
+		for _, from := range []string{"https://app.example.com", "capacitor://localhost", "null", "http://localhost.evil.example"} {
+			r := p.request(http.MethodPost, "/oauth/token", refreshForm("demo-auth0", token))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Origin", from)
+			if got := p.send(r); got.status != http.StatusForbidden || got.text("error") != "invalid_request" || got.header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("a refresh from %s: %d %v %v", from, got.status, got.body, got.header)
+			}
+			if line := `"type":"fco"`; !strings.Contains(p.stderr.String(), line) || !strings.Contains(p.stderr.String(), `"origin":"`+from+`"`) {
+				t.Errorf("the log does not name %s:\n%s", from, p.stderr)
+			}
+		}
+	}
+	if got := p.must(http.StatusOK, http.MethodGet, "/v1/families/"+family, ""); got.text("status") != "active" || got.body["counter"] != 1.0 {
+		t.Errorf("the family is %v", got.body)
+	}
+	if got := p.refresh("demo-auth0", token); got.status != http.StatusOK {
+		t.Errorf("its token: %d %v", got.status, got.body)
+	}
+}
+
 // Tokens put where they do not belong are not logged; start sees to the check.
 func TestLogHasNoTokens(t *testing.T) {
 	p := start(t, nil)
@@ -227,6 +280,11 @@ func TestLogHasNoTokens(t *testing.T) {
 		r := p.request(http.MethodPost, "/oauth/introspect?token="+escaped, "")
 		r.Header.Set("Authorization", "Bearer "+secret)
 		p.send(r)
+		for _, from := range []string{secret, "https://" + secret, "https://app.example/#" + secret} {
+			r := p.request(http.MethodPost, "/oauth/token", "{}")
+			r.Header.Set("Origin", from)
+			p.send(r)
+		}
 	}
 	log := p.stderr.String()
 	for _, want := range []string{`"type":"sertft"`, `"path":"/v1/families/[redacted]"`, `"path":"/oauth/token","status":200`} {

@@ -201,7 +201,13 @@ func (p *program) form(path string, values url.Values) reply {
 
 func (p *program) refresh(client, token string) reply {
 	p.tb.Helper()
-	return p.form("/oauth/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}})
+	r := p.request(http.MethodPost, "/oauth/token", refreshForm(client, token))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return p.send(r)
+}
+
+func refreshForm(client, token string) string {
+	return url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}.Encode()
 }
 
 // outside is a DynamoDB that outlives the program: the one under test, or one in

@@ -19,10 +19,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/rs/cors"
-
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -37,20 +36,24 @@ type Config struct {
 	Log     *slog.Logger     // audit events and failures
 	Metrics bool             // adds to the audit lines what CloudWatch makes metrics of
 	Now     func() time.Time // read once for each request
-	Origins []string         // web origins that may call the token and revocation endpoints; "*" is any
+	Origins origin.Set       // web origins that may call the token and revocation endpoints, besides the issuer's own
 	Timeout time.Duration    // of a request's own work, after which it is answered 503; 0 is none
 }
 
 // API are the handlers. It is safe for concurrent use.
 type API struct {
 	Config
-	clients *store.Clients
-	trail   audit.Trail
+	clients   *store.Clients
+	trail     audit.Trail
+	ownOrigin string // the issuer's
 }
 
 // New is the API of c.
 func New(c Config) *API {
-	return &API{Config: c, clients: store.NewClients(c.Table, c.Log), trail: audit.Trail{Log: c.Log, Metrics: c.Metrics}}
+	return &API{
+		Config: c, clients: store.NewClients(c.Table, c.Log), trail: audit.Trail{Log: c.Log, Metrics: c.Metrics},
+		ownOrigin: origin.Of(c.Issuer),
+	}
 }
 
 // Warm reads ahead what requests need, the keys and clients, both at once. Whatever
@@ -98,7 +101,7 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 type endpoint struct {
 	path    string // a pattern of http.ServeMux, without method
 	methods map[string]handler
-	browser bool // may be called from the configured web origins
+	browser bool // may be called from the configured web origins, and from no others
 	public  bool // may be read from any web origin
 }
 
@@ -167,27 +170,6 @@ func (a *API) methods(e endpoint) http.Handler {
 			a.fail(w, r, err)
 		}
 	})
-}
-
-// crossOrigin answers preflights and marks answers for browsers (the Fetch
-// standard). Credentials are never allowed: tokens travel in bodies. Request
-// headers are whatever the page's SDK or tracing adds.
-func (a *API) crossOrigin(e endpoint, h http.Handler) http.Handler {
-	options := cors.Options{
-		AllowedOrigins: a.Origins,
-		AllowedMethods: []string{http.MethodPost},
-		AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate"},
-		MaxAge:         600,
-	}
-	switch {
-	case e.public:
-		options.AllowedOrigins = []string{"*"}
-		options.AllowedMethods = []string{http.MethodGet}
-	case !e.browser || len(a.Origins) == 0:
-		return h // an empty list would mean any origin
-	}
-	return cors.New(options).Handler(h)
 }
 
 // caller is where a request came from, cut to what the records keep.

@@ -36,6 +36,7 @@ var (
 	errTooLarge = errors.New("the request body is larger than 16 KiB")
 	errInternal = errors.New("internal error")
 
+	errForeignOrigin = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Requests from this web origin are not allowed: it is not a configured one."}
 )
 
 // fieldErrors are all that is wrong with an input of the management API.

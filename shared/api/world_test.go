@@ -22,6 +22,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
@@ -46,14 +47,19 @@ type options struct {
 	metrics bool
 	servers int
 	alg     signing.Algorithm
-	origins []string
+	origins origin.Set
 	keys    func(server int, now time.Time) keyring.Source // nil for one document, the same for all
 }
 
 func metrics() option                        { return func(o *options) { o.metrics = true } }
 func servers(n int) option                   { return func(o *options) { o.servers = n } }
 func algorithm(alg signing.Algorithm) option { return func(o *options) { o.alg = alg } }
-func origins(origins ...string) option       { return func(o *options) { o.origins = origins } }
+
+func origins(origins ...string) option {
+	return func(o *options) {
+		o.origins = origin.ParseSet(origins, func(value, want string) { panic(value + " must be " + want) })
+	}
+}
 
 // keysFrom gives each server a source of its own.
 func keysFrom(source func(server int, now time.Time) keyring.Source) option {

@@ -26,6 +26,8 @@ const (
 	Revoked   Type = "srrt"   // a family was revoked on request
 	Cleanup   Type = "resource_cleanup"
 	Ahead     Type = "ahead" // a token newer than the table: a restored backup
+
+	OriginRefused Type = "fco" // a request from a web origin that may not call, before anything was read
 )
 
 // Event is one thing that happened. Which members are set depends on the type;
@@ -43,6 +45,8 @@ type Event struct {
 	RequestID string
 
 	Cause         family.Cause
+	Reason        string        // why it was refused, where the caller is told less
+	Origin        string        // that was refused
 	TokenCounter  uint32        // of the token presented
 	LatestCounter uint32        // of the family's newest token
 	Held          bool          // the newest token was used inside the interval after its rotation, and stays the newest
@@ -88,7 +92,7 @@ type Trail struct {
 // Record writes e as one line.
 func (t Trail) Record(ctx context.Context, e *Event) {
 	level := slog.LevelInfo
-	if e.Type == Reuse || e.Type == Ahead {
+	if e.Type == Reuse || e.Type == Ahead || e.Type == OriginRefused {
 		level = slog.LevelWarn
 	}
 	attrs := e.attrs()
@@ -125,6 +129,8 @@ func (e *Event) attrs() []slog.Attr {
 		text("familyId", e.Family.String())
 	}
 	text("cause", string(e.Cause))
+	text("reason", e.Reason)
+	text("origin", e.Origin)
 	number("tokenCounter", e.TokenCounter)
 	number("latestCounter", e.LatestCounter)
 	flag("held", e.Held)

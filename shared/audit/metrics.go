@@ -24,6 +24,7 @@ const (
 	MetricRevoked    = "Revoked" // families, on request
 	MetricRemoved    = "Removed" // families, by the limit
 	MetricAhead      = "Ahead"
+	MetricOrigin     = "OriginRefused" // requests from web origins that may not call, preflights among them
 	dimensionClient  = "client"
 	dimensionCause   = "metric_cause" // cause stands in the line already, and may be empty there
 	unitCount        = "Count"
@@ -84,6 +85,8 @@ func (e *Event) metrics() []slog.Attr {
 		add(MetricRemoved, int64(e.Removed), unitCount)
 	case Ahead:
 		count(MetricAhead)
+	case OriginRefused: // of which anybody can make up any number: no origin is a dimension
+		count(MetricOrigin)
 	default:
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -26,10 +27,10 @@ type TableConfig struct {
 // Config is what a program that serves the API is told by its environment.
 type Config struct {
 	TableConfig
-	Issuer     string   // ROTOR_ISSUER: the URL under which the API is reached; the issuer of its tokens
-	KeysSecret string   // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
-	KeysFile   string   // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
-	Origins    []string // ROTOR_ORIGINS: the web origins that may call, separated by commas; none unless set
+	Issuer     string     // ROTOR_ISSUER: the URL under which the API is reached; the issuer of its tokens
+	KeysSecret string     // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
+	KeysFile   string     // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
+	Origins    origin.Set // ROTOR_ORIGINS: the web origins that may call, separated by commas; none but the issuer's unless set
 }
 
 // LoadConfig reads the configuration. Its error joins everything that is wrong;
@@ -137,32 +138,9 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// origins are compared with what browsers send, so each must be just that: a
-// scheme and a host, and a port unless it is the scheme's own (RFC 6454 §6.2).
-func (e *environment) origins(name string) []string {
-	var origins []string
-	for value := range strings.SplitSeq(e.getenv(name), ",") {
-		value = strings.TrimSpace(value)
-		switch {
-		case value == "":
-		case value == "*" || isOrigin(value):
-			origins = append(origins, value)
-		default:
-			e.wrong(name, value, "web origins as browsers send them, like https://app.example.com, separated by commas, or *")
-		}
-	}
-	return origins
-}
-
-func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil, u.Hostname() == "", u.Scheme+"://"+u.Host != s, strings.Contains(s, "*"):
-		return false
-	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80", strings.HasSuffix(u.Host, ":"):
-		return false
-	}
-	return true
+// origins returns the web origins in a list, separated by commas.
+func (e *environment) origins(name string) origin.Set {
+	return origin.ParseSet(strings.Split(e.getenv(name), ","), func(value, want string) { e.wrong(name, value, want) })
 }
 
 func (e *environment) days(name string, unset time.Duration) time.Duration {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -22,6 +23,11 @@ func environment(changes ...string) func(string) string {
 		env[changes[i]] = changes[i+1]
 	}
 	return func(name string) string { return env[name] }
+}
+
+// origins is a set of what is surely right.
+func origins(list ...string) origin.Set {
+	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
 }
 
 func TestLoadConfig(t *testing.T) {
@@ -47,7 +53,7 @@ func TestLoadConfig(t *testing.T) {
 			func(c *gateway.Config) {
 				c.Issuer = "https://example.com:8443/auth"
 				c.KeysSecret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3"
-				c.Origins = []string{"https://app.example.com", "http://localhost:5173", "capacitor://localhost"}
+				c.Origins = origins("https://app.example.com", "http://localhost:5173", "capacitor://localhost")
 				c.Retention = store.Retention{Families: day, Events: 3650 * day}
 			},
 		},
@@ -56,8 +62,13 @@ func TestLoadConfig(t *testing.T) {
 			[]string{"ROTOR_KEYS_SECRET", "", "ROTOR_KEYS_FILE", "/var/task/keys.json"},
 			func(c *gateway.Config) { c.KeysSecret, c.KeysFile = "", "/var/task/keys.json" },
 		},
-		{"any origin", []string{"ROTOR_ORIGINS", "*"}, func(c *gateway.Config) { c.Origins = []string{"*"} }},
+		{"any origin", []string{"ROTOR_ORIGINS", "*"}, func(c *gateway.Config) { c.Origins = origins("*") }},
 		{"a list of nothing", []string{"ROTOR_ORIGINS", " , "}, func(*gateway.Config) {}},
+		{
+			"origins as people write them",
+			[]string{"ROTOR_ORIGINS", "https://App.example.com:443/"},
+			func(c *gateway.Config) { c.Origins = origins("https://app.example.com") },
+		},
 		{
 			"plain HTTP on a loopback name",
 			[]string{"ROTOR_ISSUER", "http://localhost:3000"},
@@ -103,12 +114,12 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"an issuer that is no URL", "ROTOR_ISSUER", "https://auth.example.com:port"},
 		{"no keys", "ROTOR_KEYS_SECRET", ""},
 		{"two sources of keys", "ROTOR_KEYS_FILE", "keys.json"},
-		{"an origin with a path", "ROTOR_ORIGINS", "https://app.example.com/"},
+		{"an origin with a path", "ROTOR_ORIGINS", "https://app.example.com/login"},
 		{"an origin without scheme", "ROTOR_ORIGINS", "https://app.example.com,app.example.com"},
 		{"an origin with a pattern", "ROTOR_ORIGINS", "https://*.example.com"},
-		{"an origin with its default port", "ROTOR_ORIGINS", "https://app.example.com:443"},
 		{"an origin with a user", "ROTOR_ORIGINS", "https://me@app.example.com"},
 		{"the origin of a file", "ROTOR_ORIGINS", "null"},
+		{"this machine's, of the local program alone", "ROTOR_ORIGINS", "loopback"},
 		{"families kept for no time", "ROTOR_FAMILY_RETENTION_DAYS", "0"},
 		{"families kept too long", "ROTOR_FAMILY_RETENTION_DAYS", "3651"},
 		{"families kept for half a day", "ROTOR_FAMILY_RETENTION_DAYS", "0.5"},

@@ -57,7 +57,7 @@ func deploy(tb testing.TB) *deployed {
 	d := &deployed{}
 	log := slog.New(slog.NewJSONHandler(&d.log, nil))
 	a := api.New(api.Config{
-		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: log, Metrics: true, Now: now, Origins: []string{"https://app.example.com"},
+		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: log, Metrics: true, Now: now, Origins: origins("https://app.example.com"),
 	})
 	d.functions = map[string]lambda.Handler{
 		"token":      gateway.NewHandler(a.Token(), log),

@@ -37,6 +37,7 @@ var expected = map[string]int{
 	"revoke-preflight":                 http.StatusNoContent,
 	"revoke-token":                     http.StatusOK,
 	"revoke-token-json":                http.StatusOK,
+	"token-foreign-origin":             http.StatusForbidden,
 	"token-preflight":                  http.StatusNoContent,
 	"token-refresh":                    http.StatusOK,
 	"token-refresh-base64":             http.StatusOK,

@@ -93,7 +93,7 @@ func newWorld(t *testing.T) *world {
 		Log:     log,
 		Metrics: true,
 		Now:     tick,
-		Origins: []string{"https://app.example.com"},
+		Origins: origins("https://app.example.com"),
 	})
 	w.functions = map[string]lambda.Handler{
 		"token":      gateway.NewHandler(a.Token(), log),
