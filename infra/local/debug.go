@@ -8,7 +8,8 @@ import (
 
 // withDebug serves what the Go runtime knows of this program, for go tool pprof
 // and for people, and leaves the rest to next. Profiles name functions and count
-// bytes; what is in memory is in none.
+// bytes; what is in memory is in none. Pages of other origins do not get here: see
+// [guard].
 //
 //	GET /debug/pprof/                       what there is
 //	GET /debug/pprof/profile?seconds=10     where CPU time goes; for at most 50 s

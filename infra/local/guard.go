@@ -20,22 +20,20 @@ import (
 //   - A Host that is not this machine's own is refused: else a page could have
 //     its own name resolve to loopback and be of the same origin (DNS rebinding).
 //   - What is not for browsers, which is all but /oauth and /.well-known, refuses
-//     requests that change something and come from another origin, and takes
-//     JSON alone: what a form can send is none.
+//     requests that come from another origin, whatever their method, and takes JSON
+//     alone: what a form can send is none.
 //
 // host is the one that the program was told to listen on.
 func guard(host string, next http.Handler) http.Handler {
-	origins := http.NewCrossOriginProtection()
-	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fail(w, http.StatusForbidden, "this request comes from a web page of another origin")
-	}))
-	protected := origins.Handler(jsonOnly(next))
+	protected := jsonOnly(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !isOwnHost(r.Host, host):
 			fail(w, http.StatusMisdirectedRequest, "the Host header must be 127.0.0.1, [::1] or localhost, with any port")
 		case forBrowsers(r.URL.Path):
 			next.ServeHTTP(w, r)
+		case fromElsewhere(r):
+			fail(w, http.StatusForbidden, "this request comes from a web page of another origin")
 		default:
 			protected.ServeHTTP(w, r)
 		}
@@ -47,6 +45,21 @@ func guard(host string, next http.Handler) http.Handler {
 // later is guarded.
 func forBrowsers(path string) bool {
 	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/")
+}
+
+// fromElsewhere reports whether a page of another origin has made the request. Browsers
+// say so by Sec-Fetch-Site, and older ones by Origin, where they send it. A GET is no
+// exception, as it is for net/http's CrossOriginProtection: a profile takes a processor
+// for as long as it is told to, whoever reads the answer.
+func fromElsewhere(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-origin", "none": // a page of this program's, or a person who typed the address
+		return false
+	case "":
+		from := r.Header.Get("Origin")
+		return from != "" && from != "http://"+r.Host
+	}
+	return true
 }
 
 // isOwnHost says whether a Host header names this machine: a loopback address,

@@ -15,9 +15,8 @@ import (
 // ownHost is what a Host header may be, but for the range of the port.
 var ownHost = regexp.MustCompile(`(?i)^(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?$`)
 
-// FuzzGuard: what reaches the API was sent to this machine by its own name; what
-// can change something, and is not for web pages, was sent by none of another
-// origin, and as JSON if at all. What is refused is a problem document. No token
+// FuzzGuard: what reaches the API was sent to this machine by its own name; what is
+// not for web pages was sent by none of another origin, and as JSON if at all. What is refused is a problem document. No token
 // that was put into a path is logged.
 func FuzzGuard(f *testing.F) {
 	methods := []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch}
@@ -45,6 +44,8 @@ func FuzzGuard(f *testing.F) {
 		{0, "127.0.0.1:", "/", "", "", "", ""},
 		{0, "", "/", "", "", "", ""},
 		{0, "127.0.0.1", "/v1/clients/rotor_secret_0123456789/secrets", "", "", "", ""},
+		{0, "localhost:3000", "/debug/pprof/profile", "", "", "cross-site", ""},
+		{1, "localhost:3000", "/local/clock", "", "https://localhost:3000", "", ""},
 		{3, "localhost", "/v1/x", "application/json", "http://localhost", "Same-Origin", ""},
 	} {
 		f.Add(s.method, s.host, s.path, s.contentType, s.origin, s.site, s.body)
@@ -83,15 +84,13 @@ func FuzzGuard(f *testing.F) {
 		if strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/") {
 			return
 		}
-		if changes := r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions; changes {
-			foreign := site != "none" && site != "same-origin"
-			if site == "" {
-				from, err := url.Parse(origin)
-				foreign = origin != "" && (err != nil || from.Host != host)
-			}
-			if foreign {
-				t.Errorf("%s %s from %q (%q) to %q is let in", r.Method, path, origin, site, host)
-			}
+		foreign := site != "none" && site != "same-origin"
+		if site == "" {
+			from, err := url.Parse(origin)
+			foreign = origin != "" && (err != nil || from.Host != host || from.Scheme != "http")
+		}
+		if foreign {
+			t.Errorf("%s %s from %q (%q) to %q is let in", r.Method, path, origin, site, host)
 		}
 		if mediaType, _, _ := strings.Cut(contentType, ";"); (body != "" || contentType != "") && !strings.EqualFold(strings.TrimSpace(mediaType), "application/json") {
 			t.Errorf("%s %s of type %q is let in", r.Method, path, contentType)

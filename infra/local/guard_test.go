@@ -127,6 +127,80 @@ func TestCrossOriginIsRefused(t *testing.T) {
 	}
 }
 
+// What is here for people and tools alone answers no page of another origin, whatever
+// the method: a profile takes a processor for as long as it is told to, and a page
+// needs no answer for that.
+func TestNothingIsForOtherPages(t *testing.T) {
+	p := start(t, nil)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{
+		"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/symbol", "/debug/pprof/profile?seconds=30", "/debug/pprof/trace?seconds=30",
+		"/debug", "/debug/vars", "/local/clock", "/local/sweep", "/v1/clients", "/v1/families?user_id=alice", "/",
+	}
+	for _, path := range paths {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost} {
+			for _, header := range [][]string{
+				{"Sec-Fetch-Site", "cross-site"}, // <script src>, fetch without CORS
+				{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, // a link
+				{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"},   // a frame
+				{"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:1"},                              // another program's page
+				{"Sec-Fetch-Site", "anything"},          // that is to come
+				{"Origin", "https://evil.example"},      // an old browser
+				{"Origin", "null"},                      // a sandboxed frame
+				{"Origin", "http://127.0.0.1:1"},        // another program's page, in an old browser
+				{"Origin", "http://127.0.0.1"},          // likewise
+				{"Origin", "https://127.0.0.1:" + port}, // likewise
+				{"Origin", p.url + ".evil.example"},     // a name that begins like ours
+			} {
+				r := p.request(method, path, "")
+				for i := 0; i < len(header); i += 2 {
+					r.Header.Set(header[i], header[i+1])
+				}
+				t.Run(method+" "+path+" "+strings.Join(header, " "), func(t *testing.T) {
+					got := p.send(r)
+					if method == http.MethodHead {
+						if got.status != http.StatusForbidden {
+							t.Errorf("%d", got.status)
+						}
+						return
+					}
+					wantProblem(t, got, http.StatusForbidden)
+				})
+			}
+			// A page whose own name has come to resolve to this machine is of the same
+			// origin to its browser, and its Host gives it away (DNS rebinding).
+			r := p.request(method, path, "")
+			r.Host = "evil.example:" + port
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			r.Header.Set("Origin", "http://evil.example:"+port)
+			if got := p.send(r); got.status != http.StatusMisdirectedRequest {
+				t.Errorf("%s %s of a rebound name: %d", method, path, got.status)
+			}
+		}
+	}
+	// A person who types the address, a page of its own, and tools.
+	for _, header := range [][]string{
+		{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "same-origin", "Origin", p.url}, {"Origin", p.url}, nil,
+	} {
+		for _, path := range []string{"/debug/pprof/cmdline", "/local/clock", "/v1/clients"} {
+			r := p.request(http.MethodGet, path, "")
+			for i := 0; i < len(header); i += 2 {
+				r.Header.Set(header[i], header[i+1])
+			}
+			answer, err := p.client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _ = answer.Body.Close(); answer.StatusCode != http.StatusOK {
+				t.Errorf("%s with %q: %d", path, header, answer.StatusCode)
+			}
+		}
+	}
+}
+
 // A form can be sent from anywhere, without a preflight; JSON cannot.
 func TestManagementTakesJSONAlone(t *testing.T) {
 	p := start(t, nil)
