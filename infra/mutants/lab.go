@@ -38,6 +38,7 @@ type chapter struct {
 // suites are the packages whose tests may notice what is wrong in one of them, the quickest first.
 var suites = map[string][]string{
 	"family":      {"family", "limit", "api"},
+	"origin":      {"origin", "api"},
 	"token":       {"token", "api"},
 	"signing":     {"signing", "api"},
 	"keyring":     {"keyring", "api"},

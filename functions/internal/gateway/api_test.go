@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -99,6 +100,26 @@ func TestNewAPI(t *testing.T) {
 	a.Discovery().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/.well-known/jwks.json", nil))
 	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"ES256"`) {
 		t.Errorf("the key set: %d %s", w.Code, w.Body)
+	}
+
+	// The origins of the configuration may call, and the issuer's; no other.
+	c.Origins = origin.ParseSet([]string{"https://app.example.com"}, func(value, want string) { t.Errorf("%s must be %s", value, want) })
+	if a, err = NewAPI(t.Context(), c, log); err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[string]int{
+		"https://app.example.com": http.StatusNoContent, "https://auth.example.com": http.StatusNoContent, "https://evil.example": http.StatusForbidden,
+	} {
+		for path, endpoint := range map[string]http.Handler{"/oauth/token": a.Token(), "/oauth/revoke": a.Revoke()} {
+			r := httptest.NewRequest(http.MethodOptions, path, nil)
+			r.Header.Set("Origin", from)
+			r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+			w := httptest.NewRecorder()
+			endpoint.ServeHTTP(w, r)
+			if w.Code != want || (w.Header().Get("Access-Control-Allow-Origin") == from) != (want == http.StatusNoContent) {
+				t.Errorf("the preflight of %s from %s: %d %v", path, from, w.Code, w.Header())
+			}
+		}
 	}
 
 	// A secret is read when keys are needed, not before.
