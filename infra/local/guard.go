@@ -139,13 +139,22 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(body, '\n')) // the client may be gone: nobody is left to tell
 }
 
-// logRequests logs each request under the id that its audit events have.
+// caller is who calls the management API here, in the audit trail: whoever reaches
+// this program.
+const caller = "local"
+
+// logRequests logs each request under the id that its audit events have. Those of
+// the management API have a caller there as well.
 func logRequests(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		id := rand.Text()
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(answer, r.WithContext(api.WithRequestID(r.Context(), id)))
+		ctx := api.WithRequestID(r.Context(), id)
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			ctx = api.WithCaller(ctx, caller)
+		}
+		next.ServeHTTP(answer, r.WithContext(ctx))
 		log.InfoContext(r.Context(), "request",
 			slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
 			slog.Int("status", answer.status), slog.Float64("took_ms", float64(time.Since(began).Microseconds())/1000),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -365,5 +366,32 @@ func TestLogHasNoTokens(t *testing.T) {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log has no %s:\n%s", want, log)
 		}
+	}
+}
+
+// What is changed here is on record as by this machine; a client that revokes its own family is nobody's operation. Of
+// the demo clients the log has nothing.
+func TestOperationsAreByThisMachine(t *testing.T) {
+	p := start(t, nil)
+	if log := p.stderr.String(); strings.Contains(log, "sapi") {
+		t.Errorf("before anything was asked for, on record is %s", log)
+	}
+	family, _ := p.issue("demo-spa")
+	p.must(http.StatusOK, http.MethodDelete, "/v1/families/"+family, "")
+	_, token := p.issue("demo-spa")
+	p.form("/oauth/revoke", url.Values{"client_id": {"demo-spa"}, "token": {token}})
+	var got []string
+	for line := range strings.Lines(p.stderr.String()) {
+		var entry struct{ Type, Operation, By string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatal(err)
+		}
+		if entry.Type != "" {
+			got = append(got, strings.TrimSpace(entry.Type+" "+entry.Operation+" by "+entry.By))
+		}
+	}
+	want := "sapi issue_family by local, srrt  by local, sapi revoke_family by local, sapi issue_family by local, srrt  by"
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("on record is %s", s)
 	}
 }

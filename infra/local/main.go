@@ -89,11 +89,15 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		return err
 	}
 	issuer := "http://" + net.JoinHostPort(c.addr.host, portOf(listener))
-	handler := api.New(api.Config{
+	settings := api.Config{
 		Issuer: issuer, Table: table, Keys: keys, Log: log, Now: clock.now,
 		Origins: c.origins, Timeout: requestTimeout,
-	}).Handler()
-	demo, err := demoClients(starting, handler)
+	}
+	handler := api.New(settings).Handler()
+	// Of the demo clients nobody wants to read in the log: it is about what comes then.
+	prepared := settings
+	prepared.Log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	demo, err := demoClients(starting, api.New(prepared).Handler())
 	if err != nil {
 		return err
 	}

@@ -162,8 +162,8 @@ var browser = []chapter{
 			edits: []edit{{`if e.status == http.StatusUnauthorized {`, `if e.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {`}},
 		},
 		{
-			rule: "a public client that introspects is told that it is known", file: "shared/api/introspect.go", test: "api.TestStrangersLearnNothing",
-			edits: []edit{{`return errNotThatClient //`, `return refused("Only confidential clients may introspect.") //`}},
+			rule: "a public client that introspects is told that it is known", file: "shared/api/clientauth.go", test: "api.TestStrangersLearnNothing",
+			edits: []edit{{`notThatClient("public_client"), now)`, `refused("public_client", "Only confidential clients may introspect."), now)`}},
 		},
 	}},
 }

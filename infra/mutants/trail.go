@@ -1,4 +1,137 @@
 package main
 
 // trail breaks the audit trail, its metrics, and who may call the management API.
-var trail []chapter
+var trail = []chapter{
+	{"The audit trail", []mutant{
+		{
+			rule: "a deletion by the management API leaves no line", file: "shared/api/operation.go", test: "api.TestEveryOperationIsOnRecord",
+			edits: []edit{{`|| method == http.MethodGet {`, `|| method == http.MethodGet || method == http.MethodDelete {`}},
+		},
+		{
+			rule: "an operation that was refused leaves no line", file: "shared/api/operation.go", test: "api.TestEveryOperationIsOnRecord",
+			edits: []edit{{`a.trail.Record(r.Context(), &e)`, "if e.Status < 400 {\n\t\t\t\ta.trail.Record(r.Context(), &e)\n\t\t\t}"}},
+		},
+		{
+			rule: "an operation that failed is on record as done", file: "shared/api/operation.go", test: "api.TestEveryOperationIsOnRecord",
+			edits: []edit{{`e.Status = answer.status`, `e.Status = min(answer.status, 499)`}},
+		},
+		{
+			rule: "reading is on record", file: "shared/api/operation.go", test: "api.TestReadsAreNotOnRecord",
+			edits: []edit{{`|| method == http.MethodGet {`, `|| method == http.MethodOptions {`}},
+		},
+		{
+			rule: "nobody knows who called the management API", file: "shared/api/api.go", test: "api.TestEveryOperationIsOnRecord",
+			edits: []edit{{`by: principal(r.Context())`, `by: ""`}},
+		},
+		{
+			rule: "the stored event of a revocation does not say who asked", file: "shared/store/event.go", test: "api.TestRevocationSaysWhoAsked",
+			edits: []edit{{`By:            e.By,`, `By:            "",`}},
+		},
+		{
+			rule: "the timeline does not say who revoked", file: "shared/api/timeline.go", test: "api.TestRevocationSaysWhoAsked",
+			edits: []edit{{`e.IP, e.UserAgent, e.By, e.ID.String()`, `e.IP, e.UserAgent, "", e.ID.String()`}},
+		},
+		{
+			rule: "an operation does not name the family that it issued", file: "shared/api/families.go", test: "api.TestEveryOperationIsOnRecord",
+			edits: []edit{{`operation.Family = f.ID`, `_ = operation`}},
+		},
+		{
+			rule: "a dry run is on record as a revocation", file: "shared/api/operation.go", test: "api.TestDryRunIsOnRecordAsOne",
+			edits: []edit{{`e.DryRun, _ = strconv.ParseBool(q.Get("dry_run"))`, `e.DryRun, _ = strconv.ParseBool("")`}},
+		},
+		{
+			rule: "that a client became public is not said", file: "shared/api/clients.go", test: "api.TestChangesOfAClient",
+			edits: []edit{{`before.Confidential && !put.Confidential)`, `before.Confidential && !put.Confidential && put.MayIntrospect)`}},
+		},
+		{
+			rule: "observing for longer is not said", file: "shared/api/clients.go", test: "api.TestChangesOfAClient",
+			edits: []edit{{`is.ObserveUntil.After(was.ObserveUntil)`, `was.ObserveUntil.IsZero() && !is.ObserveUntil.IsZero()`}},
+		},
+		{
+			rule: "what was so before is said to be changed", file: "shared/api/clients.go", test: "api.TestChangesOfAClient",
+			edits: []edit{{`put.MayIntrospect && !before.MayIntrospect`, `put.MayIntrospect`}},
+		},
+		{
+			rule: "a secret that was refused is said to be added", file: "shared/api/operation.go", test: "api.TestRefusedSecretIsNoChange",
+			edits: []edit{{`e.Changes = nil`, `_ = e.Changes`}},
+		},
+		{
+			rule: "of two puts at once one says what the other has changed", file: "shared/store/client.go", test: "api.TestPutsAtOnceAreEachOnRecord",
+			edits: []edit{{`"version = :version"`, `"(version = :version OR version <> :version)"`}},
+		},
+		{
+			rule: "a change whose answer was lost is no change", file: "shared/store/client.go", test: "api.TestChangesWhoseAnswerWasLost",
+			edits: []edit{{`if !ok || !bytes.Equal(by.Value, putBy) {`, `if !ok || !bytes.Equal(by.Value, nil) {`}},
+		},
+		{
+			rule: "a client that is not believed leaves no line", file: "shared/api/clientauth.go", test: "api.TestInvalidClientIsOnRecord",
+			edits: []edit{{`|| refused.reason == "" {`, `|| refused.reason != "" {`}},
+		},
+		{
+			rule: "the log does not tell an unknown client from a wrong secret", file: "shared/api/clientauth.go", test: "api.TestInvalidClientIsOnRecord",
+			edits: []edit{{`audit.InvalidClient, refused.reason,`, `audit.InvalidClient, "",`}},
+		},
+		{
+			rule: "of an unknown client's id the whole is in the log", file: "shared/api/clientauth.go", test: "api.TestInvalidClientIsOnRecord",
+			edits: []edit{{`cut(audit.Hide(c.id), maxUnknownID), true`, `cut(audit.Hide(c.id), 64), true`}},
+		},
+		{
+			rule: "a token in the place of an id is in the log", file: "shared/audit/event.go", test: "audit.TestHide",
+			edits: []edit{{`text("userId", Hide(e.UserID))`, `text("userId", e.UserID)`}},
+		},
+		{
+			rule: "a token after another word is in the log", file: "shared/audit/hide.go", test: "audit.TestHide",
+			edits: []edit{{"\t\t_, s, found = strings.Cut(s, prefix)", "\t\t_, s, _ = strings.Cut(s, prefix)\n\t\tfound = false"}},
+		},
+	}},
+	{"Metrics", []mutant{
+		{
+			rule: "the time of a metric is in seconds", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`e.At.UnixMilli()`, `e.At.Unix()`}},
+		},
+		{
+			rule: "a revocation of many counts one", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`int64(max(1, e.Removed))`, `int64(min(1, max(1, e.Removed)))`}},
+		},
+		{
+			rule: "a revocation of one counts none", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`int64(max(1, e.Removed))`, `int64(e.Removed)`}},
+		},
+		{
+			rule: "a client that was made up becomes a dimension", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`e.ClientID != "" && !e.Unregistered`, `e.ClientID != ""`}},
+		},
+		{
+			rule: "the client that a revocation of many asked for becomes a dimension", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`e.ClientID != "" && e.Family != (family.ID{})`, `e.ClientID != "" && (e.Family != (family.ID{}) || e.Removed > 0)`}},
+		},
+		{
+			rule: "clients that are not believed count as tokens refused", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`count(MetricInvalid)`, `count(MetricRefused)`}},
+		},
+		{
+			rule: "reuse that is observed counts as detected", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`count(MetricObserved)`, `count(MetricReuse)`}},
+		},
+		{
+			rule: "an age is said to be a count", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`unitMilliseconds = "Milliseconds"`, `unitMilliseconds = "Count"`}},
+		},
+		{
+			rule: "the cause of a refusal is no dimension", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`dimensions = append(dimensions, []string{dimensionClient, dimensionCause})`, `dimensions = append(dimensions, []string{dimensionCause})`}},
+		},
+		{
+			rule: "that a client may introspect now is not counted", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`case MayIntrospectOn:`, `case BecamePublic:`}},
+		},
+		{
+			rule: "there are metrics where there should be none", file: "shared/audit/event.go", test: "audit.TestMetricsOfEachType",
+			edits: []edit{{`if t.Metrics {`, `if !t.Metrics || e.Type != "" {`}},
+		},
+		{
+			rule: "the API makes no metrics whatever its settings are", file: "shared/api/api.go", test: "api.TestMetrics",
+			edits: []edit{{`Metrics: c.Metrics}`, `Metrics: false}`}},
+		},
+	}},
+}

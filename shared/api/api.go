@@ -101,8 +101,11 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 type endpoint struct {
 	path    string // a pattern of http.ServeMux, without method
 	methods map[string]handler
-	browser bool // may be called from the configured web origins, and from no others
-	public  bool // may be read from any web origin
+	// operations names, by method, each call of the management API that changes
+	// something: the trail has it under that name. See [endpoint.operation].
+	operations map[string]string
+	browser    bool // may be called from the configured web origins, and from no others
+	public     bool // may be read from any web origin
 }
 
 // serve is a handler of these endpoints and of nothing else.
@@ -162,23 +165,30 @@ func (a *API) methods(e endpoint) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
-		if r.ContentLength > MaxBody {
-			a.fail(w, r, errTooLarge)
+		serve := func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength > MaxBody {
+				a.fail(w, r, errTooLarge)
+				return
+			}
+			if err := h(w, r); err != nil {
+				a.fail(w, r, err)
+			}
+		}
+		if name := e.operation(method); name != changesNothing {
+			a.onRecord(name, serve)(w, r)
 			return
 		}
-		if err := h(w, r); err != nil {
-			a.fail(w, r, err)
-		}
+		serve(w, r)
 	})
 }
 
 // caller is where a request came from, cut to what the records keep.
-type caller struct{ ip, userAgent, requestID string }
+type caller struct{ ip, userAgent, requestID, by string }
 
 const maxUserAgent = 48 // bytes
 
 func callerOf(r *http.Request) caller {
-	c := caller{requestID: requestID(r.Context())}
+	c := caller{requestID: requestID(r.Context()), by: principal(r.Context())}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		c.ip = ap.Addr().Unmap().WithZone("").String()
 	} else if ip, err := netip.ParseAddr(r.RemoteAddr); err == nil { // API Gateway knows no port
@@ -206,7 +216,7 @@ func (a *API) now() time.Time { return a.Now().UTC().Truncate(time.Millisecond) 
 // event is an event of this request.
 func (c caller) event(t audit.Type, now time.Time) (audit.Event, error) {
 	e, err := audit.New(t, now)
-	e.IP, e.UserAgent, e.RequestID = c.ip, c.userAgent, c.requestID
+	e.IP, e.UserAgent, e.RequestID, e.By = c.ip, c.userAgent, c.requestID, c.by
 	return e, err
 }
 
@@ -221,4 +231,20 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 func requestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
+}
+
+type principalKey struct{}
+
+// maxPrincipal is more than the ARN of a user or role has, in bytes.
+const maxPrincipal = 1024
+
+// WithCaller sets who calls the management API, for the audit trail: the ARN of
+// the IAM principal that the gateway has authorized.
+func WithCaller(ctx context.Context, arn string) context.Context {
+	return context.WithValue(ctx, principalKey{}, cut(arn, maxPrincipal))
+}
+
+func principal(ctx context.Context) string {
+	arn, _ := ctx.Value(principalKey{}).(string)
+	return arn
 }

@@ -295,6 +295,11 @@ func TestCapacity(t *testing.T) {
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
 		}, 201, update + " " + put + " " + put, 3, 0, 0},
 
+		// PUT /v1/clients: a read first, for the trail to say what has changed
+		{"put a client", func(*world) func(*world) answer {
+			return request(http.MethodPut, "/v1/clients/app", jsonType, `{"type":"public"}`)
+		}, 200, get + " " + update, 1, 1, 0},
+
 		// /v1/families: one read, and for the timeline what is stored of the user's events
 		{"show a family", func(w *world) func(*world) answer {
 			_, id := reused(w)

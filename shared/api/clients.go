@@ -14,6 +14,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -112,17 +113,40 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	after, created, err := a.Table.PutClient(r.Context(), client)
+	before, after, err := a.Table.PutClient(r.Context(), client)
+	operationOf(r.Context()).Changes = changes(before, client)
 	if err != nil {
 		return err
 	}
 	a.clients.Forget(id)
 	status := http.StatusOK
-	if created {
+	if before == nil {
 		status = http.StatusCreated
 	}
 	writeJSON(w, status, "application/json", showClient(after))
 	return nil
+}
+
+// changes returns what somebody should know of when a client is put; before is nil
+// where there was none.
+func changes(before, put *store.Client) []audit.Change {
+	if before == nil {
+		before = &store.Client{Confidential: put.Confidential, Policy: family.DefaultPolicy()}
+	}
+	var all []audit.Change
+	add := func(c audit.Change, happened bool) {
+		if happened {
+			all = append(all, c)
+		}
+	}
+	was, is := &before.Policy, &put.Policy
+	add(audit.BecamePublic, before.Confidential && !put.Confidential)
+	add(audit.MayIntrospectOn, put.MayIntrospect && !before.MayIntrospect)
+	add(audit.ObserveOn, is.ObserveUntil.After(was.ObserveUntil))
+	add(audit.RotationOff, was.Rotation && !is.Rotation)
+	add(audit.NotBeforeSet, is.NotBefore.After(was.NotBefore))
+	add(audit.NotBeforeLowered, !is.NotBefore.IsZero() && is.NotBefore.Before(was.NotBefore))
+	return all
 }
 
 // client is the client that the body asks for, checked.
@@ -255,6 +279,8 @@ func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails, by its contract
 	secret := "rotor_secret_" + base64.RawURLEncoding.EncodeToString(random[:])
+	operation := operationOf(r.Context())
+	operation.SecretID, operation.Changes = secretID.String(), []audit.Change{audit.SecretAdded}
 	err = a.Table.AddSecret(r.Context(), id, store.Secret{ID: secretID.String(), Hash: sha256.Sum256([]byte(secret)), CreatedAt: now})
 	if errors.Is(err, store.ErrTooManySecrets) {
 		return conflict(fmt.Sprintf("the client has %d secrets already: delete one first", store.MaxSecrets))

@@ -17,6 +17,7 @@ type oauthError struct {
 	status      int
 	code        string
 	description string
+	reason      string // of invalid_client, for the log alone
 }
 
 func (e *oauthError) Error() string { return e.code + ": " + e.description }

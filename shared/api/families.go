@@ -46,7 +46,10 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var body newFamily
-	if err := readJSON(r, body.fields()); err != nil {
+	err := readJSON(r, body.fields())
+	operation := operationOf(r.Context())
+	about(operation, body.userID, body.clientID)
+	if err != nil {
 		return err
 	}
 	var in input
@@ -73,6 +76,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	if f.ID, err = family.NewID(keys.Codec.UserKey(f.UserID), now); err != nil {
 		return err
 	}
+	operation.Family = f.ID
 	if err := a.Table.Issue(r.Context(), f, &client.Policy); err != nil {
 		return err
 	}

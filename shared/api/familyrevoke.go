@@ -35,6 +35,7 @@ func (a *API) revokeOne(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	about(operationOf(r.Context()), f.UserID, f.ClientID)
 	policy, err := a.policy(r.Context(), f.ClientID, now)
 	if err != nil {
 		return err

@@ -45,12 +45,9 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	client, err := a.authenticate(r.Context(), r, p, now)
+	client, err := a.authenticateConfidential(r.Context(), r, p, now)
 	if err != nil {
 		return err
-	}
-	if !client.Confidential {
-		return errNotThatClient // of a public client anybody can say that it is it
 	}
 	presented, err := p.required("token")
 	if err != nil {

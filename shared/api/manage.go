@@ -25,18 +25,32 @@ func (a *API) manageEndpoints() []endpoint {
 	return []endpoint{
 		{path: "/v1/families", methods: map[string]handler{
 			http.MethodPost: a.issue, http.MethodGet: a.listFamilies, http.MethodDelete: a.revokeFamilies,
+		}, operations: map[string]string{
+			http.MethodPost: "issue_family", http.MethodDelete: "revoke_families",
 		}},
 		{path: "/v1/families/{family}", methods: map[string]handler{
 			http.MethodGet: a.family, http.MethodDelete: a.revokeOne,
+		}, operations: map[string]string{
+			http.MethodDelete: "revoke_family",
 		}},
-		{path: "/v1/explain", methods: map[string]handler{http.MethodPost: a.explain}},
+		{path: "/v1/explain", methods: map[string]handler{http.MethodPost: a.explain}, operations: map[string]string{http.MethodPost: changesNothing}},
 		{path: "/v1/events", methods: map[string]handler{http.MethodGet: a.listEvents}},
 		{path: "/v1/clients", methods: map[string]handler{http.MethodGet: a.listClients}},
 		{path: "/v1/clients/{client_id}", methods: map[string]handler{
 			http.MethodGet: a.client, http.MethodPut: a.putClient, http.MethodDelete: a.deleteClient,
+		}, operations: map[string]string{
+			http.MethodPut: "put_client", http.MethodDelete: "delete_client",
 		}},
-		{path: "/v1/clients/{client_id}/secrets", methods: map[string]handler{http.MethodPost: a.addSecret}},
-		{path: "/v1/clients/{client_id}/secrets/{secret_id}", methods: map[string]handler{http.MethodDelete: a.removeSecret}},
+		{path: "/v1/clients/{client_id}/secrets", methods: map[string]handler{
+			http.MethodPost: a.addSecret,
+		}, operations: map[string]string{
+			http.MethodPost: "add_secret",
+		}},
+		{path: "/v1/clients/{client_id}/secrets/{secret_id}", methods: map[string]handler{
+			http.MethodDelete: a.removeSecret,
+		}, operations: map[string]string{
+			http.MethodDelete: "remove_secret",
+		}},
 	}
 }
 

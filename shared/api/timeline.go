@@ -22,6 +22,7 @@ type moment struct {
 	Cause        family.Cause `json:"cause,omitempty"`
 	IP           string       `json:"ip,omitempty"`
 	UserAgent    string       `json:"user_agent,omitempty"`
+	By           string       `json:"by,omitempty"`       // who asked for it, of the management API
 	EventID      string       `json:"event_id,omitempty"` // of the stored event
 }
 
@@ -44,7 +45,7 @@ func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON, now 
 		if e.ID == f.Revoked.Event {
 			at := slices.IndexFunc(m, func(m moment) bool { return m.Event == "revoked" || m.Event == "reuse_detected" })
 			if at >= 0 {
-				m[at].IP, m[at].UserAgent, m[at].EventID = e.IP, e.UserAgent, e.ID.String()
+				m[at].IP, m[at].UserAgent, m[at].By, m[at].EventID = e.IP, e.UserAgent, e.By, e.ID.String()
 			}
 			continue
 		}

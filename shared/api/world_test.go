@@ -48,6 +48,7 @@ type options struct {
 	servers int
 	alg     signing.Algorithm
 	origins origin.Set
+	by      string
 	keys    func(server int, now time.Time) keyring.Source // nil for one document, the same for all
 }
 
@@ -60,6 +61,9 @@ func origins(origins ...string) option {
 		o.origins = origin.ParseSet(origins, func(value, want string) { panic(value + " must be " + want) })
 	}
 }
+
+// calledBy has the management API called by that principal, as the gateway would say.
+func calledBy(arn string) option { return func(o *options) { o.by = arn } }
 
 // keysFrom gives each server a source of its own.
 func keysFrom(source func(server int, now time.Time) keyring.Source) option {
@@ -101,7 +105,12 @@ func newWorld(t testing.TB, opts ...option) *world {
 			}
 		}
 		handler := &atomic.Value{}
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.Load().(http.Handler).ServeHTTP(w, r) }))
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if o.by != "" && strings.HasPrefix(r.URL.Path, "/v1/") {
+				r = r.WithContext(api.WithCaller(r.Context(), o.by))
+			}
+			handler.Load().(http.Handler).ServeHTTP(w, r)
+		}))
 		t.Cleanup(srv.Close)
 		w.servers = append(w.servers, srv)
 		starts = append(starts, func() {

@@ -26,8 +26,27 @@ const (
 	Revoked   Type = "srrt"   // a family was revoked on request
 	Cleanup   Type = "resource_cleanup"
 	Ahead     Type = "ahead" // a token newer than the table: a restored backup
+	Operation Type = "sapi"  // a call of the management API that changes something, or was refused
 
 	OriginRefused Type = "fco" // a request from a web origin that may not call, before anything was read
+)
+
+// InvalidClient is the cause of a [Refused] event in which not the token was
+// refused, but the client: who it says it is was not proven.
+const InvalidClient family.Cause = "invalid_client"
+
+// Change is what an [Operation] changed that somebody should know of.
+type Change string
+
+// The changes.
+const (
+	BecamePublic     Change = "became_public" // a client that was confidential
+	MayIntrospectOn  Change = "may_introspect_on"
+	ObserveOn        Change = "observe_on" // reuse is no longer acted upon, or for longer than it was
+	RotationOff      Change = "rotation_off"
+	NotBeforeSet     Change = "not_before_set"
+	NotBeforeLowered Change = "not_before_lowered" // families that were ended by it live again
+	SecretAdded      Change = "secret_added"
 )
 
 // Event is one thing that happened. Which members are set depends on the type;
@@ -43,10 +62,12 @@ type Event struct {
 	IP        string
 	UserAgent string
 	RequestID string
+	By        string // who called the management API: the ARN of an IAM principal
 
 	Cause         family.Cause
 	Reason        string        // why it was refused, where the caller is told less
 	Origin        string        // that was refused
+	Unregistered  bool          // no client is known to have the id in ClientID
 	TokenCounter  uint32        // of the token presented
 	LatestCounter uint32        // of the family's newest token
 	Held          bool          // the newest token was used inside the interval after its rotation, and stays the newest
@@ -63,6 +84,13 @@ type Event struct {
 	Start    int
 	Removed  int
 	End      int
+
+	// Of an operation.
+	Name     string   // of the operation, such as put_client
+	Status   int      // of the answer: from 500 on, it may have been done all the same
+	SecretID string   // of the client's secret that it was about
+	Changes  []Change // none where it was refused
+	DryRun   bool     // it was to count, and change nothing
 }
 
 // UserKey is the key of the user whom the event is of.
@@ -123,11 +151,21 @@ func (e *Event) attrs() []slog.Attr {
 	}
 	text("type", string(e.Type))
 	text("eventId", e.ID.String())
-	text("userId", e.UserID)
-	text("clientId", e.ClientID)
+	text("userId", Hide(e.UserID))
+	text("clientId", Hide(e.ClientID))
 	if e.Family != (family.ID{}) {
 		text("familyId", e.Family.String())
 	}
+	text("operation", e.Name)
+	if e.Status != 0 {
+		attrs = append(attrs, slog.Int("status", e.Status))
+	}
+	text("secretId", e.SecretID)
+	if len(e.Changes) > 0 {
+		attrs = append(attrs, slog.Any("changes", e.Changes))
+	}
+	flag("dryRun", e.DryRun)
+	text("by", Hide(e.By))
 	text("cause", string(e.Cause))
 	text("reason", e.Reason)
 	text("origin", e.Origin)
@@ -149,7 +187,7 @@ func (e *Event) attrs() []slog.Attr {
 		attrs = append(attrs, slog.Int("removedCount", e.Removed), slog.Any("families", e.Families))
 	}
 	text("ip", e.IP)
-	text("userAgent", e.UserAgent)
+	text("userAgent", Hide(e.UserAgent))
 	text("http_request_id", e.RequestID) // the runtime adds the invocation's as requestId
 	return attrs
 }

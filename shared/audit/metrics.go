@@ -12,10 +12,11 @@ const Namespace = "Rotor"
 // The metrics. All are counts but ReuseAge, in milliseconds: how long a token
 // had been superseded when it came back, inside the reuse interval or outside.
 // Each is there for all clients together and for each client; Refused for each
-// client and cause as well.
+// client and cause as well; those of the management API for all clients alone.
 const (
 	MetricExchanged  = "Exchanged"
-	MetricRefused    = "Refused"
+	MetricRefused    = "Refused"         // tokens
+	MetricInvalid    = "InvalidClient"   // clients that failed to authenticate
 	MetricReused     = "Reused"          // inside the interval
 	MetricElsewhere  = "ReusedElsewhere" // inside the interval, from another address
 	MetricReuse      = "ReuseDetected"
@@ -25,6 +26,9 @@ const (
 	MetricRemoved    = "Removed" // families, by the limit
 	MetricAhead      = "Ahead"
 	MetricOrigin     = "OriginRefused" // requests from web origins that may not call, preflights among them
+	MetricSecret     = "SecretAdded"
+	MetricIntrospect = "MayIntrospectOn"
+	MetricObserve    = "ObserveOn"
 	dimensionClient  = "client"
 	dimensionCause   = "metric_cause" // cause stands in the line already, and may be empty there
 	unitCount        = "Count"
@@ -50,8 +54,7 @@ type metricsOfSet struct {
 
 // metrics are the members that make CloudWatch count e: values, dimensions, and
 // the directive that names them. Only ids of registered clients become
-// dimensions: of an event that has a client, but not of a revocation of many,
-// whose client is whatever was asked for.
+// dimensions: each costs money, and anybody can make ids up.
 func (e *Event) metrics() []slog.Attr {
 	var attrs []slog.Attr
 	var metrics []metric
@@ -71,7 +74,11 @@ func (e *Event) metrics() []slog.Attr {
 			}
 		}
 	case Refused:
-		count(MetricRefused)
+		if e.Cause == InvalidClient {
+			count(MetricInvalid)
+		} else {
+			count(MetricRefused)
+		}
 	case Reuse:
 		if e.Observed {
 			count(MetricObserved)
@@ -87,14 +94,26 @@ func (e *Event) metrics() []slog.Attr {
 		count(MetricAhead)
 	case OriginRefused: // of which anybody can make up any number: no origin is a dimension
 		count(MetricOrigin)
-	default:
+	case Operation:
+		for _, c := range e.Changes {
+			switch c { // of the others the line says enough
+			case SecretAdded:
+				count(MetricSecret)
+			case MayIntrospectOn:
+				count(MetricIntrospect)
+			case ObserveOn:
+				count(MetricObserve)
+			}
+		}
+	}
+	if len(metrics) == 0 {
 		return nil
 	}
 	dimensions := [][]string{{}}
-	if e.ClientID != "" && (e.Type == Cleanup || e.Family != (family.ID{}) || e.Type == Refused) {
-		attrs = append(attrs, slog.String(dimensionClient, e.ClientID))
+	if e.ofRegistered() {
+		attrs = append(attrs, slog.String(dimensionClient, Hide(e.ClientID)))
 		dimensions = append(dimensions, []string{dimensionClient})
-		if e.Type == Refused {
+		if e.Type == Refused && e.Cause != InvalidClient {
 			attrs = append(attrs, slog.String(dimensionCause, string(e.Cause)))
 			dimensions = append(dimensions, []string{dimensionClient, dimensionCause})
 		}
@@ -103,4 +122,17 @@ func (e *Event) metrics() []slog.Attr {
 		Timestamp:         e.At.UnixMilli(),
 		CloudWatchMetrics: []metricsOfSet{{Namespace, dimensions, metrics}},
 	}))
+}
+
+// ofRegistered reports whether the client in e is surely a registered one. That of
+// a revocation of many is whatever was asked for, and so is an operation's.
+func (e *Event) ofRegistered() bool {
+	switch e.Type {
+	case Exchanged, Refused, Cleanup:
+		return e.ClientID != "" && !e.Unregistered
+	case Reuse, Revoked, Ahead:
+		return e.ClientID != "" && e.Family != (family.ID{})
+	default:
+		return false
+	}
 }

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -130,18 +132,25 @@ func (t *Table) Client(ctx context.Context, id string) (*Client, error) {
 	return unmarshalClient(m)
 }
 
+// putTries is how often a put begins again because others change the client.
+const putTries = 8
+
 // PutClient makes the client or replaces all of it but its secrets, which a
 // confidential client keeps and a public one loses, and its not_before, which
 // stays where c has none: leaving it out must not bring families back to life.
-// It returns the client as it now is, and whether it is new.
-func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, created bool, err error) {
+// It returns the client as it was, nil where it is new, and as it now is. What it
+// was is surely what this put replaced, and it is returned with an error as well:
+// where the answer was lost, the put may have been done.
+func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client, err error) {
 	policy, err := json.Marshal(c.Policy)
 	if err != nil {
-		return nil, false, fmt.Errorf("put a client: %w", err)
+		return nil, nil, fmt.Errorf("put a client: %w", err)
 	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
-		" may_introspect = :may_introspect," +
+		" may_introspect = :may_introspect, put_by = :put_by," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
+	putBy := make([]byte, 8)
+	_, _ = rand.Read(putBy) // never fails, by its contract
 	values := item{
 		":type":           text(clientType(c.Confidential)),
 		":preset":         text(c.Preset),
@@ -150,6 +159,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, create
 		":audience":       text(c.Audience),
 		":may_introspect": &types.AttributeValueMemberBOOL{Value: c.MayIntrospect},
 		":not_before":     number(millis(c.Policy.NotBefore)),
+		":put_by":         &types.AttributeValueMemberB{Value: putBy},
 		":now":            number(millis(c.UpdatedAt)),
 		":none":           text(""),
 		":one":            number(1),
@@ -165,22 +175,49 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (after *Client, create
 		update += ", not_before = :not_before"
 	}
 	update += " ADD version :one"
-	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                 &t.name,
-		Key:                       clientKey(c.ID),
-		UpdateExpression:          &update,
-		ExpressionAttributeNames:  map[string]string{"#type": "type", "#policy": "policy", "#scope": "scope"},
-		ExpressionAttributeValues: values,
-		ReturnValues:              types.ReturnValueAllNew,
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("put a client: %w", err)
+	seen, err := t.read(ctx, clientKey(c.ID))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, nil, fmt.Errorf("put a client: %w", err)
 	}
-	after, err = unmarshalClient(out.Attributes)
-	if err != nil {
-		return nil, false, fmt.Errorf("put a client: %w", err)
+	for range putTries {
+		before, err = nil, nil
+		condition := "attribute_not_exists(version)"
+		delete(values, ":version")
+		if len(seen) > 0 {
+			if before, err = unmarshalClient(seen); err != nil {
+				return nil, nil, fmt.Errorf("put a client: %w", err)
+			}
+			condition, values[":version"] = "version = :version", seen["version"]
+		}
+		out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName:                 &t.name,
+			Key:                       clientKey(c.ID),
+			ConditionExpression:       &condition,
+			UpdateExpression:          &update,
+			ExpressionAttributeNames:  map[string]string{"#type": "type", "#policy": "policy", "#scope": "scope"},
+			ExpressionAttributeValues: values,
+			ReturnValues:              types.ReturnValueAllNew,
+
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		var changed *types.ConditionalCheckFailedException
+		switch {
+		case err == nil:
+			after, err = unmarshalClient(out.Attributes)
+		case errors.As(err, &changed):
+			seen = changed.Item
+			by, ok := seen["put_by"].(*types.AttributeValueMemberB)
+			if !ok || !bytes.Equal(by.Value, putBy) {
+				continue
+			}
+			after, err = unmarshalClient(seen) // our own write, whose answer was lost
+		}
+		if err != nil {
+			return before, nil, fmt.Errorf("put a client: %w", err)
+		}
+		return before, after, nil
 	}
-	return after, after.Version == 1, nil
+	return before, nil, errors.New("put a client: it kept changing")
 }
 
 // DeleteClient removes the client; [ErrNotFound] where there is none.

@@ -36,6 +36,7 @@ type eventItem struct {
 	IP            string       `dynamodbav:"ip,omitempty"`
 	UserAgent     string       `dynamodbav:"user_agent,omitempty"`
 	RequestID     string       `dynamodbav:"request_id,omitempty"`
+	By            string       `dynamodbav:"by,omitempty"`
 	Cause         family.Cause `dynamodbav:"cause,omitempty"`
 	TokenCounter  uint32       `dynamodbav:"token_counter,omitempty"`
 	LatestCounter uint32       `dynamodbav:"latest_counter,omitempty"`
@@ -76,6 +77,7 @@ func (t *Table) marshalEvent(e *audit.Event) (item, error) {
 		IP:            e.IP,
 		UserAgent:     e.UserAgent,
 		RequestID:     e.RequestID,
+		By:            e.By,
 		Cause:         e.Cause,
 		TokenCounter:  e.TokenCounter,
 		LatestCounter: e.LatestCounter,
@@ -207,7 +209,7 @@ func unmarshalEvent(m item) (audit.Event, error) {
 	}
 	e := audit.Event{
 		Type: i.Type, At: fromMillis(i.At), UserID: i.UserID, ClientID: i.ClientID,
-		IP: i.IP, UserAgent: i.UserAgent, RequestID: i.RequestID,
+		IP: i.IP, UserAgent: i.UserAgent, RequestID: i.RequestID, By: i.By,
 		Cause: i.Cause, TokenCounter: i.TokenCounter, LatestCounter: i.LatestCounter,
 		Age: time.Duration(i.AgeMS) * time.Millisecond, Observed: i.Observed, OtherIP: i.OtherIP, OtherAgent: i.OtherAgent,
 		Start: i.Start, Removed: i.Removed, End: i.End,

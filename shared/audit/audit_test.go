@@ -1,0 +1,355 @@
+package audit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// at is the time of all events here: the milliseconds show in what time is counted.
+var at = time.Date(2026, time.January, 15, 10, 0, 5, 678e6, time.UTC)
+
+// written is the line of an event as JSON has it.
+func written(t *testing.T, metrics bool, e audit.Event) map[string]any {
+	t.Helper()
+	var line bytes.Buffer
+	trail := audit.Trail{Log: slog.New(slog.NewJSONHandler(&line, nil)), Metrics: metrics}
+	e.At = at
+	trail.Record(t.Context(), &e)
+	if n := strings.Count(line.String(), "\n"); n != 1 {
+		t.Fatalf("%d lines", n)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(line.Bytes(), &m); err != nil {
+		t.Fatalf("%v: %s", err, &line)
+	}
+	return m
+}
+
+// embedded is what CloudWatch reads of a line.
+type embedded struct {
+	Timestamp         float64
+	CloudWatchMetrics []struct {
+		Namespace  string
+		Dimensions [][]string
+		Metrics    []struct{ Name, Unit string }
+	}
+}
+
+var fid = family.JoinID([16]byte{1}, ulid.MustParse("01M7XKCVXH2516ZBR6V5WTJBMY"))
+
+// What each type of event counts: names, values, units and dimensions, and nothing besides. A metric that is missing, or
+// that is counted by made-up ids, shows here and in no other place before somebody needs the alarm.
+func TestMetricsOfEachType(t *testing.T) {
+	const day = 24 * time.Hour
+	all, byClient := []string{}, []string{"client"}
+	byCause := []string{"client", "metric_cause"}
+	type counts map[string]float64
+	ofApp := map[string]string{"client": "app"}
+	ofFamily := func(e audit.Event) audit.Event {
+		e.ClientID, e.Family, e.UserID = "app", fid, "u"
+		return e
+	}
+	tests := []struct {
+		name       string
+		event      audit.Event
+		counts     counts
+		units      map[string]string // those that are not Count
+		dimensions [][]string
+		values     map[string]string // of the dimensions
+	}{
+		{"exchanged", ofFamily(audit.Event{Type: audit.Exchanged}), counts{"Exchanged": 1}, nil, [][]string{all, byClient}, ofApp},
+		{
+			"exchanged, held", ofFamily(audit.Event{Type: audit.Exchanged, Held: true, Age: time.Second, OtherIP: true}),
+			counts{"Exchanged": 1}, nil, [][]string{all, byClient}, ofApp,
+		},
+		{
+			"exchanged, superseded", ofFamily(audit.Event{Type: audit.Exchanged, Reused: true, Age: 7 * time.Second}),
+			counts{"Exchanged": 1, "Reused": 1, "ReuseAge": 7000},
+			map[string]string{"ReuseAge": "Milliseconds"},
+			[][]string{all, byClient}, ofApp,
+		},
+		{
+			"exchanged, superseded, elsewhere", ofFamily(audit.Event{Type: audit.Exchanged, Reused: true, OtherIP: true, OtherAgent: true}),
+			counts{"Exchanged": 1, "Reused": 1, "ReuseAge": 0, "ReusedElsewhere": 1},
+			map[string]string{"ReuseAge": "Milliseconds"},
+			[][]string{all, byClient}, ofApp,
+		},
+		{
+			"exchanged, a lost response", ofFamily(audit.Event{Type: audit.Exchanged, LostResponse: true, Age: day}),
+			counts{"Exchanged": 1}, nil, [][]string{all, byClient}, ofApp,
+		},
+		{
+			"refused", ofFamily(audit.Event{Type: audit.Refused, Cause: family.Purged}),
+			counts{"Refused": 1}, nil, [][]string{all, byClient, byCause},
+			map[string]string{"client": "app", "metric_cause": "purged"},
+		},
+		{
+			"refused, of no family", audit.Event{Type: audit.Refused, Cause: family.NeverIssued, ClientID: "app"},
+			counts{"Refused": 1}, nil, [][]string{all, byClient, byCause},
+			map[string]string{"client": "app", "metric_cause": "never_issued"},
+		},
+		{
+			"a client that is not believed", audit.Event{Type: audit.Refused, Cause: audit.InvalidClient, Reason: "wrong_secret", ClientID: "app"},
+			counts{"InvalidClient": 1}, nil, [][]string{all, byClient}, ofApp,
+		},
+		{
+			"a client that is made up", audit.Event{Type: audit.Refused, Cause: audit.InvalidClient, Reason: "unknown_client", ClientID: "made-up", Unregistered: true},
+			counts{"InvalidClient": 1}, nil, [][]string{all}, nil,
+		},
+		{
+			"a client without an id", audit.Event{Type: audit.Refused, Cause: audit.InvalidClient, Reason: "missing_client_id"},
+			counts{"InvalidClient": 1}, nil, [][]string{all}, nil,
+		},
+		{
+			"reuse", ofFamily(audit.Event{Type: audit.Reuse, Cause: family.ReuseDetected, Age: 90 * time.Second}),
+			counts{"ReuseDetected": 1, "ReuseAge": 90_000},
+			map[string]string{"ReuseAge": "Milliseconds"},
+			[][]string{all, byClient}, ofApp,
+		},
+		{
+			"reuse, observed", ofFamily(audit.Event{Type: audit.Reuse, Observed: true, Age: 90 * time.Second}),
+			counts{"ReuseObserved": 1, "ReuseAge": 90_000},
+			map[string]string{"ReuseAge": "Milliseconds"},
+			[][]string{all, byClient}, ofApp,
+		},
+		{"a family revoked", ofFamily(audit.Event{Type: audit.Revoked, Cause: family.RevokedByAdmin}), counts{"Revoked": 1}, nil, [][]string{all, byClient}, ofApp},
+		{
+			// The client is whatever was asked for.
+			"many families revoked", audit.Event{Type: audit.Revoked, UserID: "u", ClientID: "asked-for", Removed: 340, Families: make([]ulid.ULID, 340)},
+			counts{"Revoked": 340}, nil, [][]string{all}, nil,
+		},
+		{
+			"a cleanup", audit.Event{Type: audit.Cleanup, UserID: "u", ClientID: "app", Start: 12, Removed: 2, End: 10, Families: make([]ulid.ULID, 2)},
+			counts{"Removed": 2}, nil, [][]string{all, byClient}, ofApp,
+		},
+		{"ahead", ofFamily(audit.Event{Type: audit.Ahead}), counts{"Ahead": 1}, nil, [][]string{all, byClient}, ofApp},
+		{
+			"an origin that may not call", audit.Event{Type: audit.OriginRefused, Origin: "https://evil.example", Reason: "not_configured"},
+			counts{"OriginRefused": 1}, nil, [][]string{all}, nil,
+		},
+		{"an operation", ofFamily(audit.Event{Type: audit.Operation, Name: "issue_family", Status: 201}), nil, nil, nil, nil},
+		{
+			"a secret", audit.Event{Type: audit.Operation, Name: "add_secret", Status: 201, ClientID: "app", Changes: []audit.Change{audit.SecretAdded}},
+			counts{"SecretAdded": 1}, nil, [][]string{all}, nil,
+		},
+		{
+			"it may introspect", audit.Event{Type: audit.Operation, Name: "put_client", ClientID: "app", Changes: []audit.Change{audit.MayIntrospectOn}},
+			counts{"MayIntrospectOn": 1}, nil, [][]string{all}, nil,
+		},
+		{
+			"reuse is only observed", audit.Event{Type: audit.Operation, Name: "put_client", ClientID: "app", Changes: []audit.Change{audit.ObserveOn}},
+			counts{"ObserveOn": 1}, nil, [][]string{all}, nil,
+		},
+		{
+			"a change that nobody is woken by", audit.Event{Type: audit.Operation, Name: "put_client", ClientID: "app", Changes: []audit.Change{audit.BecamePublic}},
+			nil, nil, nil, nil,
+		},
+		{
+			"a client weakened", audit.Event{Type: audit.Operation, Name: "put_client", Status: 200, ClientID: "app", Changes: []audit.Change{
+				audit.BecamePublic, audit.MayIntrospectOn, audit.ObserveOn, audit.RotationOff, audit.NotBeforeSet, audit.NotBeforeLowered,
+			}},
+			counts{"MayIntrospectOn": 1, "ObserveOn": 1},
+			nil,
+			[][]string{all}, nil,
+		},
+	}
+	seen := map[audit.Type]bool{}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			seen[tt.event.Type] = true
+			if line := written(t, false, tt.event); line["_aws"] != nil || line["client"] != nil || line["metric_cause"] != nil {
+				t.Errorf("without metrics there are some: %v", line)
+			}
+			line := written(t, true, tt.event)
+			if tt.counts == nil {
+				if line["_aws"] != nil || line["client"] != nil {
+					t.Errorf("it counts: %v", line)
+				}
+				return
+			}
+			b, err := json.Marshal(line["_aws"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var aws embedded
+			d := json.NewDecoder(bytes.NewReader(b))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&aws); err != nil || len(aws.CloudWatchMetrics) != 1 {
+				t.Fatalf("%v: %s", err, b)
+			}
+			// Of another unit, CloudWatch would take it for years ago and drop it without a word.
+			if aws.Timestamp != 1768471205678 {
+				t.Errorf("the time is %.0f", aws.Timestamp)
+			}
+			set := aws.CloudWatchMetrics[0]
+			if set.Namespace != "Rotor" {
+				t.Errorf("the namespace is %q", set.Namespace)
+			}
+			got := counts{}
+			for _, m := range set.Metrics {
+				value, ok := line[m.Name].(float64)
+				if !ok {
+					t.Errorf("%s is %v", m.Name, line[m.Name])
+				}
+				got[m.Name] = value
+				want := tt.units[m.Name]
+				if want == "" {
+					want = "Count"
+				}
+				if m.Unit != want {
+					t.Errorf("%s is in %s, not %s", m.Name, m.Unit, want)
+				}
+			}
+			if diff := cmp.Diff(tt.counts, got); diff != "" {
+				t.Errorf("counted (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.dimensions, set.Dimensions); diff != "" {
+				t.Errorf("dimensions (-want +got):\n%s", diff)
+			}
+			for _, name := range byCause {
+				var want any
+				if v, ok := tt.values[name]; ok {
+					want = v
+				}
+				if line[name] != want {
+					t.Errorf("%s is %v, not %v", name, line[name], want)
+				}
+			}
+		})
+	}
+	for _, typ := range types {
+		if !seen[typ] {
+			t.Errorf("nothing is tested of %s", typ)
+		}
+	}
+	if len(seen) != len(types) {
+		t.Errorf("%d types of %d", len(seen), len(types))
+	}
+}
+
+// types are all there are.
+var types = []audit.Type{audit.Exchanged, audit.Refused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Operation, audit.OriginRefused}
+
+// The names that people's saved queries use, each with its value; and what is empty is not there.
+func TestMembersOfALine(t *testing.T) {
+	first, second := ulid.MustParse("01M7XKCVXH2516ZBR6V5WTJBMY"), ulid.MustParse("01M7XKCVZ32QZZCC0D96DADTB4")
+	e := audit.Event{
+		ID: first, UserID: "u", ClientID: "app", Family: fid, IP: "203.0.113.24", UserAgent: "curl", RequestID: "r1", By: "arn:aws:iam::123456789012:user/ada",
+		Cause: family.RevokedByAdmin, Reason: "why", Origin: "https://a.example", TokenCounter: 3, LatestCounter: 4, Held: true, Reused: true, Observed: true, LostResponse: true,
+		Age: 1500 * time.Millisecond, OtherIP: true, OtherAgent: true, Families: []ulid.ULID{first, second}, Start: 5, Removed: 2, End: 3,
+		Name: "put_client", Status: 200, SecretID: "s1", Changes: []audit.Change{audit.ObserveOn}, DryRun: true,
+	}
+	want := map[string]any{
+		"level": "INFO", "msg": "audit",
+		"type": "", "eventId": first.String(), "userId": "u", "clientId": "app", "familyId": fid.String(), "ip": "203.0.113.24", "userAgent": "curl",
+		"http_request_id": "r1", "by": "arn:aws:iam::123456789012:user/ada", "cause": "revoked_by_admin", "reason": "why", "origin": "https://a.example", "tokenCounter": 3.0, "latestCounter": 4.0,
+		"held": true, "reused": true, "observed": true, "lostResponse": true, "ageMs": 1500.0, "otherIp": true, "otherUserAgent": true,
+		"removedCount": 2.0, "families": []any{first.String(), second.String()},
+		"operation": "put_client", "status": 200.0, "secretId": "s1", "changes": []any{"observe_on"}, "dryRun": true,
+	}
+	for _, typ := range types {
+		e.Type, want["type"] = typ, string(typ)
+		got := written(t, false, e)
+		delete(got, "time")
+		// What somebody should look at stands out.
+		want["level"] = "INFO"
+		if typ == audit.Reuse || typ == audit.Ahead || typ == audit.OriginRefused {
+			want["level"] = "WARN"
+		}
+		delete(want, "start")
+		delete(want, "endCount")
+		if typ == audit.Cleanup {
+			want["start"], want["endCount"] = 5.0, 3.0
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", typ, diff)
+		}
+		empty := written(t, false, audit.Event{ID: first, Type: typ})
+		for name := range empty {
+			switch name {
+			case "time", "level", "msg", "type", "eventId":
+			default:
+				t.Errorf("%s has an empty %s: %v", typ, name, empty[name])
+			}
+		}
+	}
+	// An age of nothing is one, of a use that has an age.
+	for _, e := range []audit.Event{{Type: audit.Exchanged, Reused: true}, {Type: audit.Exchanged, Held: true}} {
+		if got := written(t, false, e); got["ageMs"] != 0.0 {
+			t.Errorf("the age is %v", got["ageMs"])
+		}
+	}
+}
+
+func TestNew(t *testing.T) {
+	a, err := audit.New(audit.Reuse, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := audit.New(audit.Reuse, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.ID == b.ID || !a.ID.Timestamp().Equal(at) || a.Type != audit.Reuse || !a.At.Equal(at) {
+		t.Errorf("the events are %+v and %+v", a, b)
+	}
+	if _, err := audit.New(audit.Reuse, time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)); err == nil {
+		t.Error("there is an id of a time that none can have")
+	}
+}
+
+func TestUserKey(t *testing.T) {
+	for _, tt := range []struct {
+		event audit.Event
+		want  [16]byte
+	}{
+		{audit.Event{Family: fid}, [16]byte{1}},
+		{audit.Event{Family: fid, User: [16]byte{2}}, [16]byte{1}},
+		{audit.Event{User: [16]byte{2}}, [16]byte{2}},
+	} {
+		if got := tt.event.UserKey(); got != tt.want {
+			t.Errorf("the key is %v, not %v", got, tt.want)
+		}
+	}
+}
+
+// What a person pasted in the place of an id, or a program sent as its name, is not in the line.
+func TestHide(t *testing.T) {
+	const (
+		refresh = "rotor_AQHZ_epdikWdemMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAATqeal3Xw"
+		secret  = "rotor_secret_n_N1W6UcAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+		jwt     = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.AAAA"
+	)
+	for _, s := range []string{
+		refresh, secret, jwt, "x" + refresh, "Bearer " + jwt, refresh[:26], "rotor_ " + secret, "rotor_rotor_" + secret[6:], "eyJ " + jwt, "eyJeyJ.eyJ",
+		"auth0|" + refresh, `{"t":"` + jwt + `"}`,
+	} {
+		if got := audit.Hide(s); got != audit.Hidden {
+			t.Errorf("%s is shown as %s", s, got)
+		}
+		line := written(t, true, audit.Event{Type: audit.Exchanged, UserID: s, ClientID: s, UserAgent: s, By: s})
+		for name, value := range line {
+			if value == s {
+				t.Errorf("%s is shown as %s", s, name)
+			}
+		}
+	}
+	for _, s := range []string{
+		"", "u", "rotor_admin", "rotor_0123456789012345678", "rotor_0123456789 0123456789", "auth0|0123456789abcdef01234567", "eyJhbGciOiJSUzI1NiJ9", "eyJ.ey",
+		"a.eyJhbGci", "é", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)", "arn:aws:sts::123456789012:assumed-role/login/pod-7", fid.String(),
+	} {
+		if got := audit.Hide(s); got != s {
+			t.Errorf("%s is shown as %s", s, got)
+		}
+	}
+}
