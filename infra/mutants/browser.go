@@ -156,6 +156,78 @@ var browser = []chapter{
 			edits: []edit{{`strings.HasPrefix(path, "/.well-known/")`, `strings.HasPrefix(path, "/.well-known/") || strings.HasPrefix(path, "/debug/")`}},
 		},
 	}},
+	{"A backend's word about its user", []mutant{
+		{
+			rule: "any confidential client is believed", file: "shared/api/forwarded.go", test: "api.TestForwardedByOthers",
+			edits: []edit{{`!client.Confidential || !client.MayForward`, `!client.Confidential`}},
+		},
+		{
+			rule: "an address that is none is passed over", file: "shared/api/forwarded.go", test: "api.TestForwardedMalformed",
+			edits: []edit{{`		return caller{}, invalidRequest(clientIPHeader`, `		return c, nil
+	}
+	if err != nil {
+		return caller{}, invalidRequest(clientIPHeader`}},
+		},
+		{
+			rule: "of two addresses the first one counts", file: "shared/api/forwarded.go", test: "api.TestForwardedMalformed",
+			edits: []edit{{`strings.Join(r.Header.Values(clientIPHeader), ", ")`, `r.Header.Get(clientIPHeader)`}},
+		},
+		{
+			rule: "an address may have a zone", file: "shared/api/forwarded.go", test: "api.TestForwardedMalformed",
+			edits: []edit{{`if err != nil || ip.Zone() != "" {`, `if err != nil {`}},
+		},
+		{
+			rule: "an IPv4 address in IPv6 is another", file: "shared/api/forwarded.go", test: "api.TestForwardedUser",
+			edits: []edit{{`c.ip = ip.Unmap().String()`, `c.ip = ip.String()`}},
+		},
+		{
+			rule: "what is not told of the user is the backend's", file: "shared/api/forwarded.go", test: "api.TestForwardedUser",
+			edits: []edit{{`	user.requestID, user.forwardedBy =`, `	user.userAgent = cmp.Or(user.userAgent, c.userAgent)
+	user.requestID, user.forwardedBy =`}},
+		},
+		{
+			rule: "an agent that is told is kept at any length", file: "shared/api/forwarded.go", test: "api.TestForwardedUser",
+			edits: []edit{{`keptAgent(strings.Join(r.Header.Values(clientAgentHeader), ", "))`, `strings.Join(r.Header.Values(clientAgentHeader), ", ")`}},
+		},
+		{
+			rule: "an event does not say whose word an address is", file: "shared/api/forwarded.go", test: "api.TestForwardedUser",
+			edits: []edit{{`cmp.Or(c.ip, "unknown")`, `cmp.Or("", "")`}},
+		},
+		{
+			rule: "a stored event does not say whose word an address is", file: "shared/store/event.go", test: "api.TestForwardedUser",
+			edits: []edit{{`		ForwardedBy:   e.ForwardedBy,
+`, ``}},
+		},
+		{
+			rule: "a revocation does not say whose word an address is", file: "shared/api/revoke.go", test: "api.TestForwardedUser",
+			edits: []edit{{`id, counter, from, now)`, `id, counter, caller{ip: from.ip, userAgent: from.userAgent}, now)`}},
+		},
+		{
+			rule: "that the headers were ignored is not logged", file: "shared/api/forwarded.go", test: "api.TestForwardedByOthers",
+			edits: []edit{{`c.forwardIgnored = forwards(r.Header)`, `_ = forwards(r.Header)`}},
+		},
+		{
+			rule: "an address that is not told is another one", file: "shared/api/refresh.go", test: "api.TestForwardedReuse",
+			edits: []edit{{` && (u.from.ip != "" || u.from.forwardedBy == "")`, ``}},
+		},
+		{
+			rule: "a public client may be told to forward", file: "shared/api/clients.go", test: "api.TestPagesDoNotForward",
+			edits: []edit{{`if body.mayForward && !c.Confidential {`, `if body.mayForward && c.UpdatedAt.IsZero() {`}},
+		},
+		{
+			rule: "a page may ask to forward", file: "shared/api/crossorigin.go", test: "api.TestPagesDoNotForward",
+			edits: []edit{{`if asksToForward(r) {`, `if asksToForward(r) && from == "" {`}},
+		},
+		{
+			rule: "the login's own address is the user's", file: "shared/api/families.go", test: "api.TestForwardedLogin",
+			edits: []edit{{`	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
+`, `	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
+	if user == (caller{}) {
+		f.LastIP = callerOf(r).ip
+	}
+`}},
+		},
+	}},
 	{"Who a client is, on the wire", []mutant{
 		{
 			rule: "a 401 says how to authenticate only where the header was tried", file: "shared/api/errors.go", test: "api.TestEvery401SaysHow",

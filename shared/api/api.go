@@ -183,7 +183,12 @@ func (a *API) methods(e endpoint) http.Handler {
 }
 
 // caller is where a request came from, cut to what the records keep.
-type caller struct{ ip, userAgent, requestID, by string }
+type caller struct {
+	ip, userAgent, requestID, by string
+
+	forwardedBy    string // the address of the client whose word the others are, "" where they were seen
+	forwardIgnored bool   // another caller was told of, by a client that may not
+}
 
 const maxUserAgent = 48 // bytes
 
@@ -194,9 +199,12 @@ func callerOf(r *http.Request) caller {
 	} else if ip, err := netip.ParseAddr(r.RemoteAddr); err == nil { // API Gateway knows no port
 		c.ip = ip.Unmap().WithZone("").String()
 	}
-	c.userAgent = cut(strings.ToValidUTF8(r.UserAgent(), "?"), maxUserAgent)
+	c.userAgent = keptAgent(r.UserAgent())
 	return c
 }
+
+// keptAgent returns what the records keep of a user agent.
+func keptAgent(s string) string { return cut(strings.ToValidUTF8(s, "?"), maxUserAgent) }
 
 // cut is the longest prefix of s that has at most n bytes and ends with a whole
 // character.
@@ -217,6 +225,7 @@ func (a *API) now() time.Time { return a.Now().UTC().Truncate(time.Millisecond) 
 func (c caller) event(t audit.Type, now time.Time) (audit.Event, error) {
 	e, err := audit.New(t, now)
 	e.IP, e.UserAgent, e.RequestID, e.By = c.ip, c.userAgent, c.requestID, c.by
+	e.ForwardedBy, e.ForwardIgnored = c.forwardedBy, c.forwardIgnored
 	return e, err
 }
 

@@ -27,13 +27,14 @@ type newClient struct {
 	scope         string
 	audience      string
 	mayIntrospect bool
+	mayForward    bool
 	notBefore     time.Time
 }
 
 func (body *newClient) fields() map[string]any {
 	return map[string]any{
 		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
-		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "not_before": &body.notBefore,
+		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "may_forward": &body.mayForward, "not_before": &body.notBefore,
 	}
 }
 
@@ -57,6 +58,7 @@ type clientJSON struct {
 	Scope         string        `json:"scope,omitempty"`
 	Audience      string        `json:"audience,omitempty"`
 	MayIntrospect bool          `json:"may_introspect"`
+	MayForward    bool          `json:"may_forward"`
 	NotBefore     time.Time     `json:"not_before,omitzero"`
 	Secrets       []secretJSON  `json:"secrets,omitempty"`
 	CreatedAt     time.Time     `json:"created_at"`
@@ -74,7 +76,7 @@ type secretJSON struct {
 func showClient(c *store.Client) clientJSON {
 	s := clientJSON{
 		ClientID: c.ID, Type: "public", Preset: c.Preset, Policy: c.Policy,
-		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect,
+		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
 		NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if c.Confidential {
@@ -154,7 +156,7 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	var in input
 	c := &store.Client{
 		ID: id, Confidential: body.clientType == "confidential", Preset: body.preset,
-		Audience: body.audience, MayIntrospect: body.mayIntrospect, UpdatedAt: now,
+		Audience: body.audience, MayIntrospect: body.mayIntrospect, MayForward: body.mayForward, UpdatedAt: now,
 	}
 	if body.clientType != "public" && body.clientType != "confidential" {
 		in.wrong("type", strconv.Quote(cut(body.clientType, 32)), `"public" or "confidential"`)
@@ -180,6 +182,9 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	in.text("audience", body.audience, maxAudience)
 	if body.mayIntrospect && !c.Confidential {
 		in.wrong("may_introspect", "true", "false for a public client: only confidential ones introspect")
+	}
+	if body.mayForward && !c.Confidential {
+		in.wrong("may_forward", "true", "false for a public client: anybody can say that it is that client, and tell any address")
 	}
 	if body.notBefore.After(now) {
 		in.wrong("not_before", body.notBefore.Format(time.RFC3339), "no later than now, "+now.Format(time.RFC3339))

@@ -27,6 +27,7 @@ type clientDocument struct {
 	Scope         string          `json:"scope,omitempty"`
 	Audience      string          `json:"audience,omitempty"`
 	MayIntrospect bool            `json:"may_introspect"`
+	MayForward    bool            `json:"may_forward"`
 	NotBefore     time.Time       `json:"not_before,omitzero"`
 }
 
@@ -39,7 +40,7 @@ func FuzzClient(f *testing.F) {
 		`{"type":"public"}`,
 		`{"type":"public","preset":"atlassian"}`,
 		`{"type":"public","preset":"supabase","policy":{"rotation":false}}`,
-		`{"type":"confidential","preset":"auth0","policy":{"reuse_interval":5,"max_active":1},"scope":"a b a","audience":"x","may_introspect":true,"not_before":"2029-01-01T00:00:00.123456Z"}`,
+		`{"type":"confidential","preset":"auth0","policy":{"reuse_interval":5,"max_active":1},"scope":"a b a","audience":"x","may_introspect":true,"may_forward":true,"not_before":"2029-01-01T00:00:00.123456Z"}`,
 		`{"type":"public","policy":{"reuse_detection":"observe","observe_until":"2030-01-03T00:00:00+01:00"}}`,
 		`{"type":"public","policy":{"reuse_detection":"observe","observe_until":"2030-02-01T03:04:05.006Z"}}`,
 		`{"type":"public","policy":{"reuse_detection":"enforce","observe_until":"2030-01-03T00:00:00Z"}}`,
@@ -52,7 +53,7 @@ func FuzzClient(f *testing.F) {
 		`{"type":"public","not_before":"1970-01-01T00:00:00.0009Z"}`,
 		`{"type":"public","not_before":"1969-12-31T23:59:59Z"}`,
 		`{"type":"public","not_before":"0000-01-01T00:00:00+23:59"}`,
-		`{"type":"public","not_before":"2031-01-01T00:00:00Z","may_introspect":true}`,
+		`{"type":"public","not_before":"2031-01-01T00:00:00Z","may_introspect":true,"may_forward":true}`,
 		`{"type":"public","policy":[],"Type":1}`,
 		`{"type":"public","policy":null,"preset":"okta","scope":"a  b","audience":"\u0000"}`,
 		`{`, ``, `[]`, `{"type":"public"}{}`, `{"type":"public","policy":{"max_active":1}`,
@@ -112,7 +113,7 @@ func FuzzClient(f *testing.F) {
 			put.NotBefore = time.Time{} // no family is older: it is as good as none, and shown as none
 		}
 		if shown.Type != put.Type || shown.Preset != put.Preset || shown.Scope != once(put.Scope) || shown.Audience != put.Audience ||
-			shown.MayIntrospect != put.MayIntrospect || !shown.NotBefore.Equal(put.NotBefore.Truncate(time.Millisecond)) {
+			shown.MayIntrospect != put.MayIntrospect || shown.MayForward != put.MayForward || !shown.NotBefore.Equal(put.NotBefore.Truncate(time.Millisecond)) {
 			t.Errorf("%s reads back as %s", body, a.body)
 		}
 

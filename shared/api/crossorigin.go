@@ -17,7 +17,8 @@ var exposed = []string{"Retry-After", "WWW-Authenticate"}
 
 // crossOrigin answers preflights and marks answers for browsers (the Fetch
 // standard). Credentials are never allowed: tokens travel in bodies. Request
-// headers are whatever the page's SDK or tracing adds.
+// headers are whatever the page's SDK or tracing adds, but for those in which a
+// backend tells of its user.
 //
 // An endpoint that is neither public nor for browsers has no CORS, and does not look
 // at the origin: pages cannot read its answers, and nothing that a page could lose
@@ -60,6 +61,11 @@ func (a *API) knownOrigins(next http.Handler) http.Handler {
 		from := strings.Join(r.Header.Values("Origin"), ", ")
 		site := r.Header.Values("Sec-Fetch-Site")
 		if from == "" || a.mayCall(from) || len(site) == 1 && site[0] == "same-origin" {
+			if asksToForward(r) {
+				w.Header().Add("Vary", "Origin")
+				a.fail(w, r, errForwardingPage)
+				return
+			}
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -37,6 +37,8 @@ var (
 	errTooLarge = errors.New("the request body is larger than 16 KiB")
 	errInternal = errors.New("internal error")
 
+	errForwardingPage = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "A page may not tell who its user is: " + clientIPHeader + " and " + clientAgentHeader + " are for backends."}
+
 	errForeignOrigin = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Requests from this web origin are not allowed: it is not a configured one."}
 )
 

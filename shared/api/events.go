@@ -47,6 +47,7 @@ type eventJSON struct {
 	Families      []string     `json:"families,omitempty"` // ids of families
 	IP            string       `json:"ip,omitempty"`
 	UserAgent     string       `json:"userAgent,omitempty"`
+	ForwardedBy   string       `json:"forwardedBy,omitempty"`
 	RequestID     string       `json:"http_request_id,omitempty"`
 	By            string       `json:"by,omitempty"`
 }
@@ -56,7 +57,7 @@ func showEvent(e *audit.Event) eventJSON {
 		ID: e.ID.String(), Type: e.Type, At: e.At, UserID: e.UserID, ClientID: e.ClientID, Cause: e.Cause,
 		TokenCounter: e.TokenCounter, LatestCounter: e.LatestCounter,
 		Observed: e.Observed, OtherIP: e.OtherIP, OtherAgent: e.OtherAgent,
-		IP: e.IP, UserAgent: e.UserAgent, RequestID: e.RequestID, By: e.By,
+		IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, RequestID: e.RequestID, By: e.By,
 	}
 	if e.Family != (family.ID{}) {
 		s.Family = e.Family.String()

@@ -58,6 +58,10 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	if err := in.err(); err != nil {
 		return err
 	}
+	user, err := toldBy(r)
+	if err != nil {
+		return err
+	}
 	client, err := a.clients.Client(r.Context(), body.clientID, now)
 	if errors.Is(err, store.ErrNotFound) {
 		return fieldErrors{{Field: "client_id", Value: strconv.Quote(body.clientID), Want: "a registered client"}}
@@ -69,6 +73,8 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// The login is a backend that IAM has authorized, and never the user itself.
+	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
 	keys, err := a.Keys.Keys(r.Context(), now)
 	if err != nil {
 		return err

@@ -117,13 +117,13 @@ func TestClientMembers(t *testing.T) {
 	w := newWorld(t)
 	created := w.clock.Now()
 	before := created.Add(-time.Hour)
-	body := fmt.Sprintf(`{"type":"confidential","preset":"atlassian","scope":"read write","audience":"https://api.example","may_introspect":true,"not_before":%q}`, before.Format(time.RFC3339Nano))
+	body := fmt.Sprintf(`{"type":"confidential","preset":"atlassian","scope":"read write","audience":"https://api.example","may_introspect":true,"may_forward":true,"not_before":%q}`, before.Format(time.RFC3339Nano))
 	put := w.put("a.b_c-9", body)
 	policy := defaultPolicy()
 	maps.Copy(policy, map[string]any{"reuse_interval": 600.0, "absolute_lifetime": 365 * 86400.0, "idle_lifetime": 90 * 86400.0, "invalid_grant_status": 403.0})
 	want := map[string]any{
 		"client_id": "a.b_c-9", "type": "confidential", "preset": "atlassian", "policy": policy, "scope": "read write", "audience": "https://api.example",
-		"may_introspect": true, "not_before": before.Format(time.RFC3339Nano), "created_at": created.Format(time.RFC3339Nano), "updated_at": created.Format(time.RFC3339Nano),
+		"may_introspect": true, "may_forward": true, "not_before": before.Format(time.RFC3339Nano), "created_at": created.Format(time.RFC3339Nano), "updated_at": created.Format(time.RFC3339Nano),
 	}
 	if put.status != http.StatusCreated {
 		t.Fatal(put)
@@ -138,7 +138,7 @@ func TestClientMembers(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	again := w.put("a.b_c-9", `{"type":"confidential"}`)
 	want = map[string]any{
-		"client_id": "a.b_c-9", "type": "confidential", "policy": defaultPolicy(), "may_introspect": false,
+		"client_id": "a.b_c-9", "type": "confidential", "policy": defaultPolicy(), "may_introspect": false, "may_forward": false,
 		"not_before": before.Format(time.RFC3339Nano), "created_at": created.Format(time.RFC3339Nano), "updated_at": w.clock.Now().Format(time.RFC3339Nano),
 	}
 	if again.status != http.StatusOK {
@@ -201,6 +201,8 @@ func TestClientLimits(t *testing.T) {
 		{"another preset", `{"type":"public","preset":"okta"}`, "preset", []string{`"okta"`, "auth0", "atlassian", "supabase"}},
 		{"a preset in capitals", `{"type":"public","preset":"AUTH0"}`, "preset", []string{`"AUTH0"`}},
 		{"may_introspect on public", `{"type":"public","may_introspect":true}`, "may_introspect", []string{"true", "confidential"}},
+		{"may_forward on public", `{"type":"public","may_forward":true}`, "may_forward", []string{"true", "public"}},
+		{"may_forward a string", `{"type":"confidential","may_forward":"yes"}`, "may_forward", []string{"true or false"}},
 		{"not_before now", `{"type":"public","not_before":` + at(0) + `}`, "", nil},
 		{"not_before in the future", `{"type":"public","not_before":` + at(time.Second) + `}`, "not_before", []string{now.Add(time.Second).Format(time.RFC3339), now.Format(time.RFC3339)}},
 		{"scope at its limit", `{"type":"public","scope":"` + strings.Repeat("x", 128) + `"}`, "", nil},

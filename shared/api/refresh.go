@@ -227,9 +227,10 @@ func (a *API) useEvent(t audit.Type, u use, tok token.Token, f *family.Family) (
 }
 
 // markReuse adds what tells a second tab from a second holder: how old the token
-// was, and whether the rotation came from elsewhere.
+// was, and whether the rotation came from elsewhere. What a backend did not tell of
+// its user is no evidence.
 func markReuse(e *audit.Event, u use, f *family.Family, v family.Verdict) {
 	e.Age = v.Age
-	e.OtherIP = f.LastIP != "" && u.from.ip != f.LastIP
-	e.OtherAgent = f.LastUserAgent != "" && u.from.userAgent != f.LastUserAgent
+	e.OtherIP = f.LastIP != "" && u.from.ip != f.LastIP && (u.from.ip != "" || u.from.forwardedBy == "")
+	e.OtherAgent = f.LastUserAgent != "" && u.from.userAgent != f.LastUserAgent && (u.from.userAgent != "" || u.from.forwardedBy == "")
 }

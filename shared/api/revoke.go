@@ -34,6 +34,10 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	from, err := endUser(r, client)
+	if err != nil {
+		return err
+	}
 	presented, err := p.required("token")
 	if err != nil {
 		return err
@@ -47,7 +51,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if ok {
-		if err := a.revokeFamily(r.Context(), client, id, counter, callerOf(r), now); err != nil {
+		if err := a.revokeFamily(r.Context(), client, id, counter, from, now); err != nil {
 			return err
 		}
 	}

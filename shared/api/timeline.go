@@ -22,8 +22,9 @@ type moment struct {
 	Cause        family.Cause `json:"cause,omitempty"`
 	IP           string       `json:"ip,omitempty"`
 	UserAgent    string       `json:"user_agent,omitempty"`
-	By           string       `json:"by,omitempty"`       // who asked for it, of the management API
-	EventID      string       `json:"event_id,omitempty"` // of the stored event
+	ForwardedBy  string       `json:"forwarded_by,omitempty"` // whose word the address and the agent are
+	By           string       `json:"by,omitempty"`           // who asked for it, of the management API
+	EventID      string       `json:"event_id,omitempty"`     // of the stored event
 }
 
 // eventsInTimeline is how many of a user's stored events a timeline looks at.
@@ -45,15 +46,16 @@ func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON, now 
 		if e.ID == f.Revoked.Event {
 			at := slices.IndexFunc(m, func(m moment) bool { return m.Event == "revoked" || m.Event == "reuse_detected" })
 			if at >= 0 {
-				m[at].IP, m[at].UserAgent, m[at].By, m[at].EventID = e.IP, e.UserAgent, e.By, e.ID.String()
+				m[at].IP, m[at].UserAgent, m[at].ForwardedBy = e.IP, e.UserAgent, e.ForwardedBy
+				m[at].By, m[at].EventID = e.By, e.ID.String()
 			}
 			continue
 		}
 		switch {
 		case e.Type == audit.Ahead:
-			m = append(m, moment{At: e.At, Event: "ahead", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, EventID: e.ID.String()})
+			m = append(m, moment{At: e.At, Event: "ahead", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
 		case e.Type == audit.Reuse && e.Observed:
-			m = append(m, moment{At: e.At, Event: "reuse_observed", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, EventID: e.ID.String()})
+			m = append(m, moment{At: e.At, Event: "reuse_observed", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
 		}
 	}
 	slices.SortStableFunc(m, func(a, b moment) int {

@@ -32,6 +32,10 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	from, err := endUser(r, client)
+	if err != nil {
+		return err
+	}
 	presented, err := p.required("refresh_token")
 	if err != nil {
 		return err
@@ -41,7 +45,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 		return invalidScope("The scope is malformed.")
 	}
 	f, err := a.refresh(r.Context(), use{
-		client: client, presented: presented, scope: scope, from: callerOf(r), now: now,
+		client: client, presented: presented, scope: scope, from: from, now: now,
 	})
 	if errors.Is(err, errDeadToken) {
 		return invalidGrant(client.Policy.InvalidGrantStatus)

@@ -64,6 +64,11 @@ type Event struct {
 	RequestID string
 	By        string // who called the management API: the ARN of an IAM principal
 
+	// ForwardedBy is the address that the request came from, where IP and UserAgent
+	// are not seen but told: by the client, of its user.
+	ForwardedBy    string
+	ForwardIgnored bool // the client told of a user, and may not
+
 	Cause         family.Cause
 	Reason        string        // why it was refused, where the caller is told less
 	Origin        string        // that was refused
@@ -188,6 +193,8 @@ func (e *Event) attrs() []slog.Attr {
 	}
 	text("ip", e.IP)
 	text("userAgent", Hide(e.UserAgent))
+	text("forwardedBy", e.ForwardedBy)
+	flag("forwardIgnored", e.ForwardIgnored)
 	text("http_request_id", e.RequestID) // the runtime adds the invocation's as requestId
 	return attrs
 }

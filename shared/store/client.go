@@ -42,6 +42,7 @@ type Client struct {
 	Scope         []string // what its families may be granted, and get by default; nil is no bound
 	Audience      string   // of its access tokens by default
 	MayIntrospect bool     // may introspect the access tokens of other clients
+	MayForward    bool     // is believed about the address and the agent of its user
 	Secrets       []Secret
 	Version       int // how many times it was put
 	CreatedAt     time.Time
@@ -65,6 +66,7 @@ type clientItem struct {
 	Scope         string `dynamodbav:"scope"`  // joined with spaces
 	Audience      string `dynamodbav:"audience,omitempty"`
 	MayIntrospect bool   `dynamodbav:"may_introspect,omitempty"`
+	MayForward    bool   `dynamodbav:"may_forward,omitempty"`
 	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
 	Secret1       string `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
 	Secret2       string `dynamodbav:"secret_2"`
@@ -99,6 +101,7 @@ func unmarshalClient(m item) (*Client, error) {
 		Scope:         fields(i.Scope),
 		Audience:      i.Audience,
 		MayIntrospect: i.MayIntrospect,
+		MayForward:    i.MayForward,
 		Version:       i.Version,
 		CreatedAt:     fromMillis(i.CreatedAt),
 		UpdatedAt:     fromMillis(i.UpdatedAt),
@@ -147,7 +150,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		return nil, nil, fmt.Errorf("put a client: %w", err)
 	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
-		" may_introspect = :may_introspect, put_by = :put_by," +
+		" may_introspect = :may_introspect, may_forward = :may_forward, put_by = :put_by," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	putBy := make([]byte, 8)
 	_, _ = rand.Read(putBy) // never fails, by its contract
@@ -158,6 +161,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		":scope":          text(strings.Join(c.Scope, " ")),
 		":audience":       text(c.Audience),
 		":may_introspect": &types.AttributeValueMemberBOOL{Value: c.MayIntrospect},
+		":may_forward":    &types.AttributeValueMemberBOOL{Value: c.MayForward},
 		":not_before":     number(millis(c.Policy.NotBefore)),
 		":put_by":         &types.AttributeValueMemberB{Value: putBy},
 		":now":            number(millis(c.UpdatedAt)),

@@ -35,6 +35,7 @@ type eventItem struct {
 	Family        string       `dynamodbav:"family,omitempty"`
 	IP            string       `dynamodbav:"ip,omitempty"`
 	UserAgent     string       `dynamodbav:"user_agent,omitempty"`
+	ForwardedBy   string       `dynamodbav:"forwarded_by,omitempty"`
 	RequestID     string       `dynamodbav:"request_id,omitempty"`
 	By            string       `dynamodbav:"by,omitempty"`
 	Cause         family.Cause `dynamodbav:"cause,omitempty"`
@@ -76,6 +77,7 @@ func (t *Table) marshalEvent(e *audit.Event) (item, error) {
 		End:           e.End,
 		IP:            e.IP,
 		UserAgent:     e.UserAgent,
+		ForwardedBy:   e.ForwardedBy,
 		RequestID:     e.RequestID,
 		By:            e.By,
 		Cause:         e.Cause,
@@ -209,7 +211,7 @@ func unmarshalEvent(m item) (audit.Event, error) {
 	}
 	e := audit.Event{
 		Type: i.Type, At: fromMillis(i.At), UserID: i.UserID, ClientID: i.ClientID,
-		IP: i.IP, UserAgent: i.UserAgent, RequestID: i.RequestID, By: i.By,
+		IP: i.IP, UserAgent: i.UserAgent, ForwardedBy: i.ForwardedBy, RequestID: i.RequestID, By: i.By,
 		Cause: i.Cause, TokenCounter: i.TokenCounter, LatestCounter: i.LatestCounter,
 		Age: time.Duration(i.AgeMS) * time.Millisecond, Observed: i.Observed, OtherIP: i.OtherIP, OtherAgent: i.OtherAgent,
 		Start: i.Start, Removed: i.Removed, End: i.End,

@@ -42,6 +42,7 @@ var expected = map[string]int{
 	"token-refresh":                    http.StatusOK,
 	"token-refresh-base64":             http.StatusOK,
 	"token-refresh-confidential":       http.StatusOK,
+	"token-refresh-forwarded":          http.StatusOK,
 	"token-refresh-json":               http.StatusOK,
 	"token-wrong-method":               http.StatusMethodNotAllowed,
 }
@@ -89,7 +90,7 @@ func TestSamples(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.register()
-			if name == "token-refresh-confidential" || name == "introspect-token" {
+			if slices.Contains([]string{"token-refresh-confidential", "token-refresh-forwarded", "introspect-token"}, name) {
 				w.login("manage-issue-confidential-family")
 			} else {
 				w.login("manage-issue-family")
@@ -109,6 +110,23 @@ func TestSamples(t *testing.T) {
 				t.Errorf("the preflight is refused: %v", a.Headers)
 			}
 		})
+	}
+}
+
+// A backend's word about its user comes through the gateway, and so does the address
+// of the backend itself.
+func TestForwardedUser(t *testing.T) {
+	w := newWorld(t)
+	w.register()
+	w.login("manage-issue-confidential-family")
+	w.want(w.play("token-refresh-forwarded"), http.StatusOK)
+	if f := w.want(w.play("manage-get-family"), http.StatusOK); f.text("last_ip") != "203.0.113.24" || !strings.HasPrefix(f.text("last_user_agent"), "Mozilla/5.0") {
+		t.Errorf("the family is %s", f.Body)
+	}
+	for _, want := range []string{`"ip":"203.0.113.24"`, `"forwardedBy":"198.51.100.7"`} {
+		if !strings.Contains(w.log.String(), want) {
+			t.Errorf("%s is not in the log:\n%s", want, &w.log)
+		}
 	}
 }
 
