@@ -144,6 +144,7 @@ func changes(before, put *store.Client) []audit.Change {
 	was, is := &before.Policy, &put.Policy
 	add(audit.BecamePublic, before.Confidential && !put.Confidential)
 	add(audit.MayIntrospectOn, put.MayIntrospect && !before.MayIntrospect)
+	add(audit.MayForwardOn, put.MayForward && !before.MayForward)
 	add(audit.ObserveOn, is.ObserveUntil.After(was.ObserveUntil))
 	add(audit.RotationOff, was.Rotation && !is.Rotation)
 	add(audit.NotBeforeSet, is.NotBefore.After(was.NotBefore))

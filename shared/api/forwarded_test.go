@@ -276,6 +276,10 @@ func TestForwardedLogin(t *testing.T) {
 	if f := w.family(a.text("family")); f.text("last_ip") != "2001:db8::9" || f.text("last_user_agent") != w.agent(long) {
 		t.Errorf("the record has %q, %q", f.text("last_ip"), f.text("last_user_agent"))
 	}
+	// Who called is another question, and the log has its own answer.
+	if lines := w.logged("sapi"); lines[len(lines)-2]["operation"] != "issue_family" || lines[len(lines)-2]["ip"] != "127.0.0.1" || lines[len(lines)-2]["forwardedBy"] != nil {
+		t.Errorf("on record is %v", lines)
+	}
 	if f := w.family(w.send(http.MethodPost, "/v1/families", jsonType, body, "User-Agent", "login/1.0").text("family")); f.text("last_ip") != "" || f.text("last_user_agent") != "" {
 		t.Errorf("the login itself is taken for the user: %v", f)
 	}

@@ -239,6 +239,7 @@ func TestChangesOfAClient(t *testing.T) {
 		{"a new client", `{"type":"confidential"}`, nil},
 		{"the same again", `{"type":"confidential"}`, nil},
 		{"it may introspect", `{"type":"confidential","may_introspect":true}`, []any{"may_introspect_on"}},
+		{"it may forward as well", `{"type":"confidential","may_introspect":true,"may_forward":true}`, []any{"may_forward_on"}},
 		{"it may still", `{"type":"confidential","may_introspect":true}`, nil},
 		{"it may no more", `{"type":"confidential"}`, nil},
 		{"it is public", `{"type":"public"}`, []any{"became_public"}},
