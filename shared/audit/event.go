@@ -43,7 +43,7 @@ const (
 	BecamePublic     Change = "became_public" // a client that was confidential
 	MayIntrospectOn  Change = "may_introspect_on"
 	MayForwardOn     Change = "may_forward_on" // the client is believed about the addresses of its users
-	ObserveOn        Change = "observe_on" // reuse is no longer acted upon, or for longer than it was
+	ObserveOn        Change = "observe_on"     // reuse is no longer acted upon, or for longer than it was
 	RotationOff      Change = "rotation_off"
 	NotBeforeSet     Change = "not_before_set"
 	NotBeforeLowered Change = "not_before_lowered" // families that were ended by it live again
