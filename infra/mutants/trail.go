@@ -29,7 +29,7 @@ var trail = []chapter{
 		},
 		{
 			rule: "the timeline does not say who revoked", file: "shared/api/timeline.go", test: "api.TestRevocationSaysWhoAsked",
-			edits: []edit{{`e.IP, e.UserAgent, e.By, e.ID.String()`, `e.IP, e.UserAgent, "", e.ID.String()`}},
+			edits: []edit{{`m[at].EventID = e.By, e.ID.String()`, `m[at].EventID = "", e.ID.String()`}},
 		},
 		{
 			rule: "an operation does not name the family that it issued", file: "shared/api/families.go", test: "api.TestEveryOperationIsOnRecord",
