@@ -170,7 +170,7 @@ func TestNaiveSessions(t *testing.T) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
-			r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it hides nothing
+			r := rand.New(rand.NewPCG(seed, 0))
 			for played := 0; played < *sessionCount/players; {
 				s := newSessions(t)
 				interval := []int{1, 2, 5, 10, 60, 600, 7200, 86_400, 2_592_000}[r.IntN(9)]
@@ -189,7 +189,7 @@ func TestNaiveSessions(t *testing.T) {
 // The naive client dies where an answer may come later than an interval after its
 // request: what TestNaiveSessions finds is not for want of trying.
 func TestNaiveSessionsCanDie(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it hides nothing
+	r := rand.New(rand.NewPCG(1, 2))
 	s := newSessions(t)
 	s.policy(5, 60)
 	died := 0
@@ -245,7 +245,7 @@ func TestCopies(t *testing.T) {
 	}{{int(preset.ReuseInterval), true}, {70 * 60, true}, {30 * 60, false}} {
 		t.Run(fmt.Sprint(tt.interval), func(t *testing.T) {
 			t.Parallel()
-			r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // it hides nothing
+			r := rand.New(rand.NewPCG(3, 4))
 			s := newSessions(t)
 			s.policy(tt.interval, int(preset.AccessTokenLifetime))
 			lived, played := 0, max(2, *sessionCount/5000)

@@ -86,7 +86,7 @@ func TestRandomThief(t *testing.T) {
 			w.clock.Advance(length * time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 10, 100, 500, 999, 1000, 1500}).Draw(rt, "pause")) / 1000)
 			who := rapid.SampledFrom([]int{0, 1, 1}).Draw(rt, "who")
 			_, presented := w.content(holds[who])
-			newest := uint32(w.counter(id)) //nolint:gosec // it counts tokens
+			newest := uint32(w.counter(id))
 			a := w.refresh(holds[who])
 			switch _, got := w.successor(a); {
 			case a.status == http.StatusOK:
@@ -103,7 +103,7 @@ func TestRandomThief(t *testing.T) {
 		for range 3 {
 			w.clock.Advance(length)
 			_, presented := w.content(holds[1])
-			newest := uint32(w.counter(id)) //nolint:gosec // it counts tokens
+			newest := uint32(w.counter(id))
 			a := w.refresh(holds[1])
 			if a.status != http.StatusOK {
 				refused(1, presented, newest, a)

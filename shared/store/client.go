@@ -184,7 +184,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		return nil, nil, fmt.Errorf("put a client: %w", err)
 	}
 	for range putTries {
-		before, err = nil, nil
+		before = nil
 		condition := "attribute_not_exists(version)"
 		delete(values, ":version")
 		if len(seen) > 0 {

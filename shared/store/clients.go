@@ -18,7 +18,7 @@ const (
 	clientsWarm  = 100
 	readTimeout  = 5 * time.Second
 	// readPatience is how long a caller waits for the table where there is a copy.
-	readPatience = 500 * time.Millisecond
+	readPatience = 2 * time.Second
 	// readPause is how long after a read that failed the next is made, where there
 	// is a copy.
 	readPause = 5 * time.Second
