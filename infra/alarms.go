@@ -116,6 +116,22 @@ func (p parts) alarms() []alarm {
 			metric: count(audit.MetricAhead, period), threshold: 1,
 		},
 		{
+			name: "invalid-client", about: fmt.Sprintf("%d or more clients in %d minutes were not believed: somebody guesses secrets, or an application has the wrong one. The saved query shows which, and why.", waveOf, period),
+			metric: count(audit.MetricInvalid, period), threshold: waveOf,
+		},
+		{
+			name: "secret-added", about: "A client has a new secret, with which it can be impersonated. Somebody should have meant it: the saved query of the management API shows who.",
+			metric: count(audit.MetricSecret, period), threshold: 1,
+		},
+		{
+			name: "may-introspect", about: "A client may now introspect the access tokens of others. Somebody should have meant it: the saved query of the management API shows who.",
+			metric: count(audit.MetricIntrospect, period), threshold: 1,
+		},
+		{
+			name: "observe", about: "A client's reuse is now only observed, or for longer than before: stolen tokens go on working. Somebody should have meant it: the saved query of the management API shows who.",
+			metric: count(audit.MetricObserve, period), threshold: 1,
+		},
+		{
 			name: "refused", about: "A fifth of all refreshes or more is refused, for a quarter of an hour; the dashboard shows the causes.",
 			metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
 				// Few requests make no percentage.
@@ -219,6 +235,11 @@ func (p parts) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 				graph("Invocations", each(invocations, "token", "revoke", "introspect", "discovery", "manage", "sweep", "keys")...),
 			},
 			{
+				graph("Clients not believed", each(named, audit.MetricInvalid)...),
+				graph("Secrets added, introspection and observation switched on", each(named, audit.MetricSecret, audit.MetricIntrospect, audit.MetricObserve)...),
+				graph("Browsers refused for their origin", each(named, audit.MetricOrigin)...),
+			},
+			{
 				graph("Answers", p.gateway("Count", "Sum"), p.gateway("4xx", "Sum"), p.gateway("5xx", "Sum")),
 				graph("Latency, ms", p.gateway("Latency", "p50"), p.gateway("Latency", "p99")),
 				graph("Table", each(p.onTable, "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")...),
@@ -241,6 +262,14 @@ func (p parts) saveQueries() {
 		{"QueryCleanup", "families over the limit (resource_cleanup)", `filter type = "resource_cleanup"
 | fields @timestamp, userId, clientId, start, removedCount, endCount, @message
 | sort @timestamp desc
+| limit 200`},
+		{"QueryManagement", "who called the management API (sapi)", `filter type = "sapi"
+| fields @timestamp, by, operation, status, clientId, userId, familyId, secretId, changes.0, changes.1, changes.2, dryRun, ip, http_request_id
+| sort @timestamp desc
+| limit 1000`},
+		{"QueryClients", "clients not believed (invalid_client)", `filter cause = "invalid_client"
+| stats count(*) as times, min(@timestamp) as first, max(@timestamp) as last by clientId, reason, operation, ip
+| sort times desc
 | limit 200`},
 		{"QueryFamily", "the story of one family", `# Put the family's id in the place of FAMILY.
 filter familyId = "FAMILY"

@@ -15,17 +15,42 @@ import (
 )
 
 // routes lead paths to functions. The gateway only forwards: methods, preflights and unknown paths are the functions'.
-var routes = []struct {
+var routes = []route{
+	{path: "/oauth/token", function: "token"},
+	{path: "/oauth/revoke", function: "revoke", rate: "revokeRate"},
+	{path: "/oauth/introspect", function: "introspect", rate: "introspectRate"},
+	{path: "/.well-known/{proxy+}", function: "discovery", rate: "discoveryRate"},
+	{path: "/v1/{proxy+}", function: "manage", rate: "manageRate", iam: true},
+	{path: defaultRoute, function: "discovery", rate: "otherRate"},
+}
+
+type route struct {
 	path     string
 	function string
-	iam      bool // SigV4, and execute-api:Invoke
-}{
-	{path: "/oauth/token", function: "token"},
-	{path: "/oauth/revoke", function: "revoke"},
-	{path: "/oauth/introspect", function: "introspect"},
-	{path: "/.well-known/{proxy+}", function: "discovery"},
-	{path: "/v1/{proxy+}", function: "manage", iam: true},
-	{path: "$default", function: "discovery"},
+	rate     string // the setting of how many requests a second it takes; "" is the stage's, throttleRate
+	iam      bool   // SigV4, and execute-api:Invoke
+}
+
+// defaultRoute is the path of what has no route of its own.
+const defaultRoute = "$default"
+
+func (r route) key() awsapigatewayv2.HttpRouteKey {
+	if r.path == defaultRoute {
+		return awsapigatewayv2.HttpRouteKey_DEFAULT()
+	}
+	return awsapigatewayv2.HttpRouteKey_With(jsii.String(r.path), awsapigatewayv2.HttpMethod_ANY)
+}
+
+// throttle is what the route takes: in the long run, and at once. Each route has a limit of its own, so that whoever
+// floods one does not use up the refreshes'.
+func (r route) throttle(cfg config) map[string]any {
+	rate := cfg.throttleRate
+	if r.rate != "" {
+		rate = cfg.routeRates[r.rate]
+	}
+	// In the same relation as the stage's, and never less than the rate.
+	burst := max(rate, int(int64(cfg.throttleBurst)*int64(rate)/int64(cfg.throttleRate)))
+	return map[string]any{"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst}
 }
 
 // accessLog is a line of the access log. It has no query, header or body: tokens and user ids are in none of the rest.
@@ -58,7 +83,11 @@ func (p *parts) newAPI() {
 	})
 	format, _ := json.Marshal(accessLog) // in the order of the keys
 	logs := p.newLogs("AccessLogs")
-	stage := awsapigatewayv2.NewCfnStage(p.Stack, jsii.String("Stage"), &awsapigatewayv2.CfnStageProps{
+	limits := map[string]any{}
+	for _, r := range routes {
+		limits[*r.key().Key()] = r.throttle(p.cfg)
+	}
+	p.stage = awsapigatewayv2.NewCfnStage(p.Stack, jsii.String("Stage"), &awsapigatewayv2.CfnStageProps{
 		ApiId:      p.api.ApiId(),
 		StageName:  jsii.String("$default"),
 		AutoDeploy: jsii.Bool(true),
@@ -70,6 +99,7 @@ func (p *parts) newAPI() {
 			ThrottlingRateLimit:  jsii.Number(p.cfg.throttleRate),
 			ThrottlingBurstLimit: jsii.Number(p.cfg.throttleBurst),
 		},
+		RouteSettings: limits,
 	})
 	if !own {
 		p.issuer = p.api.ApiEndpoint()
@@ -84,7 +114,7 @@ func (p *parts) newAPI() {
 	awsapigatewayv2.NewCfnApiMapping(p.Stack, jsii.String("DomainMapping"), &awsapigatewayv2.CfnApiMappingProps{
 		ApiId:      p.api.ApiId(),
 		DomainName: domain.Name(),
-		Stage:      stage.Ref(),
+		Stage:      p.stage.Ref(),
 	})
 	awscdk.NewCfnOutput(p.Stack, jsii.String("DomainTarget"), &awscdk.CfnOutputProps{
 		Description: jsii.String("what the domain's CNAME or alias record must point to"),
@@ -128,15 +158,13 @@ func (p *parts) addRoutes() {
 					PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0(),
 				})
 		}
-		key := awsapigatewayv2.HttpRouteKey_DEFAULT()
-		if r.path != "$default" {
-			key = awsapigatewayv2.HttpRouteKey_With(jsii.String(r.path), awsapigatewayv2.HttpMethod_ANY)
-		}
-		props := &awsapigatewayv2.HttpRouteProps{HttpApi: p.api, RouteKey: key, Integration: integrations[r.function]}
+		props := &awsapigatewayv2.HttpRouteProps{HttpApi: p.api, RouteKey: r.key(), Integration: integrations[r.function]}
 		if r.iam {
 			props.Authorizer = iam
 		}
 		route := awsapigatewayv2.NewHttpRoute(p.Stack, jsii.String("Route "+r.path), props)
+		// The stage has settings for the route, and cannot be made before it is there.
+		p.stage.AddResourceDependency(route.Node().DefaultChild().(awsapigatewayv2.CfnRoute), nil)
 		if !r.iam {
 			cdknag.NagSuppressions_AddResourceSuppressions(route, &[]*cdknag.NagPackSuppression{{
 				Id: jsii.String("AwsSolutions-APIG4"),

@@ -24,11 +24,12 @@ type config struct {
 	logRetentionDays    int
 	familyRetentionDays int
 	eventRetentionDays  int
-	sweepMinutes        int // between two sweeps
-	throttleRate        int // requests a second that the API takes in the long run
-	throttleBurst       int // and at once
-	warmWriteUnits      int // a second, that the table takes at once; 0 is what a new table does
-	provisioned         int // provisionedConcurrency: environments of the function token that are always there
+	sweepMinutes        int            // between two sweeps
+	throttleRate        int            // requests a second that the API takes in the long run
+	throttleBurst       int            // and at once
+	routeRates          map[string]int // revokeRate, introspectRate, …: requests a second that one route takes
+	warmWriteUnits      int            // a second, that the table takes at once; 0 is what a new table does
+	provisioned         int            // provisionedConcurrency: environments of the function token that are always there
 	alarmEmail          string
 	signingAlgorithm    string
 }
@@ -38,7 +39,12 @@ var contextKeys = []string{
 	"stage", "domain", "certificateArn", "hostedZoneId", "origins", "logRetentionDays", "familyRetentionDays",
 	"eventRetentionDays", "sweepMinutes", "throttleRate", "throttleBurst", "warmWriteUnits", "provisionedConcurrency",
 	"alarmEmail", "signingAlgorithm",
+	"revokeRate", "introspectRate", "discoveryRate", "manageRate", "otherRate",
 }
+
+// rateShares are what the routes take unless their settings say otherwise, in hundredths of throttleRate. There is an
+// introspection for each request to an API, as there may be a refresh; of the rest there are fewer.
+var rateShares = map[string]int{"introspectRate": 100, "revokeRate": 25, "discoveryRate": 25, "manageRate": 20, "otherRate": 2}
 
 // newTableWrites is the least warm throughput that there is: a new table's.
 const newTableWrites = 4000
@@ -74,6 +80,10 @@ func loadConfig(values map[string]any) (config, error) {
 		provisioned:         c.number("provisionedConcurrency", 0, 100000),
 		alarmEmail:          c.email("alarmEmail"),
 		signingAlgorithm:    c.text("signingAlgorithm", "RS256"),
+	}
+	cfg.routeRates = map[string]int{}
+	for _, key := range slices.Sorted(maps.Keys(rateShares)) {
+		cfg.routeRates[key] = c.number(key, max(1, cfg.throttleRate*rateShares[key]/100), 1000000)
 	}
 	if !slices.Contains(logRetentions, cfg.logRetentionDays) {
 		c.wrong("logRetentionDays", cfg.logRetentionDays, "one of CloudWatch's: "+strings.Trim(fmt.Sprint(logRetentions), "[]"))

@@ -18,6 +18,7 @@ func TestDefaults(t *testing.T) {
 	want := config{
 		stage: "prod", logRetentionDays: 90, familyRetentionDays: 30, eventRetentionDays: 90, sweepMinutes: 5,
 		throttleRate: 1000, throttleBurst: 2000, signingAlgorithm: "RS256",
+		routeRates: map[string]int{"introspectRate": 1000, "revokeRate": 250, "discoveryRate": 250, "manageRate": 200, "otherRate": 20},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{})); diff != "" {
 		t.Error(diff)
@@ -30,6 +31,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 		stage: "eu-1", domain: "auth.example.com", certificateARN: certificate, hostedZoneID: "Z0123456789ABC",
 		origins: origins("https://app.example.com", "http://localhost:5173"), logRetentionDays: 365, familyRetentionDays: 60, eventRetentionDays: 400,
 		sweepMinutes: 1, throttleRate: 50, throttleBurst: 50, warmWriteUnits: 15000, provisioned: 100, alarmEmail: "ops@example.com", signingAlgorithm: "ES256",
+		routeRates: map[string]int{"introspectRate": 40, "revokeRate": 5, "discoveryRate": 4, "manageRate": 3, "otherRate": 1},
 	}
 	text := everything()
 	fromJSON := everything()
@@ -40,6 +42,8 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	fromJSON["sweepMinutes"] = 1.0
 	fromJSON["throttleRate"] = 50.0
 	fromJSON["throttleBurst"] = 50.0
+	fromJSON["revokeRate"], fromJSON["introspectRate"], fromJSON["discoveryRate"] = 5.0, 40.0, 4.0
+	fromJSON["manageRate"], fromJSON["otherRate"] = 3.0, 1.0
 	fromJSON["warmWriteUnits"] = 15000.0
 	fromJSON["provisionedConcurrency"] = 100.0
 	for _, values := range []map[string]any{text, fromJSON} {
@@ -69,6 +73,7 @@ func everything() map[string]any {
 		"stage": "eu-1", "domain": "auth.example.com", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABC",
 		"origins": "https://App.example.com:443/, http://localhost:5173", "logRetentionDays": "365", "familyRetentionDays": "60", "eventRetentionDays": "400",
 		"sweepMinutes": "1", "throttleRate": "50", "throttleBurst": "50",
+		"revokeRate": "5", "introspectRate": "40", "discoveryRate": "4", "manageRate": "3", "otherRate": "1",
 		"warmWriteUnits": "15000", "provisionedConcurrency": "100", "alarmEmail": "ops@example.com", "signingAlgorithm": "ES256",
 	}
 }
@@ -103,6 +108,8 @@ func TestWrongContext(t *testing.T) {
 		{"eventRetentionDays", 1.5, "it must be a whole number"},
 		{"sweepMinutes", "61", "it must be a whole number from 1 to 60"},
 		{"throttleRate", "-1", "it must be a whole number from 1 to 1000000"},
+		{"revokeRate", "0", "it must be a whole number from 1 to 1000000"},
+		{"otherRate", "few", "it must be a whole number from 1 to 1000000"},
 		{"throttleBurst", "10", "no smaller than throttleRate, which is 1000"},
 		{"warmWriteUnits", "3999", `context warmWriteUnits is "3999": it must be at least 4000`},
 		{"warmWriteUnits", "0", "it must be a whole number from 1 to 1000000"},

@@ -56,7 +56,7 @@ var functions = []function{
 	},
 	{
 		// Revoking many gives itself 20 s; the gateway waits for 30.
-		name: "manage", about: "/v1, behind IAM authorization", memory: 256, timeout: 29, env: apiEnv,
+		name: "manage", about: "/v1, behind IAM authorization", memory: 256, timeout: 29, env: manageEnv,
 		may: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem Query UpdateItem", users, clients),
@@ -106,6 +106,14 @@ func apiEnv(p parts) map[string]*string {
 	if origins := p.cfg.origins.String(); origins != "" {
 		env["ROTOR_ORIGINS"] = jsii.String(origins)
 	}
+	return env
+}
+
+// manageEnv says of which API the callers are that IAM has authorized: the function takes those of no other. The API is
+// made before the functions, and only its routes and integrations, which come after them, refer to them.
+func manageEnv(p parts) map[string]*string {
+	env := apiEnv(p)
+	env["ROTOR_API_ID"] = p.api.ApiId()
 	return env
 }
 

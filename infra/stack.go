@@ -29,6 +29,7 @@ type parts struct {
 	awscdk.Stack
 	cfg         config
 	api         awsapigatewayv2.HttpApi
+	stage       awsapigatewayv2.CfnStage
 	issuer      *string
 	table       awsdynamodb.TableV2
 	keys        awssecretsmanager.Secret

@@ -418,6 +418,12 @@ func TestStage(t *testing.T) {
 		if diff := cmp.Diff(want, p["DefaultRouteSettings"]); diff != "" {
 			t.Error(diff)
 		}
+		if diff := cmp.Diff(map[string]string{
+			"ANY /oauth/token": "1000, 2000", "ANY /oauth/introspect": "1000, 2000", "ANY /oauth/revoke": "250, 500",
+			"ANY /.well-known/{proxy+}": "250, 500", "ANY /v1/{proxy+}": "200, 400", "$default": "20, 40",
+		}, limits(r)); diff != "" {
+			t.Error(diff)
+		}
 		if to := plain(at(p, "AccessLogSettings", "DestinationArn")); to != "AccessLogs.Arn" {
 			t.Errorf("access logs go to %s", to)
 		}
@@ -432,6 +438,57 @@ func TestStage(t *testing.T) {
 		}
 		if len(line) < 10 {
 			t.Errorf("a line has %d members", len(line))
+		}
+	}
+}
+
+// limits are a stage's limits by route: in the long run, and at once.
+func limits(stage object) map[string]string {
+	found := map[string]string{}
+	settings, _ := properties(stage)["RouteSettings"].(object)
+	for key, s := range settings {
+		found[key] = fmt.Sprintf("%v, %v", at(s, "ThrottlingRateLimit"), at(s, "ThrottlingBurstLimit"))
+	}
+	return found
+}
+
+// Without this a flood of one route would use up what the refreshes have, or a new route would have no limit of its own;
+// or the deployment would fail, since a stage cannot have settings for a route that is not there yet.
+func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		context map[string]any
+		want    map[string]string // of some routes
+	}{
+		"standard":   {nil, map[string]string{"ANY /oauth/token": "1000, 2000"}},
+		"everything": {everything(), map[string]string{"ANY /oauth/token": "50, 50", "ANY /oauth/revoke": "5, 5", "ANY /oauth/introspect": "40, 40", "ANY /v1/{proxy+}": "3, 3", "$default": "1, 1"}},
+		"a tenth":    {map[string]any{"throttleRate": "100", "throttleBurst": "300"}, map[string]string{"ANY /oauth/token": "100, 300", "ANY /oauth/revoke": "25, 75", "$default": "2, 6"}},
+		"one":        {map[string]any{"throttleRate": "1", "throttleBurst": "1"}, map[string]string{"ANY /oauth/token": "1, 1", "ANY /oauth/revoke": "1, 1", "$default": "1, 1"}},
+		"its own":    {map[string]any{"introspectRate": "5000"}, map[string]string{"ANY /oauth/token": "1000, 2000", "ANY /oauth/introspect": "5000, 10000", "ANY /oauth/revoke": "250, 500"}},
+	} {
+		s := synth(t, c.context)
+		stages := s.resources("AWS::ApiGatewayV2::Stage")
+		if len(stages) != 1 {
+			t.Fatalf("%s: %d stages", name, len(stages))
+		}
+		for _, stage := range stages {
+			got := limits(stage)
+			for key, want := range c.want {
+				if got[key] != want {
+					t.Errorf("%s: %s has %s, not %s", name, key, got[key], want)
+				}
+			}
+			routes := s.resources("AWS::ApiGatewayV2::Route")
+			for id, r := range routes {
+				if key := properties(r)["RouteKey"].(string); got[key] == "" {
+					t.Errorf("%s: %s has no limit of its own", name, key)
+				}
+				if !slices.Contains(list(stage["DependsOn"]), any(id)) {
+					t.Errorf("%s: the stage may be made before %s", name, id)
+				}
+			}
+			if len(routes) != 6 || len(got) != len(routes) {
+				t.Errorf("%s: %d routes, and limits for %d", name, len(routes), len(got))
+			}
 		}
 	}
 }
@@ -470,11 +527,13 @@ func TestFunctions(t *testing.T) {
 	tableVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_TABLE"}
 	apiVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_ISSUER", "ROTOR_KEYS_SECRET", "ROTOR_TABLE"}
 	want := map[string][]string{
-		"token": apiVars, "revoke": apiVars, "introspect": apiVars, "discovery": apiVars, "manage": apiVars,
-		"sweep": tableVars,
-		"keys":  {"ROTOR_SIGNING_ALGORITHM"},
+		"token": apiVars, "revoke": apiVars, "introspect": apiVars, "discovery": apiVars,
+		"manage": append([]string{"ROTOR_API_ID"}, apiVars...),
+		"sweep":  tableVars,
+		"keys":   {"ROTOR_SIGNING_ALGORITHM"},
 	}
 	values := map[string]string{
+		"ROTOR_API_ID":               "Api",
 		"ROTOR_EVENT_RETENTION_DAYS": "90", "ROTOR_FAMILY_RETENTION_DAYS": "30", "ROTOR_ISSUER": "Api.ApiEndpoint",
 		"ROTOR_KEYS_SECRET": "Keys", "ROTOR_SIGNING_ALGORITHM": "RS256", "ROTOR_TABLE": "Table",
 	}
@@ -606,6 +665,10 @@ func TestAlarms(t *testing.T) {
 		"reuse-detected":         "Rotor ReuseDetected Sum 300s >= 1 x1",
 		"reused-elsewhere":       "Rotor ReusedElsewhere Sum 900s >= 10 x1",
 		"ahead":                  "Rotor Ahead Sum 300s >= 1 x1",
+		"invalid-client":         "Rotor InvalidClient Sum 300s >= 50 x1",
+		"secret-added":           "Rotor SecretAdded Sum 300s >= 1 x1",
+		"may-introspect":         "Rotor MayIntrospectOn Sum 300s >= 1 x1",
+		"observe":                "Rotor ObserveOn Sum 300s >= 1 x1",
 		"refused":                "IF(FILL(refused, 0) >= 50, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0) >= 20 x3",
 		"refused-reuse_detected": `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'reuse_detected' >= 50 x1`,
 		"refused-limit_exceeded": `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'limit_exceeded' >= 50 x1`,
@@ -657,8 +720,8 @@ func TestAlarms(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(got) != 17 {
-		t.Errorf("%d alarms, not 17", len(got))
+	if len(got) != 21 {
+		t.Errorf("%d alarms, not 21", len(got))
 	}
 }
 
@@ -673,6 +736,8 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 		{Type: audit.Refused, Cause: family.Purged, ClientID: "c"},
 		{Type: audit.Reuse, Family: id, ClientID: "c"},
 		{Type: audit.Ahead, Family: id, ClientID: "c"},
+		{Type: audit.Refused, Cause: audit.InvalidClient, ClientID: "made-up", Unregistered: true},
+		{Type: audit.Operation, Changes: []audit.Change{audit.SecretAdded, audit.MayIntrospectOn, audit.ObserveOn}},
 	} {
 		e.At = time.Unix(1, 0)
 		trail.Record(t.Context(), &e)
@@ -724,8 +789,8 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 			}
 		}
 	}
-	if looked != 10 {
-		t.Errorf("looked at %d metrics, not 10", looked)
+	if looked != 14 {
+		t.Errorf("looked at %d metrics, not 14", looked)
 	}
 }
 
@@ -776,7 +841,9 @@ func TestSavedQueries(t *testing.T) {
 		}
 	}
 	slices.Sort(filters)
-	want := []string{`filter familyId = "FAMILY"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`}
+	want := []string{
+		`filter cause = "invalid_client"`, `filter familyId = "FAMILY"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`, `filter type = "sapi"`,
+	}
 	if diff := cmp.Diff(want, filters); diff != "" {
 		t.Error(diff)
 	}
@@ -796,6 +863,7 @@ func TestSettings(t *testing.T) {
 	}})
 	has("AWS::ApiGatewayV2::ApiMapping", object{"Stage": assertions.Match_AnyValue()})
 	has("AWS::Route53::RecordSet", object{"HostedZoneId": "Z0123456789ABC", "Name": "auth.example.com", "Type": "A"})
+	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-manage", "Environment": object{"Variables": object{"ROTOR_API_ID": object{"Ref": assertions.Match_AnyValue()}}}})
 	has("AWS::ApiGatewayV2::Stage", object{"DefaultRouteSettings": object{"ThrottlingBurstLimit": 50, "ThrottlingRateLimit": 50}})
 	has("AWS::Logs::LogGroup", object{"RetentionInDays": 365})
 	has("AWS::Scheduler::Schedule", object{"Name": "rotor-eu-1-sweep", "ScheduleExpression": "rate(1 minute)"})

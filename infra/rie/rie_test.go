@@ -395,6 +395,24 @@ func TestForeignEvent(t *testing.T) {
 	}
 }
 
+// Whom IAM has not authorized at the API that the function was told of gets nothing, from the built program too.
+func TestManageAsksForIAM(t *testing.T) {
+	w := newWorld(t)
+	w.register()
+	for name, change := range map[string]func(context map[string]any){
+		"no authorizer": func(context map[string]any) { delete(context, "authorizer") },
+		"another API":   func(context map[string]any) { context["apiId"] = "z9y8x7w6v5" },
+	} {
+		function, e := w.sample("manage-issue-family")
+		change(e["requestContext"].(map[string]any))
+		if a := w.send(w.instance(function), e); a.Status != http.StatusForbidden || a.Headers["Content-Type"] != "application/problem+json" {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	w.login("manage-issue-family")
+	w.wantLogged(`"reason":"no_identity"`, `"reason":"another_api"`, `"operation":"issue_family"`, `"by":"arn:aws:sts::123456789012:assumed-role/login/login"`)
+}
+
 // A store that says nothing: the answer comes before Lambda would end the
 // invocation, and does not say that the token is dead.
 func TestSilentStore(t *testing.T) {

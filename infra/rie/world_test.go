@@ -53,6 +53,7 @@ func newWorld(t *testing.T) *world {
 			"ROTOR_TABLE=" + table.Name(),
 			"ROTOR_ISSUER=" + issuer,
 			"ROTOR_ORIGINS=https://app.example.com",
+			"ROTOR_API_ID=a1b2c3d4e5", // the sample events'
 			"ROTOR_KEYS_FILE=" + keys,
 		},
 		warm: map[string]*instance{}, values: map[string]string{}, secrets: map[string]string{},

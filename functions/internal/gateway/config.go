@@ -97,6 +97,20 @@ func (e *environment) tableName(name string) string {
 	return value
 }
 
+// isAPIID is true of what can be the id of an API of API Gateway.
+func isAPIID(s string) bool {
+	const characters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	return s != "" && len(s) <= 32 && strings.Trim(s, characters) == ""
+}
+
+func (e *environment) apiID(name string) string {
+	value := e.getenv(name)
+	if !isAPIID(value) {
+		e.wrong(name, value, "the id of the API in API Gateway, like a1b2c3d4e5")
+	}
+	return value
+}
+
 // isSecretID is true of what can be the name or the ARN of a secret. It is no regular
 // expression: to compile one is part of each cold start.
 func isSecretID(s string) bool {

@@ -18,6 +18,7 @@ func environment(changes ...string) func(string) string {
 		"ROTOR_TABLE":       "rotor",
 		"ROTOR_ISSUER":      "https://auth.example.com",
 		"ROTOR_KEYS_SECRET": "rotor/keys",
+		"ROTOR_API_ID":      "a1b2c3d4e5",
 	}
 	for i := 0; i < len(changes); i += 2 {
 		env[changes[i]] = changes[i+1]
@@ -182,5 +183,38 @@ func TestLoadTableConfig(t *testing.T) {
 	}
 	if lines := strings.Split(err.Error(), "\n"); len(lines) != 3 || strings.Contains(err.Error(), "ROTOR_ISSUER") {
 		t.Errorf("the mistakes reported are not the table's three:\n%v", err)
+	}
+}
+
+// The program behind IAM must know its API. It lets itself be told that there is no gateway only where it has no keys of
+// a deployment.
+func TestLoadManageConfig(t *testing.T) {
+	base, err := gateway.LoadConfig(environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := gateway.LoadManageConfig(environment())
+	if diff := cmp.Diff(gateway.ManageConfig{Config: base, APIID: "a1b2c3d4e5"}, got, cmp.AllowUnexported(origin.Set{})); err != nil || diff != "" {
+		t.Errorf("%v, the configuration differs (-want +got):\n%s", err, diff)
+	}
+	got, err = gateway.LoadManageConfig(environment("ROTOR_KEYS_SECRET", "", "ROTOR_KEYS_FILE", "keys.json", "ROTOR_LOCAL_CALLER", "sam"))
+	if err != nil || got.LocalCaller != "sam" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, tt := range []struct{ name, variable, value string }{
+		{"no API", "ROTOR_API_ID", ""},
+		{"an API's ARN", "ROTOR_API_ID", "arn:aws:apigateway:eu-central-1::/apis/a1b2c3d4e5"},
+		{"any API", "ROTOR_API_ID", "*"},
+		{"an API's URL", "ROTOR_API_ID", "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"},
+		{"a local caller in a deployment", "ROTOR_LOCAL_CALLER", "sam"},
+	} {
+		_, err := gateway.LoadManageConfig(environment(tt.variable, tt.value))
+		if err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(), tt.variable) || !strings.Contains(err.Error(), "must be") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+	_, err = gateway.LoadManageConfig(environment("ROTOR_API_ID", "", "ROTOR_TABLE", "", "ROTOR_ISSUER", ""))
+	if err == nil || len(strings.Split(err.Error(), "\n")) != 3 {
+		t.Errorf("the mistakes reported are not three: %v", err)
 	}
 }

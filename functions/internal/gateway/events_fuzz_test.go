@@ -64,7 +64,7 @@ func deploy(tb testing.TB) *deployed {
 		"revoke":     gateway.NewHandler(a.Revoke(), log),
 		"introspect": gateway.NewHandler(a.Introspect(), log),
 		"discovery":  gateway.NewHandler(a.Discovery(), log),
-		"manage":     gateway.NewHandler(a.Manage(), log),
+		"manage":     gateway.NewHandler(gateway.Authorized(a.Manage(), gateway.ManageConfig{APIID: sampleAPI}, log), log),
 	}
 	d.sweep = lambda.NewHandler(gateway.Sweep(table, log, now))
 	must := func(name string) map[string]any {

@@ -26,18 +26,31 @@ import (
 // warms the API before it asks for the first event: Lambda may start a function
 // ahead of need, and one that starts has more of a processor than it has later.
 func Main(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Context) error) {
-	Run(LoadConfig, func(ctx context.Context, c Config, log *slog.Logger) (any, error) {
-		a, err := NewAPI(ctx, c, log)
+	Run(LoadConfig, wire(endpoints, warm))
+}
+
+func wire(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Context) error) func(context.Context, Config, *slog.Logger) (any, error) {
+	return func(ctx context.Context, c Config, log *slog.Logger) (any, error) {
+		a, err := warmed(ctx, c, log, warm)
 		if err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, warmTimeout)
-		defer cancel()
-		if err := warm(a, ctx); err != nil {
-			log.WarnContext(ctx, "not warmed, the first request will read again", slog.Any("error", err))
-		}
 		return NewHandler(endpoints(a), log), nil
-	})
+	}
+}
+
+// warmed returns the API that c asks for, warmed as far as there is time.
+func warmed(ctx context.Context, c Config, log *slog.Logger, warm func(*api.API, context.Context) error) (*api.API, error) {
+	a, err := NewAPI(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
+	defer cancel()
+	if err := warm(a, ctx); err != nil {
+		log.WarnContext(ctx, "not warmed, the first request will read again", slog.Any("error", err))
+	}
+	return a, nil
 }
 
 // warmTimeout is how long a start may wait for what the first request can read too.

@@ -144,6 +144,10 @@ func TestSamplesRouting(t *testing.T) {
 			if function == owner {
 				continue
 			}
+			e := e
+			if function == "manage" {
+				e.RequestContext.Authorizer = identity("arn:aws:iam::123456789012:user/ada")
+			}
 			if a := w.invoke(t.Context(), function, e); !a.noRoute() {
 				t.Errorf("%s is answered by %s too: %d %s", name, function, a.StatusCode, a.Body)
 			}

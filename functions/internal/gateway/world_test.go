@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,11 +29,15 @@ import (
 
 const samples = "../../../events"
 
+// sampleAPI is the id of the API that the samples are of.
+const sampleAPI = "a1b2c3d4e5"
+
 // world is the functions over one store.
 type world struct {
 	t         *testing.T
 	store     *transport
 	functions map[string]lambda.Handler // those that the gateway invokes
+	manage    func(gateway.ManageConfig) lambda.Handler
 	sweep     lambda.Handler
 	now       time.Time // of the last request
 	log       bytes.Buffer
@@ -43,6 +48,7 @@ type world struct {
 // not those requests that have a certain text in them.
 type transport struct {
 	http.RoundTripper
+	requests atomic.Int64
 	silent   bool
 	silentOn string // "" for none
 	broken   string // what has this in it fails at once; "" for none
@@ -54,6 +60,7 @@ func (rt *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	rt.requests.Add(1)
 	switch {
 	case rt.broken != "" && bytes.Contains(body, []byte(rt.broken)):
 		return nil, errors.New("connection reset")
@@ -95,12 +102,15 @@ func newWorld(t *testing.T) *world {
 		Now:     tick,
 		Origins: origins("https://app.example.com"),
 	})
+	w.manage = func(c gateway.ManageConfig) lambda.Handler {
+		return gateway.NewHandler(gateway.Authorized(a.Manage(), c, log), log)
+	}
 	w.functions = map[string]lambda.Handler{
 		"token":      gateway.NewHandler(a.Token(), log),
 		"revoke":     gateway.NewHandler(a.Revoke(), log),
 		"introspect": gateway.NewHandler(a.Introspect(), log),
 		"discovery":  gateway.NewHandler(a.Discovery(), log),
-		"manage":     gateway.NewHandler(a.Manage(), log),
+		"manage":     w.manage(gateway.ManageConfig{APIID: sampleAPI}),
 	}
 	w.sweep = lambda.NewHandler(gateway.Sweep(table, log, tick))
 	return w

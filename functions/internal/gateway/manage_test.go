@@ -1,0 +1,203 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/rotor-auth/rotor/functions/internal/gateway"
+)
+
+// authorizer is what the gateway says of who was authorized, and how.
+type authorizer = events.APIGatewayV2HTTPRequestContextAuthorizerDescription
+
+func identity(arn string) *authorizer {
+	return &authorizer{IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{UserARN: arn}}
+}
+
+// line is a line of the log.
+type line struct {
+	Level, Msg, Type, Operation, By, Reason string
+	APIID                                   string `json:"api_id"`
+	RequestID                               string `json:"http_request_id"`
+}
+
+func (w *world) lines() []line {
+	w.t.Helper()
+	var lines []line
+	for text := range strings.Lines(w.log.String()) {
+		var l line
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			w.t.Fatalf("a log line is not JSON: %v: %s", err, text)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+// Whoever reaches the function by another way than the IAM authorizer of its own API gets nothing, and nothing is read
+// for them: there are function URLs, other APIs that invoke the function, and routes that somebody adds without an
+// authorizer.
+func TestManageAsksForIAM(t *testing.T) {
+	const url = "abcdefghijklmnopqrstuvwxyz012345"
+	tests := []struct {
+		name   string
+		change func(*event)
+		reason string // "" is let through
+	}{
+		{"the API's own route", func(*event) {}, ""},
+		{"under a domain of its own", func(e *event) {
+			e.Headers["host"], e.RequestContext.DomainName, e.RequestContext.DomainPrefix = "auth.example.com", "auth.example.com", "auth"
+		}, ""},
+		{"in another stage", func(e *event) { e.RequestContext.Stage = "live" }, ""},
+		{"on a route of its own", func(e *event) { e.RouteKey, e.RequestContext.RouteKey = "POST /v1/families", "POST /v1/families" }, ""},
+		{"as a user", func(e *event) { e.RequestContext.Authorizer = identity("arn:aws:iam::123456789012:user/ada") }, ""},
+		{"in China", func(e *event) { e.RequestContext.Authorizer = identity("arn:aws-cn:iam::123456789012:user/ada") }, ""},
+		{"no authorizer", func(e *event) { e.RequestContext.Authorizer = nil }, "no_identity"},
+		{"an authorizer that says nothing", func(e *event) { e.RequestContext.Authorizer = &authorizer{} }, "no_identity"},
+		{"an empty identity", func(e *event) { e.RequestContext.Authorizer = identity("") }, "no_identity"},
+		{"an identity that is no ARN", func(e *event) { e.RequestContext.Authorizer = identity("local") }, "no_identity"},
+		{"a JWT", func(e *event) {
+			e.RequestContext.Authorizer = &authorizer{JWT: &events.APIGatewayV2HTTPRequestContextAuthorizerJWTDescription{
+				Claims: map[string]string{"sub": "ada", "userArn": "arn:aws:iam::123456789012:user/ada"},
+			}}
+		}, "no_identity"},
+		{"an authorizer of Lambda's", func(e *event) {
+			e.RequestContext.Authorizer = &authorizer{Lambda: map[string]any{"userArn": "arn:aws:iam::123456789012:user/ada"}}
+		}, "no_identity"},
+		{"another API", func(e *event) { e.RequestContext.APIID = "z9y8x7w6v5" }, "another_api"},
+		{"no API", func(e *event) { e.RequestContext.APIID = "" }, "another_api"},
+		{"an API whose name begins like ours", func(e *event) { e.RequestContext.APIID += "0" }, "another_api"},
+		{"a function URL for everyone", func(e *event) {
+			e.RouteKey, e.RequestContext.RouteKey = "$default", "$default"
+			e.RequestContext.APIID, e.RequestContext.DomainPrefix = url, url
+			e.RequestContext.DomainName = url + ".lambda-url.eu-central-1.on.aws"
+			e.RequestContext.Authorizer = nil
+		}, "no_identity"},
+		{"a function URL with IAM", func(e *event) {
+			e.RouteKey, e.RequestContext.RouteKey = "$default", "$default"
+			e.RequestContext.APIID, e.RequestContext.DomainPrefix = url, url
+			e.RequestContext.DomainName = url + ".lambda-url.eu-central-1.on.aws"
+		}, "another_api"},
+		{"what it says in its headers", func(e *event) {
+			e.RequestContext.Authorizer = nil
+			e.Headers["x-amzn-userarn"], e.Headers["userarn"] = "arn:aws:iam::123456789012:user/ada", "arn:aws:iam::123456789012:user/ada"
+		}, "no_identity"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.register()
+			w.log.Reset()
+			w.store.requests.Store(0)
+			_, e := w.sample("manage-issue-family")
+			tt.change(&e)
+			a := w.invoke(t.Context(), "manage", e)
+			lines := w.lines()
+			if tt.reason == "" {
+				w.want(a, http.StatusCreated)
+				if len(lines) != 1 || lines[0].Type != "sapi" || lines[0].Operation != "issue_family" || lines[0].By != e.RequestContext.Authorizer.IAM.UserARN {
+					t.Errorf("on record is %+v", lines)
+				}
+				return
+			}
+			if a.StatusCode != http.StatusForbidden || a.Headers["Content-Type"] != "application/problem+json" || a.json["status"] != 403.0 ||
+				a.text("type") != "about:blank" || a.text("title") != "Forbidden" || a.text("detail") == "" || a.Headers["Cache-Control"] != "no-store" {
+				t.Errorf("the answer is %d %v %s", a.StatusCode, a.Headers, a.Body)
+			}
+			if len(lines) != 1 || lines[0].Msg != "caller refused" || lines[0].Level != "WARN" || lines[0].Reason != tt.reason ||
+				lines[0].APIID != e.RequestContext.APIID || lines[0].RequestID != e.RequestContext.RequestID {
+				t.Errorf("the log has %+v", lines)
+			}
+			if w.store.requests.Load() != 0 {
+				t.Errorf("the store was asked %d times", w.store.requests.Load())
+			}
+		})
+	}
+}
+
+// Every call asks for it: reading, paths that there are none of, and other methods.
+func TestManageAsksForIAMEverywhere(t *testing.T) {
+	w := newWorld(t)
+	w.register()
+	w.login("manage-issue-family")
+	w.store.requests.Store(0)
+	calls := 0
+	for _, name := range httpNames(t) {
+		function, e := w.sample(name)
+		if function != "manage" {
+			continue
+		}
+		e.RequestContext.Authorizer = nil
+		for _, method := range []string{e.RequestContext.HTTP.Method, http.MethodHead, http.MethodOptions, "BREW"} {
+			calls++
+			e.RequestContext.HTTP.Method = method
+			if a := w.invoke(t.Context(), function, e); a.StatusCode != http.StatusForbidden {
+				t.Errorf("%s by %s: %d %s", name, method, a.StatusCode, a.Body)
+			}
+		}
+	}
+	_, e := w.sample("manage-get-client")
+	e.RequestContext.Authorizer = nil
+	for _, path := range []string{"/v1", "/v1/nothing", "/", "", "/oauth/token", "//evil.example/v1/clients"} {
+		calls++
+		e.RawPath = path
+		if a := w.invoke(t.Context(), "manage", e); a.StatusCode != http.StatusForbidden {
+			t.Errorf("%q: %d %s", path, a.StatusCode, a.Body)
+		}
+	}
+	if calls < 60 || w.store.requests.Load() != 0 {
+		t.Errorf("of %d calls the store was asked %d times", calls, w.store.requests.Load())
+	}
+}
+
+// What the log shows of a foreign event is no more than an id.
+func TestCallerRefusedShowsNoText(t *testing.T) {
+	w := newWorld(t)
+	_, e := w.sample("manage-get-client")
+	e.RequestContext.Authorizer, e.RequestContext.APIID = nil, strings.Repeat("canary ", 20)
+	w.want(w.invoke(t.Context(), "manage", e), http.StatusForbidden)
+	if strings.Contains(w.log.String(), "canary") {
+		t.Errorf("the log has %s", &w.log)
+	}
+}
+
+// SAM on a developer's machine has no IAM. The event is what it makes (aws-sam-cli's RequestContextV2).
+func TestLocalCaller(t *testing.T) {
+	w := newWorld(t)
+	w.functions["manage"] = w.manage(gateway.ManageConfig{APIID: sampleAPI, LocalCaller: "sam"})
+	w.register()
+	w.log.Reset()
+	_, e := w.sample("manage-issue-family")
+	e.RequestContext.Authorizer, e.RequestContext.APIID = nil, "1234567890"
+	e.RequestContext.DomainName, e.RequestContext.DomainPrefix = "localhost", "localhost"
+	w.want(w.invoke(t.Context(), "manage", e), http.StatusCreated)
+	if lines := w.lines(); len(lines) != 1 || lines[0].By != "sam" {
+		t.Errorf("on record is %+v", lines)
+	}
+	// Who does come through a gateway is looked at all the same.
+	for _, change := range []func(*event){
+		func(e *event) { e.RequestContext.APIID = "z9y8x7w6v5" },
+		func(e *event) { e.RequestContext.Authorizer = &authorizer{} },
+		func(e *event) { e.RequestContext.Authorizer = identity("") },
+	} {
+		_, e := w.sample("manage-issue-family")
+		change(&e)
+		w.want(w.invoke(t.Context(), "manage", e), http.StatusForbidden)
+	}
+}
+
+// The functions that are for everyone look at nobody's identity.
+func TestOthersAskForNoIAM(t *testing.T) {
+	w := newWorld(t)
+	w.register()
+	w.login("manage-issue-family")
+	for _, name := range []string{"token-refresh", "discovery-jwks", "revoke-token"} {
+		function, e := w.sample(name)
+		e.RequestContext.Authorizer, e.RequestContext.APIID = nil, "z9y8x7w6v5"
+		w.want(w.invoke(t.Context(), function, e), http.StatusOK)
+	}
+}
