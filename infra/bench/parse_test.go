@@ -59,7 +59,7 @@ func TestParseStarts(t *testing.T) {
 }
 
 func TestParseLongest(t *testing.T) {
-	if got, err := parseLongest([]byte("=== RUN   TestItemSize\n    size_test.go:62: up to 1013 of 1024 bytes\n--- PASS")); err != nil || got != 1013 {
+	if got, err := parseLongest([]byte("=== RUN   TestItemSize\n    size_test.go:62: up to 4090 of 4096 bytes\n--- PASS")); err != nil || got != 4090 {
 		t.Errorf("%d: %v", got, err)
 	}
 	if _, err := parseLongest([]byte("testing: warning: no tests to run\n")); err == nil {

@@ -55,7 +55,7 @@ func (b *bench) sizes(ctx context.Context) (err error) {
 }
 
 // longestLine is what TestItemSize logs.
-var longestLine = regexp.MustCompile(`(?m)\bup to (\d+) of 1024 bytes$`)
+var longestLine = regexp.MustCompile(`(?m)\bup to (\d+) of 4096 bytes$`)
 
 func parseLongest(out []byte) (int, error) {
 	match := longestLine.FindSubmatch(out)

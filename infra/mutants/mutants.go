@@ -543,10 +543,6 @@ var protocol = []chapter{
 			edits: []edit{{`clientsFor   = 60 * time.Second`, `clientsFor   = 24 * time.Hour`}},
 		},
 		{
-			rule: "an access token outlives its family's absolute end", file: "shared/api/respond.go", test: "api.TestAbsoluteEnd",
-			edits: []edit{{`lifetime = max(1, min(lifetime, secondsUntil(f.ExpiresAt, now)))`, `lifetime = max(1, lifetime)`}},
-		},
-		{
 			rule: "a narrowed scope narrows nothing", file: "shared/api/respond.go", test: "api.TestScope",
 			edits: []edit{{`	if scope == nil {
 		scope = f.Scope

@@ -190,8 +190,6 @@ type caller struct {
 	forwardIgnored bool   // another caller was told of, by a client that may not
 }
 
-const maxUserAgent = 48 // bytes
-
 func callerOf(r *http.Request) caller {
 	c := caller{requestID: requestID(r.Context()), by: principal(r.Context())}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
@@ -204,7 +202,7 @@ func callerOf(r *http.Request) caller {
 }
 
 // keptAgent returns what the records keep of a user agent.
-func keptAgent(s string) string { return cut(strings.ToValidUTF8(s, "?"), maxUserAgent) }
+func keptAgent(s string) string { return description(strings.ToValidUTF8(s, "?")) }
 
 // cut is the longest prefix of s that has at most n bytes and ends with a whole
 // character.

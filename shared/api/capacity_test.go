@@ -3,7 +3,9 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,47 +14,104 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// longest is a family of the longest allowed inputs, in the state of most bytes
-// that requests from this machine can bring it to: the counter and the skipped
-// range at their largest, a use without rotation on record, a reuse observed. The
-// token is its newest, and no longer held.
-func (w *world) longest() (refreshToken, id string) {
+// record is a family in the state of most bytes that requests from this machine can
+// bring it to: the counter and the skipped range at their largest, a use without
+// rotation on record, a reuse observed.
+type record struct {
+	client, userAgent string
+	token             string // its newest, and no longer held
+	family            string
+}
+
+// grown starts a family by a login, and makes its record grow.
+func (w *world) grown(body, client, userAgent string) record {
 	w.t.Helper()
-	client := strings.Repeat("c", 64)
+	r := record{client: client, userAgent: userAgent}
+	w.putGrowing(client)
+	issued := w.issue(body)
+	first := issued.text("refresh_token")
+	r.family = issued.text("family")
+	superseded := w.rotateRecord(r, w.mint(r.family, 4_294_967_000))
+	w.clock.Advance(time.Hour)
+	w.rotateRecord(r, superseded)
+	w.clock.Advance(time.Hour)
+	r.token = w.rotateRecord(r, superseded) // the successor is skipped
+	w.rotateRecord(r, r.token)              // held
+	w.rotateRecord(r, first)                // observed
+	w.clock.Advance(time.Minute)
+	return r
+}
+
+// putGrowing registers a client whose families may get into every such state.
+func (w *world) putGrowing(client string) {
+	w.t.Helper()
 	w.putClient(client, fmt.Sprintf(`{"type":"public","policy":{"lost_response":"until_used","reuse_detection":"observe","observe_until":%q,"absolute_lifetime":315360000,"idle_lifetime":0}}`,
 		w.clock.Now().Add(29*24*time.Hour).Format(time.RFC3339)))
-	issued := w.issue(w.longestBody(client))
-	first, id := issued.text("refresh_token"), issued.text("family")
-	superseded := w.rotateLongest(w.mint(id, 4_294_967_000))
-	w.clock.Advance(time.Hour)
-	w.rotateLongest(superseded)
-	w.clock.Advance(time.Hour)
-	newest := w.rotateLongest(superseded) // the successor is skipped
-	w.rotateLongest(newest)               // held
-	w.rotateLongest(first)                // observed
-	w.clock.Advance(time.Minute)
-	return newest, id
 }
 
-func (w *world) longestBody(clientID string) string {
-	return fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":%q,"audience":%q,"claims":{"k":%q},"auth_time":%q,"acr":%q,"amr":[%q],"device":%q}`,
-		strings.Repeat("u", 128), clientID, strings.Repeat("s", 128), strings.Repeat("a", 64), strings.Repeat("v", 80-len(`{"k":""}`)),
-		w.clock.Now().Add(-time.Hour).Format(time.RFC3339), strings.Repeat("r", 32), strings.Repeat("m", 20), strings.Repeat("d", 32))
-}
-
-func (w *world) refreshLongest(refreshToken string) answer {
+func (w *world) refreshRecord(r record) answer {
 	w.t.Helper()
-	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(refreshToken, "client_id", strings.Repeat("c", 64)),
-		"User-Agent", strings.Repeat("m", 300))
+	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(r.token, "client_id", r.client), "User-Agent", r.userAgent)
 }
 
-func (w *world) rotateLongest(refreshToken string) string {
+func (w *world) rotateRecord(r record, refreshToken string) string {
 	w.t.Helper()
-	a := w.refreshLongest(refreshToken)
+	r.token = refreshToken
+	a := w.refreshRecord(r)
 	if a.status != http.StatusOK {
 		w.t.Fatal(a)
 	}
 	return a.text("refresh_token")
+}
+
+// usual is a record of usual size.
+func (w *world) usual() record {
+	w.t.Helper()
+	return w.grown(w.usualBody(), "usual-spa", usualAgent)
+}
+
+func (w *world) usualBody() string {
+	return fmt.Sprintf(`{"user_id":"5c7d8f00-1b2a-4c3d-9e8f-7a6b5c4d3e2f","client_id":"usual-spa","scope":"openid profile orders","audience":"https://api.example.com",`+
+		`"claims":{"tenant":"acme-international","roles":["purchasing","approver"],"email":"firstname.lastname@example.com","v":1},"auth_time":%q,"amr":["pwd","otp"],`+
+		`"device":"Samsung Galaxy S24 Ultra (SM-S928B)"}`, w.clock.Now().Add(-time.Hour).Format(time.RFC3339))
+}
+
+const usualAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140"
+
+// longest is the largest record that there may be.
+func (w *world) longest() record {
+	w.t.Helper()
+	return w.grown(w.longestBody(), longClient, strings.Repeat("m", 300))
+}
+
+var longClient = strings.Repeat("c", 64)
+
+// longestBody has all that a login may say at its longest.
+func (w *world) longestBody() string {
+	w.t.Helper()
+	return w.fullBody(func(claims int) string {
+		return fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":%q,"audience":[%s],"claims":{"k":%q},"auth_time":%q,"acr":%q,"amr":[%q],"device":%q}`,
+			strings.Repeat("u", 128), longClient, strings.Repeat("s", 1024), quoted(8, 64), strings.Repeat("v", claims-len(`{"k":""}`)),
+			w.clock.Now().Add(-time.Hour).Format(time.RFC3339), strings.Repeat("r", 128), strings.Repeat("m", 128), strings.Repeat("d", 300))
+	})
+}
+
+// fullBody is a body whose claims are as long as the record then lets them.
+func (w *world) fullBody(body func(claims int) string) string {
+	w.t.Helper()
+	w.putGrowing(longClient)
+	a := w.send(http.MethodPost, "/v1/families", jsonType, body(2048))
+	a.names(w.t, "claims", "2048 bytes long", "4096")
+	m := regexp.MustCompile(`must be at most (\d+) bytes`).FindStringSubmatch(a.text("detail"))
+	if m == nil {
+		w.t.Fatal(a)
+	}
+	most, err := strconv.Atoi(m[1])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.send(http.MethodPost, "/v1/families", jsonType, body(most+1)).names(w.t, "claims", fmt.Sprint(most))
+	return body(most)
 }
 
 // TestCapacity holds what every kind of request consumes, in DynamoDB's units. The
@@ -115,21 +174,39 @@ func TestCapacity(t *testing.T) {
 			first, _ := w.login()
 			return present(first)
 		}, 200, update, 1, 0, 0},
-		{"refresh at the longest inputs", func(w *world) func(*world) answer {
-			newest, _ := w.longest()
-			return func(w *world) answer { return w.refreshLongest(newest) }
+		// A record of usual size takes one unit, whatever state it is in; one that has more
+		// takes one for each KB.
+		{"refresh of a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			return func(w *world) answer { return w.refreshRecord(r) }
 		}, 200, update, 1, 0, 0},
+		{"refresh of the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 4, 0, 0},
+		{"refresh of the largest record, for its scope and all resources", func(w *world) func(*world) answer {
+			r := w.longest()
+			return func(w *world) answer {
+				form := refreshForm(r.token, "client_id", r.client, "scope", strings.Repeat("s", 1024))
+				return w.send(http.MethodPost, "/oauth/token", formType, form, "User-Agent", r.userAgent)
+			}
+		}, 200, update, 4, 0, 0},
 		{"refresh, held", func(w *world) func(*world) answer {
 			first, _ := w.login()
 			return present(w.rotate(first))
 		}, 200, update, 1, 0, 0},
-		{"refresh, held at the longest inputs", func(w *world) func(*world) answer {
-			newest, _ := w.longest()
-			w.rotateLongest(newest)
-			newest = w.rotateLongest(newest)
-			w.rotateLongest(newest)
-			return func(w *world) answer { return w.refreshLongest(newest) }
+		{"refresh, held, of a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			r.token = w.rotateRecord(r, r.token)
+			w.rotateRecord(r, r.token)
+			return func(w *world) answer { return w.refreshRecord(r) }
 		}, 200, update, 1, 0, 0},
+		{"refresh, held, of the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			r.token = w.rotateRecord(r, r.token)
+			w.rotateRecord(r, r.token)
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 4, 0, 0},
 		{"refresh, held, the first use where lost responses are forgiven", func(w *world) func(*world) answer {
 			policy(w, `{"lost_response":"until_used"}`)
 			first, _ := w.login()
@@ -154,11 +231,16 @@ func TestCapacity(t *testing.T) {
 			w.rotate(first)
 			return present(first)
 		}, 200, update, 1, 0, 0},
-		{"reuse inside the interval, at the longest inputs", func(w *world) func(*world) answer {
-			newest, _ := w.longest()
-			w.rotateLongest(newest)
-			return func(w *world) answer { return w.refreshLongest(newest) }
+		{"reuse inside the interval, of a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			w.rotateRecord(r, r.token)
+			return func(w *world) answer { return w.refreshRecord(r) }
 		}, 200, update, 1, 0, 0},
+		{"reuse inside the interval, of the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			w.rotateRecord(r, r.token)
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 4, 0, 0},
 		{"lost response, forgiven", func(w *world) func(*world) answer {
 			policy(w, `{"lost_response":"until_used"}`)
 			first, _, _ := superseded(w)
@@ -239,17 +321,29 @@ func TestCapacity(t *testing.T) {
 			first, _ := w.login()
 			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", first))
 		}, 200, get + " " + transact, 4, 1, 2},
-		{"revoke at the longest inputs", func(w *world) func(*world) answer {
-			newest, _ := w.longest()
+		// A dead record says why, and has up to 0.1 KB more.
+		{"revoke a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
 			return func(w *world) answer {
-				return w.send(http.MethodPost, "/oauth/revoke", formType, form("client_id", strings.Repeat("c", 64), "token", newest), "User-Agent", strings.Repeat("m", 300))
+				return w.send(http.MethodPost, "/oauth/revoke", formType, form("client_id", r.client, "token", r.token), "User-Agent", r.userAgent)
 			}
 		}, 200, get + " " + transact, 4, 1, 2},
-		{"dead token, at the longest inputs", func(w *world) func(*world) answer {
-			newest, id := w.longest()
-			w.send(http.MethodDelete, "/v1/families/"+id, "", "")
-			return func(w *world) answer { return w.refreshLongest(newest) }
+		{"revoke the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			return func(w *world) answer {
+				return w.send(http.MethodPost, "/oauth/revoke", formType, form("client_id", r.client, "token", r.token), "User-Agent", r.userAgent)
+			}
+		}, 200, get + " " + transact, 12, 1, 2},
+		{"dead token of a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			w.send(http.MethodDelete, "/v1/families/"+r.family, "", "")
+			return func(w *world) answer { return w.refreshRecord(r) }
 		}, 400, update, 1, 0, 0},
+		{"dead token of the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			w.send(http.MethodDelete, "/v1/families/"+r.family, "", "")
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 400, update, 5, 0, 0},
 		{"revoke by access token", func(w *world) func(*world) answer {
 			access := w.issue(`{"user_id":"u","client_id":"app"}`).text("access_token")
 			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", access))
@@ -284,11 +378,13 @@ func TestCapacity(t *testing.T) {
 			w.login()
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
 		}, 201, update + " " + put, 2, 0, 0},
-		{"issue at the longest inputs", func(w *world) func(*world) answer {
-			client := strings.Repeat("c", 64)
-			w.putClient(client, `{"type":"public"}`)
-			return request(http.MethodPost, "/v1/families", jsonType, w.longestBody(client))
+		{"issue a usual record", func(w *world) func(*world) answer {
+			w.putClient("usual-spa", `{"type":"public"}`)
+			return request(http.MethodPost, "/v1/families", jsonType, w.usualBody())
 		}, 201, update + " " + put, 2, 0, 0},
+		{"issue the largest record", func(w *world) func(*world) answer {
+			return request(http.MethodPost, "/v1/families", jsonType, w.longestBody())
+		}, 201, update + " " + put, 5, 0, 0},
 		{"issue past the limit", func(w *world) func(*world) answer {
 			policy(w, `{"max_active":1}`)
 			w.login()
@@ -331,9 +427,8 @@ func TestCapacity(t *testing.T) {
 			_, id := w.login()
 			return explain("family", id)
 		}, 200, get + " " + query, 0, 1, 0},
-		{"explain at the longest inputs", func(w *world) func(*world) answer {
-			newest, _ := w.longest()
-			return explain("refresh_token", newest)
+		{"explain the largest record", func(w *world) func(*world) answer {
+			return explain("refresh_token", w.longest().token)
 		}, 200, get + " " + query, 0, 2, 0},
 		{"explain a revoked token", func(w *world) func(*world) answer {
 			first, id := w.login()
@@ -362,7 +457,7 @@ func TestCapacity(t *testing.T) {
 		t.Run(tt.what, func(t *testing.T) {
 			w := newWorld(t)
 			measured := tt.prepare(w)
-			for _, client := range []string{"app", "web", strings.Repeat("c", 64)} {
+			for _, client := range []string{"app", "web", "usual-spa", longClient} {
 				w.refresh("none", "client_id", client)
 			}
 			w.store.Counted()
@@ -416,39 +511,54 @@ func TestCapacityOfARace(t *testing.T) {
 	w.consumed(racers, 0, 0)
 }
 
-// The longest address too leaves a refresh one unit, which no request from this
-// machine can have.
+// The longest address too leaves the largest record its four units, and a usual one its
+// one. No request from this machine can have it.
 func TestCapacityOfTheLongestAddress(t *testing.T) {
-	w := newWorld(t)
-	newest, id := w.longest()
-	familyID, counter := w.content(newest)
-	client, err := w.table.Client(t.Context(), strings.Repeat("c", 64))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.store.Counted()
-	w.store.Consumed()
-	for i := range uint32(2) { // with the address before the write as well as after it
-		w.clock.Advance(time.Minute)
-		_, done, err := w.table.Refresh(t.Context(), store.Refresh{
-			Family: familyID, Policy: &client.Policy,
-			Attempt: family.Attempt{Counter: counter + i, ClientID: client.ID, WriteID: make([]byte, 8), Now: w.clock.Now()},
-			LastIP:  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", LastUserAgent: strings.Repeat("m", 48),
+	const address = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+	for _, tt := range []struct {
+		name     string
+		record   func(*world) record
+		units    float64 // of a refresh
+		from, to int     // the record's bytes
+	}{
+		// With the 46 bytes that the name of a key will take.
+		{"usual", (*world).usual, 1, 700, 1024 - 46},
+		{"the largest", (*world).longest, 4, 4096 - 6, 4096}, // there is room for the times of the year 9999
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			r := tt.record(w)
+			familyID, counter := w.content(r.token)
+			client, err := w.table.Client(t.Context(), r.client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.store.Counted()
+			w.store.Consumed()
+			for i := range uint32(2) { // with the address before the write as well as after it
+				w.clock.Advance(time.Minute)
+				_, done, err := w.table.Refresh(t.Context(), store.Refresh{
+					Family: familyID, Policy: &client.Policy,
+					Attempt: family.Attempt{Counter: counter + i, ClientID: client.ID, WriteID: make([]byte, 8), Now: w.clock.Now()},
+					LastIP:  address, LastUserAgent: r.userAgent[:min(256, len(r.userAgent))],
+				})
+				if err != nil || !done {
+					t.Fatal(done, err)
+				}
+			}
+			if calls := w.store.Counted(); !slices.Equal(calls, []string{"UpdateItem", "UpdateItem"}) {
+				t.Errorf("requests %v", calls)
+			}
+			w.consumed(2*tt.units, 0, 0)
+			if f := w.family(r.family); int(f.number("counter")) != int(counter)+2 || f.text("last_ip") != address {
+				t.Errorf("the family is %v", f)
+			}
+			sizes, err := w.store.Sizes(t.Context(), "f#")
+			if err != nil || len(sizes) != 1 || sizes[0] < tt.from || sizes[0] > tt.to {
+				t.Errorf("the item has %v bytes, not %d to %d: %v", sizes, tt.from, tt.to, err)
+			}
+			t.Logf("up to %v bytes", sizes)
 		})
-		if err != nil || !done {
-			t.Fatal(done, err)
-		}
-	}
-	if calls := w.store.Counted(); !slices.Equal(calls, []string{"UpdateItem", "UpdateItem"}) {
-		t.Errorf("requests %v", calls)
-	}
-	w.consumed(2, 0, 0)
-	if f := w.family(id); int(f.number("counter")) != int(counter)+2 || f.text("last_ip") != "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" {
-		t.Errorf("the family is %v", f)
-	}
-	sizes, err := w.store.Sizes(t.Context(), "f#")
-	if err != nil || len(sizes) != 1 || sizes[0] > 1024 {
-		t.Errorf("the item has %v of 1,024 bytes: %v", sizes, err)
 	}
 }
 

@@ -104,10 +104,10 @@ func (a *API) unproven(r *http.Request, c credentials, client *store.Client, err
 func readCredentials(r *http.Request, p params) (credentials, error) {
 	header := r.Header.Values("Authorization")
 	if len(header) == 0 {
-		if p["client_id"] == "" {
+		if p.get("client_id") == "" {
 			return credentials{}, refused("missing_client_id", "client_id is missing.")
 		}
-		return credentials{id: p["client_id"], secret: p["client_secret"]}, nil
+		return credentials{id: p.get("client_id"), secret: p.get("client_secret")}, nil
 	}
 	c := credentials{}
 	if len(header) > 1 {
@@ -117,7 +117,7 @@ func readCredentials(r *http.Request, p params) (credentials, error) {
 	if !strings.EqualFold(scheme, "Basic") {
 		return c, refused("another_scheme", "The scheme of the Authorization header must be Basic.")
 	}
-	if p["client_secret"] != "" {
+	if p.get("client_secret") != "" {
 		return c, invalidRequest("The client authenticates both by header and by body.")
 	}
 	pair, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
@@ -137,7 +137,7 @@ func readCredentials(r *http.Request, p params) (credentials, error) {
 	if err != nil {
 		return c, refused("malformed_header", "The Authorization header is malformed.")
 	}
-	if p["client_id"] != "" && p["client_id"] != c.id {
+	if p.get("client_id") != "" && p.get("client_id") != c.id {
 		return c, invalidRequest("client_id differs from the one in the Authorization header.")
 	}
 	return c, nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -25,7 +26,7 @@ type newClient struct {
 	preset        string          // what the policy starts from
 	policy        json.RawMessage // what differs from the preset
 	scope         string
-	audience      string
+	audience      signing.Audience
 	mayIntrospect bool
 	mayForward    bool
 	notBefore     time.Time
@@ -51,18 +52,18 @@ func policyFields(p *family.Policy) map[string]any {
 // clientJSON is a client as the management API shows it: its whole policy, and
 // of its secrets their ids.
 type clientJSON struct {
-	ClientID      string        `json:"client_id"`
-	Type          string        `json:"type"`
-	Preset        string        `json:"preset,omitempty"`
-	Policy        family.Policy `json:"policy"`
-	Scope         string        `json:"scope,omitempty"`
-	Audience      string        `json:"audience,omitempty"`
-	MayIntrospect bool          `json:"may_introspect"`
-	MayForward    bool          `json:"may_forward"`
-	NotBefore     time.Time     `json:"not_before,omitzero"`
-	Secrets       []secretJSON  `json:"secrets,omitempty"`
-	CreatedAt     time.Time     `json:"created_at"`
-	UpdatedAt     time.Time     `json:"updated_at"`
+	ClientID      string           `json:"client_id"`
+	Type          string           `json:"type"`
+	Preset        string           `json:"preset,omitempty"`
+	Policy        family.Policy    `json:"policy"`
+	Scope         string           `json:"scope,omitempty"`
+	Audience      signing.Audience `json:"audience,omitempty"` // a string, or a list where there are several
+	MayIntrospect bool             `json:"may_introspect"`
+	MayForward    bool             `json:"may_forward"`
+	NotBefore     time.Time        `json:"not_before,omitzero"`
+	Secrets       []secretJSON     `json:"secrets,omitempty"`
+	CreatedAt     time.Time        `json:"created_at"`
+	UpdatedAt     time.Time        `json:"updated_at"`
 
 	// Recommendation is of GET of one client alone, where there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
@@ -157,7 +158,7 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	var in input
 	c := &store.Client{
 		ID: id, Confidential: body.clientType == "confidential", Preset: body.preset,
-		Audience: body.audience, MayIntrospect: body.mayIntrospect, MayForward: body.mayForward, UpdatedAt: now,
+		MayIntrospect: body.mayIntrospect, MayForward: body.mayForward, UpdatedAt: now,
 	}
 	if body.clientType != "public" && body.clientType != "confidential" {
 		in.wrong("type", strconv.Quote(cut(body.clientType, 32)), `"public" or "confidential"`)
@@ -180,7 +181,7 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	in.errs = append(in.errs, policy.Check(now)...)
 	c.Policy = policy
 	c.Scope = in.scope("scope", body.scope)
-	in.text("audience", body.audience, maxAudience)
+	c.Audience = in.audience("audience", body.audience)
 	if body.mayIntrospect && !c.Confidential {
 		in.wrong("may_introspect", "true", "false for a public client: only confidential ones introspect")
 	}

@@ -51,6 +51,7 @@ type serverMetadata struct {
 	SubjectTypesSupported            []string `json:"subject_types_supported"`
 	IDTokenSigningAlgValuesSupported []string `json:"id_token_signing_alg_values_supported"`
 	ClaimsSupported                  []string `json:"claims_supported"`
+	RefreshTokenExpirationTypes      []string `json:"refresh_token_expiration_types_supported"` // see expirations
 	RequestParameterSupported        bool     `json:"request_parameter_supported"`
 	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
 }
@@ -80,6 +81,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 		SubjectTypesSupported:            []string{"public"},
 		IDTokenSigningAlgValuesSupported: keys.Signing.Algorithms(now),
 		ClaimsSupported:                  []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid"},
+		RefreshTokenExpirationTypes:      []string{"authorization", "token_timeout"},
 	})
 	return nil
 }

@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"encoding/json"
+	"net/http"
 	"testing"
 	"time"
 
@@ -27,6 +29,53 @@ func TestAbsoluteEnd(t *testing.T) {
 	w.dead(a.text("refresh_token"), family.ExpiredAbsolute)
 	w.dead(late, family.ExpiredAbsolute) // even one inside the reuse interval
 	w.dead(early, family.ExpiredAbsolute)
+}
+
+// An access token does not outlive its family, not by a part of a second, and nor does
+// an id token. What says when to refresh again is never 0, which clients take for a
+// token that does not expire.
+func TestAccessTokenEndsWithItsFamily(t *testing.T) {
+	for _, begins := range []time.Duration{0, 5 * time.Millisecond, 300 * time.Millisecond, 999 * time.Millisecond} {
+		w := newWorld(t)
+		w.clock.Advance(w.clock.Now().Truncate(time.Second).Add(time.Second + begins).Sub(w.clock.Now()))
+		issued := w.issue(`{"user_id":"u","client_id":"app","scope":"openid","absolute_lifetime":7200}`)
+		end := w.clock.Now().Add(7200 * time.Second)
+		tok := issued.text("refresh_token")
+		for _, left := range []time.Duration{
+			7200 * time.Second, 3601 * time.Second, 3600*time.Second + time.Millisecond, 3600 * time.Second, 3600*time.Second - time.Millisecond, 3599500 * time.Millisecond,
+			time.Minute, 1999 * time.Millisecond, 1500 * time.Millisecond, 1001 * time.Millisecond, time.Second, 999 * time.Millisecond, 500 * time.Millisecond,
+			301 * time.Millisecond, 300 * time.Millisecond, 10 * time.Millisecond, 6 * time.Millisecond, 5 * time.Millisecond, time.Millisecond,
+		} {
+			w.clock.Advance(end.Add(-left).Sub(w.clock.Now()))
+			now := w.clock.Now()
+			a := w.refresh(tok)
+			if a.status != http.StatusOK {
+				t.Fatal(a)
+			}
+			tok = a.text("refresh_token")
+			for _, name := range []string{"access_token", "id_token"} {
+				_, claims := decodeJWT(t, a.text(name))
+				var exp, iat int64
+				for claim, to := range map[string]*int64{"exp": &exp, "iat": &iat} {
+					var err error
+					if *to, err = claims[claim].(json.Number).Int64(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want := min(now.Unix()+3600, end.Unix())
+				if exp != want || time.Unix(exp, 0).After(end) || iat != now.Unix() || exp < iat {
+					t.Errorf("%v before an end at %v of a second the %s is of %d to %d, not to %d", left, begins, name, iat, exp, want)
+				}
+			}
+			in := a.number("expires_in")
+			if in != max(1, min(3600, float64(left/time.Second))) {
+				t.Errorf("%v before an end at %v of a second expires_in is %v", left, begins, in)
+			}
+			if ends := a.number("authorization_expires_in"); ends != float64(left/time.Second) {
+				t.Errorf("%v before the end authorization_expires_in is %v", left, ends)
+			}
+		}
+	}
 }
 
 func TestAbsoluteLifetimeOfOneFamily(t *testing.T) {

@@ -20,9 +20,9 @@ import (
 type newFamily struct {
 	userID           string
 	clientID         string
-	scope            *string         // what the client's default scope is narrowed to
-	audience         string          // of the access tokens
-	claims           json.RawMessage // added to the access tokens
+	scope            *string          // what the client's default scope is narrowed to
+	audience         signing.Audience // of the access tokens
+	claims           json.RawMessage  // added to the access tokens
 	authTime         time.Time
 	acr              string
 	amr              []string
@@ -86,7 +86,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Table.Issue(r.Context(), f, &client.Policy); err != nil {
 		return err
 	}
-	answer, err := a.respond(r.Context(), f, &client.Policy, nil, now)
+	answer, err := a.respond(r.Context(), f, &client.Policy, nil, nil, now)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 	f := &family.Family{
 		UserID: body.userID, ClientID: client.ID, Counter: 1, LastUsedAt: now,
 		Scope: client.Scope, Audience: client.Audience,
-		AuthTime: body.authTime.Truncate(time.Second), ACR: body.acr, AMR: body.amr, Device: body.device,
+		AuthTime: body.authTime.Truncate(time.Second), ACR: body.acr, AMR: body.amr, Device: description(body.device),
 	}
 	if body.scope != nil {
 		f.Scope = in.scope("scope", *body.scope)
@@ -114,9 +114,8 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 			}
 		}
 	}
-	if body.audience != "" {
-		f.Audience = body.audience
-		in.text("audience", body.audience, maxAudience)
+	if audience := in.audience("audience", body.audience); audience != nil {
+		f.Audience = audience
 	}
 	f.Claims = in.claims(body.claims)
 	if body.authTime.IsZero() {
@@ -129,7 +128,6 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 	if slices.ContainsFunc(body.amr, func(v string) bool { return v == "" || strings.Contains(v, " ") }) {
 		in.wrong("amr", "", "values without spaces (RFC 8176)")
 	}
-	in.text("device", body.device, maxDevice)
 	lifetime := client.Policy.AbsoluteLifetime
 	if l := body.absoluteLifetime; l != nil {
 		longest := lifetime
@@ -144,7 +142,32 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 	if lifetime != 0 {
 		f.ExpiresAt = now.Add(lifetime.Duration())
 	}
-	return f, in.err()
+	if err := in.err(); err != nil {
+		return nil, err
+	}
+	return f, fits(f)
+}
+
+// fits returns an error unless the family's record stays within [store.MaxFamily],
+// whatever uses of its tokens add to it. The error names the larger of the two members
+// that can take most of a record.
+func fits(f *family.Family) error {
+	size, err := store.GrownSize(f, maxText)
+	if err != nil {
+		return err
+	}
+	excess := size - store.MaxFamily
+	if excess <= 0 {
+		return nil
+	}
+	field, bytes := "claims", len(f.Claims)
+	if n := len(strings.Join(f.Scope, " ")); n > bytes {
+		field, bytes = "scope", n
+	}
+	return fieldErrors{{
+		Field: field, Value: fmt.Sprintf("%d bytes long", bytes),
+		Want: fmt.Sprintf("at most %d bytes beside this family's other members: its record may grow to %d bytes", bytes-excess, store.MaxFamily),
+	}}
 }
 
 // claims checks custom claims and returns them as compact JSON, "" for none.
@@ -178,28 +201,28 @@ func (in *input) claims(raw json.RawMessage) string {
 
 // familyJSON is a family as the management API shows it.
 type familyJSON struct {
-	Family        string          `json:"family"`
-	Status        string          `json:"status"` // active, expired, revoked; unregistered: its client is gone
-	Cause         family.Cause    `json:"cause,omitempty"`
-	UserID        string          `json:"user_id"`
-	ClientID      string          `json:"client_id"`
-	Counter       uint32          `json:"counter"`
-	IssuedAt      time.Time       `json:"issued_at"`
-	LastUsedAt    time.Time       `json:"last_used_at"`
-	ExpiresAt     time.Time       `json:"expires_at,omitzero"`
-	IdleExpiresAt time.Time       `json:"idle_expires_at,omitzero"`
-	RevokedAt     time.Time       `json:"revoked_at,omitzero"`
-	PurgeAt       time.Time       `json:"purge_at,omitzero"`
-	Scope         string          `json:"scope,omitempty"`
-	Audience      string          `json:"audience,omitempty"`
-	Claims        json.RawMessage `json:"claims,omitempty"`
-	AuthTime      time.Time       `json:"auth_time,omitzero"`
-	ACR           string          `json:"acr,omitempty"`
-	AMR           []string        `json:"amr,omitempty"`
-	Device        string          `json:"device,omitempty"`
-	LastIP        string          `json:"last_ip,omitempty"`
-	LastUserAgent string          `json:"last_user_agent,omitempty"`
-	Timeline      []moment        `json:"timeline,omitempty"`
+	Family        string           `json:"family"`
+	Status        string           `json:"status"` // active, expired, revoked; unregistered: its client is gone
+	Cause         family.Cause     `json:"cause,omitempty"`
+	UserID        string           `json:"user_id"`
+	ClientID      string           `json:"client_id"`
+	Counter       uint32           `json:"counter"`
+	IssuedAt      time.Time        `json:"issued_at"`
+	LastUsedAt    time.Time        `json:"last_used_at"`
+	ExpiresAt     time.Time        `json:"expires_at,omitzero"`
+	IdleExpiresAt time.Time        `json:"idle_expires_at,omitzero"`
+	RevokedAt     time.Time        `json:"revoked_at,omitzero"`
+	PurgeAt       time.Time        `json:"purge_at,omitzero"`
+	Scope         string           `json:"scope,omitempty"`
+	Audience      signing.Audience `json:"audience,omitempty"` // a string, or a list where there are several
+	Claims        json.RawMessage  `json:"claims,omitempty"`
+	AuthTime      time.Time        `json:"auth_time,omitzero"`
+	ACR           string           `json:"acr,omitempty"`
+	AMR           []string         `json:"amr,omitempty"`
+	Device        string           `json:"device,omitempty"`
+	LastIP        string           `json:"last_ip,omitempty"`
+	LastUserAgent string           `json:"last_user_agent,omitempty"`
+	Timeline      []moment         `json:"timeline,omitempty"`
 }
 
 // family shows one family: GET /v1/families/{family}.

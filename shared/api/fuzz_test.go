@@ -129,7 +129,7 @@ func (q *quiet) status(tb testing.TB, family string) string {
 }
 
 // oauthErrors are the codes of RFC 6749 §5.2 that are in use, and not_found.
-var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "unsupported_grant_type", "not_found"}
+var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "invalid_target", "unsupported_grant_type", "not_found"}
 
 // description is the character set of RFC 6749 §5.2.
 var description = regexp.MustCompile(`^[ !#-\[\]-~]+$`)

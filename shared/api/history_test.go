@@ -104,6 +104,7 @@ type step struct {
 	Family int
 	Back   int // how many tokens before the newest; negative: never issued
 	Scope  int // 1 asks for one that was not granted
+	Target int // 1 asks for one of the two resources, 2 for that and one that is not of the audience
 	Server int
 	Count  int // of racers
 	Policy int
@@ -117,7 +118,7 @@ type step struct {
 
 func (s *step) fields() map[string]any {
 	return map[string]any{
-		"user": &s.User, "client": &s.Client, "family": &s.Family, "back": &s.Back, "scope": &s.Scope, "server": &s.Server,
+		"user": &s.User, "client": &s.Client, "family": &s.Family, "back": &s.Back, "scope": &s.Scope, "target": &s.Target, "server": &s.Server,
 		"count": &s.Count, "policy": &s.Policy, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
 	}
 }
@@ -187,6 +188,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 	case "refresh", "hold":
 		token()
 		s.Scope = pick("scope", 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
+		s.Target = pick("target", 0, 0, 0, 0, 0, 0, 0, 1, 1, 2)
 	case "race":
 		token()
 		s.Count = pick("count", 2, 3, 4)

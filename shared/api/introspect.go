@@ -11,6 +11,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -23,17 +24,18 @@ func (a *API) introspectEndpoint() []endpoint {
 
 // introspection is the answer of RFC 7662 §2.2; inactive, it says nothing else.
 type introspection struct {
-	Active    bool   `json:"active"`
-	TokenType string `json:"token_type,omitempty"` // of RFC 6749 §7.1: of access tokens
-	Scope     string `json:"scope,omitempty"`
-	ClientID  string `json:"client_id,omitempty"`
-	Subject   string `json:"sub,omitempty"`
-	Audience  string `json:"aud,omitempty"`
-	Issuer    string `json:"iss,omitempty"`
-	SessionID string `json:"sid,omitempty"`
-	ID        string `json:"jti,omitempty"`
-	IssuedAt  int64  `json:"iat,omitempty"`
-	ExpiresAt int64  `json:"exp,omitempty"`
+	Active    bool             `json:"active"`
+	TokenType string           `json:"token_type,omitempty"` // of RFC 6749 §7.1: of access tokens
+	Scope     string           `json:"scope,omitempty"`
+	ClientID  string           `json:"client_id,omitempty"`
+	Subject   string           `json:"sub,omitempty"`
+	Audience  signing.Audience `json:"aud,omitempty"`
+	Issuer    string           `json:"iss,omitempty"`
+	SessionID string           `json:"sid,omitempty"`
+	ID        string           `json:"jti,omitempty"`
+	IssuedAt  int64            `json:"iat,omitempty"`
+	ExpiresAt int64            `json:"exp,omitempty"`
+	expirations
 }
 
 // introspect is the introspection endpoint (RFC 7662), for confidential clients.
@@ -101,6 +103,7 @@ func (a *API) introspectRefresh(ctx context.Context, client *store.Client, keys 
 	if end := f.End(p); !end.IsZero() {
 		answer.ExpiresAt = end.Unix()
 	}
+	answer.expirations = expirationsOf(f, p, now)
 	return answer, nil
 }
 

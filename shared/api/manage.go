@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/signing"
 )
 
 // manageEndpoints are /v1: who may call them is decided before a request gets
@@ -54,16 +55,18 @@ func (a *API) manageEndpoints() []endpoint {
 	}
 }
 
-// Limits of the inputs that a family's record keeps, in bytes. Together with
-// the rest of the record they stay under the 1 KB of one write unit.
+// Limits of the inputs that a family's record keeps, in bytes; those of its whole
+// are [store.MaxFamily]. What means something is refused past its limit, a text
+// that only describes is cut.
 const (
-	maxUserID   = 128
-	maxScope    = 128
-	maxAudience = 64
-	maxClaims   = 80
-	maxACR      = 32
-	maxAMR      = 20 // the values joined with spaces
-	maxDevice   = 32
+	maxUserID    = 128
+	maxScope     = 1024
+	maxAudience  = 512 // of all values together
+	maxAudiences = 8   // values
+	maxClaims    = 2048
+	maxACR       = 128
+	maxAMR       = 128 // the values joined with spaces
+	maxText      = 256 // of a device and a user agent, which are cut
 )
 
 // readJSON reads the body, one JSON object, into fields: pointers by the names
@@ -143,6 +146,8 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 		want = "a whole number"
 	case *[]string:
 		want = "a JSON array of strings"
+	case *signing.Audience:
+		want = "a JSON string or an array of strings"
 	case *time.Time:
 		want = wantTime
 	}
@@ -172,6 +177,43 @@ func (in *input) text(field, s string, limit int) {
 	case strings.ContainsFunc(s, unicode.IsControl):
 		in.wrong(field, "", "free of control characters")
 	}
+}
+
+// audience checks an audience and returns each value once.
+func (in *input) audience(field string, values signing.Audience) []string {
+	var audience []string
+	size := 0
+	for _, v := range values {
+		switch {
+		case v == "":
+			in.wrong(field, "", "without empty values")
+			return nil
+		case strings.ContainsFunc(v, unicode.IsControl):
+			in.wrong(field, "", "free of control characters")
+			return nil
+		case !slices.Contains(audience, v):
+			audience = append(audience, v)
+			size += len(v)
+		}
+	}
+	switch {
+	case len(audience) > maxAudiences:
+		in.wrong(field, fmt.Sprintf("%d values", len(audience)), fmt.Sprintf("at most %d", maxAudiences))
+	case size > maxAudience:
+		in.wrong(field, fmt.Sprintf("%d bytes long", size), fmt.Sprintf("at most %d bytes", maxAudience))
+	}
+	return audience
+}
+
+// description returns a text that only describes as records keep it: its control
+// characters replaced, and cut.
+func description(s string) string {
+	return cut(strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, s), maxText)
 }
 
 // required checks a text that may not be empty.

@@ -54,8 +54,9 @@ const (
 	reuse    fateKind = "reuse"    // ends the family
 	refused  fateKind = "refused"  // the family lives on
 	dead     fateKind = "dead"
-	noScope  fateKind = "no scope" // never granted: an error that costs nothing
-	unclear  fateKind = "unclear"  // may have been good when the request began: it is to come again
+	noScope  fateKind = "no scope"  // never granted: an error that costs nothing
+	noTarget fateKind = "no target" // a resource that is none of the audience: the same
+	unclear  fateKind = "unclear"   // may have been good when the request began: it is to come again
 )
 
 // honoured says whether the fate is a new token.
@@ -115,14 +116,20 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 	return ""
 }
 
+// modelAsked says what a use asks for that it cannot have.
+type modelAsked struct{ scope, target bool }
+
 // refresh uses token n, and is what happens then.
-func (f *modelFamily) refresh(n uint32, client string, granted bool, p *family.Policy, now time.Time) fate {
+func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *family.Policy, now time.Time) fate {
 	if f.issued.Before(p.NotBefore) { // the token itself says so: no record is asked
 		return fate{dead, family.ClientNotBefore}
 	}
 	got := f.fate(n, client, p, now)
-	if got.kind.honoured() && !granted {
+	switch {
+	case got.kind.honoured() && asked.scope:
 		return fate{kind: noScope}
+	case got.kind.honoured() && asked.target:
+		return fate{kind: noTarget}
 	}
 	switch got.kind {
 	case rotates:

@@ -13,14 +13,18 @@ import (
 	"unicode/utf8"
 )
 
-// params are the parameters of a request to an OAuth endpoint. A parameter
-// without a value counts as left out (RFC 6749 §3.2).
-type params map[string]string
+// params are the parameters of a request to an OAuth endpoint, as often as they
+// were given. A parameter without a value counts as left out (RFC 6749 §3.2).
+type params map[string][]string
 
-// knownParams may be named in an error description.
+// knownParams may be named in an error description. Whatever else a request has is
+// ignored, however often it has it (RFC 6749 §3.2).
 var knownParams = []string{
-	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint",
+	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint", resourceParam,
 }
+
+// resourceParam is the one parameter that may be given several times (RFC 8707 §2).
+const resourceParam = "resource"
 
 // readParams reads the parameters from the body, form-encoded (RFC 6749 §3.2) or
 // one flat JSON object of strings; never from the query string.
@@ -63,19 +67,19 @@ func readFormParams(body []byte) (params, error) {
 	}
 	p := params{}
 	for name, vs := range values {
-		if len(vs) > 1 {
-			return nil, repeated(name)
-		}
-		if !utf8.ValidString(name) || !utf8.ValidString(vs[0]) {
+		if slices.ContainsFunc(append(vs, name), func(s string) bool { return !utf8.ValidString(s) }) {
 			return nil, invalidRequest("A parameter is not UTF-8.")
 		}
-		p.set(name, vs[0])
+		if len(vs) > 1 && name != resourceParam && slices.Contains(knownParams, name) {
+			return nil, repeated(name)
+		}
+		p.set(name, vs...)
 	}
 	return p, nil
 }
 
 // readJSONParams reads member by member: encoding/json would take the last of a
-// repeated one.
+// repeated one. Several resources are an array.
 func readJSONParams(body []byte) (params, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -90,7 +94,8 @@ func readJSONParams(body []byte) (params, error) {
 			return nil, invalidRequest("The request body is not JSON.")
 		}
 		name := t.(string) // of an object's member, by the decoder's contract
-		if seen[name] {
+		known := slices.Contains(knownParams, name)
+		if known && seen[name] {
 			return nil, repeated(name)
 		}
 		seen[name] = true
@@ -102,8 +107,18 @@ func readJSONParams(body []byte) (params, error) {
 		case string:
 			p.set(name, v)
 		case nil: // left out
+		case []any:
+			if name == resourceParam {
+				resource, ok := stringsOf(v)
+				if !ok {
+					return nil, invalidRequest("resource must be a JSON string or an array of strings.")
+				}
+				p.set(name, resource...)
+			} else if known {
+				return nil, invalidRequest(name + " must be a JSON string.")
+			}
 		default:
-			if slices.Contains(knownParams, name) {
+			if known {
 				return nil, invalidRequest(name + " must be a JSON string.")
 			}
 		}
@@ -117,23 +132,41 @@ func readJSONParams(body []byte) (params, error) {
 	return p, nil
 }
 
-func (p params) set(name, value string) {
-	if value != "" {
-		p[name] = value
+// stringsOf returns the elements of a JSON array; ok says that all are strings.
+func stringsOf(array []any) (values []string, ok bool) {
+	for _, v := range array {
+		s, ok := v.(string)
+		if !ok {
+			return nil, false
+		}
+		values = append(values, s)
+	}
+	return values, true
+}
+
+// set sets a parameter to those of the values that are not empty.
+func (p params) set(name string, values ...string) {
+	for _, v := range values {
+		if v != "" {
+			p[name] = append(p[name], v)
+		}
 	}
 }
 
+// get returns the value of a parameter that is given at most once, "" for none.
+func (p params) get(name string) string {
+	if len(p[name]) == 0 {
+		return ""
+	}
+	return p[name][0]
+}
+
 func (p params) required(name string) (string, error) {
-	if v := p[name]; v != "" {
+	if v := p.get(name); v != "" {
 		return v, nil
 	}
 	return "", invalidRequest(name + " is missing.")
 }
 
 // repeated is RFC 6749 §3.2: parameters must not be included more than once.
-func repeated(name string) error {
-	if !slices.Contains(knownParams, name) {
-		name = "A parameter"
-	}
-	return invalidRequest(name + " is repeated.")
-}
+func repeated(name string) error { return invalidRequest(name + " is repeated.") }

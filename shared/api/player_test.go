@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -185,24 +186,26 @@ func (h *history) register(client string, p *family.Policy, notBefore string) {
 
 // use is one use of a token, as it was when it began.
 type use struct {
-	f       *modelFamily
-	n       uint32
-	client  string
-	granted bool
-	policy  *family.Policy
-	now     time.Time
-	server  int
+	f      *modelFamily
+	n      uint32
+	client string
+	asked  modelAsked
+	target int // as in a step
+	policy *family.Policy
+	now    time.Time
+	server int
 }
 
 func (h *history) use(s step) use {
 	f := h.model.families[len(h.model.families)-1-s.Family%len(h.model.families)]
 	n := max(int(f.newest)-s.Back, 1)
 	client := historyClients[(slices.Index(historyClients, f.client)+s.Client)%len(historyClients)]
-	return use{f, uint32(n), client, s.Scope == 0, h.model.policies[client], h.clock.Now(), s.Server % len(h.servers)}
+	asked := modelAsked{scope: s.Scope != 0, target: s.Target == 2}
+	return use{f, uint32(n), client, asked, s.Target, h.model.policies[client], h.clock.Now(), s.Server % len(h.servers)}
 }
 
 // happens is the use, in the model.
-func (u use) happens() fate { return u.f.refresh(u.n, u.client, u.granted, u.policy, u.now) }
+func (u use) happens() fate { return u.f.refresh(u.n, u.client, u.asked, u.policy, u.now) }
 
 // form is the body of the request.
 func (h *history) form(u use) string {
@@ -210,10 +213,25 @@ func (h *history) form(u use) string {
 	if u.client == "web" {
 		more = append(more, "client_secret", h.secret)
 	}
-	if !u.granted {
+	if u.asked.scope {
 		more = append(more, "scope", "read admin")
 	}
-	return refreshForm(h.mint(u.f.id, u.n), more...)
+	form := refreshForm(h.mint(u.f.id, u.n), more...)
+	for _, r := range []string{historyAudience[1], "https://c.example"}[:u.target] {
+		form += "&resource=" + url.QueryEscape(r)
+	}
+	return form
+}
+
+// historyAudience is whom the access tokens of every family are for.
+var historyAudience = []string{"https://a.example", "https://b.example"}
+
+// audience is whom the access token must be for.
+func (u use) audience() any {
+	if u.target == 1 {
+		return historyAudience[1]
+	}
+	return []any{historyAudience[0], historyAudience[1]}
 }
 
 func (h *history) present(u use) answer {
@@ -310,9 +328,16 @@ func (h *history) answer(u use, want fate, got answer) {
 			h.fail("one token is %s and %s", known, whose)
 		}
 		h.tokens[successor] = whose
+		if _, claims := decodeJWT(h.t, got.text("access_token")); !reflect.DeepEqual(claims["aud"], u.audience()) {
+			h.fail("the access token is for %v, not %v", claims["aud"], u.audience())
+		}
 	case want.kind == noScope:
 		if got.status != http.StatusBadRequest || got.text("error") != "invalid_scope" {
 			h.fail("a scope that was not granted got %v", got)
+		}
+	case want.kind == noTarget:
+		if got.status != http.StatusBadRequest || got.text("error") != "invalid_target" {
+			h.fail("a resource that is none of the audience got %v", got)
 		}
 	case want.kind == unclear:
 		if !got.unavailable() {
@@ -560,7 +585,8 @@ func (h *history) release() {
 func (h *history) login(s step) {
 	now := h.clock.Now()
 	owner := modelOwner{historyUsers[s.User%len(historyUsers)], historyClients[s.Client]}
-	body := fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":"read write"}`, owner.user, owner.client)
+	body := fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":"read write","audience":[%q,%q]}`,
+		owner.user, owner.client, historyAudience[0], historyAudience[1])
 	var got answer
 	hit := h.faulty(s, func() { got = h.sendTo(s.Server%len(h.servers), http.MethodPost, "/v1/families", jsonType, body) })
 	h.model.counted(owner, !hit)

@@ -23,6 +23,7 @@ type use struct {
 	client    *store.Client
 	presented string
 	scope     []string
+	resource  []string
 	from      caller
 	now       time.Time
 }
@@ -60,7 +61,8 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 	write := store.Refresh{
 		Family: tok.Family,
 		Attempt: family.Attempt{
-			Counter: tok.Counter, ClientID: u.client.ID, Scope: u.scope, WriteID: writeID, Now: u.now,
+			Counter: tok.Counter, ClientID: u.client.ID, Scope: u.scope, Resource: u.resource, Issuer: a.Issuer,
+			WriteID: writeID, Now: u.now,
 		},
 		Policy: p, LastIP: u.from.ip, LastUserAgent: u.from.userAgent,
 	}
@@ -91,6 +93,8 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 			}
 		case family.ScopeNotGranted:
 			return nil, invalidScope("The scope was not granted to this refresh token.")
+		case family.TargetNotGranted:
+			return nil, errTarget
 		case family.Refused, family.Dead:
 			return nil, a.refuse(ctx, u, tok, f, v.Cause)
 		case family.Reuse:

@@ -20,14 +20,16 @@ type tokenResponse struct {
 	ExpiresIn             int64  `json:"expires_in"`
 	RefreshToken          string `json:"refresh_token"`
 	RefreshTokenExpiresIn *int64 `json:"refresh_token_expires_in,omitempty"` // left out where there is no end
-	Scope                 string `json:"scope,omitempty"`
-	IDToken               string `json:"id_token,omitempty"`
-	Family                string `json:"family,omitempty"` // of the management API
+	expirations
+	Scope   string `json:"scope,omitempty"`
+	IDToken string `json:"id_token,omitempty"`
+	Family  string `json:"family,omitempty"` // of the management API
 }
 
-// respond makes the tokens for the family as it now is: its newest refresh
-// token and an access token of the scope asked for, all that was granted if nil.
-func (a *API) respond(ctx context.Context, f *family.Family, p *family.Policy, scope []string, now time.Time) (*tokenResponse, error) {
+// respond makes the tokens for the family as it now is: its newest refresh token
+// and an access token of the scope and for the resources asked for, all that was
+// granted if nil.
+func (a *API) respond(ctx context.Context, f *family.Family, p *family.Policy, scope, resource []string, now time.Time) (*tokenResponse, error) {
 	keys, err := a.Keys.Keys(ctx, now)
 	if err != nil {
 		return nil, err
@@ -35,20 +37,18 @@ func (a *API) respond(ctx context.Context, f *family.Family, p *family.Policy, s
 	if scope == nil {
 		scope = f.Scope
 	}
-	// An access token does not outlive its family's absolute end.
-	lifetime := int64(p.AccessTokenLifetime)
-	if !f.ExpiresAt.IsZero() {
-		lifetime = max(1, min(lifetime, secondsUntil(f.ExpiresAt, now)))
+	if resource == nil {
+		resource = f.Audience
 	}
-	expires := now.Add(time.Duration(lifetime) * time.Second)
+	if resource == nil {
+		resource = []string{a.Issuer} // RFC 9068 §3: there is always an audience
+	}
+	expires, lifetime := accessEnd(f, p, now)
 	sid := f.ID.ULID().String()
 	access := signing.Access{
-		Issuer: a.Issuer, Subject: f.UserID, Audience: f.Audience, ClientID: f.ClientID,
+		Issuer: a.Issuer, Subject: f.UserID, Audience: resource, ClientID: f.ClientID,
 		Scope: strings.Join(scope, " "), SessionID: sid,
 		IssuedAt: now, ExpiresAt: expires, AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
-	}
-	if access.Audience == "" {
-		access.Audience = a.Issuer // RFC 9068 §3: there is always an audience
 	}
 	if f.Claims != "" {
 		var claims map[string]json.RawMessage // raw: a number keeps its digits
@@ -66,6 +66,7 @@ func (a *API) respond(ctx context.Context, f *family.Family, p *family.Policy, s
 		RefreshToken: keys.Codec.Mint(token.Token{Family: f.ID, Counter: f.Counter}, now).Reveal(),
 		Scope:        access.Scope,
 	}
+	answer.expirations = expirationsOf(f, p, now)
 	if answer.AccessToken, err = keys.Signing.SignAccess(now, access); err != nil {
 		return nil, err
 	}
@@ -84,4 +85,41 @@ func (a *API) respond(ctx context.Context, f *family.Family, p *family.Policy, s
 		}
 	}
 	return answer, nil
+}
+
+// accessEnd returns when an access token of f that is made at now expires, in whole
+// seconds, and the expires_in that goes with it. The token does not outlive its
+// family's absolute end, not by a part of a second: made in the last one, it may have
+// expired when it is made. Its expires_in is 1 even then, since there are clients that
+// take 0 for a token that never expires.
+func accessEnd(f *family.Family, p *family.Policy, now time.Time) (expires time.Time, expiresIn int64) {
+	expires, expiresIn = now.Truncate(time.Second).Add(p.AccessTokenLifetime.Duration()), int64(p.AccessTokenLifetime)
+	if f.ExpiresAt.IsZero() {
+		return expires, expiresIn
+	}
+	if end := f.ExpiresAt.Truncate(time.Second); end.Before(expires) {
+		expires = end
+	}
+	return expires, max(1, min(expiresIn, secondsUntil(f.ExpiresAt, now)))
+}
+
+// expirations are the members of an answer about a refresh token by which
+// draft-ietf-oauth-refresh-token-expiration tells its two ends apart. One that there
+// is not is left out.
+type expirations struct {
+	RefreshTokenTimeout    *int64 `json:"refresh_token_timeout,omitempty"`    // until it ends unless it is used; no longer than the other
+	AuthorizationExpiresIn *int64 `json:"authorization_expires_in,omitempty"` // until it ends, used or not
+}
+
+func expirationsOf(f *family.Family, p *family.Policy, now time.Time) expirations {
+	var e expirations
+	if !f.ExpiresAt.IsZero() {
+		left := max(0, secondsUntil(f.ExpiresAt, now))
+		e.AuthorizationExpiresIn = &left
+	}
+	if p.IdleLifetime != 0 {
+		left := max(0, secondsUntil(f.End(p), now))
+		e.RefreshTokenTimeout = &left
+	}
+	return e
 }

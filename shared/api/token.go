@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -40,12 +41,16 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	scope, err := parseScope(p["scope"])
+	scope, err := scopeOf(p)
 	if err != nil {
-		return invalidScope("The scope is malformed.")
+		return err
+	}
+	resource, err := resourceOf(p)
+	if err != nil {
+		return err
 	}
 	f, err := a.refresh(r.Context(), use{
-		client: client, presented: presented, scope: scope, from: from, now: now,
+		client: client, presented: presented, scope: scope, resource: resource, from: from, now: now,
 	})
 	if errors.Is(err, errDeadToken) {
 		return invalidGrant(client.Policy.InvalidGrantStatus)
@@ -53,7 +58,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer, err := a.respond(r.Context(), f, &client.Policy, scope, now)
+	answer, err := a.respond(r.Context(), f, &client.Policy, scope, resource, now)
 	if err != nil {
 		return err
 	}
@@ -64,6 +69,22 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 
 func invalidScope(description string) error {
 	return &oauthError{status: http.StatusBadRequest, code: "invalid_scope", description: description}
+}
+
+// maxAskedScopes is how many scope tokens a refresh may ask for. Each is a part of
+// the write's condition, and DynamoDB takes expressions of 4 KB.
+const maxAskedScopes = 64
+
+// scopeOf returns the scope that a refresh asks for, nil for all that was granted.
+func scopeOf(p params) ([]string, error) {
+	scope, err := parseScope(p.get("scope"))
+	if err != nil {
+		return nil, invalidScope("The scope is malformed.")
+	}
+	if len(scope) > maxAskedScopes {
+		return nil, invalidScope(fmt.Sprintf("More than %d scopes are asked for at once. Leave scope out for all that was granted.", maxAskedScopes))
+	}
+	return scope, nil
 }
 
 var errScope = errors.New("not a scope")

@@ -2,12 +2,13 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// FuzzTokenRequest: a token is given for one that was issued, and to the client
-// that it was issued to. In what is sent TOKEN stands for a live token of "app",
+// FuzzTokenRequest: a token is given for one that was issued, to the client that it
+// was issued to, and for no other audience than its family's. In what is sent TOKEN stands for a live token of "app",
 // OTHER for one of "web", DEAD for a revoked one, FORGED for one with another
 // tag, ACCESS for an access token; SECRET and the credentials BASIC are those of
 // "web".
@@ -16,7 +17,7 @@ func FuzzTokenRequest(f *testing.F) {
 	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
 	q.must(f, http.MethodPut, "/v1/clients/web", `{"type":"confidential"}`)
 	secret := q.secret(f, "web")
-	live := q.issue(f, `{"user_id":"u","client_id":"app","scope":"openid read"}`)
+	live := q.issue(f, `{"user_id":"u","client_id":"app","scope":"openid read","audience":["https://a.example","urn:b","c d"]}`)
 	other := q.issue(f, `{"user_id":"u","client_id":"web"}`)
 	dead := q.issue(f, `{"user_id":"u","client_id":"app"}`)
 	q.must(f, http.MethodDelete, "/v1/families/"+dead.family, "")
@@ -28,6 +29,13 @@ func FuzzTokenRequest(f *testing.F) {
 		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app&scope=read", formType + ";charset=utf-8", ""},
 		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app&scope=read+admin", formType, ""},
 		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app&scope=read++", formType, ""},
+		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app&resource=urn:b&resource=https://a.example&resource=", formType, ""},
+		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app&resource=urn:b%0aurn:b&x=1&x=2", formType, ""},
+		{"grant_type=refresh_token&refresh_token=TOKEN&client_id=app&resource=c+d", formType, ""},
+		{"grant_type=refresh_token&refresh_token=OTHER&client_id=web&client_secret=SECRET&resource=https://rotor.example", formType, ""},
+		{`{"grant_type":"refresh_token","refresh_token":"TOKEN","client_id":"app","resource":["urn:b","urn:b"]}`, jsonType, ""},
+		{`{"grant_type":"refresh_token","refresh_token":"TOKEN","client_id":"app","resource":"https://a.example#"}`, jsonType, ""},
+		{`{"grant_type":"refresh_token","refresh_token":"TOKEN","client_id":"app","resource":[[]]}`, jsonType, ""},
 		{"grant_type=refresh_token&refresh_token=OTHER&client_id=web&client_secret=SECRET", formType, ""},
 		{"grant_type=refresh_token&refresh_token=OTHER&client_id=web&client_secret=SECRET", formType, "BASIC"},
 		{"grant_type=refresh_token&refresh_token=OTHER", formType, "BASIC"},
@@ -57,16 +65,17 @@ func FuzzTokenRequest(f *testing.F) {
 		a := q.ask(t, http.MethodPost, "/oauth/token", contentType, authorization, body)
 		switch a.status {
 		case http.StatusOK:
-			presented := live
+			presented, audience := live, []string{"https://a.example", "urn:b", "c d"}
 			if strings.Contains(body, secret) || isBasic(authorization, "web", secret) {
-				presented = other
+				presented, audience = other, []string{"https://rotor.example"}
 			}
 			was, _ := q.keys.Codec.Parse(presented.refresh)
 			is, err := q.keys.Codec.Parse(a.text("refresh_token"))
 			if err != nil || is.Family != was.Family || is.Counter != 2 || !strings.Contains(body, presented.refresh) {
 				t.Errorf("the successor %+v, %v is not of what was presented", is, err)
 			}
-			if access, err := q.keys.Signing.Verify(a.text("access_token"), "https://rotor.example", q.clock.Now()); err != nil || access.Subject != "u" {
+			if access, err := q.keys.Signing.Verify(a.text("access_token"), "https://rotor.example", q.clock.Now()); err != nil || access.Subject != "u" || len(access.Audience) > len(audience) ||
+				slices.ContainsFunc(access.Audience, func(to string) bool { return !slices.Contains(audience, to) }) {
 				t.Errorf("the access token %+v, %v", access, err)
 			}
 			if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Content-Type") != jsonType {

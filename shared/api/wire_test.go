@@ -101,18 +101,20 @@ func basic(id, secret string) string {
 func TestTokenAnswer(t *testing.T) {
 	const none = -1
 	for _, tt := range []struct {
-		name, client string
-		uses         []time.Duration // a refresh after each
-		expiresIn    float64
-		refreshEnds  float64
+		name, client  string
+		uses          []time.Duration // a refresh after each
+		expiresIn     float64
+		refreshEnds   float64 // the earlier end
+		timeout       float64 // the end by a lack of use, of draft-ietf-oauth-refresh-token-expiration, and
+		authorization float64 // the absolute end
 	}{
-		{"defaults: the idle end comes first", `{"type":"public"}`, []time.Duration{time.Minute}, 3600, 15 * 86400},
-		{"near its absolute end", `{"type":"public"}`, []time.Duration{10 * day, 10 * day}, 3600, 10 * 86400},
-		{"seconds are rounded down", `{"type":"public"}`, []time.Duration{10 * day, 10*day + time.Millisecond}, 3600, 10*86400 - 1},
-		{"an absolute end alone", `{"type":"public","policy":{"idle_lifetime":0}}`, []time.Duration{time.Hour}, 3600, 30*86400 - 3600},
-		{"an idle end alone", `{"type":"public","policy":{"absolute_lifetime":0}}`, []time.Duration{time.Hour}, 3600, 15 * 86400},
-		{"no end", `{"type":"public","preset":"supabase"}`, []time.Duration{400 * day}, 3600, none},
-		{"a lifetime of its own", `{"type":"public","policy":{"access_token_lifetime":300}}`, []time.Duration{0}, 300, 15 * 86400},
+		{"defaults: the idle end comes first", `{"type":"public"}`, []time.Duration{time.Minute}, 3600, 15 * 86400, 15 * 86400, 30*86400 - 60},
+		{"near its absolute end", `{"type":"public"}`, []time.Duration{10 * day, 10 * day}, 3600, 10 * 86400, 10 * 86400, 10 * 86400},
+		{"seconds are rounded down", `{"type":"public"}`, []time.Duration{10 * day, 10*day + time.Millisecond}, 3600, 10*86400 - 1, 10*86400 - 1, 10*86400 - 1},
+		{"an absolute end alone", `{"type":"public","policy":{"idle_lifetime":0}}`, []time.Duration{time.Hour}, 3600, 30*86400 - 3600, none, 30*86400 - 3600},
+		{"an idle end alone", `{"type":"public","policy":{"absolute_lifetime":0}}`, []time.Duration{time.Hour}, 3600, 15 * 86400, 15 * 86400, none},
+		{"no end", `{"type":"public","preset":"supabase"}`, []time.Duration{400 * day}, 3600, none, none, none},
+		{"a lifetime of its own", `{"type":"public","policy":{"access_token_lifetime":300}}`, []time.Duration{0}, 300, 15 * 86400, 15 * 86400, 30 * 86400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -132,10 +134,18 @@ func TestTokenAnswer(t *testing.T) {
 				t.Fatal(a)
 			}
 			a.uncached(t)
-			want := []string{"access_token", "expires_in", "refresh_token", "refresh_token_expires_in", "scope", "token_type"}
-			if tt.refreshEnds == none {
-				want = slices.DeleteFunc(want, func(s string) bool { return s == "refresh_token_expires_in" })
+			want := []string{"access_token", "expires_in", "refresh_token", "scope", "token_type"}
+			for name, seconds := range map[string]float64{
+				"refresh_token_expires_in": tt.refreshEnds, "refresh_token_timeout": tt.timeout, "authorization_expires_in": tt.authorization,
+			} {
+				if seconds != none {
+					want = append(want, name)
+				}
+				if got, ok := a.json[name].(float64); ok && got != seconds {
+					t.Errorf("%s is %v, not %v", name, got, seconds)
+				}
 			}
+			slices.Sort(want)
 			if got := members(a.json); !slices.Equal(got, want) {
 				t.Errorf("members %q, not %q", got, want)
 			}
@@ -144,9 +154,6 @@ func TestTokenAnswer(t *testing.T) {
 			}
 			if got := a.number("expires_in"); got != tt.expiresIn {
 				t.Errorf("expires_in %v, not %v", got, tt.expiresIn)
-			}
-			if got, ok := a.json["refresh_token_expires_in"].(float64); ok && got != tt.refreshEnds {
-				t.Errorf("refresh_token_expires_in %v, not %v", got, tt.refreshEnds)
 			}
 		})
 	}
@@ -196,7 +203,9 @@ func TestTokenBodies(t *testing.T) {
 		{"form", "", formType, refreshForm(tok)},
 		{"form with a charset", "", formType + ";charset=UTF-8", refreshForm(tok)},
 		{"form, the media type in capitals", "", "Application/X-WWW-Form-URLEncoded", refreshForm(tok)},
-		{"form with unknown parameters", "", formType, refreshForm(tok, "resource", "x", "device_id", "y")},
+		{"form with unknown parameters", "", formType, refreshForm(tok, "prompt", "x", "device_id", "y")},
+		{"form with an unknown parameter several times", "", formType, refreshForm(tok) + "&x=1&x=2&x="},
+		{"form with an empty resource", "", formType, refreshForm(tok, "resource", "")},
 		{"form with an empty scope", "", formType, refreshForm(tok, "scope", "")},
 		{"form with an empty secret", "", formType, refreshForm(tok, "client_secret", "")},
 		{"form with parameters in the query", "?refresh_token=x&client_id=web&grant_type=password&scope=admin", formType, refreshForm(tok)},
@@ -204,6 +213,8 @@ func TestTokenBodies(t *testing.T) {
 		{"json with a charset", "", jsonType + "; charset=utf-8", object("grant_type", "refresh_token", "refresh_token", tok, "client_id", "app")},
 		{"json with nulls", "", jsonType, `{"scope":null,"client_secret":null,"grant_type":"refresh_token","client_id":"app","refresh_token":"` + tok + `"}`},
 		{"json with unknown members", "", jsonType, `{"retries":3,"context":{"a":[1]},"grant_type":"refresh_token","client_id":"app","refresh_token":"` + tok + `"}`},
+		{"json with an unknown member several times", "", jsonType, `{"x":1,"grant_type":"refresh_token","client_id":"app","x":["2"],"refresh_token":"` + tok + `"}`},
+		{"json without a resource", "", jsonType, `{"resource":[],"grant_type":"refresh_token","client_id":"app","refresh_token":"` + tok + `"}`},
 		{"json with spaces about", "", jsonType, " \r\n" + object("grant_type", "refresh_token", "refresh_token", tok, "client_id", "app") + "\n\t"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -457,11 +468,15 @@ func TestBadTokenRequests(t *testing.T) {
 		{"repeated client_id", formType, valid + "&client_id=app", 400, "invalid_request"},
 		{"repeated without a value", formType, valid + "&scope=&scope=", 400, "invalid_request"},
 		{"repeated, spelled otherwise", formType, valid + "&client%5Fid=app", 400, "invalid_request"},
-		{"repeated unknown parameter", formType, valid + "&x=1&x=2", 400, "invalid_request"},
+		{"repeated parameter of another endpoint", formType, valid + "&token=1&token=2", 400, "invalid_request"},
 		{"repeated JSON member", jsonType, strings.Replace(validJSON, "{", `{"client_id":"app",`, 1), 400, "invalid_request"},
 		{"repeated JSON member, spelled otherwise", jsonType, strings.Replace(validJSON, "{", `{"client\u005fid":"app",`, 1), 400, "invalid_request"},
 		{"repeated JSON null", jsonType, strings.Replace(validJSON, "{", `{"scope":null,"scope":null,`, 1), 400, "invalid_request"},
-		{"repeated unknown JSON member", jsonType, strings.Replace(validJSON, "{", `{"x":1,"x":2,`, 1), 400, "invalid_request"},
+		{"repeated JSON resource", jsonType, strings.Replace(validJSON, "{", `{"resource":"https://a.example","resource":"https://b.example",`, 1), 400, "invalid_request"},
+		{"a number for resource", jsonType, strings.Replace(validJSON, "{", `{"resource":1,`, 1), 400, "invalid_request"},
+		{"an object for resource", jsonType, strings.Replace(validJSON, "{", `{"resource":{"a":"b"},`, 1), 400, "invalid_request"},
+		{"a number among resources", jsonType, strings.Replace(validJSON, "{", `{"resource":["https://a.example",1],`, 1), 400, "invalid_request"},
+		{"an array among resources", jsonType, strings.Replace(validJSON, "{", `{"resource":[["https://a.example"]],`, 1), 400, "invalid_request"},
 		{"text/plain", "text/plain", valid, 400, "invalid_request"},
 		{"multipart", "multipart/form-data; boundary=x", valid, 400, "invalid_request"},
 		{"JSON of another kind", "application/vnd.api+json", validJSON, 400, "invalid_request"},
@@ -473,6 +488,7 @@ func TestBadTokenRequests(t *testing.T) {
 		{"empty JSON body", jsonType, "", 400, "invalid_request"},
 		{"empty JSON object", jsonType, "{}", 400, "invalid_request"},
 		{"form not UTF-8", formType, valid + "&x=\xff", 400, "invalid_request"},
+		{"form not UTF-8, percent-encoded, the second time", formType, valid + "&x=1&x=%ff", 400, "invalid_request"},
 		{"form not UTF-8, percent-encoded", formType, valid + "&x=%ff", 400, "invalid_request"},
 		{"a name not UTF-8, percent-encoded", formType, valid + "&%c3%28=x", 400, "invalid_request"},
 		{"JSON not UTF-8", jsonType, strings.Replace(validJSON, "{", "{\"x\":\"\xff\",", 1), 400, "invalid_request"},
@@ -616,7 +632,7 @@ func TestScope(t *testing.T) {
 	t.Run("malformed", func(t *testing.T) {
 		w := newWorld(t)
 		tok, id := w.login()
-		for _, ask := range []string{" ", "read  write", " read", "read ", "read\twrite", `re"ad`, `re\ad`, "réad", "read\x00", strings.Repeat("x", 129)} {
+		for _, ask := range []string{" ", "read  write", " read", "read ", "read\twrite", `re"ad`, `re\ad`, "réad", "read\x00", strings.Repeat("x", 1025)} {
 			w.refresh(tok, "scope", ask).is(t, http.StatusBadRequest, "invalid_scope")
 		}
 		if w.counter(id) != 1 {
@@ -633,24 +649,35 @@ func TestScope(t *testing.T) {
 			t.Errorf("the claim is %q, the scope %q", got, a.json["scope"])
 		}
 	})
+	// Each scope that is asked for is a part of the write's condition, and DynamoDB takes
+	// expressions of 4 KB.
 	t.Run("as many as there may be", func(t *testing.T) {
 		w := newWorld(t)
-		var tokens []string
-		for c := '!'; len(tokens) < 64; c++ {
-			if c != '"' && c != '\\' {
-				tokens = append(tokens, string(c))
+		for _, length := range []int{3, 15} { // 256 short ones and 64 long ones: 1,023 bytes with their spaces
+			var tokens []string
+			for i := range 1024 / (length + 1) {
+				tokens = append(tokens, fmt.Sprintf("%0*d", length, i))
 			}
-		}
-		all := strings.Join(tokens, " ")
-		b, err := json.Marshal(map[string]string{"user_id": "u", "client_id": "app", "scope": all})
-		if err != nil {
-			t.Fatal(err)
-		}
-		tok := w.issue(string(b)).text("refresh_token")
-		slices.Reverse(tokens)
-		backwards := strings.Join(tokens, " ")
-		if got := claim(t, w.refresh(tok, "scope", backwards)); got != backwards {
-			t.Errorf("the claim is %q", got)
+			all := strings.Join(tokens, " ")
+			issued := w.issue(object("user_id", "u", "client_id", "app", "scope", all))
+			asked := slices.Clone(tokens[:64])
+			slices.Reverse(asked)
+			backwards := strings.Join(asked, " ")
+			a := w.refresh(issued.text("refresh_token"), "scope", backwards)
+			if got := claim(t, a); got != backwards {
+				t.Errorf("the claim is %q", got)
+			}
+			w.clock.Advance(time.Minute)
+			if len(tokens) > 64 {
+				over := w.refresh(a.text("refresh_token"), "scope", strings.Join(tokens[:65], " "))
+				over.is(t, http.StatusBadRequest, "invalid_scope")
+				if !strings.Contains(over.text("error_description"), "64") || w.counter(issued.text("family")) != 2 {
+					t.Errorf("65 got %v", over)
+				}
+			}
+			if got := claim(t, w.refresh(a.text("refresh_token"))); got != all {
+				t.Errorf("without a scope the claim is %q", got)
+			}
 		}
 	})
 }
@@ -903,7 +930,7 @@ func TestIntrospect(t *testing.T) {
 		got := introspect("web", issued.text("refresh_token")).json
 		want := map[string]any{
 			"active": true, "scope": "read write", "client_id": "web", "sub": "u", "iss": w.servers[0].URL, "sid": claims["sid"],
-			"iat": float64(at), "exp": float64(at + 15*86400),
+			"iat": float64(at), "exp": float64(at + 15*86400), "refresh_token_timeout": 15 * 86400.0, "authorization_expires_in": 30 * 86400.0,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -1032,6 +1059,7 @@ func TestDiscovery(t *testing.T) {
 				"introspection_endpoint_auth_methods_supported": auth[1:],
 				"subject_types_supported":                       []any{"public"},
 				"id_token_signing_alg_values_supported":         []any{string(alg)},
+				"refresh_token_expiration_types_supported":      []any{"authorization", "token_timeout"},
 			}
 			for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
 				a := w.send(http.MethodGet, path, "", "")

@@ -12,6 +12,8 @@ type Attempt struct {
 	Counter  uint32    // of the token presented
 	ClientID string    // of the client that presented it
 	Scope    []string  // asked for; nil asks for all that was granted
+	Resource []string  // asked for, of the family's audience; nil asks for all of it
+	Issuer   string    // what a family without an audience is for
 	WriteID  []byte    // the mark of this request's own write, or nil
 	Now      time.Time // whole milliseconds
 }
@@ -38,6 +40,9 @@ const (
 	Ahead
 	// ScopeNotGranted: the family lives, but was never granted a scope asked for.
 	ScopeNotGranted
+	// TargetNotGranted: the family lives, but a resource asked for is not one of its
+	// audience.
+	TargetNotGranted
 	// Refused: this token can have no successor; the family lives.
 	Refused
 	// Reuse: a copy of the token is in other hands; the family is to be revoked.
@@ -88,6 +93,9 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	if v.Active() && !f.Granted(a.Scope) {
 		return Verdict{Kind: ScopeNotGranted}
 	}
+	if v.Active() && !f.For(a.Resource, a.Issuer) {
+		return Verdict{Kind: TargetNotGranted}
+	}
 	return v
 }
 
@@ -130,6 +138,21 @@ func reuse(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 func (f *Family) Granted(scope []string) bool {
 	for _, s := range scope {
 		if !slices.Contains(f.Scope, s) {
+			return false
+		}
+	}
+	return true
+}
+
+// For reports whether every resource asked for is one of the family's audience,
+// which is the issuer where none was given (RFC 8707 §2).
+func (f *Family) For(resource []string, issuer string) bool {
+	audience := f.Audience
+	if len(audience) == 0 {
+		audience = []string{issuer}
+	}
+	for _, r := range resource {
+		if !slices.Contains(audience, r) {
 			return false
 		}
 	}

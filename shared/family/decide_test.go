@@ -49,6 +49,12 @@ func TestDecide(t *testing.T) {
 	used := func(f *family.Family, _ *family.Policy, _ *family.Attempt) { f.Held = f.Counter }
 	untilUsed := func(_ *family.Family, p *family.Policy, _ *family.Attempt) { p.LostResponse = family.UntilUsed }
 	type change = func(*family.Family, *family.Policy, *family.Attempt)
+	audience := func(values ...string) change {
+		return func(f *family.Family, _ *family.Policy, _ *family.Attempt) { f.Audience = values }
+	}
+	asks := func(resource ...string) change {
+		return func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Resource, a.Issuer = resource, "issuer" }
+	}
 	tests := []struct {
 		name    string
 		ages    []time.Duration
@@ -167,6 +173,38 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			name: "a scope that was not, of a racer", ages: []time.Duration{s}, n: 1, changes: []change{func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Scope = []string{"admin"} }},
+			want: family.Verdict{Kind: family.ScopeNotGranted},
+		},
+		{
+			name: "a resource of the audience", ages: []time.Duration{s}, n: 2, changes: []change{audience("a", "b"), asks("b")},
+			want: family.Verdict{Kind: family.Held, Age: s},
+		},
+		{
+			name: "a resource that is not", ages: []time.Duration{s}, n: 2, changes: []change{audience("a", "b"), asks("b", "c")},
+			want: family.Verdict{Kind: family.TargetNotGranted},
+		},
+		{
+			name: "a resource that is not, of a racer", ages: []time.Duration{s}, n: 1, changes: []change{audience("a"), asks("c")},
+			want: family.Verdict{Kind: family.TargetNotGranted},
+		},
+		{
+			name: "the issuer, of a family without an audience", ages: []time.Duration{s}, n: 2, changes: []change{asks("issuer")},
+			want: family.Verdict{Kind: family.Held, Age: s},
+		},
+		{
+			name: "another, of a family without an audience", ages: []time.Duration{s}, n: 2, changes: []change{asks("a")},
+			want: family.Verdict{Kind: family.TargetNotGranted},
+		},
+		{
+			name: "the issuer, of a family with another audience", ages: []time.Duration{s}, n: 2, changes: []change{audience("a"), asks("issuer")},
+			want: family.Verdict{Kind: family.TargetNotGranted},
+		},
+		{
+			name: "reuse with a resource that is not is reuse", ages: []time.Duration{time.Hour}, n: 1, changes: []change{audience("a"), asks("c")},
+			want: family.Verdict{Kind: family.Reuse, Age: time.Hour},
+		},
+		{
+			name: "neither the scope nor the resource", ages: []time.Duration{s}, n: 2, changes: []change{asks("c"), func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.Scope = []string{"admin"} }},
 			want: family.Verdict{Kind: family.ScopeNotGranted},
 		},
 		{

@@ -126,8 +126,8 @@ type Family struct {
 	PurgeAt    time.Time // end of the record
 
 	Scope    []string
-	Audience string
-	Claims   string // a JSON object, or ""
+	Audience []string // whom its access tokens are for; nil is the issuer
+	Claims   string   // a JSON object, or ""
 	AuthTime time.Time
 	ACR      string
 	AMR      []string

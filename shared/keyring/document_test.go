@@ -115,7 +115,7 @@ func TestEncodeParse(t *testing.T) {
 		t.Errorf("refresh token of the other copy: %v, %v", got, err)
 	}
 	tok, err := written.Signing.SignAccess(epoch(), signing.Access{
-		Issuer: "i", Subject: "s", Audience: "a", ClientID: "c", IssuedAt: epoch(), ExpiresAt: epoch().Add(time.Hour),
+		Issuer: "i", Subject: "s", Audience: signing.Audience{"a"}, ClientID: "c", IssuedAt: epoch(), ExpiresAt: epoch().Add(time.Hour),
 	})
 	if err != nil {
 		t.Fatal(err)

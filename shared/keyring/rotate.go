@@ -158,7 +158,7 @@ func refreshes(reader, maker *Keys, at time.Time) error {
 func signs(reader, maker *Keys, signedAt, readAt time.Time) error {
 	const issuer = "https://rotation.invalid" // nobody gets this token
 	access, err := maker.Signing.SignAccess(signedAt, signing.Access{
-		Issuer: issuer, Subject: "s", Audience: "a", ClientID: "c", IssuedAt: signedAt, ExpiresAt: readAt.Add(time.Hour),
+		Issuer: issuer, Subject: "s", Audience: signing.Audience{"a"}, ClientID: "c", IssuedAt: signedAt, ExpiresAt: readAt.Add(time.Hour),
 	})
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func kid(tb testing.TB, keys *keyring.Keys, at time.Time) string {
 func sign(tb testing.TB, keys *keyring.Keys, at time.Time) string {
 	tb.Helper()
 	access, err := keys.Signing.SignAccess(at, signing.Access{
-		Issuer: "i", Subject: "s", Audience: "a", ClientID: "c", IssuedAt: at, ExpiresAt: at.Add(longest),
+		Issuer: "i", Subject: "s", Audience: signing.Audience{"a"}, ClientID: "c", IssuedAt: at, ExpiresAt: at.Add(longest),
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -18,7 +19,7 @@ import (
 type Access struct {
 	Issuer   string
 	Subject  string
-	Audience string
+	Audience Audience
 	ClientID string
 	Scope    string
 	// SessionID is the "sid": which token family the token belongs to.
@@ -45,7 +46,7 @@ func (s *Set) SignAccess(now time.Time, a Access) (string, error) {
 		return "", fmt.Errorf("signing: sign access token: %w", err)
 	}
 	err = required(
-		claim{"iss", a.Issuer != ""}, claim{"sub", a.Subject != ""}, claim{"aud", a.Audience != ""},
+		claim{"iss", a.Issuer != ""}, claim{"sub", a.Subject != ""}, claim{"aud", a.Audience.present()},
 		claim{"client_id", a.ClientID != ""}, claim{"iat", !a.IssuedAt.IsZero()}, claim{"exp", !a.ExpiresAt.IsZero()},
 	)
 	if err != nil {
@@ -98,7 +99,7 @@ func required(claims ...claim) error {
 type claims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
-	Audience  string   `json:"aud"`
+	Audience  Audience `json:"aud"`
 	ClientID  string   `json:"client_id,omitempty"`
 	IssuedAt  int64    `json:"iat"`
 	ExpiresAt int64    `json:"exp"`
@@ -128,12 +129,12 @@ func newJTI() string {
 // sign signs the claims, and the custom ones after them, none of which has the name
 // of one of the claims.
 func sign(with jose.Signer, c claims, custom map[string]any) (string, error) {
-	payload, err := json.Marshal(c)
+	payload, err := encode(c)
 	if err != nil {
 		return "", fmt.Errorf("claims: %w", err)
 	}
 	if len(custom) > 0 {
-		more, err := json.Marshal(custom)
+		more, err := encode(custom)
 		if err != nil {
 			return "", fmt.Errorf("claims: %w", err)
 		}
@@ -144,4 +145,14 @@ func sign(with jose.Signer, c claims, custom map[string]any) (string, error) {
 		return "", err
 	}
 	return signed.CompactSerialize()
+}
+
+// encode returns v as JSON whose characters <, > and & are themselves: no page has
+// it in it, and six bytes for each would make tokens longer than their claims.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

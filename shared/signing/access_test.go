@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,7 +77,7 @@ func TestSignAccessLeavesOutEmpty(t *testing.T) {
 	key := newKey(t, signing.ES256, epoch())
 	set := newSet(t, key)
 	a := signing.Access{
-		Issuer: issuer, Subject: "u", Audience: "a", ClientID: "c",
+		Issuer: issuer, Subject: "u", Audience: signing.Audience{"a"}, ClientID: "c",
 		IssuedAt: epoch(), ExpiresAt: epoch().Add(time.Hour), AMR: []string{},
 	}
 	tok := signAccess(t, set, epoch(), a)
@@ -104,7 +105,8 @@ func TestSignAccessRequires(t *testing.T) {
 	for name, remove := range map[string]func(*signing.Access){
 		"iss":       func(a *signing.Access) { a.Issuer = "" },
 		"sub":       func(a *signing.Access) { a.Subject = "" },
-		"aud":       func(a *signing.Access) { a.Audience = "" },
+		"aud":       func(a *signing.Access) { a.Audience = nil },
+		"an aud":    func(a *signing.Access) { a.Audience = signing.Audience{"a", ""} },
 		"client_id": func(a *signing.Access) { a.ClientID = "" },
 		"iat":       func(a *signing.Access) { a.IssuedAt = time.Time{} },
 		"exp":       func(a *signing.Access) { a.ExpiresAt = time.Time{} },
@@ -115,6 +117,70 @@ func TestSignAccessRequires(t *testing.T) {
 		if tok, err := set.SignAccess(epoch(), a); err == nil {
 			t.Errorf("%s: signed %s", name, tok)
 		}
+	}
+}
+
+// RFC 7519 §4.1.3: one audience is a string, and several are an array.
+func TestAudiences(t *testing.T) {
+	key := newKey(t, signing.ES256, epoch())
+	set := newSet(t, key)
+	for _, tt := range []struct {
+		audience signing.Audience
+		want     any
+	}{
+		{signing.Audience{"a"}, "a"},
+		{signing.Audience{"https://a.example/?b&c=<d>"}, "https://a.example/?b&c=<d>"},
+		{signing.Audience{"b", "a"}, []any{"b", "a"}},
+		{signing.Audience{"1", "2", "3", "4", "5", "6", "7", "8"}, []any{"1", "2", "3", "4", "5", "6", "7", "8"}},
+	} {
+		a := access()
+		a.Audience = tt.audience
+		tok := signAccess(t, set, epoch(), a)
+		_, claims := byHand(t, tok, key.JWK.Public().Key)
+		if diff := cmp.Diff(tt.want, claims["aud"]); diff != "" {
+			t.Errorf("aud (-want +got):\n%s", diff)
+		}
+		got, err := set.Verify(tok, issuer, epoch())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.audience, got.Audience); diff != "" {
+			t.Errorf("the audience (-signed +verified):\n%s", diff)
+		}
+	}
+	for text, want := range map[string]signing.Audience{
+		`"a"`: {"a"}, `["a"]`: {"a"}, `["a","b"]`: {"a", "b"}, `""`: nil, `[]`: {}, `null`: nil, `[""]`: {""},
+	} {
+		got := signing.Audience{"before"}
+		if err := json.Unmarshal([]byte(text), &got); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+	}
+	for _, text := range []string{`1`, `{}`, `[1]`, `["a",["b"]]`, `true`} {
+		var got signing.Audience
+		if err := json.Unmarshal([]byte(text), &got); err == nil {
+			t.Errorf("%s is read as %q", text, got)
+		}
+	}
+}
+
+// A token is no longer than what is in it: no character is escaped that need not be.
+func TestClaimsAreNotEscaped(t *testing.T) {
+	set := newSet(t, newKey(t, signing.ES256, epoch()))
+	length := func(text string) int {
+		a := access()
+		a.Subject, a.Scope, a.Audience, a.Custom = text, text, signing.Audience{text}, map[string]any{"t": json.RawMessage(`"` + text + `"`)}
+		tok := signAccess(t, set, epoch(), a)
+		if got, err := set.Verify(tok, issuer, epoch()); err != nil || got.Subject != text || got.Custom["t"] != text {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+		return len(tok)
+	}
+	if plain, marked := length(strings.Repeat("x", 99)), length(strings.Repeat("<&>", 33)); marked != plain {
+		t.Errorf("a token of 99 such characters has %d bytes, and one of letters %d", marked, plain)
 	}
 }
 

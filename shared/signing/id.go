@@ -35,7 +35,7 @@ func (s *Set) SignID(now time.Time, i ID) (string, error) {
 		return "", fmt.Errorf("signing: sign id token: %w", err)
 	}
 	signed, err := sign(key.id, claims{
-		Issuer: i.Issuer, Subject: i.Subject, Audience: i.ClientID, IssuedAt: i.IssuedAt.Unix(), ExpiresAt: i.ExpiresAt.Unix(),
+		Issuer: i.Issuer, Subject: i.Subject, Audience: Audience{i.ClientID}, IssuedAt: i.IssuedAt.Unix(), ExpiresAt: i.ExpiresAt.Unix(),
 		SessionID: i.SessionID, AuthTime: unixTime(i.AuthTime), ACR: i.ACR, AMR: i.AMR,
 	}, nil)
 	if err != nil {

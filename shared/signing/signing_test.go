@@ -44,7 +44,7 @@ func access() signing.Access {
 	return signing.Access{
 		Issuer:    issuer,
 		Subject:   "user-1",
-		Audience:  "https://api.example.com",
+		Audience:  signing.Audience{"https://api.example.com"},
 		ClientID:  "demo-spa",
 		Scope:     "openid offline_access",
 		SessionID: "01JNWAAAAAAAAAAAAAAAAAAAAA",

@@ -114,7 +114,7 @@ func readAccess(payload []byte) (Access, error) {
 	a := Access{
 		Issuer:    r.string("iss"),
 		Subject:   r.string("sub"),
-		Audience:  r.string("aud"),
+		Audience:  r.audience("aud"),
 		ClientID:  r.string("client_id"),
 		Scope:     r.string("scope"),
 		SessionID: r.string("sid"),
@@ -129,7 +129,7 @@ func readAccess(payload []byte) (Access, error) {
 		return Access{}, r.err
 	}
 	err = required(
-		claim{"iss", a.Issuer != ""}, claim{"sub", a.Subject != ""}, claim{"aud", a.Audience != ""},
+		claim{"iss", a.Issuer != ""}, claim{"sub", a.Subject != ""}, claim{"aud", a.Audience.present()},
 		claim{"client_id", a.ClientID != ""}, claim{"exp", !a.ExpiresAt.IsZero()},
 	)
 	if err != nil {
@@ -192,6 +192,14 @@ func (r *reader) time(name string) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(seconds, 0).UTC()
+}
+
+// audience reads the aud, which is a string or an array of them (RFC 7519 §4.1.3).
+func (r *reader) audience(name string) Audience {
+	if _, ok := r.claims[name].(string); ok {
+		return Audience{r.string(name)}
+	}
+	return r.strings(name)
 }
 
 func (r *reader) strings(name string) []string {

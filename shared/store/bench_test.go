@@ -21,7 +21,7 @@ func BenchmarkRefresh(b *testing.B) {
 	policy, now := family.DefaultPolicy(), time.Now()
 	f := &family.Family{
 		ID: family.ID{1}, UserID: "auth0|0123456789abcdef01234567", ClientID: "app", Counter: 1,
-		LastUsedAt: now, ExpiresAt: now.Add(time.Hour), Scope: []string{"read", "write"}, Audience: "https://api.example.com",
+		LastUsedAt: now, ExpiresAt: now.Add(time.Hour), Scope: []string{"read", "write"}, Audience: []string{"https://api.example.com"},
 	}
 	if err := table.Issue(b.Context(), f, &policy); err != nil {
 		b.Fatal(err)

@@ -40,7 +40,7 @@ type Client struct {
 	Preset        string // what the policy was derived from
 	Policy        family.Policy
 	Scope         []string // what its families may be granted, and get by default; nil is no bound
-	Audience      string   // of its access tokens by default
+	Audience      []string // of its access tokens by default
 	MayIntrospect bool     // may introspect the access tokens of other clients
 	MayForward    bool     // is believed about the address and the agent of its user
 	Secrets       []Secret
@@ -62,9 +62,9 @@ type clientItem struct {
 	SK            string `dynamodbav:"sk"`
 	Type          string `dynamodbav:"type"`
 	Preset        string `dynamodbav:"preset,omitempty"`
-	Policy        string `dynamodbav:"policy"` // JSON: a member that is missing has its default
-	Scope         string `dynamodbav:"scope"`  // joined with spaces
-	Audience      string `dynamodbav:"audience,omitempty"`
+	Policy        string `dynamodbav:"policy"`             // JSON: a member that is missing has its default
+	Scope         string `dynamodbav:"scope"`              // joined with spaces
+	Audience      string `dynamodbav:"audience,omitempty"` // see joinAudience
 	MayIntrospect bool   `dynamodbav:"may_introspect,omitempty"`
 	MayForward    bool   `dynamodbav:"may_forward,omitempty"`
 	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
@@ -99,7 +99,7 @@ func unmarshalClient(m item) (*Client, error) {
 		Preset:        i.Preset,
 		Policy:        family.DefaultPolicy(),
 		Scope:         fields(i.Scope),
-		Audience:      i.Audience,
+		Audience:      splitAudience(i.Audience),
 		MayIntrospect: i.MayIntrospect,
 		MayForward:    i.MayForward,
 		Version:       i.Version,
@@ -159,7 +159,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		":preset":         text(c.Preset),
 		":policy":         text(string(policy)),
 		":scope":          text(strings.Join(c.Scope, " ")),
-		":audience":       text(c.Audience),
+		":audience":       text(joinAudience(c.Audience)),
 		":may_introspect": &types.AttributeValueMemberBOOL{Value: c.MayIntrospect},
 		":may_forward":    &types.AttributeValueMemberBOOL{Value: c.MayForward},
 		":not_before":     number(millis(c.Policy.NotBefore)),

@@ -38,8 +38,8 @@ type familyItem struct {
 	KeepUntil  int64 `dynamodbav:"keep_until,omitempty"`
 	PurgeAt    int64 `dynamodbav:"purge_at"`
 
-	Scope    string `dynamodbav:"scope"` // each token between spaces, so that a condition can ask for it
-	Audience string `dynamodbav:"audience,omitempty"`
+	Scope    string `dynamodbav:"scope"`    // each token between spaces, so that a condition can ask for it
+	Audience string `dynamodbav:"audience"` // see joinAudience
 	Claims   string `dynamodbav:"claims,omitempty"`
 	AuthTime int64  `dynamodbav:"auth_time,omitempty"`
 	ACR      string `dynamodbav:"acr,omitempty"`
@@ -82,7 +82,7 @@ func marshalFamily(f *family.Family) (item, error) {
 		KeepUntil:     epoch(f.KeepUntil),
 		PurgeAt:       epoch(f.PurgeAt),
 		Scope:         " " + strings.Join(f.Scope, " ") + " ",
-		Audience:      f.Audience,
+		Audience:      joinAudience(f.Audience),
 		Claims:        f.Claims,
 		AuthTime:      epoch(f.AuthTime),
 		ACR:           f.ACR,
@@ -117,7 +117,7 @@ func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
 		KeepUntil:     fromEpoch(i.KeepUntil),
 		PurgeAt:       fromEpoch(i.PurgeAt),
 		Scope:         fields(i.Scope),
-		Audience:      i.Audience,
+		Audience:      splitAudience(i.Audience),
 		Claims:        i.Claims,
 		AuthTime:      fromEpoch(i.AuthTime),
 		ACR:           i.ACR,
@@ -241,6 +241,7 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 		}
 		condition = b.String()
 	}
+	condition += isFor(a, values)
 	return t.updateFamily(ctx, r.Family, "refresh a family", types.Update{
 		ConditionExpression: &condition, UpdateExpression: &set,
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,

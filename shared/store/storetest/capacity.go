@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"github.com/rotor-auth/rotor/shared/store"
 )
 
 // Units are read and write units, by which DynamoDB bills.
@@ -177,7 +179,7 @@ func consumed(operation string, allOld bool, status int, body []byte) (use, erro
 			if err != nil {
 				return u, err
 			}
-			u.units = float64((itemSize(item) + 1023) / 1024)
+			u.units = float64((store.ItemSize(item) + 1023) / 1024)
 		}
 	case failure == "ConditionalCheckFailedException" || failure == "TransactionCanceledException":
 		u.unknown = failure

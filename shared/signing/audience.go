@@ -1,0 +1,35 @@
+package signing
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// Audience is whom a token is for. In JSON one is a string, and several are an
+// array of strings (RFC 7519 §4.1.3).
+type Audience []string
+
+// MarshalJSON writes one audience as a string, several as an array.
+func (a Audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return encode(a[0])
+	}
+	return encode([]string(a))
+}
+
+// UnmarshalJSON reads a string or an array of strings. The empty string is no
+// audience.
+func (a *Audience) UnmarshalJSON(data []byte) error {
+	if len(data) == 0 || data[0] != '"' {
+		return json.Unmarshal(data, (*[]string)(a))
+	}
+	var one string
+	err := json.Unmarshal(data, &one)
+	if *a = nil; one != "" {
+		*a = Audience{one}
+	}
+	return err
+}
+
+// present reports whether there is an audience, and none of it is empty.
+func (a Audience) present() bool { return len(a) > 0 && !slices.Contains(a, "") }
