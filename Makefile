@@ -59,7 +59,7 @@ help: ## show this list
 ##@ Run
 
 .PHONY: run
-run: ## the whole API on 127.0.0.1:3000 (ADDR=host:port, KEYS=path), store and keys in memory
+run: ## the whole API on 127.0.0.1:3000 (ADDR=host:port, BASE_PATH=/auth, KEYS=path), store and keys in memory
 	@go run ./infra/local
 
 .PHONY: dynamodb-local

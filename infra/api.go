@@ -106,16 +106,22 @@ func (p *parts) newAPI() {
 		return
 	}
 	p.issuer = jsii.String("https://" + p.cfg.domain)
+	if p.cfg.basePath != "" {
+		p.issuer = jsii.String("https://" + p.cfg.domain + "/" + p.cfg.basePath)
+	}
 	domain := awsapigatewayv2.NewDomainName(p.Stack, jsii.String("Domain"), &awsapigatewayv2.DomainNameProps{
 		DomainName:     jsii.String(p.cfg.domain),
 		Certificate:    awscertificatemanager.Certificate_FromCertificateArn(p.Stack, jsii.String("Certificate"), jsii.String(p.cfg.certificateARN)),
 		SecurityPolicy: awsapigatewayv2.SecurityPolicy_TLS_1_2,
 	})
-	awsapigatewayv2.NewCfnApiMapping(p.Stack, jsii.String("DomainMapping"), &awsapigatewayv2.CfnApiMappingProps{
-		ApiId:      p.api.ApiId(),
-		DomainName: domain.Name(),
-		Stage:      p.stage.Ref(),
-	})
+	for _, m := range p.mappings() {
+		awsapigatewayv2.NewCfnApiMapping(p.Stack, jsii.String(m.id), &awsapigatewayv2.CfnApiMappingProps{
+			ApiId:         p.api.ApiId(),
+			DomainName:    domain.Name(),
+			Stage:         p.stage.Ref(),
+			ApiMappingKey: m.key,
+		})
+	}
 	awscdk.NewCfnOutput(p.Stack, jsii.String("DomainTarget"), &awscdk.CfnOutputProps{
 		Description: jsii.String("what the domain's CNAME or alias record must point to"),
 		Value:       domain.RegionalDomainName(),
@@ -132,6 +138,26 @@ func (p *parts) newAPI() {
 			HostedZoneId: domain.RegionalHostedZoneId(),
 		},
 	})
+}
+
+// mapping is a path of the domain that leads to the API; without a key it is every path.
+type mapping struct {
+	id  string
+	key *string
+}
+
+// mappings returns one mapping for all paths or, where the issuer has a path, one for that and one for each document of
+// metadata, since RFC 8414 §3.1 inserts the well-known path before the issuer's.
+func (p *parts) mappings() []mapping {
+	path := p.cfg.basePath
+	if path == "" {
+		return []mapping{{id: "DomainMapping"}}
+	}
+	return []mapping{
+		{"DomainMapping", &path},
+		{"MetadataMapping", jsii.String(".well-known/oauth-authorization-server/" + path)},
+		{"OpenIDMetadataMapping", jsii.String(".well-known/openid-configuration/" + path)},
+	}
 }
 
 // handler is what the gateway invokes: the function, or where some of its environments are provisioned the alias of

@@ -18,6 +18,7 @@ import (
 type config struct {
 	stage               string // stage: part of every name, so that several deployments fit into one account
 	domain              string // domain: the name under which the API is reached, instead of API Gateway's own
+	basePath            string // basePath: the issuer's path under that name, which others can then use too
 	certificateARN      string // certificateArn: its certificate in ACM, in the stack's region
 	hostedZoneID        string // hostedZoneId: the zone in Route 53 that gets its record; or set it yourself
 	origins             origin.Set
@@ -36,7 +37,7 @@ type config struct {
 
 // contextKeys are the keys that loadConfig knows.
 var contextKeys = []string{
-	"stage", "domain", "certificateArn", "hostedZoneId", "origins", "logRetentionDays", "familyRetentionDays",
+	"stage", "domain", "basePath", "certificateArn", "hostedZoneId", "origins", "logRetentionDays", "familyRetentionDays",
 	"eventRetentionDays", "sweepMinutes", "throttleRate", "throttleBurst", "warmWriteUnits", "provisionedConcurrency",
 	"alarmEmail", "signingAlgorithm",
 	"revokeRate", "introspectRate", "discoveryRate", "manageRate", "otherRate",
@@ -55,6 +56,7 @@ var logRetentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 5
 var (
 	stageName      = regexp.MustCompile(`^[a-z][a-z0-9-]{0,19}$`)
 	domainName     = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	basePath       = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
 	certificateARN = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+$`)
 	hostedZoneID   = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 )
@@ -67,6 +69,7 @@ func loadConfig(values map[string]any) (config, error) {
 	cfg := config{
 		stage:               c.matching("stage", "prod", stageName, "at most 20 small letters, digits and dashes, a letter first"),
 		domain:              c.matching("domain", "", domainName, "a domain name in small letters, like auth.example.com"),
+		basePath:            c.matching("basePath", "", basePath, "a path like auth or auth/eu, of letters, digits, dots, dashes and underscores"),
 		certificateARN:      c.matching("certificateArn", "", certificateARN, "the ARN of a certificate in ACM"),
 		hostedZoneID:        c.matching("hostedZoneId", "", hostedZoneID, "the id of a hosted zone in Route 53, like Z0123456789ABC"),
 		origins:             c.origins("origins"),
@@ -90,6 +93,9 @@ func loadConfig(values map[string]any) (config, error) {
 	}
 	if (cfg.domain == "") != (cfg.certificateARN == "") {
 		c.errs = append(c.errs, errors.New("domain and certificateArn go together: set both or neither"))
+	}
+	if cfg.basePath != "" && cfg.domain == "" {
+		c.errs = append(c.errs, errors.New("basePath is set without domain: API Gateway's own address has no paths to give"))
 	}
 	if cfg.hostedZoneID != "" && cfg.domain == "" {
 		c.errs = append(c.errs, errors.New("hostedZoneId is set without domain: it is where the domain's record goes"))

@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 // Without this what the command line gives, where everything is text, could be read otherwise than cdk.json's numbers and lists.
 func TestContextAsTextAndAsJSON(t *testing.T) {
 	want := config{
-		stage: "eu-1", domain: "auth.example.com", certificateARN: certificate, hostedZoneID: "Z0123456789ABC",
+		stage: "eu-1", domain: "auth.example.com", basePath: "sso/eu", certificateARN: certificate, hostedZoneID: "Z0123456789ABC",
 		origins: origins("https://app.example.com", "http://localhost:5173"), logRetentionDays: 365, familyRetentionDays: 60, eventRetentionDays: 400,
 		sweepMinutes: 1, throttleRate: 50, throttleBurst: 50, warmWriteUnits: 15000, provisioned: 100, alarmEmail: "ops@example.com", signingAlgorithm: "ES256",
 		routeRates: map[string]int{"introspectRate": 40, "revokeRate": 5, "discoveryRate": 4, "manageRate": 3, "otherRate": 1},
@@ -70,7 +70,7 @@ const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0f1e2d3c-
 // everything is a context with every key, as the command line gives it.
 func everything() map[string]any {
 	return map[string]any{
-		"stage": "eu-1", "domain": "auth.example.com", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABC",
+		"stage": "eu-1", "domain": "auth.example.com", "basePath": "sso/eu", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABC",
 		"origins": "https://App.example.com:443/, http://localhost:5173", "logRetentionDays": "365", "familyRetentionDays": "60", "eventRetentionDays": "400",
 		"sweepMinutes": "1", "throttleRate": "50", "throttleBurst": "50",
 		"revokeRate": "5", "introspectRate": "40", "discoveryRate": "4", "manageRate": "3", "otherRate": "1",
@@ -90,6 +90,12 @@ func TestWrongContext(t *testing.T) {
 		{"stage", 3.0, `context stage is "3": it must be text`},
 		{"domain", "https://auth.example.com", "it must be a domain name in small letters"},
 		{"domain", "auth.example.com", "domain and certificateArn go together"},
+		{"basePath", "auth", "basePath is set without domain"},
+		{"basePath", "/auth", "it must be a path like auth"},
+		{"basePath", "auth/", "it must be a path like auth"},
+		{"basePath", "a//b", "it must be a path like auth"},
+		{"basePath", "a/../b", "it must be a path like auth"},
+		{"basePath", "a b", "it must be a path like auth"},
 		{"certificateArn", certificate, "domain and certificateArn go together"},
 		{"certificateArn", "0f1e2d3c", "it must be the ARN of a certificate in ACM"},
 		{"hostedZoneId", "example.com", "it must be the id of a hosted zone"},

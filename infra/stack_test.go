@@ -869,7 +869,7 @@ func TestSettings(t *testing.T) {
 	has("AWS::Scheduler::Schedule", object{"Name": "rotor-eu-1-sweep", "ScheduleExpression": "rate(1 minute)"})
 	has("AWS::SNS::Subscription", object{"Protocol": "email", "Endpoint": "ops@example.com"})
 	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-token", "Environment": object{"Variables": object{
-		"ROTOR_ISSUER":                "https://auth.example.com",
+		"ROTOR_ISSUER":                "https://auth.example.com/sso/eu",
 		"ROTOR_ORIGINS":               "https://app.example.com,http://localhost:5173",
 		"ROTOR_FAMILY_RETENTION_DAYS": "60",
 		"ROTOR_EVENT_RETENTION_DAYS":  "400",
@@ -880,6 +880,41 @@ func TestSettings(t *testing.T) {
 	has("AWS::DynamoDB::GlobalTable", object{"WarmThroughput": object{"WriteUnitsPerSecond": 15000}})
 	if len(s.resources("AWS::Lambda::Function")) != 7 {
 		t.Error("not 7 functions")
+	}
+}
+
+// Without this a path of the issuer would lead nowhere, or its metadata be missing where clients ask for it first.
+func TestMappings(t *testing.T) {
+	whole := everything()
+	delete(whole, "basePath")
+	for _, c := range []struct {
+		context map[string]any
+		issuer  string
+		want    []string
+	}{
+		{nil, "Api.ApiEndpoint", nil},
+		{whole, "https://auth.example.com", []string{""}},
+		{everything(), "https://auth.example.com/sso/eu", []string{
+			".well-known/oauth-authorization-server/sso/eu", ".well-known/openid-configuration/sso/eu", "sso/eu",
+		}},
+	} {
+		s := synth(t, c.context)
+		var keys []string
+		for id, m := range s.resources("AWS::ApiGatewayV2::ApiMapping") {
+			p := properties(m)
+			key, _ := p["ApiMappingKey"].(string)
+			keys = append(keys, key)
+			if plain(p["ApiId"]) != "Api" || plain(p["Stage"]) != "Stage" || plain(p["DomainName"]) != "Domain" {
+				t.Errorf("%s: %v", id, p)
+			}
+		}
+		slices.Sort(keys)
+		if diff := cmp.Diff(c.want, keys); diff != "" {
+			t.Errorf("the mappings (-want +got):\n%s", diff)
+		}
+		if got := plain(at(s.object["Outputs"].(object)["Issuer"], "Value")); got != c.issuer {
+			t.Errorf("the issuer is %s, not %s", got, c.issuer)
+		}
 	}
 }
 
@@ -927,7 +962,7 @@ func TestOutputs(t *testing.T) {
 		outputs int
 	}{
 		{nil, "Api.ApiEndpoint", 7},
-		{everything(), "https://auth.example.com", 8},
+		{everything(), "https://auth.example.com/sso/eu", 8},
 	} {
 		s := synth(t, c.context)
 		outputs := s.object["Outputs"].(object)

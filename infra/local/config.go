@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +21,7 @@ import (
 // config is what the environment asks for. All of it may be left out.
 type config struct {
 	addr    address           // ADDR: where to listen; 127.0.0.1:3000
+	base    string            // BASE_PATH: the path of the issuer, as behind an API mapping; none
 	keys    string            // KEYS: the file that the keys are kept in; none
 	alg     signing.Algorithm // ALG: RS256 or ES256; "" is the file's, and RS256 for new keys
 	origins origin.Set        // ORIGINS: web origins that may refresh and revoke; loopback, which is this machine's on any port
@@ -58,6 +61,9 @@ func loadConfig(getenv func(string) string) (*config, error) {
 	if c.addr, want = parseAddress(addr); want != "" {
 		wrong("ADDR", addr, want)
 	}
+	if c.base = getenv("BASE_PATH"); c.base != "" && !isBasePath(c.base) {
+		wrong("BASE_PATH", c.base, "a path such as /auth, and none that begins with "+strings.Join(ownPaths, ", "))
+	}
 	if alg := getenv("ALG"); alg != "" {
 		var err error
 		if c.alg, err = signing.ParseAlgorithm(alg); err != nil {
@@ -88,6 +94,25 @@ func loadConfig(getenv func(string) string) (*config, error) {
 		return nil, errors.Join(errs...)
 	}
 	return c, nil
+}
+
+// ownPaths are where things are without a base path.
+var ownPaths = []string{"/oauth", "/.well-known", "/v1", "/local", "/debug"}
+
+// isBasePath says whether s is a path of plain segments that is apart from all of
+// ownPaths: whether a request has it cannot be mistaken then.
+func isBasePath(s string) bool {
+	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-/"
+	own := slices.ContainsFunc(ownPaths, func(p string) bool { return s == p || strings.HasPrefix(s, p+"/") })
+	return s[0] == '/' && s != "/" && path.Clean(s) == s && strings.Trim(s, characters) == "" && !own
+}
+
+// pathOf returns the request's path without the base path.
+func (c *config) pathOf(r *http.Request) string {
+	if rest, ok := strings.CutPrefix(r.URL.Path, c.base); ok && strings.HasPrefix(rest, "/") {
+		return rest
+	}
+	return r.URL.Path
 }
 
 // parseAddress reads host:port; where it is not one to listen on, it says what

@@ -26,7 +26,7 @@ func TestConfigDefaults(t *testing.T) {
 
 func TestConfigIsRead(t *testing.T) {
 	got, err := load(map[string]string{
-		"ADDR": "[::1]:0", "KEYS": "keys.json", "ALG": "ES256", "TABLE": "another.table",
+		"ADDR": "[::1]:0", "BASE_PATH": "/auth/eu", "KEYS": "keys.json", "ALG": "ES256", "TABLE": "another.table",
 		"ORIGINS":                   "https://app.example.com, http://localhost:5173,",
 		"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000", "AWS_REGION": "eu-central-1",
 		"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "session",
@@ -36,7 +36,7 @@ func TestConfigIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		addr: address{"::1", "0"}, keys: "keys.json", alg: "ES256", table: "another.table",
+		addr: address{"::1", "0"}, base: "/auth/eu", keys: "keys.json", alg: "ES256", table: "another.table",
 		origins:  origins("https://app.example.com", "http://localhost:5173"),
 		dynamodb: "http://127.0.0.1:8000", region: "eu-central-1",
 		accessKeyID: "id", secretAccessKey: "key", sessionToken: "session",
@@ -102,14 +102,14 @@ func TestConfigAddresses(t *testing.T) {
 
 func TestConfigNamesAllThatIsWrong(t *testing.T) {
 	_, err := load(map[string]string{
-		"ADDR": "0.0.0.0:3000", "ALG": "HS256", "TABLE": "no spaces", "ORIGINS": "https://app.example.com,https://b.example/login",
+		"ADDR": "0.0.0.0:3000", "BASE_PATH": "auth", "ALG": "HS256", "TABLE": "no spaces", "ORIGINS": "https://app.example.com,https://b.example/login",
 		"AWS_ENDPOINT_URL_DYNAMODB": "127.0.0.1:8000", "AWS_ACCESS_KEY_ID": "id",
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	lines := strings.Split(err.Error(), "\n")
-	names := []string{"ADDR", "ALG", "ORIGINS", "TABLE", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID"}
+	names := []string{"ADDR", "BASE_PATH", "ALG", "ORIGINS", "TABLE", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID"}
 	if len(lines) != len(names) {
 		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(names), err)
 	}
@@ -123,6 +123,10 @@ func TestConfigNamesAllThatIsWrong(t *testing.T) {
 func TestConfigURLs(t *testing.T) {
 	for name, values := range map[string][]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": {"localhost:8000", "ftp://localhost", "http://", "http://u:p@localhost", "http://localhost?x", "%"},
+		"BASE_PATH": {
+			"/", "auth", "/auth/", "//auth", "/a//b", "/a/../b", "/.", "/a%20b", "/a b", "/a?b", "/a#b", "/ü", "http://localhost/auth",
+			"/oauth", "/oauth/token", "/v1", "/v1/families", "/.well-known", "/local", "/local/clock", "/debug", "/debug/pprof",
+		},
 		"ORIGINS": {
 			"app.example.com", "https://app.example.com/path", "https://", "null", "%", "loopback:5173",
 			"https://*.example.com", "ftp://app.example.com", "https://u@app.example.com", "https://a.example?x",
@@ -132,6 +136,11 @@ func TestConfigURLs(t *testing.T) {
 			if _, err := load(map[string]string{name: value}); err == nil || !strings.HasPrefix(err.Error(), name+" ") {
 				t.Errorf("%s=%s: %v, want an error that names it", name, value, err)
 			}
+		}
+	}
+	for _, path := range []string{"/auth", "/v2", "/oauth2", "/prod/a-b_c.d~e"} {
+		if _, err := load(map[string]string{"BASE_PATH": path}); err != nil {
+			t.Error(err)
 		}
 	}
 	if _, err := load(map[string]string{"ORIGINS": "*", "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.eu-central-1.amazonaws.com/"}); err != nil {

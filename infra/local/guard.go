@@ -23,14 +23,14 @@ import (
 //     requests that come from another origin, whatever their method, and takes JSON
 //     alone: what a form can send is none.
 //
-// host is the one that the program was told to listen on.
-func guard(host string, next http.Handler) http.Handler {
-	protected := jsonOnly(next)
+// c says what the program was told to listen on, and its base path.
+func guard(c *config, next http.Handler) http.Handler {
+	protected, host := jsonOnly(next), c.addr.host
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !isOwnHost(r.Host, host):
 			fail(w, http.StatusMisdirectedRequest, "the Host header must be 127.0.0.1, [::1] or localhost, with any port")
-		case forBrowsers(r.URL.Path):
+		case forBrowsers(c.pathOf(r)):
 			next.ServeHTTP(w, r)
 		case fromElsewhere(r):
 			fail(w, http.StatusForbidden, "this request comes from a web page of another origin")

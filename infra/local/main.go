@@ -88,7 +88,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if err := table.Create(starting); err != nil {
 		return err
 	}
-	issuer := "http://" + net.JoinHostPort(c.addr.host, portOf(listener))
+	issuer := "http://" + net.JoinHostPort(c.addr.host, portOf(listener)) + c.base
 	settings := api.Config{
 		Issuer: issuer, Table: table, Keys: keys, Log: log, Now: clock.now,
 		Origins: c.origins, Timeout: requestTimeout,
@@ -108,7 +108,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	cancel()
 
 	server := &http.Server{
-		Handler: logRequests(log, guard(c.addr.host, withDebug(withLocal(clock, table, log, handler)))),
+		Handler: logRequests(log, guard(c, withDebug(withLocal(c, clock, table, log, handler)))),
 		// As long as IdleTimeout: clients keep connections that they have opened and not
 		// yet used, and cannot know that one is being closed when they do use it.
 		ReadHeaderTimeout: 2 * time.Minute,

@@ -486,3 +486,49 @@ func TestProcessSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("stderr is %q, want a line for ADDR and one for ALG", got)
 	}
 }
+
+// BASE_PATH is the path of the issuer: everything is under it, as behind an API mapping,
+// and what is for this program alone is as guarded there.
+func TestBasePath(t *testing.T) {
+	p := start(t, map[string]string{"BASE_PATH": "/auth", "ORIGINS": "https://app.example.com"})
+	if !strings.HasSuffix(p.url, "/auth") {
+		t.Fatalf("it is ready at %s", p.url)
+	}
+	root := strings.TrimSuffix(p.url, "/auth")
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+		for _, at := range []string{p.url + path, root + path, root + path + "/auth"} {
+			r := p.request(http.MethodGet, "", "")
+			var err error
+			if r.URL, err = url.Parse(at); err != nil {
+				t.Fatal(err)
+			}
+			if got := p.send(r); got.text("issuer") != p.url || got.text("token_endpoint") != p.url+"/oauth/token" {
+				t.Errorf("%s: %d %v", at, got.status, got.body)
+			}
+		}
+	}
+	family, token := p.issue("demo-spa")
+	if got := p.refresh("demo-spa", token); got.status != http.StatusOK {
+		t.Errorf("a refresh: %d %v", got.status, got.body)
+	}
+	if got := p.must(http.StatusOK, http.MethodGet, "/v1/families/"+family, ""); got.text("status") != "active" {
+		t.Errorf("the family is %v", got.body)
+	}
+	p.must(http.StatusOK, http.MethodPost, "/local/clock", `{"advance":"1s"}`)
+	p.must(http.StatusNotFound, http.MethodGet, "/local/nothing", "")
+
+	for _, path := range []string{"/v1/families", "/local/clock", "/oauth", "/v1/oauth/token", "/x/oauth/token"} {
+		for _, header := range [][2]string{{"Origin", "https://app.example.com"}, {"Sec-Fetch-Site", "cross-site"}} {
+			r := p.request(http.MethodPost, path, `{}`)
+			r.Header.Set(header[0], header[1])
+			wantProblem(t, p.send(r), http.StatusForbidden)
+		}
+		wantProblem(t, p.form(path, url.Values{"user_id": {"mallory"}}), http.StatusUnsupportedMediaType)
+	}
+	r := p.request(http.MethodPost, "/oauth/token", `{"grant_type":"refresh_token","client_id":"demo-spa","refresh_token":"x"}`)
+	r.Header.Set("Origin", "https://app.example.com")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	if got := p.send(r); got.text("error") != "invalid_grant" || got.header.Get("Access-Control-Allow-Origin") != "https://app.example.com" {
+		t.Errorf("a refresh from the app: %d %v", got.status, got.body)
+	}
+}

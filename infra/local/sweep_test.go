@@ -148,7 +148,7 @@ func newBubble(t *testing.T) *bubble {
 	}
 	log := slog.New(slog.NewJSONHandler(b.log, nil))
 	clock := &clock{}
-	b.handler = withLocal(clock, table, log, api.New(api.Config{
+	b.handler = withLocal(&config{}, clock, table, log, api.New(api.Config{
 		Issuer: "http://localhost:3000", Table: table, Keys: keys, Log: log, Now: clock.now, Timeout: requestTimeout,
 	}).Handler())
 	b.sweeper = sweeper{clock, table, log}

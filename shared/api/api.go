@@ -114,6 +114,7 @@ func (a *API) serve(endpoints ...endpoint) http.Handler {
 	for _, e := range endpoints {
 		mux.Handle(e.path, a.crossOrigin(e, a.methods(e)))
 	}
+	prefix := a.prefix()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, errNoRoute) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
@@ -134,6 +135,7 @@ func (a *API) serve(endpoints ...endpoint) http.Handler {
 				a.fail(w, r, errInternal)
 			}
 		}()
+		r = prefix.off(mux, r)
 		// ServeMux would redirect to the clean path; to a token endpoint that is an
 		// answer no client expects.
 		if p := r.URL.Path; p != path.Clean("/"+strings.TrimPrefix(p, "/")) {

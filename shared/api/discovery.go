@@ -10,11 +10,19 @@ func (a *API) discoveryEndpoints() []endpoint {
 	get := func(path string, h handler) endpoint {
 		return endpoint{path: path, public: true, methods: map[string]handler{http.MethodGet: h}}
 	}
-	return []endpoint{
+	endpoints := []endpoint{
 		get("/.well-known/jwks.json", a.jwks),
 		get("/.well-known/oauth-authorization-server", a.metadata),
 		get("/.well-known/openid-configuration", a.metadata),
 	}
+	// RFC 8414 §3.1 inserts the well-known path before the issuer's; OpenID Connect
+	// appends it. Clients ask for either document in either way (§5).
+	if path := a.prefix().written; path != "" {
+		endpoints = append(endpoints,
+			get("/.well-known/oauth-authorization-server"+path, a.metadata),
+			get("/.well-known/openid-configuration"+path, a.metadata))
+	}
+	return endpoints
 }
 
 // maxAge lets gateways and browsers keep the documents: keys are published long

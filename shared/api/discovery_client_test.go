@@ -64,6 +64,34 @@ func TestOAuth2Client(t *testing.T) {
 	}
 }
 
+// The same clients, of an issuer with a path.
+func TestClientsOfAnIssuerWithAPath(t *testing.T) {
+	w := newWorld(t, below("/auth/eu"))
+	issuer := w.servers[0].URL + "/auth/eu"
+	ctx := context.WithValue(oidc.ClientContext(t.Context(), w.http), oauth2.HTTPClient, w.http)
+	provider, err := oidc.NewProvider(ctx, issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued := w.issue(`{"user_id":"u","client_id":"app","scope":"openid"}`)
+	config := &oauth2.Config{ClientID: "app", Endpoint: provider.Endpoint()}
+	tok, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: issued.text("refresh_token")}).Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trail.add("refresh_token", tok.RefreshToken)
+	trail.add("access_token", tok.AccessToken)
+	access, err := provider.VerifierContext(ctx, &oidc.Config{ClientID: issuer, Now: w.clock.Now}).Verify(ctx, tok.AccessToken)
+	if err != nil || access.Issuer != issuer {
+		t.Errorf("the access token: %v", err)
+	}
+	idToken, _ := tok.Extra("id_token").(string)
+	trail.add("id_token", idToken)
+	if _, err := provider.VerifierContext(ctx, &oidc.Config{ClientID: "app", Now: w.clock.Now}).Verify(ctx, idToken); err != nil {
+		t.Errorf("the id token: %v", err)
+	}
+}
+
 // Resource servers find the keys by the discovery document.
 func TestOIDCVerifier(t *testing.T) {
 	for _, alg := range []signing.Algorithm{signing.RS256, signing.ES256} {

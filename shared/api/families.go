@@ -92,7 +92,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer.Family = f.ID.String()
 	noStore(w)
-	w.Header().Set("Location", "/v1/families/"+answer.Family)
+	w.Header().Set("Location", prefixOf(r)+"/v1/families/"+answer.Family)
 	writeJSON(w, http.StatusCreated, "application/json", answer)
 	return nil
 }

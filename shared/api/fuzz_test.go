@@ -26,6 +26,7 @@ type quiet struct {
 	table   *store.Table
 	keys    *keyring.Keys
 	clock   *storetest.Clock
+	path    string // of the issuer
 	log     bytes.Buffer
 	secrets []string // what no error and no log line may have in it
 }
@@ -33,7 +34,13 @@ type quiet struct {
 // newQuiet has a log.
 func newQuiet(tb testing.TB) *quiet {
 	tb.Helper()
-	q := &quiet{}
+	return newQuietBelow(tb, "")
+}
+
+// newQuietBelow has a log, and an issuer with a path.
+func newQuietBelow(tb testing.TB, path string) *quiet {
+	tb.Helper()
+	q := &quiet{path: path}
 	table, _ := storetest.Open(tb)
 	q.open(tb, table, signing.ES256, slog.New(slog.NewJSONHandler(&q.log, nil)))
 	return q
@@ -62,7 +69,7 @@ func (q *quiet) open(tb testing.TB, table *store.Table, alg signing.Algorithm, l
 		tb.Fatal(err)
 	}
 	q.Handler = api.New(api.Config{
-		Issuer: "https://rotor.example", Table: table, Keys: source, Log: log, Now: q.clock.Now,
+		Issuer: "https://rotor.example" + q.path, Table: table, Keys: source, Log: log, Now: q.clock.Now,
 	}).Handler()
 }
 
@@ -142,6 +149,7 @@ func (q *quiet) ask(t *testing.T, method, path, contentType, authorization, body
 	w := q.serve(method, path, contentType, authorization, body)
 	a := answer{status: w.Code, header: w.Header(), body: w.Body.String()}
 	path, _, _ = strings.Cut(path, "?")
+	path = q.below(path)
 	management := path == "/v1" || strings.HasPrefix(path, "/v1/")
 	switch err := json.Unmarshal(w.Body.Bytes(), &a.json); {
 	case a.status >= 500:
@@ -176,6 +184,14 @@ func (q *quiet) ask(t *testing.T, method, path, contentType, authorization, body
 		}
 	}
 	return a
+}
+
+// below is a path without that of the issuer.
+func (q *quiet) below(path string) string {
+	if rest, ok := strings.CutPrefix(path, q.path); ok && strings.HasPrefix(rest, "/") {
+		return rest
+	}
+	return path
 }
 
 // oauthError checks the shape of an error of RFC 6749 §5.2.

@@ -9,13 +9,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// routes are the paths at which anything succeeds.
+// routes are the paths at which anything succeeds, under the issuer's path or without
+// it.
 var routes = regexp.MustCompile(`^(/oauth/(token|revoke|introspect)` +
-	`|/\.well-known/(jwks\.json|oauth-authorization-server|openid-configuration)` +
+	`|/\.well-known/(jwks\.json|(oauth-authorization-server|openid-configuration)(/auth)?)` +
 	`|/v1/(families(/[A-Za-z0-9_-]{43})?|explain|events|clients(/[A-Za-z0-9._-]{1,64}(/secrets(/[0-9A-Za-z]{26})?)?)?))$`)
 
 // FuzzPath: whatever the method and the path, what succeeds is at a route, and a
-// family is shown under the one spelling of its id. In path and body FAMILY and
+// family is shown under the one spelling of its id. The issuer has the path /auth. In path and body FAMILY and
 // TOKEN stand for a living family, SECRETID for the id of a secret of "web".
 func FuzzPath(f *testing.F) {
 	var (
@@ -24,7 +25,7 @@ func FuzzPath(f *testing.F) {
 		secretID string
 	)
 	begin := func(tb testing.TB) {
-		q = newQuiet(tb)
+		q = newQuietBelow(tb, "/auth")
 		q.must(tb, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
 		q.must(tb, http.MethodPut, "/v1/clients/web", `{"type":"confidential"}`)
 		secretID, _ = q.must(tb, http.MethodPost, "/v1/clients/web/secrets", "")["secret_id"].(string)
@@ -43,6 +44,16 @@ func FuzzPath(f *testing.F) {
 		{http.MethodGet, "/v1/families/TOKEN", ""},
 		{http.MethodGet, "/v1/families?user_id=u", ""},
 		{http.MethodPost, "/v1/families", `{"user_id":"v","client_id":"app"}`},
+		{http.MethodGet, "/auth/v1/families/FAMILY", ""},
+		{http.MethodDelete, "/auth/v1/families/FAMILY", ""},
+		{http.MethodPost, "/auth/v1/families", `{"user_id":"v","client_id":"app"}`},
+		{http.MethodGet, "/auth/auth/v1/families/FAMILY", ""},
+		{http.MethodGet, "/auth/.well-known/oauth-authorization-server", ""},
+		{http.MethodGet, "/.well-known/oauth-authorization-server/auth", ""},
+		{http.MethodGet, "/auth/.well-known/openid-configuration/auth", ""},
+		{http.MethodGet, "/auth/../v1/clients", ""},
+		{http.MethodGet, "/authv1/clients", ""},
+		{http.MethodGet, "/auth", ""},
 		{http.MethodGet, "/v1/clients", ""},
 		{http.MethodGet, "/v1/clients/web", ""},
 		{http.MethodPut, "/v1/clients/fuzz", `{"type":"public"}`},
@@ -75,6 +86,7 @@ func FuzzPath(f *testing.F) {
 		path, body = fill.Replace(path), fill.Replace(body)
 		a := q.ask(t, method, path, jsonType, "", body)
 		path, _, _ = strings.Cut(path, "?")
+		path = q.below(path)
 		if a.status < 300 && !routes.MatchString(path) {
 			t.Errorf("%s %q is answered %v", method, path, a)
 		}

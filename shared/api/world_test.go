@@ -49,6 +49,7 @@ type options struct {
 	alg     signing.Algorithm
 	origins origin.Set
 	by      string
+	path    string                                         // of the issuer
 	keys    func(server int, now time.Time) keyring.Source // nil for one document, the same for all
 }
 
@@ -64,6 +65,9 @@ func origins(origins ...string) option {
 
 // calledBy has the management API called by that principal, as the gateway would say.
 func calledBy(arn string) option { return func(o *options) { o.by = arn } }
+
+// below gives the issuer a path.
+func below(path string) option { return func(o *options) { o.path = path } }
 
 // keysFrom gives each server a source of its own.
 func keysFrom(source func(server int, now time.Time) keyring.Source) option {
@@ -115,7 +119,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 		w.servers = append(w.servers, srv)
 		starts = append(starts, func() {
 			handler.Store(api.New(api.Config{
-				Issuer: srv.URL, Table: w.store.Table(), Keys: source,
+				Issuer: srv.URL + o.path, Table: w.store.Table(), Keys: source,
 				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now, Origins: o.origins, Metrics: o.metrics,
 			}).Handler())
 		})

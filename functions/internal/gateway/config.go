@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -134,15 +135,17 @@ func (e *environment) keys(secretVar, fileVar string) (secret, file string) {
 }
 
 // issuer is RFC 8414 §2, and further without a trailing slash: the endpoints'
-// paths are appended to it.
+// paths are appended to it. Its own path, if any, is one that a request can have as
+// it is: clean, and without percent-encoding.
 func (e *environment) issuer(name string) string {
 	value := e.getenv(name)
 	u, err := url.Parse(value)
 	switch {
 	case err != nil, u.Hostname() == "", u.User != nil, u.Opaque != "",
 		strings.ContainsAny(value, "?#"), strings.HasSuffix(value, "/"), u.String() != value,
+		strings.Contains(u.EscapedPath(), "%"), u.Path != "" && path.Clean(u.Path) != u.Path,
 		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		e.wrong(name, value, "an https URL without user, query, fragment or trailing slash (http for a loopback host)")
+		e.wrong(name, value, "an https URL without user, query, fragment or trailing slash, and with a plain path if any (http for a loopback host)")
 	}
 	return value
 }

@@ -89,15 +89,7 @@ func TestSamples(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.register()
-			if slices.Contains([]string{"token-refresh-confidential", "token-refresh-forwarded", "introspect-token"}, name) {
-				w.login("manage-issue-confidential-family")
-			} else {
-				w.login("manage-issue-family")
-			}
-			if strings.HasSuffix(name, "-events") { // there must be one
-				w.want(w.play("manage-revoke-family"), http.StatusOK)
-			}
+			w.prepare(name)
 			a := w.want(w.play(name), expected[name])
 			switch {
 			case a.StatusCode == http.StatusNoContent && a.Body != "":
@@ -110,6 +102,21 @@ func TestSamples(t *testing.T) {
 				t.Errorf("the preflight is refused: %v", a.Headers)
 			}
 		})
+	}
+}
+
+// prepare does what comes before a sample: both clients are registered, and a family is
+// started.
+func (w *world) prepare(name string) {
+	w.t.Helper()
+	w.register()
+	if slices.Contains([]string{"token-refresh-confidential", "token-refresh-forwarded", "introspect-token"}, name) {
+		w.login("manage-issue-confidential-family")
+	} else {
+		w.login("manage-issue-family")
+	}
+	if strings.HasSuffix(name, "-events") { // there must be one
+		w.want(w.play("manage-revoke-family"), http.StatusOK)
 	}
 }
 

@@ -73,6 +73,12 @@ func (rt *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldAt(t, "https://auth.example.com")
+}
+
+// newWorldAt is a world of another issuer.
+func newWorldAt(t *testing.T, issuer string) *world {
+	t.Helper()
 	w := &world{t: t, store: &transport{RoundTripper: embedded.New()}, values: map[string]string{}}
 	table := store.New(embedded.Config(w.store), "rotor", store.DefaultRetention)
 	if err := table.Create(t.Context()); err != nil {
@@ -94,7 +100,7 @@ func newWorld(t *testing.T) *world {
 		return w.now
 	}
 	a := api.New(api.Config{
-		Issuer:  "https://auth.example.com",
+		Issuer:  issuer,
 		Table:   table,
 		Keys:    keys,
 		Log:     log,
