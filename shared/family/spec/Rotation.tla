@@ -1,22 +1,26 @@
 ------------------------------ MODULE Rotation ------------------------------
 (***************************************************************************)
 (* The rotation protocol as it runs: one family, servers that share        *)
-(* nothing but its record, an honest client, perhaps a thief, and faults   *)
-(* anywhere. A step is one storage call, which the table applies as a      *)
-(* whole or not at all.                                                    *)
+(* nothing but its record, a client, perhaps a thief, and faults anywhere. *)
+(* A step is one storage call, which the table applies as a whole or not   *)
+(* at all.                                                                 *)
 (*                                                                         *)
 (*   item, Alive                    family.Family, .Death; store.alive     *)
 (*   Rotated, SkippedTo, MovedAhead store.rotateSet; Family.Skip,          *)
 (*                                  .MoveAhead                             *)
-(*   LastUsed, Superseded, Decide   Family.lastUsed, .superseded; Decide   *)
-(*   Present, Abuse                 api.refresh begins; the clock is read  *)
-(*   Write                          Table.Refresh, .Skip and .MoveAhead    *)
+(*   Used, MustRecord               store.useSet; Family.MustRecord        *)
+(*   Predecessor, Holds, Decide     Family.predecessor, .holds; Decide     *)
+(*   Present, Refresh, Abuse        api.refresh begins; the clock is read  *)
+(*   Write                          Table.Refresh, .RecordUse, .Skip and   *)
+(*                                  .MoveAhead                             *)
 (*   Looked                         one look of the loop in api.refresh    *)
 (*   Revoke                         Table.Revoke, in api.revokeReused      *)
 (*   Logout                         Table.Revoke and .End, by other calls  *)
 (*                                                                         *)
 (* Left out: scopes, several clients, policies that only observe or do not *)
 (* rotate, the largest counter. To run out of looks is a way to Vanish.    *)
+(* The last use on record stays behind by at most a sixteenth of the idle  *)
+(* lifetime; that it is never more than a minute is left out.              *)
 (***************************************************************************)
 EXTENDS Integers, FiniteSets, TLC
 
@@ -25,11 +29,11 @@ CONSTANTS
   UntilUsed,  \* whether its lost_response is until_used
   Idle,       \* its idle lifetime
   Absolute,   \* the family's absolute end
-  Known,      \* family.KnownRotations
   Skew,       \* how far two servers' clocks differ at most
-  Thieves,    \* whether somebody copies a token of the client, once
+  Naive,      \* whether the client is naive, or careful
+  Thieves,    \* whether tokens are copied, so that anybody may present any of them
   Logouts,    \* whether the user may end the family
-  Restores,   \* whether the table may be restored from a backup
+  Restores,   \* whether the table is restored from a backup: "never", "quiet" or "any time"
   Requests,   \* the names of the requests that run at once
   Tokens,     \* a bound: tokens numbered below it are presented
   Hours,      \* a bound: the last hour
@@ -39,131 +43,171 @@ VARIABLES
   item,       \* the record
   clock,      \* the hour on the slowest server's clock
   req,        \* the requests under way
-  held,       \* the number of the token that the honest client holds
-  window,     \* for how long yet it presents each token; see Present
-  loot,       \* the tokens that the thief knows
+  has,        \* the number of the token that the client has
+  window,     \* for how long yet the careful client presents each token; see Present
+  sure,       \* whether it knows of no lost answer for the token that it has
+  burst,      \* the burst that the naive client is in; see Burst
   backup,     \* the record in the backup
   \* The protocol knows nothing of these; the properties ask for them.
   sup,        \* when each token was superseded, however long ago
-  spent,      \* the tokens whose use gave the family a new newest one
+  spent,      \* the tokens that were used: presented, and honoured
   ferrt       \* how many reuse events were stored, and how many logged
-vars == <<item, clock, req, held, window, loot, backup, sup, spent, ferrt>>
+client == <<has, window, sure, burst>>
+ghosts == <<sup, spent>>
+vars == <<item, clock, req, client, backup, ghosts, ferrt>>
 
 Max(a, b) == IF a > b THEN a ELSE b
+Min(a, b) == IF a < b THEN a ELSE b
 
 -----------------------------------------------------------------------------
-(* The record. rot[i] is when token counter-i was superseded; wid is the   *)
-(* request that wrote the last rotation, mark the one that revoked.        *)
+(* The record. rotated is when token counter became the newest; used is    *)
+(* the last token of which a use that rotated nothing is on record; at is  *)
+(* the last use on record; wid is the request that wrote the last          *)
+(* rotation, mark the one that revoked.                                    *)
 
-Issued == [counter |-> 1, rot |-> [i \in 1..Known |-> None], wid |-> None,
+Issued == [counter |-> 1, rotated |-> None, used |-> 0, at |-> 0, wid |-> None,
            skip |-> [from |-> 0, to |-> 0], revoked |-> FALSE, mark |-> None]
 
-UsedAt(f) == IF f.rot[1] = None THEN 0 ELSE f.rot[1]  \* last_used_at
-Ended(f, now) == now >= Absolute \/ now >= UsedAt(f) + Idle
+Ended(f, now) == now >= Absolute \/ now >= f.at + Idle
 Alive(f, now) == ~f.revoked /\ ~Ended(f, now)
 
-Rotated(f, n, now) ==
-  [f EXCEPT !.counter = n + 1,
-            !.rot = [i \in 1..Known |-> IF i = 1 THEN now ELSE @[i - 1]]]
-SkippedTo(f, n, now) == LET g == Rotated(f, f.counter, now) IN
-  [g EXCEPT !.skip = [from |-> n + 1, to |-> f.counter],
-            !.rot = [i \in 1..Known |-> IF g.counter - i >= n THEN now ELSE @[i]]]
+Rotated(f, n, now) == [f EXCEPT !.counter = n + 1, !.rotated = now, !.at = now]
+SkippedTo(f, n, now) ==
+  [Rotated(f, f.counter, now) EXCEPT !.skip = [from |-> n + 1, to |-> f.counter]]
 MovedAhead(f, n, now) ==
-  [f EXCEPT !.counter = n + 1, !.skip = Issued.skip,
-            !.rot = [i \in 1..Known |-> IF i = 1 THEN now ELSE None]]
+  [Rotated(f, IF Interval = 0 THEN n ELSE n - 1, now) EXCEPT !.used = n, !.skip = Issued.skip]
+Used(f, n, now) == [f EXCEPT !.used = IF n = f.counter THEN n ELSE @, !.at = now]
 
 -----------------------------------------------------------------------------
 (* The decision: the condition of request r's write failed, and f is the   *)
 (* record that came back. a is req[r].                                     *)
 
-LastUsed(f) == IF f.skip.to # 0 /\ f.skip.to = f.counter - 1
-               THEN f.skip.from - 1 ELSE f.counter - 1
+Predecessor(f) == IF f.skip.to # 0 /\ f.skip.to = f.counter - 1
+                  THEN f.skip.from - 1 ELSE f.counter - 1
 
-Superseded(f, n) ==  \* the time, and whether it is exact
-  LET i == f.counter - n
-      known == Cardinality({j \in 1..Known : f.rot[j] # None})
-  IN IF n = LastUsed(f) THEN <<f.rot[1], TRUE>>
-     ELSE IF i <= Known /\ f.rot[i] # None THEN <<f.rot[i], TRUE>> ELSE <<f.rot[known], FALSE>>
+\* Whether the newest token is newer than an interval. A negative age counts as 0.
+Holds(f, now) == f.rotated # None /\ Max(now - f.rotated, 0) < Interval
 
 Decide(f, r, a) ==
-  IF ~Alive(f, a.now) THEN "dead"
-  ELSE IF f.wid = r THEN "ours"
-  ELSE IF a.n = f.counter THEN "current"
-  ELSE IF a.n > f.counter THEN "ahead"
-  ELSE LET s == Superseded(f, a.n)
-           inside == Max(a.now - s[1], 0) < Interval
-       IN CASE f.skip.from <= a.n /\ a.n <= f.skip.to -> "reuse"
-            [] inside /\ s[2]                         -> "newest"
-            [] inside                                 -> "refused"
-            [] a.n = LastUsed(f) /\ UntilUsed         -> "skip"
-            [] OTHER                                  -> "reuse"
+  LET p == Predecessor(f)
+  IN IF ~Alive(f, a.now) THEN "dead"
+     ELSE IF f.wid = r THEN "ours"
+     ELSE IF a.n = f.counter THEN IF Holds(f, a.now) THEN "held" ELSE "unclear"
+     ELSE IF a.n > f.counter THEN "ahead"
+     ELSE IF a.n > p THEN "reuse"
+     ELSE IF a.n = p /\ Holds(f, a.now) THEN "newest"
+     ELSE IF a.n = p /\ UntilUsed /\ f.used # f.counter THEN "skip"
+     ELSE IF a.n < p /\ a.now < f.rotated /\ Interval > 0 THEN "slow"
+     ELSE "reuse"
+
+\* Whether a use that rotated nothing is written down.
+MustRecord(f, a, v) ==
+  \/ v = "held" /\ UntilUsed /\ f.used # a.n
+  \/ v \in {"held", "newest"} /\ a.now - f.at > Idle \div 16
 
 -----------------------------------------------------------------------------
-(* The requests. pc is the storage call that comes next, or the answer.    *)
+(* The requests. pc is the storage call that comes next, or the answer;    *)
+(* seen is the counter of the record that the call is for.                 *)
 
-Free == [pc |-> "free", who |-> None, n |-> 0, now |-> 0, seen |-> None, tok |-> 0]
-Begun(who, n, now) == [Free EXCEPT !.pc = "refresh", !.who = who, !.n = n, !.now = now]
-Answered(a, kind, tok) == [a EXCEPT !.pc = kind, !.tok = tok, !.now = 0, !.seen = None]
+Free == [pc |-> "free", who |-> None, n |-> 0, now |-> 0, seen |-> 0, tok |-> 0]
+Begun(who, n, now) == [Free EXCEPT !.pc = "refresh", !.who = who, !.n = n, !.now = now, !.seen = n]
+Answered(a, kind, tok) == [a EXCEPT !.pc = kind, !.tok = tok, !.now = 0, !.seen = 0]
 
 \* A request is through. Its mark is random: it means nothing from now on.
 End(r) ==
   /\ req' = [req EXCEPT ![r] = Free]
   /\ item' = [item EXCEPT !.wid = IF @ = r THEN None ELSE @, !.mark = IF @ = r THEN None ELSE @]
 
-\* The honest client presents the token that it holds, in as many copies as it likes:
-\* tabs, retries, messages that the network delays. The last of them reaches a server less
-\* than an interval after the first was sent, on any server's clock. Then the client keeps
-\* quiet; or, where lost responses are forgiven, it begins again, once the interval has
-\* passed on every clock, and no longer listens for the answers to what it sent before.
-Present(r, n) ==
-  /\ req[r].pc = "free" /\ n < Tokens
-  /\ LET more == window[n] # None /\ window[n] > 2 * Skew
-         again == UntilUsed /\ n = held /\ window[n] = 0
-         rest == [q \in Requests |-> IF again /\ req[q].who = "client"
-                                      THEN [req[q] EXCEPT !.who = "ignored"] ELSE req[q]]
-     IN /\ (n = held /\ window[n] = None) \/ more \/ again
-        /\ window' = IF more THEN window ELSE [window EXCEPT ![n] = Interval + Skew]
-        /\ \E d \in 0..Skew : req' = [rest EXCEPT ![r] = Begun("client", n, clock + d)]
-  /\ UNCHANGED <<item, clock, held, loot, backup, sup, spent, ferrt>>
+\* The client no longer listens for the answers to what it sent before.
+Deaf == [q \in Requests |->
+  IF req[q].who = "client" THEN [req[q] EXCEPT !.who = "ignored"] ELSE req[q]]
 
-\* The thief copies a token once, and presents what it knows whenever it likes.
-Steal ==
-  /\ Thieves /\ loot = {} /\ loot' = {held}
-  /\ UNCHANGED <<item, clock, req, held, window, backup, sup, spent, ferrt>>
+\* The careful client presents the token that it has, in as many copies as it likes: tabs,
+\* retries, messages that the network delays. The last of them reaches a server less than
+\* an interval after the first was sent, on any server's clock: the interval less the
+\* difference of the clocks. Once all of them are answered with the same token again, the
+\* client begins anew. Otherwise it keeps quiet; or, where lost responses are forgiven, it
+\* begins anew once an interval has passed, on every clock, since the last copy was sent (two
+\* since the first are enough), and is deaf to the answers to what it sent before.
+Quiet == Interval + Skew
+Present(r, n) ==
+  /\ ~Thieves /\ ~Naive /\ req[r].pc = "free" /\ n < Tokens
+  /\ LET more == window[n] # None /\ window[n] > Quiet
+         again == UntilUsed /\ n = has /\ window[n] = 0
+     IN /\ (n = has /\ window[n] = None) \/ more \/ again
+        /\ window' = IF more THEN window ELSE [window EXCEPT ![n] = 2 * Interval]
+        /\ sure' = (sure \/ again)
+        /\ \E d \in 0..Skew :
+             req' = [IF again THEN Deaf ELSE req EXCEPT ![r] = Begun("client", n, clock + d)]
+  /\ UNCHANGED <<item, clock, has, burst, backup, ghosts, ferrt>>
+
+\* The naive client refreshes again and again, each time with the token that it has then, and
+\* keeps whatever answer comes last. Nothing but time keeps it from harm: it does so in bursts
+\* shorter than half an interval, a request and its answer take less than the other half (less
+\* the difference of the clocks), and bursts begin two intervals apart. Where a burst brought
+\* it no answer at all, there is a next one only if lost responses are forgiven.
+Burst ==
+  /\ ~Thieves /\ Naive /\ burst.age \in {None, 2 * Interval}
+  /\ burst.age = None \/ burst.heard \/ UntilUsed
+  /\ burst' = [age |-> 0, had |-> {has}, heard |-> FALSE] /\ req' = Deaf
+  /\ UNCHANGED <<item, clock, has, window, sure, backup, ghosts, ferrt>>
+Late == burst.age = None \/ burst.age >= Interval - Skew  \* for requests and answers
+Refresh(r, n) ==
+  /\ Naive /\ req[r].pc = "free" /\ n < Tokens /\ n \in burst.had /\ ~Late
+  /\ \E d \in 0..Skew : req' = [req EXCEPT ![r] = Begun("client", n, clock + d)]
+  /\ UNCHANGED <<item, clock, client, backup, ghosts, ferrt>>
+
+\* A thief copies tokens, and presents them whenever and as often as it likes. So does its
+\* victim here, and both have any token that there ever was: whatever clients, careful or not,
+\* and thieves may do to a family, these do.
+Given == {1} \union {n \in 2..Tokens - 1 : sup[n - 1] # None}
 Abuse(r, n) ==
-  /\ req[r].pc = "free" /\ n < Tokens
-  /\ \E d \in 0..Skew : req' = [req EXCEPT ![r] = Begun("thief", n, clock + d)]
-  /\ UNCHANGED <<item, clock, held, window, loot, backup, sup, spent, ferrt>>
+  /\ Thieves /\ req[r].pc = "free"
+  /\ \E d \in 0..Skew : req' = [req EXCEPT ![r] = Begun("anybody", n, clock + d)]
+  /\ UNCHANGED <<item, clock, client, backup, ghosts, ferrt>>
 
 \* What request r does about the record f.
 Looked(r, f) ==
   LET a == req[r]
       v == Decide(f, r, a)
-  IN CASE v \in {"ours", "newest"}  -> Answered(a, "success", f.counter)
-       [] v \in {"skip", "ahead"}   -> [a EXCEPT !.pc = v, !.seen = f]
-       [] v = "reuse"               -> [a EXCEPT !.pc = "revoke", !.seen = None]
-       [] v \in {"dead", "refused"} -> Answered(a, "refused", 0)
-       [] v = "current"             -> Answered(a, "unclear", 0)
+  IN CASE MustRecord(f, a, v)               -> [a EXCEPT !.pc = "use", !.seen = f.counter]
+       [] v \in {"ours", "held", "newest"}
+            /\ ~MustRecord(f, a, v)         -> Answered(a, "success", f.counter)
+       [] v \in {"skip", "ahead"}           -> [a EXCEPT !.pc = v, !.seen = f.counter]
+       [] v = "reuse"                       -> [a EXCEPT !.pc = "revoke", !.seen = 0]
+       [] v = "dead"                        -> Answered(a, "refused", 0)
+       [] v \in {"slow", "unclear"}         -> Answered(a, v, 0)
+
+\* Whether the condition of the write holds.
+Holding(f, now) == Interval > 0 /\ f.rotated # None /\ f.rotated > now - Interval
+Applies(f, a) ==
+  /\ f.counter = a.seen
+  /\ Alive(f, a.now)
+  /\ a.pc = "refresh" => ~Holding(f, a.now)
+  /\ a.pc = "skip" => f.used # f.counter
 
 \* A conditional write. Where only the record changes, the answer was lost: the SDK makes
 \* the same call again, if the request does not vanish. (A call that failed without being
 \* applied changes nothing at all.)
 Write(r) ==
   LET a == req[r]
-      from == IF a.pc = "refresh" THEN a.n ELSE a.seen.counter
       next == CASE a.pc = "refresh" -> Rotated(item, a.n, a.now)
-                [] a.pc = "skip"    -> SkippedTo(a.seen, a.n, a.now)
-                [] a.pc = "ahead"   -> MovedAhead(a.seen, a.n, a.now)
-  IN /\ a.pc \in {"refresh", "skip", "ahead"}
-     /\ IF item.counter = from /\ Alive(item, a.now)
-        THEN /\ item' = [next EXCEPT !.wid = r]
-             /\ \/ req' = [req EXCEPT ![r] = Answered(a, "success", next.counter)]
+                [] a.pc = "skip"    -> SkippedTo(item, a.n, a.now)
+                [] a.pc = "ahead"   -> MovedAhead(item, a.n, a.now)
+                [] a.pc = "use"     -> Used(item, a.n, a.now)
+      tok == IF a.pc = "use" THEN a.seen ELSE next.counter
+  IN /\ a.pc \in {"refresh", "skip", "ahead", "use"}
+     /\ IF Applies(item, a)
+        THEN /\ item' = IF a.pc = "use" THEN next ELSE [next EXCEPT !.wid = r]
+             /\ \/ req' = [req EXCEPT ![r] = Answered(a, "success", tok)]
                 \/ UNCHANGED req
-             /\ sup' = [n \in DOMAIN sup |-> IF a.n <= n /\ n < next.counter THEN a.now ELSE sup[n]]
-             /\ spent' = spent \union {a.n}
+             /\ sup' = IF a.pc = "use" THEN sup ELSE [n \in DOMAIN sup |->
+                  IF Min(a.n, item.counter) <= n /\ n < next.counter THEN a.now ELSE sup[n]]
         ELSE /\ req' = [req EXCEPT ![r] = Looked(r, item)]
-             /\ UNCHANGED <<item, sup, spent>>
-     /\ UNCHANGED <<clock, held, window, loot, backup, ferrt>>
+             /\ UNCHANGED <<item, sup>>
+     /\ spent' = IF req'[r].pc = "success" \/ item'.counter # item.counter
+                 THEN spent \union {a.n} ELSE spent
+     /\ UNCHANGED <<clock, client, backup, ferrt>>
 
 \* The revocation and its event, in one transaction. Whoever did it, or finds that it was
 \* its own doing, logs it.
@@ -178,48 +222,68 @@ Revoke(r) ==
                 \/ UNCHANGED req /\ ferrt' = [ferrt EXCEPT !.stored = stored]
         ELSE /\ req' = refused /\ UNCHANGED item
              /\ ferrt' = IF item.mark = r THEN [ferrt EXCEPT !.logged = logged] ELSE ferrt
-  /\ UNCHANGED <<clock, held, window, loot, backup, sup, spent>>
+  /\ UNCHANGED <<clock, client, backup, ghosts>>
 
-\* A new token arrives. The client puts it in the place of the one that it presented, and
-\* drops it where that is no longer the one it holds.
+\* A token arrives. The careful client puts it in the place of the one that it presented, and
+\* drops it where it no longer has that one; the naive one puts it in the place of any.
 Take(r) ==
-  /\ req[r].pc = "success"
-  /\ \/ req[r].who = "client" /\ req[r].n = held /\ held' = req[r].tok /\ UNCHANGED loot
-     \/ req[r].who = "thief" /\ loot' = loot \union {req[r].tok} /\ UNCHANGED held
+  /\ req[r].pc = "success" /\ req[r].who = "client"
+  /\ LET a == req[r]
+         more == \E q \in Requests \ {r} : req[q].who = "client" /\ req[q].n = has
+     IN IF Naive
+        THEN /\ ~Late /\ has' = a.tok /\ UNCHANGED <<window, sure>>
+             /\ burst' = [burst EXCEPT !.heard = TRUE,
+                  !.had = IF 2 * burst.age < Interval THEN @ \union {a.tok} ELSE @]
+        ELSE /\ a.n = has /\ has' = a.tok /\ UNCHANGED burst
+             /\ window' = [window EXCEPT ![has] = IF a.tok = has /\ sure /\ ~more THEN None ELSE @]
+             /\ sure' = (sure \/ a.tok # a.n)
   /\ End(r)
-  /\ UNCHANGED <<clock, window, backup, sup, spent, ferrt>>
+  /\ UNCHANGED <<clock, backup, ghosts, ferrt>>
 
 \* Nothing comes of a request any more: it never arrived, its server crashed, the storage
 \* did not answer (a 503), the answer was lost on its way, or says nothing new.
 Vanish(r) ==
   /\ req[r].pc # "free" /\ End(r)
-  /\ UNCHANGED <<clock, held, window, loot, backup, sup, spent, ferrt>>
+  /\ sure' = (sure /\ (Naive \/ req[r].who # "client" \/ req[r].n # has))
+  /\ UNCHANGED <<clock, has, window, burst, backup, ghosts, ferrt>>
 
 Logout ==
   /\ Logouts /\ ~item.revoked /\ item' = [item EXCEPT !.revoked = TRUE]
-  /\ UNCHANGED <<clock, req, held, window, loot, backup, sup, spent, ferrt>>
+  /\ UNCHANGED <<clock, req, client, backup, ghosts, ferrt>>
+
+\* The table comes back as it was, once: at any time; or when all is quiet, and nothing that
+\* was sent before arrives after. The properties, too, forget what the backup lacks. (Where
+\* lost responses are forgiven, or clocks differ, nobody is logged out only if all is quiet:
+\* a record that was moved ahead does not know which tokens were skipped, or when the one
+\* before its predecessor was superseded.)
 Backup ==
-  /\ Restores /\ backup = None /\ backup' = [item EXCEPT !.wid = None]
-  /\ UNCHANGED <<item, clock, req, held, window, loot, sup, spent, ferrt>>
+  /\ Restores # "never" /\ backup = None /\ backup' = [item EXCEPT !.wid = None]
+  /\ UNCHANGED <<item, clock, req, client, ghosts, ferrt>>
 Restore ==
-  /\ backup # None /\ backup' = None /\ item' = backup
-  /\ UNCHANGED <<clock, req, held, window, loot, sup, spent, ferrt>>
+  /\ backup # None /\ backup.counter > 0 /\ backup' = [backup EXCEPT !.counter = 0]
+  /\ Restores = "quiet" => /\ \A r \in Requests : req[r].pc = "free"
+                           /\ \A n \in DOMAIN window : window[n] \in {None, 0}
+                           /\ burst.age \in {None, 2 * Interval}
+  /\ item' = backup /\ spent' = {n \in spent : n < backup.counter \/ n = backup.used}
+  /\ UNCHANGED <<clock, req, client, sup, ferrt>>
 Tick ==
   /\ clock < Hours /\ clock' = clock + 1
   /\ window' = [n \in DOMAIN window |-> IF window[n] \in {None, 0} THEN window[n] ELSE window[n] - 1]
-  /\ UNCHANGED <<item, req, held, loot, backup, sup, spent, ferrt>>
+  /\ burst' = [burst EXCEPT !.age = IF @ \in {None, 2 * Interval} THEN @ ELSE @ + 1]
+  /\ UNCHANGED <<item, req, has, sure, backup, ghosts, ferrt>>
 
 Init ==
   /\ item = Issued /\ clock = 0 /\ req = [r \in Requests |-> Free]
-  /\ held = 1 /\ loot = {} /\ backup = None
+  /\ has = 1 /\ backup = None
   /\ window = [n \in 1..Tokens |-> None] /\ sup = window /\ spent = {}
+  /\ sure = TRUE /\ burst = [age |-> None, had |-> {}, heard |-> FALSE]
   /\ ferrt = [stored |-> 0, logged |-> 0]
 Next ==
   \/ \E r \in Requests :
-       \/ \E n \in 1..held : Present(r, n)
-       \/ \E n \in loot : Abuse(r, n)
+       \/ \E n \in 1..has : Present(r, n) \/ Refresh(r, n)
+       \/ \E n \in Given : Abuse(r, n)
        \/ Write(r) \/ Revoke(r) \/ Take(r) \/ Vanish(r)
-  \/ Steal \/ Logout \/ Backup \/ Restore \/ Tick
+  \/ Burst \/ Logout \/ Backup \/ Restore \/ Tick
 Spec == Init /\ [][Next]_vars
 Alike == Permutations(Requests)
 
@@ -227,66 +291,91 @@ Alike == Permutations(Requests)
 (* The properties, and what a user loses without each.                     *)
 
 Made(r, answer) == req[r].pc # answer /\ req'[r].pc = answer
-Forgotten(n) == item.counter - n > Known
+
+\* Whether token n was superseded an interval or more before now.
+Outside(n, now) == sup[n] # None /\ Max(now - sup[n], 0) >= Interval
 
 \* There is one newest token, and every success gives that one, as of the storage call that
 \* decided it. Without: two tabs go on with two tokens, and one of them is logged out.
 OneNewest == [][\A r \in Requests : Made(r, "success") => req'[r].tok = item'.counter]_vars
 
-\* The counter moves on by one, and rotation times change with it alone: no two requests
-\* supersede the same token. Without: thief and victim each go on, on their own branches.
-Forward == [][\/ item'.counter = item.counter /\ item'.rot = item.rot
-              \/ item'.counter = item.counter + 1]_vars
+\* The counter moves on by one, at most once an interval, and the time of the rotation changes
+\* with it alone: no two requests supersede the same token. Without: thief and victim each go
+\* on, on their own branches; and a client in a hurry outruns its own answers.
+Forward == [][\/ item'.counter = item.counter /\ item'.rotated = item.rotated
+              \/ /\ item'.counter = item.counter + 1
+                 /\ item.rotated = None \/ item'.rotated - item.rotated >= Interval]_vars
 
 \* Where nobody steals, the family is not revoked, and the client does not hear that the
-\* token it holds is dead. Without: users are logged out for their own tabs and retries.
+\* token it has is dead. Without: users are logged out for their own tabs and retries.
 NeverLoggedOut ==
   /\ ~item.revoked
   /\ \A r \in Requests :
-       ~(req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = held)
+       ~(req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = has)
 
 \* A dead family stays as it is and gives no more tokens. Without: a logout, a detected
 \* theft or an end does not hold.
+Unmarked(f) == [f EXCEPT !.wid = None, !.mark = None]
 DeadStaysDead ==
-  [][/\ item.revoked => item'.revoked /\ item'.counter = item.counter
+  [][/\ item.revoked => Unmarked(item') = Unmarked(item)
      /\ \A r \in Requests : Made(r, "success") => Alive(item, req[r].now)]_vars
 
-\* A superseded token gives a success only inside the interval, and only if it was itself
-\* used; outside, where lost responses are forgiven, only while no later one was used.
-\* Without: a copied token is good for ever. (A record that skips again forgets what it
-\* skipped before; a request from before that, if it takes longer than the interval, may
-\* still present such a token.)
+\* A superseded token gives a success only inside the interval; outside, where lost responses
+\* are forgiven, only if it was used itself, and no later one was. Without: a copied token is
+\* good for ever.
 NeverLate ==
   [][\A r \in Requests : Made(r, "success") =>
        LET n == req[r].n
-           now == req[r].now
        IN \/ n >= item.counter
           \/ item.wid = r
-          \/ /\ n \in spent \/ clock - now >= Interval
-             /\ sup[n] # None /\ Max(now - sup[n], 0) < Interval
+          \/ sup[n] # None /\ ~Outside(n, req[r].now)
           \/ UntilUsed /\ n \in spent /\ \A m \in spent : m <= n]_vars
 
+\* At any moment two tokens at most are good: the newest, and the last one before it that was
+\* used. Without: a thief and its victim both go on, each with tokens of its own.
+AtMostTwo ==
+  [][\A r \in Requests : Made(r, "success") =>
+       LET n == req[r].n
+       IN \/ n >= item.counter
+          \/ item.wid = r
+          \/ n \in spent /\ \A m \in spent : m <= n \/ m >= item.counter]_vars
+
 \* Who presents a token outside the interval, or a skipped one, and is refused, leaves a
-\* dead family behind. Without: victim and thief both go on, and nobody hears of it. (A
-\* token superseded more rotations ago than are known may be refused, and no more.)
+\* dead family behind, however often and how fast it rotated since. Without: victim and thief
+\* both go on, and nobody hears of it.
 FoundOut ==
   [][\A r \in Requests : Made(r, "refused") =>
        LET n == req[r].n IN
-         (/\ n < item.counter /\ ~Forgotten(n)
-          /\ n \notin spent \/ req[r].now - sup[n] >= Interval)
+         (n < item.counter /\ (n \notin spent \/ Outside(n, req[r].now)))
          => ~Alive(item', req[r].now)]_vars
 
 \* A reuse is one event. Without: the alarm counts servers, not thefts.
 OneFerrt == ferrt.stored <= 1 /\ ferrt.logged <= ferrt.stored
 
-\* The record says why a condition failed. Without: a 503 that no retry ends.
-Explained == \A r \in Requests : req[r].pc # "unclear"
+\* The record says why a condition failed; or the request is so slow that it is older than
+\* the newest rotation, which the next one is not. Without: a 503 that no retry ends.
+Explained ==
+  [][\A r \in Requests : /\ ~Made(r, "unclear")
+                         /\ Made(r, "slow") => req[r].now < clock + Skew]_vars
 
-\* A client that goes on trying gets a working token, unless all that it sends is lost.
-\* Without: an app that tries for ever.
+\* After a success, the last use on record is as late as the idle lifetime needs it, and clocks
+\* allow. (A slow request that only records its use may take it back by as long as it took.)
+\* Without: users are logged out for being idle, and were not.
+InUse ==
+  [][\A r \in Requests : Made(r, "success") => req[r].now - item'.at <= Idle \div 16 + Skew]_vars
+
+\* A client that goes on trying is answered with a working token, again and again, and with
+\* another once the interval is over, unless all that it sends is lost. (May: it need not keep
+\* quiet, as it must if the hours of this world are over too early.) Without: an app that tries
+\* for ever, or has the same token for ever.
 Fair == \A r \in Requests :
-  /\ SF_vars(Present(r, held)) /\ SF_vars(req[r].n = held /\ Write(r)) /\ SF_vars(Take(r))
-  /\ WF_vars(req[r].n # held /\ Vanish(r))
+  /\ SF_vars(Present(r, has)) /\ SF_vars(Take(r)) /\ WF_vars(req[r].n # has /\ Vanish(r))
+  /\ SF_vars(req[r].n = has /\ req[r].pc = "refresh" /\ Write(r))
+  /\ SF_vars(req[r].n = has /\ req[r].pc # "refresh" /\ Write(r))
 FairSpec == Spec /\ Fair
-GoesOn == \A n \in 1..Tokens - 1 : held = n ~> held > n
+May == window[has] = None \/ window[has] > Quiet \/ (UntilUsed /\ window[has] = 0)
+GoesOn ==
+  /\ []<>(~May \/ \E r \in Requests : req[r].pc = "success" /\ req[r].n = has)
+  /\ \A n \in 1..Tokens - 1 :
+       (has = n /\ sup[n] = None /\ (n > 1 => clock - sup[n - 1] >= Interval)) ~> (~May \/ has > n)
 =============================================================================

@@ -77,57 +77,101 @@ mutant() {
 		tail -n 20 "$scratch/output" >&2
 		die "not found out (exit code $code): $3"
 	fi
-	printf '%-15s %-10s %s\n' "$1" "$2" "$3"
+	printf '%-15s %-14s %s\n' "$1" "$2" "$3"
 }
 
 mutants() {
-	printf '%-15s %-10s %s\n' 'violated' 'in' 'when'
-	mutant Forward Interval 'the refresh does not ask for the counter' \
-		's|THEN a.n ELSE a.seen.counter|THEN item.counter ELSE a.seen.counter|'
+	printf '%-15s %-14s %s\n' 'violated' 'in' 'when'
+	mutant Forward Theft 'the refresh does not ask for the counter' \
+		's|f.counter = a.seen|(a.pc # "refresh" => f.counter = a.seen)|'
 	mutant Forward UntilUsed 'the skip does not ask for the counter' \
-		's|THEN a.n ELSE a.seen.counter|THEN a.n ELSE item.counter|'
-	mutant DeadStaysDead Theft 'the write does not ask whether the family is revoked' \
-		's|= from /\\ Alive(item, a.now)|= from /\\ ~Ended(item, a.now)|'
-	mutant DeadStaysDead Theft 'the write does not ask whether the family has ended' \
-		's|= from /\\ Alive(item, a.now)|= from /\\ ~item.revoked|'
-	mutant Explained Theft 'the write thinks of the end otherwise than the decision' \
-		's|= from /\\ Alive(item, a.now)|= from /\\ Alive(item, a.now + 1)|'
+		's|f.counter = a.seen|(a.pc # "skip" => f.counter = a.seen)|'
+	mutant OneNewest UntilUsed 'the record of a use does not ask for the counter' \
+		's|f.counter = a.seen|(a.pc # "use" => f.counter = a.seen)|'
+	mutant DeadStaysDead Theft 'a write does not ask whether the family is revoked' \
+		's|/\\ Alive(f, a.now)$|/\\ ~Ended(f, a.now)|'
+	mutant DeadStaysDead Theft 'a write does not ask whether the family has ended' \
+		's|/\\ Alive(f, a.now)$|/\\ ~f.revoked|'
+	mutant DeadStaysDead Theft 'the record of a use does not ask whether the family is revoked' \
+		's|/\\ Alive(f, a.now)$|/\\ ~Ended(f, a.now) /\\ (a.pc # "use" => ~f.revoked)|'
+	mutant Explained Theft 'a write thinks of the end otherwise than the decision' \
+		's|/\\ Alive(f, a.now)$|/\\ Alive(f, a.now + 1)|'
+	mutant NeverLoggedOut Naive 'the refresh does not ask when the family rotated last' \
+		's|a.pc = "refresh" => ~Holding(f, a.now)|TRUE|'
+	mutant Forward Theft 'the refresh does not ask when the family rotated last, and a thief is fast' \
+		's|a.pc = "refresh" => ~Holding(f, a.now)|TRUE|'
+	mutant FoundOut Theft 'nor does it, and an older token than the predecessor is refused, while the family lives' \
+		's|a.pc = "refresh" => ~Holding(f, a.now)|TRUE|; s|ELSE IF a.n < p /\\ .* THEN "slow"|ELSE IF a.n < p THEN "dead"|'
+	mutant NeverLoggedOut Interval 'the newest token is held a moment too short' \
+		's|f.rotated > now - Interval|f.rotated > now - Interval + 1|'
+	mutant Explained Interval 'the newest token is held a moment too long' \
+		's|f.rotated > now - Interval|f.rotated >= now - Interval|'
+	mutant NeverLoggedOut Naive 'a token that is held is taken for a copy' \
+		's|Holds(f, a.now) THEN "held"|Holds(f, a.now) THEN "reuse"|'
+	mutant GoesOn Live 'a client whose token is held is told to try again' \
+		's|Holds(f, a.now) THEN "held"|Holds(f, a.now) THEN "slow"|'
+	mutant GoesOn Live 'a token is held for ever' \
+		's|f.rotated > now - Interval|TRUE|; s|Max(now - f.rotated, 0) < Interval|TRUE|'
 	mutant NeverLoggedOut Strict 'a request does not know its own write' \
 		's|ELSE IF f.wid = r THEN "ours"||'
 	mutant OneNewest Interval 'a racer gets the next token, not the newest' \
 		's|Answered(a, "success", f.counter)|Answered(a, "success", a.n + 1)|'
 	mutant GoesOn Live 'a racer is told to try again' \
-		's|CASE v \\in {"ours", "newest"}|CASE v = "newest" -> Free [] v = "ours"|'
+		's|a.n = p /\\ Holds(f, a.now) THEN "newest"|a.n = p /\\ Holds(f, a.now) THEN "slow"|'
 	mutant NeverLate Theft 'the end of the interval is inside' \
-		's|s\[1\], 0) < Interval|s[1], 0) <= Interval|'
+		's|Max(now - f.rotated, 0) < Interval|Max(now - f.rotated, 0) <= Interval|'
 	mutant NeverLoggedOut Skew 'a negative age is outside the interval' \
-		's|Max(a.now - s\[1\], 0) < Interval|a.now >= s[1] /\\ a.now - s[1] < Interval|'
-	mutant NeverLate Theft 'a token of unknown age is taken for a racer' \
-		's|\[\] inside  *-> "refused"|[] inside -> "newest"|'
-	mutant NeverLoggedOut Interval 'a token of unknown age is taken for reuse' \
-		's|\[\] inside  *-> "refused"|[] inside -> "reuse"|'
+		's|Max(now - f.rotated, 0) < Interval|now >= f.rotated /\\ now - f.rotated < Interval|'
+	mutant NeverLoggedOut Interval 'a slow request is taken for reuse' \
+		's|THEN "slow"|THEN "reuse"|'
+	mutant Explained Theft 'whatever is older than the predecessor is taken for slow' \
+		's|a.n < p /\\ a.now < f.rotated|a.n < p|'
+	mutant AtMostTwo Theft 'a token older than the predecessor is honoured inside the interval' \
+		's|a.n = p /\\ Holds(f, a.now)|a.n <= p /\\ Holds(f, a.now)|'
 	mutant FoundOut Theft 'reuse is refused, and no more' \
-		's|\[\] OTHER  *-> "reuse"|[] OTHER -> "refused"|'
+		's|^     ELSE "reuse"|     ELSE "dead"|'
 	mutant OneFerrt Theft 'the revocation does not ask whether it was done before' \
 		's|IN IF ~item.revoked|IN IF TRUE|'
 	mutant OneFerrt Theft 'who finds the family revoked logs it too' \
 		's|IF item.mark = r THEN|IF TRUE THEN|'
-	mutant NeverLate Skipped 'any superseded token may be a lost response' \
-		's|a.n = LastUsed(f) /\\ UntilUsed|UntilUsed|'
-	mutant NeverLate Skipped 'a skipped token is honoured inside the interval' \
-		's|CASE f.skip.from <= a.n|CASE ~inside /\\ f.skip.from <= a.n|'
+	mutant InUse Theft 'a use that rotates nothing does not count for the idle end' \
+		's|v \\in {"held", "newest"} /\\ a.now - f.at|v = "ours" /\\ a.now - f.at|'
+	mutant NeverLate Skipped 'any token older than the newest may be a lost response' \
+		's|a.n = p /\\ UntilUsed|UntilUsed|'
+	mutant NeverLate Skipped 'a held use is not written down' \
+		's|v = "held" /\\ UntilUsed|FALSE|'
+	mutant NeverLate Skipped 'a held use does not count as a use' \
+		's|!.used = IF n = f.counter THEN n ELSE @|!.used = @|'
+	mutant NeverLoggedOut UntilUsed "the predecessor's use counts as one of the newest" \
+		's|!.used = IF n = f.counter THEN n ELSE @|!.used = f.counter|'
+	mutant NeverLate Skipped 'nobody asks whether the newest was used, before it is skipped' \
+		's|a.n = p /\\ UntilUsed /\\ f.used # f.counter|a.n = p /\\ UntilUsed|; s|a.pc = "skip" => f.used # f.counter|TRUE|'
+	mutant NeverLate Skipped 'the skip does not ask whether the newest was used meanwhile' \
+		's|a.pc = "skip" => f.used # f.counter|TRUE|'
+	mutant AtMostTwo Skipped 'a skipped token is honoured inside the interval' \
+		's|a.n > p THEN "reuse"|a.n > p /\\ ~Holds(f, a.now) THEN "reuse"|; s|a.n = p /\\ Holds|a.n >= p /\\ Holds|'
 	mutant FoundOut Skipped 'a skipped token is refused, and no more' \
-		's|<= f.skip.to -> "reuse"|<= f.skip.to -> "refused"|'
+		's|a.n > p THEN "reuse"|a.n > p THEN "dead"|'
 	mutant NeverLoggedOut UntilUsed 'the skip does not say what it skipped' \
 		's|!.skip = \[from .-> n + 1, to .-> f.counter\]|!.skip = @|'
 	mutant NeverLoggedOut UntilUsed 'the skip does not supersede its token anew' \
-		's|IF g.counter - i >= n THEN now ELSE @\[i\]|@[i]|'
-	mutant NeverLoggedOut UntilUsed 'the client takes an answer for a token that it no longer holds' \
-		's|req\[r\].n = held /\\ held|held|'
+		's|\[Rotated(f, f.counter, now) EXCEPT|[Rotated(f, f.counter, f.rotated) EXCEPT|'
 	mutant NeverLoggedOut Restore 'a token newer than the record is refused' \
-		's|THEN "ahead"|THEN "refused"|'
-	mutant NeverLoggedOut Restore 'the move ahead keeps the times of earlier rotations' \
-		's|IF i = 1 THEN now ELSE None|IF i = 1 THEN now ELSE f.rot[i - 1]|'
+		's|THEN "ahead"|THEN "dead"|'
+	mutant NeverLoggedOut Restore 'the move ahead gives its token a successor at once' \
+		's|IF Interval = 0 THEN n ELSE n - 1|n|'
+	mutant NeverLoggedOut Restore 'the move ahead keeps the time of the last rotation' \
+		's|IF Interval = 0 THEN n ELSE n - 1, now)|IF Interval = 0 THEN n ELSE n - 1, IF f.rotated = None THEN now ELSE f.rotated)|'
+	mutant NeverLate RestoredTheft 'the move ahead does not count as a use' \
+		's|EXCEPT !.used = n, |EXCEPT |'
+	mutant NeverLoggedOut UntilUsed 'the careful client takes an answer for a token that it no longer has' \
+		's|a.n = has /\\ has. = a.tok|has'"'"' = a.tok|'
+	mutant NeverLoggedOut Interval 'the careful client begins anew, although an answer was lost' \
+		's|a.tok = has /\\ sure|a.tok = has|'
+	mutant NeverLoggedOut UntilUsed 'the careful client begins anew an interval after the first copy, not the last' \
+		's|!\[n\] = 2 \* Interval|![n] = Interval + Skew|; s|^Quiet == .*|Quiet == 2 * Skew|'
+	mutant NeverLoggedOut Naive "the naive client's bursts follow an interval apart" \
+		's|2 \* Interval|Interval|g'
 }
 
 usage="usage: run.sh fetch | check [--large] | mutants"
