@@ -177,22 +177,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 		if name == "keys" {
 			continue // DynamoDB is none of its business
 		}
-		allowed := map[string]bool{}
-		for _, p := range list(properties(roles[at(f, "Role", "Fn::GetAtt", 0).(string)])["Policies"]) {
-			for _, statement := range list(at(p, "PolicyDocument", "Statement")) {
-				for _, action := range list(at(statement, "Action")) {
-					if !strings.HasPrefix(plain(action), "dynamodb:") {
-						continue
-					}
-					if _, index, ok := strings.Cut(plain(at(statement, "Resource")), "/index/"); ok {
-						allowed[plain(action)+" index "+index] = true
-					}
-					for _, partition := range list(at(statement, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys")) {
-						allowed[plain(action)+" "+plain(partition)] = true
-					}
-				}
-			}
-		}
+		allowed := allowedRequests(properties(roles[at(f, "Role", "Fn::GetAtt", 0).(string)]))
 		if diff := cmp.Diff(slices.Sorted(maps.Keys(allowed)), slices.Sorted(maps.Keys(requested[name]))); diff != "" {
 			t.Errorf("%s: allowed (-), requested (+)\n%s", name, diff)
 		}
@@ -200,4 +185,25 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	if n := len(requested["manage"]); n < 8 {
 		t.Errorf("manage made %d kinds of requests", n)
 	}
+}
+
+// allowedRequests are what a role allows of DynamoDB, as lines of [seen].
+func allowedRequests(role object) map[string]bool {
+	allowed := map[string]bool{}
+	for _, p := range list(role["Policies"]) {
+		for _, statement := range list(at(p, "PolicyDocument", "Statement")) {
+			for _, action := range list(at(statement, "Action")) {
+				if !strings.HasPrefix(plain(action), "dynamodb:") {
+					continue
+				}
+				if _, index, ok := strings.Cut(plain(at(statement, "Resource")), "/index/"); ok {
+					allowed[plain(action)+" index "+index] = true
+				}
+				for _, partition := range list(at(statement, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys")) {
+					allowed[plain(action)+" "+plain(partition)] = true
+				}
+			}
+		}
+	}
+	return allowed
 }

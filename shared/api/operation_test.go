@@ -258,8 +258,10 @@ func TestChangesOfAClient(t *testing.T) {
 		{"those of before today end", notBefore(-time.Hour), []any{"not_before_set"}},
 		{"yesterday's live again", notBefore(-day), []any{"not_before_lowered"}},
 		{"it is confidential", `{"type":"confidential"}`, nil},
-		{"all at once", `{"type":"public","not_before":"` + in(-time.Minute) + `","policy":{"rotation":false,"reuse_detection":"observe","observe_until":"` + in(day) + `"}}`,
-			[]any{"became_public", "observe_on", "rotation_off", "not_before_set"}},
+		{
+			"all at once", `{"type":"public","not_before":"` + in(-time.Minute) + `","policy":{"rotation":false,"reuse_detection":"observe","observe_until":"` + in(day) + `"}}`,
+			[]any{"became_public", "observe_on", "rotation_off", "not_before_set"},
+		},
 		{"a refusal changes nothing", `{"type":"confidential","may_introspect":true,"scope":"a  b"}`, nil},
 	} {
 		_, line := w.did(http.MethodPut, "/v1/clients/changing", tt.body)

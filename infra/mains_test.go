@@ -1,0 +1,324 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/infra/process"
+	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+// account is the stack's functions as Lambda runs them: their programs, each with the environment and the role that the
+// template gives it, over one table and one secret.
+type account struct {
+	t         *testing.T
+	functions map[string]*process.Function
+	secrets   *keyringtest.SecretsManager
+	table     http.RoundTripper
+
+	mu     sync.Mutex
+	asked  map[string]map[string]bool // by function, what was asked of AWS
+	denied []string                   // what a role does not allow
+}
+
+// deploy starts the programs of all functions of the stack.
+func deploy(t *testing.T, s synthesized) *account {
+	t.Helper()
+	a := &account{
+		t: t, functions: map[string]*process.Function{}, secrets: keyringtest.New(t, "a word, and no keys yet"),
+		table: embedded.New(), asked: map[string]map[string]bool{},
+	}
+	// What the template refers to.
+	resolve := strings.NewReplacer("Api.ApiEndpoint", "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com", "Api", "a1b2c3d4e5", "Table", "rotor-table", "Keys", keyringtest.ID)
+	if err := store.New(embedded.Config(a.table), "rotor-table", store.DefaultRetention).Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	roles, dir := s.resources("AWS::IAM::Role"), t.TempDir()
+	for name, f := range s.functionsByName() {
+		program, err := process.Build(dir, "./functions/"+name, "-tags", "lambda.norpc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.asked[name] = map[string]bool{}
+		role := properties(roles[at(f, "Role", "Fn::GetAtt", 0).(string)])
+		dynamodb := httptest.NewServer(a.dynamodb(name, allowedRequests(role)))
+		t.Cleanup(dynamodb.Close)
+		var actions []string
+		for _, p := range list(role["Policies"]) {
+			for _, statement := range list(at(p, "PolicyDocument", "Statement")) {
+				for _, action := range list(at(statement, "Action")) {
+					actions = append(actions, plain(action))
+				}
+			}
+		}
+		secrets := httptest.NewServer(a.secretsManager(name, actions))
+		t.Cleanup(secrets.Close)
+		env := []string{"AWS_ENDPOINT_URL_DYNAMODB=" + dynamodb.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + secrets.URL}
+		for variable, value := range at(f, "Environment", "Variables").(object) {
+			text := plain(value)
+			if _, reference := value.(object); reference {
+				text = resolve.Replace(text)
+			}
+			env = append(env, variable+"="+text)
+		}
+		memory, _ := f["MemorySize"].(float64)
+		started, err := process.StartFunction(t.Context(), program, name, int(memory), env...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = started.Kill() }) // it may have ended, of which the test has told
+		a.functions[name] = started
+	}
+	return a
+}
+
+// refuse answers as AWS does where a role does not allow something.
+func (a *account) refuse(w http.ResponseWriter, function, what string) {
+	a.mu.Lock()
+	a.denied = append(a.denied, function+": "+what)
+	a.mu.Unlock()
+	body := []byte(`{"__type":"com.amazon.coral.service#AccessDeniedException","message":"not authorized to perform: ` + what + `"}`)
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.Header().Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE(body)))
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = w.Write(body)
+}
+
+func (a *account) note(function, what string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked[function][what] = true
+}
+
+// dynamodb is the table under a function's role.
+func (a *account) dynamodb(function string, allowed map[string]bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		lines := map[string]bool{}
+		resp, err := seen{roundTrip(func(r *http.Request) (*http.Response, error) {
+			for line := range lines {
+				a.note(function, line)
+				if !allowed[line] {
+					return nil, nil
+				}
+			}
+			return a.table.RoundTrip(r)
+		}), &sync.Mutex{}, lines}.RoundTrip(r.Clone(r.Context()))
+		switch {
+		case err != nil:
+			a.t.Error(err)
+		case resp == nil:
+			a.refuse(w, function, fmt.Sprint(lines))
+		default:
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				a.t.Error(err)
+			}
+			w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+			w.Header().Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE(body)))
+			w.WriteHeader(resp.StatusCode)
+			_, _ = w.Write(body)
+		}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// secretsManager is the secret under a function's role.
+func (a *account) secretsManager(function string, actions []string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		action := strings.Replace(r.Header.Get("X-Amz-Target"), ".", ":", 1)
+		a.note(function, action)
+		if !slices.Contains(actions, action) {
+			a.refuse(w, function, action)
+			return
+		}
+		a.secrets.ServeHTTP(w, r)
+	}
+}
+
+// invoke gives a function an event, and returns its answer.
+func (a *account) invoke(function string, event any) []byte {
+	a.t.Helper()
+	payload, err := json.Marshal(event)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
+	defer cancel()
+	answer, err := a.functions[function].Invoke(ctx, payload)
+	if err != nil || !strings.HasSuffix(answer.Path, "/response") {
+		a.t.Fatalf("%s: %s %s %v\n%s", function, answer.Path, answer.Body, err, a.functions[function].Output())
+	}
+	return answer.Body
+}
+
+// gatewayAnswer is a function's answer to the gateway, and its body.
+type gatewayAnswer struct {
+	StatusCode int
+	Headers    map[string]string
+	Body       string
+	json       map[string]any
+}
+
+func (g gatewayAnswer) text(name string) string { return fmt.Sprint(g.json[name]) }
+
+// call sends a function a request as the gateway would, with a caller for /v1, and change to what it sends.
+func (a *account) call(status int, function, method, path, body string, change ...func(event object)) gatewayAnswer {
+	a.t.Helper()
+	contentType := "application/x-www-form-urlencoded"
+	if function == "manage" {
+		contentType = "application/json"
+	}
+	route, query, _ := strings.Cut(path, "?")
+	request := object{"apiId": "a1b2c3d4e5", "requestId": "r1", "http": object{"method": method, "sourceIp": "203.0.113.24"}}
+	if function == "manage" {
+		request["authorizer"] = object{"iam": object{"userArn": "arn:aws:iam::123456789012:user/ada"}}
+	}
+	event := object{
+		"version": "2.0", "rawPath": route, "rawQueryString": query, "body": body,
+		"headers": object{"content-type": contentType, "host": "auth.example.com"}, "requestContext": request,
+	}
+	for _, c := range change {
+		c(event)
+	}
+	var g gatewayAnswer
+	if err := json.Unmarshal(a.invoke(function, event), &g); err != nil || g.StatusCode != status {
+		a.t.Fatalf("%s: %s %s: %d %s, not %d\n%s", function, method, path, g.StatusCode, g.Body, status, a.functions[function].Output())
+	}
+	_ = json.Unmarshal([]byte(g.Body), &g.json) // where it is no object, none
+	return g
+}
+
+// Without this a main could serve the endpoints of another, read ahead what its role forbids, or not do what its settings
+// say, in AWS alone. Each function's program runs here with the environment that the template gives it, and may ask AWS
+// for what its role allows and for nothing else.
+func TestMainsOnTheirRoles(t *testing.T) {
+	a := deploy(t, synth(t, map[string]any{
+		"domain": "auth.example.com", "certificateArn": certificate, "origins": "https://app.example.com", "signingAlgorithm": "ES256",
+		"familyRetentionDays": "60", "eventRetentionDays": "400",
+	}))
+
+	// Secrets Manager has the first keys made. Until then there are none, and the functions have started all the same.
+	if g := a.call(503, "discovery", "GET", "/.well-known/jwks.json", ""); g.Headers["Retry-After"] == "" {
+		t.Errorf("without keys: %v", g)
+	}
+	const version = "00000000-0000-4000-8000-000000000001"
+	a.secrets.Begin(version)
+	for _, step := range []string{"createSecret", "setSecret", "testSecret", "finishSecret"} {
+		a.invoke("keys", object{"Step": step, "SecretId": keyringtest.ID, "ClientRequestToken": version})
+	}
+
+	// manage: for whom IAM has authorized, at this API.
+	stranger := func(event object) { delete(event["requestContext"].(object), "authorizer") }
+	elsewhere := func(event object) { event["requestContext"].(object)["apiId"] = "z9y8x7w6v5" }
+	a.call(403, "manage", "PUT", "/v1/clients/web", `{"type":"public"}`, stranger)
+	a.call(403, "manage", "PUT", "/v1/clients/web", `{"type":"public"}`, elsewhere)
+	a.call(201, "manage", "PUT", "/v1/clients/web", `{"type":"confidential","policy":{"max_active":1}}`)
+	a.call(201, "manage", "PUT", "/v1/clients/app", `{"type":"public","scope":"openid","policy":{"reuse_interval":0}}`)
+	web := "client_id=web&client_secret=" + a.call(201, "manage", "POST", "/v1/clients/web/secrets", "").text("client_secret")
+	issue := func(client string) gatewayAnswer {
+		return a.call(201, "manage", "POST", "/v1/families", `{"user_id":"ada","client_id":"`+client+`"}`)
+	}
+	first, second, third := issue("app"), issue("web"), issue("web")
+
+	// A family's record is kept for the retention of the settings.
+	shown := a.call(200, "manage", "GET", "/v1/families/"+first.text("family"), "")
+	expires, err1 := time.Parse(time.RFC3339, shown.text("expires_at"))
+	purged, err2 := time.Parse(time.RFC3339, shown.text("purge_at"))
+	if kept := purged.Sub(expires); err1 != nil || err2 != nil || kept < 60*24*time.Hour || kept > 60*24*time.Hour+time.Second {
+		t.Errorf("the record is kept for %v: %s", kept, shown.Body)
+	}
+
+	// token: for pages of the configured origin; the issuer is the domain.
+	from := func(origin string) func(object) {
+		return func(event object) { event["headers"].(object)["origin"] = origin }
+	}
+	refresh := func(g gatewayAnswer) string {
+		return "grant_type=refresh_token&client_id=app&refresh_token=" + g.text("refresh_token")
+	}
+	a.call(403, "token", "POST", "/oauth/token", refresh(first), from("https://evil.example"))
+	refreshed := a.call(200, "token", "POST", "/oauth/token", refresh(first), from("https://app.example.com"))
+	if refreshed.Headers["Access-Control-Allow-Origin"] != "https://app.example.com" {
+		t.Errorf("the page cannot read the answer: %v", refreshed.Headers)
+	}
+	for _, name := range []string{"access_token", "id_token"} {
+		header, rest, _ := strings.Cut(refreshed.text(name), ".")
+		claims, _, _ := strings.Cut(rest, ".")
+		h, err1 := base64.RawURLEncoding.DecodeString(header)
+		c, err2 := base64.RawURLEncoding.DecodeString(claims)
+		if err1 != nil || err2 != nil || !bytes.Contains(h, []byte(`"ES256"`)) || !bytes.Contains(c, []byte(`"iss":"https://auth.example.com"`)) {
+			t.Errorf("the %s has %s %s", name, h, c)
+		}
+	}
+	a.call(400, "token", "POST", "/oauth/token", refresh(first)) // reuse
+	if g := a.call(200, "manage", "POST", "/v1/explain", `{"refresh_token":"`+first.text("refresh_token")+`"}`); g.text("cause") != "reuse_detected" {
+		t.Errorf("explained as %s", g.Body)
+	}
+
+	// introspect, the sweep, and revoke, on what is left.
+	if g := a.call(200, "introspect", "POST", "/oauth/introspect", web+"&token="+second.text("refresh_token")); g.json["active"] != true {
+		t.Errorf("introspected as %s", g.Body)
+	}
+	if out := string(a.invoke("sweep", object{"source": "aws.scheduler"})); out != `{"owners":1,"removed":1}` {
+		t.Errorf("the sweep says %s", out)
+	}
+	a.call(200, "revoke", "POST", "/oauth/revoke", web+"&token="+third.text("refresh_token"))
+	for family, cause := range map[string]string{second.text("family"): "limit_exceeded", third.text("family"): "revoked_by_client"} {
+		if g := a.call(200, "manage", "GET", "/v1/families/"+family, ""); g.text("cause") != cause {
+			t.Errorf("the family is %s, and not for %s", g.Body, cause)
+		}
+	}
+
+	// discovery.
+	if g := a.call(200, "discovery", "GET", "/.well-known/oauth-authorization-server", ""); g.text("issuer") != "https://auth.example.com" {
+		t.Errorf("the metadata are %s", g.Body)
+	}
+	a.call(200, "discovery", "GET", "/.well-known/jwks.json", "")
+	a.call(404, "discovery", "GET", "/oauth/nothing", "")
+
+	// Each serves its own endpoints.
+	for function, path := range map[string]string{"token": "/oauth/revoke", "revoke": "/oauth/token", "introspect": "/oauth/token", "discovery": "/v1/clients", "manage": "/oauth/token"} {
+		a.call(404, function, "POST", path, "")
+	}
+
+	if len(a.denied) > 0 {
+		t.Errorf("what roles do not allow was asked for: %q", a.denied)
+	}
+	if len(a.functions) != 7 {
+		t.Errorf("%d functions", len(a.functions))
+	}
+	for name, f := range a.functions {
+		if len(a.asked[name]) == 0 {
+			t.Errorf("%s asked AWS for nothing", name)
+		}
+		for line := range strings.Lines(f.Output()) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("%s has printed a line that is not JSON: %s", name, line)
+			}
+		}
+	}
+	for name, want := range map[string]string{
+		"manage": `"by":"arn:aws:iam::123456789012:user/ada"`, "token": `"ReuseDetected":1`, "sweep": `"Removed":1`, "revoke": `"Revoked":1`, "keys": `"message":"keys made"`,
+	} {
+		if output := a.functions[name].Output(); !strings.Contains(output, want) {
+			t.Errorf("%s has not logged %s:\n%s", name, want, output)
+		}
+	}
+}
