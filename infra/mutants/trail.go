@@ -16,6 +16,14 @@ var trail = []chapter{
 			edits: []edit{{`e.Status = answer.status`, `e.Status = min(answer.status, 499)`}},
 		},
 		{
+			rule: "an operation with a bug in it is on record as done", file: "shared/api/operation.go", test: "api.TestPanicIsAnsweredAndOnRecord",
+			edits: []edit{{`e.Status = http.StatusInternalServerError // of a panic`, `e.Status = http.StatusOK // of a panic`}},
+		},
+		{
+			rule: "what a panic was with is logged", file: "shared/api/api.go", test: "api.TestPanicIsAnsweredAndOnRecord",
+			edits: []edit{{`fmt.Sprintf("%T", v)`, `fmt.Sprintf("%v", v)`}},
+		},
+		{
 			rule: "reading is on record", file: "shared/api/operation.go", test: "api.TestReadsAreNotOnRecord",
 			edits: []edit{{`|| method == http.MethodGet {`, `|| method == http.MethodOptions {`}},
 		},

@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
@@ -105,6 +108,10 @@ func TestEveryOperationIsOnRecord(t *testing.T) {
 	w := newWorld(t, calledBy(login))
 	names := map[string]bool{}
 	reads := 0
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range w.routes() {
 		if r.Operation == "" {
 			reads++
@@ -122,6 +129,8 @@ func TestEveryOperationIsOnRecord(t *testing.T) {
 				t.Fatalf("%s %s has the name of another", r.Method, r.Path)
 			case !listed:
 				t.Fatalf("no call of %s %s is listed", r.Method, r.Path)
+			case !strings.Contains(string(readme), "`"+r.Operation+"`"):
+				t.Error("the README does not know it")
 			}
 			names[r.Operation] = true
 			w := newWorld(t, calledBy(login))
@@ -455,5 +464,38 @@ func TestRevocationSaysWhoAsked(t *testing.T) {
 		if last := timeline[len(timeline)-1].(map[string]any); last["event"] != "revoked" || last["by"] != by {
 			t.Errorf("the timeline ends with %v: not by %v", last, by)
 		}
+	}
+}
+
+// panics is a source of keys with a bug in it, and something secret in what it panics with.
+type panics struct{ with string }
+
+func (p panics) Keys(context.Context, time.Time) (*keyring.Keys, error) {
+	panic("the key is " + p.with)
+}
+
+// A bug of ours is answered, and logged without what it was about; an operation in which it happens is on record.
+func TestPanicIsAnsweredAndOnRecord(t *testing.T) {
+	w := newWorld(t)
+	const canary = "canary-0123456789"
+	_, server := w.another(w.store.Table(), panics{canary})
+	before := len(w.logged("sapi"))
+	w.sendTo(server, http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`).problem(t, http.StatusInternalServerError)
+	if line := w.operation(before); line["operation"] != "issue_family" || line["status"] != 500.0 || line["userId"] != "u" {
+		t.Errorf("on record is %v", line)
+	}
+	a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm("x"))
+	if a.status != http.StatusInternalServerError || a.text("error") != "server_error" || a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("answered %v", a)
+	}
+	log := w.log.String()
+	if n := strings.Count(log, `"msg":"panic","value_type":"string"`); n != 2 {
+		t.Errorf("%d panics are logged:\n%s", n, log)
+	}
+	if !strings.Contains(log, "operation_test.go") {
+		t.Error("the log does not say where")
+	}
+	if strings.Contains(log, canary) || strings.Contains(a.body, canary) {
+		t.Error("what the panic was with is shown")
 	}
 }

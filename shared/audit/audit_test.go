@@ -3,7 +3,13 @@ package audit_test
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"log/slog"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -404,6 +410,64 @@ func TestHide(t *testing.T) {
 	} {
 		if got := audit.Hide(s); got != s {
 			t.Errorf("%s is shown as %s", s, got)
+		}
+	}
+}
+
+// constants are the values of the package's constants of a type, or whose names begin with a prefix, by its source.
+func constants(t *testing.T, file, typeName, prefix string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		of, _ := spec.Type.(*ast.Ident)
+		literal, ok := spec.Values[0].(*ast.BasicLit)
+		if ok && (of != nil && of.Name == typeName || prefix != "" && strings.HasPrefix(spec.Names[0].Name, prefix)) {
+			value, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values = append(values, value)
+		}
+		return true
+	})
+	if len(values) < 3 {
+		t.Fatalf("only %q are found in %s", values, file)
+	}
+	return values
+}
+
+// The tests here know every type, and the README has every type, change and metric: people search their logs for them.
+func TestNothingIsForgotten(t *testing.T) {
+	var known []string
+	for _, typ := range types {
+		known = append(known, string(typ))
+	}
+	inSource := constants(t, "event.go", "Type", "")
+	slices.Sort(known)
+	slices.Sort(inSource)
+	if diff := cmp.Diff(inSource, known); diff != "" {
+		t.Errorf("types in the source (-) and in the tests (+):\n%s", diff)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range inSource {
+		if !strings.Contains(string(readme), "\n| `"+name+"` | ") {
+			t.Errorf("the README has no row of events of type %s", name)
+		}
+	}
+	for _, name := range slices.Concat(constants(t, "event.go", "Change", ""), constants(t, "metrics.go", "", "Metric")) {
+		if !strings.Contains(string(readme), "`"+name+"`") {
+			t.Errorf("the README does not say what %s is", name)
 		}
 	}
 }
