@@ -2,6 +2,11 @@ package tokensource
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -26,11 +31,50 @@ func WithCourtesy(after func(time.Duration) <-chan time.Time) Option {
 
 // Lock takes the lock of a token file, as another process would.
 func Lock(ctx context.Context, path string) (unlock func() error, err error) {
-	file, err := NewFile(path).lock(ctx)
+	f := NewFile(path)
+	folder, err := f.enter()
 	if err != nil {
 		return nil, err
 	}
-	return file.Close, nil
+	file, err := f.lock(ctx, folder)
+	if err != nil {
+		return nil, errors.Join(err, folder.Close())
+	}
+	return func() error { return errors.Join(file.Close(), folder.Close()) }, nil
+}
+
+// Belongs makes the file or folder of that name another user's, as the store sees it.
+func Belongs(f *File, name string, uid int) {
+	f.owner = func(info fs.FileInfo) (int, uint64, error) {
+		real, links, err := owner(info)
+		path, _ := f.resolve()
+		if info.Name() == name || info.Name() == "." && filepath.Base(path) == name {
+			real = uid
+		}
+		return real, links, err
+	}
+}
+
+// Between calls do once, after a file was looked at and before it is opened.
+func Between(f *File, do func()) {
+	var once sync.Once
+	f.owner = func(info fs.FileInfo) (int, uint64, error) {
+		uid, links, err := owner(info)
+		if info.Mode().IsRegular() {
+			once.Do(do)
+		}
+		return uid, links, err
+	}
+}
+
+// OwnerOf returns whose file there is at path.
+func OwnerOf(path string) (int, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, err
+	}
+	uid, _, err := owner(info)
+	return uid, err
 }
 
 // WithRandom makes every random number r.

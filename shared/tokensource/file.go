@@ -10,30 +10,56 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 )
 
 // maxFile is far more than any record needs.
 const maxFile = 1 << 20
 
-// File is a [Store] in a file, for the processes of one machine.
+// File is a [Store] in a file, for the processes of one machine, on Unix.
 //
 // The file holds the tokens in the clear: its version in the first line, and then
-// the data. It is made with mode 0600, and refused where others than its owner can
-// read it. A save takes a lock that crosses processes (flock on the file's name
-// with ".lock" after it, which stays), writes a new file, syncs it, renames it to
-// its place and syncs the folder: a process that dies at any moment, or a machine
-// that loses power, leaves the old record or the new one. The folder must exist,
-// be its owner's alone to write to, and lie on a local file system. Reading takes
-// no lock.
-type File struct{ path string }
+// the data. It is made with mode 0600. A save takes a lock that crosses processes
+// (flock on the file's name with ".lock" after it, which stays), writes a new file
+// (the name with ".new"), syncs it, renames it to its place and syncs the folder: a
+// process that dies at any moment, or a machine that loses power, leaves the old
+// record or the new one. Reading takes no lock. The folder must exist and lie on a
+// local file system.
+//
+// A place where others could read or replace the token is refused, with an error
+// that says what to do about it:
+//
+//   - The folder belongs to this user or to root, and nobody else may write to it.
+//     A sticky folder such as /tmp is refused too: there anybody can take the names
+//     of the file and its lock first.
+//   - The file and its lock are regular files of this user, with mode 0600 or less.
+//     Whatever else has such a name (a symbolic link, a pipe, a device) is neither
+//     followed, opened nor removed.
+//   - The file has one name. A save replaces the file and not its content, so that a
+//     hard or symbolic link would go on naming the old token.
+//
+// The folder may be reached by symbolic links. They are followed once, when the File
+// is first used; from then on it stays where it is.
+type File struct {
+	path  string
+	owner func(fs.FileInfo) (uid int, links uint64, err error) // of a file, which tests make up
 
-// NewFile is the store in the file at path, which need not exist.
-func NewFile(path string) *File { return &File{path} }
+	mu     sync.Mutex
+	folder string // where the path's folder is, once that is known
+}
+
+// NewFile returns the store in the file at path, which need not exist.
+func NewFile(path string) *File {
+	if absolute, err := filepath.Abs(path); err == nil { // otherwise the first use has the error
+		path = absolute
+	}
+	return &File{path: path, owner: owner}
+}
 
 // Load is [Store.Load].
 func (f *File) Load(context.Context) (Record, error) {
-	r, err := f.read()
+	r, err := f.load()
 	if err != nil {
 		return Record{}, fmt.Errorf("read the token file: %w", err)
 	}
@@ -48,8 +74,18 @@ func (f *File) Save(ctx context.Context, r Record) error {
 	return nil
 }
 
-func (f *File) read() (Record, error) {
-	file, err := os.Open(f.path)
+func (f *File) load() (Record, error) {
+	folder, err := f.enter()
+	if err != nil {
+		return Record{}, err
+	}
+	defer func() { _ = folder.Close() }() // nothing was written
+	return f.read(folder)
+}
+
+// read returns the record in the file, and the zero Record where there is no file.
+func (f *File) read(folder *os.Root) (Record, error) {
+	file, err := f.open(folder, filepath.Base(f.path), os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Record{}, nil
 	}
@@ -57,16 +93,6 @@ func (f *File) read() (Record, error) {
 		return Record{}, err
 	}
 	defer func() { _ = file.Close() }() // nothing was written
-	info, err := file.Stat()
-	if err != nil {
-		return Record{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return Record{}, fmt.Errorf("%s is not a regular file", f.path)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return Record{}, fmt.Errorf("%s is open to others than its owner (mode %04o): chmod 600 it", f.path, mode)
-	}
 	b, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return Record{}, err
@@ -83,12 +109,17 @@ func (f *File) read() (Record, error) {
 }
 
 func (f *File) save(ctx context.Context, r Record) (err error) {
-	lock, err := f.lock(ctx)
+	folder, err := f.enter()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	lock, err := f.lock(ctx, folder)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }() // closing unlocks
-	stored, err := f.read()
+	stored, err := f.read(folder)
 	if err != nil {
 		return err
 	}
@@ -96,23 +127,33 @@ func (f *File) save(ctx context.Context, r Record) (err error) {
 		return ErrConflict
 	}
 	// One name is enough under the lock, and what a dead process left is removed.
-	temporary := f.path + ".new"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	name := filepath.Base(f.path)
+	temporary := name + ".new"
+	switch left, err := folder.Lstat(temporary); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	default:
+		if err := f.regular(temporary, left); err != nil {
+			return err
+		}
+		if err := folder.Remove(temporary); err != nil {
+			return err
+		}
+	}
+	if err := writeNew(folder, temporary, append(fmt.Appendln(nil, r.Version), r.Data...)); err != nil {
 		return err
 	}
-	if err := writeNew(temporary, append(fmt.Appendln(nil, r.Version), r.Data...)); err != nil {
+	if err := folder.Rename(temporary, name); err != nil {
 		return err
 	}
-	if err := os.Rename(temporary, f.path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(f.path))
+	return syncFolder(folder)
 }
 
 // writeNew writes a file that only its owner can read, and returns once the data
 // is on the disk.
-func writeNew(path string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func writeNew(folder *os.Root, name string, data []byte) error {
+	file, err := folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -124,17 +165,17 @@ func writeNew(path string, data []byte) error {
 }
 
 // syncFolder puts the names in a folder on the disk.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
+func syncFolder(folder *os.Root) error {
+	names, err := folder.Open(".")
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return errors.Join(names.Sync(), names.Close())
 }
 
 // lock takes the lock of the file. Others hold it for as long as a save takes.
-func (f *File) lock(ctx context.Context) (*os.File, error) {
-	file, err := os.OpenFile(f.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+func (f *File) lock(ctx context.Context, folder *os.Root) (*os.File, error) {
+	file, err := f.openLock(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -153,4 +194,18 @@ func (f *File) lock(ctx context.Context) (*os.File, error) {
 		}
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", file.Name(), err), file.Close())
 	}
+}
+
+// openLock opens the file to lock, and makes it where there is none.
+func (f *File) openLock(folder *os.Root) (*os.File, error) {
+	name := filepath.Base(f.path) + ".lock"
+	file, err := f.open(folder, name, os.O_RDWR)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	file, err = folder.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) { // another process was faster
+		return f.open(folder, name, os.O_RDWR)
+	}
+	return file, err
 }

@@ -168,7 +168,7 @@ func (p *process) end(t *testing.T) []result {
 // has expired. One of them refreshes, once.
 func TestFourProcesses(t *testing.T) {
 	w := newWorld(t)
-	path := filepath.Join(t.TempDir(), "token")
+	path := filepath.Join(private(t), "token")
 	family := w.begun("app", tokensource.NewFile(path))
 	w.arrived.Store(0)
 	var all []*process
@@ -214,7 +214,7 @@ func TestKilled(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel() // they spend their time waiting
 			w := newWorld(t)
-			path := filepath.Join(t.TempDir(), "token")
+			path := filepath.Join(private(t), "token")
 			family := w.begun("app", tokensource.NewFile(path))
 			w.arrived.Store(0)
 			test.job.File, test.job.TokenURL, test.job.Goroutines = path, w.server.URL+"/oauth/token", 1

@@ -46,7 +46,7 @@ func TestRace(t *testing.T) {
 				return func() tokensource.Store { return m }
 			}, 1, 50},
 			{"four sources, file", func(*world) func() tokensource.Store {
-				path := filepath.Join(t.TempDir(), "token")
+				path := filepath.Join(private(t), "token")
 				return func() tokensource.Store { return tokensource.NewFile(path) }
 			}, 4, 12},
 			{"four sources, DynamoDB", func(w *world) func() tokensource.Store { return openDynamo(w.t, w.dynamo) }, 4, 12},

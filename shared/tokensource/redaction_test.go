@@ -14,7 +14,7 @@ import (
 // What was printed is searched at the end of the run.
 func TestRedaction(t *testing.T) {
 	w := newWorld(t)
-	memory, file := tokensource.NewMemory(), tokensource.NewFile(filepath.Join(t.TempDir(), "token"))
+	memory, file := tokensource.NewMemory(), tokensource.NewFile(filepath.Join(private(t), "token"))
 	dynamo := openDynamo(t, w.dynamo)()
 	for _, store := range []tokensource.Store{memory, file, dynamo} {
 		w.begun("app", store)

@@ -42,7 +42,7 @@ func openDynamo(t testing.TB, rt *storetest.Transport) func() tokensource.Store 
 func stores(t *testing.T) map[string]func() tokensource.Store {
 	t.Helper()
 	memory := tokensource.NewMemory()
-	path := filepath.Join(t.TempDir(), "token")
+	path := filepath.Join(private(t), "token")
 	_, rt := storetest.Open(t)
 	return map[string]func() tokensource.Store{
 		"memory":   func() tokensource.Store { return memory },
@@ -114,7 +114,7 @@ func TestStoreRace(t *testing.T) {
 }
 
 func TestFile(t *testing.T) {
-	folder := t.TempDir()
+	folder := private(t)
 	path := filepath.Join(folder, "token")
 	s := tokensource.NewFile(path)
 	// What a process leaves that dies while it writes.
@@ -152,7 +152,7 @@ func TestFileRefuses(t *testing.T) {
 		{"too large", strings.Repeat("1", 1<<20+1), 0o600, "larger than"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "token")
+			path := filepath.Join(private(t), "token")
 			if err := os.WriteFile(path, []byte(test.content), test.mode); err != nil {
 				t.Fatal(err)
 			}
@@ -165,14 +165,14 @@ func TestFileRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := tokensource.NewFile(t.TempDir()).Load(t.Context()); err == nil {
+	if _, err := tokensource.NewFile(private(t)).Load(t.Context()); err == nil {
 		t.Error("a folder was read as a token")
 	}
 }
 
 // TestFileLock: a save waits for the lock as long as its context allows.
 func TestFileLock(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "token")
+	path := filepath.Join(private(t), "token")
 	unlock, err := tokensource.Lock(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -201,6 +202,16 @@ func (w *world) good(src *tokensource.Source) *oauth2.Token {
 		w.t.Fatal("the access token is not active")
 	}
 	return t
+}
+
+// private makes a folder that is its owner's alone, whatever the umask.
+func private(t testing.TB) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "private")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }
 
 // wire is the way from the program to the service.
