@@ -235,13 +235,19 @@ func TestEcho(t *testing.T) {
 		}
 	}
 	// A round tripper that quotes the request in its error.
-	p := newProvider(t, func(http.ResponseWriter, *http.Request, int) {})
-	src, _ := p.source(t, oauth2.Config{ClientID: "c"}, tokensource.WithHTTPClient(&http.Client{Transport: quoting{}}))
-	_, err := src.Token()
-	trail.print(err)
-	for ; err != nil; err = errors.Unwrap(err) {
-		if strings.Contains(err.Error(), "secret-") {
-			t.Error("an error in the chain has the token")
+	for _, params := range []url.Values{nil, {"resource": {"https://x.example"}}} {
+		p := newProvider(t, func(http.ResponseWriter, *http.Request, int) {})
+		src, _ := p.source(t, oauth2.Config{ClientID: "c"},
+			tokensource.WithHTTPClient(&http.Client{Transport: quoting{}}), tokensource.WithParams(params))
+		_, err := src.Token()
+		trail.print(err)
+		if !strings.Contains(err.Error(), "no route for") {
+			t.Errorf("the error is %v", err)
+		}
+		for ; err != nil; err = errors.Unwrap(err) {
+			if strings.Contains(err.Error(), "secret-") {
+				t.Error("an error in the chain has the token")
+			}
 		}
 	}
 }

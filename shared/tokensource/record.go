@@ -44,7 +44,7 @@ type attempt struct {
 
 // refusal is the provider's answer to a dead token.
 type refusal struct {
-	By          string `json:"by"` // the client and the token endpoint
+	By          string `json:"by"` // the client, the token endpoint, and the parameters
 	Status      int    `json:"status"`
 	Code        string `json:"code"`
 	Description string `json:"description,omitempty"`
@@ -77,9 +77,9 @@ func decode(r Record) (state, error) {
 	return st, nil
 }
 
-// fingerprint tells refresh tokens apart without holding them.
-func fingerprint(refreshToken string) string {
-	sum := sha256.Sum256([]byte(refreshToken))
+// fingerprint tells refresh tokens, or parameters, apart without holding them.
+func fingerprint(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -248,9 +248,16 @@ func (s *Source) dead(h *held) bool {
 	return h.Refusal != nil && h.Refusal.By == s.self() || s.refused != nil && s.refused.refreshToken == h.RefreshToken
 }
 
-// self is who presents the token. A token that was presented by the wrong client
-// is not dead for the right one.
-func (s *Source) self() string { return s.conf.ClientID + " at " + s.conf.Endpoint.TokenURL }
+// self says who presents the token, and with what. A token that was presented by the
+// wrong client is not dead for the right one; nor is it, with some providers, when it
+// was presented with a parameter that they refuse by the same code.
+func (s *Source) self() string {
+	self := s.conf.ClientID + " at " + s.conf.Endpoint.TokenURL
+	if params := s.params.Encode(); params != "" {
+		self += " with " + fingerprint(params)
+	}
+	return self
+}
 
 // bury marks a dead token in the store, for all processes, and returns the error.
 // The token stays there, so that a provider who can explain its death can be asked.

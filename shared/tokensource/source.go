@@ -62,6 +62,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -104,6 +105,8 @@ type Source struct {
 	client   *http.Client
 	interval time.Duration
 	extra    []string
+	params   url.Values
+	mistake  error // in the options
 	clock    clock
 
 	flights singleflight.Group
@@ -171,6 +174,10 @@ func New(conf *oauth2.Config, store Store, opts ...Option) *Source {
 	}
 	client := *s.client
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	s.mistake = checkParams(s.params)
+	if params := s.params.Encode(); params != "" {
+		client.Transport = &adding{transport(client.Transport), params}
+	}
 	s.client = &client
 	return s
 }
@@ -198,6 +205,9 @@ func (s *Source) TokenContext(ctx context.Context) (*oauth2.Token, error) {
 // died since, by another login too: a program that gets its first token by
 // configuration can call Login each time it starts. The last eight are remembered.
 func (s *Source) Login(ctx context.Context, t *oauth2.Token) error {
+	if s.mistake != nil {
+		return fmt.Errorf("tokensource: login: %w", s.mistake)
+	}
 	if t == nil || t.RefreshToken == "" {
 		return errors.New("tokensource: login: the token response has no refresh token")
 	}
@@ -246,6 +256,9 @@ func (s *Source) Client() *http.Client { return &http.Client{Transport: &Transpo
 
 // get is an access token other than rejected, if there is another one to be had.
 func (s *Source) get(ctx context.Context, rejected string) (*held, error) {
+	if s.mistake != nil {
+		return nil, fmt.Errorf("tokensource: %w", s.mistake)
+	}
 	if h := s.latest.Load(); h != nil && h.Refusal == nil && h.AccessToken != rejected && h.fresh(s.clock.now()) {
 		return h, nil
 	}

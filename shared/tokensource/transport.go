@@ -67,9 +67,12 @@ func (t *Transport) send(req *http.Request, h *held) (*http.Response, error) {
 	return t.base().RoundTrip(req)
 }
 
-func (t *Transport) base() http.RoundTripper {
-	if t.Base != nil {
-		return t.Base
+func (t *Transport) base() http.RoundTripper { return transport(t.Base) }
+
+// transport returns t, or the default where there is none.
+func transport(t http.RoundTripper) http.RoundTripper {
+	if t != nil {
+		return t
 	}
 	return http.DefaultTransport
 }

@@ -1,0 +1,93 @@
+package tokensource
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// maxParams is how long all parameters of [WithParams] together may be, encoded.
+const maxParams = 4 << 10
+
+// ownParams are the parameters that are not for [WithParams]: those of a refresh
+// itself, and those by which a client says who it is.
+var ownParams = []string{
+	"grant_type", "refresh_token", "client_id", "client_secret", "client_assertion", "client_assertion_type",
+}
+
+// WithParams adds parameters to the form of each refresh, such as resource (RFC 8707,
+// also more than once), audience, or a narrower scope. With a second WithParams both
+// are sent.
+//
+// All sources that share a store should have the same: they share the access token,
+// whoever asked for it. A change takes effect with the next refresh. A provider that
+// refuses the parameters (invalid_scope, invalid_target) has not refused the token.
+//
+// What a refresh is made of (grant_type, refresh_token) and what says who the client
+// is (client_id and client_secret, which [New] takes from its Config, and
+// client_assertion) is not accepted, nor are more than 4 KB. [New] returns no error:
+// each Token and Login does, before anything is sent or saved. The values are not
+// secrets: an error may quote them.
+func WithParams(params url.Values) Option {
+	params = clone(params)
+	return func(s *Source) {
+		if s.params == nil {
+			s.params = url.Values{}
+		}
+		for name, values := range params {
+			s.params[name] = append(s.params[name], values...)
+		}
+	}
+}
+
+func clone(params url.Values) url.Values {
+	c := make(url.Values, len(params))
+	for name, values := range params {
+		c[name] = slices.Clone(values)
+	}
+	return c
+}
+
+// checkParams returns an error for parameters that are not to be added.
+func checkParams(params url.Values) error {
+	for _, name := range ownParams {
+		if params.Has(name) {
+			return fmt.Errorf("WithParams: %s is not for it", name)
+		}
+	}
+	if params.Has("") {
+		return errors.New("WithParams: a parameter has no name")
+	}
+	if n := len(params.Encode()); n > maxParams {
+		return fmt.Errorf("WithParams: the parameters have %d bytes, and %d are allowed", n, maxParams)
+	}
+	return nil
+}
+
+// adding is a round tripper that adds parameters to a form. golang.org/x/oauth2 takes
+// none for a refresh.
+type adding struct {
+	base   http.RoundTripper
+	params string // encoded
+}
+
+// RoundTrip is http.RoundTripper.
+func (a *adding) RoundTrip(req *http.Request) (*http.Response, error) {
+	form, err := io.ReadAll(req.Body)
+	if err = errors.Join(err, req.Body.Close()); err != nil {
+		return nil, err
+	}
+	body := string(form) + "&" + a.params
+	longer := req.Clone(req.Context()) // a round tripper must not change its request
+	longer.ContentLength = int64(len(body))
+	longer.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+	longer.Body, err = longer.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	return a.base.RoundTrip(longer)
+}
