@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -216,11 +218,12 @@ func writeToken(ctx context.Context, s tokensource.Store, refreshToken string) e
 // the program that goes on afterwards.
 type scenario struct {
 	name     string
+	row      string // of the table in README.md, which has several in one
 	strict   bool
 	real     bool
 	run      func(e *env) program
 	requests int    // of ours, at most
-	dies     string // who must, by construction
+	dies     string // who must, by construction; the others must not
 }
 
 // until is a fault that lasts for the world's next five seconds.
@@ -283,30 +286,37 @@ var scenarios = []scenario{
 	},
 	{
 		name: "response lost", requests: 2, dies: "oauth2.Config; read, refresh, write",
+		row: "a response is lost, is cut, or is a 503 although the refresh was done",
 		run: faulty(func(*env) func(int) fault { return first(lost) }),
 	},
 	{
 		name: "response cut in the middle", requests: 2, dies: "oauth2.Config; read, refresh, write",
+		row: "a response is lost, is cut, or is a 503 although the refresh was done",
 		run: faulty(func(*env) func(int) fault { return first(cut) }),
 	},
 	{
 		name: "503, although it was done", requests: 2, dies: "oauth2.Config; read, refresh, write",
+		row: "a response is lost, is cut, or is a 503 although the refresh was done",
 		run: faulty(func(*env) func(int) fault { return first(failedAfter) }),
 	},
 	{
 		name: "server answers 503 for 5 s", requests: 7,
+		row: "the server fails, or cannot be reached, for 5 s",
 		run: faulty(func(e *env) func(int) fault { return e.until(failed) }),
 	},
 	{
 		name: "responses lost for 5 s", requests: 7, dies: "oauth2.Config; read, refresh, write",
+		row: "a response is lost, is cut, or is a 503 although the refresh was done",
 		run: faulty(func(e *env) func(int) fault { return e.until(lost) }),
 	},
 	{
 		name: "server cannot be reached for 5 s", requests: 7,
+		row: "the server fails, or cannot be reached, for 5 s",
 		run: faulty(func(e *env) func(int) fault { return e.until(unreachable) }),
 	},
 	{
 		name: "save fails for 5 s", requests: 1, dies: "read, refresh, write",
+		row: "saving fails for 5 s",
 		run: func(e *env) program {
 			p := e.who.start(e)
 			down := e.storeDown()
@@ -335,6 +345,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "killed between response and save, back in 20 s", requests: 2,
+		row: "killed between response and save, back inside the reuse interval",
 		run: func(e *env) program {
 			p := e.who.start(e)
 			gone := make(chan struct{})
@@ -362,6 +373,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "killed after the save, back in two minutes", requests: 1, dies: "oauth2.Config",
+		row: "killed after the save, back later",
 		run: func(e *env) program {
 			e.job(e.who.start(e))
 			return e.who.start(e)
@@ -369,6 +381,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "another process's wall clock is an hour ahead", requests: 2,
+		row: "the wall clock is an hour wrong",
 		run: func(e *env) program {
 			e.job(e.who.start(e))
 			e.skew.Store(int64(time.Hour))
@@ -381,6 +394,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "another process's wall clock is an hour behind", requests: 1,
+		row: "the wall clock is an hour wrong",
 		run: func(e *env) program {
 			e.job(e.who.start(e))
 			e.skew.Store(-int64(time.Hour))
@@ -393,6 +407,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "two machines, two minutes apart", requests: 2, dies: "oauth2.Config",
+		row: "two machines, minutes apart",
 		run: func(e *env) program {
 			a, b := e.who.start(e), e.who.start(e)
 			e.job(a)
@@ -401,34 +416,55 @@ var scenarios = []scenario{
 			return b
 		},
 	},
-	{name: "fifty goroutines", real: true, requests: 1, run: fifty},
-	{name: "fifty goroutines, strict provider", real: true, strict: true, requests: 1, run: fifty, dies: "read, refresh, write"},
-	{name: "four processes", real: true, requests: 1, run: four},
-	{name: "four processes, strict provider", real: true, strict: true, requests: 1, run: four, dies: "oauth2.Config; read, refresh, write"},
+	{
+		name: "another process signs in again, and the old session ends", requests: 2, dies: "oauth2.Config",
+		row: "the user signs in again by another process, and the old session ends",
+		run: func(e *env) program {
+			p := e.who.start(e)
+			e.job(p)
+			login, _ := e.login(e.client)
+			login.AccessToken = ""
+			e.who.login(e, login)
+			e.call(http.MethodDelete, "/v1/families/"+e.family, "")
+			e.clock.Advance(10 * time.Second)
+			e.job(p)
+			return p
+		},
+	},
+	{name: "fifty goroutines", row: "fifty goroutines, four processes, at once", real: true, requests: 1, run: fifty},
+	{name: "fifty goroutines, strict provider", row: "the same, and a provider without a reuse interval", real: true, strict: true, requests: 1, run: fifty, dies: "read, refresh, write"},
+	{name: "four processes", row: "fifty goroutines, four processes, at once", real: true, requests: 1, run: four},
+	{name: "four processes, strict provider", row: "the same, and a provider without a reuse interval", real: true, strict: true, requests: 1, run: four, dies: "oauth2.Config; read, refresh, write"},
 }
 
-// TestCompare runs every scenario with three programs. -v shows the table.
+// TestCompare runs every scenario with three programs. -v shows the table. What
+// README.md says of them is what came out.
 func TestCompare(t *testing.T) {
 	contenders := []contender{ours, plain, naive}
 	var table strings.Builder
 	tab := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	row := func(format string, args ...any) { _, _ = fmt.Fprintf(tab, format, args...) } // Flush has the error
 	row("\t%s\t%s\t%s\n", ours.name, plain.name, naive.name)
+	readme := map[string][]string{}
 	for _, s := range scenarios {
 		row("%s", s.name)
-		for _, who := range contenders {
+		if s.row != "" && readme[s.row] == nil {
+			readme[s.row] = []string{"lives", "lives", "lives"}
+		}
+		for i, who := range contenders {
 			survived, requests := s.play(t, who)
-			must := who.name == ours.name
-			die := strings.Contains(s.dies, who.name)
-			if must && !survived || die && survived {
+			if survived == strings.Contains(s.dies, who.name) {
 				t.Errorf("%s, %s: the session survived: %v", s.name, who.name, survived)
 			}
-			if must && requests > s.requests {
+			if who.name == ours.name && requests > s.requests {
 				t.Errorf("%s: %d requests, at most %d are due", s.name, requests, s.requests)
 			}
 			fate := "survives"
 			if !survived {
 				fate = "DIES"
+				if s.row != "" {
+					readme[s.row][i] = "dies"
+				}
 			}
 			row("\t%s, %d sent", fate, requests)
 		}
@@ -438,6 +474,22 @@ func TestCompare(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("\n%s", table.String())
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, fates := range readme {
+		cells := make([]string, 0, 3)
+		_, rest, _ := strings.Cut(string(text), "\n| "+name+" |")
+		line, _, _ := strings.Cut(rest, "\n")
+		for cell := range strings.SplitSeq(strings.Trim(line, " |"), " | ") {
+			fate, _, _ := strings.Cut(cell, ":") // after which there is how many requests it takes
+			cells = append(cells, fate)
+		}
+		if !slices.Equal(cells, fates) {
+			t.Errorf("README.md says of %q %v, and it is %v", name, cells, fates)
+		}
+	}
 }
 
 // lifetime of access tokens in scenarios: each job needs another.

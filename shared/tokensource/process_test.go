@@ -29,6 +29,7 @@ type job struct {
 	Interval       time.Duration
 	DieBeforeSave  int // the n-th save; 0 for none
 	DieAfterSave   int
+	Steps          bool // take a token after each line, which says how far to move the clocks
 }
 
 type result struct{ Token, Error string }
@@ -42,7 +43,11 @@ func child(encoded string) int {
 		return 1
 	}
 	conf := &oauth2.Config{ClientID: "app", Endpoint: oauth2.Endpoint{TokenURL: j.TokenURL}}
-	src := tokensource.New(conf, &mortalStore{Store: tokensource.NewFile(j.File), job: j}, tokensource.WithReuseInterval(j.Interval))
+	opts := []tokensource.Option{tokensource.WithReuseInterval(j.Interval)}
+	if j.Steps {
+		return steps(conf, tokensource.NewFile(j.File), opts)
+	}
+	src := tokensource.New(conf, &mortalStore{Store: tokensource.NewFile(j.File), job: j}, opts...)
 	fmt.Println("ready")
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -63,6 +68,34 @@ func child(encoded string) int {
 	all.Wait()
 	if err := json.NewEncoder(os.Stdout).Encode(results); err != nil {
 		return 1
+	}
+	return 0
+}
+
+// steps takes a token each time that it is told to move its clocks.
+func steps(conf *oauth2.Config, store tokensource.Store, opts []tokensource.Option) int {
+	began, moved := time.Now(), time.Duration(0)
+	src := tokensource.New(conf, store, append(opts, tokensource.WithClock(
+		func() time.Time { return time.Now().Add(moved) }, func() time.Duration { return time.Since(began) + moved },
+		func(context.Context, time.Duration) error { return errors.New("nothing is to be waited for") },
+	))...)
+	fmt.Println("ready")
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		d, err := time.ParseDuration(lines.Text())
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		moved += d
+		var r result
+		if t, err := src.Token(); err != nil {
+			r.Error = err.Error()
+		} else {
+			r.Token = t.AccessToken
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+			return 1
+		}
 	}
 	return 0
 }
@@ -95,9 +128,9 @@ func die() {
 
 // process is a running child.
 type process struct {
-	cmd   *exec.Cmd
-	begin io.Closer
-	out   *bufio.Reader
+	cmd *exec.Cmd
+	in  io.WriteCloser // its end lets the process begin
+	out *bufio.Reader
 }
 
 // start starts a process and waits until it is ready.
@@ -133,7 +166,7 @@ func start(t *testing.T, j job) *process {
 // killed.
 func (p *process) results(t *testing.T) []result {
 	t.Helper()
-	if err := p.begin.Close(); err != nil {
+	if err := p.in.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return p.end(t)
@@ -176,7 +209,7 @@ func TestFourProcesses(t *testing.T) {
 		all = append(all, start(t, job{File: path, TokenURL: w.server.URL + "/oauth/token", Goroutines: 12, Interval: time.Minute}))
 	}
 	for _, p := range all {
-		if err := p.begin.Close(); err != nil {
+		if err := p.in.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

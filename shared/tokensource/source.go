@@ -10,6 +10,8 @@
 //     with the same token, inside the provider's reuse interval.
 //   - A token is given up only when the provider has refused it and no newer one is
 //     in the store. That is remembered there, so that it is refused once.
+//   - A login by another process is noticed within ten seconds, also while the token
+//     at hand is fresh. So is its word that the token is dead.
 //   - A wrong wall clock costs at most one refresh more for each token.
 //
 // Log in once, by whatever way the provider has, and hand the result to
@@ -39,6 +41,14 @@
 // An answer may have the refresh token that was presented, or none: a provider need
 // not rotate it each time. Rotor rotates it at most once per reuse interval. The
 // token is kept then.
+//
+// # Reads of the store
+//
+// A source reads the record before and after each refresh, and while the access token
+// at hand is fresh at most once in ten seconds, when it is asked for a token. Callers
+// wait for that read a second at most; if it fails, the token at hand goes on being
+// used. A token that a resource server rejects, or a refresh that the provider
+// refuses, has the record read at once.
 //
 // # Limits
 //
@@ -95,6 +105,13 @@ const patience = time.Minute
 // have. It is enough for a lost response to be made good.
 const courtesy = 5 * time.Second
 
+// lookEvery is how often the record is read while the token at hand is fresh, and
+// lookPatience is how long callers wait for that.
+const (
+	lookEvery    = 10 * time.Second
+	lookPatience = time.Second
+)
+
 // storeTimeout is how long one request to the store may take.
 const storeTimeout = 5 * time.Second
 
@@ -112,6 +129,8 @@ type Source struct {
 	flights singleflight.Group
 	loading sync.Mutex // so that a later look is a look at a later record
 	latest  atomic.Pointer[held]
+	looks   singleflight.Group
+	looked  atomic.Pointer[moment] // when the record was last read, or should have been
 
 	began atomic.Pointer[moment] // the refresh under way
 
@@ -204,6 +223,10 @@ func (s *Source) TokenContext(ctx context.Context) (*oauth2.Token, error) {
 // that it has saved before it does nothing, also when that has been replaced or has
 // died since, by another login too: a program that gets its first token by
 // configuration can call Login each time it starts. The last eight are remembered.
+//
+// Sources that are running on the same store, in this process or in others, go on with
+// the new session: at the latest with the first token that they are asked for ten
+// seconds later.
 func (s *Source) Login(ctx context.Context, t *oauth2.Token) error {
 	if s.mistake != nil {
 		return fmt.Errorf("tokensource: login: %w", s.mistake)
@@ -259,7 +282,10 @@ func (s *Source) get(ctx context.Context, rejected string) (*held, error) {
 	if s.mistake != nil {
 		return nil, fmt.Errorf("tokensource: %w", s.mistake)
 	}
-	if h := s.latest.Load(); h != nil && h.Refusal == nil && h.AccessToken != rejected && h.fresh(s.clock.now()) {
+	if s.ready(rejected) != nil {
+		s.look(ctx)
+	}
+	if h := s.ready(rejected); h != nil {
 		return h, nil
 	}
 	// The refresh outlives the caller who happens to be the first.
@@ -286,6 +312,36 @@ func (s *Source) get(ctx context.Context, rejected string) (*held, error) {
 	}
 }
 
+// ready returns the token at hand if it is other than rejected and not yet to be
+// refreshed, and nil otherwise.
+func (s *Source) ready(rejected string) *held {
+	h := s.latest.Load()
+	if h == nil || h.Refusal != nil || h.AccessToken == rejected || !h.fresh(s.clock.now()) {
+		return nil
+	}
+	return h
+}
+
+// look reads the record again where that was last done a while ago, so that a login by
+// another process is noticed while the token at hand is fresh. A store that fails or
+// hangs does not take that token away.
+func (s *Source) look(ctx context.Context) {
+	if looked := s.looked.Load(); looked == nil || s.clock.now().since(*looked) < lookEvery {
+		return
+	}
+	flight := s.looks.DoChan("", func() (any, error) {
+		_, _, err := s.load(context.WithoutCancel(ctx))
+		return nil, err
+	})
+	select {
+	case <-ctx.Done():
+	case <-flight:
+	case <-s.clock.after(lookPatience):
+		now := s.clock.now()
+		s.looked.Store(&now) // the next callers do not wait for it
+	}
+}
+
 // usable says whether h is there and may still be given to a caller.
 func (s *Source) usable(h *held, rejected string) bool {
 	return h != nil && h.Refusal == nil && h.AccessToken != rejected && h.good(s.clock.now())
@@ -295,6 +351,8 @@ func (s *Source) usable(h *held, rejected string) bool {
 func (s *Source) load(ctx context.Context) (Record, *held, error) {
 	s.loading.Lock()
 	defer s.loading.Unlock()
+	began := s.clock.now()
+	defer s.looked.Store(&began)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	r, err := s.store.Load(ctx)
