@@ -47,10 +47,7 @@ func (s *Source) ask(ctx context.Context, refreshToken string, timeout time.Dura
 		By: s.self(), Status: status, Code: scrub(answer.ErrorCode, secrets),
 		Description: scrub(answer.ErrorDescription, secrets), URI: scrub(answer.ErrorURI, secrets),
 	}
-	f := &failure{err: r.error()}
-	if seconds, err := strconv.Atoi(answer.Response.Header.Get("Retry-After")); err == nil {
-		f.retryAfter = time.Duration(min(max(seconds, 0), 3600)) * time.Second
-	}
+	f := &failure{err: r.error(), retryAfter: retryAfter(answer.Response.Header, s.clock.now().wall)}
 	switch {
 	case status == http.StatusTooManyRequests:
 	case status >= 500, status == http.StatusRequestTimeout, r.Code == "temporarily_unavailable", r.Code == "server_error":

@@ -103,7 +103,9 @@ func (s *Source) pace() time.Duration {
 	return max(time.Second, min(10*time.Second, s.interval/4))
 }
 
-// pause is how long to wait after the count-th failure in a row.
+// pause is how long to wait after the count-th failure in a row. What the server asks
+// for is kept up to the pace: whoever believes it an hour comes back to a provider that
+// has long forgotten the token.
 func (s *Source) pause(count int, asked time.Duration) time.Duration {
 	const shortest = 250 * time.Millisecond
 	d := min(shortest<<min(max(count-1, 0), 10), s.pace())

@@ -25,9 +25,9 @@
 // sets the pace: a quarter of it, at least 1 s and at most 10 s, is what a request
 // may take, the longest pause between two, and the distance that the last try of an
 // interval keeps from its end. A claim lapses after one and a half of that. With a
-// strict provider, whose interval is 0, the pace is 20 s. While nothing comes back,
-// a minute sees 17 requests at most with the default interval, from all processes
-// together.
+// strict provider, whose interval is 0, the pace is 20 s. A Retry-After is kept up to
+// the pace. While nothing comes back, a minute sees 17 requests at most with the
+// default interval, from all processes together.
 //
 // A refresh token is in doubt when it was used and no answer says what became of
 // it: the answer was lost or cut, was a 5xx, or the process died. The provider may

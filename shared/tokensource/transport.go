@@ -3,6 +3,8 @@ package tokensource
 import (
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 )
 
 // Transport is an [http.RoundTripper] whose requests carry the access token of its
@@ -12,8 +14,11 @@ import (
 // once more, if its body can be: if it has none or has GetBody, as requests made
 // from strings and byte slices do. Otherwise the 401 is returned, and the next
 // request has the new token. A token that was itself obtained after a 401 is not
-// refreshed again for that reason within five minutes. A request that follows a
-// redirect to another host goes without the token.
+// refreshed again for that reason within five minutes.
+//
+// A request that follows a redirect to another scheme, host or port goes without the
+// token, as do those that follow that one, wherever they lead. The Request of a
+// response is the caller's, and does not have the token.
 type Transport struct {
 	Source *Source
 	Base   http.RoundTripper // nil for http.DefaultTransport
@@ -22,7 +27,7 @@ type Transport struct {
 // RoundTrip is http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if elsewhere(req) {
-		return t.base().RoundTrip(req)
+		return t.pass(req, req)
 	}
 	h, err := t.Source.get(req.Context(), "")
 	if err != nil {
@@ -60,11 +65,21 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.send(again, newer)
 }
 
-// send sends a request with the token; a round tripper must not change its request.
+// send sends a request with the token.
 func (t *Transport) send(req *http.Request, h *held) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	h.token(t.Source.clock.now()).SetAuthHeader(req)
-	return t.base().RoundTrip(req)
+	with := req.Clone(req.Context()) // a round tripper must not change its request
+	h.token(t.Source.clock.now()).SetAuthHeader(with)
+	return t.pass(with, req)
+}
+
+// pass sends a request. The response says that it answers the caller's, which elsewhere
+// asks for.
+func (t *Transport) pass(req, callers *http.Request) (*http.Response, error) {
+	resp, err := t.base().RoundTrip(req)
+	if resp != nil {
+		resp.Request = callers
+	}
+	return resp, err
 }
 
 func (t *Transport) base() http.RoundTripper { return transport(t.Base) }
@@ -77,11 +92,25 @@ func transport(t http.RoundTripper) http.RoundTripper {
 	return http.DefaultTransport
 }
 
-// elsewhere says whether redirects have led to another origin than the first.
+// elsewhere reports whether redirects have led to another origin than the first, also
+// if another one has led back: that origin has chosen the URL. [http.Client] tells in
+// each request which response it follows. Where it cannot be told what that answered,
+// the answer is yes.
 func elsewhere(req *http.Request) bool {
-	first := req
-	for first.Response != nil && first.Response.Request != nil {
-		first = first.Response.Request
+	for hop := req; hop.Response != nil; hop = hop.Response.Request {
+		before := hop.Response.Request
+		if before == nil || origin(before.URL) != origin(hop.URL) {
+			return true
+		}
 	}
-	return first.URL.Scheme != req.URL.Scheme || first.URL.Host != req.URL.Host
+	return false
+}
+
+// origin returns the scheme, host and port of a URL in one spelling.
+func origin(u *url.URL) [3]string {
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[scheme]
+	}
+	return [3]string{scheme, strings.ToLower(u.Hostname()), port}
 }
