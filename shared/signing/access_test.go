@@ -249,6 +249,24 @@ func TestSignID(t *testing.T) {
 	}
 }
 
+func TestSignIDRequires(t *testing.T) {
+	set := newSet(t, newKey(t, signing.ES256, epoch()))
+	for name, remove := range map[string]func(*signing.ID){
+		"nothing": func(*signing.ID) {},
+		"iss":     func(i *signing.ID) { i.Issuer = "" },
+		"sub":     func(i *signing.ID) { i.Subject = "" },
+		"aud":     func(i *signing.ID) { i.ClientID = "" },
+		"iat":     func(i *signing.ID) { i.IssuedAt = time.Time{} },
+		"exp":     func(i *signing.ID) { i.ExpiresAt = time.Time{} },
+	} {
+		id := signing.ID{Issuer: issuer, Subject: "u", ClientID: "c", IssuedAt: epoch(), ExpiresAt: epoch().Add(time.Hour)}
+		remove(&id)
+		if tok, err := set.SignID(epoch(), id); (err == nil) != (name == "nothing") {
+			t.Errorf("%s: signed %s, %v", name, tok, err)
+		}
+	}
+}
+
 // What nobody could verify is not signed.
 func TestSignPastEveryEnd(t *testing.T) {
 	key := newKey(t, signing.ES256, epoch())

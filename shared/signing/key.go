@@ -34,6 +34,10 @@ type Key struct {
 	From time.Time
 	// Until is the end of publication; zero means no end.
 	Until time.Time
+	// Revoked is since when the key is void, of one that has leaked; zero for a good
+	// key. A void key is not published, signs nothing and verifies nothing, whatever
+	// the time is. It stays only so that everybody who has it learns that.
+	Revoked time.Time
 }
 
 // GenerateKey makes a private key that signs from the given time: RSA with 2048
@@ -75,7 +79,7 @@ func (k Key) Private() bool {
 // Retired returns the key without its private half, published until the given
 // time.
 func (k Key) Retired(until time.Time) Key {
-	return Key{JWK: k.JWK.Public(), From: k.From, Until: until}
+	return Key{JWK: k.JWK.Public(), From: k.From, Until: until, Revoked: k.Revoked}
 }
 
 // publishedAt is true before Until: at that instant the key is gone.
@@ -96,6 +100,9 @@ func (k Key) String() string {
 	s := fmt.Sprintf("signing key %q %s %s from %s", k.JWK.KeyID, k.JWK.Algorithm, k.half(), k.From.UTC().Format(time.RFC3339))
 	if !k.Until.IsZero() {
 		s += " until " + k.Until.UTC().Format(time.RFC3339)
+	}
+	if !k.Revoked.IsZero() {
+		s += " revoked " + k.Revoked.UTC().Format(time.RFC3339)
 	}
 	return s
 }
@@ -135,9 +142,10 @@ func (k Key) checked() (Key, error) {
 		return Key{}, err
 	}
 	return Key{
-		JWK:   jose.JSONWebKey{Key: material, KeyID: k.JWK.KeyID, Algorithm: string(alg), Use: "sig"},
-		From:  k.From,
-		Until: k.Until,
+		JWK:     jose.JSONWebKey{Key: material, KeyID: k.JWK.KeyID, Algorithm: string(alg), Use: "sig"},
+		From:    k.From,
+		Until:   k.Until,
+		Revoked: k.Revoked,
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -88,6 +89,7 @@ func secrets(t *testing.T, key signing.Key) map[string]string {
 		}
 		found[name] = value
 		found[name+" in hex"] = fmt.Sprintf("%x", bytes)
+		found[name+" in decimal"] = new(big.Int).SetBytes(bytes).String() // as fmt prints the parts of a key
 		found[name+" as bytes"] = strings.Trim(fmt.Sprint(bytes), "[]")
 	}
 	if len(found) == 0 {

@@ -36,8 +36,9 @@ const (
 
 // Set is the signing keys of an issuer.
 type Set struct {
-	signers      []signer      // by From
-	publications []publication // by end; the last has none
+	signers      []signer        // by From
+	publications []publication   // by end; the last has none
+	ids          map[string]bool // of all keys, those that are no longer published too
 }
 
 // signer is a key with its private half, ready to sign.
@@ -47,24 +48,25 @@ type signer struct {
 	id     jose.Signer
 }
 
-// NewSet makes a set of the keys. It refuses keys of which none can sign, an id
-// that occurs twice or is missing, an algorithm other than RS256 and ES256, RSA
+// NewSet makes a set of the keys, of which those that are revoked are good for
+// nothing. It refuses keys of which none can sign, an id that occurs twice or is missing, an algorithm other than RS256 and ES256, RSA
 // keys of fewer than 2048 bits, curves other than P-256, and halves that do not
 // belong together. Its errors name the key by its position and id.
 func NewSet(keys []Key) (*Set, error) {
-	s := new(Set)
-	seen := make(map[string]bool, len(keys))
+	s := &Set{ids: make(map[string]bool, len(keys))}
 	usable := make([]Key, 0, len(keys))
 	for i, k := range keys {
 		checked, err := k.checked()
 		if err != nil {
 			return nil, fmt.Errorf("signing: new set: key %d %q: %w", i, k.JWK.KeyID, err)
 		}
-		if seen[k.JWK.KeyID] {
+		if s.ids[k.JWK.KeyID] {
 			return nil, fmt.Errorf("signing: new set: key %d %q: its id occurs twice", i, k.JWK.KeyID)
 		}
-		seen[k.JWK.KeyID] = true
-		usable = append(usable, checked)
+		s.ids[k.JWK.KeyID] = true
+		if checked.Revoked.IsZero() {
+			usable = append(usable, checked)
+		}
 	}
 	slices.SortFunc(usable, func(a, b Key) int {
 		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.JWK.KeyID, b.JWK.KeyID))

@@ -16,6 +16,11 @@ import (
 // string is not an access token of this issuer, or no longer.
 var ErrNotAccessToken = errors.New("signing: not a valid access token")
 
+// ErrUnknownKey is an ErrNotAccessToken: the set has no key of the id that the
+// token names, and nothing else is wrong with the token. Under a key that is newer
+// than the set, it would be good.
+var ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrNotAccessToken)
+
 // Verify returns the claims of an access token that the issuer signed and that
 // has not expired at now (RFC 9068 §4): its key is one of those published, the
 // algorithm is the key's own, its type is that of an access token, and its
@@ -23,12 +28,15 @@ var ErrNotAccessToken = errors.New("signing: not a valid access token")
 //
 // Which audience the token is for is the caller's to check.
 func (s *Set) Verify(tok, issuer string, now time.Time) (Access, error) {
-	a, err := s.VerifyExpired(tok, issuer, now)
-	if err != nil {
+	a, err := s.read(tok, issuer, now)
+	if err != nil && !errors.Is(err, ErrUnknownKey) {
 		return Access{}, err
 	}
 	if !a.ExpiresAt.After(now) { // RFC 7519 §4.1.4: not "on or after"
 		return Access{}, refused("expired at %s", a.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	if err != nil {
+		return Access{}, err
 	}
 	return a, nil
 }
@@ -36,9 +44,19 @@ func (s *Set) Verify(tok, issuer string, now time.Time) (Access, error) {
 // VerifyExpired is Verify for a token that may have expired, as one to be
 // revoked may. A token whose key is no longer published is refused all the same.
 func (s *Set) VerifyExpired(tok, issuer string, now time.Time) (Access, error) {
-	payload, err := s.payload(tok, now)
+	a, err := s.read(tok, issuer, now)
 	if err != nil {
 		return Access{}, err
+	}
+	return a, nil
+}
+
+// read returns the claims of a token that a published key signed, or, beside
+// ErrUnknownKey, those that nothing vouches for.
+func (s *Set) read(tok, issuer string, now time.Time) (Access, error) {
+	payload, unknown := s.payload(tok, now)
+	if unknown != nil && !errors.Is(unknown, ErrUnknownKey) {
+		return Access{}, unknown
 	}
 	a, err := readAccess(payload)
 	if err != nil {
@@ -47,10 +65,11 @@ func (s *Set) VerifyExpired(tok, issuer string, now time.Time) (Access, error) {
 	if a.Issuer != issuer {
 		return Access{}, refused("its issuer is another")
 	}
-	return a, nil
+	return a, unknown
 }
 
-// payload returns the bytes that a published key signed as an access token.
+// payload returns the bytes that a published key signed as an access token, or,
+// beside ErrUnknownKey, those that a key which s does not have would have to.
 func (s *Set) payload(tok string, now time.Time) ([]byte, error) {
 	if !canonical(tok) {
 		return nil, refused("not a compact JWS in base64url")
@@ -60,17 +79,21 @@ func (s *Set) payload(tok string, now time.Time) ([]byte, error) {
 		return nil, refused("%w", err)
 	}
 	header := signed.Signatures[0].Protected
-	key, ok := s.publicationAt(now).keys[header.KeyID]
-	if !ok {
-		return nil, refused("its key is not one of ours")
-	}
-	if header.Algorithm != key.Algorithm { // RFC 8725 §3.1
-		return nil, refused("its algorithm is not that of its key")
-	}
 	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
 	// RFC 9068 §4: either spelling; media types ignore case (RFC 7515 §4.1.9).
 	if !strings.EqualFold(typ, typAccess) && !strings.EqualFold(typ, "application/"+typAccess) {
 		return nil, refused("its type is not %s", typAccess)
+	}
+	key, ok := s.publicationAt(now).keys[header.KeyID]
+	switch {
+	case header.KeyID == "":
+		return nil, refused("it names no key")
+	case !ok && s.ids[header.KeyID]:
+		return nil, refused("its key is no longer published")
+	case !ok:
+		return signed.UnsafePayloadWithoutVerification(), ErrUnknownKey
+	case header.Algorithm != key.Algorithm: // RFC 8725 §3.1
+		return nil, refused("its algorithm is not that of its key")
 	}
 	payload, err := signed.Verify(key)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
@@ -83,6 +85,35 @@ func TestVerifyRefusesAlgorithmConfusion(t *testing.T) {
 	mustRefuse(t, set, "another key under our kid", forge(t, stranger, "at+jwt", claims))
 	stranger.JWK.KeyID = ""
 	mustRefuse(t, set, "no kid", forge(t, stranger, "at+jwt", claims))
+}
+
+// Our own key under another algorithm is not ours.
+func TestVerifyRefusesOtherAlgorithms(t *testing.T) {
+	key := newKey(t, signing.RS256, epoch())
+	set := newSet(t, key)
+	claims := `{"iss":"` + issuer + `","sub":"u","aud":"a","client_id":"c","exp":4102444800}`
+	for _, alg := range []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.RS512} {
+		private := key.JWK
+		private.Algorithm = string(alg)
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: private}, new(jose.SignerOptions).WithType("at+jwt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := signer.Sign([]byte(claims))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := signed.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := set.Verify(tok, issuer, epoch()); alg == jose.RS256 && err != nil {
+			t.Fatal(err)
+		}
+		if alg != jose.RS256 {
+			mustRefuse(t, set, string(alg), tok)
+		}
+	}
 }
 
 func TestVerifyType(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 )
@@ -26,6 +27,20 @@ var (
 	ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrForged)
 )
 
+// RevokedError is what Parse returns for a token whose key is revoked. Someone who
+// holds that key made it: the service before the key leaked, or whoever it leaked
+// to. So what it says is good for telling its bearer what happened, and for
+// nothing else.
+type RevokedError struct {
+	Token Token
+	At    time.Time // since when the key is revoked
+}
+
+// Error says since when the key is revoked.
+func (e *RevokedError) Error() string {
+	return "refresh token under a key that was revoked at " + e.At.UTC().Format(time.RFC3339)
+}
+
 const redactedCodec = "[token codec]"
 
 // encoding is strict so that stray bits after the last byte are refused. Even
@@ -38,22 +53,24 @@ type Codec struct {
 	// Only pointers lead from here to secrets: fmt does not follow them when
 	// a Codec stands in a field where it may not call Format.
 	user *mac
-	keys []codecKey // by From, then by ID; never empty
+	keys []codecKey // by From, then by ID; one at least is not revoked
 }
 
 type codecKey struct {
-	id   byte
-	from time.Time
-	mac  *mac
+	id      byte
+	from    time.Time
+	end     int64 // in epoch milliseconds: families that begin then or later are not this key's
+	revoked time.Time
+	mac     *mac
 }
 
 // NewCodec returns a codec that mints under the newest of keys and parses
 // tokens minted under any of them. userKey is the key of [Codec.UserKey]; it
 // must never change, or users lose their families.
 //
-// It is an error if there are no keys, if two share an id, or if a secret is
-// not of 32 to 64 bytes; all that is wrong is reported at once. What is given
-// is copied.
+// It is an error if there are no keys, if two share an id, if a secret is not of
+// 32 to 64 bytes, or if the key that mints in the end is revoked; all that is
+// wrong is reported at once. What is given is copied.
 func NewCodec(userKey []byte, keys []Key) (*Codec, error) {
 	var errs []error
 	if err := checkSecret(userKey); err != nil {
@@ -72,18 +89,37 @@ func NewCodec(userKey []byte, keys []Key) (*Codec, error) {
 		}
 		seen[k.ID] = true
 	}
+	sorted := slices.SortedFunc(slices.Values(keys), func(a, b Key) int {
+		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.ID, b.ID))
+	})
+	if i := last(sorted, Key.takesOver); i >= 0 && !sorted[i].Revoked.IsZero() {
+		errs = append(errs, fmt.Errorf("token key %d: is revoked, and no key takes over from it", sorted[i].ID))
+	} else if i < 0 && len(keys) > 0 {
+		errs = append(errs, errors.New("all token keys are revoked"))
+	}
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("new token codec: %w", errors.Join(errs...))
 	}
 
-	c := &Codec{user: newMAC(userKey), keys: make([]codecKey, 0, len(keys))}
-	for _, k := range keys {
-		c.keys = append(c.keys, codecKey{id: k.ID, from: k.From, mac: newMAC(k.Secret)})
+	c := &Codec{user: newMAC(userKey), keys: make([]codecKey, len(sorted))}
+	end := int64(math.MaxInt64)
+	for i, k := range slices.Backward(sorted) {
+		c.keys[i] = codecKey{id: k.ID, from: k.From, end: end, revoked: k.Revoked, mac: newMAC(k.Secret)}
+		if k.takesOver() {
+			end = k.From.Add(Lead).UnixMilli()
+		}
 	}
-	slices.SortFunc(c.keys, func(a, b codecKey) int {
-		return cmp.Or(a.from.Compare(b.from), cmp.Compare(a.id, b.id))
-	})
 	return c, nil
+}
+
+// last returns the index of the last of keys that matches, or -1.
+func last(keys []Key, matches func(Key) bool) int {
+	for i, k := range slices.Backward(keys) {
+		if matches(k) {
+			return i
+		}
+	}
+	return -1
 }
 
 func checkSecret(secret []byte) error {
@@ -102,11 +138,13 @@ func (c *Codec) UserKey(userID string) [16]byte {
 
 // Mint encodes t under the newest key whose From is not after now, the highest
 // id if several are as new. If no key's From has come it uses the oldest key
-// (the lowest id of them), so Mint never fails.
+// (the lowest id of them), so Mint never fails. A key that is revoked, or does not
+// verify the family because it began too late, is passed over for the next newer
+// one: Mint makes nothing that Parse refuses, whatever now is.
 //
 // The caller sees to it that t.Counter is not 0: Parse refuses such a token.
 func (c *Codec) Mint(t Token, now time.Time) Encoded {
-	k := c.minting(now)
+	k := c.minting(began(t), now)
 
 	var message [len(label) + size]byte
 	copy(message[:], label)
@@ -124,22 +162,47 @@ func (c *Codec) Mint(t Token, now time.Time) Encoded {
 	return Encoded{token: string(text[:])}
 }
 
-// minting returns the key to mint under at now.
-func (c *Codec) minting(now time.Time) codecKey {
-	for _, k := range slices.Backward(c.keys) {
-		if !k.from.After(now) {
-			return k
+// minting returns the key to mint under at now, for a family that began at that
+// time.
+func (c *Codec) minting(began int64, now time.Time) *codecKey {
+	var chosen *codecKey
+	for i := range c.keys {
+		k := &c.keys[i]
+		if !k.revoked.IsZero() {
+			continue
+		}
+		if chosen == nil || !k.from.After(now) || began >= chosen.end {
+			chosen = k
 		}
 	}
-	return c.keys[0]
+	return chosen
+}
+
+// began returns when t's family began, in epoch milliseconds: the head of its ULID.
+func began(t Token) int64 {
+	var ms [8]byte
+	copy(ms[2:], t.Family[userKeySize:userKeySize+6])
+	return int64(binary.BigEndian.Uint64(ms[:])) //nolint:gosec // it has 48 bits
 }
 
 // Parse returns what the refresh token s says, once it is certain that this
-// codec's keys made it. Otherwise the error is [ErrMalformed] or [ErrForged],
-// and the Token is zero.
+// codec's keys made it. Otherwise the error is [ErrMalformed], [ErrForged] or a
+// [RevokedError], and the Token is zero. That the token is still good is not for
+// Parse to say.
 //
-// A key's From plays no part: a token parses for as long as the codec holds
-// its key. That the token is still good is not for Parse to say.
+// A key verifies only families that began before its end, which is [Lead] after
+// the From of the key that took over from it. So whoever finds an old key can make
+// no token of a session that began later, and its reach shrinks as sessions end.
+// Its tokens of older families parse for as long as the codec holds the key.
+//
+// Honest tokens are inside that bound. Who knows the successor mints under it from
+// its From on, and under no older key for a family that began past the end. Who
+// does not know it cannot read the tokens of such a family, and would start one
+// under the old key only with a copy of the keys from before the successor was
+// among them. That copy is older than the From by Lead, less the time that it takes
+// to publish keys; and who has a copy older than Lead starts no family. With at most
+// five minutes for publishing, the last such family therefore begins five minutes
+// after the From. The other ten are for clocks that differ.
 func (c *Codec) Parse(s string) (Token, error) {
 	if len(s) != Length || s[:len(Prefix)] != Prefix {
 		return Token{}, ErrMalformed
@@ -162,11 +225,19 @@ func (c *Codec) Parse(s string) (Token, error) {
 	if i < 0 {
 		return Token{}, ErrUnknownKey
 	}
-	full := sum(c.keys[i].mac, message[:len(label)+atTag])
+	key := &c.keys[i]
+	full := sum(key.mac, message[:len(label)+atTag])
 	if subtle.ConstantTimeCompare(full[:tagSize], raw[atTag:]) != 1 {
 		return Token{}, ErrForged
 	}
-	return Token{Family: [32]byte(raw[atFamily:atCounter]), Counter: counter}, nil
+	t := Token{Family: [32]byte(raw[atFamily:atCounter]), Counter: counter}
+	if began(t) >= key.end {
+		return Token{}, ErrForged
+	}
+	if !key.revoked.IsZero() {
+		return Token{}, &RevokedError{Token: t, At: key.revoked}
+	}
+	return t, nil
 }
 
 // String returns "[token codec]".
