@@ -80,7 +80,7 @@ var functions = []function{
 		},
 	},
 	{
-		name: "keys", about: "makes and rotates the keys, invoked by Secrets Manager", memory: 512, timeout: 60, env: keysEnv,
+		name: "keys", about: "makes, rotates and revokes the keys; invoked by Secrets Manager, and in an emergency", memory: 512, timeout: 60, env: keysEnv,
 		may: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{allow([]string{
 				"secretsmanager:DescribeSecret",
@@ -126,5 +126,8 @@ func tableEnv(p parts) map[string]*string {
 }
 
 func keysEnv(p parts) map[string]*string {
-	return map[string]*string{"ROTOR_SIGNING_ALGORITHM": jsii.String(p.cfg.signingAlgorithm)} // the event names the secret
+	return map[string]*string{
+		"ROTOR_KEYS_SECRET":       p.keys.SecretArn(), // an event of Secrets Manager's names it, an emergency does not
+		"ROTOR_SIGNING_ALGORITHM": jsii.String(p.cfg.signingAlgorithm),
+	}
 }

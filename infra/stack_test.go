@@ -530,7 +530,7 @@ func TestFunctions(t *testing.T) {
 		"token": apiVars, "revoke": apiVars, "introspect": apiVars, "discovery": apiVars,
 		"manage": append([]string{"ROTOR_API_ID"}, apiVars...),
 		"sweep":  tableVars,
-		"keys":   {"ROTOR_SIGNING_ALGORITHM"},
+		"keys":   {"ROTOR_KEYS_SECRET", "ROTOR_SIGNING_ALGORITHM"},
 	}
 	values := map[string]string{
 		"ROTOR_API_ID":               "Api",

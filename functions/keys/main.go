@@ -1,4 +1,5 @@
-// Command keys is the Lambda function that Secrets Manager invokes to rotate the keys.
+// Command keys is the Lambda function that rotates the keys, invoked by Secrets Manager, and revokes those that have
+// leaked, invoked by whoever may.
 package main
 
 import (
@@ -16,5 +17,5 @@ func wire(ctx context.Context, c gateway.KeysConfig, log *slog.Logger) (any, err
 	if err != nil {
 		return nil, err
 	}
-	return gateway.RotateKeys(rotation, time.Now), nil
+	return gateway.RotateKeys(rotation, c.Secret, time.Now), nil
 }

@@ -50,7 +50,7 @@ var diagnosis = []chapter{{"Diagnosis", []mutant{
 	},
 	{
 		rule: "an expired access token is not explained", file: "shared/api/explain.go", test: "api.TestExplainWhatIsPasted",
-		edits: []edit{{`keys.Signing.VerifyExpired(presented, a.Issuer, now)`, `keys.Signing.Verify(presented, a.Issuer, now)`}},
+		edits: []edit{{`now, (*signing.Set).VerifyExpired)`, `now, (*signing.Set).Verify)`}},
 	},
 	{
 		rule: "a sid is not looked for among the user's families", file: "shared/api/explain.go", test: "api.TestExplainWhatIsPasted",

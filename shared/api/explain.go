@@ -16,6 +16,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/token"
 )
@@ -137,10 +138,13 @@ func (a *API) answer(ctx context.Context, q *question, now time.Time) (explanati
 }
 
 func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
-	tok, err := parseToken(keys, presented)
+	tok, err := a.parseToken(ctx, keys, presented, now)
+	var revoked *token.RevokedError
 	switch {
 	case errors.Is(err, keyring.ErrUnavailable):
 		return explanation{}, err
+	case errors.As(err, &revoked):
+		return a.explainRevoked(ctx, revoked, clientID, now)
 	case errors.Is(err, token.ErrForged):
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.NeverIssued,
@@ -158,14 +162,32 @@ func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, c
 	return a.explainCounter(ctx, tok.Family, tok.Counter, clientID, now)
 }
 
+// explainRevoked explains a token under a key that is revoked, with what is known of
+// the family that it names.
+func (a *API) explainRevoked(ctx context.Context, e *token.RevokedError, clientID string, now time.Time) (explanation, error) {
+	answer, err := a.explainCounter(ctx, e.Token.Family, e.Token.Counter, clientID, now)
+	if err != nil {
+		return explanation{}, err
+	}
+	answer.Verdict, answer.Cause, answer.Recommendation = family.DeadToken, family.KeyRevoked, nil
+	answer.Summary = "It was made with a key that was revoked on " + e.At.UTC().Format(time.DateTime) +
+		" UTC: all refresh tokens of that key are void since then."
+	answer.Advice = "The key was, or may have been, in other hands, so that a token of it proves nothing. The user must log in again. " +
+		"The family is not revoked by this: if somebody else may hold its session, revoke it."
+	return answer, nil
+}
+
 // explainAccess explains the newest token of an access token's family.
 func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
-	access, err := keys.Signing.VerifyExpired(presented, a.Issuer, now)
+	access, err := a.verifyAccess(ctx, keys, presented, now, (*signing.Set).VerifyExpired)
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return explanation{}, err
+	}
 	if err != nil {
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.NeverIssued,
 			Summary: "This has the form of a JWT, but it is no access token that a key published now has signed for " + a.Issuer + ".",
-			Advice: "It is an id token, of another issuer, altered, or so old that its key is no longer published. " +
+			Advice: "It is an id token, of another issuer, altered, so old that its key is no longer published, or under a key that was revoked. " +
 				"If it is an old access token of ours, read its claims and send sid with user_id, which is its sub.",
 		}, nil
 	}

@@ -75,7 +75,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	}
 	// The login is a backend that IAM has authorized, and never the user itself.
 	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
-	keys, err := a.Keys.Keys(r.Context(), now)
+	keys, err := a.startingKeys(r.Context(), now)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 // introspectRefresh is of a refresh token of the client's own: active means that
 // a refresh now would succeed.
 func (a *API) introspectRefresh(ctx context.Context, client *store.Client, keys *keyring.Keys, presented string, now time.Time) (introspection, error) {
-	tok, err := parseToken(keys, presented)
+	tok, err := a.parseToken(ctx, keys, presented, now)
 	if errors.Is(err, keyring.ErrUnavailable) {
 		return introspection{}, err
 	}
@@ -110,7 +110,10 @@ func (a *API) introspectRefresh(ctx context.Context, client *store.Client, keys 
 // introspectAccess is of an access token, of the client's own or of any where the
 // client may: inactive once its family is dead.
 func (a *API) introspectAccess(ctx context.Context, client *store.Client, keys *keyring.Keys, presented string, now time.Time) (introspection, error) {
-	access, err := keys.Signing.Verify(presented, a.Issuer, now)
+	access, err := a.verifyAccess(ctx, keys, presented, now, (*signing.Set).Verify)
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return introspection{}, err
+	}
 	if err != nil || access.ClientID != client.ID && !client.MayIntrospect {
 		return introspection{}, nil
 	}

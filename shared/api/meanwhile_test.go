@@ -34,6 +34,8 @@ type keysAsTheyAre struct{ keys *keyring.Keys }
 
 func (k keysAsTheyAre) Keys(context.Context, time.Time) (*keyring.Keys, error) { return k.keys, nil }
 
+func (k keysAsTheyAre) Newer(context.Context, time.Time) (*keyring.Keys, error) { return k.keys, nil }
+
 // A lost response is skipped in the record that was seen, or else decided anew.
 func TestSkipIsOfTheRecordSeen(t *testing.T) {
 	for _, tt := range []struct {

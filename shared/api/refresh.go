@@ -39,16 +39,18 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 		return nil, err
 	}
 	p := &u.client.Policy
-	tok, err := parseToken(keys, u.presented)
+	tok, err := a.parseToken(ctx, keys, u.presented, u.now)
 	if errors.Is(err, keyring.ErrUnavailable) {
 		return nil, err
 	}
-	if err != nil {
-		cause := family.Malformed
-		if errors.Is(err, token.ErrForged) {
-			cause = family.NeverIssued
-		}
-		return nil, a.refuse(ctx, u, token.Token{}, nil, cause)
+	var revoked *token.RevokedError
+	switch {
+	case errors.As(err, &revoked):
+		return nil, a.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)
+	case errors.Is(err, token.ErrForged):
+		return nil, a.refuse(ctx, u, token.Token{}, nil, family.NeverIssued)
+	case err != nil:
+		return nil, a.refuse(ctx, u, token.Token{}, nil, family.Malformed)
 	}
 	if tok.Counter == math.MaxUint32 {
 		return nil, a.refuse(ctx, u, tok, nil, family.CounterSpent)
@@ -116,17 +118,6 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 		}
 	}
 	return nil, fmt.Errorf("refresh family %s: its record kept changing", f.ID)
-}
-
-// parseToken reads a refresh token. One that names an unknown key, while the keys
-// are an old copy, may be of a new key: that is [keyring.ErrUnavailable], and not
-// the token's fault.
-func parseToken(keys *keyring.Keys, presented string) (token.Token, error) {
-	tok, err := keys.Codec.Parse(presented)
-	if keys.Overdue && errors.Is(err, token.ErrUnknownKey) {
-		return tok, fmt.Errorf("parse a refresh token: %w: its key is newer than ours", keyring.ErrUnavailable)
-	}
-	return tok, err
 }
 
 // exchanged logs a success; v says which kind.

@@ -11,6 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -46,7 +47,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, counter, ok, err := a.familyOf(keys, presented, now)
+	id, counter, ok, err := a.familyOf(r.Context(), keys, presented, now)
 	if err != nil {
 		return err
 	}
@@ -63,16 +64,20 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 }
 
 // familyOf is the family of a refresh or access token that we issued; counter is
-// 0 for an access token.
-func (a *API) familyOf(keys *keyring.Keys, presented string, now time.Time) (id family.ID, counter uint32, ok bool, err error) {
-	tok, err := parseToken(keys, presented)
+// 0 for an access token. A token under a revoked key is not ok: whoever has the key
+// could make it, and end the families of others.
+func (a *API) familyOf(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (id family.ID, counter uint32, ok bool, err error) {
+	tok, err := a.parseToken(ctx, keys, presented, now)
 	if err == nil {
 		return tok.Family, tok.Counter, true, nil
 	}
 	if errors.Is(err, keyring.ErrUnavailable) {
 		return family.ID{}, 0, false, err
 	}
-	access, err := keys.Signing.VerifyExpired(presented, a.Issuer, now)
+	access, err := a.verifyAccess(ctx, keys, presented, now, (*signing.Set).VerifyExpired)
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return family.ID{}, 0, false, err
+	}
 	if err != nil {
 		return family.ID{}, 0, false, nil
 	}

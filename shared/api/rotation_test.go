@@ -81,11 +81,11 @@ func (v *vault) rotate(ctx context.Context, now time.Time) error {
 }
 
 // newVaultWorld has as many servers, with first keys.
-func newVaultWorld(t *testing.T, n int) (*world, *vault) {
+func newVaultWorld(t *testing.T, n int, more ...option) (*world, *vault) {
 	t.Helper()
 	v := newVault(t, n)
 	first := true
-	w := newWorld(t, servers(n), keysFrom(func(server int, now time.Time) keyring.Source {
+	w := newWorld(t, append(more, servers(n), keysFrom(func(server int, now time.Time) keyring.Source {
 		if first {
 			first = false
 			if err := v.rotate(t.Context(), now); err != nil {
@@ -93,8 +93,18 @@ func newVaultWorld(t *testing.T, n int) (*world, *vault) {
 			}
 		}
 		return v.source(server)
-	}))
+	}))...)
 	return w, v
+}
+
+// document is what is in the vault.
+func (v *vault) document() *keyring.Document {
+	v.t.Helper()
+	d, err := keyring.Parse([]byte(v.m.Text("AWSCURRENT")))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return d
 }
 
 // macID is the id of the key that a refresh token was minted under.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -51,6 +52,8 @@ type options struct {
 	by      string
 	path    string                                         // of the issuer
 	keys    func(server int, now time.Time) keyring.Source // nil for one document, the same for all
+	skew    func(server int) time.Duration                 // nil for clocks that all show the same
+	issuer  string                                         // "" for each server's own address
 }
 
 func metrics() option                        { return func(o *options) { o.metrics = true } }
@@ -73,6 +76,12 @@ func below(path string) option { return func(o *options) { o.path = path } }
 func keysFrom(source func(server int, now time.Time) keyring.Source) option {
 	return func(o *options) { o.keys = source }
 }
+
+// skewed has the clock of each server differ by that from the world's.
+func skewed(by func(server int) time.Duration) option { return func(o *options) { o.skew = by } }
+
+// oneIssuer has all servers issue access tokens that all of them take.
+func oneIssuer() option { return func(o *options) { o.issuer = "https://auth.example.com" } }
 
 // newWorld has one server unless told otherwise, and two clients: "app", public,
 // and "web", confidential, with secret w.secret("web") made on demand.
@@ -117,10 +126,14 @@ func newWorld(t testing.TB, opts ...option) *world {
 		}))
 		t.Cleanup(srv.Close)
 		w.servers = append(w.servers, srv)
+		now := w.clock.Now
+		if o.skew != nil {
+			now = func() time.Time { return w.clock.Now().Add(o.skew(i)) }
+		}
 		starts = append(starts, func() {
 			handler.Store(api.New(api.Config{
-				Issuer: srv.URL + o.path, Table: w.store.Table(), Keys: source,
-				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now, Origins: o.origins, Metrics: o.metrics,
+				Issuer: cmp.Or(o.issuer, srv.URL+o.path), Table: w.store.Table(), Keys: source,
+				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: now, Origins: o.origins, Metrics: o.metrics,
 			}).Handler())
 		})
 		starts[i]()

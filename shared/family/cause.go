@@ -3,12 +3,13 @@ package family
 // Cause is why a refresh token is dead.
 type Cause string
 
-// The causes of death. The first four are of a token, the rest of its family.
+// The causes of death. The first five are of a token, the rest of its family.
 const (
 	Malformed   Cause = "malformed"    // not a token of Rotor's format
 	NeverIssued Cause = "never_issued" // its MAC is not ours: made up, or of another installation
 	Purged      Cause = "purged"       // we issued it; its record is gone
 	WrongClient Cause = "wrong_client" // presented by another client than the one it was issued to
+	KeyRevoked  Cause = "key_revoked"  // made under a MAC key that has leaked: by us, or by whoever has the key
 
 	ExpiredAbsolute Cause = "expired_absolute"
 	ExpiredIdle     Cause = "expired_idle"

@@ -26,11 +26,12 @@ const (
 //
 //	{
 //	  "user_key": "<base64>",
-//	  "mac": [{"id": 1, "key": "<base64>", "from": "<RFC 3339>"}],
-//	  "signing": [{"key": {<JWK>}, "from": "<RFC 3339>", "until": "<RFC 3339>"}]
+//	  "mac": [{"id": 1, "key": "<base64>", "from": "<RFC 3339>", "revoked": "<RFC 3339>"}],
+//	  "signing": [{"key": {<JWK>}, "from": "<RFC 3339>", "until": "<RFC 3339>", "revoked": "<RFC 3339>"}]
 //	}
 //
-// where "until" is left out of a key that has no end.
+// where "until" is left out of a key that has no end, and "revoked" of one that is
+// not revoked.
 //
 // Printed, logged or marshaled to JSON a Document says how many keys it has, and
 // shows none of them.
@@ -39,7 +40,7 @@ type Document struct {
 	// replaced: with another, no user's families would be found.
 	UserKey []byte
 	// MAC is the keys of refresh tokens. The newest whose From has come mints;
-	// all of them verify.
+	// each verifies families from before its successor, unless it is revoked.
 	MAC []token.Key
 	// Signing is the keys of access and id tokens.
 	Signing []signing.Key
@@ -84,14 +85,16 @@ func (d *Document) Compile() (*Keys, error) {
 // are. Parse reads it.
 func (d *Document) Encode() ([]byte, error) {
 	type mac struct {
-		ID   byte      `json:"id"`
-		Key  string    `json:"key"`
-		From time.Time `json:"from"`
+		ID      byte      `json:"id"`
+		Key     string    `json:"key"`
+		From    time.Time `json:"from"`
+		Revoked time.Time `json:"revoked,omitzero"`
 	}
 	type sig struct {
-		Key   jose.JSONWebKey `json:"key"`
-		From  time.Time       `json:"from"`
-		Until time.Time       `json:"until,omitzero"`
+		Key     jose.JSONWebKey `json:"key"`
+		From    time.Time       `json:"from"`
+		Until   time.Time       `json:"until,omitzero"`
+		Revoked time.Time       `json:"revoked,omitzero"`
 	}
 	encoded := struct {
 		UserKey string `json:"user_key"`
@@ -103,14 +106,10 @@ func (d *Document) Encode() ([]byte, error) {
 		Signing: make([]sig, 0, len(d.Signing)),
 	}
 	for _, k := range d.MAC {
-		encoded.MAC = append(encoded.MAC, mac{k.ID, base64.StdEncoding.EncodeToString(k.Secret), k.From.UTC()})
+		encoded.MAC = append(encoded.MAC, mac{k.ID, base64.StdEncoding.EncodeToString(k.Secret), k.From.UTC(), k.Revoked.UTC()})
 	}
 	for _, k := range d.Signing {
-		s := sig{Key: k.JWK, From: k.From.UTC()}
-		if !k.Until.IsZero() {
-			s.Until = k.Until.UTC()
-		}
-		encoded.Signing = append(encoded.Signing, s)
+		encoded.Signing = append(encoded.Signing, sig{k.JWK, k.From.UTC(), k.Until.UTC(), k.Revoked.UTC()})
 	}
 	data, err := json.Marshal(encoded)
 	if err != nil {

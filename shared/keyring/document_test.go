@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -134,7 +135,11 @@ func keyBytes(tb testing.TB, d *keyring.Document) []string {
 		raws = append(raws, k.Secret)
 	}
 	for _, k := range d.Signing {
-		private, err := k.JWK.Key.(*ecdsa.PrivateKey).Bytes()
+		key, ok := k.JWK.Key.(*ecdsa.PrivateKey)
+		if !ok {
+			continue // public
+		}
+		private, err := key.Bytes()
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -144,7 +149,7 @@ func keyBytes(tb testing.TB, d *keyring.Document) []string {
 	for _, raw := range raws {
 		spellings = append(spellings,
 			base64.StdEncoding.EncodeToString(raw)[:20], base64.RawURLEncoding.EncodeToString(raw)[:20],
-			fmt.Sprintf("%x", raw)[:20], fmt.Sprintf("%X", raw)[:20], strings.Trim(fmt.Sprint(raw[:8]), "[]"))
+			fmt.Sprintf("%x", raw)[:20], fmt.Sprintf("%X", raw)[:20], new(big.Int).SetBytes(raw).String()[:20], strings.Trim(fmt.Sprint(raw[:8]), "[]"))
 	}
 	return spellings
 }

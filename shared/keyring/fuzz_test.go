@@ -48,6 +48,8 @@ func newSigningKey(tb testing.TB, alg signing.Algorithm) signing.Key {
 var documents = []string{
 	`{"user_key":"USERKEY","mac":[{"id":1,"key":"MACKEY","from":"2026-03-01T12:00:00Z"}],"signing":[{"key":ESKEY,"from":"2026-03-01T12:00:00Z"}]}`,
 	`{"user_key":"USERKEY","mac":[{"id":1,"key":"MACKEY","from":"2026-03-01T12:00:00.5+01:00"},{"id":255,"key":"OTHERKEY","from":"2026-03-01T12:00:00Z"}],"signing":[{"key":PUBLIC,"from":"2026-01-01T00:00:00Z","until":"2026-04-01T00:00:00Z"},{"key":RSKEY,"from":"2026-03-01T12:00:00Z"}]}`,
+	`{"user_key":"USERKEY","mac":[{"id":1,"key":"MACKEY","from":"2026-01-01T12:00:00Z","revoked":"2026-03-01T11:00:00Z"},{"id":2,"key":"OTHERKEY","from":"2026-03-01T11:00:00Z"}],"signing":[{"key":PUBLIC,"from":"2026-01-01T00:00:00Z","revoked":"2026-02-01T00:00:00Z"},{"key":ESKEY,"from":"2026-03-01T12:00:00Z"}]}`,
+	`{"user_key":"USERKEY","mac":[{"id":1,"key":"MACKEY","from":"2026-03-01T12:00:00Z","revoked":"2026-03-01T12:00:00Z"}],"signing":[{"key":ESKEY,"from":"2026-03-01T12:00:00Z","revoked":"2026-03-01T12:00:00Z"}]}`,
 	`{"user_key":"USERKEY","mac":[{"id":1,"key":"MACKEY","from":"2026-03-01T12:00:00Z"},{"id":1,"key":"OTHERKEY","from":"2026-03-01T12:00:00Z"}],"signing":[{"key":ESKEY,"from":"2026-03-01T12:00:00Z"}]}`,
 	`{"user_key":"USERKEY","mac":[{"id":256,"key":"MACKEY","from":"2026-03-01T12:00:00Z"}],"signing":[{"key":ESKEY,"from":"x"}]}`,
 	`{"user_key":"USERKEY","mac":[],"signing":[{"key":{"kty":"oct","k":"MACKEY"},"from":"2026-03-01T12:00:00Z"}]}`,
@@ -180,5 +182,5 @@ func FuzzRotation(f *testing.F) {
 }
 
 func sameKey(a, b token.Key) bool {
-	return a.ID == b.ID && a.From.Equal(b.From) && string(a.Secret) == string(b.Secret)
+	return a.ID == b.ID && a.From.Equal(b.From) && a.Revoked.Equal(b.Revoked) && string(a.Secret) == string(b.Secret)
 }

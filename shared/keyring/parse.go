@@ -71,7 +71,7 @@ func parse(data []byte) (*Document, error) {
 }
 
 func parseMAC(at string, raw json.RawMessage) (token.Key, error) {
-	members, err := object(at, raw, []string{"id", "key", "from"}, nil)
+	members, err := object(at, raw, []string{"id", "key", "from"}, []string{"revoked"})
 	if err != nil {
 		return token.Key{}, err
 	}
@@ -87,11 +87,15 @@ func parseMAC(at string, raw json.RawMessage) (token.Key, error) {
 	if err != nil {
 		return token.Key{}, err
 	}
-	return token.Key{ID: byte(id), Secret: key, From: from}, nil
+	revoked, err := optionalInstant(at, "revoked", members)
+	if err != nil {
+		return token.Key{}, err
+	}
+	return token.Key{ID: byte(id), Secret: key, From: from, Revoked: revoked}, nil
 }
 
 func parseSigning(at string, raw json.RawMessage) (signing.Key, error) {
-	members, err := object(at, raw, []string{"key", "from"}, []string{"until"})
+	members, err := object(at, raw, []string{"key", "from"}, []string{"until", "revoked"})
 	if err != nil {
 		return signing.Key{}, err
 	}
@@ -103,14 +107,15 @@ func parseSigning(at string, raw json.RawMessage) (signing.Key, error) {
 	if err != nil {
 		return signing.Key{}, err
 	}
-	var until time.Time
-	if raw, ok := members["until"]; ok {
-		until, err = instant(at+".until", raw)
-		if err != nil {
-			return signing.Key{}, err
-		}
+	until, err := optionalInstant(at, "until", members)
+	if err != nil {
+		return signing.Key{}, err
 	}
-	return signing.Key{JWK: jwk, From: from, Until: until}, nil
+	revoked, err := optionalInstant(at, "revoked", members)
+	if err != nil {
+		return signing.Key{}, err
+	}
+	return signing.Key{JWK: jwk, From: from, Until: until, Revoked: revoked}, nil
 }
 
 // object splits a JSON object into its members, all of the required ones and any
@@ -203,6 +208,15 @@ func secret(at string, data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s: has %d bytes, want %d to %d", at, len(key), minSecret, maxSecret)
 	}
 	return key, nil
+}
+
+// optionalInstant returns the zero time where there is no such member.
+func optionalInstant(at, name string, members map[string]json.RawMessage) (time.Time, error) {
+	raw, ok := members[name]
+	if !ok {
+		return time.Time{}, nil
+	}
+	return instant(at+"."+name, raw)
 }
 
 func instant(at string, data []byte) (time.Time, error) {

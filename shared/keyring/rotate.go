@@ -3,6 +3,7 @@ package keyring
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,14 +16,18 @@ import (
 // How long before its first use a key is in the document. Whoever meets a token
 // must know its key by then.
 const (
-	// macLead is for the functions, whose copy of the document is older than
-	// maxAge at most. What is left of it is for the rotation itself, and for
-	// reads that fail and are tried again.
-	macLead = 15 * time.Minute
+	// macLead is for the functions, whose copy of the document is no older than
+	// maxAge. What is left of it is for the rotation itself, and for reads that
+	// fail and are tried again. A function whose reads fail for longer starts no
+	// family (see Keys).
+	macLead = token.Lead
 	// signingLead is for gateways, which keep a key set for hours.
 	signingLead = 24 * time.Hour
 	// rotationTime is how long after it was made a document may come into use.
 	rotationTime = macLead - 2*maxAge
+	// remembered is how long a revoked signing key stays in the document, for
+	// whoever asks again to revoke it.
+	remembered = 30 * 24 * time.Hour
 )
 
 // maxMAC is how many MAC keys there can be: a token names its key in one byte.
@@ -31,8 +36,8 @@ const maxMAC = 256
 // Rotate returns the document that is to follow d, which stays as it is.
 //
 // It has a new MAC key, which mints 15 minutes from now. MAC keys stay until
-// they are removed by hand, since refresh tokens may live for ever; when all 256
-// ids are taken, the error says what to do.
+// they are removed by hand, since refresh tokens may live for ever, also those that
+// are revoked; when all 256 ids are taken, the error says what to do.
 //
 // It has a new signing key of that algorithm, which is published at once and
 // signs 24 hours from now. The key that it takes over from is published until
@@ -45,7 +50,7 @@ const maxMAC = 256
 // The user key is never replaced.
 func (d *Document) Rotate(now time.Time, alg signing.Algorithm, longestAccessToken time.Duration) (*Document, error) {
 	next := &Document{UserKey: d.UserKey, MAC: slices.Clone(d.MAC), Signing: slices.Clone(d.Signing)}
-	if !slices.ContainsFunc(d.MAC, func(k token.Key) bool { return k.From.After(now) }) {
+	if !slices.ContainsFunc(d.MAC, func(k token.Key) bool { return k.Revoked.IsZero() && k.From.After(now) }) {
 		id, err := d.freeID()
 		if err != nil {
 			return nil, fmt.Errorf("keyring: rotate: %w", err)
@@ -103,11 +108,13 @@ func (d *Document) retire(now time.Time, longestAccessToken time.Duration) {
 		}
 		successor = i
 	}
-	d.Signing = slices.DeleteFunc(d.Signing, func(k signing.Key) bool { return !published(k, now) })
+	d.Signing = slices.DeleteFunc(d.Signing, func(k signing.Key) bool {
+		return !published(k, now) && (k.Revoked.IsZero() || now.Sub(k.Revoked) > remembered)
+	})
 }
 
 func published(k signing.Key, now time.Time) bool {
-	return k.Until.IsZero() || now.Before(k.Until)
+	return k.Revoked.IsZero() && (k.Until.IsZero() || now.Before(k.Until))
 }
 
 // works is an error unless every key of the document that makes tokens makes
@@ -118,13 +125,16 @@ func (d *Document) works(now time.Time) error {
 		return err
 	}
 	for _, k := range d.MAC {
+		if !k.Revoked.IsZero() {
+			continue
+		}
 		err := refreshes(keys, keys, k.From)
 		if err != nil {
 			return fmt.Errorf("MAC key %d: %w", k.ID, err)
 		}
 	}
 	for _, k := range d.Signing {
-		if !k.Private() {
+		if !k.Private() || !k.Revoked.IsZero() {
 			continue
 		}
 		at := k.From
@@ -139,10 +149,11 @@ func (d *Document) works(now time.Time) error {
 	return nil
 }
 
-// refreshes is an error unless the refresh token that maker mints at that time
-// is one to reader.
+// refreshes is an error unless the refresh token that maker mints at that time, of
+// a family that begins then, is one to reader.
 func refreshes(reader, maker *Keys, at time.Time) error {
 	minted := token.Token{Family: [32]byte{1}, Counter: 1}
+	binary.BigEndian.PutUint64(minted.Family[16:], uint64(at.UnixMilli())<<16) //nolint:gosec // before 1970 it is some other time
 	parsed, err := reader.Codec.Parse(maker.Codec.Mint(minted, at).Reveal())
 	if err != nil {
 		return err
@@ -181,6 +192,8 @@ func (d *Document) follows(current *Document, now time.Time, longestAccessToken 
 			return fmt.Errorf("MAC key %d is missing", k.ID)
 		case !bytes.Equal(d.MAC[i].Secret, k.Secret) || !d.MAC[i].From.Equal(k.From):
 			return fmt.Errorf("MAC key %d is another", k.ID)
+		case !d.MAC[i].Revoked.Equal(k.Revoked):
+			return fmt.Errorf("MAC key %d is revoked in one of them alone", k.ID)
 		}
 	}
 	for _, k := range d.MAC {
@@ -192,6 +205,8 @@ func (d *Document) follows(current *Document, now time.Time, longestAccessToken 
 	for _, k := range current.Signing {
 		i := slices.IndexFunc(d.Signing, func(other signing.Key) bool { return other.JWK.KeyID == k.JWK.KeyID })
 		switch {
+		case i >= 0 && !d.Signing[i].Revoked.Equal(k.Revoked):
+			return fmt.Errorf("signing key %q is revoked in one of them alone", k.JWK.KeyID)
 		case !published(k, now):
 		case i < 0:
 			return fmt.Errorf("signing key %q is missing", k.JWK.KeyID)

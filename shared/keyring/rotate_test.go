@@ -152,7 +152,12 @@ func TestRotate(t *testing.T) {
 		return "public until " + d.Signing[i].Until.Sub(start).String()
 	}
 	for after, want := range map[time.Duration]string{day - 1: "private", day: "public until 48h0m0s", 2*day - 1: "public until 48h0m0s", 2 * day: "gone"} {
+		second.Signing = slices.Grow(second.Signing, 2) // as one that was parsed may have
+		was := encode(t, second)
 		third := rotate(t, second, start.Add(after))
+		if encode(t, second) != was {
+			t.Errorf("rotated after %v, the document itself has changed", after)
+		}
 		if got := private(third, old); got != want {
 			t.Errorf("rotated after %v, the old key is %s, want %s", after, got, want)
 		}

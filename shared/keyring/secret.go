@@ -15,8 +15,12 @@ import (
 const (
 	// maxAge is how old a copy of the secret may be before it is read again.
 	maxAge = 5 * time.Minute
-	// retryAfter is how long the old copy serves after a failed attempt.
+	// retryAfter is how long the old copy serves after a failed attempt, and how
+	// old a copy must be to be read again for the sake of an unknown key.
 	retryAfter = 30 * time.Second
+	// setBack is how far the clock of one request may be behind another's. A
+	// request that is further behind shows that the clock was set back.
+	setBack = time.Minute
 	// firstPatience and nextPatience bound one read: with an old copy at hand
 	// no request should wait for long.
 	firstPatience = 10 * time.Second
@@ -29,9 +33,17 @@ const (
 // It keeps a copy. A request that finds it older than five minutes reads the
 // secret again, one at a time, while other requests go on with the copy. When
 // that fails, the copy stays in use and the next attempt is 30 seconds later.
-// Only while there is no copy at all do requests wait for the one that reads,
-// and fail with it; then every request may try again. Nothing but age leads to a
-// read, and so nothing that a caller can send.
+// A request that has the copy at hand waits for two seconds at most. Only while
+// there is no copy at all do requests wait for the one that reads, and fail with
+// it; then every request may try again.
+//
+// Besides age, a token that names a key which the copy does not have leads to a
+// read: the key may have been made in an emergency, and be in use at once. As
+// callers can send such tokens at will, they cause no more than one read in 30
+// seconds.
+//
+// How old a copy is cannot be told once the clock was set back. It is then taken
+// for as old as can be, until it is read again.
 type Secret struct {
 	client *secretsmanager.Client
 	id     string
@@ -39,7 +51,8 @@ type Secret struct {
 
 	mu       sync.Mutex
 	keys     *Keys     // nil until they have been read once
-	readAt   time.Time // when keys were asked for
+	readAt   time.Time // when keys were asked for; zero where the clock was set back since
+	latest   time.Time // the latest time at which they were used since
 	failedAt time.Time // the last attempt, if it failed; zero otherwise
 	reading  *reading  // nil while nobody reads
 }
@@ -63,7 +76,18 @@ func SecretsManager(client *secretsmanager.Client, id string, log *slog.Logger) 
 // wraps ErrUnavailable: also where the secret has no value yet or not one that
 // is a Document.
 func (s *Secret) Keys(ctx context.Context, now time.Time) (*Keys, error) {
-	read, old := s.due(ctx, now)
+	return s.noOlder(ctx, now, maxAge)
+}
+
+// Newer returns the copy, read again first unless it is half a minute old at most.
+// Where the read fails, or has failed in the last half minute, the copy is Overdue.
+func (s *Secret) Newer(ctx context.Context, now time.Time) (*Keys, error) {
+	return s.noOlder(ctx, now, retryAfter)
+}
+
+// noOlder returns keys that are no older than that, if they can be read.
+func (s *Secret) noOlder(ctx context.Context, now time.Time, than time.Duration) (*Keys, error) {
+	read, old := s.due(ctx, now, than)
 	if read == nil {
 		return old, nil
 	}
@@ -85,20 +109,22 @@ func (s *Secret) Keys(ctx context.Context, now time.Time) (*Keys, error) {
 
 // due returns the read to wait for, starting it if nobody has, or nil where the
 // copy will do. The copy, if there is one, is returned in either case.
-func (s *Secret) due(ctx context.Context, now time.Time) (*reading, *Keys) {
+func (s *Secret) due(ctx context.Context, now time.Time, oldest time.Duration) (*reading, *Keys) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	patience := firstPatience
+	var old *Keys
 	if s.keys != nil {
-		// Ages are absolute, so that a clock set back does not keep a copy
-		// until it has caught up.
-		fresh := now.Sub(s.readAt).Abs() <= maxAge
-		failed := !s.failedAt.IsZero() && now.Sub(s.failedAt).Abs() < retryAfter
-		if fresh {
+		age := s.age(now)
+		if age <= oldest {
 			return nil, s.keys
 		}
-		if failed || s.reading != nil {
-			return nil, s.overdue()
+		old = s.overdue(age)
+		failed := !s.failedAt.IsZero() && now.Sub(s.failedAt).Abs() < retryAfter
+		// Who reads for the sake of age need not be two; who has met an unknown key
+		// cannot go on without an answer.
+		if failed || s.reading != nil && oldest == maxAge {
+			return nil, old
 		}
 		patience = nextPatience
 	}
@@ -107,16 +133,25 @@ func (s *Secret) due(ctx context.Context, now time.Time) (*reading, *Keys) {
 		// Others wait for this read too: it outlives the request.
 		go s.read(context.WithoutCancel(ctx), s.reading, now, patience)
 	}
-	return s.reading, s.overdue()
+	return s.reading, old
 }
 
-// overdue is the copy, marked as such; nil where there is none.
-func (s *Secret) overdue() *Keys {
-	if s.keys == nil {
-		return nil
+// age returns how old the copy is at now.
+func (s *Secret) age(now time.Time) time.Duration {
+	if now.Before(s.latest.Add(-setBack)) {
+		s.readAt = time.Time{}
 	}
+	if now.After(s.latest) {
+		s.latest = now
+	}
+	return now.Sub(s.readAt)
+}
+
+// overdue returns the copy, marked as one that was to be read again.
+func (s *Secret) overdue(age time.Duration) *Keys {
 	old := *s.keys
 	old.Overdue = true
+	old.Stale = age > macLead
 	return &old
 }
 
@@ -131,7 +166,7 @@ func (s *Secret) read(ctx context.Context, r *reading, now time.Time, patience t
 	defer close(r.done)
 	s.reading = nil
 	if r.err == nil {
-		s.keys, s.readAt, s.failedAt = r.keys, now, time.Time{}
+		s.keys, s.readAt, s.latest, s.failedAt = r.keys, now, now, time.Time{}
 		return
 	}
 	if s.keys != nil {

@@ -56,13 +56,17 @@ func LoadTableConfig(getenv func(string) string) (TableConfig, error) {
 
 // KeysConfig is what the program that rotates the keys is told by its environment.
 type KeysConfig struct {
+	Secret    string            // ROTOR_KEYS_SECRET: the name or ARN of the secret whose keys are revoked in an emergency
 	Algorithm signing.Algorithm // ROTOR_SIGNING_ALGORITHM: of new signing keys, RS256 or ES256; RS256 unless set
 }
 
 // LoadKeysConfig reads that configuration, as [LoadConfig] does.
 func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
 	e := environment{getenv: getenv}
-	c := KeysConfig{Algorithm: e.algorithm("ROTOR_SIGNING_ALGORITHM", signing.RS256)}
+	c := KeysConfig{
+		Secret:    e.secret("ROTOR_KEYS_SECRET"),
+		Algorithm: e.algorithm("ROTOR_SIGNING_ALGORITHM", signing.RS256),
+	}
 	return c, errors.Join(e.errs...)
 }
 
@@ -127,11 +131,23 @@ func (e *environment) keys(secretVar, fileVar string) (secret, file string) {
 		e.errs = append(e.errs, fmt.Errorf("%s is not set: it must be the name or ARN of the secret with the keys (or %s a file with them)", secretVar, fileVar))
 	case secret != "" && file != "":
 		e.errs = append(e.errs, fmt.Errorf("%s and %s are both set: it must be one of them", secretVar, fileVar))
-	case secret != "" && !isSecretID(secret):
-		// The value is not shown: it might be the secret instead of its name.
-		e.errs = append(e.errs, fmt.Errorf("%s must be the name or ARN of a secret in Secrets Manager, and its value cannot be one", secretVar))
+	case secret != "":
+		secret = e.secret(secretVar)
 	}
 	return secret, file
+}
+
+// secret reads the name or ARN of a secret, which must be set.
+func (e *environment) secret(name string) string {
+	secret := e.getenv(name)
+	switch {
+	case secret == "":
+		e.errs = append(e.errs, fmt.Errorf("%s is not set: it must be the name or ARN of the secret with the keys", name))
+	case !isSecretID(secret):
+		// The value is not shown: it might be the secret instead of its name.
+		e.errs = append(e.errs, fmt.Errorf("%s must be the name or ARN of a secret in Secrets Manager, and its value cannot be one", name))
+	}
+	return secret
 }
 
 // issuer is RFC 8414 §2, and further without a trailing slash: the endpoints'

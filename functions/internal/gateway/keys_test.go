@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 	"github.com/rotor-auth/rotor/shared/family"
@@ -25,13 +27,20 @@ import (
 func TestLoadKeysConfig(t *testing.T) {
 	for value, want := range map[string]signing.Algorithm{"": signing.RS256, "RS256": signing.RS256, "ES256": signing.ES256} {
 		got, err := gateway.LoadKeysConfig(environment("ROTOR_SIGNING_ALGORITHM", value, "ROTOR_TABLE", "", "ROTOR_ISSUER", ""))
-		if err != nil || got.Algorithm != want {
+		if err != nil || got.Algorithm != want || got.Secret != "rotor/keys" {
 			t.Errorf("%q: %v, %v", value, got, err)
 		}
 	}
 	for _, value := range []string{"HS256", "rs256", "none", " "} {
 		_, err := gateway.LoadKeysConfig(environment("ROTOR_SIGNING_ALGORITHM", value))
 		if err == nil || !strings.Contains(err.Error(), "ROTOR_SIGNING_ALGORITHM") || !strings.Contains(err.Error(), "must be") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+	for value, want := range map[string]string{"": "is not set", "{\"user_key\":\"AAAA\"}": "cannot be one"} {
+		_, err := gateway.LoadKeysConfig(environment("ROTOR_KEYS_SECRET", value, "ROTOR_SIGNING_ALGORITHM", "none"))
+		if err == nil || !strings.Contains(err.Error(), "ROTOR_KEYS_SECRET") || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "ROTOR_SIGNING_ALGORITHM") || strings.Contains(err.Error(), "AAAA") {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
@@ -65,7 +74,7 @@ func TestRotateKeys(t *testing.T) {
 		Client: m.Client(1), Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}
-	function := lambda.NewHandler(gateway.RotateKeys(rotation, time.Now))
+	function := lambda.NewHandler(gateway.RotateKeys(rotation, "unused", time.Now))
 	const version = "51f72378-6a5d-5dc7-8fd8-29e4319f482a"
 	invoke := func(step string) ([]byte, error) {
 		payload, err := json.Marshal(events.SecretsManagerSecretRotationEvent{
@@ -113,7 +122,7 @@ func TestRotateKeysDeadline(t *testing.T) {
 		var log bytes.Buffer
 		function := lambda.NewHandler(gateway.RotateKeys(keyring.Rotation{
 			Client: m.ClientOver(silent{}, 1), Algorithm: signing.ES256, Log: slog.New(slog.NewJSONHandler(&log, nil)),
-		}, time.Now))
+		}, keyringtest.ID, time.Now))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -122,4 +131,85 @@ func TestRotateKeysDeadline(t *testing.T) {
 			t.Errorf("after %v: %v; logged %s", took, err, &log)
 		}
 	})
+}
+
+// Whoever may invoke the function revokes leaked keys with an event of its own, and
+// sees which there are. A repeated invocation, as of a client that had no answer,
+// changes nothing more.
+func TestKeysActions(t *testing.T) {
+	now := time.Date(2026, time.January, 15, 10, 0, 5, 999, time.UTC)
+	first, err := keyring.Generate(signing.ES256, now.AddDate(0, -1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := first.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := keyringtest.New(t, string(text))
+	var log bytes.Buffer
+	function := lambda.NewHandler(gateway.RotateKeys(keyring.Rotation{
+		Client: m.Client(1), Algorithm: signing.RS256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
+		Log: slog.New(slog.NewJSONHandler(&log, nil)),
+	}, keyringtest.ID, func() time.Time { return now }))
+	invoke := func(name string) *keyring.Inventory {
+		t.Helper()
+		payload, err := os.ReadFile(filepath.Join(samples, name+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload = bytes.ReplaceAll(payload, []byte("SIGNING_KEY_ID"), []byte(first.Signing[0].JWK.KeyID))
+		out, err := function.Invoke(t.Context(), payload)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var keys keyring.Inventory
+		if err := json.Unmarshal(out, &keys); err != nil {
+			t.Fatalf("%s answers %s", name, out)
+		}
+		if strings.Contains(string(out), `"key"`) {
+			t.Errorf("%s answers %s", name, out)
+		}
+		return &keys
+	}
+	want := first.Inventory(now)
+	if diff := cmp.Diff(want, invoke("keys-list")); diff != "" {
+		t.Errorf("listed (-want +got):\n%s", diff)
+	}
+	at := now.Truncate(time.Second)
+	want.Signing[0].Use, want.Signing[0].Revoked = keyring.Revoked, at
+	got := invoke("keys-emergency-signing")
+	if len(got.Signing) != 2 || got.Signing[1].Algorithm != "RS256" || got.Signing[1].Use != keyring.InUse || !got.Signing[1].From.Equal(at) {
+		t.Fatalf("the signing keys are %+v", got.Signing)
+	}
+	want.Signing = append(want.Signing, got.Signing[1])
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("a signing key revoked (-want +got):\n%s", diff)
+	}
+	want.MAC[0].Use, want.MAC[0].Revoked = keyring.Revoked, at
+	want.MAC = append(want.MAC, keyring.MACEntry{ID: 2, Use: keyring.InUse, From: at})
+	for range 2 {
+		if diff := cmp.Diff(want, invoke("keys-emergency-mac")); diff != "" {
+			t.Errorf("a MAC key revoked (-want +got):\n%s", diff)
+		}
+		now = now.Add(time.Minute)
+	}
+	if n := strings.Count(log.String(), `"msg":"keys revoked"`); n != 2 || strings.Contains(log.String(), `"level":"ERROR"`) {
+		t.Errorf("logged %s", &log)
+	}
+
+	current := m.Text("AWSCURRENT")
+	for _, payload := range []string{
+		`{"action":"emergency"}`, `{"action":"emergency","mac":[]}`, `{"action":"emergency","mac":[9]}`, `{"action":"emergency","mac":2}`,
+		`{"action":"emergency","mac":[2],"sining":["x"]}`, `{"action":"emergency","mac":["2"]}`, `{"action":"emergency","mac":[2.5]}`,
+		`{"action":"Emergency","mac":[2]}`, `{"action":"list","mac":[2]}`, `{"action":"rotate"}`, `{"mac":[2]}`, `{"action":1}`,
+		`{"action":"emergency","mac":[2],"Step":"createSecret","SecretId":"rotor/keys","ClientRequestToken":"x"}`,
+	} {
+		if out, err := function.Invoke(t.Context(), []byte(payload)); err == nil {
+			t.Errorf("%s answers %s", payload, out)
+		}
+	}
+	if m.Text("AWSCURRENT") != current {
+		t.Error("what was refused has changed the keys")
+	}
 }

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"log/slog"
 	"regexp"
@@ -19,8 +20,9 @@ import (
 )
 
 // FuzzRotationEvent: nothing but the last step of the rotation that was begun
-// changes the keys in use, and then to those that the rotation made. No key is
-// said. In the event VERSION stands for the pending version.
+// changes the keys in use, and then to those that the rotation made; or an emergency,
+// and then by those that are revoked. No key is said. In the event VERSION stands
+// for the pending version, and SIGNER for the id of the key that signs.
 func FuzzRotationEvent(f *testing.F) {
 	const version = "51f72378-6a5d-5dc7-8fd8-29e4319f482a"
 	at := time.Date(2026, time.January, 15, 10, 0, 5, 0, time.UTC)
@@ -37,7 +39,7 @@ func FuzzRotationEvent(f *testing.F) {
 	function := lambda.NewHandler(gateway.RotateKeys(keyring.Rotation{
 		Client: m.Direct(1), Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
-	}, func() time.Time { return at }))
+	}, keyringtest.ID, func() time.Time { return at }))
 	event := func(step string) string {
 		e, err := json.Marshal(events.SecretsManagerSecretRotationEvent{Step: step, SecretID: keyringtest.ID, ClientRequestToken: "VERSION", RotationToken: "unused"})
 		if err != nil {
@@ -50,7 +52,11 @@ func FuzzRotationEvent(f *testing.F) {
 		f.Fatalf("%s, %v", out, err)
 	}
 	pending := m.Text("AWSPENDING")
-	secrets := regexp.MustCompile(`[A-Za-z0-9+/_-]{40,}`).FindAllString(pending, -1)
+	ids := regexp.MustCompile(`"kid":"[^"]*"`) // are no secret
+	secretsOf := func(text string) []string {
+		return regexp.MustCompile(`[A-Za-z0-9+/_-]{40,}`).FindAllString(ids.ReplaceAllString(text, ""), -1)
+	}
+	secrets := secretsOf(pending)
 
 	for _, step := range []string{"createSecret", "setSecret", "testSecret", "finishSecret", "", "FinishSecret"} {
 		f.Add(event(step))
@@ -63,8 +69,16 @@ func FuzzRotationEvent(f *testing.F) {
 	} {
 		f.Add(payload)
 	}
+	for _, payload := range []string{
+		`{"action":"list"}`, `{"action":"emergency","mac":[1]}`, `{"action":"emergency","mac":[1],"signing":["SIGNER"]}`, `{"action":"emergency","signing":["SIGNER","SIGNER"]}`,
+		`{"action":"emergency"}`, `{"action":"emergency","mac":[2]}`, `{"action":"emergency","mac":[1],"Step":"finishSecret"}`, `{"action":"emergency","mac":[1],"more":1}`,
+		`{"ACTION":"emergency","MAC":[1]}x`, `{"action":"list","action":"emergency","mac":[1]}`, `{"action":"emergency","mac":null,"signing":[null]}`,
+	} {
+		f.Add(payload)
+	}
+	signer := first.Signing[0].JWK.KeyID
 	f.Fuzz(func(t *testing.T, payload string) {
-		payload = strings.ReplaceAll(payload, "VERSION", version)
+		payload = strings.NewReplacer("VERSION", version, "SIGNER", signer).Replace(payload)
 		m.Edit(func(versions map[string]*keyringtest.Version) {
 			clear(versions)
 			text := string(current)
@@ -78,7 +92,21 @@ func FuzzRotationEvent(f *testing.F) {
 			SecretID string `json:"SecretId"`
 			Version  string `json:"ClientRequestToken"`
 		}
-		read := json.NewDecoder(strings.NewReader(payload)).Decode(&e) == nil // as the library does, which reads no further
+		var a struct {
+			Action  string   `json:"action"`
+			MAC     []int    `json:"mac"`
+			Signing []string `json:"signing"`
+		}
+		var whole json.RawMessage // as the library does, which reads no further
+		read := json.NewDecoder(strings.NewReader(payload)).Decode(&whole) == nil && json.Unmarshal(whole, &e) == nil && json.Unmarshal(whole, &a) == nil
+		if read && a.Action != "" {
+			revoked := actedOn(t, payload, string(out), err, m.Text("AWSCURRENT"), string(current))
+			if revoked != (err == nil && a.Action == "emergency") {
+				t.Errorf("%s: keys are revoked, or are not", payload)
+			}
+			quiet(t, payload, log.String()+string(out), err, secretsOf(m.Text("AWSCURRENT")))
+			return
+		}
 		known := e.Step == "createSecret" || e.Step == "setSecret" || e.Step == "testSecret" || e.Step == "finishSecret"
 		ours := read && known && e.SecretID == keyringtest.ID && (e.Version == version || e.Version == "current")
 		if (err == nil) != ours {
@@ -91,14 +119,52 @@ func FuzzRotationEvent(f *testing.F) {
 		if m.Text("AWSCURRENT") != want {
 			t.Errorf("%s: the keys in use changed, or did not", payload)
 		}
-		said := log.String() + string(out)
-		if err != nil {
-			said += err.Error()
-		}
-		for _, secret := range secrets {
-			if strings.Contains(said, secret) {
-				t.Errorf("%s: a key is said", payload)
-			}
-		}
+		quiet(t, payload, log.String()+string(out), err, secrets)
 	})
+}
+
+// quiet checks that no secret is said.
+func quiet(t *testing.T, payload, said string, err error, secrets []string) {
+	t.Helper()
+	if err != nil {
+		said += err.Error()
+	}
+	for _, secret := range secrets {
+		if strings.Contains(said, secret) {
+			t.Errorf("%s: a key is said", payload)
+		}
+	}
+}
+
+// actedOn checks what an action has left of the keys, and reports whether it has
+// revoked any: then the rest are as they were, and there are keys that work.
+func actedOn(t *testing.T, payload, out string, err error, after, before string) (revoked bool) {
+	t.Helper()
+	if after == before {
+		return false
+	}
+	was, parsed := keyring.Parse([]byte(before))
+	if parsed != nil {
+		t.Fatal(parsed)
+	}
+	is, parsed := keyring.Parse([]byte(after))
+	if parsed != nil {
+		t.Fatalf("%s: %v", payload, parsed)
+	}
+	if _, failed := is.Compile(); failed != nil || err != nil || !strings.Contains(out, `"use":"revoked"`) {
+		t.Errorf("%s: %v, %v, %s", payload, failed, err, out)
+	}
+	for i, k := range was.MAC {
+		revoked = revoked || !is.MAC[i].Revoked.IsZero()
+		if is.MAC[i].ID != k.ID || !bytes.Equal(is.MAC[i].Secret, k.Secret) {
+			t.Errorf("%s: a MAC key is another", payload)
+		}
+	}
+	for i, k := range was.Signing {
+		revoked = revoked || !is.Signing[i].Revoked.IsZero()
+		if is.Signing[i].JWK.KeyID != k.JWK.KeyID {
+			t.Errorf("%s: a signing key is another", payload)
+		}
+	}
+	return revoked
 }
