@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/infra/process"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -292,6 +293,23 @@ func TestMainsOnTheirRoles(t *testing.T) {
 	}
 	a.call(200, "discovery", "GET", "/.well-known/jwks.json", "")
 	a.call(404, "discovery", "GET", "/oauth/nothing", "")
+
+	// keys, in an emergency: of the secret that its environment names, and with the algorithm of the settings.
+	var keys keyring.Inventory
+	for range 2 { // MAC key 2 is there from the first emergency on, and stays
+		if err := json.Unmarshal(a.invoke("keys", object{"action": "emergency", "mac": []int{1}}), &keys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(keys.MAC) != 2 || keys.MAC[0].Use != keyring.Revoked || keys.MAC[1].Use != keyring.InUse || keys.Signing[0].Use != keyring.InUse {
+		t.Errorf("after the emergency the keys are %+v", keys)
+	}
+	if err := json.Unmarshal(a.invoke("keys", object{"action": "emergency", "signing": []string{keys.Signing[0].ID}}), &keys); err != nil {
+		t.Fatal(err)
+	}
+	if len(keys.Signing) != 2 || keys.Signing[1].Use != keyring.InUse || keys.Signing[1].Algorithm != "ES256" {
+		t.Errorf("after the emergency the signing keys are %+v", keys.Signing)
+	}
 
 	// Each serves its own endpoints.
 	for function, path := range map[string]string{"token": "/oauth/revoke", "revoke": "/oauth/token", "introspect": "/oauth/token", "discovery": "/v1/clients", "manage": "/oauth/token"} {

@@ -769,7 +769,7 @@ var keys = []chapter{
 		},
 		{
 			rule: "an access token without an audience is signed", file: "shared/signing/access.go", test: "signing.TestSignAccessRequires",
-			edits: []edit{{`claim{"aud", a.Audience != ""},`, `claim{"aud", true},`}},
+			edits: []edit{{`claim{"aud", a.Audience.present()},`, `claim{"aud", true},`}},
 		},
 		{
 			rule: "an id token without a subject is signed", file: "shared/signing/id.go", test: "signing.TestSignIDRequires",

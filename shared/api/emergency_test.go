@@ -88,7 +88,7 @@ func TestEmergencySigningKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	forged, err := thief.SignAccess(w.clock.Now(), signing.Access{
-		Issuer: "https://auth.example.com", Subject: "u", Audience: "a", ClientID: "web", SessionID: sidIn(t, access),
+		Issuer: "https://auth.example.com", Subject: "u", Audience: signing.Audience{"a"}, ClientID: "web", SessionID: sidIn(t, access),
 		Scope: "everything", IssuedAt: w.clock.Now(), ExpiresAt: w.clock.Now().Add(24 * time.Hour),
 	})
 	if err != nil {

@@ -250,7 +250,7 @@ func madeUp(t testing.TB, issuer string, expires time.Time) string {
 		t.Fatal(err)
 	}
 	tok, err := set.SignAccess(expires, signing.Access{
-		Issuer: issuer, Subject: "u", Audience: issuer, ClientID: "web", SessionID: ulid.Make().String(), IssuedAt: expires.Add(-time.Hour), ExpiresAt: expires,
+		Issuer: issuer, Subject: "u", Audience: signing.Audience{issuer}, ClientID: "web", SessionID: ulid.Make().String(), IssuedAt: expires.Add(-time.Hour), ExpiresAt: expires,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -474,6 +474,10 @@ func (p panics) Keys(context.Context, time.Time) (*keyring.Keys, error) {
 	panic("the key is " + p.with)
 }
 
+func (p panics) Newer(ctx context.Context, now time.Time) (*keyring.Keys, error) {
+	return p.Keys(ctx, now)
+}
+
 // A bug of ours is answered, and logged without what it was about; an operation in which it happens is on record.
 func TestPanicIsAnsweredAndOnRecord(t *testing.T) {
 	w := newWorld(t)

@@ -8,10 +8,10 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// secretIDs are the ids of a client's secrets.
-func (w *world) secretIDs(client string) (ids []string) {
+// secretIDs are the ids of the secrets of "web".
+func (w *world) secretIDs() (ids []string) {
 	w.t.Helper()
-	list, _ := w.get("/v1/clients/" + client).json["secrets"].([]any)
+	list, _ := w.get("/v1/clients/web").json["secrets"].([]any)
 	for _, s := range list {
 		s, _ := s.(map[string]any)
 		id, _ := s["secret_id"].(string)
@@ -20,9 +20,10 @@ func (w *world) secretIDs(client string) (ids []string) {
 	return ids
 }
 
-func (w *world) authenticates(client, secret string) bool {
+// authenticates reports whether the secret is one of "web".
+func (w *world) authenticates(secret string) bool {
 	w.t.Helper()
-	a := w.send(http.MethodPost, "/oauth/introspect", formType, "token=x", "Authorization", basic(client, secret))
+	a := w.send(http.MethodPost, "/oauth/introspect", formType, "token=x", "Authorization", basic("web", secret))
 	if a.status != http.StatusOK && a.status != http.StatusUnauthorized {
 		w.t.Fatal(a)
 	}
@@ -55,17 +56,17 @@ func TestSecretWhoseAnswerWasLostToTheSDK(t *testing.T) {
 				t.Fatalf("%d answers lost: %v", broken, a)
 			}
 			secret := a.text("client_secret")
-			if ids := w.secretIDs("web"); len(ids) != taken+1 || ids[taken] != a.text("secret_id") {
+			if ids := w.secretIDs(); len(ids) != taken+1 || ids[taken] != a.text("secret_id") {
 				t.Errorf("%d answers lost, %d secrets before: now there are %v", lost, taken, ids)
 			}
-			if !w.authenticates("web", secret) {
+			if !w.authenticates(secret) {
 				t.Error("the secret is wrong")
 			}
 			if a := w.send(http.MethodDelete, "/v1/clients/web/secrets/"+a.text("secret_id"), "", ""); a.status != http.StatusNoContent {
 				t.Fatal(a)
 			}
 			w.clock.Advance(time.Minute)
-			if w.authenticates("web", secret) || len(w.secretIDs("web")) != taken {
+			if w.authenticates(secret) || len(w.secretIDs()) != taken {
 				t.Error("a deleted secret works on")
 			}
 		}
@@ -92,9 +93,9 @@ func TestSecretWhoseAnswerWasLost(t *testing.T) {
 		}
 	}
 	lose(http.MethodPost, "/v1/clients/web/secrets")
-	orphans := w.secretIDs("web")
+	orphans := w.secretIDs()
 	a := w.send(http.MethodPost, "/v1/clients/web/secrets", "", "")
-	ids := w.secretIDs("web")
+	ids := w.secretIDs()
 	if len(orphans) != 1 || a.status != http.StatusCreated || len(ids) != 2 || ids[0] != orphans[0] || ids[1] != a.text("secret_id") {
 		t.Fatalf("the secrets were %v, and are %v: %v", orphans, ids, a)
 	}
@@ -103,7 +104,7 @@ func TestSecretWhoseAnswerWasLost(t *testing.T) {
 	// The answer to its deletion is lost, too: it is gone all the same.
 	lose(http.MethodDelete, "/v1/clients/web/secrets/"+orphans[0])
 	w.send(http.MethodDelete, "/v1/clients/web/secrets/"+orphans[0], "", "").problem(t, http.StatusNotFound)
-	if got := w.secretIDs("web"); len(got) != 1 || got[0] != ids[1] || !w.authenticates("web", a.text("client_secret")) {
+	if got := w.secretIDs(); len(got) != 1 || got[0] != ids[1] || !w.authenticates(a.text("client_secret")) {
 		t.Errorf("the secrets are %v", got)
 	}
 	// So is one whose deletion the SDK had to repeat.
@@ -117,8 +118,8 @@ func TestSecretWhoseAnswerWasLost(t *testing.T) {
 	})
 	b := w.send(http.MethodDelete, "/v1/clients/web/secrets/"+ids[1], "", "")
 	w.store.Break(nil)
-	if b.status != http.StatusNoContent || len(w.secretIDs("web")) != 0 || w.authenticates("web", a.text("client_secret")) {
-		t.Errorf("%v: the secrets are %v", b, w.secretIDs("web"))
+	if b.status != http.StatusNoContent || len(w.secretIDs()) != 0 || w.authenticates(a.text("client_secret")) {
+		t.Errorf("%v: the secrets are %v", b, w.secretIDs())
 	}
 }
 

@@ -153,7 +153,7 @@ func (d *Document) works(now time.Time) error {
 // a family that begins then, is one to reader.
 func refreshes(reader, maker *Keys, at time.Time) error {
 	minted := token.Token{Family: [32]byte{1}, Counter: 1}
-	binary.BigEndian.PutUint64(minted.Family[16:], uint64(at.UnixMilli())<<16) //nolint:gosec // before 1970 it is some other time
+	binary.BigEndian.PutUint64(minted.Family[16:], uint64(at.UnixMilli())<<16)
 	parsed, err := reader.Codec.Parse(maker.Codec.Mint(minted, at).Reveal())
 	if err != nil {
 		return err
