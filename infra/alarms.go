@@ -260,7 +260,7 @@ func (p parts) saveQueries() {
 | sort @timestamp desc
 | limit 200`},
 		{"QueryCleanup", "families over the limit (resource_cleanup)", `filter type = "resource_cleanup"
-| fields @timestamp, userId, clientId, start, removedCount, endCount, @message
+| fields @timestamp, userId, clientId, evict, start, removedCount, endCount, @message
 | sort @timestamp desc
 | limit 200`},
 		{"QueryManagement", "who called the management API (sapi)", `filter type = "sapi"
@@ -271,6 +271,11 @@ func (p parts) saveQueries() {
 | stats count(*) as times, min(@timestamp) as first, max(@timestamp) as last by clientId, reason, operation, ip
 | sort times desc
 | limit 200`},
+		{"QueryErasures", "users erased (sdu)", `# To be replayed after a backup was restored: DELETE /v1/users?user_key= with each userKey.
+filter type = "sdu"
+| fields @timestamp, userKey, erasedFamilies, erasedEvents, http_request_id
+| sort @timestamp asc
+| limit 10000`},
 		{"QueryFamily", "the story of one family", `# Put the family's id in the place of FAMILY.
 filter familyId = "FAMILY"
 | fields @timestamp, type, cause, tokenCounter, latestCounter, held, reused, ageMs, lostResponse, observed, otherIp, otherUserAgent, ip, userAgent, clientId, userId, http_request_id

@@ -60,15 +60,16 @@ var functions = []function{
 		may: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem Query UpdateItem", users, clients),
-				p.items("PutItem", users, overLimit), // families, events; an owner past the limit
-				p.items("DeleteItem", clients),
+				p.items("PutItem", users, overLimit, erasures), // families, events; an owner past the limit; that a user was erased
+				p.items("DeleteItem", clients, users, overLimit),
+				p.items("ConditionCheckItem", users), // that the family lives which is to be kept
 				p.queryLog(),
 				p.readKeys(),
 			}
 		},
 	},
 	{
-		name: "sweep", about: "keeps each owner to its newest families", memory: 256, timeout: 300, env: tableEnv,
+		name: "sweep", about: "keeps each owner within its limit of active families", memory: 256, timeout: 300, env: tableEnv,
 		may: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("Query", overLimit, users),
@@ -97,6 +98,7 @@ const (
 	users     = "u#*"
 	clients   = "clients"
 	overLimit = "over_limit"
+	erasures  = "erasures"
 )
 
 func apiEnv(p parts) map[string]*string {

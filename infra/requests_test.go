@@ -169,6 +169,10 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	}
 	_, last := issue()
 	call(manage, 200, "DELETE", "/v1/families/"+last, "")
+	_, kept := issue()
+	issue()
+	call(manage, 200, "DELETE", "/v1/families?user_id=ada&except="+kept, "")
+	call(manage, 200, "DELETE", "/v1/users?user_id=ada", "")
 	call(serve("discovery").Discovery(), 200, "GET", "/.well-known/jwks.json", "")
 
 	s := standardStack(t)

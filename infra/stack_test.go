@@ -212,8 +212,9 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:GetItem" + on("u#*", "clients"),
 			"Allow dynamodb:Query" + on("u#*", "clients"),
 			"Allow dynamodb:UpdateItem" + on("u#*", "clients"),
-			"Allow dynamodb:PutItem" + on("u#*", "over_limit"),
-			"Allow dynamodb:DeleteItem" + on("clients"),
+			"Allow dynamodb:PutItem" + on("u#*", "over_limit", "erasures"),
+			"Allow dynamodb:DeleteItem" + on("clients", "u#*", "over_limit"),
+			"Allow dynamodb:ConditionCheckItem" + on("u#*"),
 			"Allow dynamodb:Query on Table.Arn/index/log",
 			readKeys,
 		},
@@ -842,7 +843,7 @@ func TestSavedQueries(t *testing.T) {
 	}
 	slices.Sort(filters)
 	want := []string{
-		`filter cause = "invalid_client"`, `filter familyId = "FAMILY"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`, `filter type = "sapi"`,
+		`filter cause = "invalid_client"`, `filter familyId = "FAMILY"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`, `filter type = "sapi"`, `filter type = "sdu"`,
 	}
 	if diff := cmp.Diff(want, filters); diff != "" {
 		t.Error(diff)

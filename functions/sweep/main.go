@@ -1,4 +1,4 @@
-// Command sweep is the Lambda function that EventBridge Scheduler invokes to keep each owner to its newest families.
+// Command sweep is the Lambda function that EventBridge Scheduler invokes to keep each owner within its limit of active families.
 package main
 
 import (

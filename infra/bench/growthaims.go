@@ -32,10 +32,10 @@ func growthAims(g *Growth) []Aim {
 	revoking, spoken, linear := sizesOf(g.Users, revokeAll), []string(nil), true
 	for i := range revoking {
 		n := revoking[i].all()
-		linear = linear && n == float64(revoking[i].Size+2)
+		linear = linear && n == float64(revoking[i].Size+1)
 		spoken = append(spoken, page.Number(n, 0))
 	}
-	add(revokeAll+", requests by families of the user", "one for each, and two", strings.Join(spoken, "; "), len(revoking) > 1, linear)
+	add(revokeAll+", requests by families of the user", "one for each, and one", strings.Join(spoken, "; "), len(revoking) > 1, linear)
 	flat(sweepOfOwner+", write units by families of the user", sizesOf(g.Users, sweepOfOwner), written)
 
 	owners := sizesOf(g.Lists, sweepOfOwner)

@@ -43,7 +43,7 @@ var suites = map[string][]string{
 	"signing":     {"signing", "api"},
 	"keyring":     {"keyring", "api"},
 	"audit":       {"audit", "api"},
-	"store":       {"limit", "api"},
+	"store":       {"storetest", "limit", "api"},
 	"limit":       {"limit", "api"},
 	"api":         {"api"},
 	"tokensource": {"tokensource"},
@@ -52,7 +52,7 @@ var suites = map[string][]string{
 }
 
 // folders are where packages are that do not lie in shared/.
-var folders = map[string]string{"gateway": "functions/internal/gateway", "local": "infra/local"}
+var folders = map[string]string{"gateway": "functions/internal/gateway", "local": "infra/local", "storetest": "shared/store/storetest"}
 
 // folder returns where a package lies, from the root of the repository.
 func folder(pkg string) string {

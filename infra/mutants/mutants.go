@@ -515,7 +515,7 @@ var protocol = []chapter{
 			edits: []edit{{`	e.Cause = cause
 	a.trail.Record(ctx, &e)
 `, `	e.Cause = cause
-	_, _ = a.Table.PutEvent(ctx, &e)
+	_ = a.Table.PutEvent(ctx, &e)
 	a.trail.Record(ctx, &e)
 `}},
 		},
@@ -556,31 +556,31 @@ var protocol = []chapter{
 		},
 		{
 			rule: "the event is stored on its own, before the revocation", file: "shared/store/revoke.go", test: "api.TestReplayDuringAReplay",
-			edits: []edit{{`	in := &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+			edits: []edit{{`	reasons, err := t.transact(ctx, []types.TransactWriteItem{
 		{Update: &update},
 		{Put: &types.Put{TableName: &t.name, Item: put}},
-	}}`, `	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: put}); err != nil {
+	})`, `	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: put}); err != nil {
 		return nil, false, err
 	}
-	in := &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{{Update: &update}}}`}},
+	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Update: &update}})`}},
 		},
 		{
 			rule: "the event is stored on its own, after the revocation", file: "shared/store/revoke.go", test: "api.TestReuseThatCannotBeRecorded",
-			edits: []edit{{`		{Put: &types.Put{TableName: &t.name, Item: put}},
-`, ``}, {`		if err == nil {
-			return nil, true, nil
-		}`, `		if err == nil {
-			_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: put})
-			return nil, err == nil, err
-		}`}},
+			edits: []edit{{`		{Update: &update},
+		{Put: &types.Put{TableName: &t.name, Item: put}},
+	})`, `		{Update: &update},
+	})
+	if err == nil && reasons == nil {
+		_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: put})
+	}`}},
 		},
 		{
 			rule: "one's own revocation, whose answer was lost, is another's", file: "shared/store/revoke.go", test: "api.TestAnswerOfARevocationLostToTheSDK",
-			edits: []edit{{`return reason.Item, hasMark(reason.Item, e.ID), nil`, `return reason.Item, false, nil`}},
+			edits: []edit{{`return reasons[0].Item, hasMark(reasons[0].Item, e.ID), nil`, `return reasons[0].Item, false, nil`}},
 		},
 		{
 			rule: "one's own revocation as one of many, whose answer was lost, is another's", file: "shared/store/revoke.go", test: "limit.TestSweepFaults",
-			edits: []edit{{`return hasMark(failed.Item, r.Event), nil`, `return false, nil`}},
+			edits: []edit{{`return hasMark(failed.Item, event), nil`, `return false, nil`}},
 		},
 		{
 			rule: "the record does not say of which token the reuse was", file: "shared/store/revoke.go", test: "api.TestExplainCauses",
@@ -604,11 +604,13 @@ var protocol = []chapter{
 		},
 		{
 			rule: "a revocation of all ends other clients' families, too", file: "shared/api/familyrevoke.go", test: "api.TestRevokeAll",
-			edits: []edit{{`if clientID != "" && f.ClientID != clientID {`, `if clientID != "" && f.ClientID == "" {`}},
+			edits: []edit{{`if rev.clientID != "" && f.ClientID != rev.clientID ||`, `if rev.clientID != "" && f.ClientID == "" ||`}},
 		},
 		{
 			rule: "a dry run revokes", file: "shared/api/familyrevoke.go", test: "api.TestRevokeAll",
-			edits: []edit{{`if !dryRun && len(living) > 0 {`, `if len(living) > 0 {`}},
+			edits: []edit{{`	case dryRun:
+`, `	case dryRun && rev.now.IsZero():
+`}},
 		},
 		{
 			rule: "a password change is recorded as any other revocation", file: "shared/api/familyrevoke.go", test: "api.TestRevokeAll",
@@ -618,15 +620,12 @@ var protocol = []chapter{
 `}},
 		},
 		{
-			rule: "a revocation of all ends before its event is stored", file: "shared/api/familyrevoke.go", test: "api.TestRevokeAllIsRecordedFirst",
-			edits: []edit{{`	if _, err := a.Table.PutEvent(ctx, e); err != nil {
-		return 0, err
-	}
-`, ``}, {`	err := group.Wait()
-`, `	err := group.Wait()
-	if err == nil {
-		_, err = a.Table.PutEvent(ctx, e)
-	}
+			rule: "a revocation of all ends before its event is stored", file: "shared/api/familyrevoke.go", test: "api.TestRevokeAllFailsMidway",
+			edits: []edit{{`		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
+`, `		if _, _, err := a.end(ctx, rev, others, e); err != nil {
+			return 0, next, err
+		}
+		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
 `}},
 		},
 	}},
@@ -679,22 +678,20 @@ var protocol = []chapter{
 			edits: []edit{{`if active <= maxActive {`, `if active < maxActive {`}},
 		},
 		{
-			rule: "the newest families end", file: "shared/limit/sweep.go", test: "limit.TestSweep",
-			edits: []edit{{`range active[:n] {`, `range active[len(active)-n:] {`}},
+			rule: "the newest families end", file: "shared/family/evict.go", test: "family.TestExcess",
+			edits: []edit{{`	return sorted[:n]`, `	return sorted[len(sorted)-n:]`}},
 		},
 		{
-			rule: "one family too many ends", file: "shared/limit/sweep.go", test: "limit.TestSweep",
-			edits: []edit{{`newPlan(active, min(excess, planned), now)`, `newPlan(active, min(excess+1, planned), now)`}},
+			rule: "one family too many ends", file: "shared/family/evict.go", test: "family.TestExcess",
+			edits: []edit{{`	return sorted[:n]`, `	return sorted[:n+1]`}},
 		},
 		{
-			rule: "expired families count", file: "shared/limit/sweep.go", test: "limit.TestSweep",
-			edits: []edit{{`		if death == "" {
-`, `		if death == "" || death == family.ExpiredAbsolute {
-`}},
+			rule: "expired families count", file: "shared/limit/reading.go", test: "limit.TestSweep",
+			edits: []edit{{`f.ClientID == o.ID.ClientID && f.Death(p, now) == "" {`, `f.ClientID == o.ID.ClientID && (f.Death(p, now) == "" || f.Death(p, now) == family.ExpiredAbsolute) {`}},
 		},
 		{
-			rule: "other clients' families count", file: "shared/limit/sweep.go", test: "limit.TestSweep",
-			edits: []edit{{`if f.ClientID != o.ID.ClientID {`, `if f.ClientID == "" {`}},
+			rule: "other clients' families count", file: "shared/limit/reading.go", test: "limit.TestSweep",
+			edits: []edit{{`if f.ClientID == o.ID.ClientID && f.Death(p, now) == "" {`, `if f.Death(p, now) == "" {`}},
 		},
 		{
 			rule: "families end before the plan is stored", file: "shared/limit/sweep.go", test: "limit.TestSweepFaults",
@@ -708,7 +705,7 @@ var protocol = []chapter{
 			rule: "who finds a plan drops it and makes another", file: "shared/limit/sweep.go", test: "limit.TestSweepFaults",
 			edits: []edit{{`		if o.Plan == nil {
 `, `		if o.Plan != nil {
-			if err := s.Table.FinishPlan(ctx, id, o.Plan); err != nil {
+			if _, err := s.Table.FinishPlan(ctx, id, o.Plan, nil); err != nil {
 				return removed, err
 			}
 			o.Plan = nil
@@ -718,29 +715,25 @@ var protocol = []chapter{
 		},
 		{
 			rule: "a plan is removed by who has carried out another", file: "shared/store/owner.go", test: "limit.TestSweepLeavesAPlan",
-			edits: []edit{{`"SET plan_id = :none, #plan = :none", "plan_id = :id",`, `"SET plan_id = :none, #plan = :none", "plan_id = :id OR plan_id <> :id",`}},
+			edits: []edit{{`const update, condition = "SET plan_id = :none, #plan = :none", "plan_id = :id"`, `const update, condition = "SET plan_id = :none, #plan = :none", "plan_id = :id OR plan_id <> :id"`}},
 		},
 		{
 			rule: "a plan is never removed: the sweep does not end", file: "shared/limit/sweep.go", test: "limit.TestSweepFollowsThePolicy", hangs: true,
-			edits: []edit{{`return removed, s.Table.FinishPlan(ctx, o.ID, plan)`, `return removed, nil`}},
+			edits: []edit{{`	stored, err := s.Table.FinishPlan(ctx, o.ID, plan, &e)
+`, `	stored, err := true, s.Table.PutEvent(ctx, &e)
+`}},
 		},
 		{
-			rule: "the cleanup's event has an id of its own each time", file: "shared/limit/sweep.go", test: "limit.TestSweepFaults",
+			rule: "the cleanup's event has an id of its own each time", file: "shared/limit/sweep.go", test: "limit.TestEvict",
 			edits: []edit{{`ID: plan.Event, Type: audit.Cleanup,`, `ID: ulid.Make(), Type: audit.Cleanup,`}},
 		},
 		{
 			rule: "two sweeps at once log two events", file: "shared/limit/sweep.go", test: "limit.TestSweepsAtOnce",
-			edits: []edit{{`		if stored {
-`, `		if stored || err == nil {
-`}},
-		},
-		{
-			rule: "an event that is stored already is stored again", file: "shared/store/event.go", test: "limit.TestSweepsAtOnce",
-			edits: []edit{{`ConditionExpression: aws.String("attribute_not_exists(pk)"),`, `ConditionExpression: aws.String("attribute_not_exists(pk) OR attribute_exists(pk)"),`}},
+			edits: []edit{{`if err != nil || !stored {`, `if err != nil || !stored && e.Removed == 0 {`}},
 		},
 		{
 			rule: "an event whose answer was lost is another's", file: "shared/store/event.go", test: "limit.TestSweepCountsALostAnswer",
-			edits: []edit{{`return ok && bytes.Equal(by.Value, putBy), nil`, `return ok && bytes.Equal(by.Value, nil), nil`}},
+			edits: []edit{{`return ok && bytes.Equal(by.Value, mark), nil`, `return ok && bytes.Equal(by.Value, nil), nil`}},
 		},
 		{
 			rule: "the event names families that ended of something else", file: "shared/limit/sweep.go", test: "limit.TestSweepOfWhatEndsMeanwhile",
@@ -749,20 +742,20 @@ var protocol = []chapter{
 `}},
 		},
 		{
-			rule: "the next sweep begins after families that live", file: "shared/limit/sweep.go", test: "limit.TestSweepRemembersWhatLives",
-			edits: []edit{{`(death == "" || death == family.ExpiredIdle) && f.ID`, `death == family.ExpiredIdle && f.ID`}},
+			rule: "the next sweep begins after families that live", file: "shared/limit/reading.go", test: "limit.TestSweepRemembersWhatLives",
+			edits: []edit{{`found.horizon.From, found.horizon.Kept = settled.Kept[0], nil`, `found.horizon.Kept = nil`}},
 		},
 		{
-			rule: "the next sweep begins after families whose idle end may move", file: "shared/limit/sweep.go", test: "limit.TestSweepRemembersWhatLives",
-			edits: []edit{{`(death == "" || death == family.ExpiredIdle) && f.ID`, `death == "" && f.ID`}},
+			rule: "the next sweep begins after families whose idle end may move", file: "shared/store/owner.go", test: "limit.TestSweepReadsAgainWhatLivesAgain",
+			edits: []edit{{`longer := h.Idle != 0 && (p.IdleLifetime == 0 || p.IdleLifetime > h.Idle)`, `longer := h.Idle != 0 && p.IdleLifetime == 0`}},
 		},
 		{
-			rule: "the next sweep begins after a family that is just being issued", file: "shared/limit/sweep.go", test: "limit.TestSweepRemembersWhatLives",
-			edits: []edit{{`ulid.Timestamp(now.Add(-settled))`, `ulid.Timestamp(now)`}},
+			rule: "the next sweep begins after a family that is just being issued", file: "shared/limit/reading.go", test: "limit.TestSweepRemembersWhatLives",
+			edits: []edit{{`ulid.Timestamp(now.Add(-settleAge))`, `ulid.Timestamp(now)`}},
 		},
 		{
-			rule: "the next sweep begins at the first family again", file: "shared/limit/sweep.go", test: "limit.TestSweepOfAHealthCheck",
-			edits: []edit{{`s.Table.Settle(ctx, o, len(active), keptFrom)`, `s.Table.Settle(ctx, o, len(active), ulid.ULID{})`}, {`active, keptFrom, err := s.active(`, `active, _, err := s.active(`}},
+			rule: "the next sweep begins at the first family again", file: "shared/limit/reading.go", test: "api.TestCapacityOfASweepAmongTheDead",
+			edits: []edit{{`s.Table.EachFamilyFrom(ctx, o.ID.UserKey, before.From, see)`, `s.Table.EachFamilyFrom(ctx, o.ID.UserKey, ulid.ULID{}, see)`}},
 		},
 		{
 			rule: "the count is set although it has moved meanwhile", file: "shared/store/owner.go", test: "limit.TestSettlingDuringAnIssue",

@@ -99,11 +99,13 @@ var trail = []chapter{
 		},
 		{
 			rule: "a revocation of many counts one", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
-			edits: []edit{{`int64(max(1, e.Removed))`, `int64(min(1, max(1, e.Removed)))`}},
+			edits: []edit{{`add(MetricRevoked, int64(e.Removed), unitCount)`, `count(MetricRevoked)`}},
 		},
 		{
 			rule: "a revocation of one counts none", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",
-			edits: []edit{{`int64(max(1, e.Removed))`, `int64(e.Removed)`}},
+			edits: []edit{{`		if e.Family != (family.ID{}) {
+			count(MetricRevoked)`, `		if e.Type == "" {
+			count(MetricRevoked)`}},
 		},
 		{
 			rule: "a client that was made up becomes a dimension", file: "shared/audit/metrics.go", test: "audit.TestMetricsOfEachType",

@@ -155,6 +155,9 @@ func (w *world) sample(name string) (function string, e event) {
 	if path, ok := e["rawPath"].(string); ok {
 		e.setPath(replacer.Replace(path))
 	}
+	if query, ok := e["rawQueryString"].(string); ok {
+		e["rawQueryString"] = replacer.Replace(query)
+	}
 	if body, ok := e["body"].(string); ok {
 		if e["isBase64Encoded"] == true {
 			e["body"] = encoded(body)

@@ -123,6 +123,7 @@ func TestCapacity(t *testing.T) {
 		get      = "GetItem"
 		query    = "Query"
 		transact = "TransactWriteItems"
+		remove   = "DeleteItem"
 	)
 	// superseded leaves the family's first token superseded for longer than the interval.
 	superseded := func(w *world) (first, newest, id string) {
@@ -416,7 +417,26 @@ func TestCapacity(t *testing.T) {
 				w.login()
 			}
 			return request(http.MethodDelete, "/v1/families?user_id=u", "", "")
-		}, 200, query + " " + put + " " + repeat(10, update), 11, 1, 1},
+		}, 200, query + " " + transact + " " + repeat(9, update), 13, 1, 2},
+		{"revoke all but one of ten families", func(w *world) func(*world) answer {
+			for range 9 {
+				w.login()
+			}
+			_, id := w.login()
+			return request(http.MethodDelete, "/v1/families?user_id=u&except="+id, "", "")
+		}, 200, get + " " + query + " " + transact, 4, 2, 2}, // DynamoDB: 22, for each family two
+
+		// DELETE /v1/users
+		{"erase a user of ten families and ten events", func(w *world) func(*world) answer {
+			for range 10 {
+				_, id := w.login()
+				w.send(http.MethodDelete, "/v1/families/"+id, "", "")
+			}
+			return request(http.MethodDelete, "/v1/users?user_id=u", "", "")
+		}, 200, repeat(2, query) + " " + put + " " + repeat(10, remove) + " " + query + " " + repeat(12, remove) + " " + query, 23, 3, 11},
+		{"erase a user of whom there is nothing", func(*world) func(*world) answer {
+			return request(http.MethodDelete, "/v1/users?user_id=u", "", "")
+		}, 200, repeat(2, query) + " " + put + " " + repeat(2, query), 1, 0, 1},
 
 		// POST /v1/explain
 		{"explain a valid token", func(w *world) func(*world) answer {
@@ -563,19 +583,20 @@ func TestCapacityOfTheLongestAddress(t *testing.T) {
 }
 
 // A sweep consumes, for an owner, one write unit for each family that it ends, and
-// besides those what one plan, its event and the settling take.
+// besides those what one plan, its event and the settling take. What it reads is what
+// is active, and of what has ended a bounded part.
 func TestCapacityOfASweep(t *testing.T) {
 	for _, tt := range []struct {
 		families, excess   int
 		write, read, index float64
 	}{
-		// Written: the plan, the families' ends, the event, the plan's removal, and 2 to settle, where DynamoDB takes 4:
-		// DynamoDB Local does not count the removal from the work list. Read: the work list, the client, and the owner
-		// and its families, again after a plan.
+		// Written: the plan, the families' ends, 2 each for the plan's removal and the event, and 2 to settle, where
+		// DynamoDB takes 4: DynamoDB Local does not count the removal from the work list. Read: the work list, the client,
+		// and the owner and its families, again after a plan.
 		{2, 0, 2, 4, 0},
-		{3, 1, 6, 6, 1},
-		{12, 10, 15, 6, 1},
-		{120, 100, 113, 18, 3}, // a plan of 3 KB, an event of 3 KB, families of 24 KB and then 31 KB
+		{3, 1, 8, 6, 2},
+		{12, 10, 17, 6, 2},
+		{120, 100, 123, 18, 6}, // a plan of 5 KB, an event of 3 KB, families of 24 KB and then 31 KB
 	} {
 		t.Run(fmt.Sprintf("%d of %d families", tt.excess, tt.families), func(t *testing.T) {
 			w := newWorld(t)
@@ -591,9 +612,53 @@ func TestCapacityOfASweep(t *testing.T) {
 			}
 			want := []string{"Query", "GetItem", "GetItem", "Query"}
 			if tt.excess > 0 {
-				want = slices.Concat(want, slices.Repeat([]string{"UpdateItem"}, 1+tt.excess), []string{"PutItem", "UpdateItem", "GetItem", "Query"})
+				want = slices.Concat(want, slices.Repeat([]string{"UpdateItem"}, 1+tt.excess), []string{"TransactWriteItems", "GetItem", "Query"})
 			}
 			want = append(want, "TransactWriteItems")
+			if calls := w.store.Counted(); !slices.Equal(calls, want) {
+				t.Errorf("requests %v, not %v", calls, want)
+			}
+			w.consumed(tt.write, tt.read, tt.index)
+		})
+	}
+}
+
+// Beside a device in use, up to some 1,000 records of what has ended are read again by
+// each sweep; of more than that the device is remembered instead, and they are not read.
+func TestCapacityOfASweepAmongTheDead(t *testing.T) {
+	for _, tt := range []struct {
+		dead               int
+		reads              int // GetItem, of each time that the owner is read
+		write, read, index float64
+	}{
+		{0, 1, 8, 6, 2},
+		{900, 1, 8, 128, 2}, // 250 KB, twice
+		{2000, 3, 8, 10, 2}, // DynamoDB: 10 written, for what is remembered
+	} {
+		t.Run(fmt.Sprint(tt.dead), func(t *testing.T) {
+			w := newWorld(t)
+			w.putClient("app", `{"type":"public","policy":{"max_active":1}}`)
+			device, _ := w.login()
+			w.clock.Advance(time.Second)
+			w.issueMany(tt.dead)
+			for range 2 { // the second looks at what is older than five minutes
+				w.clock.Advance(10 * time.Minute)
+				device = w.rotate(device)
+				w.login()
+				w.clock.Advance(time.Minute)
+				device = w.rotate(device)
+				w.sweep()
+			}
+			w.clock.Advance(10 * time.Minute)
+			w.rotate(device)
+			w.login()
+			w.store.Counted()
+			w.store.Consumed()
+			if r := w.sweep(); r.Owners != 1 || r.Removed != 1 {
+				t.Fatalf("swept %+v", r)
+			}
+			owner := slices.Repeat([]string{"GetItem"}, tt.reads)
+			want := slices.Concat([]string{"Query", "GetItem"}, owner, []string{"Query", "UpdateItem", "UpdateItem", "TransactWriteItems"}, owner, []string{"Query", "TransactWriteItems"})
 			if calls := w.store.Counted(); !slices.Equal(calls, want) {
 				t.Errorf("requests %v, not %v", calls, want)
 			}

@@ -43,7 +43,7 @@ func policyFields(p *family.Policy) map[string]any {
 	return map[string]any{
 		"rotation": &p.Rotation, "reuse_interval": &p.ReuseInterval, "lost_response": &p.LostResponse,
 		"absolute_lifetime": &p.AbsoluteLifetime, "idle_lifetime": &p.IdleLifetime,
-		"access_token_lifetime": &p.AccessTokenLifetime, "max_active": &p.MaxActive,
+		"access_token_lifetime": &p.AccessTokenLifetime, "max_active": &p.MaxActive, "evict": &p.Evict,
 		"reuse_detection": &p.ReuseDetection, "observe_until": &p.ObserveUntil,
 		"invalid_grant_status": &p.InvalidGrantStatus,
 	}

@@ -109,7 +109,7 @@ func (q *quiet) populate(tb testing.TB) {
 			tb.Fatal(err)
 		}
 		e.User, e.UserID, e.Cause, e.Families, e.Removed = key, "u", family.PasswordChanged, []ulid.ULID{e.ID}, 1
-		if _, err := q.table.PutEvent(tb.Context(), &e); err != nil {
+		if err := q.table.PutEvent(tb.Context(), &e); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -60,6 +60,11 @@ type (
 	unsupported string
 )
 
+// unprocessable is an input that is well formed, and yet not what it must be.
+type unprocessable family.FieldError
+
+func (e *unprocessable) Error() string { return (*family.FieldError)(e).Error() }
+
 func (e badRequest) Error() string  { return string(e) }
 func (e conflict) Error() string    { return string(e) }
 func (e unsupported) Error() string { return string(e) }
@@ -119,6 +124,7 @@ func (a *API) failProblem(w http.ResponseWriter, r *http.Request, err error) {
 		bad      badRequest
 		clash    conflict
 		media    unsupported
+		unfit    *unprocessable
 		tooLarge *http.MaxBytesError
 	)
 	p := problem{Type: "about:blank", Detail: err.Error()}
@@ -128,6 +134,9 @@ func (a *API) failProblem(w http.ResponseWriter, r *http.Request, err error) {
 		for _, f := range fields {
 			p.Errors = append(p.Errors, problemField{f.Field, f.Error()})
 		}
+	case errors.As(err, &unfit):
+		p.Status, p.Detail = http.StatusUnprocessableEntity, unfit.Error()
+		p.Errors = []problemField{{unfit.Field, unfit.Error()}}
 	case errors.As(err, &bad):
 		p.Status, p.Detail = http.StatusBadRequest, bad.Error()
 	case errors.As(err, &clash):

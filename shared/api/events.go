@@ -23,7 +23,7 @@ const (
 )
 
 // storedTypes are the types of which events are stored.
-var storedTypes = []audit.Type{audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead}
+var storedTypes = []audit.Type{audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased}
 
 // eventJSON is a stored event as the management API shows it, its members named
 // as in the log.
@@ -41,6 +41,7 @@ type eventJSON struct {
 	Observed      bool         `json:"observed,omitempty"`
 	OtherIP       bool         `json:"otherIp,omitempty"`
 	OtherAgent    bool         `json:"otherUserAgent,omitempty"`
+	Evict         family.Evict `json:"evict,omitempty"`
 	Start         *int         `json:"start,omitempty"`
 	Removed       *int         `json:"removedCount,omitempty"`
 	End           *int         `json:"endCount,omitempty"`
@@ -50,6 +51,11 @@ type eventJSON struct {
 	ForwardedBy   string       `json:"forwardedBy,omitempty"`
 	RequestID     string       `json:"http_request_id,omitempty"`
 	By            string       `json:"by,omitempty"`
+
+	// Of an erasure.
+	UserKey        string `json:"userKey,omitempty"`
+	ErasedFamilies *int   `json:"erasedFamilies,omitempty"`
+	ErasedEvents   *int   `json:"erasedEvents,omitempty"`
 }
 
 func showEvent(e *audit.Event) eventJSON {
@@ -72,8 +78,11 @@ func showEvent(e *audit.Event) eventJSON {
 			s.Families = append(s.Families, family.JoinID(e.UserKey(), u).String())
 		}
 	}
-	if e.Type == audit.Cleanup {
-		s.Start, s.End = &e.Start, &e.End
+	switch e.Type {
+	case audit.Cleanup:
+		s.Evict, s.Start, s.End = e.Evict, &e.Start, &e.End
+	case audit.Erased:
+		s.UserKey, s.ErasedFamilies, s.ErasedEvents = audit.EncodeUserKey(e.User), &e.ErasedFamilies, &e.ErasedEvents
 	}
 	return s
 }
@@ -110,7 +119,7 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 	var in input
 	filter := eventFilter{eventType: audit.Type(q.Get("type"))}
 	if filter.eventType != "" && !slices.Contains(storedTypes, filter.eventType) {
-		in.wrong("type", strconv.Quote(cut(string(filter.eventType), 32)), "ferrt, srrt, resource_cleanup or ahead: others are in the log alone")
+		in.wrong("type", strconv.Quote(cut(string(filter.eventType), 32)), "ferrt, srrt, resource_cleanup, ahead or sdu: others are in the log alone")
 	}
 	if q.Get("user_id") != "" {
 		userKey := keys.Codec.UserKey(in.user(q))

@@ -61,8 +61,7 @@ func (w *world) seed(eventType audit.Type, n int) {
 				return err
 			}
 			e.UserID, e.ClientID, e.Family, e.Cause = user, "app", id, family.ReuseDetected
-			_, err = w.table.PutEvent(w.t.Context(), &e)
-			return err
+			return w.table.PutEvent(w.t.Context(), &e)
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -199,17 +199,38 @@ func TestExplainCauses(t *testing.T) {
 		w.login()
 		w.clock.Advance(time.Second)
 		w.login()
-		w.rotate(first) // until the sweep
 		if r := w.sweep(); r.Removed != 1 {
 			t.Fatalf("swept %+v", r)
 		}
 		w.dead(first, family.LimitExceeded)
-		both(w, first, id, "limit_exceeded", "more than the 2", "oldest", "max_active")
+		both(w, first, id, "limit_exceeded", "had 3 active families in client app", "max_active", "(2)", "one of the least recently used")
+		if f, e := w.family(id), w.events("type=resource_cleanup"); f.text("evict") != "least_recently_used" || e[0]["evict"] != "least_recently_used" {
+			t.Errorf("the family is %v, the event %v", f, e)
+		}
 		timeline := w.family(id).json["timeline"].([]any)
 		last := timeline[len(timeline)-1].(map[string]any)
 		events := w.events("type=resource_cleanup")
 		if len(events) != 1 || last["event_id"] != events[0]["eventId"] || events[0]["families"].([]any)[0] != id {
 			t.Errorf("the last moment is %v, the events %v", last, events)
+		}
+	})
+	t.Run("limit_exceeded, the oldest", func(t *testing.T) {
+		w := newWorld(t)
+		w.putClient("app", `{"type":"public","policy":{"max_active":2,"evict":"oldest"}}`)
+		first, id := w.login()
+		w.clock.Advance(time.Second)
+		w.login()
+		w.clock.Advance(time.Second)
+		w.login()
+		w.clock.Advance(time.Minute)
+		first = w.rotate(first) // in use until the sweep
+		if r := w.sweep(); r.Removed != 1 {
+			t.Fatalf("swept %+v", r)
+		}
+		w.dead(first, family.LimitExceeded)
+		both(w, first, id, "limit_exceeded", "had 3 active families in client app", "(2)", "one of the oldest")
+		if f, e := w.family(id), w.events("type=resource_cleanup"); f.text("evict") != "oldest" || e[0]["evict"] != "oldest" {
+			t.Errorf("the family is %v, the event %v", f, e)
 		}
 	})
 	t.Run("revoked_by_client", func(t *testing.T) {

@@ -212,6 +212,7 @@ type familyJSON struct {
 	ExpiresAt     time.Time        `json:"expires_at,omitzero"`
 	IdleExpiresAt time.Time        `json:"idle_expires_at,omitzero"`
 	RevokedAt     time.Time        `json:"revoked_at,omitzero"`
+	Evict         family.Evict     `json:"evict,omitempty"` // by which rule the limit ended it
 	PurgeAt       time.Time        `json:"purge_at,omitzero"`
 	Scope         string           `json:"scope,omitempty"`
 	Audience      signing.Audience `json:"audience,omitempty"` // a string, or a list where there are several
@@ -270,7 +271,7 @@ func show(f *family.Family, client *store.Client, now time.Time) familyJSON {
 		IssuedAt: f.IssuedAt(), LastUsedAt: f.LastUsedAt, ExpiresAt: f.ExpiresAt, RevokedAt: f.Revoked.At,
 		Scope: strings.Join(f.Scope, " "), Audience: f.Audience, Claims: json.RawMessage(f.Claims),
 		AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
-		Device: f.Device, LastIP: f.LastIP, LastUserAgent: f.LastUserAgent,
+		Device: f.Device, LastIP: f.LastIP, LastUserAgent: f.LastUserAgent, Evict: f.Revoked.Evict,
 	}
 	if f.PurgeAt.Year() < 9999 {
 		s.PurgeAt = f.PurgeAt

@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -74,44 +76,51 @@ func policyOf(client *store.Client) *family.Policy {
 }
 
 const (
-	// revokeBudget is how long one call of a revocation of many works.
-	revokeBudget = 20 * time.Second
 	// revokedPerCall is how many families one call ends at most: what its event
 	// can name.
 	revokedPerCall = 1000
-	// revokedTogether is how many are ended at the same time.
-	revokedTogether = 16
+	// revokeConcurrency is how many are ended at the same time.
+	revokeConcurrency = 16
 )
 
-// revokeFamilies ends all of a user's families, or those in one client:
-// DELETE /v1/families?user_id=&client_id=&cause=&dry_run=&next=. It reads
+// revocation is a revocation of many: what it was asked for.
+type revocation struct {
+	userKey  [16]byte
+	userID   string
+	clientID string // or "" for all
+	cause    family.Cause
+	kept     *store.Ending // the family that lives on, or nil
+	now      time.Time
+	caller   caller
+	budget   budget
+}
+
+// revokeFamilies ends all of a user's families, or those in one client, or all but
+// one: DELETE /v1/families?user_id=&client_id=&except=&cause=&dry_run=&next=. It reads
 // strongly consistent, so that nothing issued before the call is missed. While
 // the answer has a next there is more to end: call again with it. One event is
-// stored for each call that ends anything, before it does.
+// stored for each call that ends anything, together with the first of the ends.
 func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
-	q, err := query(r, "user_id", "client_id", "cause", "dry_run", "next")
+	limited, cancel := newBudget(r.Context())
+	defer cancel()
+	q, err := query(r, "user_id", "client_id", "except", "cause", "dry_run", "next")
 	if err != nil {
 		return err
 	}
 	var in input
-	userID, clientID, cause := in.user(q), q.Get("client_id"), family.Cause(q.Get("cause"))
-	if clientID != "" {
-		in.clientID(clientID)
+	rev := revocation{userID: in.user(q), clientID: q.Get("client_id"), cause: family.Cause(q.Get("cause")), now: now, caller: callerOf(r), budget: limited}
+	if rev.clientID != "" {
+		in.clientID(rev.clientID)
 	}
-	switch cause {
+	switch rev.cause {
 	case "":
-		cause = family.RevokedByAdmin
+		rev.cause = family.RevokedByAdmin
 	case family.RevokedByAdmin, family.PasswordChanged:
 	default:
-		in.wrong("cause", strconv.Quote(cut(string(cause), 32)), "revoked_by_admin or password_changed")
+		in.wrong("cause", strconv.Quote(cut(string(rev.cause), 32)), "revoked_by_admin or password_changed")
 	}
-	dryRun := false
-	if v := q.Get("dry_run"); v != "" {
-		if dryRun, err = strconv.ParseBool(v); err != nil {
-			in.wrong("dry_run", strconv.Quote(cut(v, 32)), "true or false")
-		}
-	}
+	dryRun := in.dryRun(q)
 	if err := in.err(); err != nil {
 		return err
 	}
@@ -119,29 +128,30 @@ func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pages := cursors{keys, fmt.Sprintf("revoke\x00%s\x00%s\x00%s\x00%t", userID, clientID, cause, dryRun)}
+	rev.userKey = keys.Codec.UserKey(rev.userID)
+	pages := cursors{keys, fmt.Sprintf("revoke\x00%s\x00%s\x00%s\x00%s\x00%t", rev.userID, rev.clientID, q.Get("except"), rev.cause, dryRun)}
 	before, err := pages.openULID(q.Get("next"))
 	if err != nil {
 		return err
 	}
-	living, before, err := a.living(r.Context(), keys.Codec.UserKey(userID), clientID, before, now)
+	if except := q.Get("except"); except != "" {
+		if rev.kept, err = a.kept(r.Context(), except, rev.userKey, now); err != nil {
+			return err
+		}
+	}
+	answer := revokedJSON{DryRun: dryRun}
+	switch {
+	case dryRun:
+		var living []store.Ending
+		living, before, err = a.living(r.Context(), &rev, before)
+		answer.Revoked = len(living)
+	case rev.kept != nil:
+		answer.Revoked, before, err = a.revokeAllBut(r.Context(), &rev, before)
+	default:
+		answer.Revoked, before, err = a.revokeAll(r.Context(), &rev, before)
+	}
 	if err != nil {
 		return err
-	}
-	answer := revokedJSON{DryRun: dryRun, Revoked: len(living)}
-	if !dryRun && len(living) > 0 {
-		e, err := callerOf(r).event(audit.Revoked, now)
-		if err != nil {
-			return err
-		}
-		e.User, e.UserID, e.ClientID, e.Cause = keys.Codec.UserKey(userID), userID, clientID, cause
-		answer.Revoked, err = a.end(r.Context(), living, &e)
-		if err != nil {
-			return err
-		}
-		if answer.Revoked < len(living) {
-			before = store.Next(living[0].family.ID.ULID()) // time ran out, or another was first: look at these again
-		}
 	}
 	answer.Next = pages.sealULID(before)
 	noStore(w)
@@ -149,68 +159,194 @@ func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// livingFamily is a family that lives, with the policy that it lives by.
-type livingFamily struct {
-	family *family.Family
-	policy *family.Policy
+// errNotKept is returned where the family that is to live on is none of the user's
+// living ones.
+var errNotKept = &unprocessable{Field: "except", Want: "a living family of that user"}
+
+// kept is the user's family that is to live on.
+func (a *API) kept(ctx context.Context, text string, userKey [16]byte, now time.Time) (*store.Ending, error) {
+	id, err := family.ParseID(text)
+	if err != nil || id.UserKey() != userKey {
+		return nil, errNotKept
+	}
+	f, err := a.Table.Family(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errNotKept
+	}
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.registered(ctx, f.ClientID, now)
+	if err != nil {
+		return nil, err
+	}
+	if client == nil || f.Death(&client.Policy, now) != "" {
+		return nil, errNotKept
+	}
+	return &store.Ending{Family: f, Policy: &client.Policy}, nil
 }
 
-// living are up to revokedPerCall living families of the user, newest first, from
-// before the ULID on; next is where to go on.
-func (a *API) living(ctx context.Context, userKey [16]byte, clientID string, before ulid.ULID, now time.Time) (living []livingFamily, next ulid.ULID, err error) {
+// living are up to revokedPerCall living families that the revocation is of, newest
+// first, from before the ULID on; next is where to go on.
+func (a *API) living(ctx context.Context, rev *revocation, before ulid.ULID) (living []store.Ending, next ulid.ULID, err error) {
 	next = before
 	for {
 		var families []*family.Family
-		families, next, err = a.Table.FamiliesBefore(ctx, userKey, next, revokedPerCall-len(living))
+		families, next, err = a.Table.FamiliesBefore(ctx, rev.userKey, next, revokedPerCall-len(living))
 		if err != nil {
 			return nil, next, err
 		}
 		for _, f := range families {
-			if clientID != "" && f.ClientID != clientID {
+			if rev.clientID != "" && f.ClientID != rev.clientID || rev.kept != nil && f.ID == rev.kept.Family.ID {
 				continue
 			}
-			policy, err := a.policy(ctx, f.ClientID, now)
+			policy, err := a.policy(ctx, f.ClientID, rev.now)
 			if err != nil {
 				return nil, next, err
 			}
-			if f.Death(policy, now) == "" {
-				living = append(living, livingFamily{f, policy})
+			if f.Death(policy, rev.now) == "" {
+				living = append(living, store.Ending{Family: f, Policy: policy})
 			}
 		}
-		if next == (ulid.ULID{}) || len(living) == revokedPerCall {
+		if next == (ulid.ULID{}) || len(living) == revokedPerCall || rev.budget.spent() {
 			return living, next, nil
 		}
 	}
 }
 
-// end stores the event, which names all of the families, and ends them, as many
-// as the budget allows; it returns how many.
-func (a *API) end(ctx context.Context, living []livingFamily, e *audit.Event) (int, error) {
-	for _, l := range living {
-		e.Families = append(e.Families, l.family.ID.ULID())
+// event is the event of ending these families.
+func (rev *revocation) event(families []store.Ending) (*audit.Event, error) {
+	e, err := rev.caller.event(audit.Revoked, rev.now)
+	if err != nil {
+		return nil, err
+	}
+	e.User, e.UserID, e.ClientID, e.Cause = rev.userKey, rev.userID, rev.clientID, rev.cause
+	names(&e, families)
+	return &e, nil
+}
+
+// names makes e an event of these families.
+func names(e *audit.Event, families []store.Ending) {
+	e.Families = nil
+	for _, f := range families {
+		e.Families = append(e.Families, f.Family.ID.ULID())
 	}
 	e.Removed = len(e.Families)
-	if _, err := a.Table.PutEvent(ctx, e); err != nil {
-		return 0, err
+}
+
+// revokeAll ends up to revokedPerCall families, from before the ULID on; next is where
+// to go on.
+func (a *API) revokeAll(ctx context.Context, rev *revocation, before ulid.ULID) (revoked int, next ulid.ULID, err error) {
+	for {
+		living, next, err := a.living(ctx, rev, before)
+		if err != nil || len(living) == 0 {
+			return 0, next, err
+		}
+		e, err := rev.event(living)
+		if err != nil {
+			return 0, next, err
+		}
+		// The event is stored together with the end of a family, or it could come after
+		// an erasure of the user. That family is the oldest: of two calls at once, which
+		// begin with the newest, neither is in the other's way.
+		oldest := living[len(living)-1]
+		others := living[:len(living)-1]
+		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
+		if err != nil {
+			return 0, next, err
+		}
+		if !done {
+			continue // it ended since it was read
+		}
+		ended, tried, err := a.end(ctx, rev, others, e)
+		if tried < len(others) {
+			next = others[tried-1].Family.ID.ULID()
+		}
+		a.record(ctx, e, append(ended, oldest))
+		return e.Removed, next, err
 	}
-	a.trail.Record(ctx, e)
-	budget, cancel := context.WithTimeout(ctx, revokeBudget)
-	defer cancel()
-	var ended atomic.Int64
+}
+
+// end ends families under an event that is stored, in their order, as many as the
+// budget allows, and one at least: tried is how many. ended are those that bear the
+// event, or may: of those that an error left open nobody knows.
+func (a *API) end(ctx context.Context, rev *revocation, families []store.Ending, e *audit.Event) (ended []store.Ending, tried int, err error) {
+	ours := make([]bool, len(families))
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(revokedTogether)
-	for _, l := range living {
-		if budget.Err() != nil {
+	group.SetLimit(revokeConcurrency)
+	for i, f := range families {
+		if i > 0 && (rev.budget.spent() || groupCtx.Err() != nil) {
 			break
 		}
+		tried++
 		group.Go(func() error {
-			_, err := a.Table.End(groupCtx, l.family.ID, l.policy, family.Revocation{At: e.At, Cause: e.Cause, Event: e.ID})
-			if err == nil {
-				ended.Add(1) // by us or by another: it is dead
-			}
+			done, err := a.Table.End(groupCtx, f.Family.ID, f.Policy, family.Revocation{At: e.At, Cause: e.Cause, Event: e.ID})
+			ours[i] = done || err != nil
 			return err
 		})
 	}
-	err := group.Wait()
-	return int(ended.Load()), err
+	err = group.Wait()
+	for i, f := range families {
+		if ours[i] {
+			ended = append(ended, f)
+		}
+	}
+	return ended, tried, err
+}
+
+// record writes down which of the families that the stored event names were ended
+// under it: in the log, and where it is fewer, in the event.
+func (a *API) record(ctx context.Context, e *audit.Event, ended []store.Ending) {
+	stored := e.Removed
+	if names(e, ended); e.Removed < stored {
+		if err := a.Table.AmendEvent(ctx, e); err != nil {
+			a.Log.ErrorContext(ctx, "an event names families that it did not end", slog.String("event_id", e.ID.String()), slog.Any("error", err))
+		}
+	}
+	a.trail.Record(ctx, e)
+}
+
+// revokeAllBut ends up to revokedPerCall families, from before the ULID on, on the
+// condition that the one which is kept lives: two such calls at once cannot end each
+// other's. next is where to go on.
+func (a *API) revokeAllBut(ctx context.Context, rev *revocation, before ulid.ULID) (revoked int, next ulid.ULID, err error) {
+	living, next, err := a.living(ctx, rev, before)
+	if err != nil || len(living) == 0 {
+		return 0, next, err
+	}
+	e, err := rev.event(living)
+	if err != nil {
+		return 0, next, err
+	}
+	var ended []store.Ending
+	for len(living) > 0 && err == nil {
+		if len(ended) > 0 && rev.budget.spent() {
+			next = ended[len(ended)-1].Family.ID.ULID()
+			break
+		}
+		n := min(len(living), store.MostBeside)
+		done, dead, endErr := a.Table.EndBeside(ctx, *rev.kept, living[:n], e, len(ended) == 0)
+		switch {
+		case endErr != nil:
+			err = endErr
+		case done:
+			ended = append(ended, living[:n]...)
+			living = living[n:]
+		case len(dead) > 0: // they ended since they were read
+			for _, i := range slices.Backward(dead) {
+				living = slices.Delete(living, i, i+1)
+			}
+			if len(ended) == 0 {
+				names(e, living)
+			}
+		case len(ended) == 0:
+			err = errNotKept
+		default:
+			err = conflict("the family to keep ended before all of the others had")
+		}
+	}
+	if len(ended) > 0 {
+		a.record(ctx, e, ended)
+	}
+	return len(ended), next, err
 }

@@ -135,6 +135,13 @@ func (q *quiet) status(tb testing.TB, family string) string {
 	return status
 }
 
+// ended says whether a family is not active, or has no record.
+func (q *quiet) ended(t *testing.T, family string) bool {
+	t.Helper()
+	a := q.ask(t, http.MethodGet, "/v1/families/"+family, "", "", "")
+	return a.status != http.StatusOK || a.text("status") != "active"
+}
+
 // oauthErrors are the codes of RFC 6749 §5.2 that are in use, and not_found.
 var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "invalid_target", "unsupported_grant_type", "not_found"}
 

@@ -168,7 +168,7 @@ func parseStep(t testing.TB, line string) step {
 // often are the steps, as often as they are drawn.
 var often = map[string]int{
 	"refresh": 16, "race": 2, "hold": 2, "release": 3, "login": 4, "advance": 7, "policy": 2, "logout": 1, "end": 1,
-	"password": 1, "not_before": 1, "sweep": 3, "purge": 1, "introspect": 1, "explain": 2,
+	"password": 1, "others": 1, "erase": 1, "not_before": 1, "sweep": 3, "purge": 1, "introspect": 1, "explain": 2,
 }
 
 // steps draws one step of a history.
@@ -194,21 +194,21 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.Count = pick("count", 2, 3, 4)
 	case "logout", "introspect", "explain":
 		token()
-	case "end":
+	case "end", "others":
 		s.Family = pick("family", 0, 1, 2, 3)
 	case "login":
 		s.User, s.Client = pick("user", 0, 0, 1), pick("client", 0, 0, 1)
-	case "password":
+	case "password", "erase":
 		s.User = pick("user", 0, 1)
 	case "policy":
-		s.Client, s.Policy = pick("client", 0, 1), pick("policy", 0, 1, 2, 3, 4, 5, 6)
+		s.Client, s.Policy = pick("client", 0, 1), pick("policy", 0, 1, 2, 3, 4, 5, 6, 7)
 	case "not_before":
 		s.Client = pick("client", 0, 1)
 	case "advance":
 		s.MS = pick("ms", 1, 1, 999, 1000, 1000, 4999, 5000, 9_999, 10_000, 30_000, 59_999, 60_000, 61_000, 61_000,
 			1_800_000, 3_599_999, 3_600_000, 7_200_000, 86_400_000, 16*86_400_000, 31*86_400_000, 62*86_400_000)
 	}
-	if slices.Contains([]string{"refresh", "login", "logout", "end", "password", "sweep"}, s.Op) && pick("faulty", 0, 0, 0, 0, 0, 0, 1) == 1 {
+	if slices.Contains([]string{"refresh", "login", "logout", "end", "others", "password", "erase", "sweep"}, s.Op) && pick("faulty", 0, 0, 0, 0, 0, 0, 1) == 1 {
 		s.Fault = rapid.SampledFrom([]string{"once", "from", "crash"}).Draw(t, "fault")
 		s.Kind = rapid.SampledFrom([]string{"failed", "throttled", "timeout", "lost", "lost"}).Draw(t, "kind")
 		s.Call = pick("call", 1, 1, 2, 2, 3, 4, 6)

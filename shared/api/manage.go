@@ -34,6 +34,7 @@ func (a *API) manageEndpoints() []endpoint {
 		}, operations: map[string]string{
 			http.MethodDelete: "revoke_family",
 		}},
+		{path: "/v1/users", methods: map[string]handler{http.MethodDelete: a.eraseUser}, operations: map[string]string{http.MethodDelete: "erase_user"}},
 		{path: "/v1/explain", methods: map[string]handler{http.MethodPost: a.explain}, operations: map[string]string{http.MethodPost: changesNothing}},
 		{path: "/v1/events", methods: map[string]handler{http.MethodGet: a.listEvents}},
 		{path: "/v1/clients", methods: map[string]handler{http.MethodGet: a.listClients}},
@@ -138,7 +139,7 @@ func showable(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 9999 }
 func (in *input) member(field string, raw json.RawMessage, target any) {
 	want := "a JSON object"
 	switch target.(type) {
-	case *string, **string, *family.LostResponse, *family.ReuseDetection:
+	case *string, **string, *family.Evict, *family.LostResponse, *family.ReuseDetection:
 		want = "a JSON string"
 	case *bool:
 		want = "true or false"
@@ -270,6 +271,19 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 		}
 	}
 	return values, in.err()
+}
+
+// dryRun reads the query's dry_run.
+func (in *input) dryRun(q url.Values) bool {
+	v := q.Get("dry_run")
+	if v == "" {
+		return false
+	}
+	dryRun, err := strconv.ParseBool(v)
+	if err != nil {
+		in.wrong("dry_run", strconv.Quote(cut(v, 32)), "true or false")
+	}
+	return dryRun
 }
 
 // user checks the query's user_id.

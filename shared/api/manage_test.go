@@ -76,7 +76,7 @@ func (w *world) get(path string) answer {
 func defaultPolicy() map[string]any {
 	return map[string]any{
 		"rotation": true, "reuse_interval": 60.0, "lost_response": "revoke", "absolute_lifetime": 2592000.0, "idle_lifetime": 1296000.0,
-		"access_token_lifetime": 3600.0, "max_active": 200.0, "reuse_detection": "enforce", "invalid_grant_status": 400.0,
+		"access_token_lifetime": 3600.0, "max_active": 200.0, "evict": "least_recently_used", "reuse_detection": "enforce", "invalid_grant_status": 400.0,
 	}
 }
 
@@ -91,14 +91,16 @@ func TestClientPolicies(t *testing.T) {
 		{"an empty policy", `{"type":"public","policy":{}}`, nil},
 		{"no policy", `{"type":"public","policy":null,"preset":null}`, nil},
 		{"the default preset", `{"type":"public","preset":"default"}`, nil},
-		{"auth0", `{"type":"public","preset":"auth0"}`, map[string]any{"reuse_interval": 0.0, "invalid_grant_status": 403.0}},
+		{"auth0", `{"type":"public","preset":"auth0"}`, map[string]any{"reuse_interval": 0.0, "evict": "oldest", "invalid_grant_status": 403.0}},
 		{"atlassian", `{"type":"public","preset":"atlassian"}`, map[string]any{
 			"reuse_interval": 600.0, "absolute_lifetime": 365 * 86400.0, "idle_lifetime": 90 * 86400.0, "invalid_grant_status": 403.0,
 		}},
 		{"supabase", `{"type":"public","preset":"supabase"}`, map[string]any{
 			"reuse_interval": 10.0, "lost_response": "until_used", "absolute_lifetime": 0.0, "idle_lifetime": 0.0,
 		}},
-		{"a part of a preset", `{"type":"public","preset":"auth0","policy":{"reuse_interval":5}}`, map[string]any{"reuse_interval": 5.0, "invalid_grant_status": 403.0}},
+		{"a part of a preset", `{"type":"public","preset":"auth0","policy":{"reuse_interval":5}}`, map[string]any{"reuse_interval": 5.0, "evict": "oldest", "invalid_grant_status": 403.0}},
+		{"another rule than the preset's", `{"type":"public","preset":"auth0","policy":{"evict":"least_recently_used"}}`, map[string]any{"reuse_interval": 0.0, "invalid_grant_status": 403.0}},
+		{"another rule", `{"type":"public","policy":{"evict":"oldest"}}`, map[string]any{"evict": "oldest"}},
 		{"a part of the defaults", `{"type":"public","policy":{"rotation":false,"max_active":3}}`, map[string]any{"rotation": false, "max_active": 3.0}},
 		{"observing", `{"type":"public","policy":{"reuse_detection":"observe","observe_until":"` + until + `"}}`, map[string]any{"reuse_detection": "observe", "observe_until": until}},
 	} {
@@ -163,6 +165,23 @@ func TestClientMembers(t *testing.T) {
 	w.send(http.MethodDelete, "/v1/clients/a.b_c-9", "", "").problem(t, http.StatusNotFound)
 }
 
+// A record that is older than a member of the policy has what its preset says.
+func TestClientOfBeforeAMember(t *testing.T) {
+	w := newWorld(t)
+	for preset, evict := range map[string]string{"": "least_recently_used", "auth0": "oldest", "unknown": "least_recently_used"} {
+		err := w.store.Put(t.Context(), map[string]string{
+			"pk": "clients", "sk": "old" + preset, "type": "public", "preset": preset, "policy": `{"reuse_interval":7,"max_active":3}`, "secret_1": "", "secret_2": "",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy, _ := w.get("/v1/clients/old" + preset).json["policy"].(map[string]any)
+		if policy["evict"] != evict || policy["reuse_interval"] != 7.0 {
+			t.Errorf("preset %q: the policy is %v", preset, policy)
+		}
+	}
+}
+
 func TestClientLimits(t *testing.T) {
 	w := newWorld(t)
 	now := w.clock.Now()
@@ -193,6 +212,10 @@ func TestClientLimits(t *testing.T) {
 		{"max_active most", policy(`"max_active":1000`), "", nil},
 		{"max_active less", policy(`"max_active":0`), "policy.max_active", []string{"is 0", "from 1 to 1000"}},
 		{"max_active more", policy(`"max_active":1001`), "policy.max_active", []string{"1001", "from 1 to 1000"}},
+		{"evict", policy(`"evict":"newest"`), "policy.evict", []string{`"newest"`, `"least_recently_used"`, `"oldest"`}},
+		{"evict empty", policy(`"evict":""`), "policy.evict", []string{`""`}},
+		{"evict a number", policy(`"evict":1`), "policy.evict", []string{"string"}},
+		{"evict at the top", `{"type":"public","evict":"oldest"}`, "evict", nil},
 		{"invalid_grant_status 400", policy(`"invalid_grant_status":400`), "", nil},
 		{"invalid_grant_status 403", policy(`"invalid_grant_status":403`), "", nil},
 		{"invalid_grant_status 401", policy(`"invalid_grant_status":401`), "policy.invalid_grant_status", []string{"401", "400 or 403"}},

@@ -34,6 +34,7 @@ type modelFamily struct {
 	revoked    family.Cause // "" while it is not
 	purge      time.Time    // when its record may go; zero for never
 	gone       bool         // the record
+	erased     bool         // with all that was kept of its user
 }
 
 // fate is what a use of a token comes to.
@@ -219,10 +220,27 @@ func (f *modelFamily) clone() *modelFamily {
 // has put it on the sweep's list. A login or a sweep that was cut short leaves
 // it open what it did.
 type modelCount struct {
-	low, high int            // the count is between these
-	must, may bool           // it is on the list; it may be
-	planned   []*modelFamily // what a sweep that was cut short may have set out to end,
-	plannedAt time.Time      // and when
+	low, high int         // the count is between these
+	must, may bool        // it is on the list; it may be
+	plans     []modelPlan // what sweeps that were cut short may have set out to end
+}
+
+// modelPlan is what a sweep set out to end, and when.
+type modelPlan struct {
+	at       time.Time
+	families []*modelFamily
+	used     []time.Time // the last use of each that it saw
+}
+
+// left are those of its families that it still ends: none that ended otherwise, and
+// none that came into use.
+func (p *modelPlan) left() (families []*modelFamily) {
+	for i, f := range p.families {
+		if !f.gone && f.revoked == "" && f.used.Equal(p.used[i]) {
+			families = append(families, f)
+		}
+	}
+	return families
 }
 
 // login starts a family.
@@ -264,27 +282,46 @@ func (m *model) active(owner modelOwner, ending []*modelFamily, now time.Time) (
 	return active
 }
 
-// excess are the oldest of those, past the owner's limit.
+// excess are those of them that go, past the owner's limit: by their last use, or by
+// their age.
 func (m *model) excess(owner modelOwner, ending []*modelFamily, now time.Time) []*modelFamily {
+	p := m.policies[owner.client]
 	active := m.active(owner, ending, now)
-	return active[:max(0, len(active)-m.policies[owner.client].MaxActive)]
+	if p.Evict == family.LeastRecentlyUsed {
+		slices.SortStableFunc(active, func(f, g *modelFamily) int { return f.used.Compare(g.used) })
+	}
+	return active[:max(0, len(active)-p.MaxActive)]
 }
 
-// swept is what a sweep at now may end of the owner's families: one of these sets.
+// swept is what a sweep at now may end of the owner's families: one of these sets. It
+// carries out a plan that is there, and then makes its own.
 func (m *model) swept(owner modelOwner, now time.Time) [][]*modelFamily {
 	c := m.owners[owner]
 	var allowed [][]*modelFamily
 	if !c.must {
 		allowed = append(allowed, nil)
 	}
-	if c.may {
-		allowed = append(allowed, m.excess(owner, nil, now))
-		if c.planned == nil {
-			c.planned, c.plannedAt = m.excess(owner, nil, now), now
+	if !c.may {
+		return allowed
+	}
+	made := [][]*modelFamily{m.excess(owner, nil, now)}
+	allowed = append(allowed, made[0])
+	for _, p := range c.plans {
+		left := p.left()
+		own := m.excess(owner, left, now)
+		made = append(made, own)
+		allowed = append(allowed, slices.Concat(left, own))
+	}
+	for _, families := range made {
+		p := modelPlan{at: now, families: families}
+		for _, f := range families {
+			p.used = append(p.used, f.used)
+		}
+		if len(families) > 0 {
+			c.plans = append(c.plans, p)
 		}
 	}
-	planned := slices.DeleteFunc(slices.Clone(c.planned), func(f *modelFamily) bool { return f.gone || f.revoked != "" })
-	return append(allowed, append(planned, m.excess(owner, planned, now)...))
+	return allowed
 }
 
 // settled takes note of what a sweep of the owner left; whole says that nothing cut
@@ -300,5 +337,29 @@ func (m *model) settled(owner modelOwner, whole, some bool, now time.Time) {
 		*c = modelCount{low: active, high: active}
 	default: // whether it was on the list cannot be seen
 		*c = modelCount{low: min(c.low, active), high: c.high}
+	}
+}
+
+// others are the user's living families but for one.
+func (m *model) others(user string, keep *modelFamily, now time.Time) (living []*modelFamily) {
+	for _, f := range m.families {
+		if f.user == user && f != keep && !f.gone && f.death(m.policies[f.client], now) == "" {
+			living = append(living, f)
+		}
+	}
+	return living
+}
+
+// erase takes all that is kept of a user away.
+func (m *model) erase(user string) {
+	for _, f := range m.families {
+		if f.user == user {
+			f.gone, f.erased = true, true
+		}
+	}
+	for owner := range m.owners {
+		if owner.user == user {
+			m.owners[owner] = &modelCount{}
+		}
 	}
 }

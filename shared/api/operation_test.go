@@ -18,6 +18,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
@@ -80,6 +81,11 @@ var calls = map[string]call{
 		prepare: func(w *world) string { _, id := w.login(); return id },
 		path:    "/v1/families/ID", status: 200,
 		says: map[string]any{"userId": "u", "clientId": "app", "familyId": "ID"},
+	},
+	"erase_user": { // the line does not name who was erased
+		prepare: func(w *world) string { w.login(); return audit.EncodeUserKey(w.keys.Codec.UserKey("u")) },
+		path:    "/v1/users?user_id=u", status: 200,
+		says: map[string]any{"userKey": "ID"},
 	},
 	"put_client":    {path: "/v1/clients/new", body: `{"type":"public"}`, status: 201, says: map[string]any{"clientId": "new"}},
 	"delete_client": {path: "/v1/clients/app", status: 204, says: map[string]any{"clientId": "app"}},

@@ -13,7 +13,7 @@ import (
 // it.
 var routes = regexp.MustCompile(`^(/oauth/(token|revoke|introspect)` +
 	`|/\.well-known/(jwks\.json|(oauth-authorization-server|openid-configuration)(/auth)?)` +
-	`|/v1/(families(/[A-Za-z0-9_-]{43})?|explain|events|clients(/[A-Za-z0-9._-]{1,64}(/secrets(/[0-9A-Za-z]{26})?)?)?))$`)
+	`|/v1/(families(/[A-Za-z0-9_-]{43})?|explain|events|users|clients(/[A-Za-z0-9._-]{1,64}(/secrets(/[0-9A-Za-z]{26})?)?)?))$`)
 
 // FuzzPath: whatever the method and the path, what succeeds is at a route, and a
 // family is shown under the one spelling of its id. The issuer has the path /auth. In path and body FAMILY and
@@ -43,6 +43,8 @@ func FuzzPath(f *testing.F) {
 		{http.MethodGet, "/v1/families/_____________________________________________", ""},
 		{http.MethodGet, "/v1/families/TOKEN", ""},
 		{http.MethodGet, "/v1/families?user_id=u", ""},
+		{http.MethodDelete, "/v1/families?user_id=u&except=FAMILY", ""},
+		{http.MethodDelete, "/v1/users?user_id=v", ""},
 		{http.MethodPost, "/v1/families", `{"user_id":"v","client_id":"app"}`},
 		{http.MethodGet, "/auth/v1/families/FAMILY", ""},
 		{http.MethodDelete, "/auth/v1/families/FAMILY", ""},

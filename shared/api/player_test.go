@@ -41,7 +41,7 @@ var (
 
 // historyPolicies are the policies that clients change between.
 func historyPolicies(now time.Time) []family.Policy {
-	policies := make([]family.Policy, 7)
+	policies := make([]family.Policy, 8)
 	for i := range policies {
 		policies[i] = family.DefaultPolicy()
 		policies[i].MaxActive = 3
@@ -57,6 +57,8 @@ func historyPolicies(now time.Time) []family.Policy {
 	p.ReuseInterval, p.AbsoluteLifetime, p.IdleLifetime, p.MaxActive = 86_400, 7200, 1800, 2
 	p = &policies[6]
 	p.ReuseInterval, p.LostResponse, p.AbsoluteLifetime, p.MaxActive = 0, family.UntilUsed, 0, 4
+	p = &policies[7]
+	p.MaxActive, p.Evict = 2, family.Oldest
 	return policies
 }
 
@@ -94,7 +96,7 @@ func (h *history) play(s step) {
 	if s.Op == "policy" || s.Op == "not_before" || s.Op == "login" {
 		s.Client %= len(historyClients)
 	}
-	ofFamily := slices.Contains([]string{"refresh", "race", "hold", "logout", "end", "introspect", "explain"}, s.Op)
+	ofFamily := slices.Contains([]string{"refresh", "race", "hold", "logout", "end", "others", "introspect", "explain"}, s.Op)
 	if ofFamily && len(h.model.families) == 0 {
 		return
 	}
@@ -130,7 +132,14 @@ func (h *history) play(s step) {
 		h.endFamily(s)
 	case "password":
 		h.password(s)
+	case "others":
+		h.others(s)
+	case "erase":
+		h.erase(s)
 	case "sweep":
+		for len(h.held) > 0 && now.Sub(h.held[0].now) > 5*time.Minute {
+			h.release() // no request takes that long, and a sweep relies on it
+		}
 		h.sweepOwners(s)
 	case "purge":
 		h.purge()
@@ -663,12 +672,7 @@ func (h *history) revokes(s step, f, before *modelFamily, status int, method, pa
 // password ends all that a user has.
 func (h *history) password(s step) {
 	now, user := h.clock.Now(), historyUsers[s.User%len(historyUsers)]
-	var living []*modelFamily
-	for _, f := range h.model.families {
-		if f.user == user && !f.gone && f.death(h.model.policies[f.client], now) == "" {
-			living = append(living, f)
-		}
-	}
+	living := h.model.others(user, nil, now)
 	var got answer
 	hit := h.faulty(s, func() {
 		got = h.sendTo(s.Server%len(h.servers), http.MethodDelete, "/v1/families?cause=password_changed&user_id="+user, "", "")
@@ -685,6 +689,72 @@ func (h *history) password(s step) {
 		}
 		h.same(f)
 	}
+}
+
+// others ends all that a user has but one family, if that lives: all of them or none.
+func (h *history) others(s step) {
+	now, keep := h.clock.Now(), h.use(s).f
+	alive := !keep.gone && keep.death(h.model.policies[keep.client], now) == ""
+	var living []*modelFamily
+	if alive {
+		living = h.model.others(keep.user, keep, now)
+	}
+	var got answer
+	hit := h.faulty(s, func() {
+		got = h.sendTo(s.Server%len(h.servers), http.MethodDelete, "/v1/families?user_id="+keep.user+"&except="+keep.id, "", "")
+	})
+	answered := !hit || s.Fault != "crash" && got.status != http.StatusServiceUnavailable
+	switch {
+	case answered && !alive && got.status != http.StatusUnprocessableEntity:
+		h.fail("all but a dead family was answered %v", got)
+	case answered && alive && (got.status != http.StatusOK || int(got.number("revoked")) != len(living)):
+		h.fail("of %d other families %v were ended", len(living), got)
+	}
+	ended := 0
+	for _, f := range living {
+		before := f.clone()
+		f.revoke(family.RevokedByAdmin, h.model.policies[f.client], now)
+		if !answered && !h.is(f) {
+			*f = *before
+		} else {
+			ended++
+		}
+		h.same(f)
+	}
+	h.same(keep)
+	if ended != 0 && ended != len(living) {
+		h.fail("of %d other families %d were ended", len(living), ended)
+	}
+}
+
+// erase takes away all that is kept of a user. Cut short, it has done part of that,
+// families first, and is called again.
+func (h *history) erase(s step) {
+	user := historyUsers[s.User%len(historyUsers)]
+	stored := func() *store.UserItems {
+		items, err := h.table.UserItems(h.t.Context(), h.keys.Codec.UserKey(user), "", 10_000)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return items
+	}
+	before := stored()
+	var got answer
+	hit := h.faulty(s, func() {
+		got = h.sendTo(s.Server%len(h.servers), http.MethodDelete, "/v1/users?user_id="+user, "", "")
+	})
+	if answered := !hit || s.Fault != "crash" && got.status != http.StatusServiceUnavailable; !answered {
+		if left := stored(); len(left.Families) > 0 && len(left.Events) < len(before.Events) {
+			h.fail("%d families are left, and %d of %d events", len(left.Families), len(left.Events), len(before.Events))
+		}
+		got = h.send(http.MethodDelete, "/v1/users?user_id="+user, "", "")
+	} else if int(got.number("families")) != len(before.Families) || int(got.number("events")) != len(before.Events) {
+		h.fail("of %d families and %d events were erased %v", len(before.Families), len(before.Events), got)
+	}
+	if left := stored(); got.status != http.StatusOK || got.text("next") != "" || !left.Empty() {
+		h.fail("an erasure got %v, and left %v", got, left.InOrder())
+	}
+	h.model.erase(user)
 }
 
 // sweepOwners runs the sweep. Cut short, it has done part of its work, which the
@@ -706,10 +776,12 @@ func (h *history) sweepOwners(s step) {
 			if f.modelOwner != owner || h.is(f) {
 				continue
 			}
-			planned := f.clone()
-			planned.revoke(family.LimitExceeded, h.model.policies[owner.client], count.plannedAt)
-			if f.revoke(family.LimitExceeded, h.model.policies[owner.client], now); !h.is(f) {
-				*f = *planned
+			before := f.clone()
+			for _, plan := range count.plans { // under which of them it ended
+				*f = *before.clone()
+				if f.revoke(family.LimitExceeded, h.model.policies[owner.client], plan.at); h.is(f) {
+					break
+				}
 			}
 			h.same(f)
 			ended = append(ended, f)
@@ -753,6 +825,9 @@ func (h *history) trailComplete() {
 	}
 	for _, f := range h.model.families {
 		want := map[family.Cause][]string{family.ReuseDetected: {"ferrt"}, family.LimitExceeded: {"resource_cleanup"}}[f.revoked]
+		if f.erased {
+			want = nil
+		}
 		if !slices.Equal(named[f.id], want) {
 			h.fail("family %s ended of %q, and the trail has %q", f.id, f.revoked, named[f.id])
 		}

@@ -36,8 +36,8 @@ func (w *world) bulk(params ...string) (revoked, calls int) {
 	}
 }
 
-// issueMany issues n families of the user directly, many at once.
-func (w *world) issueMany(user, clientID string, n int) {
+// issueMany issues n families of "u" in "app" directly, many at once.
+func (w *world) issueMany(n int) {
 	w.t.Helper()
 	now := w.clock.Now()
 	policy := family.DefaultPolicy()
@@ -46,12 +46,12 @@ func (w *world) issueMany(user, clientID string, n int) {
 	group.SetLimit(16)
 	for range n {
 		group.Go(func() error {
-			id, err := family.NewID(w.keys.Codec.UserKey(user), now)
+			id, err := family.NewID(w.keys.Codec.UserKey("u"), now)
 			if err != nil {
 				return err
 			}
 			return w.table.Issue(w.t.Context(), &family.Family{
-				ID: id, UserID: user, ClientID: clientID, Counter: 1, LastUsedAt: now, ExpiresAt: now.Add(30 * day),
+				ID: id, UserID: "u", ClientID: "app", Counter: 1, LastUsedAt: now, ExpiresAt: now.Add(30 * day),
 			}, &policy)
 		})
 	}
@@ -84,12 +84,12 @@ func TestRevokeAll(t *testing.T) {
 	w.putClient("other", `{"type":"public"}`)
 	first, id := w.login()
 	others := w.issue(`{"user_id":"v","client_id":"app"}`).text("refresh_token")
-	w.issueMany("u", "app", 4998)
+	w.issueMany(4998)
 	expired, _ := w.login()
 	w.clock.Advance(16 * day)
 	w.dead(expired, family.ExpiredIdle)
 	others2 := w.issue(`{"user_id":"v","client_id":"app"}`).text("refresh_token")
-	w.issueMany("u", "app", 4999)
+	w.issueMany(4999)
 	last, _ := w.login()
 	inOther := w.issue(`{"user_id":"u","client_id":"other"}`).text("refresh_token")
 

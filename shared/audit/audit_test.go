@@ -173,6 +173,7 @@ func TestMetricsOfEachType(t *testing.T) {
 			[][]string{all, byClient},
 			ofApp,
 		},
+		{"an erasure", audit.Event{Type: audit.Erased, User: [16]byte{1}, ErasedFamilies: 3, ErasedEvents: 2}, nil, nil, nil, nil},
 		{"ahead", ofFamily(audit.Event{Type: audit.Ahead}), counts{"Ahead": 1}, nil, [][]string{all, byClient}, ofApp},
 		{
 			"an origin that may not call",
@@ -298,7 +299,7 @@ func TestMetricsOfEachType(t *testing.T) {
 }
 
 // types are all there are.
-var types = []audit.Type{audit.Exchanged, audit.Refused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Operation, audit.OriginRefused}
+var types = []audit.Type{audit.Exchanged, audit.Refused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
 
 // The names that people's saved queries use, each with its value; and what is empty is not there.
 func TestMembersOfALine(t *testing.T) {
@@ -308,6 +309,7 @@ func TestMembersOfALine(t *testing.T) {
 		Cause: family.RevokedByAdmin, Reason: "why", Origin: "https://a.example", TokenCounter: 3, LatestCounter: 4, Held: true, Reused: true, Observed: true, LostResponse: true,
 		Age: 1500 * time.Millisecond, OtherIP: true, OtherAgent: true, Families: []ulid.ULID{first, second}, Start: 5, Removed: 2, End: 3,
 		Name: "put_client", Status: 200, SecretID: "s1", Changes: []audit.Change{audit.ObserveOn}, DryRun: true,
+		User: [16]byte{1}, Evict: family.Oldest, ErasedFamilies: 7, ErasedEvents: 8,
 	}
 	want := map[string]any{
 		"level": "INFO", "msg": "audit",
@@ -326,10 +328,16 @@ func TestMembersOfALine(t *testing.T) {
 		if typ == audit.Reuse || typ == audit.Ahead || typ == audit.OriginRefused {
 			want["level"] = "WARN"
 		}
-		delete(want, "start")
-		delete(want, "endCount")
-		if typ == audit.Cleanup {
-			want["start"], want["endCount"] = 5.0, 3.0
+		for _, name := range []string{"start", "endCount", "evict", "userKey", "erasedFamilies", "erasedEvents"} {
+			delete(want, name)
+		}
+		switch typ {
+		case audit.Cleanup:
+			want["start"], want["endCount"], want["evict"] = 5.0, 3.0, "oldest"
+		case audit.Erased:
+			want["userKey"], want["erasedFamilies"], want["erasedEvents"] = "AQAAAAAAAAAAAAAAAAAAAA", 7.0, 8.0
+		case audit.Operation:
+			want["userKey"] = "AQAAAAAAAAAAAAAAAAAAAA"
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", typ, diff)
@@ -338,6 +346,10 @@ func TestMembersOfALine(t *testing.T) {
 		for name := range empty {
 			switch name {
 			case "time", "level", "msg", "type", "eventId":
+			case "erasedFamilies", "erasedEvents": // that there was nothing is something
+				if typ != audit.Erased {
+					t.Errorf("%s has %s", typ, name)
+				}
 			default:
 				t.Errorf("%s has an empty %s: %v", typ, name, empty[name])
 			}

@@ -6,6 +6,7 @@ package audit
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"time"
@@ -26,6 +27,7 @@ const (
 	Revoked   Type = "srrt"   // a family was revoked on request
 	Cleanup   Type = "resource_cleanup"
 	Ahead     Type = "ahead" // a token newer than the table: a restored backup
+	Erased    Type = "sdu"   // all that is kept of a user was erased on request
 	Operation Type = "sapi"  // a call of the management API that changes something, or was refused
 
 	OriginRefused Type = "fco" // a request from a web origin that may not call, before anything was read
@@ -85,11 +87,17 @@ type Event struct {
 	OtherAgent    bool          // likewise for the user agent
 
 	// Of a cleanup and of a revocation of many: which families (of the user), and
-	// of a cleanup how many were active before and after.
+	// of a cleanup by which rule, and how many were active before and after.
 	Families []ulid.ULID
+	Evict    family.Evict
 	Start    int
 	Removed  int
 	End      int
+
+	// Of an erasure: how many there were. It bears the user's key, and nothing else
+	// that tells who the user was.
+	ErasedFamilies int
+	ErasedEvents   int
 
 	// Of an operation.
 	Name     string   // of the operation, such as put_client
@@ -105,6 +113,19 @@ func (e *Event) UserKey() [16]byte {
 		return e.Family.UserKey()
 	}
 	return e.User
+}
+
+// EncodeUserKey returns the key of a user as events show it: 22 characters of
+// base64url.
+func EncodeUserKey(key [16]byte) string { return base64.RawURLEncoding.EncodeToString(key[:]) }
+
+// DecodeUserKey is the inverse of [EncodeUserKey]; ok is false for anything else.
+func DecodeUserKey(s string) (key [16]byte, ok bool) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) != len(key) || base64.RawURLEncoding.EncodeToString(b) != s {
+		return key, false
+	}
+	return [16]byte(b), true
 }
 
 // New is an event of type t at now, with an id of its own.
@@ -186,8 +207,15 @@ func (e *Event) attrs() []slog.Attr {
 	}
 	flag("otherIp", e.OtherIP)
 	flag("otherUserAgent", e.OtherAgent)
+	if (e.Type == Erased || e.Type == Operation) && e.User != [16]byte{} {
+		attrs = append(attrs, slog.String("userKey", EncodeUserKey(e.User)))
+	}
+	if e.Type == Erased {
+		attrs = append(attrs, slog.Int("erasedFamilies", e.ErasedFamilies), slog.Int("erasedEvents", e.ErasedEvents))
+	}
 	if e.Families != nil {
 		if e.Type == Cleanup {
+			text("evict", string(e.Evict))
 			attrs = append(attrs, slog.Int("start", e.Start), slog.Int("endCount", e.End))
 		}
 		attrs = append(attrs, slog.Int("removedCount", e.Removed), slog.Any("families", e.Families))

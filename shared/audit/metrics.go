@@ -87,7 +87,11 @@ func (e *Event) metrics() []slog.Attr {
 		}
 		add(MetricReuseAge, e.Age.Milliseconds(), unitMilliseconds)
 	case Revoked:
-		add(MetricRevoked, int64(max(1, e.Removed)), unitCount)
+		if e.Family != (family.ID{}) {
+			count(MetricRevoked)
+		} else {
+			add(MetricRevoked, int64(e.Removed), unitCount)
+		}
 	case Cleanup:
 		add(MetricRemoved, int64(e.Removed), unitCount)
 	case Ahead:

@@ -34,7 +34,7 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 	if f == nil {
 		return Explanation{
 			Verdict: DeadToken, Cause: Purged,
-			Summary: fmt.Sprintf("We issued this on %s, and its record is gone: families are forgotten some time after their end.", stamp(issued)),
+			Summary: fmt.Sprintf("We issued this on %s, and its record is gone: families are forgotten some time after their end, or at once when their user is erased (event sdu).", stamp(issued)),
 			Advice:  "The user must log in again. Look for the family in the log lines of its time; a longer retention keeps records for longer.",
 		}
 	}
@@ -124,8 +124,7 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 			stamp(r.At), r.TokenCounter, since(r.ReuseAge, r.TokenCounter < f.predecessor()), f.Counter)
 		e.Advice = reuseAdvice(f, r.TokenCounter, r.ReuseAge, p)
 	case LimitExceeded:
-		e.Summary = fmt.Sprintf("The user had more than the %d active families that an application may have, and this, issued on %s, was among the oldest: it was ended on %s.",
-			p.MaxActive, stamp(f.IssuedAt()), stamp(f.Revoked.At))
+		e.Summary = limitSummary(f, p)
 		e.Advice = "Either the user has that many devices and browsers, or something logs in again and again instead of refreshing " +
 			"(a test, a health check, a script that forgets its token): it should keep its refresh token, or revoke it when done. The resource_cleanup event names all that were ended, " +
 			"and GET /v1/families?user_id= shows their devices."
@@ -165,6 +164,20 @@ func absoluteAdvice(f *Family, p *Policy) string {
 	default:
 		return "No absolute_lifetime is longer; 0 is none."
 	}
+}
+
+// limitSummary says by which rule the limit ended f, and of how many.
+func limitSummary(f *Family, p *Policy) string {
+	had := "more active families"
+	if f.Revoked.Active > 0 {
+		had = fmt.Sprintf("%d active families", f.Revoked.Active)
+	}
+	as := "one of the oldest: it was issued on " + stamp(f.IssuedAt())
+	if f.Revoked.Evict == LeastRecentlyUsed {
+		as = "one of the least recently used: that was last on " + stamp(f.LastUsedAt)
+	}
+	return fmt.Sprintf("The user had %s in client %s, more than its max_active allows (%d): on %s this one was ended as %s.",
+		had, f.ClientID, p.MaxActive, stamp(f.Revoked.At), as)
 }
 
 // lostResponse is how long after its rotation the previous token comes back, at

@@ -154,6 +154,11 @@ type Revocation struct {
 	// ReuseAge is how long before that the token had been superseded, where known.
 	TokenCounter uint32
 	ReuseAge     time.Duration
+	// Evict is the rule by which the limit ended the family, and Active is how many
+	// the owner had then; both zero of any other cause, and of records of before there
+	// were rules: then the oldest ended.
+	Evict  Evict
+	Active int
 	// Event is the ULID of the event that records the revocation, or zero.
 	Event ulid.ULID
 }

@@ -53,6 +53,9 @@ func TestPolicyCheck(t *testing.T) {
 		{"access_token_lifetime", func(p *family.Policy) { p.AccessTokenLifetime = 86_401 }},
 		{"max_active", func(p *family.Policy) { p.MaxActive = 0 }},
 		{"max_active", func(p *family.Policy) { p.MaxActive = 1001 }},
+		{"", func(p *family.Policy) { p.Evict = family.Oldest }},
+		{"evict", func(p *family.Policy) { p.Evict = "newest" }},
+		{"evict", func(p *family.Policy) { p.Evict = "" }},
 		{"invalid_grant_status", func(p *family.Policy) { p.InvalidGrantStatus = 401 }},
 		{"reuse_detection", func(p *family.Policy) { p.ReuseDetection = "off" }},
 		{"observe_until", func(p *family.Policy) { p.ObserveUntil = now.Add(time.Hour) }},
@@ -80,6 +83,11 @@ func TestPresets(t *testing.T) {
 		p, err := family.Preset(name)
 		if err != nil || len(p.Check(now)) > 0 {
 			t.Errorf("preset %s: %v, %v", name, err, p.Check(now))
+		}
+	}
+	for name, evict := range map[string]family.Evict{"default": family.LeastRecentlyUsed, "auth0": family.Oldest, "supabase": family.LeastRecentlyUsed} {
+		if p, err := family.Preset(name); err != nil || p.Evict != evict {
+			t.Errorf("preset %s evicts %q: %v", name, p.Evict, err)
 		}
 	}
 	want := family.DefaultPolicy()

@@ -55,17 +55,17 @@ func FuzzParseID(f *testing.F) {
 // its lifetimes are durations. What it refuses it names, with value and range, all
 // of it and nothing else.
 func FuzzPolicyCheck(f *testing.F) {
-	f.Add(true, int64(60), "revoke", int64(2592000), int64(1296000), int64(3600), 200, "enforce", int64(0), 400)
-	f.Add(false, int64(2592000), "until_used", int64(315360000), int64(315360000), int64(86400), 1000, "observe", int64(2592000), 403)
-	f.Add(false, int64(2592001), "", int64(315360001), int64(-1), int64(0), 0, "", int64(2592001), 401)
-	f.Add(true, int64(-1), "Revoke", int64(1)<<62, int64(-1)<<63, int64(86401), 1001, "observe", int64(-1), 0)
-	f.Add(true, int64(1), "revoke", int64(1), int64(1), int64(2), 2, "observe", int64(2592001), 400)
-	f.Add(true, int64(0), "revoke", int64(0), int64(0), int64(1), 1, "enforce", int64(1), 400)
-	f.Fuzz(func(t *testing.T, rotation bool, reuse int64, lost string, absolute, idle, access int64, maxActive int, detection string, observe int64, status int) {
+	f.Add(true, int64(60), "revoke", int64(2592000), int64(1296000), int64(3600), 200, "enforce", int64(0), 400, "least_recently_used")
+	f.Add(false, int64(2592000), "until_used", int64(315360000), int64(315360000), int64(86400), 1000, "observe", int64(2592000), 403, "oldest")
+	f.Add(false, int64(2592001), "", int64(315360001), int64(-1), int64(0), 0, "", int64(2592001), 401, "")
+	f.Add(true, int64(-1), "Revoke", int64(1)<<62, int64(-1)<<63, int64(86401), 1001, "observe", int64(-1), 0, "least_recently_used")
+	f.Add(true, int64(1), "revoke", int64(1), int64(1), int64(2), 2, "observe", int64(2592001), 400, "newest")
+	f.Add(true, int64(0), "revoke", int64(0), int64(0), int64(1), 1, "enforce", int64(1), 400, "oldest")
+	f.Fuzz(func(t *testing.T, rotation bool, reuse int64, lost string, absolute, idle, access int64, maxActive int, detection string, observe int64, status int, evict string) {
 		p := family.Policy{
 			Rotation: rotation, ReuseInterval: family.Seconds(reuse), LostResponse: family.LostResponse(lost),
 			AbsoluteLifetime: family.Seconds(absolute), IdleLifetime: family.Seconds(idle), AccessTokenLifetime: family.Seconds(access),
-			MaxActive: maxActive, ReuseDetection: family.ReuseDetection(detection), InvalidGrantStatus: status,
+			MaxActive: maxActive, Evict: family.Evict(evict), ReuseDetection: family.ReuseDetection(detection), InvalidGrantStatus: status,
 		}
 		observe = max(-1<<32, min(observe, 1<<32)) // what a duration of seconds holds
 		if observe != 0 {
@@ -88,6 +88,9 @@ func FuzzPolicyCheck(f *testing.F) {
 		}
 		if lost != "revoke" && lost != "until_used" {
 			want = append(want, "policy.lost_response is "+strconv.Quote(lost)+`, but must be "revoke" or "until_used"`)
+		}
+		if evict != "least_recently_used" && evict != "oldest" {
+			want = append(want, "policy.evict is "+strconv.Quote(evict)+`, but must be "least_recently_used" or "oldest"`)
 		}
 		if status != 400 && status != 403 {
 			want = append(want, fmt.Sprintf("policy.invalid_grant_status is %d, but must be 400 or 403", status))

@@ -48,6 +48,7 @@ type Policy struct {
 	IdleLifetime        Seconds        `json:"idle_lifetime"`
 	AccessTokenLifetime Seconds        `json:"access_token_lifetime"`
 	MaxActive           int            `json:"max_active"`
+	Evict               Evict          `json:"evict"` // what ends past MaxActive
 	ReuseDetection      ReuseDetection `json:"reuse_detection"`
 	ObserveUntil        time.Time      `json:"observe_until,omitzero"`
 	InvalidGrantStatus  int            `json:"invalid_grant_status"`
@@ -67,6 +68,7 @@ func DefaultPolicy() Policy {
 		IdleLifetime:        Days(15),
 		AccessTokenLifetime: 3600,
 		MaxActive:           200,
+		Evict:               LeastRecentlyUsed,
 		ReuseDetection:      Enforce,
 		InvalidGrantStatus:  400,
 	}
@@ -86,6 +88,7 @@ func Preset(name string) (Policy, error) {
 		p.ReuseInterval = 0
 		p.AbsoluteLifetime = Days(30)
 		p.IdleLifetime = Days(15)
+		p.Evict = Oldest
 		p.InvalidGrantStatus = 403
 	case "atlassian":
 		p.ReuseInterval = 600
@@ -140,6 +143,9 @@ func (p *Policy) Check(now time.Time) []*FieldError {
 	between("idle_lifetime", int64(p.IdleLifetime), 0, int64(MaxLifetime))
 	between("access_token_lifetime", int64(p.AccessTokenLifetime), 1, int64(MaxAccessTokenLifetime))
 	between("max_active", int64(p.MaxActive), 1, MaxMaxActive)
+	if p.Evict != LeastRecentlyUsed && p.Evict != Oldest {
+		bad("evict", strconv.Quote(string(p.Evict)), `"least_recently_used" or "oldest"`)
+	}
 	if p.LostResponse != Revoke && p.LostResponse != UntilUsed {
 		bad("lost_response", strconv.Quote(string(p.LostResponse)), `"revoke" or "until_used"`)
 	}

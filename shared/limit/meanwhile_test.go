@@ -36,11 +36,11 @@ func (w *world) sweepAnd(n int64, operation string, happens func()) limit.Result
 func (w *world) dyingSweep(n int) {
 	updates := 0
 	w.store.Break(func(_ int, operation string) storetest.Fault {
+		if updates == n {
+			return storetest.Failed
+		}
 		if operation == "UpdateItem" {
 			updates++
-		}
-		if updates > n {
-			return storetest.Failed
 		}
 		return storetest.None
 	})
@@ -108,7 +108,7 @@ func TestSweepFindsAPlan(t *testing.T) {
 func TestSweepLeavesAPlan(t *testing.T) {
 	w := newWorld(t, 3)
 	w.issue(1, "app", 5)
-	w.sweepAnd(4, "UpdateItem", func() { // the plan, two families, the plan's end
+	w.sweepAnd(1, "TransactWriteItems", func() { // after the plan and two families: the plan's end
 		if _, err := w.newSweeper(&bytes.Buffer{}).Sweep(t.Context(), w.clock.Now()); err != nil {
 			t.Error(err)
 		}
@@ -159,7 +159,7 @@ func TestSweepOfWhatEndsMeanwhile(t *testing.T) {
 func TestSettlingDuringAnIssue(t *testing.T) {
 	w := newWorld(t, 3)
 	w.issue(1, "app", 4)
-	w.sweepAnd(1, "TransactWriteItems", func() {
+	w.sweepAnd(2, "TransactWriteItems", func() { // after the plan's end
 		if _, err := w.tryIssue(1, "app"); err != nil {
 			t.Error(err)
 		}
@@ -220,7 +220,7 @@ func TestSweepRemembersWhatLives(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.clock.Advance(30 * time.Second)
+		w.clock.Advance(4 * time.Minute)
 		w.sweep()
 		err = w.table.Issue(t.Context(), &family.Family{
 			ID: late, UserID: "user-1", ClientID: "app", Counter: 1, LastUsedAt: late.IssuedAt(), ExpiresAt: late.IssuedAt().Add(24 * time.Hour),

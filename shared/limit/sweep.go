@@ -1,14 +1,24 @@
-// Package limit keeps each owner, a user in an application, to its newest active
-// families: as many as the client's policy has in max_active.
+// Package limit keeps each owner, a user in an application, to as many active
+// families as the client's policy has in max_active. Which of them go is the
+// policy's evict: the least recently used, or the oldest.
 //
 // Issuing counts a family to its owner before it puts it on record, and puts an
 // owner whose count is past the limit on a work list. A sweep reads that list,
 // so its cost grows with the owners on it and not with the table. For an owner
 // that really has too many it first stores a plan (which families, the event's
-// id), then ends the oldest, stores one resource_cleanup event that names them,
-// and removes the plan. Whoever finds a plan carries it out. Each step can be
-// repeated: running a sweep twice, two at once, or dying anywhere does no harm
-// and leaves one event.
+// id), then ends them, and removes the plan together with storing one
+// resource_cleanup event that names them. Whoever finds a plan carries it out.
+// Each step can be repeated: running a sweep twice, two at once, or dying anywhere
+// does no harm and leaves one event.
+//
+// A plan may be old when it is carried out: its sweep died. So a family ends under
+// it only if it was not used since; one that was falls out, and the next plan is made
+// of what is active then.
+//
+// What a sweep reads of an owner grows with the families that are active, and those
+// that were issued since the last sweep or in the five minutes before it; not with
+// those that ended. It remembers for that how far back it need not look, and which
+// active families are older than that (see [store.Horizon]).
 package limit
 
 import (
@@ -28,14 +38,18 @@ import (
 
 const (
 	ownersPerRead = 100
-	// planned is how many families one plan ends at most: what its record and its
+	// maxPlanSize is how many families one plan ends at most: what its record and its
 	// event hold with room to spare.
-	planned = 1000
-	// together is how many families are ended at the same time.
-	together = 16
-	// settled is how old a family is whose issuing has surely ended, one way or
-	// the other: what began later is looked at again.
-	settled = time.Minute
+	maxPlanSize = 1000
+	// revokeConcurrency is how many families are read or ended at the same time.
+	revokeConcurrency = 16
+	// settleAge is how old a family is whose issuing has surely ended, one way or
+	// the other, and how long ago an idle end must be that no use under way can undo:
+	// what is younger is looked at again.
+	settleAge = 5 * time.Minute
+	// maxFruitless is how many plans one sweep of an owner carries out that end nothing,
+	// because all of their families came into use.
+	maxFruitless = 3
 )
 
 // Sweeper sweeps the owners that are over their limit.
@@ -81,7 +95,8 @@ func (s *Sweeper) Sweep(ctx context.Context, now time.Time) (Result, error) {
 }
 
 // sweepOwner carries out plans until the owner is within its limit, and then
-// settles its count.
+// settles its count. An owner whose families come into use as fast as they are
+// planned stays on the work list.
 func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Time) (removed int, err error) {
 	client, err := s.Clients.Client(ctx, id.ClientID, now)
 	if errors.Is(err, store.ErrNotFound) {
@@ -90,7 +105,7 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 	if err != nil {
 		return 0, err
 	}
-	for {
+	for fruitless := 0; fruitless < maxFruitless; {
 		o, err := s.Table.Owner(ctx, id)
 		if errors.Is(err, store.ErrNotFound) {
 			return removed, s.Table.DropOverLimit(ctx, id)
@@ -99,15 +114,15 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 			return removed, err
 		}
 		if o.Plan == nil {
-			active, keptFrom, err := s.active(ctx, o, &client.Policy, now)
+			found, err := s.read(ctx, o, &client.Policy, now)
 			if err != nil {
 				return removed, err
 			}
-			excess := len(active) - client.Policy.MaxActive
-			if excess <= 0 {
-				return removed, s.Table.Settle(ctx, o, len(active), keptFrom)
+			excess := client.Policy.Excess(found.active)
+			if len(excess) == 0 {
+				return removed, s.Table.Settle(ctx, o, len(found.active), found.horizon, found.purgeAt)
 			}
-			if o.Plan, err = newPlan(active, min(excess, planned), now); err != nil {
+			if o.Plan, err = newPlan(excess[:min(len(excess), maxPlanSize)], len(found.active), &client.Policy, now); err != nil {
 				return removed, err
 			}
 			done, err := s.Table.StorePlan(ctx, id, o.Plan)
@@ -123,60 +138,42 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 		if err != nil {
 			return removed, err
 		}
+		if n == 0 {
+			fruitless++
+		}
 	}
+	return removed, nil
 }
 
-// active are the owner's active families, oldest first; keptFrom is where the
-// next sweep need begin: all before it has ended for good.
-func (s *Sweeper) active(ctx context.Context, o *store.Owner, p *family.Policy, now time.Time) (active []*family.Family, keptFrom ulid.ULID, err error) {
-	families, err := s.Table.FamiliesFrom(ctx, o.ID.UserKey, o.KeptFrom)
-	if err != nil {
-		return nil, keptFrom, err
-	}
-	_ = keptFrom.SetTime(ulid.Timestamp(now.Add(-settled))) // fails after the year 10889
-	for _, f := range families {
-		if f.ClientID != o.ID.ClientID {
-			continue
-		}
-		// An idle end can move when the policy does; the others cannot.
-		death := f.Death(p, now)
-		if (death == "" || death == family.ExpiredIdle) && f.ID.ULID().Compare(keptFrom) < 0 {
-			keptFrom = f.ID.ULID()
-		}
-		if death == "" {
-			active = append(active, f)
-		}
-	}
-	if keptFrom.Compare(o.KeptFrom) < 0 {
-		keptFrom = o.KeptFrom
-	}
-	return active, keptFrom, nil
-}
-
-func newPlan(active []*family.Family, n int, now time.Time) (*store.Plan, error) {
+func newPlan(ending []*family.Family, active int, p *family.Policy, now time.Time) (*store.Plan, error) {
 	event, err := ulid.New(ulid.Timestamp(now), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make an event id: %w", err)
 	}
-	p := &store.Plan{Event: event, At: now, UserID: active[0].UserID, Start: len(active)}
-	for _, f := range active[:n] {
-		p.Families = append(p.Families, f.ID.ULID())
+	plan := &store.Plan{Event: event, At: now, UserID: ending[0].UserID, Start: active, Evict: p.Evict}
+	for _, f := range ending {
+		plan.Add(f)
 	}
-	return p, nil
+	return plan, nil
 }
 
-// carryOut does what the owner's plan says. Of a family that was revoked before
-// it could be ended, for another cause, the record keeps that cause, and the
-// event does not name it.
+// carryOut does what the owner's plan says. A family that was revoked before it
+// could be ended, for another cause, keeps that cause, and one that came into use
+// lives on: the event does not name them.
 func (s *Sweeper) carryOut(ctx context.Context, o *store.Owner, p *family.Policy) (removed int, err error) {
 	plan := o.Plan
-	r := family.Revocation{At: plan.At, Cause: family.LimitExceeded, Event: plan.Event}
+	r := family.Revocation{At: plan.At, Cause: family.LimitExceeded, Event: plan.Event, Evict: plan.Evict, Active: plan.Start}
 	ours := make([]bool, len(plan.Families))
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(together)
+	group.SetLimit(revokeConcurrency)
 	for i, u := range plan.Families {
 		group.Go(func() (err error) {
-			ours[i], err = s.Table.End(groupCtx, family.JoinID(o.ID.UserKey, u), p, r)
+			id := family.JoinID(o.ID.UserKey, u)
+			if seen, ok := plan.SeenUsed(i); ok {
+				ours[i], err = s.Table.EndUnused(groupCtx, id, p, r, seen)
+			} else {
+				ours[i], err = s.Table.End(groupCtx, id, p, r)
+			}
 			return err
 		})
 	}
@@ -185,7 +182,7 @@ func (s *Sweeper) carryOut(ctx context.Context, o *store.Owner, p *family.Policy
 	}
 	e := audit.Event{
 		ID: plan.Event, Type: audit.Cleanup, At: plan.At, User: o.ID.UserKey, UserID: plan.UserID, ClientID: o.ID.ClientID,
-		Cause: family.LimitExceeded, Start: plan.Start,
+		Cause: family.LimitExceeded, Evict: plan.Evict, Start: plan.Start,
 	}
 	for i, u := range plan.Families {
 		if ours[i] {
@@ -194,15 +191,14 @@ func (s *Sweeper) carryOut(ctx context.Context, o *store.Owner, p *family.Policy
 	}
 	e.Removed = len(e.Families)
 	e.End = e.Start - e.Removed
-	if e.Removed > 0 {
-		stored, err := s.Table.PutEvent(ctx, &e)
-		if err != nil {
-			return 0, err
-		}
-		if stored {
-			s.Trail.Record(ctx, &e)
-			removed = e.Removed
-		}
+	if e.Removed == 0 {
+		_, err := s.Table.FinishPlan(ctx, o.ID, plan, nil)
+		return 0, err
 	}
-	return removed, s.Table.FinishPlan(ctx, o.ID, plan)
+	stored, err := s.Table.FinishPlan(ctx, o.ID, plan, &e)
+	if err != nil || !stored {
+		return 0, err // another sweep has stored it
+	}
+	s.Trail.Record(ctx, &e)
+	return e.Removed, nil
 }

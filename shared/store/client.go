@@ -62,7 +62,7 @@ type clientItem struct {
 	SK            string `dynamodbav:"sk"`
 	Type          string `dynamodbav:"type"`
 	Preset        string `dynamodbav:"preset,omitempty"`
-	Policy        string `dynamodbav:"policy"`             // JSON: a member that is missing has its default
+	Policy        string `dynamodbav:"policy"`             // JSON: a member that is missing is the preset's
 	Scope         string `dynamodbav:"scope"`              // joined with spaces
 	Audience      string `dynamodbav:"audience,omitempty"` // see joinAudience
 	MayIntrospect bool   `dynamodbav:"may_introspect,omitempty"`
@@ -97,7 +97,7 @@ func unmarshalClient(m item) (*Client, error) {
 		ID:            i.SK,
 		Confidential:  i.Type == clientType(true),
 		Preset:        i.Preset,
-		Policy:        family.DefaultPolicy(),
+		Policy:        presetPolicy(i.Preset),
 		Scope:         fields(i.Scope),
 		Audience:      splitAudience(i.Audience),
 		MayIntrospect: i.MayIntrospect,
@@ -121,6 +121,16 @@ func unmarshalClient(m item) (*Client, error) {
 		c.Secrets = append(c.Secrets, Secret{ID: s.ID, Hash: [sha256.Size]byte(s.Hash), CreatedAt: fromMillis(s.CreatedAt)})
 	}
 	return c, nil
+}
+
+// presetPolicy returns the policy that a record's was derived from: what it says
+// of a member is in force where the record is older than the member.
+func presetPolicy(name string) family.Policy {
+	p, err := family.Preset(name)
+	if err != nil {
+		return family.DefaultPolicy()
+	}
+	return p
 }
 
 func clientKey(id string) item { return key(clientsPK, id) }

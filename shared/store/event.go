@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -22,8 +23,8 @@ import (
 // eventItem is an event as the table holds it: under its user, and in the index
 // "log" by type and day. It is only ever put.
 type eventItem struct {
-	PK    string `dynamodbav:"pk"`
-	SK    string `dynamodbav:"sk"`
+	PK    string `dynamodbav:"pk,omitempty"`
+	SK    string `dynamodbav:"sk,omitempty"`
 	LogPK string `dynamodbav:"log_pk"`
 	LogSK string `dynamodbav:"log_sk"`
 
@@ -46,23 +47,38 @@ type eventItem struct {
 	OtherIP       bool         `dynamodbav:"other_ip,omitempty"`
 	OtherAgent    bool         `dynamodbav:"other_user_agent,omitempty"`
 	Families      string       `dynamodbav:"families,omitempty"` // ULIDs joined with spaces
+	Evict         family.Evict `dynamodbav:"evict,omitempty"`
 	Start         int          `dynamodbav:"start,omitempty"`
 	Removed       int          `dynamodbav:"removed,omitempty"`
 	End           int          `dynamodbav:"end,omitempty"`
+
+	// Of an erasure, which is in a partition of its own.
+	UserKey        string `dynamodbav:"user_key,omitempty"`
+	ErasedFamilies int    `dynamodbav:"erased_families,omitempty"`
+	ErasedEvents   int    `dynamodbav:"erased_events,omitempty"`
+}
+
+// erasures is the partition of the events of erasures: they outlive what is erased.
+const erasures = "erasures"
+
+// eventKey returns the key of an event of the user.
+func eventKey(eventType audit.Type, userKey [16]byte, id ulid.ULID) item {
+	pk := userPK(userKey)
+	if eventType == audit.Erased {
+		pk = erasures
+	}
+	return key(pk, "e#"+id.String())
 }
 
 func (t *Table) marshalEvent(e *audit.Event) (item, error) {
-	families := make([]string, len(e.Families))
-	for i, u := range e.Families {
-		families[i] = u.String()
-	}
-	one := ""
+	one, erased := "", ""
 	if e.Family != (family.ID{}) {
 		one = e.Family.String()
 	}
+	if e.Type == audit.Erased {
+		erased = audit.EncodeUserKey(e.User)
+	}
 	m, err := attributevalue.MarshalMap(eventItem{
-		PK:            userPK(e.UserKey()),
-		SK:            "e#" + e.ID.String(),
 		LogPK:         logPK(e.Type, e.At),
 		LogSK:         e.ID.String(),
 		PurgeAt:       epoch(e.At.Add(t.retention.Events)),
@@ -71,7 +87,8 @@ func (t *Table) marshalEvent(e *audit.Event) (item, error) {
 		UserID:        e.UserID,
 		ClientID:      e.ClientID,
 		Family:        one,
-		Families:      strings.Join(families, " "),
+		Families:      joinULIDs(e.Families),
+		Evict:         e.Evict,
 		Start:         e.Start,
 		Removed:       e.Removed,
 		End:           e.End,
@@ -87,40 +104,84 @@ func (t *Table) marshalEvent(e *audit.Event) (item, error) {
 		Observed:      e.Observed,
 		OtherIP:       e.OtherIP,
 		OtherAgent:    e.OtherAgent,
+
+		UserKey: erased, ErasedFamilies: e.ErasedFamilies, ErasedEvents: e.ErasedEvents,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("marshal an event: %w", err)
 	}
+	maps.Copy(m, eventKey(e.Type, e.UserKey(), e.ID))
 	return m, nil
 }
 
-// PutEvent stores an event, unless another has stored it already: then it is not
-// done.
-func (t *Table) PutEvent(ctx context.Context, e *audit.Event) (done bool, err error) {
+// joinULIDs returns the ULIDs joined with spaces, and splitULIDs reads them.
+func joinULIDs(ulids []ulid.ULID) string {
+	texts := make([]string, len(ulids))
+	for i, u := range ulids {
+		texts[i] = u.String()
+	}
+	return strings.Join(texts, " ")
+}
+
+func splitULIDs(s string) (ulids []ulid.ULID, err error) {
+	for text := range strings.FieldsSeq(s) {
+		u, err := ulid.ParseStrict(text)
+		if err != nil {
+			return nil, err
+		}
+		ulids = append(ulids, u)
+	}
+	return ulids, nil
+}
+
+// PutEvent stores an event, in the place of what was stored under its id before.
+func (t *Table) PutEvent(ctx context.Context, e *audit.Event) error {
 	m, err := t.marshalEvent(e)
+	if err != nil {
+		return err
+	}
+	// No condition: the id is new, and nobody else stores it.
+	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
+		return fmt.Errorf("put an event: %w", err)
+	}
+	return nil
+}
+
+// newMark returns what tells one's own write, whose answer was lost, from another's.
+func newMark() []byte {
+	mark := make([]byte, 8)
+	_, _ = rand.Read(mark) // never fails, by its contract
+	return mark
+}
+
+// putBy reports whether the event is stored and bears that mark.
+func (t *Table) putBy(ctx context.Context, e *audit.Event, mark []byte) (bool, error) {
+	stored, err := t.read(ctx, eventKey(e.Type, e.UserKey(), e.ID))
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
-	putBy := make([]byte, 8)
-	_, _ = rand.Read(putBy) // never fails, by its contract
-	m["put_by"] = &types.AttributeValueMemberB{Value: putBy}
-	_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &t.name, Item: m, ConditionExpression: aws.String("attribute_not_exists(pk)"),
-	})
-	var there *types.ConditionalCheckFailedException
-	switch {
-	case err == nil:
-		return true, nil
-	case !errors.As(err, &there):
-		return false, fmt.Errorf("put an event: %w", err)
-	}
-	// It may be our own, where only the answer to it was lost.
-	stored, err := t.read(ctx, item{"pk": m["pk"], "sk": m["sk"]})
-	if err != nil {
-		return false, fmt.Errorf("put an event: %w", err)
-	}
 	by, ok := stored["put_by"].(*types.AttributeValueMemberB)
-	return ok && bytes.Equal(by.Value, putBy), nil
+	return ok && bytes.Equal(by.Value, mark), nil
+}
+
+// AmendEvent stores what came of an event that was stored before it was done: which
+// families, and how many. An event that is gone, with its user, stays so.
+func (t *Table) AmendEvent(ctx context.Context, e *audit.Event) error {
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 &t.name,
+		Key:                       eventKey(e.Type, e.UserKey(), e.ID),
+		ConditionExpression:       aws.String("attribute_exists(pk)"),
+		UpdateExpression:          aws.String("SET families = :families, removed = :removed"),
+		ExpressionAttributeValues: item{":families": text(joinULIDs(e.Families)), ":removed": number(e.Removed)},
+	})
+	var gone *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &gone) {
+		return fmt.Errorf("amend an event: %w", err)
+	}
+	return nil
 }
 
 // Span is the time from From, included, to To, not included.
@@ -172,7 +233,7 @@ func (t *Table) DayEvents(ctx context.Context, eventType audit.Type, s Span, bef
 		Limit: pageOf(limit),
 	}
 	if before != (ulid.ULID{}) {
-		in.ExclusiveStartKey = key(userPK(userKey), "e#"+before.String())
+		in.ExclusiveStartKey = eventKey(eventType, userKey, before)
 		in.ExclusiveStartKey["log_pk"] = text(pk)
 		in.ExclusiveStartKey["log_sk"] = text(before.String())
 	}
@@ -214,13 +275,18 @@ func unmarshalEvent(m item) (audit.Event, error) {
 		IP: i.IP, UserAgent: i.UserAgent, ForwardedBy: i.ForwardedBy, RequestID: i.RequestID, By: i.By,
 		Cause: i.Cause, TokenCounter: i.TokenCounter, LatestCounter: i.LatestCounter,
 		Age: time.Duration(i.AgeMS) * time.Millisecond, Observed: i.Observed, OtherIP: i.OtherIP, OtherAgent: i.OtherAgent,
-		Start: i.Start, Removed: i.Removed, End: i.End,
+		Evict: i.Evict, Start: i.Start, Removed: i.Removed, End: i.End,
+		ErasedFamilies: i.ErasedFamilies, ErasedEvents: i.ErasedEvents,
 	}
 	var err error
 	if e.ID, err = ulid.ParseStrict(i.LogSK); err != nil {
 		return audit.Event{}, fmt.Errorf("unmarshal an event: %w", err)
 	}
-	if e.User, err = userKeyOf(i.PK); err != nil {
+	pk := i.PK
+	if pk == erasures {
+		pk = "u#" + i.UserKey
+	}
+	if e.User, err = userKeyOf(pk); err != nil {
 		return audit.Event{}, fmt.Errorf("unmarshal an event: %w", err)
 	}
 	if i.Family != "" {
@@ -228,12 +294,8 @@ func unmarshalEvent(m item) (audit.Event, error) {
 			return audit.Event{}, fmt.Errorf("unmarshal an event: %w", err)
 		}
 	}
-	for s := range strings.FieldsSeq(i.Families) {
-		u, err := ulid.ParseStrict(s)
-		if err != nil {
-			return audit.Event{}, fmt.Errorf("unmarshal an event: %w", err)
-		}
-		e.Families = append(e.Families, u)
+	if e.Families, err = splitULIDs(i.Families); err != nil {
+		return audit.Event{}, fmt.Errorf("unmarshal an event: %w", err)
 	}
 	return e, nil
 }

@@ -32,17 +32,29 @@ func (t *Table) FamiliesBefore(ctx context.Context, userKey [16]byte, before uli
 // FamiliesFrom reads, strongly consistent, all of the user's families from the
 // ULID on, oldest first.
 func (t *Table) FamiliesFrom(ctx context.Context, userKey [16]byte, from ulid.ULID) ([]*family.Family, error) {
+	var all []*family.Family
+	err := t.EachFamilyFrom(ctx, userKey, from, func(f *family.Family) { all = append(all, f) })
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// EachFamilyFrom calls do with each of the user's families from the ULID on, oldest
+// first, as [Table.FamiliesFrom] reads them. It has a page of them in memory.
+func (t *Table) EachFamilyFrom(ctx context.Context, userKey [16]byte, from ulid.ULID, do func(*family.Family)) error {
 	in := t.familiesQuery(userKey, "f#"+from.String(), "f#~")
 	in.Limit = pageOf(familiesPerRead)
-	var all []*family.Family
 	for {
 		page, next, err := t.families(ctx, userKey, in)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, page...)
+		for _, f := range page {
+			do(f)
+		}
 		if next == (ulid.ULID{}) {
-			return all, nil
+			return nil
 		}
 		in.ExclusiveStartKey = key(userPK(userKey), "f#"+next.String())
 	}

@@ -60,6 +60,9 @@ type details struct {
 	TokenCounter uint32 `dynamodbav:"counter,omitempty"`
 	AgeMS        int64  `dynamodbav:"age_ms,omitempty"`
 	Event        []byte `dynamodbav:"event,omitempty"`
+
+	Evict  family.Evict `dynamodbav:"evict,omitempty"`
+	Active int          `dynamodbav:"active,omitempty"`
 }
 
 func marshalFamily(f *family.Family) (item, error) {
@@ -135,6 +138,7 @@ func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
 		if d := i.Details; d != nil {
 			f.Revoked.TokenCounter = d.TokenCounter
 			f.Revoked.ReuseAge = time.Duration(d.AgeMS) * time.Millisecond
+			f.Revoked.Evict, f.Revoked.Active = d.Evict, d.Active
 			copy(f.Revoked.Event[:], d.Event)
 		}
 	}

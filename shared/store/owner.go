@@ -15,6 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
 )
 
 // overLimit is the partition of the sweep's work list.
@@ -28,23 +31,59 @@ type OwnerID struct {
 
 // Owner is what is kept of an owner.
 type Owner struct {
-	ID       OwnerID
-	Active   int       // how many families are active at most
-	KeptFrom ulid.ULID // what began before has ended for good
-	Plan     *Plan     // while a sweep runs
+	ID      OwnerID
+	Active  int     // how many families are active at most
+	Horizon Horizon // how far back the next sweep reads
+	Plan    *Plan   // while a sweep runs
+}
+
+// Horizon spares a sweep the reading of what has ended for good: of the families
+// that began before From, those in Kept alone may still be active.
+type Horizon struct {
+	From ulid.ULID
+	Kept []ulid.ULID // in a record of their own, since each login writes the owner's
+	// Idle and NotBefore are the policy that it was found under: under one that lets
+	// families live for longer it says nothing.
+	Idle      family.Seconds // 0 is no idle end
+	NotBefore time.Time
+}
+
+// Holds reports whether the horizon says anything under the policy.
+func (h *Horizon) Holds(p *family.Policy) bool {
+	longer := h.Idle != 0 && (p.IdleLifetime == 0 || p.IdleLifetime > h.Idle)
+	return !longer && !p.NotBefore.Before(h.NotBefore)
 }
 
 // Plan is what a sweep of an owner is about to do. It is stored before it is
 // carried out, so that another sweep can finish what one began.
 type Plan struct {
-	Event    ulid.ULID   `json:"event"` // the id of the cleanup's event
-	At       time.Time   `json:"at"`
-	UserID   string      `json:"user_id"`
-	Start    int         `json:"start"`    // how many were active
-	Families []ulid.ULID `json:"families"` // the oldest of them, which end
+	Event    ulid.ULID    `json:"event"` // the id of the cleanup's event
+	At       time.Time    `json:"at"`
+	UserID   string       `json:"user_id"`
+	Start    int          `json:"start"`     // how many were active
+	Evict    family.Evict `json:"evict"`     // the rule by which the families were chosen
+	Families []ulid.ULID  `json:"families"`  // which end
+	LastUsed []int64      `json:"last_used"` // the last use of each that the plan saw, in epoch milliseconds
+}
+
+// Add adds a family to the plan, as it is now.
+func (p *Plan) Add(f *family.Family) {
+	p.Families = append(p.Families, f.ID.ULID())
+	p.LastUsed = append(p.LastUsed, millis(f.LastUsedAt))
+}
+
+// SeenUsed returns the last use of the plan's i-th family that the plan saw; ok is
+// false for a plan of before plans looked at that.
+func (p *Plan) SeenUsed(i int) (at time.Time, ok bool) {
+	if i >= len(p.LastUsed) {
+		return time.Time{}, false
+	}
+	return fromMillis(p.LastUsed[i]), true
 }
 
 func ownerKey(id OwnerID) item { return key(userPK(id.UserKey), "o#"+id.ClientID) }
+
+func keptKey(id OwnerID) item { return key(userPK(id.UserKey), "k#"+id.ClientID) }
 
 func overLimitKey(id OwnerID) item {
 	return key(overLimit, base64.RawURLEncoding.EncodeToString(id.UserKey[:])+"#"+id.ClientID)
@@ -123,18 +162,30 @@ func (t *Table) Owner(ctx context.Context, id OwnerID) (*Owner, error) {
 		return nil, fmt.Errorf("read an owner: %w", err)
 	}
 	var i struct {
-		Active   int    `dynamodbav:"active"`
-		KeptFrom string `dynamodbav:"kept_from"`
-		PlanID   string `dynamodbav:"plan_id"`
-		Plan     string `dynamodbav:"plan"`
+		Active        int    `dynamodbav:"active"`
+		KeptFrom      string `dynamodbav:"kept_from"`
+		Kept          int    `dynamodbav:"kept"`
+		KeptIdle      int64  `dynamodbav:"kept_idle"`
+		KeptNotBefore int64  `dynamodbav:"kept_not_before"`
+		PlanID        string `dynamodbav:"plan_id"`
+		Plan          string `dynamodbav:"plan"`
 	}
 	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
 		return nil, fmt.Errorf("read an owner: %w", err)
 	}
 	o := &Owner{ID: id, Active: i.Active}
 	if i.KeptFrom != "" {
-		if o.KeptFrom, err = ulid.ParseStrict(i.KeptFrom); err != nil {
+		o.Horizon.Idle, o.Horizon.NotBefore = family.Seconds(i.KeptIdle), fromMillis(i.KeptNotBefore)
+		if o.Horizon.From, err = ulid.ParseStrict(i.KeptFrom); err != nil {
 			return nil, fmt.Errorf("read an owner: %w", err)
+		}
+	}
+	if i.Kept > 0 {
+		if o.Horizon.Kept, err = t.kept(ctx, id, i.KeptFrom); err != nil {
+			return nil, fmt.Errorf("read an owner: %w", err)
+		}
+		if o.Horizon.Kept == nil {
+			o.Horizon = Horizon{} // their record is gone: read all again
 		}
 	}
 	if i.PlanID != "" {
@@ -144,6 +195,29 @@ func (t *Table) Owner(ctx context.Context, id OwnerID) (*Owner, error) {
 		}
 	}
 	return o, nil
+}
+
+// kept reads which families before an owner's horizon may be active, nil where the
+// record is gone or is of another horizon.
+func (t *Table) kept(ctx context.Context, id OwnerID, from string) ([]ulid.ULID, error) {
+	m, err := t.read(ctx, keptKey(id))
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var i struct {
+		From     string `dynamodbav:"from"`
+		Families string `dynamodbav:"families"`
+	}
+	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
+		return nil, err
+	}
+	if i.From != from {
+		return nil, nil
+	}
+	return splitULIDs(i.Families)
 }
 
 // StorePlan stores what a sweep is about to do, unless the owner has a plan
@@ -161,14 +235,38 @@ func (t *Table) StorePlan(ctx context.Context, id OwnerID, p *Plan) (done bool, 
 	return done, nil
 }
 
-// FinishPlan removes a plan that has been carried out, unless another sweep has.
-func (t *Table) FinishPlan(ctx context.Context, id OwnerID, p *Plan) error {
-	_, err := t.updateOwner(ctx, id, "SET plan_id = :none, #plan = :none", "plan_id = :id",
-		item{":id": text(p.Event.String()), ":none": text("")}, map[string]string{"#plan": "plan"})
-	if err != nil {
-		return fmt.Errorf("finish a plan: %w", err)
+// FinishPlan removes a plan that has been carried out and stores e, which says what
+// came of it, both or neither: neither where another sweep was first, or the owner is
+// gone with its user. Then it is not done. Without e it removes the plan alone.
+func (t *Table) FinishPlan(ctx context.Context, id OwnerID, p *Plan, e *audit.Event) (done bool, err error) {
+	const update, condition = "SET plan_id = :none, #plan = :none", "plan_id = :id"
+	values, names := item{":id": text(p.Event.String()), ":none": text("")}, map[string]string{"#plan": "plan"}
+	if e == nil {
+		if done, err = t.updateOwner(ctx, id, update, condition, values, names); err != nil {
+			return false, fmt.Errorf("finish a plan: %w", err)
+		}
+		return done, nil
 	}
-	return nil
+	m, err := t.marshalEvent(e)
+	if err != nil {
+		return false, fmt.Errorf("finish a plan: %w", err)
+	}
+	mark := newMark()
+	m["put_by"] = &types.AttributeValueMemberB{Value: mark}
+	reasons, err := t.transact(ctx, []types.TransactWriteItem{
+		{Update: &types.Update{
+			TableName: &t.name, Key: ownerKey(id), UpdateExpression: aws.String(update), ConditionExpression: aws.String(condition),
+			ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		}},
+		{Put: &types.Put{TableName: &t.name, Item: m}},
+	})
+	if err == nil && reasons != nil {
+		done, err = t.putBy(ctx, e, mark) // by us, where the answer was lost
+	}
+	if err != nil {
+		return false, fmt.Errorf("finish a plan: %w", err)
+	}
+	return done || reasons == nil, nil
 }
 
 func (t *Table) updateOwner(ctx context.Context, id OwnerID, update, condition string, values item, names map[string]string) (done bool, err error) {
@@ -187,22 +285,30 @@ func (t *Table) updateOwner(ctx context.Context, id OwnerID, update, condition s
 	return err == nil, err
 }
 
-// Settle sets the owner's count to the families found active and takes the owner
-// off the work list, both or neither: neither if the count has moved since o was
-// read, for then a family is being issued.
-func (t *Table) Settle(ctx context.Context, o *Owner, active int, keptFrom ulid.ULID) error {
-	_, err := t.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+// Settle sets the owner's count to the families found active, and its horizon, and
+// takes the owner off the work list, all or nothing: nothing if the count has moved
+// since o was read, for then a family is being issued. purgeAt is when the record of
+// what the horizon keeps may go: now, where it keeps nothing.
+func (t *Table) Settle(ctx context.Context, o *Owner, active int, h Horizon, purgeAt time.Time) error {
+	items := []types.TransactWriteItem{
 		{Update: &types.Update{
 			TableName:           &t.name,
 			Key:                 ownerKey(o.ID),
-			UpdateExpression:    aws.String("SET active = :active, kept_from = :kept_from"),
+			UpdateExpression:    aws.String("SET active = :active, kept_from = :kept_from, kept = :kept, kept_idle = :kept_idle, kept_not_before = :kept_not_before"),
 			ConditionExpression: aws.String("active = :seen AND plan_id = :none"),
 			ExpressionAttributeValues: item{
-				":active": number(active), ":seen": number(o.Active), ":none": text(""), ":kept_from": text(keptFrom.String()),
+				":active": number(active), ":seen": number(o.Active), ":none": text(""), ":kept_from": text(h.From.String()),
+				":kept": number(len(h.Kept)), ":kept_idle": number(int64(h.Idle)), ":kept_not_before": number(millis(h.NotBefore)),
 			},
 		}},
 		{Delete: &types.Delete{TableName: &t.name, Key: overLimitKey(o.ID)}},
-	}})
+	}
+	if len(h.Kept) > 0 || len(o.Horizon.Kept) > 0 {
+		m := keptKey(o.ID)
+		m["from"], m["families"], m["purge_at"] = text(h.From.String()), text(joinULIDs(h.Kept)), number(epoch(purgeAt))
+		items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: m}})
+	}
+	_, err := t.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 	var cancelled *types.TransactionCanceledException
 	if errors.As(err, &cancelled) {
 		return nil // the owner stays on the work list

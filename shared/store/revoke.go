@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,26 +44,108 @@ func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Polic
 // all and is stored apart. ours says whether the record then bears that event:
 // false where it is gone, or was revoked before for another cause.
 func (t *Table) End(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation) (ours bool, err error) {
+	return t.end(ctx, id, revokeCondition, t.endValues(p, r), r.Event)
+}
+
+// EndUnused is End of a family that was not used since its last use was seen to be
+// lastUsed; one that was lives on, and is not ours.
+func (t *Table) EndUnused(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation, lastUsed time.Time) (ours bool, err error) {
+	values := t.endValues(p, r)
+	values[":last_used"] = number(millis(lastUsed))
+	// Any other time means a use: clocks differ, and a later one may bear the earlier time.
+	return t.end(ctx, id, revokeCondition+" AND last_used_at = :last_used", values, r.Event)
+}
+
+func (t *Table) end(ctx context.Context, id family.ID, condition string, values item, event ulid.ULID) (ours bool, err error) {
 	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:           &t.name,
-		Key:                 familyKey(id),
-		ConditionExpression: aws.String(revokeCondition),
-		UpdateExpression:    aws.String(revokeSet),
-		ExpressionAttributeValues: item{
-			":now": number(r.At.UnixMilli()), ":cause": text(string(r.Cause)),
-			":details":  &types.AttributeValueMemberM{Value: item{"event": &types.AttributeValueMemberB{Value: r.Event[:]}}},
-			":purge_at": number(epoch(r.At.Add(p.IdleLifetime.Duration() + t.retention.Families))),
-		},
+		TableName:                 &t.name,
+		Key:                       familyKey(id),
+		ConditionExpression:       &condition,
+		UpdateExpression:          aws.String(revokeSet),
+		ExpressionAttributeValues: values,
+
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
-		return hasMark(failed.Item, r.Event), nil
+		return hasMark(failed.Item, event), nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("end a family: %w", err)
 	}
 	return true, nil
+}
+
+// endValues returns the values of revokeSet for a family that ends as one of many.
+func (t *Table) endValues(p *family.Policy, r family.Revocation) item {
+	d := item{"event": &types.AttributeValueMemberB{Value: r.Event[:]}}
+	if r.Evict != "" {
+		d["evict"], d["active"] = text(string(r.Evict)), number(r.Active)
+	}
+	return item{
+		":now": number(r.At.UnixMilli()), ":cause": text(string(r.Cause)),
+		":details":  &types.AttributeValueMemberM{Value: d},
+		":purge_at": number(epoch(r.At.Add(p.IdleLifetime.Duration() + t.retention.Families))),
+	}
+}
+
+// Ending is a family that is to end, or to live on, with the policy that it lives by.
+type Ending struct {
+	Family *family.Family
+	Policy *family.Policy
+}
+
+// MostBeside is how many families [Table.EndBeside] ends at once: with the family
+// that lives on and the event, what one transaction holds.
+const MostBeside = 98
+
+// EndBeside ends up to [MostBeside] families at e's time for e's cause, all of them
+// or none, if the family kept lives then; withEvent stores e as well. Where it is
+// not done, kept has ended, or those of the families have whose places are in dead.
+func (t *Table) EndBeside(ctx context.Context, kept Ending, families []Ending, e *audit.Event, withEvent bool) (done bool, dead []int, err error) {
+	check := types.ConditionCheck{
+		TableName: &t.name, Key: familyKey(kept.Family.ID),
+		ConditionExpression:       aws.String("attribute_exists(pk) AND " + alive),
+		ExpressionAttributeValues: aliveValues(e.At, kept.Policy.IdleLifetime.Duration()),
+	}
+	items := []types.TransactWriteItem{{ConditionCheck: &check}}
+	for _, f := range families {
+		items = append(items, types.TransactWriteItem{Update: &types.Update{
+			TableName: &t.name, Key: familyKey(f.Family.ID),
+			ConditionExpression:       aws.String(revokeCondition),
+			UpdateExpression:          aws.String(revokeSet),
+			ExpressionAttributeValues: t.endValues(f.Policy, family.Revocation{At: e.At, Cause: e.Cause, Event: e.ID}),
+
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		}})
+	}
+	if withEvent {
+		put, err := t.marshalEvent(e)
+		if err != nil {
+			return false, nil, err
+		}
+		items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: put}})
+	}
+	reasons, err := t.transact(ctx, items)
+	if err != nil {
+		return false, nil, fmt.Errorf("end families: %w", err)
+	}
+	if reasons == nil {
+		return true, nil, nil
+	}
+	for i, r := range reasons[1 : 1+len(families)] {
+		if aws.ToString(r.Code) != conditionFailed {
+			continue
+		}
+		if hasMark(r.Item, e.ID) { // it was done, and only the answer was lost
+			return true, nil, nil
+		}
+		dead = append(dead, i)
+	}
+	if aws.ToString(reasons[0].Code) == conditionFailed {
+		dead = nil
+	}
+	return false, dead, nil
 }
 
 const (
@@ -94,32 +177,42 @@ func (t *Table) updateWithEvent(ctx context.Context, id family.ID, e *audit.Even
 	update.TableName = &t.name
 	update.Key = familyKey(id)
 	update.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
-	in := &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+	reasons, err := t.transact(ctx, []types.TransactWriteItem{
 		{Update: &update},
 		{Put: &types.Put{TableName: &t.name, Item: put}},
-	}}
-	// A transaction that meets another write on its items is cancelled, which the
-	// SDK does not try again.
+	})
+	if err != nil || reasons == nil {
+		return nil, err == nil, err
+	}
+	return reasons[0].Item, hasMark(reasons[0].Item, e.ID), nil
+}
+
+// conditionFailed is the reason of a transaction's item whose condition does not hold.
+const conditionFailed = "ConditionalCheckFailed"
+
+// transact does all that the items say, or nothing. Where a condition fails it
+// returns a reason for each item, and nil otherwise. A transaction that meets another
+// write on its items is cancelled, which the SDK does not try again: this does.
+func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) ([]types.CancellationReason, error) {
+	in := &dynamodb.TransactWriteItemsInput{TransactItems: items}
 	const tries = 8
 	for try := 1; ; try++ {
-		_, err = t.db.TransactWriteItems(ctx, in)
+		_, err := t.db.TransactWriteItems(ctx, in)
 		if err == nil {
-			return nil, true, nil
+			return nil, nil
 		}
 		var cancelled *types.TransactionCanceledException
-		if !errors.As(err, &cancelled) || len(cancelled.CancellationReasons) == 0 {
-			return nil, false, err
-		}
-		reason := cancelled.CancellationReasons[0]
 		switch {
-		case aws.ToString(reason.Code) == "ConditionalCheckFailed":
-			return reason.Item, hasMark(reason.Item, e.ID), nil
-		case try == tries || !conflicted(cancelled):
-			return nil, false, err
+		case !errors.As(err, &cancelled):
+			return nil, err
+		case has(cancelled, conditionFailed):
+			return cancelled.CancellationReasons, nil
+		case try == tries || !has(cancelled, "TransactionConflict"):
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, false, ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(time.Duration(try) * 5 * time.Millisecond):
 		}
 	}
@@ -136,11 +229,7 @@ func hasMark(old item, event ulid.ULID) bool {
 	return ok && bytes.Equal(id.Value, event[:])
 }
 
-func conflicted(e *types.TransactionCanceledException) bool {
-	for _, r := range e.CancellationReasons {
-		if aws.ToString(r.Code) == "TransactionConflict" {
-			return true
-		}
-	}
-	return false
+// has says whether the transaction was cancelled for that reason.
+func has(e *types.TransactionCanceledException, code string) bool {
+	return slices.ContainsFunc(e.CancellationReasons, func(r types.CancellationReason) bool { return aws.ToString(r.Code) == code })
 }

@@ -32,7 +32,9 @@ var expected = map[string]int{
 	"manage-put-client":                http.StatusOK,
 	"manage-put-confidential-client":   http.StatusOK,
 	"manage-remove-secret":             http.StatusNoContent,
+	"manage-erase-user":                http.StatusOK,
 	"manage-revoke-family":             http.StatusOK,
+	"manage-revoke-others":             http.StatusOK,
 	"manage-revoke-user":               http.StatusOK,
 	"revoke-preflight":                 http.StatusNoContent,
 	"revoke-token":                     http.StatusOK,
@@ -72,12 +74,14 @@ func httpNames(t *testing.T) []string {
 // family was started.
 var says = map[string]string{
 	"introspect-token":        `"active":true`,
+	"manage-erase-user":       `{"families":1,"events":0,"dry_run":true}`,
 	"manage-explain-family":   `"verdict":"valid"`,
 	"manage-explain-token":    `"verdict":"valid"`,
 	"manage-list-events":      `"type":"srrt"`,
 	"manage-list-families":    `"status":"active"`,
 	"manage-list-user-events": `"familyId":"`,
 	"manage-revoke-family":    `{"revoked":1}`,
+	"manage-revoke-others":    `{"revoked":0}`,
 	"manage-revoke-user":      `{"revoked":1,"dry_run":true}`,
 }
 

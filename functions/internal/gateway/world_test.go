@@ -206,6 +206,7 @@ func (w *world) fill(e *event) {
 		return base64.StdEncoding.EncodeToString([]byte(replacer.Replace(string(raw))))
 	}
 	e.RawPath = replacer.Replace(e.RawPath)
+	e.RawQueryString = replacer.Replace(e.RawQueryString)
 	if e.IsBase64Encoded {
 		e.Body = encoded(e.Body)
 	} else {

@@ -44,8 +44,7 @@ func TestPagesOfOneMegabyte(t *testing.T) {
 				return err
 			}
 			e.User, e.Families = user, named
-			_, err = table.PutEvent(ctx, &e)
-			return err
+			return table.PutEvent(ctx, &e)
 		})
 	}
 	if err := group.Wait(); err != nil {

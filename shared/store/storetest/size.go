@@ -29,3 +29,16 @@ func (rt *Transport) Sizes(ctx context.Context, prefix string) ([]int, error) {
 	}
 	return sizes, nil
 }
+
+// Put puts an item of texts into the table, one that Rotor does not know.
+func (rt *Transport) Put(ctx context.Context, attributes map[string]string) error {
+	item := map[string]types.AttributeValue{}
+	for name, value := range attributes {
+		item[name] = &types.AttributeValueMemberS{Value: value}
+	}
+	_, err := dynamodb.NewFromConfig(rt.Config()).PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(rt.name), Item: item})
+	if err != nil {
+		return fmt.Errorf("put an item: %w", err)
+	}
+	return nil
+}

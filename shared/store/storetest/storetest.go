@@ -75,6 +75,7 @@ type Transport struct {
 	used  []use           // capacity
 	fault func(call int, operation string) Fault
 	hold  *held
+	slow  map[string]time.Duration // by operation
 }
 
 // held is a request that waits.
@@ -124,6 +125,17 @@ func (rt *Transport) Once(n int, fault Fault) {
 	})
 }
 
+// Slow makes each request of that operation take so much longer from now on, in real
+// time; 0 makes it as fast as before.
+func (rt *Transport) Slow(operation string, longer time.Duration) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.slow == nil {
+		rt.slow = map[string]time.Duration{}
+	}
+	rt.slow[operation] = longer
+}
+
 // Hold makes the next request of that operation wait: waits is closed once it does,
 // and release lets it go. Others pass meanwhile.
 func (rt *Transport) Hold(operation string) (waits <-chan struct{}, release func()) {
@@ -140,6 +152,20 @@ func (rt *Transport) Hold(operation string) (waits <-chan struct{}, release func
 	rt.hold = h
 	rt.mu.Unlock()
 	return h.waits, func() { close(h.goes) }
+}
+
+// HoldAt makes the request wait that at says true of: waits is closed once it does, and
+// it goes when goes is. Requests are numbered from 1. Others pass meanwhile.
+func (rt *Transport) HoldAt(at func(call int) bool, waits, goes chan struct{}) {
+	rt.Break(func(call int, _ string) Fault {
+		if at(call) {
+			return Hold
+		}
+		return None
+	})
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	rt.hold = &held{waits, goes}
 }
 
 // Meanwhile is a table, opened once more, right before whose n-th request of that
@@ -191,7 +217,14 @@ func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		fault = rt.fault(len(rt.calls), operation)
 	}
 	hold := rt.hold
+	longer := rt.slow[operation]
 	rt.mu.Unlock()
+	if longer > 0 {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(longer):
+		}
+	}
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}

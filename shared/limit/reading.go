@@ -1,0 +1,111 @@
+package limit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+const (
+	// maxReread is how many records of what has ended each sweep reads again, and
+	// rereadPerKept how many more for each open family before them: with more, the open
+	// families are remembered instead, and read one by one.
+	maxReread     = 1000
+	rereadPerKept = 10
+	// maxKept is how many open families are remembered at most: what one record holds
+	// with room to spare.
+	maxKept = 5000
+)
+
+// reading is what a sweep finds of an owner's families.
+type reading struct {
+	active  []*family.Family
+	horizon store.Horizon // of the next sweep
+	purgeAt time.Time     // when all that the horizon keeps will have been purged
+}
+
+// read reads the owner's families that may be active: from the horizon on, and those
+// that it keeps.
+func (s *Sweeper) read(ctx context.Context, o *store.Owner, p *family.Policy, now time.Time) (*reading, error) {
+	before := o.Horizon
+	if !before.Holds(p) {
+		before = store.Horizon{}
+	}
+	settled := store.Horizon{Idle: p.IdleLifetime, NotBefore: p.NotBefore}
+	_ = settled.From.SetTime(ulid.Timestamp(now.Add(-settleAge))) // fails after the year 10889
+	if settled.From.Compare(before.From) < 0 {
+		settled.From = before.From
+	}
+	found := &reading{}
+	ended := 0 // records that are read again if the next sweep begins at the oldest open family
+	see := func(f *family.Family) {
+		u := f.ID.ULID()
+		open := f.ClientID == o.ID.ClientID && f.Death(p, now.Add(-settleAge)) == ""
+		switch {
+		case u.Compare(settled.From) >= 0:
+		case open:
+			settled.Kept = append(settled.Kept, u)
+			if f.PurgeAt.After(found.purgeAt) {
+				found.purgeAt = f.PurgeAt
+			}
+		case len(settled.Kept) > 0:
+			ended++
+		}
+		if f.ClientID == o.ID.ClientID && f.Death(p, now) == "" {
+			found.active = append(found.active, f)
+		}
+	}
+	kept, err := s.families(ctx, o.ID.UserKey, before.Kept)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range kept {
+		see(f)
+	}
+	beyond := len(settled.Kept) > 0 // open families with who knows how many records after them
+	if err := s.Table.EachFamilyFrom(ctx, o.ID.UserKey, before.From, see); err != nil {
+		return nil, err
+	}
+	found.horizon = settled
+	if n := len(settled.Kept); n > maxKept || n > 0 && !beyond && ended <= maxReread+rereadPerKept*n {
+		found.horizon.From, found.horizon.Kept = settled.Kept[0], nil
+	}
+	if len(found.horizon.Kept) == 0 {
+		found.purgeAt = now
+	}
+	return found, nil
+}
+
+// families reads those of the user's families that are still on record, in the order
+// of the ULIDs.
+func (s *Sweeper) families(ctx context.Context, userKey [16]byte, ulids []ulid.ULID) ([]*family.Family, error) {
+	read := make([]*family.Family, len(ulids))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(revokeConcurrency)
+	for i, u := range ulids {
+		group.Go(func() error {
+			f, err := s.Table.Family(groupCtx, family.JoinID(userKey, u))
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			read[i] = f
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var there []*family.Family
+	for _, f := range read {
+		if f != nil {
+			there = append(there, f)
+		}
+	}
+	return there, nil
+}

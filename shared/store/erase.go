@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// UserItems are the sort keys of items in a user's partition, by what they are of.
+// Others are all kinds but those two, whatever they are: owners, and what may be
+// added to the partition one day.
+type UserItems struct {
+	Families, Events, Others []string
+	Next                     string // the key after which there may be more, "" at the end
+}
+
+// Empty reports whether there is nothing.
+func (u *UserItems) Empty() bool { return len(u.Families)+len(u.Events)+len(u.Others) == 0 }
+
+func (u *UserItems) add(sk string) {
+	switch {
+	case strings.HasPrefix(sk, "f#"):
+		u.Families = append(u.Families, sk)
+	case strings.HasPrefix(sk, "e#"):
+		u.Events = append(u.Events, sk)
+	default:
+		u.Others = append(u.Others, sk)
+	}
+}
+
+// UserItems reads, strongly consistent, what there is of a user: up to limit items
+// whose keys come after the given one, "" for the first. It reads everything of the
+// user's, the events of erasures apart: those are not in the user's partition.
+func (t *Table) UserItems(ctx context.Context, userKey [16]byte, after string, limit int) (*UserItems, error) {
+	in := t.keysQuery(userKey, "pk = :pk", item{})
+	if after != "" {
+		in.ExclusiveStartKey = key(userPK(userKey), after)
+	}
+	return t.userItems(ctx, in, limit)
+}
+
+// UserFamilies reads, strongly consistent, up to limit of a user's families, oldest
+// first, as [Table.UserItems] does.
+func (t *Table) UserFamilies(ctx context.Context, userKey [16]byte, limit int) (*UserItems, error) {
+	return t.userItems(ctx, t.keysQuery(userKey, "pk = :pk AND begins_with(sk, :families)", item{":families": text("f#")}), limit)
+}
+
+func (t *Table) keysQuery(userKey [16]byte, condition string, values item) *dynamodb.QueryInput {
+	values[":pk"] = text(userPK(userKey))
+	return &dynamodb.QueryInput{
+		TableName:                 &t.name,
+		KeyConditionExpression:    &condition,
+		ExpressionAttributeValues: values,
+		ProjectionExpression:      aws.String("pk, sk"),
+		ConsistentRead:            aws.Bool(true),
+	}
+}
+
+func (t *Table) userItems(ctx context.Context, in *dynamodb.QueryInput, limit int) (*UserItems, error) {
+	found := &UserItems{}
+	for limit > 0 {
+		in.Limit = pageOf(limit)
+		out, err := t.db.Query(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("read what there is of a user: %w", err)
+		}
+		for _, m := range out.Items {
+			sk, ok := m["sk"].(*types.AttributeValueMemberS)
+			if !ok {
+				return nil, fmt.Errorf("read what there is of a user: an item without a sort key")
+			}
+			found.add(sk.Value)
+		}
+		found.Next = ""
+		if last, ok := out.LastEvaluatedKey["sk"].(*types.AttributeValueMemberS); ok {
+			found.Next = last.Value
+		}
+		if found.Next == "" {
+			break
+		}
+		limit -= len(out.Items)
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+	return found, nil
+}
+
+// Erase deletes an item of the user's partition, whether it is there or not: it can be
+// repeated. Of an owner the entry on the sweep's work list goes first, since nothing
+// else says where that is.
+func (t *Table) Erase(ctx context.Context, userKey [16]byte, sk string) error {
+	if clientID, ok := strings.CutPrefix(sk, "o#"); ok {
+		if err := t.DropOverLimit(ctx, OwnerID{userKey, clientID}); err != nil {
+			return fmt.Errorf("erase an owner: %w", err)
+		}
+	}
+	_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &t.name, Key: key(userPK(userKey), sk)})
+	if err != nil {
+		return fmt.Errorf("erase an item of a user: %w", err)
+	}
+	return nil
+}
+
+// InOrder returns the keys in the order in which the items are to be erased: families
+// first, so that none can be used whose events are gone.
+func (u *UserItems) InOrder() []string { return slices.Concat(u.Families, u.Others, u.Events) }
