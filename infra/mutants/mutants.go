@@ -527,7 +527,7 @@ var protocol = []chapter{
 			rule: "a token is looked at before its client has authenticated", file: "shared/api/token.go", test: "api.TestClientAuthentication",
 			edits: []edit{{`	client, err := a.authenticate(r.Context(), r, p, now)
 `, `	if keys, err := a.Keys.Keys(r.Context(), now); err == nil {
-		if _, err := a.parseToken(r.Context(), keys, p["refresh_token"], now); err != nil {
+		if _, err := a.parseToken(r.Context(), keys, p.get("refresh_token"), now); err != nil {
 			return invalidGrant(http.StatusBadRequest)
 		}
 	}
