@@ -301,8 +301,8 @@ func TestNoWildcards(t *testing.T) {
 			}
 		}
 		walk("", s.object)
-		if looked != 39 {
-			t.Errorf("looked at %d statements, not 39", looked)
+		if looked != 40 {
+			t.Errorf("looked at %d statements, not 40", looked)
 		}
 	}
 }
