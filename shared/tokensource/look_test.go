@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,10 +15,10 @@ import (
 )
 
 // running is a source that has a fresh token at hand, and the login it is of.
-func (w *world) running(client string, store tokensource.Store, skew *atomic.Int64, opts ...tokensource.Option) (*tokensource.Source, *oauth2.Token, string) {
+func (w *world) running(store tokensource.Store, opts ...tokensource.Option) (*tokensource.Source, *oauth2.Token, string) {
 	w.t.Helper()
-	login, family := w.login(client)
-	src := w.source(client, store, skew, opts...)
+	login, family := w.login("app")
+	src := w.source("app", store, nil, opts...)
 	if err := src.Login(w.t.Context(), login); err != nil {
 		w.t.Fatal(err)
 	}
@@ -41,7 +40,7 @@ func TestLoginElsewhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			src, first, _ := w.running("app", open(), nil)
+			src, first, _ := w.running(open())
 			for range 3 {
 				other, _ := w.login("app")
 				if err := w.source("app", open(), nil).Login(t.Context(), other); err != nil {
@@ -80,7 +79,7 @@ func TestLoginElsewhereRejected(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
 	store := tokensource.NewMemory()
-	src, _, family := w.running("app", store, nil)
+	src, _, family := w.running(store)
 	other, _ := w.login("app")
 	if err := w.source("app", store, nil).Login(t.Context(), other); err != nil {
 		t.Fatal(err)
@@ -97,7 +96,7 @@ func TestLoginElsewhereRejected(t *testing.T) {
 func TestDeadElsewhere(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
-	src, _, family := w.running("app", store, nil)
+	src, _, family := w.running(store)
 	w.call("DELETE", "/v1/families/"+family, "")
 	if _, err := tokensource.Rejected(w.source("app", store, nil), w.token(src)); !errors.Is(err, tokensource.ErrLoginRequired) {
 		t.Fatalf("the other process: %v", err)
@@ -107,7 +106,7 @@ func TestDeadElsewhere(t *testing.T) {
 	loginRequired(t, src)
 
 	path := filepath.Join(private(t), "token")
-	src, _, _ = w.running("app", tokensource.NewFile(path), nil)
+	src, _, _ = w.running(tokensource.NewFile(path))
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +135,7 @@ func TestLooks(t *testing.T) {
 	for _, failing := range []bool{false, true} {
 		w := newWorld(t)
 		store := &faultyStore{Store: tokensource.NewMemory()}
-		src, login, _ := w.running("app", store, nil)
+		src, login, _ := w.running(store)
 		other, _ := w.login("app")
 		if err := w.source("app", store.Store, nil).Login(t.Context(), other); err != nil {
 			t.Fatal(err)
@@ -172,7 +171,7 @@ func TestLookHangs(t *testing.T) {
 	over := make(chan time.Time)
 	close(over)
 	var waits []time.Duration
-	src, login, _ := w.running("app", store, nil, tokensource.WithCourtesy(func(d time.Duration) <-chan time.Time {
+	src, login, _ := w.running(store, tokensource.WithCourtesy(func(d time.Duration) <-chan time.Time {
 		waits = append(waits, d)
 		return over
 	}))
@@ -222,7 +221,7 @@ func TestLookByEitherClock(t *testing.T) {
 			w := newWorld(t)
 			store := tokensource.NewMemory()
 			wall, steady := w.clock.Now(), time.Duration(0)
-			src, login, _ := w.running("app", store, nil, tokensource.WithClock(
+			src, login, _ := w.running(store, tokensource.WithClock(
 				func() time.Time { return wall }, func() time.Duration { return steady }, w.sleep))
 			other, _ := w.login("app")
 			if err := w.source("app", store, nil).Login(t.Context(), other); err != nil {
@@ -243,7 +242,7 @@ func TestLookByEitherClock(t *testing.T) {
 func TestLoginByAnotherProcess(t *testing.T) {
 	w := newWorld(t)
 	path := filepath.Join(private(t), "token")
-	src, login, _ := w.running("app", tokensource.NewFile(path), nil)
+	src, login, _ := w.running(tokensource.NewFile(path))
 	p := start(t, job{File: path, TokenURL: w.server.URL + "/oauth/token", Interval: time.Minute, Steps: true})
 	if got := p.step(t, 0); got.Token != login.AccessToken || got.Error != "" {
 		t.Fatalf("at first: %s", got.Error)
