@@ -86,7 +86,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Table.Issue(r.Context(), f, &client.Policy); err != nil {
 		return err
 	}
-	answer, err := a.respond(r.Context(), f, &client.Policy, nil, nil, now)
+	answer, err := a.respond(r.Context(), f, client, nil, nil, now)
 	if err != nil {
 		return err
 	}

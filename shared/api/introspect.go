@@ -97,7 +97,7 @@ func (a *API) introspectRefresh(ctx context.Context, client *store.Client, keys 
 		return introspection{}, nil
 	}
 	answer := introspection{
-		Active: true, Scope: strings.Join(f.Scope, " "), ClientID: f.ClientID, Subject: f.UserID,
+		Active: true, Scope: strings.Join(client.Bound(f.Scope), " "), ClientID: f.ClientID, Subject: f.UserID,
 		Issuer: a.Issuer, SessionID: f.ID.ULID().String(), IssuedAt: f.IssuedAt().Unix(),
 	}
 	if end := f.End(p); !end.IsZero() {

@@ -58,6 +58,9 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 	if family.ID(tok.Family).IssuedAt().Before(p.NotBefore) {
 		return nil, a.refuse(ctx, u, tok, nil, family.ClientNotBefore)
 	}
+	if len(u.client.Bound(u.scope)) < len(u.scope) {
+		return nil, invalidScope("The client may no longer be granted this scope.")
+	}
 	writeID := make([]byte, 8)
 	_, _ = rand.Read(writeID) // never fails, by its contract
 	write := store.Refresh{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
@@ -21,22 +22,24 @@ type tokenResponse struct {
 	RefreshToken          string `json:"refresh_token"`
 	RefreshTokenExpiresIn *int64 `json:"refresh_token_expires_in,omitempty"` // left out where there is no end
 	expirations
-	Scope   string `json:"scope,omitempty"`
-	IDToken string `json:"id_token,omitempty"`
-	Family  string `json:"family,omitempty"` // of the management API
+	Scope   *string `json:"scope,omitempty"` // left out where nothing was ever granted
+	IDToken string  `json:"id_token,omitempty"`
+	Family  string  `json:"family,omitempty"` // of the management API
 }
 
 // respond makes the tokens for the family as it now is: its newest refresh token
 // and an access token of the scope and for the resources asked for, all that was
-// granted if nil.
-func (a *API) respond(ctx context.Context, f *family.Family, p *family.Policy, scope, resource []string, now time.Time) (*tokenResponse, error) {
+// granted if nil, but for scope that the client may no longer be granted.
+func (a *API) respond(ctx context.Context, f *family.Family, client *store.Client, scope, resource []string, now time.Time) (*tokenResponse, error) {
 	keys, err := a.Keys.Keys(ctx, now)
 	if err != nil {
 		return nil, err
 	}
+	p := &client.Policy
 	if scope == nil {
 		scope = f.Scope
 	}
+	scope = client.Bound(scope)
 	if resource == nil {
 		resource = f.Audience
 	}
@@ -64,7 +67,9 @@ func (a *API) respond(ctx context.Context, f *family.Family, p *family.Policy, s
 		TokenType:    "Bearer",
 		ExpiresIn:    lifetime,
 		RefreshToken: keys.Codec.Mint(token.Token{Family: f.ID, Counter: f.Counter}, now).Reveal(),
-		Scope:        access.Scope,
+	}
+	if len(f.Scope) > 0 {
+		answer.Scope = &access.Scope
 	}
 	answer.expirations = expirationsOf(f, p, now)
 	if answer.AccessToken, err = keys.Signing.SignAccess(now, access); err != nil {

@@ -58,7 +58,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer, err := a.respond(r.Context(), f, &client.Policy, scope, resource, now)
+	answer, err := a.respond(r.Context(), f, client, scope, resource, now)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ type Client struct {
 	Confidential  bool
 	Preset        string // what the policy was derived from
 	Policy        family.Policy
-	Scope         []string // what its families may be granted, and get by default; nil is no bound
+	Scope         []string // what its families may be granted, and get by default; nil is no bound (see Bound)
 	Audience      []string // of its access tokens by default
 	MayIntrospect bool     // may introspect the access tokens of other clients
 	MayForward    bool     // is believed about the address and the agent of its user
@@ -47,6 +48,21 @@ type Client struct {
 	Version       int // how many times it was put
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
+}
+
+// Bound returns what of a scope the client's families may be granted now: all of it
+// where the client has no scope of its own.
+func (c *Client) Bound(scope []string) []string {
+	if c.Scope == nil {
+		return scope
+	}
+	var bound []string
+	for _, s := range scope {
+		if slices.Contains(c.Scope, s) {
+			bound = append(bound, s)
+		}
+	}
+	return bound
 }
 
 // Secret is what is kept of a client secret: its hash alone. The secrets are
