@@ -312,6 +312,11 @@ func TestRotationsAtRandom(t *testing.T) {
 					t.Fatal(err)
 				}
 			case pending != "":
+				// A server reads the keys, and then the new ones come, of which it does not hear.
+				if deaf := r.IntN(four); r.IntN(2) == 0 && !v.outages[deaf].Load() {
+					w.sendTo(deaf, http.MethodGet, "/.well-known/jwks.json", "", "")
+					v.outages[deaf].Store(true)
+				}
 				// As late as it may, or a little later: then it is given up.
 				if err := step("finishSecret"); err != nil && now.Sub(made) <= 5*time.Minute {
 					t.Fatal(err)
