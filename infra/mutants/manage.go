@@ -35,4 +35,41 @@ var manage = []chapter{
 			edits: []edit{{`strings.Join(client.Bound(f.Scope), " ")`, `strings.Join(f.Scope, " ")`}},
 		},
 	}},
+	{"Records that outlive their use", []mutant{
+		{
+			rule: "a family revoked as one of many keeps its record for as long as if it lived", file: "shared/store/revoke.go", test: "api.TestPurgeOfTheRevoked",
+			edits: []edit{
+				{`" AND (attribute_not_exists(keep_until) OR keep_until > :purge_at)"`, `""`},
+				{`purge, unless = "keep_until", " AND keep_until <= :purge_at"`, `unless = ""`},
+				{`aws.String(revokeSet + purge)`, `aws.String(revokeSet + "if_not_exists(keep_until, :purge_at)" + purge[:0])`},
+			},
+		},
+		{
+			rule: "a revoked family keeps its record for as long as if it lived", file: "shared/store/revoke.go", test: "api.TestPurgeOfTheRevoked",
+			edits: []edit{{`if fixed.IsZero() || other.Before(fixed) {`, `if fixed.IsZero() {`}},
+		},
+		{
+			rule: "a device that comes back within its idle lifetime is not told why", file: "shared/store/revoke.go", test: "api.TestPurgeOfTheRevoked",
+			edits: []edit{{`return at.Add(late + t.retention.Families)`, `return at.Add(t.retention.Families)`}},
+		},
+		{
+			rule: "without an idle lifetime a device that comes back late is not told why", file: "shared/store/revoke.go", test: "api.TestPurgeOfTheRevoked",
+			edits: []edit{{`	if late == 0 {
+		late = lateReturn
+	}
+`, ``}},
+		},
+		{
+			rule: "one of many: the policy is believed where the record has another end", file: "shared/store/revoke.go", test: "api.TestPurgeOfTheRevoked",
+			edits: []edit{{`" AND (attribute_not_exists(keep_until) OR keep_until > :purge_at)"`, `""`}},
+		},
+		{
+			rule: "the records of all but one are kept past their absolute ends", file: "shared/store/revoke.go", test: "api.TestPurgeOfTheRevoked",
+			edits: []edit{{`number(epoch(earlier(f.Family.KeepUntil, t.keepRevoked(e.At, f.Policy))))`, `number(epoch(t.keepRevoked(e.At, f.Policy)))`}},
+		},
+		{
+			rule: "one of many: where the policy was wrong the family is not ended", file: "shared/store/revoke.go", test: "api.TestPurgeOfTheRevoked",
+			edits: []edit{{`failed.Item["revoked_at"] != nil || unless == "":`, `unless != "":`}},
+		},
+	}},
 }

@@ -580,7 +580,7 @@ var protocol = []chapter{
 		},
 		{
 			rule: "one's own revocation as one of many, whose answer was lost, is another's", file: "shared/store/revoke.go", test: "limit.TestSweepFaults",
-			edits: []edit{{`return hasMark(failed.Item, event), nil`, `return false, nil`}},
+			edits: []edit{{`return hasMark(failed.Item, r.Event), nil`, `return false, nil`}},
 		},
 		{
 			rule: "the record does not say of which token the reuse was", file: "shared/store/revoke.go", test: "api.TestExplainCauses",
@@ -631,8 +631,8 @@ var protocol = []chapter{
 	}},
 	{"The end of records", []mutant{
 		{
-			rule: "a revocation shortens the time that a record is kept", file: "shared/store/revoke.go", test: "api.TestPurge",
-			edits: []edit{{`purge_at = if_not_exists(keep_until, :purge_at)"`, `purge_at = :purge_at"`}},
+			rule: "a revocation keeps a record past its absolute end's", file: "shared/store/revoke.go", test: "api.TestPurge",
+			edits: []edit{{`number(epoch(earlier(seen.KeepUntil, t.keepRevoked(e.At, p))))`, `number(epoch(t.keepRevoked(e.At, p)))`}},
 		},
 		{
 			rule: "a refresh shortens the time that a record is kept", file: "shared/store/family.go", test: "api.TestPurge",

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -222,7 +223,19 @@ func TestPurge(t *testing.T) {
 		w := newWorld(t)
 		first, id := w.login()
 		w.send("POST", "/oauth/revoke", formType, "client_id=app&token="+first)
-		if got := lasts(w, id, 365*day); got < 60*day || got > 61*day {
+		if got, want := lasts(w, id, 365*day), 15*day+retention; got < want || got > want+day {
+			t.Errorf("the record lasted %v", got)
+		}
+	})
+	t.Run("revoked shortly before its absolute end", func(t *testing.T) {
+		w := newWorld(t)
+		first, id := w.login()
+		for range 2 {
+			w.clock.Advance(14 * day)
+			first = w.rotate(first)
+		}
+		w.send("POST", "/oauth/revoke", formType, "client_id=app&token="+first)
+		if got, want := lasts(w, id, 365*day), 2*day+retention; got < want || got > want+day {
 			t.Errorf("the record lasted %v", got)
 		}
 	})
@@ -252,7 +265,7 @@ func TestPurge(t *testing.T) {
 		}
 		first = w.rotate(first)
 		w.send("POST", "/oauth/revoke", formType, "client_id=app&token="+first)
-		if got := lasts(w, id, 365*day); got < retention || got > retention+day {
+		if got := lasts(w, id, 365*day); got < 60*day+retention || got > 61*day+retention {
 			t.Errorf("dead, the record lasted %v", got)
 		}
 	})
@@ -270,5 +283,105 @@ func TestPurge(t *testing.T) {
 		first, _ := w.login()
 		w.clock.Advance(365 * day) // TTL is late: the record is still there
 		w.dead(first, family.ExpiredIdle)
+	})
+}
+
+// A revoked family's record goes when nobody can be expected to ask any more, also
+// where its lifetime is of years; until then the device that comes back is told
+// apart from one that was never known.
+func TestPurgeOfTheRevoked(t *testing.T) {
+	const years = 10 * 365 * day
+	ways := []struct {
+		name string
+		end  func(w *world, tok, id string)
+		why  family.Cause
+	}{
+		{"logout", func(w *world, tok, _ string) {
+			w.send("POST", "/oauth/revoke", formType, "client_id=app&token="+tok)
+		}, family.RevokedByClient},
+		{"one", func(w *world, _, id string) { w.send("DELETE", "/v1/families/"+id, "", "") }, family.RevokedByAdmin},
+		{"all", func(w *world, _, _ string) { w.bulk("user_id", "u") }, family.RevokedByAdmin},
+		{"all but one", func(w *world, _, _ string) {
+			_, kept := w.login()
+			w.bulk("user_id", "u", "except", kept)
+		}, family.RevokedByAdmin},
+		{"reuse", func(w *world, tok, _ string) {
+			w.rotate(tok)
+			w.clock.Advance(2 * time.Minute)
+			w.refresh(tok)
+		}, family.ReuseDetected},
+		{"the limit", func(w *world, _, _ string) {
+			w.clock.Advance(time.Second)
+			w.login()
+			w.sweep()
+		}, family.LimitExceeded},
+	}
+	for _, tt := range []struct {
+		name, policy string
+		issue        string        // more members
+		used         time.Duration // until the revocation
+		want         time.Duration // from it
+	}{
+		{"of ten years", `"absolute_lifetime":315360000`, ``, 0, 45 * day},
+		{"of ten years, after a while", `"absolute_lifetime":315360000`, ``, 10 * day, 45 * day},
+		{"of ten years without an idle lifetime", `"absolute_lifetime":315360000,"idle_lifetime":0`, ``, day, 90 * day},
+		{"without ends", `"absolute_lifetime":0,"idle_lifetime":0`, ``, day, 90 * day},
+		{"idle end alone", `"absolute_lifetime":0`, ``, day, 45 * day},
+		{"shorter than its policy's", `"absolute_lifetime":315360000`, `,"absolute_lifetime":864000`, day, 39 * day},
+		{"of a day", `"absolute_lifetime":86400`, ``, day / 2, 30*day + day/2},
+	} {
+		for _, way := range ways {
+			t.Run(tt.name+"/"+way.name, func(t *testing.T) {
+				w := newWorld(t)
+				w.putClient("app", `{"type":"public","policy":{"max_active":1,`+tt.policy+`}}`)
+				a := w.issue(`{"user_id":"u","client_id":"app"` + tt.issue + `}`)
+				w.clock.Advance(tt.used)
+				way.end(w, a.text("refresh_token"), a.text("family"))
+				f := w.family(a.text("family"))
+				revoked, err := time.Parse(time.RFC3339, f.text("revoked_at"))
+				if err != nil {
+					t.Fatal(f, err)
+				}
+				purge, err := time.Parse(time.RFC3339, f.text("purge_at"))
+				if err != nil {
+					t.Fatal(f, err)
+				}
+				slack := 5 * time.Minute // what the way took, where the end was fixed before
+				if got := purge.Sub(revoked); got < tt.want-slack || got > tt.want+time.Second {
+					t.Errorf("the record lasts %v from its revocation, not %v", got, tt.want)
+				}
+				w.clock.Advance(35 * day)
+				w.purge()
+				if kept := tt.want > 36*day; kept {
+					w.dead(a.text("refresh_token"), way.why)
+				} else {
+					w.dead(a.text("refresh_token"), family.Purged)
+				}
+				w.clock.Advance(years)
+				w.purge()
+				w.dead(a.text("refresh_token"), family.Purged)
+			})
+		}
+	}
+	// A policy that changed since says another end than the record has.
+	t.Run("whose policy has changed", func(t *testing.T) {
+		for _, lifetimes := range [][2]int{{315360000, 86400}, {86400, 315360000}, {0, 86400}, {86400, 0}} {
+			w := newWorld(t)
+			w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"absolute_lifetime":%d}}`, lifetimes[0]))
+			_, id := w.login()
+			w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"absolute_lifetime":%d}}`, lifetimes[1]))
+			revoked := w.clock.Now()
+			if n, _ := w.bulk("user_id", "u"); n != 1 {
+				t.Errorf("revoked %d", n)
+			}
+			want := 45 * day
+			if lifetimes[0] == 86400 {
+				want = 31 * day
+			}
+			purge, err := time.Parse(time.RFC3339, w.family(id).text("purge_at"))
+			if got := purge.Sub(revoked); err != nil || got < want || got > want+time.Second {
+				t.Errorf("of %d s, then %d: the record lasts %v, not %v", lifetimes[0], lifetimes[1], got, want)
+			}
+		}
 	})
 }

@@ -206,8 +206,12 @@ func (f *modelFamily) revoke(cause family.Cause, p *family.Policy, now time.Time
 		return
 	}
 	f.revoked = cause
-	if f.expires.IsZero() {
-		f.purge = now.Add(p.IdleLifetime.Duration() + retention)
+	late := p.IdleLifetime.Duration()
+	if late == 0 {
+		late = 60 * 24 * time.Hour
+	}
+	if purge := now.Add(late + retention); f.expires.IsZero() || purge.Before(f.purge) {
+		f.purge = purge
 	}
 }
 

@@ -44,7 +44,7 @@ func newWorld(t testing.TB, maxActive int) *world {
 	})
 	for _, id := range []string{"app", "other"} {
 		c := &store.Client{ID: id, Policy: family.DefaultPolicy(), UpdatedAt: w.clock.Now()}
-		c.Policy.MaxActive = maxActive
+		c.Policy.MaxActive, c.Policy.AbsoluteLifetime = maxActive, family.Days(1)
 		if _, _, err := w.table.PutClient(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ import (
 
 // Revoke ends the family seen at e's time for e's cause and stores e, both or
 // neither, unless it was revoked before: then it is not done. Of many callers
-// at once one is done. The record is kept for its retention from now on.
+// at once one is done. The record is kept for as long as [Table.keepRevoked] says.
 func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Policy, e *audit.Event) (done bool, err error) {
 	d := types.AttributeValueMemberM{Value: item{"event": &types.AttributeValueMemberB{Value: e.ID[:]}}}
 	if e.Type == audit.Reuse {
@@ -28,10 +28,10 @@ func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Polic
 	}
 	_, done, err = t.updateWithEvent(ctx, seen.ID, e, types.Update{
 		ConditionExpression: aws.String(revokeCondition),
-		UpdateExpression:    aws.String(revokeSet),
+		UpdateExpression:    aws.String(revokeSet + ":purge_at"),
 		ExpressionAttributeValues: item{
 			":now": number(e.At.UnixMilli()), ":cause": text(string(e.Cause)), ":details": &d,
-			":purge_at": number(epoch(e.At.Add(p.IdleLifetime.Duration() + t.retention.Families))),
+			":purge_at": number(epoch(earlier(seen.KeepUntil, t.keepRevoked(e.At, p)))),
 		},
 	})
 	if err != nil {
@@ -44,7 +44,7 @@ func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Polic
 // all and is stored apart. ours says whether the record then bears that event:
 // false where it is gone, or was revoked before for another cause.
 func (t *Table) End(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation) (ours bool, err error) {
-	return t.end(ctx, id, revokeCondition, t.endValues(p, r), r.Event)
+	return t.end(ctx, id, p, r, revokeCondition, t.endValues(p, r))
 }
 
 // EndUnused is End of a family that was not used since its last use was seen to be
@@ -53,27 +53,47 @@ func (t *Table) EndUnused(ctx context.Context, id family.ID, p *family.Policy, r
 	values := t.endValues(p, r)
 	values[":last_used"] = number(millis(lastUsed))
 	// Any other time means a use: clocks differ, and a later one may bear the earlier time.
-	return t.end(ctx, id, revokeCondition+" AND last_used_at = :last_used", values, r.Event)
+	return t.end(ctx, id, p, r, revokeCondition+" AND last_used_at = :last_used", values)
 }
 
-func (t *Table) end(ctx context.Context, id family.ID, condition string, values item, event ulid.ULID) (ours bool, err error) {
-	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                 &t.name,
-		Key:                       familyKey(id),
-		ConditionExpression:       &condition,
-		UpdateExpression:          aws.String(revokeSet),
-		ExpressionAttributeValues: values,
+func (t *Table) end(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation, condition string, values item) (ours bool, err error) {
+	// Only the record knows whether its absolute end lets it go earlier. What the
+	// policy says of that is right as a rule, and then one write does.
+	keep := t.keepRevoked(r.At, p)
+	fixed := p.AbsoluteLifetime != 0 && !id.IssuedAt().Add(p.AbsoluteLifetime.Duration()+t.retention.Families).After(keep)
+	purge, unless := ":purge_at", " AND (attribute_not_exists(keep_until) OR keep_until > :purge_at)"
+	if fixed {
+		purge, unless = "keep_until", " AND keep_until <= :purge_at"
+	}
+	for {
+		_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName:                 &t.name,
+			Key:                       familyKey(id),
+			ConditionExpression:       aws.String(condition + unless),
+			UpdateExpression:          aws.String(revokeSet + purge),
+			ExpressionAttributeValues: values,
 
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	var failed *types.ConditionalCheckFailedException
-	if errors.As(err, &failed) {
-		return hasMark(failed.Item, event), nil
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		var failed *types.ConditionalCheckFailedException
+		switch {
+		case err == nil:
+			return true, nil
+		case !errors.As(err, &failed):
+			return false, fmt.Errorf("end a family: %w", err)
+		case len(failed.Item) == 0 || failed.Item["revoked_at"] != nil || unless == "":
+			return hasMark(failed.Item, r.Event), nil
+		}
+		f, err := unmarshalFamily(id, failed.Item)
+		if err != nil {
+			return false, fmt.Errorf("end a family: %w", err)
+		}
+		end := epoch(earlier(f.KeepUntil, keep))
+		if is := end == epoch(f.KeepUntil); is == fixed {
+			return false, nil // the policy was right: something else of the condition failed
+		}
+		purge, unless, values[":purge_at"] = ":purge_at", "", number(end)
 	}
-	if err != nil {
-		return false, fmt.Errorf("end a family: %w", err)
-	}
-	return true, nil
 }
 
 // endValues returns the values of revokeSet for a family that ends as one of many.
@@ -85,8 +105,32 @@ func (t *Table) endValues(p *family.Policy, r family.Revocation) item {
 	return item{
 		":now": number(r.At.UnixMilli()), ":cause": text(string(r.Cause)),
 		":details":  &types.AttributeValueMemberM{Value: d},
-		":purge_at": number(epoch(r.At.Add(p.IdleLifetime.Duration() + t.retention.Families))),
+		":purge_at": number(epoch(t.keepRevoked(r.At, p))),
 	}
+}
+
+// lateReturn is how late a device is taken to come back to its family at most
+// where the policy has no idle lifetime.
+const lateReturn = 60 * 24 * time.Hour
+
+// keepRevoked returns until when the record of a family that is revoked at that
+// time is kept, unless its absolute end lets it go earlier: a device that comes
+// back as late as the idle lifetime allows still learns why, and for the retention
+// after that, whoever asks.
+func (t *Table) keepRevoked(at time.Time, p *family.Policy) time.Time {
+	late := p.IdleLifetime.Duration()
+	if late == 0 {
+		late = lateReturn
+	}
+	return at.Add(late + t.retention.Families)
+}
+
+// earlier returns the earlier of a fixed time, zero for none, and another.
+func earlier(fixed, other time.Time) time.Time {
+	if fixed.IsZero() || other.Before(fixed) {
+		return other
+	}
+	return fixed
 }
 
 // Ending is a family that is to end, or to live on, with the policy that it lives by.
@@ -110,11 +154,13 @@ func (t *Table) EndBeside(ctx context.Context, kept Ending, families []Ending, e
 	}
 	items := []types.TransactWriteItem{{ConditionCheck: &check}}
 	for _, f := range families {
+		values := t.endValues(f.Policy, family.Revocation{At: e.At, Cause: e.Cause, Event: e.ID})
+		values[":purge_at"] = number(epoch(earlier(f.Family.KeepUntil, t.keepRevoked(e.At, f.Policy))))
 		items = append(items, types.TransactWriteItem{Update: &types.Update{
 			TableName: &t.name, Key: familyKey(f.Family.ID),
 			ConditionExpression:       aws.String(revokeCondition),
-			UpdateExpression:          aws.String(revokeSet),
-			ExpressionAttributeValues: t.endValues(f.Policy, family.Revocation{At: e.At, Cause: e.Cause, Event: e.ID}),
+			UpdateExpression:          aws.String(revokeSet + ":purge_at"),
+			ExpressionAttributeValues: values,
 
 			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 		}})
@@ -150,7 +196,7 @@ func (t *Table) EndBeside(ctx context.Context, kept Ending, families []Ending, e
 
 const (
 	revokeCondition = "attribute_exists(pk) AND attribute_not_exists(revoked_at)"
-	revokeSet       = "SET revoked_at = :now, cause = :cause, details = :details, purge_at = if_not_exists(keep_until, :purge_at)"
+	revokeSet       = "SET revoked_at = :now, cause = :cause, details = :details, purge_at = "
 )
 
 // Observe marks the family seen as one in which reuse was observed, and stores
