@@ -24,7 +24,8 @@ SHELL := bash
 
 # The race detector needs a C compiler; go says whether it has found one.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
-GOTEST := go test $(RACE) -shuffle=on
+# The slowest package takes minutes under the race detector, and more beside a busy neighbour.
+GOTEST := go test $(RACE) -shuffle=on -timeout 20m
 
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, and those that have tests
 # of another target alone.
