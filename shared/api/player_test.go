@@ -305,7 +305,9 @@ func (h *history) faulty(s step, do func()) (hit bool) {
 	})
 	do()
 	h.store.Break(nil)
-	if s.Fault == "crash" {
+	// A server that could not read the registry serves old copies for some seconds
+	// more; the model knows of new policies alone.
+	if s.Fault == "crash" || hit {
 		h.restart(s.Server % len(h.servers))
 	}
 	return hit
