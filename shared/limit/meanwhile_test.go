@@ -134,7 +134,7 @@ func TestSweepLeavesAPlan(t *testing.T) {
 func TestSweepOfWhatEndsMeanwhile(t *testing.T) {
 	w := newWorld(t, 3)
 	ids := w.issue(1, "app", 6)
-	p := family.DefaultPolicy()
+	p := usual()
 	r := w.sweepAnd(1, "UpdateItem", func() {
 		_, err := w.table.End(t.Context(), ids[1], &p, family.Revocation{At: w.clock.Now(), Cause: family.PasswordChanged, Event: ulid.Make()})
 		if err != nil {
@@ -190,7 +190,7 @@ func TestSweepRemembersWhatLives(t *testing.T) {
 	t.Run("an idle end that moves", func(t *testing.T) {
 		w := newWorld(t, 3)
 		idle := func(lifetime family.Seconds) *limit.Sweeper {
-			c := &store.Client{ID: "app", Policy: family.DefaultPolicy(), UpdatedAt: w.clock.Now()}
+			c := &store.Client{ID: "app", Policy: usual(), UpdatedAt: w.clock.Now()}
 			c.Policy.MaxActive, c.Policy.IdleLifetime = 3, lifetime
 			if _, _, err := w.table.PutClient(t.Context(), c); err != nil {
 				t.Fatal(err)
@@ -214,7 +214,7 @@ func TestSweepRemembersWhatLives(t *testing.T) {
 		for _, id := range w.issue(1, "app", 3) {
 			w.revoke(id)
 		}
-		p := family.DefaultPolicy()
+		p := usual()
 		p.MaxActive = 2
 		late, err := family.NewID(userKey(1), w.clock.Now())
 		if err != nil {

@@ -43,8 +43,8 @@ func newWorld(t testing.TB, maxActive int) *world {
 		}
 	})
 	for _, id := range []string{"app", "other"} {
-		c := &store.Client{ID: id, Policy: family.DefaultPolicy(), UpdatedAt: w.clock.Now()}
-		c.Policy.MaxActive, c.Policy.AbsoluteLifetime = maxActive, family.Days(1)
+		c := &store.Client{ID: id, Policy: usual(), UpdatedAt: w.clock.Now()}
+		c.Policy.MaxActive = maxActive
 		if _, _, err := w.table.PutClient(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -59,6 +59,13 @@ func (w *world) newSweeper(log *bytes.Buffer) *limit.Sweeper {
 		Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)),
 		Trail: audit.Trail{Log: slog.New(slog.NewJSONHandler(log, nil))},
 	}
+}
+
+// usual is the policy of the clients: that of the lives which families are given here.
+func usual() family.Policy {
+	p := family.DefaultPolicy()
+	p.AbsoluteLifetime = family.Days(1)
+	return p
 }
 
 func userKey(user int) [16]byte { return [16]byte{1, byte(user >> 16), byte(user >> 8), byte(user)} }
@@ -111,7 +118,7 @@ func (w *world) sweep() limit.Result {
 // first.
 func (w *world) causes(user int, clientID string) []family.Cause {
 	w.t.Helper()
-	p := family.DefaultPolicy()
+	p := usual()
 	families, err := w.table.FamiliesFrom(w.t.Context(), userKey(user), ulid.ULID{})
 	if err != nil {
 		w.t.Fatal(err)
@@ -157,7 +164,7 @@ func (w *world) listed() int {
 // revoke ends a family for a cause of its own.
 func (w *world) revoke(id family.ID) {
 	w.t.Helper()
-	p := family.DefaultPolicy()
+	p := usual()
 	ours, err := w.table.End(w.t.Context(), id, &p, family.Revocation{At: w.clock.Now(), Cause: family.PasswordChanged, Event: ulid.Make()})
 	if err != nil || !ours {
 		w.t.Fatal(ours, err)
@@ -167,7 +174,7 @@ func (w *world) revoke(id family.ID) {
 // policy registers client app with another policy; who reads clients now knows it.
 func (w *world) policy(change func(*family.Policy)) {
 	w.t.Helper()
-	c := &store.Client{ID: "app", Policy: family.DefaultPolicy(), UpdatedAt: w.clock.Now()}
+	c := &store.Client{ID: "app", Policy: usual(), UpdatedAt: w.clock.Now()}
 	change(&c.Policy)
 	if _, _, err := w.table.PutClient(w.t.Context(), c); err != nil {
 		w.t.Fatal(err)
@@ -189,7 +196,7 @@ func (w *world) useAt(id family.ID, now time.Time) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p := family.DefaultPolicy()
+	p := usual()
 	p.ReuseInterval = 0
 	_, done, err := w.table.Refresh(w.t.Context(), store.Refresh{
 		Family: id, Policy: &p, Attempt: family.Attempt{Counter: f.Counter, ClientID: f.ClientID, WriteID: []byte("mark"), Now: now},
@@ -276,7 +283,7 @@ func TestSweepOfOvercounted(t *testing.T) {
 func TestSweepFollowsThePolicy(t *testing.T) {
 	w := newWorld(t, 1000)
 	w.issue(1, "app", 12)
-	c := &store.Client{ID: "app", Policy: family.DefaultPolicy(), UpdatedAt: w.clock.Now()}
+	c := &store.Client{ID: "app", Policy: usual(), UpdatedAt: w.clock.Now()}
 	c.Policy.MaxActive = 5
 	if _, _, err := w.table.PutClient(t.Context(), c); err != nil {
 		t.Fatal(err)
