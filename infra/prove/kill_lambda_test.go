@@ -169,7 +169,7 @@ func (i *instance) ended() error {
 func (i *instance) begin() error {
 	r, err := process.StartFunction(i.ctx, i.function, "token", 512,
 		"AWS_ENDPOINT_URL_DYNAMODB="+i.ground.dynamo,
-		"ROTOR_TABLE="+i.ground.table, "ROTOR_KEYS_FILE="+i.ground.keys, "ROTOR_ISSUER=https://auth.example.com")
+		"ROTOR_TABLE="+i.ground.table, "ROTOR_KEYS_FILE="+i.ground.keys, "ROTOR_ISSUER=https://auth.example.com", "ROTOR_ORIGINS=https://app.example.com")
 	if err != nil {
 		return err
 	}
