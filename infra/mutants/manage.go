@@ -72,4 +72,38 @@ var manage = []chapter{
 			edits: []edit{{`failed.Item["revoked_at"] != nil || unless == "":`, `unless != "":`}},
 		},
 	}},
+	{"Settings that trade safety away", []mutant{
+		{
+			rule: "a public client need not rotate", file: "shared/api/clients.go", test: "api.TestPublicClientRotates",
+			edits: []edit{{`if body.clientType == "public" && !policy.Rotation {`, `if body.clientType == "" && !policy.Rotation {`}},
+		},
+		{
+			rule: "a confidential client must rotate", file: "shared/api/clients.go", test: "api.TestPublicClientRotates",
+			edits: []edit{{`if body.clientType == "public" && !policy.Rotation {`, `if !policy.Rotation {`}},
+		},
+		{
+			rule: "a PUT does not warn", file: "shared/api/clients.go", test: "api.TestWarnings",
+			edits: []edit{{`shown.Warnings = warnings(before, after, now)`, `_ = warnings(before, after, now)`}},
+		},
+		{
+			rule: "nobody is warned when a client becomes public", file: "shared/api/clients.go", test: "api.TestWarningsOfChanges",
+			edits: []edit{{`shown.Warnings = warnings(before, after, now)`, `shown.Warnings = warnings(nil, after, now)`}},
+		},
+		{
+			rule: "nobody is warned of a family that never ends", file: "shared/api/warnings.go", test: "api.TestWarnings",
+			edits: []edit{{`add(p.AbsoluteLifetime == 0 && p.IdleLifetime == 0,`, `add(p.AbsoluteLifetime < 0,`}},
+		},
+		{
+			rule: "nobody is warned that until_used undoes strictness", file: "shared/api/warnings.go", test: "api.TestWarnings",
+			edits: []edit{{`add(forgives && p.ReuseInterval == 0,`, `add(false,`}},
+		},
+		{
+			rule: "a usual interval is warned of", file: "shared/api/warnings.go", test: "api.TestWarnings",
+			edits: []edit{{`add(p.ReuseInterval > tooLong,`, `add(p.ReuseInterval >= tooLong,`}},
+		},
+		{
+			rule: "a not_before that is left out is warned of", file: "shared/api/clients.go", test: "api.TestWarningsOfChanges",
+			edits: []edit{{`shown.Warnings = warnings(before, after, now)`, `shown.Warnings = warnings(before, client, now)`}},
+		},
+	}},
 }

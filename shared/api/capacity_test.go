@@ -171,7 +171,7 @@ func TestCapacity(t *testing.T) {
 			return present(first, "scope", "read")
 		}, 200, update, 1, 0, 0},
 		{"refresh without rotation", func(w *world) func(*world) answer {
-			policy(w, `{"rotation":false}`)
+			w.confidential(`{"rotation":false}`)
 			first, _ := w.login()
 			return present(first)
 		}, 200, update, 1, 0, 0},

@@ -67,6 +67,8 @@ type clientJSON struct {
 
 	// Recommendation is of GET of one client alone, where there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
+	// Warnings is of PUT alone.
+	Warnings []warning `json:"warnings,omitempty"`
 }
 
 type secretJSON struct {
@@ -126,7 +128,9 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	if before == nil {
 		status = http.StatusCreated
 	}
-	writeJSON(w, status, "application/json", showClient(after))
+	shown := showClient(after)
+	shown.Warnings = warnings(before, after, now)
+	writeJSON(w, status, "application/json", shown)
 	return nil
 }
 
@@ -179,6 +183,9 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 		}
 	}
 	in.errs = append(in.errs, policy.Check(now)...)
+	if body.clientType == "public" && !policy.Rotation {
+		in.wrong("policy.rotation", "false", "true for a public client: nothing else tells whether its refresh token was copied (RFC 9700 section 2.2.2)")
+	}
 	c.Policy = policy
 	c.Scope = in.scope("scope", body.scope)
 	c.Audience = in.audience("audience", body.audience)

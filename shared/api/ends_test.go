@@ -160,7 +160,7 @@ func TestClientNotBefore(t *testing.T) {
 
 func TestWithoutRotation(t *testing.T) {
 	w := newWorld(t)
-	w.putClient("app", `{"type":"public","policy":{"rotation":false,"idle_lifetime":3600}}`)
+	w.confidential(`{"rotation":false,"idle_lifetime":3600}`)
 	first, id := w.login()
 	for range 5 {
 		w.clock.Advance(50 * time.Minute) // the idle end still slides
@@ -171,11 +171,11 @@ func TestWithoutRotation(t *testing.T) {
 	if w.counter(id) != 1 {
 		t.Errorf("the counter is %d", w.counter(id))
 	}
-	w.putClient("app", `{"type":"public","policy":{"rotation":true,"idle_lifetime":3600}}`)
+	w.confidential(`{"rotation":true,"idle_lifetime":3600}`)
 	if second := w.rotate(first); second == first || w.counter(id) != 2 {
 		t.Errorf("switched on, the counter is %d", w.counter(id))
 	}
-	w.putClient("app", `{"type":"public","policy":{"rotation":false,"idle_lifetime":3600}}`)
+	w.confidential(`{"rotation":false,"idle_lifetime":3600}`)
 	w.clock.Advance(2 * time.Hour)
 	w.dead(first, family.ExpiredIdle)
 }

@@ -60,7 +60,7 @@ func TestStorageFails(t *testing.T) {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
-				w.putClient("app", `{"type":"public","policy":`+s.policy+`}`)
+				w.confidential(s.policy)
 				first, id := w.login()
 				presented := s.prepare(w, first, id)
 				broken := 0

@@ -293,11 +293,11 @@ func TestIntervalChanges(t *testing.T) {
 		w := newWorld(t)
 		first, id := w.login()
 		second := w.rotate(first)
-		w.putClient("app", `{"type":"public","policy":{"rotation":false}}`)
+		w.confidential(`{"rotation":false}`)
 		same(t, w, first, second)
 		w.clock.Advance(time.Hour)
 		same(t, w, second, second)
-		set(w, 60)
+		w.confidential(`{}`)
 		if w.rotate(second); w.counter(id) != 3 {
 			t.Errorf("the counter is %d", w.counter(id))
 		}
@@ -388,7 +388,7 @@ func TestClockThatRanAheadStrict(t *testing.T) {
 // its predecessor is no lost response.
 func TestUseWithoutRotationCounts(t *testing.T) {
 	w, first, newest, _ := forgiving(t)
-	w.putClient("app", `{"type":"public","policy":{"rotation":false,"lost_response":"until_used"}}`)
+	w.confidential(`{"rotation":false,"lost_response":"until_used"}`)
 	w.clock.Advance(2 * time.Minute)
 	w.rotate(newest)
 	if a := w.refresh(first); !a.refused(http.StatusBadRequest) || len(w.logged("ferrt")) != 1 {

@@ -115,6 +115,9 @@ func (h *history) play(s step) {
 		h.clock.Advance(time.Duration(s.MS) * time.Millisecond)
 	case "policy":
 		p := historyPolicies(now)[s.Policy%len(historyPolicies(now))]
+		if historyClients[s.Client] == "app" {
+			p.Rotation = true // it is public
+		}
 		if old := h.model.policies[historyClients[s.Client]]; old != nil {
 			p.NotBefore = old.NotBefore
 		}

@@ -34,7 +34,11 @@ func (w *world) aud(a answer) any {
 // asking presents a token as "app" for resources, each a parameter of its own.
 func (w *world) asking(refreshToken string, resource ...string) answer {
 	w.t.Helper()
-	return w.send(http.MethodPost, "/oauth/token", formType, askingForm(refreshToken, resource...))
+	body := askingForm(refreshToken, resource...)
+	if w.secret != "" {
+		body += "&client_secret=" + w.secret
+	}
+	return w.send(http.MethodPost, "/oauth/token", formType, body)
 }
 
 func askingForm(refreshToken string, resource ...string) string {
@@ -226,7 +230,7 @@ func TestResourceBesideTheRest(t *testing.T) {
 	})
 	t.Run("without rotation", func(t *testing.T) {
 		w := newWorld(t)
-		w.putClient("app", `{"type":"public","policy":{"rotation":false}}`)
+		w.confidential(`{"rotation":false}`)
 		tok := w.issue(aLogin).text("refresh_token")
 		w.asking(tok, stranger).is(t, http.StatusBadRequest, "invalid_target")
 		if a := w.asking(tok, orders); w.aud(a) != orders || a.text("refresh_token") != tok {

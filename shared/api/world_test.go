@@ -40,6 +40,7 @@ type world struct {
 	servers []*httptest.Server
 	http    *http.Client
 	restart func(server int) // which has nothing cached then
+	secret  string           // of "app", where it is confidential
 }
 
 type option func(*options)
@@ -279,6 +280,16 @@ func (w *world) putClient(id, body string) {
 	}
 }
 
+// confidential makes "app" a confidential client of that policy, as which
+// [world.refresh] authenticates from then on.
+func (w *world) confidential(policy string) {
+	w.t.Helper()
+	w.putClient("app", `{"type":"confidential","policy":`+policy+`}`)
+	if w.secret == "" {
+		w.secret = w.addSecret("app")
+	}
+}
+
 // addSecret makes a secret for a confidential client.
 func (w *world) addSecret(id string) string {
 	w.t.Helper()
@@ -309,6 +320,9 @@ func (w *world) login() (refreshToken, familyID string) {
 // refresh presents a token as client "app"; more are further parameters.
 func (w *world) refresh(refreshToken string, more ...string) answer {
 	w.t.Helper()
+	if w.secret != "" {
+		more = append(more, "client_secret", w.secret)
+	}
 	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(refreshToken, more...))
 }
 
