@@ -177,7 +177,7 @@ func (f *filler) items(o owner) iter.Seq[item] {
 			}
 		}
 		active := attribute{"N": json.RawMessage(strconv.Quote(strconv.Itoa(o.families)))}
-		if o.families > 0 && !yield(with(f.owner, map[string]attribute{"pk": stringValue("u#" + user), "sk": stringValue("o#" + o.client), "active": active})) {
+		if !yield(with(f.owner, map[string]attribute{"pk": stringValue("u#" + user), "sk": stringValue("o#" + o.client), "active": active})) {
 			return
 		}
 		if o.overLimit {

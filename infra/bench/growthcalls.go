@@ -84,8 +84,9 @@ var tableCalls = []grownCall{
 	{name: listFamilies, do: func(ctx context.Context, p *place, i int) error {
 		return p.list(ctx, 1, p.seeded(asked, i).user)
 	}},
+	// Of users that have logged in before.
 	{name: "issue", do: func(ctx context.Context, p *place, i int) error {
-		_, err := p.s.issue(ctx, userOf(1+p.families+i), app)
+		_, err := p.s.issue(ctx, p.seeded(rotated, i).user, app)
 		return err
 	}},
 }

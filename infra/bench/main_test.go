@@ -46,11 +46,12 @@ func TestMeasures(t *testing.T) {
 		"refresh":                     "1 UpdateItem",
 		"refresh inside the interval": "1 UpdateItem",
 		"refresh inside a long interval, minutes later": "2 UpdateItem",
-		theRace:      "1,000 UpdateItem",
-		"issue":      "1 PutItem, 1 UpdateItem",
-		"dead token": "1 UpdateItem",
-		"reuse":      "1 TransactWriteItems, 1 UpdateItem",
-		sweepOfOwner: "3 GetItem, 3 Query, 2 TransactWriteItems, 11 UpdateItem",
+		theRace:                                 "1,000 UpdateItem",
+		"issue":                                 "1 PutItem, 1 UpdateItem",
+		"issue, the user's first in the client": "2 PutItem, 1 Query, 1 UpdateItem",
+		"dead token":                            "1 UpdateItem",
+		"reuse":                                 "1 TransactWriteItems, 1 UpdateItem",
+		sweepOfOwner:                            "3 GetItem, 3 Query, 2 TransactWriteItems, 11 UpdateItem",
 	} {
 		if s := b.report.storage(call); s == nil || s.requests() != want || s.Units != nil {
 			t.Errorf("%s asks for %+v, not %s", call, s, want)

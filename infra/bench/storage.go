@@ -74,9 +74,21 @@ var countedCalls = []counted{
 		}, nil
 	}},
 	{name: "issue", prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
-		return func(ctx context.Context) error {
+		if err := s.register(ctx, "app", usualPolicy); err != nil {
+			return nil, err
+		}
+		logins := func(ctx context.Context) error {
 			return times(n, func(i int) error {
 				_, err := s.issue(ctx, strconv.Itoa(i), "app")
+				return err
+			})
+		}
+		return logins, logins(ctx)
+	}},
+	{name: "issue, the user's first in the client", prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
+		return func(ctx context.Context) error {
+			return times(n, func(i int) error {
+				_, err := s.issue(ctx, "new "+strconv.Itoa(i), "app")
 				return err
 			})
 		}, s.register(ctx, "app", usualPolicy)

@@ -106,4 +106,53 @@ var manage = []chapter{
 			edits: []edit{{`shown.Warnings = warnings(before, after, now)`, `shown.Warnings = warnings(before, client, now)`}},
 		},
 	}},
+	{"The record of an owner", []mutant{
+		{
+			rule: "an owner without a record begins with one family", file: "shared/store/owner.go", test: "api.TestLimitOfAnOwnerWithoutARecord",
+			edits: []edit{{`made, err := t.MakeOwner(ctx, id, living+1, f.PurgeAt)`, `living = 0
+		made, err := t.MakeOwner(ctx, id, living+1, f.PurgeAt)`}},
+		},
+		{
+			rule: "an owner without a record has the dead counted", file: "shared/store/owner.go", test: "api.TestCountOfAnOwnerWithoutARecord",
+			edits: []edit{{`if f.ClientID == id.ClientID && f.Death(p, now) == "" {`, `if f.ClientID == id.ClientID {`}},
+		},
+		{
+			rule: "an owner without a record has families of other clients counted", file: "shared/store/owner.go", test: "api.TestCountOfAnOwnerWithoutARecord",
+			edits: []edit{{`if f.ClientID == id.ClientID && f.Death(p, now) == "" {`, `if f.Death(p, now) == "" {`}},
+		},
+		{
+			rule: "an owner without a record, among more families than a login reads, is taken to be within the limit", file: "shared/store/owner.go", test: "api.TestOwnerWithoutARecordAmongMany",
+			edits: []edit{{`living+1 > p.MaxActive || !all`, `living+1 > p.MaxActive && all`}},
+		},
+		{
+			rule: "of two logins that find no record of their owner one is not counted", file: "shared/store/owner.go", test: "api.TestLoginsAtOnceWithoutAnOwnersRecord",
+			edits: []edit{{`		if made {
+			return t.listOwner(`, `		if made || living > 0 {
+			return t.listOwner(`}},
+		},
+		{
+			rule: "a login takes an owner's record for one that is there", file: "shared/store/owner.go", test: "api.TestLimitOfAnOwnerWithoutARecord",
+			edits: []edit{{`"ADD active :one", "attribute_exists(pk)"`, `"ADD active :one", "(attribute_exists(pk) OR attribute_not_exists(pk))"`}},
+		},
+		{
+			rule: "a login does not keep the record of its owner", file: "shared/store/owner.go", test: "api.TestOwnerRecordMoves",
+			edits: []edit{{`update = "SET purge_at = :purge_at " + update`, `update = "SET purge_at = if_not_exists(purge_at, :purge_at) " + update`}},
+		},
+		{
+			rule: "a login of a shorter life lets the record of its owner go earlier", file: "shared/store/owner.go", test: "api.TestOwnerRecordEnds",
+			edits: []edit{{`" AND (attribute_not_exists(purge_at) OR purge_at <= :purge_at)"`, `""`}},
+		},
+		{
+			rule: "the record of an owner stays for ever", file: "shared/store/owner.go", test: "api.TestOwnerRecordEnds",
+			edits: []edit{{`m["active"], m["plan_id"], m["purge_at"] = number(active), text(""), number(epoch(keep))`, `m["active"], m["plan_id"], m["purge_at"] = number(active), text(""), number(epoch(never))`}},
+		},
+		{
+			rule: "a sweep takes an owner without a record off the work list", file: "shared/limit/sweep.go", test: "api.TestSweepOfAnOwnerWithoutARecord",
+			edits: []edit{{`if len(found.active) == 0 {`, `if len(found.active) >= 0 {`}},
+		},
+		{
+			rule: "a sweep puts an owner on record that has nothing left", file: "shared/limit/sweep.go", test: "api.TestSweepOfAnOwnerWithoutARecord",
+			edits: []edit{{`if len(found.active) == 0 {`, `if len(found.active) < 0 {`}},
+		},
+	}},
 }

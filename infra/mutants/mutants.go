@@ -658,24 +658,24 @@ var protocol = []chapter{
 	{"The limit of active families", []mutant{
 		{
 			rule: "a family is counted after it is on record", file: "shared/store/family.go", test: "limit.TestIssueCountsFirst",
-			edits: []edit{{`	if err := t.countOwner(ctx, f.ID.UserKey(), f.ClientID, p.MaxActive); err != nil {
+			edits: []edit{{`	if err := t.countOwner(ctx, f, p); err != nil {
 		return fmt.Errorf("issue a family: %w", err)
 	}
-	f.KeepUntil`, `	f.KeepUntil`}, {`	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
+	m, err`, `	m, err`}, {`	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
 		return fmt.Errorf("issue a family: %w", err)
 	}
 	return nil`, `	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
 		return fmt.Errorf("issue a family: %w", err)
 	}
-	return t.countOwner(ctx, f.ID.UserKey(), f.ClientID, p.MaxActive)`}},
+	return t.countOwner(ctx, f, p)`}},
 		},
 		{
 			rule: "an owner with one family too many is not put on the work list", file: "shared/store/owner.go", test: "limit.TestSettlingDuringAnIssue",
-			edits: []edit{{`if active <= maxActive {`, `if active <= maxActive+1 {`}},
+			edits: []edit{{`t.listOwner(ctx, id, active > p.MaxActive)`, `t.listOwner(ctx, id, active > p.MaxActive+1)`}},
 		},
 		{
 			rule: "an owner at its limit is put on the work list", file: "shared/store/owner.go", test: "limit.TestSweep",
-			edits: []edit{{`if active <= maxActive {`, `if active < maxActive {`}},
+			edits: []edit{{`t.listOwner(ctx, id, active > p.MaxActive)`, `t.listOwner(ctx, id, active >= p.MaxActive)`}},
 		},
 		{
 			rule: "the newest families end", file: "shared/family/evict.go", test: "family.TestExcess",

@@ -51,7 +51,8 @@ var records = []chapter{
 		},
 		{
 			rule: "issuing drops a plan", file: "shared/store/owner.go", test: "limit.TestIssueLeavesAPlan",
-			edits: []edit{{`SET plan_id = if_not_exists(plan_id, :none) ADD`, `SET plan_id = :none ADD`}},
+			edits: []edit{{`update = "SET purge_at = :purge_at " + update`, `update = "SET purge_at = :purge_at, plan_id = :none " + update
+		values[":none"] = text("")`}},
 		},
 		{
 			rule: "what fell out of a plan is not planned again", file: "shared/limit/sweep.go", test: "limit.TestPlannedFamilyIsUsed",

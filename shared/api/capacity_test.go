@@ -372,20 +372,30 @@ func TestCapacity(t *testing.T) {
 		}, 200, "", 0, 0, 0},
 
 		// POST /v1/families
-		{"issue", func(*world) func(*world) answer {
+		{"issue, the user's first", func(*world) func(*world) answer {
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
-		}, 201, update + " " + put, 2, 0, 0},
-		{"issue one more", func(w *world) func(*world) answer {
+		}, 201, update + " " + query + " " + put + " " + put, 3, 0, 0},
+		{"issue, the user's first in the client", func(w *world) func(*world) answer {
+			w.issue(`{"user_id":"u","client_id":"web"}`)
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
+		}, 201, update + " " + query + " " + put + " " + put, 3, 1, 0},
+		{"issue", func(w *world) func(*world) answer {
 			w.login()
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
 		}, 201, update + " " + put, 2, 0, 0},
 		{"issue a usual record", func(w *world) func(*world) answer {
 			w.putClient("usual-spa", `{"type":"public"}`)
+			w.issue(w.usualBody())
 			return request(http.MethodPost, "/v1/families", jsonType, w.usualBody())
 		}, 201, update + " " + put, 2, 0, 0},
 		{"issue the largest record", func(w *world) func(*world) answer {
+			w.issue(w.longestBody())
 			return request(http.MethodPost, "/v1/families", jsonType, w.longestBody())
 		}, 201, update + " " + put, 5, 0, 0},
+		{"issue for a shorter time than the one before", func(w *world) func(*world) answer {
+			w.login()
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app","absolute_lifetime":60}`)
+		}, 201, update + " " + update + " " + put, 3, 0, 0},
 		{"issue past the limit", func(w *world) func(*world) answer {
 			policy(w, `{"max_active":1}`)
 			w.login()

@@ -73,6 +73,9 @@ func (w *world) named() {
 func TestIssueCountsFirst(t *testing.T) {
 	w := newWorld(t, 3)
 	w.issue(1, "app", 2)
+	if n := w.owner().Active; n != 2 {
+		t.Errorf("2 families, counted %d", n)
+	}
 	w.store.Break(func(_ int, operation string) storetest.Fault {
 		if operation == "PutItem" {
 			return storetest.Lost

@@ -108,7 +108,10 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 	for fruitless := 0; fruitless < maxFruitless; {
 		o, err := s.Table.Owner(ctx, id)
 		if errors.Is(err, store.ErrNotFound) {
-			return removed, s.Table.DropOverLimit(ctx, id)
+			if done, err := s.findOwner(ctx, id, &client.Policy, now); err != nil || done {
+				return removed, err
+			}
+			continue
 		}
 		if err != nil {
 			return removed, err
@@ -143,6 +146,27 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 		}
 	}
 	return removed, nil
+}
+
+// findOwner looks for the families of an owner whose own record is gone: it was
+// kept for as long as they were expected to live, and some may have lived longer.
+// Where there are any it is put on record again; otherwise the owner is done with.
+func (s *Sweeper) findOwner(ctx context.Context, id store.OwnerID, p *family.Policy, now time.Time) (done bool, err error) {
+	found, err := s.read(ctx, &store.Owner{ID: id}, p, now)
+	if err != nil {
+		return false, err
+	}
+	if len(found.active) == 0 {
+		return true, s.Table.DropOverLimit(ctx, id)
+	}
+	var keep time.Time
+	for _, f := range found.active {
+		if f.PurgeAt.After(keep) {
+			keep = f.PurgeAt
+		}
+	}
+	_, err = s.Table.MakeOwner(ctx, id, len(found.active), keep)
+	return false, err
 }
 
 func newPlan(ending []*family.Family, active int, p *family.Policy, now time.Time) (*store.Plan, error) {

@@ -159,14 +159,14 @@ func (t *Table) Family(ctx context.Context, id family.ID) (*family.Family, error
 // the two only overcounts. An owner with more than maxActive goes on the work
 // list of the sweep. It sets the end of f's record.
 func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) error {
-	if err := t.countOwner(ctx, f.ID.UserKey(), f.ClientID, p.MaxActive); err != nil {
-		return fmt.Errorf("issue a family: %w", err)
-	}
 	f.KeepUntil = time.Time{}
 	f.PurgeAt = t.purgeAt(f.LastUsedAt, p)
 	if !f.ExpiresAt.IsZero() {
 		f.KeepUntil = f.ExpiresAt.Add(t.retention.Families)
 		f.PurgeAt = f.KeepUntil
+	}
+	if err := t.countOwner(ctx, f, p); err != nil {
+		return fmt.Errorf("issue a family: %w", err)
 	}
 	m, err := marshalFamily(f)
 	if err != nil {

@@ -89,34 +89,115 @@ func overLimitKey(id OwnerID) item {
 	return key(overLimit, base64.RawURLEncoding.EncodeToString(id.UserKey[:])+"#"+id.ClientID)
 }
 
-// countOwner adds one to the number of families that the owner, the user in
-// the client, has active at most. An owner past maxActive goes on the work list.
-func (t *Table) countOwner(ctx context.Context, userKey [16]byte, clientID string, maxActive int) error {
+// countOwner adds one, for f, to the number of families that its owner has active
+// at most. An owner past the limit goes on the work list.
+//
+// The owner's record is kept for as long as the family's, or longer for one from
+// before. It may still go too early: a family without an absolute end lives on for
+// as long as it is used, and a policy may come to give longer lives. So where there
+// is no record, the families say how many there are.
+func (t *Table) countOwner(ctx context.Context, f *family.Family, p *family.Policy) error {
+	id := OwnerID{f.ID.UserKey(), f.ClientID}
+	kept := false // for longer than f
+	const looks = 4
+	for range looks {
+		active, there, err := t.addToOwner(ctx, id, f.PurgeAt, kept)
+		switch {
+		case err != nil:
+			return fmt.Errorf("count a family to its owner: %w", err)
+		case active > 0:
+			return t.listOwner(ctx, id, active > p.MaxActive)
+		case there:
+			kept = true
+			continue
+		}
+		living, all, err := t.livingOf(ctx, id, p, f.LastUsedAt)
+		if err != nil {
+			return fmt.Errorf("count a family to its owner: %w", err)
+		}
+		made, err := t.MakeOwner(ctx, id, living+1, f.PurgeAt)
+		if err != nil {
+			return fmt.Errorf("count a family to its owner: %w", err)
+		}
+		if made {
+			return t.listOwner(ctx, id, living+1 > p.MaxActive || !all)
+		}
+	}
+	return errors.New("count a family to its owner: its record kept changing")
+}
+
+// addToOwner adds one to the count on the owner's record, keeps the record until
+// that time, unless it is kept for longer, and returns the count. Where it returns
+// 0, nothing was added: there says whether the owner has a record, which then is
+// kept for longer.
+func (t *Table) addToOwner(ctx context.Context, id OwnerID, keep time.Time, longer bool) (active int, there bool, err error) {
+	update, condition := "ADD active :one", "attribute_exists(pk)"
+	values := item{":one": number(1)}
+	if !longer {
+		update = "SET purge_at = :purge_at " + update
+		condition += " AND (attribute_not_exists(purge_at) OR purge_at <= :purge_at)"
+		values[":purge_at"] = number(epoch(keep))
+	}
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                 &t.name,
-		Key:                       ownerKey(OwnerID{userKey, clientID}),
-		UpdateExpression:          aws.String("SET plan_id = if_not_exists(plan_id, :none) ADD active :one"),
-		ExpressionAttributeValues: item{":one": number(1), ":none": text("")},
-		ReturnValues:              types.ReturnValueUpdatedNew,
+		TableName:                           &t.name,
+		Key:                                 ownerKey(id),
+		UpdateExpression:                    &update,
+		ConditionExpression:                 &condition,
+		ExpressionAttributeValues:           values,
+		ReturnValues:                        types.ReturnValueUpdatedNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		return 0, len(failed.Item) > 0, nil
+	}
 	if err != nil {
-		return fmt.Errorf("count a family to its owner: %w", err)
+		return 0, false, err
 	}
 	n, ok := out.Attributes["active"].(*types.AttributeValueMemberN)
 	if !ok {
-		return fmt.Errorf("count a family to its owner: the count is missing in the answer")
+		return 0, false, errors.New("the count is missing in the answer")
 	}
-	active, err := strconv.Atoi(n.Value)
+	active, err = strconv.Atoi(n.Value)
+	return active, true, err
+}
+
+// livingOf counts the owner's families that live at now, among the newest of the
+// user; all says whether those are all.
+func (t *Table) livingOf(ctx context.Context, id OwnerID, p *family.Policy, now time.Time) (living int, all bool, err error) {
+	families, next, err := t.FamiliesBefore(ctx, id.UserKey, ulid.ULID{}, familiesPerRead)
+	for _, f := range families {
+		if f.ClientID == id.ClientID && f.Death(p, now) == "" {
+			living++
+		}
+	}
+	return living, next == ulid.ULID{}, err
+}
+
+// MakeOwner puts an owner on record who has so many active families, to be kept
+// until that time, unless there is a record: then it is not done.
+func (t *Table) MakeOwner(ctx context.Context, id OwnerID, active int, keep time.Time) (done bool, err error) {
+	m := ownerKey(id)
+	m["active"], m["plan_id"], m["purge_at"] = number(active), text(""), number(epoch(keep))
+	_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &t.name, Item: m, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+	})
+	var there *types.ConditionalCheckFailedException
+	if errors.As(err, &there) {
+		return false, nil
+	}
 	if err != nil {
-		return fmt.Errorf("count a family to its owner: %w", err)
+		return false, fmt.Errorf("make an owner: %w", err)
 	}
-	if active <= maxActive {
+	return true, nil
+}
+
+// listOwner puts an owner who is over the limit on the work list.
+func (t *Table) listOwner(ctx context.Context, id OwnerID, over bool) error {
+	if !over {
 		return nil
 	}
-	_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &t.name,
-		Item:      overLimitKey(OwnerID{userKey, clientID}),
-	})
+	_, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: overLimitKey(id)})
 	if err != nil {
 		return fmt.Errorf("put an owner on the work list: %w", err)
 	}

@@ -15,23 +15,32 @@ import (
 )
 
 // New is a transport to a new, empty DynamoDB.
-func New() http.RoundTripper { return &transport{server.NewServer()} }
+func New() http.RoundTripper {
+	return &transport{server.NewServer(), partitions{written: map[partition]bool{}, pending: map[partition]int{}}}
+}
 
-type transport struct{ handler http.Handler }
+type transport struct {
+	handler    http.Handler
+	partitions partitions
+}
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	r, message, err := misasked(r)
+	w, r, err := t.query(r)
 	if err != nil {
 		return nil, err
 	}
-	w := httptest.NewRecorder()
-	if message != "" {
-		w = refusal("com.amazon.coral.validate#ValidationException", message)
-	} else {
+	r, partitions, err := written(r)
+	if err != nil {
+		return nil, err
+	}
+	if w == nil {
+		w = httptest.NewRecorder()
+		t.partitions.begin(partitions)
 		t.handler.ServeHTTP(w, r)
+		t.partitions.end(partitions, w.Code == http.StatusOK)
 		// DynamoDB's contains() of an attribute that is not there is false; minidyn's is
 		// an error. Rotor's conditions are conjunctions: false makes them fail, and the
 		// item that lacks the attribute is none at all.
@@ -42,6 +51,22 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := w.Result()
 	resp.Request = r
 	return resp, nil
+}
+
+// query answers a query that need not, or must not, get to minidyn; of others, and of
+// what is no query, the answer is nil. It returns the request to go on with.
+func (t *transport) query(r *http.Request) (*httptest.ResponseRecorder, *http.Request, error) {
+	r, q, err := readQuery(r)
+	if q == nil || err != nil {
+		return nil, r, err
+	}
+	if message := q.misasked(); message != "" {
+		return refusal("com.amazon.coral.validate#ValidationException", message), r, nil
+	}
+	if pk, given := q.ExpressionAttributeValues[":pk"]; given && q.IndexName == "" {
+		return t.partitions.answer(q.TableName, pk.S), r, nil
+	}
+	return nil, r, nil
 }
 
 // Config is an SDK configuration whose every request goes through rt. The

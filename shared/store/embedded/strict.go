@@ -12,41 +12,47 @@ import (
 
 var between = regexp.MustCompile(`(\w+) BETWEEN (:\w+) AND (:\w+)`)
 
-// misasked says what DynamoDB has against a query, "" for nothing: bounds of BETWEEN
-// that are the wrong way around, or a start key outside them. minidyn takes both.
-// It returns the request to go on with, whose body it has read.
-func misasked(r *http.Request) (*http.Request, string, error) {
+// query is what a query asks for.
+type query struct {
+	TableName                 string
+	IndexName                 string
+	KeyConditionExpression    string
+	ExpressionAttributeValues attributes
+	ExclusiveStartKey         attributes
+}
+
+// readQuery reads a request that is a query; nil where it is none. It returns the
+// request to go on with, whose body it has read.
+func readQuery(r *http.Request) (*http.Request, *query, error) {
 	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".Query") {
-		return r, "", nil
+		return r, nil, nil
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return r, "", err
+		return r, nil, err
 	}
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	type text struct{ S string }
-	var in struct {
-		KeyConditionExpression    string
-		ExpressionAttributeValues map[string]text
-		ExclusiveStartKey         map[string]text
-	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return r, "", err
-	}
+	in := &query{}
+	return r, in, json.Unmarshal(body, in)
+}
+
+// misasked says what DynamoDB has against the query, "" for nothing: bounds of BETWEEN
+// that are the wrong way around, or a start key outside them. minidyn takes both.
+func (in *query) misasked() string {
 	m := between.FindStringSubmatch(in.KeyConditionExpression)
 	if m == nil {
-		return r, "", nil
+		return ""
 	}
 	low, high := in.ExpressionAttributeValues[m[2]].S, in.ExpressionAttributeValues[m[3]].S
 	start, given := in.ExclusiveStartKey[m[1]]
 	switch {
 	case low > high:
-		return r, "The BETWEEN operator requires upper bound to be greater than or equal to lower bound", nil
+		return "The BETWEEN operator requires upper bound to be greater than or equal to lower bound"
 	case given && (start.S < low || start.S > high):
-		return r, "The provided starting key does not match the range key predicate", nil
+		return "The provided starting key does not match the range key predicate"
 	}
-	return r, "", nil
+	return ""
 }
 
 // refusal is DynamoDB's answer to a request that is not as it must be.

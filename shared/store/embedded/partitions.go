@@ -1,0 +1,109 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+)
+
+// partitions are those of all tables that something was ever written to. minidyn
+// looks at every item of a table for a query; of a partition that has none, as that
+// of a new user, there is no need to.
+type partitions struct {
+	mu      sync.Mutex
+	written map[partition]bool
+	pending map[partition]int // writes under way, which may have been done already
+}
+
+type partition struct{ table, key string }
+
+type attributes map[string]struct{ S string }
+
+// written returns the partitions that a request writes to. It returns the request to
+// go on with, whose body it has read.
+func written(r *http.Request) (*http.Request, []partition, error) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	switch operation {
+	case "PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem":
+	default:
+		return r, nil, nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return r, nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	type write struct {
+		TableName string
+		Key, Item attributes
+	}
+	var in struct {
+		write
+		TransactItems []map[string]write
+		RequestItems  map[string][]struct{ PutRequest write }
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return r, nil, err
+	}
+	var all []partition
+	add := func(table string, w write) {
+		for _, a := range []attributes{w.Key, w.Item} {
+			if pk, ok := a["pk"]; ok {
+				all = append(all, partition{table, pk.S})
+			}
+		}
+	}
+	add(in.TableName, in.write)
+	for _, t := range in.TransactItems {
+		for _, w := range t {
+			add(w.TableName, w)
+		}
+	}
+	for table, requests := range in.RequestItems {
+		for _, w := range requests {
+			add(table, w.PutRequest)
+		}
+	}
+	return r, all, nil
+}
+
+// begin takes note of a write to all of the partitions.
+func (p *partitions) begin(all []partition) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range all {
+		p.pending[one]++
+	}
+}
+
+// end takes note of its end.
+func (p *partitions) end(all []partition, done bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range all {
+		if p.pending[one]--; p.pending[one] == 0 {
+			delete(p.pending, one)
+		}
+		if done {
+			p.written[one] = true
+		}
+	}
+}
+
+// answer answers a query of a partition that has nothing; nil where it may have.
+func (p *partitions) answer(table, key string) *httptest.ResponseRecorder {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if one := (partition{table, key}); p.written[one] || p.pending[one] > 0 {
+		return nil
+	}
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	_, _ = w.WriteString(`{"Count":0,"Items":[],"ScannedCount":0}`)
+	return w
+}
