@@ -155,4 +155,87 @@ var manage = []chapter{
 			edits: []edit{{`if len(found.active) == 0 {`, `if len(found.active) < 0 {`}},
 		},
 	}},
+	{"A login that tries again", []mutant{
+		{
+			rule: "a key is not looked for before a family is counted", file: "shared/api/families.go", test: "api.TestIdempotencyKey",
+			edits: []edit{{`		case err == nil:
+			return a.started(`, `		case err == nil && there == nil:
+			return a.started(`}},
+		},
+		{
+			rule: "a key names a family after its time is over", file: "shared/store/alias.go", test: "api.TestIdempotencyKeyLastsADay",
+			edits: []edit{{`if err == nil && !now.Before(a.Until) {`, `if err == nil && a.Until.IsZero() {`}},
+		},
+		{
+			rule: "a key whose time is over cannot be used again", file: "shared/store/alias.go", test: "api.TestIdempotencyKeyLastsADay",
+			edits: []edit{{`"attribute_not_exists(pk) OR valid_until <= :now"`, `"attribute_not_exists(pk) OR valid_until < :now"`}},
+		},
+		{
+			rule: "of two tries at once each starts a family", file: "shared/store/alias.go", test: "api.TestIdempotencyKeyAtOnce",
+			edits: []edit{{`"attribute_not_exists(pk) OR valid_until <= :now"`, `"attribute_not_exists(pk) OR valid_until <= :now OR valid_until > :now"`}},
+		},
+		{
+			rule: "a try that another overtook is given a family that is not on record", file: "shared/api/families.go", test: "api.TestIdempotencyKeyAtOnce",
+			edits: []edit{{`	if err != nil || there == nil {
+		return f, err
+	}`, `	if err != nil || there == nil || there.Family != f.ID {
+		return f, err
+	}`}},
+		},
+		{
+			rule: "the item of a key stays", file: "shared/store/alias.go", test: "api.TestIdempotencyKeyLastsADay",
+			edits: []edit{{`":purge_at": number(epoch(a.Until)),`, `":purge_at": number(epoch(never)),`}},
+		},
+		{
+			rule: "a key is looked up eventually consistent", file: "shared/store/table.go", test: "api.TestIdempotencyKey",
+			edits: []edit{{`Key: key, ConsistentRead: aws.Bool(true)})`, `Key: key})`}},
+		},
+		{
+			rule: "a key names one family in all clients", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKey",
+			edits: []edit{{`body.userID + "\x00" + body.clientID + "\x00" + what`, `body.userID + "\x00" + what`}},
+		},
+		{
+			rule: "other parameters are given the family that there is", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKeyOfOtherParameters",
+			edits: []edit{{`if there.Asked != asked {`, `if there.Asked == [16]byte{} {`}},
+		},
+		{
+			rule: "the spelling of the parameters counts", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKeyOfOtherParameters",
+			edits: []edit{{`	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("spell out a request: %w", err)
+	}
+	return json.Marshal(v)`, `	return b, nil`}, {`	d.UseNumber() // a number keeps its digits
+`, `	d.UseNumber()
+	_ = d
+`}},
+		},
+		{
+			rule: "numbers that look different are one", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKeyOfOtherParameters",
+			edits: []edit{{`	d.UseNumber() // a number keeps its digits
+`, ``}},
+		},
+		{
+			rule: "after the first refresh the newest token is handed out", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKeyOfAUsedFamily",
+			edits: []edit{{`case f.Counter != 1:`, `case f.Counter == 0:`}},
+		},
+		{
+			rule: "tokens of a dead family are handed out", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKeyOfAUsedFamily",
+			edits: []edit{{`case f.Death(p, now) != "":`, `case f.Death(p, f.IssuedAt()) == "x":`}},
+		},
+		{
+			rule: "a family whose record is gone is started again by its key", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKeyOfAUsedFamily",
+			edits: []edit{{`return nil, conflict("the family that this Idempotency-Key started is gone: log in again, with a key of its own")`, `return nil, err`}},
+		},
+		{
+			rule: "of repeated keys the first counts", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKeyForms",
+			edits: []edit{{`case len(values) > 1:`, `case len(values) > 2:`}},
+		},
+		{
+			rule: "a key without a value is none", file: "shared/api/idempotency.go", test: "api.TestIdempotencyKeyForms",
+			edits: []edit{{`case len(values) == 0:`, `case len(values) == 0 || values[0] == "":`}},
+		},
+		{
+			rule: "a transaction that meets another is not tried again", file: "shared/store/revoke.go", test: "api.TestIdempotencyKeyAtOnce",
+			edits: []edit{{`case try == tries || !has(cancelled, "TransactionConflict"):`, `case try == 1 || !has(cancelled, "TransactionConflict"):`}},
+		},
+	}},
 }

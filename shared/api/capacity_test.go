@@ -383,6 +383,14 @@ func TestCapacity(t *testing.T) {
 			w.login()
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
 		}, 201, update + " " + put, 2, 0, 0},
+		{"issue under a key", func(w *world) func(*world) answer {
+			w.login()
+			return func(w *world) answer { return w.issueAs("key", `{"user_id":"u","client_id":"app"}`) }
+		}, 201, get + " " + update + " " + transact, 3, 1, 0}, // of the transaction Local says 2 units, where DynamoDB takes 4
+		{"issue under a key again", func(w *world) func(*world) answer {
+			w.issueAs("key", `{"user_id":"u","client_id":"app"}`)
+			return func(w *world) answer { return w.issueAs("key", `{"user_id":"u","client_id":"app"}`) }
+		}, 201, get + " " + get, 0, 2, 0},
 		{"issue a usual record", func(w *world) func(*world) answer {
 			w.putClient("usual-spa", `{"type":"public"}`)
 			w.issue(w.usualBody())

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,14 +40,18 @@ func (body *newFamily) fields() map[string]any {
 }
 
 // issue starts a family: POST /v1/families. The login calls it once, after it
-// has authenticated the user.
+// has authenticated the user. With an Idempotency-Key it may call again.
 func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
 	if err := noQuery(r); err != nil {
 		return err
 	}
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
 	var body newFamily
-	err := readJSON(r, body.fields())
+	err = readJSON(r, body.fields())
 	operation := operationOf(r.Context())
 	about(operation, body.userID, body.clientID)
 	if err != nil {
@@ -69,21 +74,8 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := body.family(client, now)
+	f, err := a.start(r.Context(), &body, client, user, key, now)
 	if err != nil {
-		return err
-	}
-	// The login is a backend that IAM has authorized, and never the user itself.
-	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
-	keys, err := a.startingKeys(r.Context(), now)
-	if err != nil {
-		return err
-	}
-	if f.ID, err = family.NewID(keys.Codec.UserKey(f.UserID), now); err != nil {
-		return err
-	}
-	operation.Family = f.ID
-	if err := a.Table.Issue(r.Context(), f, &client.Policy); err != nil {
 		return err
 	}
 	answer, err := a.respond(r.Context(), f, client, nil, nil, now)
@@ -95,6 +87,45 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Location", prefixOf(r)+"/v1/families/"+answer.Family)
 	writeJSON(w, http.StatusCreated, "application/json", answer)
 	return nil
+}
+
+// start puts the family on record that the body asks for, or returns the one that the
+// key has started, "" for no key.
+func (a *API) start(ctx context.Context, body *newFamily, client *store.Client, user caller, key string, now time.Time) (*family.Family, error) {
+	keys, err := a.startingKeys(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	var alias store.Alias
+	if key != "" {
+		if alias, err = body.alias(keys, key, now); err != nil {
+			return nil, err
+		}
+		switch there, err := a.Table.Alias(ctx, keys.Codec.UserKey(body.userID), alias.Name, now); {
+		case err == nil:
+			return a.started(ctx, there, alias.Asked, &client.Policy, now)
+		case !errors.Is(err, store.ErrNotFound):
+			return nil, err
+		}
+	}
+	f, err := body.family(client, now)
+	if err != nil {
+		return nil, err
+	}
+	// The login is a backend that IAM has authorized, and never the user itself.
+	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
+	if f.ID, err = family.NewID(keys.Codec.UserKey(f.UserID), now); err != nil {
+		return nil, err
+	}
+	operationOf(ctx).Family = f.ID
+	if key == "" {
+		return f, a.Table.Issue(ctx, f, &client.Policy)
+	}
+	there, err := a.Table.IssueAs(ctx, f, &client.Policy, alias)
+	if err != nil || there == nil {
+		return f, err
+	}
+	return a.started(ctx, there, alias.Asked, &client.Policy, now)
 }
 
 // family is the family that the body asks for, checked.

@@ -159,6 +159,19 @@ func (t *Table) Family(ctx context.Context, id family.ID) (*family.Family, error
 // the two only overcounts. An owner with more than maxActive goes on the work
 // list of the sweep. It sets the end of f's record.
 func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) error {
+	m, err := t.prepare(ctx, f, p)
+	if err != nil {
+		return err
+	}
+	// No condition: the id is new, and a retry of a lost answer puts the same.
+	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
+		return fmt.Errorf("issue a family: %w", err)
+	}
+	return nil
+}
+
+// prepare counts a new family to its owner, and returns its record, whose end it sets.
+func (t *Table) prepare(ctx context.Context, f *family.Family, p *family.Policy) (item, error) {
 	f.KeepUntil = time.Time{}
 	f.PurgeAt = t.purgeAt(f.LastUsedAt, p)
 	if !f.ExpiresAt.IsZero() {
@@ -166,17 +179,13 @@ func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) e
 		f.PurgeAt = f.KeepUntil
 	}
 	if err := t.countOwner(ctx, f, p); err != nil {
-		return fmt.Errorf("issue a family: %w", err)
+		return nil, fmt.Errorf("issue a family: %w", err)
 	}
 	m, err := marshalFamily(f)
 	if err != nil {
-		return fmt.Errorf("issue a family: %w", err)
+		return nil, fmt.Errorf("issue a family: %w", err)
 	}
-	// No condition: the id is new, and a retry of a lost answer puts the same.
-	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
-		return fmt.Errorf("issue a family: %w", err)
-	}
-	return nil
+	return m, nil
 }
 
 // purgeAt is when the record of a family may go that has no absolute end and

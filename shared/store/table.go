@@ -5,6 +5,7 @@
 //	family          u#<user key>    f#<ULID>                 family.go
 //	owner           u#<user key>    o#<client id>            owner.go
 //	over the limit  over_limit      <user key>#<client id>   owner.go
+//	alias           u#<user key>    i#<hash>                 alias.go
 //	event           u#<user key>    e#<ULID>                 event.go
 //	client          clients         <client id>              client.go
 //

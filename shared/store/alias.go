@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// Alias is a name that a login gives to a family before there is one, so that it can
+// ask again. It is of the family's user, and hashes stand for what the login said.
+type Alias struct {
+	Name   [16]byte  // the key that the login chose
+	Asked  [16]byte  // what the family was asked for with
+	Family family.ID // the family that it names
+	Until  time.Time // when it ceases to
+}
+
+type aliasItem struct {
+	Family []byte `dynamodbav:"family_id"` // the ULID
+	Asked  []byte `dynamodbav:"asked"`
+	Until  int64  `dynamodbav:"valid_until"`
+}
+
+func aliasKey(userKey, name [16]byte) item {
+	return key(userPK(userKey), "i#"+base64.RawURLEncoding.EncodeToString(name[:]))
+}
+
+func unmarshalAlias(userKey, name [16]byte, m item) (*Alias, error) {
+	var i aliasItem
+	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
+		return nil, fmt.Errorf("unmarshal an alias: %w", err)
+	}
+	a := &Alias{Name: name, Until: fromMillis(i.Until)}
+	var u ulid.ULID
+	if copy(u[:], i.Family) != len(u) || copy(a.Asked[:], i.Asked) != len(a.Asked) {
+		return nil, errors.New("unmarshal an alias: it is none")
+	}
+	a.Family = family.JoinID(userKey, u)
+	return a, nil
+}
+
+// Alias reads a name that the user's login has given, strongly consistent;
+// [ErrNotFound] where it names no family at now.
+func (t *Table) Alias(ctx context.Context, userKey, name [16]byte, now time.Time) (*Alias, error) {
+	m, err := t.read(ctx, aliasKey(userKey, name))
+	if err != nil {
+		return nil, fmt.Errorf("read an alias: %w", err)
+	}
+	a, err := unmarshalAlias(userKey, name, m)
+	if err == nil && !now.Before(a.Until) {
+		err = fmt.Errorf("read an alias: %w", ErrNotFound)
+	}
+	return a, err
+}
+
+// IssueAs does what [Table.Issue] does, and gives the family the name: both are put on
+// record, or neither. Where the name stands for a family already, it is not done, and
+// there is the alias as it stands: of this very family, if only an answer was lost.
+func (t *Table) IssueAs(ctx context.Context, f *family.Family, p *family.Policy, a Alias) (there *Alias, err error) {
+	m, err := t.prepare(ctx, f, p)
+	if err != nil {
+		return nil, err
+	}
+	u := f.ID.ULID()
+	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Update: &types.Update{
+		TableName:           &t.name,
+		Key:                 aliasKey(f.ID.UserKey(), a.Name),
+		ConditionExpression: aws.String("attribute_not_exists(pk) OR valid_until <= :now"),
+		UpdateExpression:    aws.String("SET family_id = :family, asked = :asked, valid_until = :until, purge_at = :purge_at"),
+		ExpressionAttributeValues: item{
+			":now":      number(f.LastUsedAt.UnixMilli()),
+			":family":   &types.AttributeValueMemberB{Value: u[:]},
+			":asked":    &types.AttributeValueMemberB{Value: a.Asked[:]},
+			":until":    number(a.Until.UnixMilli()),
+			":purge_at": number(epoch(a.Until)),
+		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}}, {Put: &types.Put{TableName: &t.name, Item: m}}})
+	if err == nil && reasons != nil {
+		there, err = unmarshalAlias(f.ID.UserKey(), a.Name, reasons[0].Item)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("issue a family: %w", err)
+	}
+	return there, nil
+}
