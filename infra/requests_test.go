@@ -160,6 +160,14 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	issue()
 	issue()
 	call(manage, 200, "GET", "/v1/families?user_id=ada", "")
+	call(manage, 200, "PATCH", "/v1/families?user_id=ada", `{"acr":"aal2"}`)
+	once := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/families", strings.NewReader(`{"user_id":"ada","client_id":"app"}`))
+	once.Header.Set("Content-Type", "application/json")
+	once.Header.Set("Idempotency-Key", "key")
+	answer := httptest.NewRecorder()
+	if manage.ServeHTTP(answer, once); answer.Code != 201 {
+		t.Fatalf("under a key: %d %s", answer.Code, answer.Body)
+	}
 	call(manage, 200, "POST", "/v1/explain", `{"refresh_token":"`+third+`"}`)
 	call(manage, 200, "GET", "/v1/events?type=ferrt", "")
 
@@ -168,6 +176,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 		t.Fatalf("swept %+v, %v", result, err)
 	}
 	_, last := issue()
+	call(manage, 200, "PATCH", "/v1/families/"+last, `{"acr":"aal2"}`)
 	call(manage, 200, "DELETE", "/v1/families/"+last, "")
 	_, kept := issue()
 	issue()

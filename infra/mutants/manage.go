@@ -238,4 +238,97 @@ var manage = []chapter{
 			edits: []edit{{`case try == tries || !has(cancelled, "TransactionConflict"):`, `case try == 1 || !has(cancelled, "TransactionConflict"):`}},
 		},
 	}},
+	{"Changes of living families", []mutant{
+		{
+			rule: "of two that narrow a scope at once the later widens it again", file: "shared/store/change.go", test: "api.TestChangeBesideOthers",
+			edits: []edit{{`"#scope = :seen AND " + alive`, `"(#scope = :seen OR #scope <> :seen) AND " + alive`}},
+		},
+		{
+			rule: "a family is changed that was revoked meanwhile", file: "shared/store/change.go", test: "api.TestChangeBesideOthers",
+			edits: []edit{{`"#scope = :seen AND " + alive`, `"#scope = :seen AND :now > :idle_since"`}},
+		},
+		{
+			rule: "a change takes back another's", file: "shared/store/change.go", test: "api.TestChangeBesideOthers",
+			edits: []edit{{`		if !given {
+			continue
+		}
+`, `		if !given && name == "scope" {
+			continue
+		}
+`}},
+		},
+		{
+			rule: "what is empty is not taken away", file: "shared/store/change.go", test: "api.TestChangeOneMember",
+			edits: []edit{{`		if !ok { // the record has none
+`, `		if !ok && len(was) > 0 {
+			continue
+		}
+		if !ok { // the record has none
+`}, {`	return t.updateFamily(ctx, seen.ID, "change a family"`, `	if len(sets) == 0 {
+		return seen, true, nil
+	}
+	return t.updateFamily(ctx, seen.ID, "change a family"`}},
+		},
+		{
+			rule: "a change looks once", file: "shared/api/familychange.go", test: "api.TestChangeBesideOthers",
+			edits: []edit{{`const looks = 8 `, `const looks = 1 `}},
+		},
+		{
+			rule: "a dead family is changed", file: "shared/api/familychange.go", test: "api.TestChangeOfADeadFamily",
+			edits: []edit{{`return nil, conflict("the family has ended: " + string(cause))`, `_ = cause`}},
+		},
+		{
+			rule: "a family's scope is widened", file: "shared/api/familychange.go", test: "api.TestChangeNarrowsTheScope",
+			edits: []edit{{`if change.Scope != nil && !f.Granted(*change.Scope) {`, `if change.Scope != nil && f.ClientID == "" {`}},
+		},
+		{
+			rule: "a family's scope is taken away", file: "shared/api/familychange.go", test: "api.TestChangeNarrowsTheScope",
+			edits: []edit{{`if *body.scope == "" {`, `if *body.scope == " " {`}},
+		},
+		{
+			rule: "a change that changes nothing is accepted", file: "shared/api/familychange.go", test: "api.TestChangeFamilyRefuses",
+			edits: []edit{{`if *c == (store.Change{}) && len(in.errs) == 0 {`, `if *c == (store.Change{}) && len(in.errs) > 0 {`}},
+		},
+		{
+			rule: "a change makes a record larger than it may be", file: "shared/api/familychange.go", test: "api.TestChangeFitsTheRecord",
+			edits: []edit{{`if err := fits(c.Of(f)); err != nil {`, `if err := fits(f); err != nil {`}},
+		},
+		{
+			rule: "a change of many widens scopes", file: "shared/api/familychange.go", test: "api.TestChangeAll",
+			edits: []edit{{`	narrower.Scope = &scope
+`, ``}},
+		},
+		{
+			rule: "a change of many leaves a family without a scope", file: "shared/api/familychange.go", test: "api.TestChangeAll",
+			edits: []edit{{`	if len(scope) == 0 {
+		return nil, fieldErrors{{`, `	if len(*c.Scope) == 0 {
+		return nil, fieldErrors{{`}},
+		},
+		{
+			rule: "a change of many is refused when some are changed", file: "shared/api/familychange.go", test: "api.TestChangeAllOrNone",
+			edits: []edit{{`		narrower, err := kept(c, l.Family)
+		if err != nil {
+			return err
+		}
+`, `		narrower, err := kept(c, l.Family)
+		if err != nil {
+			continue
+		}
+`}},
+		},
+		{
+			rule: "a scope that no family has is left out of a change of many", file: "shared/api/familychange.go", test: "api.TestChangeAll",
+			edits: []edit{{`		if !had[s] {
+`, `		if !had[s] && s == "" {
+`}},
+		},
+		{
+			rule: "a change of many forgets those that do not fit into a call", file: "shared/api/familychange.go", test: "api.TestChangeAllPages",
+			edits: []edit{{`Next: pages.sealULID(before)})`, `Next: pages.sealULID(ulid.ULID{})})`}},
+		},
+		{
+			rule: "a change of many ends with a family that ended meanwhile", file: "shared/api/familychange.go", test: "api.TestChangeBesideOthers",
+			edits: []edit{{`case errors.As(err, &ended), errors.Is(err, store.ErrNotFound):`, `case errors.As(err, &ended) && errors.Is(err, store.ErrNotFound):`}},
+		},
+	}},
 }

@@ -426,6 +426,16 @@ func TestCapacity(t *testing.T) {
 			}
 			return request(http.MethodGet, "/v1/families?user_id=u", "", "")
 		}, 200, query, 0, 1, 0},
+		{"change a family", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return request(http.MethodPatch, "/v1/families/"+id, jsonType, `{"scope":"read","acr":"aal2"}`)
+		}, 200, get + " " + update, 1, 1, 0},
+		{"change ten families", func(w *world) func(*world) answer {
+			for range 10 {
+				w.login()
+			}
+			return request(http.MethodPatch, "/v1/families?user_id=u", jsonType, `{"acr":"aal2"}`)
+		}, 200, query + " " + repeat(10, update), 10, 1, 0},
 		{"revoke one family", func(w *world) func(*world) answer {
 			_, id := w.login()
 			return request(http.MethodDelete, "/v1/families/"+id, "", "")

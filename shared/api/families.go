@@ -134,7 +134,7 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 	f := &family.Family{
 		UserID: body.userID, ClientID: client.ID, Counter: 1, LastUsedAt: now,
 		Scope: client.Scope, Audience: client.Audience,
-		AuthTime: body.authTime.Truncate(time.Second), ACR: body.acr, AMR: body.amr, Device: description(body.device),
+		ACR: body.acr, AMR: body.amr, Device: description(body.device),
 	}
 	if body.scope != nil {
 		f.Scope = in.scope("scope", *body.scope)
@@ -149,16 +149,11 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 		f.Audience = audience
 	}
 	f.Claims = in.claims(body.claims)
-	if body.authTime.IsZero() {
-		f.AuthTime = time.Time{}
-	} else if body.authTime.After(now.Add(time.Minute)) || body.authTime.Unix() <= 0 {
-		in.wrong("auth_time", body.authTime.Format(time.RFC3339), "a time in the past")
+	if !body.authTime.IsZero() {
+		f.AuthTime = in.authTime(body.authTime, now)
 	}
 	in.text("acr", body.acr, maxACR)
-	in.text("amr", strings.Join(body.amr, " "), maxAMR)
-	if slices.ContainsFunc(body.amr, func(v string) bool { return v == "" || strings.Contains(v, " ") }) {
-		in.wrong("amr", "", "values without spaces (RFC 8176)")
-	}
+	in.amr(body.amr)
 	lifetime := client.Policy.AbsoluteLifetime
 	if l := body.absoluteLifetime; l != nil {
 		longest := lifetime
@@ -199,6 +194,22 @@ func fits(f *family.Family) error {
 		Field: field, Value: fmt.Sprintf("%d bytes long", bytes),
 		Want: fmt.Sprintf("at most %d bytes beside this family's other members: its record may grow to %d bytes", bytes-excess, store.MaxFamily),
 	}}
+}
+
+// authTime checks when the user authenticated, and returns it as records have it.
+func (in *input) authTime(t, now time.Time) time.Time {
+	if t.After(now.Add(time.Minute)) || t.Unix() <= 0 {
+		in.wrong("auth_time", t.Format(time.RFC3339), "a time in the past")
+	}
+	return t.Truncate(time.Second)
+}
+
+// amr checks by what methods the user authenticated.
+func (in *input) amr(values []string) {
+	in.text("amr", strings.Join(values, " "), maxAMR)
+	if slices.ContainsFunc(values, func(v string) bool { return v == "" || strings.Contains(v, " ") }) {
+		in.wrong("amr", "", "values without spaces (RFC 8176)")
+	}
 }
 
 // claims checks custom claims and returns them as compact JSON, "" for none.

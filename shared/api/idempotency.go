@@ -110,7 +110,7 @@ func (a *API) started(ctx context.Context, there *store.Alias, asked [16]byte, p
 	case err != nil:
 		return nil, err
 	case f.Counter != 1:
-		return nil, conflict("the family that this Idempotency-Key started has been refreshed: its first token was received")
+		return nil, conflict("the family that this Idempotency-Key started has been refreshed, so its first token has arrived: another login needs a key of its own")
 	case f.Death(p, now) != "":
 		return nil, conflict("the family that this Idempotency-Key started has ended (" + string(f.Death(p, now)) + "): log in again, with a key of its own")
 	}

@@ -25,14 +25,14 @@ import (
 func (a *API) manageEndpoints() []endpoint {
 	return []endpoint{
 		{path: "/v1/families", methods: map[string]handler{
-			http.MethodPost: a.issue, http.MethodGet: a.listFamilies, http.MethodDelete: a.revokeFamilies,
+			http.MethodPost: a.issue, http.MethodGet: a.listFamilies, http.MethodPatch: a.changeFamilies, http.MethodDelete: a.revokeFamilies,
 		}, operations: map[string]string{
-			http.MethodPost: "issue_family", http.MethodDelete: "revoke_families",
+			http.MethodPost: "issue_family", http.MethodPatch: "change_families", http.MethodDelete: "revoke_families",
 		}},
 		{path: "/v1/families/{family}", methods: map[string]handler{
-			http.MethodGet: a.family, http.MethodDelete: a.revokeOne,
+			http.MethodGet: a.family, http.MethodPatch: a.changeOne, http.MethodDelete: a.revokeOne,
 		}, operations: map[string]string{
-			http.MethodDelete: "revoke_family",
+			http.MethodPatch: "change_family", http.MethodDelete: "revoke_family",
 		}},
 		{path: "/v1/users", methods: map[string]handler{http.MethodDelete: a.eraseUser}, operations: map[string]string{http.MethodDelete: "erase_user"}},
 		{path: "/v1/explain", methods: map[string]handler{http.MethodPost: a.explain}, operations: map[string]string{http.MethodPost: changesNothing}},
@@ -135,6 +135,14 @@ const wantTime = "a time as in RFC 3339, from 1970 to 9999"
 // showable says whether t, in UTC, can be stored and shown again.
 func showable(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 9999 }
 
+// inUTC makes t one of UTC; the error says that it cannot be shown.
+func inUTC(t *time.Time) error {
+	if *t = t.UTC(); !showable(*t) {
+		return errors.New("out of range")
+	}
+	return nil
+}
+
 // member reads the value of one member into what target points to.
 func (in *input) member(field string, raw json.RawMessage, target any) {
 	want := "a JSON object"
@@ -145,17 +153,20 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 		want = "true or false"
 	case *int, *family.Seconds, **family.Seconds:
 		want = "a whole number"
-	case *[]string:
+	case *[]string, **[]string:
 		want = "a JSON array of strings"
 	case *signing.Audience:
 		want = "a JSON string or an array of strings"
-	case *time.Time:
+	case *time.Time, **time.Time:
 		want = wantTime
 	}
 	err := json.Unmarshal(raw, target)
-	if t, ok := target.(*time.Time); ok && err == nil {
-		if *t = t.UTC(); !showable(*t) {
-			err = errors.New("out of range")
+	if err == nil {
+		switch t := target.(type) {
+		case *time.Time:
+			err = inUTC(t)
+		case **time.Time:
+			err = inUTC(*t)
 		}
 	}
 	if err != nil {

@@ -72,6 +72,16 @@ var calls = map[string]call{
 		path: "/v1/families", body: `{"user_id":"u","client_id":"app"}`, status: 201,
 		says: map[string]any{"userId": "u", "clientId": "app", "familyId": "ANSWER family"},
 	},
+	"change_family": {
+		prepare: func(w *world) string { _, id := w.login(); return id },
+		path:    "/v1/families/ID", body: `{"acr":"aal2"}`, status: 200,
+		says: map[string]any{"userId": "u", "clientId": "app", "familyId": "ID"},
+	},
+	"change_families": {
+		prepare: func(w *world) string { w.login(); return "" },
+		path:    "/v1/families?user_id=u&client_id=app", body: `{"acr":"aal2"}`, status: 200,
+		says: map[string]any{"userId": "u", "clientId": "app"},
+	},
 	"revoke_families": {
 		prepare: func(w *world) string { w.login(); return "" },
 		path:    "/v1/families?user_id=u&client_id=app", status: 200,
