@@ -121,7 +121,7 @@ var keys = []chapter{
 		},
 		{
 			rule: "families are started with any keys", file: "shared/api/families.go", test: "api.TestStaleKeysStartNoFamily",
-			edits: []edit{{`a.startingKeys(r.Context(), now)`, `a.Keys.Keys(r.Context(), now)`}},
+			edits: []edit{{`a.startingKeys(ctx, now)`, `a.Keys.Keys(ctx, now)`}},
 		},
 		{
 			rule: "a MAC key that is newer than the copy at hand is the token's fault", file: "shared/api/keys.go", test: "api.TestRotationMissed",

@@ -659,7 +659,7 @@ var protocol = []chapter{
 		{
 			rule: "a family is counted after it is on record", file: "shared/store/family.go", test: "limit.TestIssueCountsFirst",
 			edits: []edit{{`	if err := t.countOwner(ctx, f, p); err != nil {
-		return fmt.Errorf("issue a family: %w", err)
+		return nil, fmt.Errorf("issue a family: %w", err)
 	}
 	m, err`, `	m, err`}, {`	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
 		return fmt.Errorf("issue a family: %w", err)

@@ -41,7 +41,8 @@ var trail = []chapter{
 		},
 		{
 			rule: "an operation does not name the family that it issued", file: "shared/api/families.go", test: "api.TestEveryOperationIsOnRecord",
-			edits: []edit{{`operation.Family = f.ID`, `_ = operation`}},
+			edits: []edit{{`	operationOf(ctx).Family = f.ID
+`, ``}},
 		},
 		{
 			rule: "a dry run is on record as a revocation", file: "shared/api/operation.go", test: "api.TestDryRunIsOnRecordAsOne",

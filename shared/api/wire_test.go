@@ -709,6 +709,9 @@ func TestMethods(t *testing.T) {
 		"/v1/clients/app/secrets": "POST", "/v1/clients/web/secrets/" + ulid.Make().String(): "DELETE",
 	} {
 		for _, method := range []string{"PATCH", "OPTIONS", "TRACE"} {
+			if method == "PATCH" && strings.HasPrefix(path, "/v1/families") {
+				continue
+			}
 			t.Run(method+" "+path, func(t *testing.T) {
 				a := w.send(method, path, "", "")
 				a.problem(t, http.StatusMethodNotAllowed)

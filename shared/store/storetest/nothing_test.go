@@ -45,6 +45,8 @@ func TestNothingComesOfNothing(t *testing.T) {
 	plan := &store.Plan{Event: ulid.Make(), At: now, UserID: "u", Start: 3, Evict: family.Oldest}
 	plan.Add(f)
 	horizon := store.Horizon{From: ulid.Make(), Kept: []ulid.ULID{f.ID.ULID()}}
+	device := "Pixel"
+	change := &store.Change{Device: &device}
 	revocation := family.Revocation{At: now, Cause: family.LimitExceeded, Event: plan.Event}
 	for name, write := range map[string]func() (done bool, err error){
 		"Refresh":                   func() (bool, error) { _, done, err := table.Refresh(ctx, use(true)); return done, err },
@@ -60,6 +62,7 @@ func TestNothingComesOfNothing(t *testing.T) {
 		"FinishPlan":                func() (bool, error) { return table.FinishPlan(ctx, owner.ID, plan, nil) },
 		"FinishPlan with its event": func() (bool, error) { return table.FinishPlan(ctx, owner.ID, plan, event(audit.Cleanup)) },
 		"Settle":                    func() (bool, error) { return false, table.Settle(ctx, owner, 1, horizon, now.Add(time.Hour)) },
+		"Change":                    func() (bool, error) { _, done, err := table.Change(ctx, f, &policy, change, now); return done, err },
 		"AmendEvent":                func() (bool, error) { return false, table.AmendEvent(ctx, event(audit.Revoked)) },
 		"DropOverLimit":             func() (bool, error) { return false, table.DropOverLimit(ctx, owner.ID) },
 		"Erase":                     func() (bool, error) { return false, table.Erase(ctx, [16]byte{1}, "o#app") },
