@@ -61,7 +61,8 @@ func TestWarnings(t *testing.T) {
 			[]string{
 				"policy.rotation", "policy.reuse_interval", "policy.lost_response", "policy.absolute_lifetime", "policy.access_token_lifetime",
 				"policy.reuse_detection", "may_introspect",
-			}, "",
+			},
+			"",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
