@@ -103,11 +103,14 @@ type step struct {
 	Client int // by whom; a family's own is 0, another 1
 	Family int
 	Back   int // how many tokens before the newest; negative: never issued
-	Scope  int // 1 asks for one that was not granted
+	Scope  int // 1 asks for one that was never granted, 2 for one that a change may have taken away
 	Target int // 1 asks for one of the two resources, 2 for that and one that is not of the audience
 	Server int
 	Count  int // of racers
 	Policy int
+	Key    int // of a login, 0 for none; of a few
+	Claim  int // that a change makes
+	Narrow int // 1: a change takes a scope away; 2: it asks for both again
 	MS     int // by how much the clock moves
 	// The store fails: once at the call, from it on, or at it, when the server
 	// crashes.
@@ -119,7 +122,7 @@ type step struct {
 func (s *step) fields() map[string]any {
 	return map[string]any{
 		"user": &s.User, "client": &s.Client, "family": &s.Family, "back": &s.Back, "scope": &s.Scope, "target": &s.Target, "server": &s.Server,
-		"count": &s.Count, "policy": &s.Policy, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
+		"count": &s.Count, "policy": &s.Policy, "key": &s.Key, "claim": &s.Claim, "narrow": &s.Narrow, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
 	}
 }
 
@@ -167,7 +170,7 @@ func parseStep(t testing.TB, line string) step {
 
 // often are the steps, as often as they are drawn.
 var often = map[string]int{
-	"refresh": 16, "race": 2, "hold": 2, "release": 3, "login": 4, "advance": 7, "policy": 2, "logout": 1, "end": 1,
+	"refresh": 16, "race": 2, "hold": 2, "release": 3, "login": 4, "advance": 7, "policy": 2, "logout": 1, "end": 1, "change": 2, "changes": 1,
 	"password": 1, "others": 1, "erase": 1, "not_before": 1, "sweep": 3, "purge": 1, "introspect": 1, "explain": 2,
 }
 
@@ -187,7 +190,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 	switch s.Op {
 	case "refresh", "hold":
 		token()
-		s.Scope = pick("scope", 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
+		s.Scope = pick("scope", 0, 0, 0, 0, 0, 0, 0, 2, 2, 1)
 		s.Target = pick("target", 0, 0, 0, 0, 0, 0, 0, 1, 1, 2)
 	case "race":
 		token()
@@ -198,6 +201,12 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.Family = pick("family", 0, 1, 2, 3)
 	case "login":
 		s.User, s.Client = pick("user", 0, 0, 1), pick("client", 0, 0, 1)
+		s.Key, s.Scope = pick("key", 0, 0, 1, 1, 2), pick("scope", 0, 0, 0, 0, 0, 2)
+	case "change":
+		s.Family, s.Claim, s.Narrow = pick("family", 0, 0, 1, 2, 3), pick("claim", 0, 1, 2), pick("narrow", 0, 1, 2)
+	case "changes":
+		s.User, s.Claim = pick("user", 0, 1), pick("claim", 1, 2)
+		s.Narrow = pick("narrow", 0, 0, 1)
 	case "password", "erase":
 		s.User = pick("user", 0, 1)
 	case "policy":
@@ -208,7 +217,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.MS = pick("ms", 1, 1, 999, 1000, 1000, 4999, 5000, 9_999, 10_000, 30_000, 59_999, 60_000, 61_000, 61_000,
 			1_800_000, 3_599_999, 3_600_000, 7_200_000, 86_400_000, 16*86_400_000, 31*86_400_000, 62*86_400_000)
 	}
-	if slices.Contains([]string{"refresh", "login", "logout", "end", "others", "password", "erase", "sweep"}, s.Op) && pick("faulty", 0, 0, 0, 0, 0, 0, 1) == 1 {
+	if slices.Contains([]string{"refresh", "login", "logout", "end", "others", "change", "changes", "password", "erase", "sweep"}, s.Op) && pick("faulty", 0, 0, 0, 0, 0, 0, 1) == 1 {
 		s.Fault = rapid.SampledFrom([]string{"once", "from", "crash"}).Draw(t, "fault")
 		s.Kind = rapid.SampledFrom([]string{"failed", "throttled", "timeout", "lost", "lost"}).Draw(t, "kind")
 		s.Call = pick("call", 1, 1, 2, 2, 3, 4, 6)

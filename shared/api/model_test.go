@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +17,20 @@ type model struct {
 	policies map[string]*family.Policy // by client
 	families []*modelFamily            // oldest first
 	owners   map[modelOwner]*modelCount
+	keys     map[modelKey]*modelStart // the logins that a key stands for
+}
+
+// modelKey is an Idempotency-Key of a user in a client.
+type modelKey struct {
+	modelOwner
+	key int
+}
+
+// modelStart is the family that a login with a key has started.
+type modelStart struct {
+	family *modelFamily
+	scope  string
+	until  time.Time
 }
 
 type modelOwner struct{ user, client string }
@@ -31,6 +47,8 @@ type modelFamily struct {
 	parent     uint32       // the token that got the newest
 	newestUsed bool         // without a rotation, as far as it was written down
 	observed   bool         // reuse was, once
+	scope      string       // which a change may narrow
+	claim      int          // which a change sets
 	revoked    family.Cause // "" while it is not
 	purge      time.Time    // when its record may go; zero for never
 	gone       bool         // the record
@@ -117,8 +135,17 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 	return ""
 }
 
-// modelAsked says what a use asks for that it cannot have.
-type modelAsked struct{ scope, target bool }
+// modelAsked is what a use asks for: a scope, "" for all that there is; and whether a
+// target that it cannot have.
+type modelAsked struct {
+	scope  string
+	target bool
+}
+
+// grants says whether the family may have the scope.
+func (f *modelFamily) grants(scope string) bool {
+	return !slices.ContainsFunc(strings.Fields(scope), func(s string) bool { return !slices.Contains(strings.Fields(f.scope), s) })
+}
 
 // refresh uses token n, and is what happens then.
 func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *family.Policy, now time.Time) fate {
@@ -127,7 +154,7 @@ func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *fami
 	}
 	got := f.fate(n, client, p, now)
 	switch {
-	case got.kind.honoured() && asked.scope:
+	case got.kind.honoured() && !f.grants(asked.scope):
 		return fate{kind: noScope}
 	case got.kind.honoured() && asked.target:
 		return fate{kind: noTarget}
@@ -247,16 +274,32 @@ func (p *modelPlan) left() (families []*modelFamily) {
 	return families
 }
 
+// keyed is what a login with the key comes to: a status that is not 201 is that of a
+// refusal; a family that is nil is a new one.
+func (m *model) keyed(k modelKey, scope string, now time.Time) (*modelFamily, int) {
+	s := m.keys[k]
+	switch {
+	case k.key == 0 || s == nil || !now.Before(s.until):
+		return nil, http.StatusCreated
+	case s.scope != scope:
+		return nil, http.StatusUnprocessableEntity
+	case s.family.gone || s.family.newest != 1 || s.family.death(m.policies[k.client], now) != "":
+		return nil, http.StatusConflict
+	}
+	return s.family, http.StatusCreated
+}
+
 // login starts a family.
-func (m *model) login(id family.ID, owner modelOwner, now time.Time) {
+func (m *model) login(id family.ID, owner modelOwner, scope string, now time.Time) *modelFamily {
 	p := m.policies[owner.client]
-	f := &modelFamily{modelOwner: owner, id: id.String(), ulid: id.ULID().String(), issued: now, newest: 1}
+	f := &modelFamily{modelOwner: owner, id: id.String(), ulid: id.ULID().String(), scope: scope, issued: now, newest: 1}
 	if p.AbsoluteLifetime > 0 {
 		f.expires = now.Add(p.AbsoluteLifetime.Duration())
 		f.purge = f.expires.Add(retention)
 	}
 	f.usedAt(now, p)
 	m.families = append(m.families, f)
+	return f
 }
 
 // counted says that a family was counted to its owner, or may have been.
@@ -366,4 +409,5 @@ func (m *model) erase(user string) {
 			m.owners[owner] = &modelCount{}
 		}
 	}
+	maps.DeleteFunc(m.keys, func(k modelKey, _ *modelStart) bool { return k.user == user })
 }

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +67,7 @@ func historyPolicies(now time.Time) []family.Policy {
 func newHistory(t testing.TB) *history {
 	h := &history{
 		world: newWorld(t, servers(2)), tokens: map[string]string{},
-		model: model{policies: map[string]*family.Policy{}, owners: map[modelOwner]*modelCount{}},
+		model: model{policies: map[string]*family.Policy{}, owners: map[modelOwner]*modelCount{}, keys: map[modelKey]*modelStart{}},
 	}
 	t.Cleanup(func() {
 		for _, w := range h.held {
@@ -96,7 +98,7 @@ func (h *history) play(s step) {
 	if s.Op == "policy" || s.Op == "not_before" || s.Op == "login" {
 		s.Client %= len(historyClients)
 	}
-	ofFamily := slices.Contains([]string{"refresh", "race", "hold", "logout", "end", "others", "introspect", "explain"}, s.Op)
+	ofFamily := slices.Contains([]string{"refresh", "race", "hold", "logout", "end", "others", "change", "introspect", "explain"}, s.Op)
 	if ofFamily && len(h.model.families) == 0 {
 		return
 	}
@@ -133,6 +135,10 @@ func (h *history) play(s step) {
 		h.logout(s)
 	case "end":
 		h.endFamily(s)
+	case "change":
+		h.change(s)
+	case "changes":
+		h.changeAll(s)
 	case "password":
 		h.password(s)
 	case "others":
@@ -224,7 +230,7 @@ func (h *history) use(s step) use {
 	f := h.model.families[len(h.model.families)-1-s.Family%len(h.model.families)]
 	n := max(int(f.newest)-s.Back, 1)
 	client := historyClients[(slices.Index(historyClients, f.client)+s.Client)%len(historyClients)]
-	asked := modelAsked{scope: s.Scope != 0, target: s.Target == 2}
+	asked := modelAsked{scope: []string{"", "read admin", "write"}[s.Scope%3], target: s.Target == 2}
 	return use{f, uint32(n), client, asked, s.Target, h.model.policies[client], h.clock.Now(), s.Server % len(h.servers)}
 }
 
@@ -237,8 +243,8 @@ func (h *history) form(u use) string {
 	if u.client == "web" {
 		more = append(more, "client_secret", h.secret)
 	}
-	if u.asked.scope {
-		more = append(more, "scope", "read admin")
+	if u.asked.scope != "" {
+		more = append(more, "scope", u.asked.scope)
 	}
 	form := refreshForm(h.mint(u.f.id, u.n), more...)
 	for _, r := range []string{historyAudience[1], "https://c.example"}[:u.target] {
@@ -354,6 +360,8 @@ func (h *history) answer(u use, want fate, got answer) {
 		h.tokens[successor] = whose
 		if _, claims := decodeJWT(h.t, got.text("access_token")); !reflect.DeepEqual(claims["aud"], u.audience()) {
 			h.fail("the access token is for %v, not %v", claims["aud"], u.audience())
+		} else if scope := cmp.Or(u.asked.scope, u.f.scope); claims["scope"] != scope || got.text("scope") != scope || claims["n"] != claimed(u.f.claim) {
+			h.fail("the access token has %v and the answer %v, not %s and %d", claims, got.json["scope"], scope, u.f.claim)
 		}
 	case want.kind == noScope:
 		if got.status != http.StatusBadRequest || got.text("error") != "invalid_scope" {
@@ -462,9 +470,11 @@ func (h *history) difference(f *modelFamily) string {
 		used     time.Time
 		observed bool
 		purge    int64
+		scope    string
+		claims   string
 	}
-	record := state{got.Counter, got.Revoked.Cause, got.LastUsedAt, !got.ObservedAt.IsZero(), purge}
-	model := state{f.newest, f.revoked, f.used, f.observed, f.purgeAt()}
+	record := state{got.Counter, got.Revoked.Cause, got.LastUsedAt, !got.ObservedAt.IsZero(), purge, strings.Join(got.Scope, " "), got.Claims}
+	model := state{f.newest, f.revoked, f.used, f.observed, f.purgeAt(), f.scope, claims(f.claim)}
 	if record != model {
 		return fmt.Sprintf("the record is %v, the model %v", record, model)
 	}
@@ -605,33 +615,140 @@ func (h *history) release() {
 	}
 }
 
-// login starts a family. One whose answer got lost is there or not.
+// login starts a family. One whose answer got lost is there or not; with a key the
+// login asks again, and there is one.
 func (h *history) login(s step) {
 	now := h.clock.Now()
 	owner := modelOwner{historyUsers[s.User%len(historyUsers)], historyClients[s.Client]}
-	body := fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":"read write","audience":[%q,%q]}`,
-		owner.user, owner.client, historyAudience[0], historyAudience[1])
-	var got answer
-	hit := h.faulty(s, func() { got = h.sendTo(s.Server%len(h.servers), http.MethodPost, "/v1/families", jsonType, body) })
-	h.model.counted(owner, !hit)
-	answered := !hit || s.Fault != "crash" && got.status != http.StatusServiceUnavailable
-	if answered && (got.status != http.StatusCreated || got.text("refresh_token") != h.mint(got.text("family"), 1)) {
-		h.fail("a login got %v", got.status)
+	scope := "read write"
+	if s.Scope == 2 {
+		scope = "write read" // asks for the same in other words, which a key does not allow
 	}
-	there := false
+	body := fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":%q,"audience":[%q,%q]}`,
+		owner.user, owner.client, scope, historyAudience[0], historyAudience[1])
+	key := modelKey{owner, s.Key}
+	var header []string
+	if s.Key != 0 {
+		header = []string{"Idempotency-Key", fmt.Sprint(s.Key)}
+	}
+	for {
+		there, status := h.model.keyed(key, scope, now)
+		starts := there == nil && status == http.StatusCreated
+		var got answer
+		hit := h.faulty(s, func() {
+			got = h.sendTo(s.Server%len(h.servers), http.MethodPost, "/v1/families", jsonType, body, header...)
+		})
+		answered := !hit || s.Fault != "crash" && got.status != http.StatusServiceUnavailable
+		if starts {
+			h.model.counted(owner, !hit)
+		}
+		if fresh := h.newFamilies(owner, scope, now); len(fresh) > 0 {
+			if there = fresh[0]; !starts || len(fresh) > 1 {
+				h.fail("%d families were started by one login", len(fresh))
+			}
+			if s.Key != 0 {
+				h.model.keys[key] = &modelStart{there, scope, now.Add(24 * time.Hour)}
+			}
+		}
+		switch {
+		case answered && got.status != status:
+			h.fail("a login got %v, not %d", got, status)
+		case answered && status == http.StatusCreated && (there == nil || got.text("family") != there.id || got.text("refresh_token") != h.mint(there.id, 1)):
+			h.fail("a login was given %v, and there is %v", got.json["family"], there)
+		}
+		if answered || s.Key == 0 {
+			return
+		}
+		s.Fault = ""
+	}
+}
+
+// newFamilies takes the user's families that the model does not have into it.
+func (h *history) newFamilies(owner modelOwner, scope string, now time.Time) (fresh []*modelFamily) {
 	families, _, err := h.table.FamiliesBefore(h.t.Context(), h.keys.Codec.UserKey(owner.user), ulid.ULID{}, 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	for _, f := range families {
 		if !slices.ContainsFunc(h.model.families, func(known *modelFamily) bool { return known.id == f.ID.String() }) {
-			h.model.login(f.ID, owner, now)
-			h.same(h.model.families[len(h.model.families)-1])
-			there = there || f.ID.String() == got.text("family")
+			fresh = append(fresh, h.model.login(f.ID, owner, scope, now))
+			h.same(fresh[len(fresh)-1])
 		}
 	}
-	if answered && !there {
-		h.fail("a family that was answered is not there")
+	return fresh
+}
+
+// claims are those of a family that a change has given the claim, 0 for none.
+func claims(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(`{"n":%d}`, n)
+}
+
+// claimed is the claim as an access token has it.
+func claimed(n int) any {
+	if n == 0 {
+		return nil
+	}
+	return json.Number(strconv.Itoa(n))
+}
+
+// changes are the body of a change, and what it makes of a family.
+func (s step) changes() (body string, change func(f *modelFamily)) {
+	scope := []string{"", "read", "read write"}[s.Narrow%3]
+	said := map[string]any{"claims": json.RawMessage(cmp.Or(claims(s.Claim), "{}"))}
+	if scope != "" {
+		said["scope"] = scope
+	}
+	b, err := json.Marshal(said)
+	if err != nil {
+		panic(err) // it is JSON
+	}
+	return string(b), func(f *modelFamily) {
+		if f.claim = s.Claim; scope != "" {
+			f.scope = scope
+		}
+	}
+}
+
+// change changes one family.
+func (h *history) change(s step) {
+	f := h.use(s).f
+	before, status := f.clone(), http.StatusOK
+	body, change := s.changes()
+	switch {
+	case f.gone:
+		status = http.StatusNotFound
+	case f.death(h.model.policies[f.client], h.clock.Now()) != "":
+		status = http.StatusConflict
+	case s.Narrow == 2 && !f.grants("read write"):
+		status = http.StatusBadRequest
+	default:
+		change(f)
+	}
+	h.does(s, f, before, status, http.MethodPatch, "/v1/families/"+f.id, jsonType, body)
+}
+
+// changeAll changes all that a user has. Cut short, it has changed some.
+func (h *history) changeAll(s step) {
+	now, user := h.clock.Now(), historyUsers[s.User%len(historyUsers)]
+	living := h.model.others(user, nil, now)
+	body, change := s.changes()
+	var got answer
+	hit := h.faulty(s, func() {
+		got = h.sendTo(s.Server%len(h.servers), http.MethodPatch, "/v1/families?user_id="+user, jsonType, body)
+	})
+	answered := !hit || s.Fault != "crash" && got.status != http.StatusServiceUnavailable
+	if answered && (got.status != http.StatusOK || int(got.number("changed")) != len(living)) {
+		h.fail("of %d living families %v were changed", len(living), got)
+	}
+	for _, f := range living {
+		before := f.clone()
+		if change(f); !answered && !h.is(f) {
+			*f = *before
+		}
+		h.same(f)
 	}
 }
 
@@ -651,7 +768,7 @@ func (h *history) logout(s step) {
 	if u.client == "web" {
 		form.Set("client_secret", h.secret)
 	}
-	h.revokes(s, u.f, before, status, http.MethodPost, "/oauth/revoke", form.Encode())
+	h.does(s, u.f, before, status, http.MethodPost, "/oauth/revoke", formType, form.Encode())
 }
 
 // endFamily revokes by the management API.
@@ -665,19 +782,17 @@ func (h *history) endFamily(s step) {
 	} else if f.death(p, h.clock.Now()) == "" {
 		f.revoke(family.RevokedByAdmin, p, h.clock.Now())
 	}
-	h.revokes(s, f, before, status, http.MethodDelete, "/v1/families/"+f.id, "")
+	h.does(s, f, before, status, http.MethodDelete, "/v1/families/"+f.id, "", "")
 }
 
-func (h *history) revokes(s step, f, before *modelFamily, status int, method, path, body string) {
+// does sends a request that ends or changes the family, which was as before; without an
+// answer it may have.
+func (h *history) does(s step, f, before *modelFamily, status int, method, path, contentType, body string) {
 	var got answer
-	contentType := ""
-	if body != "" {
-		contentType = formType
-	}
 	hit := h.faulty(s, func() { got = h.sendTo(s.Server%len(h.servers), method, path, contentType, body) })
 	switch answered := !hit || s.Fault != "crash" && got.status != http.StatusServiceUnavailable; {
 	case answered && got.status != status:
-		h.fail("a revocation got %v, not %d", got, status)
+		h.fail("%s %s got %v, not %d", method, path, got, status)
 	case !answered && !h.is(f):
 		*f = *before
 	}
