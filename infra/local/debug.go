@@ -7,7 +7,7 @@ import (
 )
 
 // withDebug serves what the Go runtime knows of this program, for go tool pprof
-// and for people, and leaves the rest to next. Profiles name functions and count
+// and for people, under the base path as well, and leaves the rest to next. Profiles name functions and count
 // bytes; what is in memory is in none. Pages of other origins do not get here: see
 // [guard].
 //
@@ -15,10 +15,11 @@ import (
 //	GET /debug/pprof/profile?seconds=10     where CPU time goes; for at most 50 s
 //	GET /debug/pprof/heap?gc=1&debug=1      what is in use after a collection
 //	GET /debug/pprof/goroutine?debug=1      what runs and waits, and where
-func withDebug(next http.Handler) http.Handler {
+func withDebug(c *config, next http.Handler) http.Handler {
 	const root = "/debug/pprof/"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, root) {
+		path := c.pathOf(r)
+		if !strings.HasPrefix(path, root) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -28,7 +29,7 @@ func withDebug(next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
-		switch strings.TrimPrefix(r.URL.Path, root) {
+		switch strings.TrimPrefix(path, root) {
 		case "cmdline":
 			pprof.Cmdline(w, r)
 		case "profile":
@@ -38,7 +39,10 @@ func withDebug(next http.Handler) http.Handler {
 		case "trace":
 			pprof.Trace(w, r)
 		default:
-			pprof.Index(w, r) // the profiles of runtime/pprof too, by name
+			// The profiles of runtime/pprof too, by name. Index knows them by their path alone.
+			r = r.Clone(r.Context())
+			r.URL.Path = path
+			pprof.Index(w, r)
 		}
 	})
 }

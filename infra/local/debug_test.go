@@ -91,7 +91,7 @@ func TestProfilesAreGuarded(t *testing.T) {
 
 // Nothing but the profiles is taken from what is served below.
 func TestProfilesLeaveTheRest(t *testing.T) {
-	below := withDebug(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	below := withDebug(&config{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	for _, path := range []string{"/", "/debug", "/debug/pprof", "/debug/pproof/heap", "/oauth/token", "/local/clock", "/v1/debug/pprof/heap"} {
 		w := httptest.NewRecorder()
 		below.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))

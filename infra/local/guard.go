@@ -144,14 +144,14 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 const caller = "local"
 
 // logRequests logs each request under the id that its audit events have. Those of
-// the management API have a caller there as well.
-func logRequests(log *slog.Logger, next http.Handler) http.Handler {
+// the management API, under the base path too, have a caller there as well.
+func logRequests(c *config, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		id := rand.Text()
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		ctx := api.WithRequestID(r.Context(), id)
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		if strings.HasPrefix(c.pathOf(r), "/v1/") {
 			ctx = api.WithCaller(ctx, caller)
 		}
 		next.ServeHTTP(answer, r.WithContext(ctx))

@@ -54,7 +54,8 @@ func FuzzGuard(f *testing.F) {
 		log     bytes.Buffer
 		reached bool
 	)
-	guarded := logRequests(slog.New(slog.NewJSONHandler(&log, nil)), guard(&config{addr: address{"127.0.0.1", "3000"}}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })))
+	c := &config{addr: address{"127.0.0.1", "3000"}}
+	guarded := logRequests(c, slog.New(slog.NewJSONHandler(&log, nil)), guard(c, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })))
 	token := regexp.MustCompile(`rotor_[A-Za-z0-9_-]{8,}`)
 	f.Fuzz(func(t *testing.T, method uint8, host, path, contentType, origin, site, body string) {
 		r := httptest.NewRequest(methods[int(method)%len(methods)], "/", strings.NewReader(body))

@@ -108,7 +108,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	cancel()
 
 	server := &http.Server{
-		Handler: logRequests(log, guard(c, withDebug(withLocal(c, clock, table, log, handler)))),
+		Handler: logRequests(c, log, guard(c, withDebug(c, withLocal(c, clock, table, log, handler)))),
 		// As long as IdleTimeout: clients keep connections that they have opened and not
 		// yet used, and cannot know that one is being closed when they do use it.
 		ReadHeaderTimeout: 2 * time.Minute,

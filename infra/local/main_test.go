@@ -516,8 +516,14 @@ func TestBasePath(t *testing.T) {
 	}
 	p.must(http.StatusOK, http.MethodPost, "/local/clock", `{"advance":"1s"}`)
 	p.must(http.StatusNotFound, http.MethodGet, "/local/nothing", "")
+	if got := p.text("/debug/pprof/heap?debug=1", http.StatusOK); !strings.HasPrefix(got, "heap profile: ") {
+		t.Errorf("the profile is %.200s", got)
+	}
+	if line := regexp.MustCompile(`"type":"sapi".*"operation":"issue_family".*"by":"local"`); !line.MatchString(p.stderr.String()) {
+		t.Errorf("who has started the family is not on record:\n%s", p.stderr)
+	}
 
-	for _, path := range []string{"/v1/families", "/local/clock", "/oauth", "/v1/oauth/token", "/x/oauth/token"} {
+	for _, path := range []string{"/v1/families", "/local/clock", "/debug/pprof/heap", "/oauth", "/v1/oauth/token", "/x/oauth/token"} {
 		for _, header := range [][2]string{{"Origin", "https://app.example.com"}, {"Sec-Fetch-Site", "cross-site"}} {
 			r := p.request(http.MethodPost, path, `{}`)
 			r.Header.Set(header[0], header[1])

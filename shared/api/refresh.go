@@ -59,7 +59,7 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 		return nil, a.refuse(ctx, u, tok, nil, family.ClientNotBefore)
 	}
 	if len(u.client.Bound(u.scope)) < len(u.scope) {
-		return nil, invalidScope("The client may no longer be granted this scope.")
+		return nil, invalidScope("The client may not be granted this scope.")
 	}
 	writeID := make([]byte, 8)
 	_, _ = rand.Read(writeID) // never fails, by its contract
