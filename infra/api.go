@@ -83,6 +83,9 @@ func (p *parts) newAPI() {
 	})
 	format, _ := json.Marshal(accessLog) // in the order of the keys
 	logs := p.newLogs("AccessLogs")
+	// By the key of the route, which of the default one is "$default" (CreateApi, CreateRoute). A key of no route makes
+	// the deployment fail: "Unable to find Route by key". With "$default" there are templates of WebSocket APIs, and no
+	// report of an HTTP API. Where it had no effect, DefaultRouteSettings would hold.
 	limits := map[string]any{}
 	for _, r := range routes {
 		limits[*r.key().Key()] = r.throttle(p.cfg)
