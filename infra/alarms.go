@@ -36,6 +36,12 @@ var waves = []struct {
 // waveOf is how many refusals of one cause in a period are a wave.
 const waveOf = 50
 
+// counted are lines that a function logs by themselves, without metrics of their own: each is counted by its message.
+var counted = []struct{ metric, function, message string }{
+	{"CallerRefused", "manage", "caller refused"},
+	{"KeysRevoked", "keys", "keys revoked"},
+}
+
 // alarm is something that somebody should look at: the metric at or past the threshold.
 type alarm struct {
 	name      string
@@ -48,6 +54,14 @@ type alarm struct {
 
 // watch makes alarms, their topic, the dashboard and the saved queries.
 func (p parts) watch() {
+	for _, c := range counted {
+		awslogs.NewMetricFilter(p.Stack, jsii.String(c.metric), &awslogs.MetricFilterProps{
+			LogGroup:        p.logs[c.function],
+			FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String(c.message)),
+			MetricNamespace: jsii.String(audit.Namespace),
+			MetricName:      jsii.String(c.metric),
+		})
+	}
 	topic := p.newTopic()
 	action := awscloudwatchactions.NewSnsAction(topic)
 	var all []interfacesawscloudwatch.IAlarmRef
@@ -108,7 +122,7 @@ func (p parts) alarms() []alarm {
 			metric: count(audit.MetricReuse, period), threshold: 1,
 		},
 		{
-			name: "reused-elsewhere", about: "Superseded tokens were honoured inside the reuse interval, but for another address than the one that rotated: some is mobile networks or programs with a copy each, much is a thief.",
+			name: "reused-elsewhere", about: "Superseded tokens were honoured inside the reuse interval, but for another address than the one that rotated: some is mobile networks or programs with a copy each, much is a thief. Of a client with the preset copies, on several machines, it is how it works.",
 			metric: count(audit.MetricElsewhere, 15), threshold: 10,
 		},
 		{
@@ -118,6 +132,14 @@ func (p parts) alarms() []alarm {
 		{
 			name: "invalid-client", about: fmt.Sprintf("%d or more clients in %d minutes were not believed: somebody guesses secrets, or an application has the wrong one. The saved query shows which, and why.", waveOf, period),
 			metric: count(audit.MetricInvalid, period), threshold: waveOf,
+		},
+		{
+			name: "origin-refused", about: fmt.Sprintf("%d or more requests of web pages in %d minutes were refused for their origin: an application whose origin is not in the setting origins, so that its users cannot refresh, or somebody else's page. The saved query shows which.", waveOf, period),
+			metric: count(audit.MetricOrigin, period), threshold: waveOf,
+		},
+		{
+			name: "caller-refused", about: "The management API was called past its gateway's IAM authorizer: without an identity, or by another API. Nothing was done. A route has lost its authorizer, or there is another way to the function: the log of manage says by which API.",
+			metric: count("CallerRefused", period), threshold: 1,
 		},
 		{
 			name: "secret-added", about: "A client has a new secret, with which it can be impersonated. Somebody should have meant it: the saved query of the management API shows who.",
@@ -161,6 +183,10 @@ func (p parts) alarms() []alarm {
 		{
 			name: "keys-failing", about: "The rotation of keys fails. The old keys stay in use; with none yet, the API answers 503.",
 			metric: lambdaSum(keys.MetricErrors, period), threshold: 1,
+		},
+		{
+			name: "keys-revoked", about: "Keys were revoked in an emergency, and tokens under them are void. Somebody should have meant it: the log of keys says which keys, docs/operations.md what users notice.",
+			metric: count("KeysRevoked", period), threshold: 1,
 		},
 	}
 	for _, w := range waves {
@@ -269,6 +295,10 @@ func (p parts) saveQueries() {
 | limit 1000`},
 		{"QueryClients", "clients not believed (invalid_client)", `filter cause = "invalid_client"
 | stats count(*) as times, min(@timestamp) as first, max(@timestamp) as last by clientId, reason, operation, ip
+| sort times desc
+| limit 200`},
+		{"QueryOrigins", "web origins refused (fco)", `filter type = "fco"
+| stats count(*) as times, min(@timestamp) as first, max(@timestamp) as last by origin, reason
 | sort times desc
 | limit 200`},
 		{"QueryErasures", "users erased (sdu)", `# To be replayed after a backup was restored: DELETE /v1/users?user_key= with each userKey.

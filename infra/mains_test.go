@@ -10,11 +10,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/rotor-auth/rotor/infra/process"
 	"github.com/rotor-auth/rotor/shared/keyring"
@@ -211,10 +214,11 @@ func (a *account) call(status int, function, method, path, body string, change .
 // say, in AWS alone. Each function's program runs here with the environment that the template gives it, and may ask AWS
 // for what its role allows and for nothing else.
 func TestMainsOnTheirRoles(t *testing.T) {
-	a := deploy(t, synth(t, map[string]any{
+	s := synth(t, map[string]any{
 		"domain": "auth.example.com", "certificateArn": certificate, "origins": "https://app.example.com", "signingAlgorithm": "ES256",
 		"familyRetentionDays": "60", "eventRetentionDays": "400",
-	}))
+	})
+	a := deploy(t, s)
 
 	// Secrets Manager has the first keys made. Until then there are none, and the functions have started all the same.
 	if g := a.call(503, "discovery", "GET", "/.well-known/jwks.json", ""); g.Headers["Retry-After"] == "" {
@@ -338,5 +342,31 @@ func TestMainsOnTheirRoles(t *testing.T) {
 		if output := a.functions[name].Output(); !strings.Contains(output, want) {
 			t.Errorf("%s has not logged %s:\n%s", name, want, output)
 		}
+	}
+
+	// Lines that are counted, each by the filter on the log of its function: two calls that nobody had authorized, and two
+	// emergencies, one of which was repeated.
+	counted := map[string]int{}
+	pattern := regexp.MustCompile(`^\{ \$\.message = "([^"]+)" \}$`)
+	for _, f := range s.resources("AWS::Logs::MetricFilter") {
+		p := properties(f)
+		message := pattern.FindStringSubmatch(fmt.Sprint(p["FilterPattern"]))
+		if message == nil {
+			t.Fatalf("a filter is %v", p["FilterPattern"])
+		}
+		for name, function := range s.functionsByName() {
+			if at(function, "LoggingConfig", "LogGroup", "Ref") != at(p, "LogGroupName", "Ref") {
+				continue
+			}
+			for line := range strings.Lines(a.functions[name].Output()) {
+				var logged struct{ Message string }
+				if json.Unmarshal([]byte(line), &logged) == nil && logged.Message == message[1] {
+					counted[fmt.Sprint(at(p, "MetricTransformations", 0, "MetricName"), " of ", name)]++
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"CallerRefused of manage": 2, "KeysRevoked of keys": 2}, counted); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -667,6 +667,8 @@ func TestAlarms(t *testing.T) {
 		"reused-elsewhere":       "Rotor ReusedElsewhere Sum 900s >= 10 x1",
 		"ahead":                  "Rotor Ahead Sum 300s >= 1 x1",
 		"invalid-client":         "Rotor InvalidClient Sum 300s >= 50 x1",
+		"origin-refused":         "Rotor OriginRefused Sum 300s >= 50 x1",
+		"caller-refused":         "Rotor CallerRefused Sum 300s >= 1 x1",
 		"secret-added":           "Rotor SecretAdded Sum 300s >= 1 x1",
 		"may-introspect":         "Rotor MayIntrospectOn Sum 300s >= 1 x1",
 		"observe":                "Rotor ObserveOn Sum 300s >= 1 x1",
@@ -680,6 +682,7 @@ func TestAlarms(t *testing.T) {
 		"sweep-dead-letters":     "AWS/SQS ApproximateNumberOfMessagesVisible Maximum 300s >= 1 x1",
 		"sweep-behind":           "AWS/Lambda Invocations Sum 900s of SweepFunction < 1 x1",
 		"keys-failing":           "AWS/Lambda Errors Sum 300s of KeysFunction >= 1 x1",
+		"keys-revoked":           "Rotor KeysRevoked Sum 300s >= 1 x1",
 	}
 	got := map[string]string{}
 	for _, r := range s.resources("AWS::CloudWatch::Alarm") {
@@ -721,8 +724,26 @@ func TestAlarms(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(got) != 21 {
-		t.Errorf("%d alarms, not 21", len(got))
+	if len(got) != 24 {
+		t.Errorf("%d alarms, not 24", len(got))
+	}
+	// Whoever is woken looks the name up.
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(readme), "\n| alarm | look at |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for name := range got {
+		if strings.HasPrefix(name, "refused-") {
+			name = "refused-<cause>"
+		}
+		if !strings.Contains(table, "`"+name+"`") {
+			t.Errorf("the README does not say what to do when %s rings", name)
+		}
+	}
+	if !strings.Contains(string(readme), fmt.Sprintf("%d alarms", len(got))) {
+		t.Errorf("the README's costs are not of %d alarms", len(got))
 	}
 }
 
@@ -738,6 +759,7 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 		{Type: audit.Reuse, Family: id, ClientID: "c"},
 		{Type: audit.Ahead, Family: id, ClientID: "c"},
 		{Type: audit.Refused, Cause: audit.InvalidClient, ClientID: "made-up", Unregistered: true},
+		{Type: audit.OriginRefused, Origin: "https://app.example.com"},
 		{Type: audit.Operation, Changes: []audit.Change{audit.SecretAdded, audit.MayIntrospectOn, audit.ObserveOn}},
 	} {
 		e.At = time.Unix(1, 0)
@@ -761,6 +783,15 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 				for _, metric := range m.Metrics {
 					written[fmt.Sprint(m.Namespace, " ", metric.Name, " ", d)] = true
 				}
+			}
+		}
+	}
+	// What is counted by what a function logs; TestMainsOnTheirRoles has it log that.
+	for _, f := range standardStack(t).resources("AWS::Logs::MetricFilter") {
+		for _, m := range list(properties(f)["MetricTransformations"]) {
+			written[fmt.Sprint(at(m, "MetricNamespace"), " ", at(m, "MetricName"), " []")] = true
+			if at(m, "MetricValue") != "1" || at(m, "Dimensions") != nil || at(m, "DefaultValue") != nil {
+				t.Errorf("a line counts as %v", m)
 			}
 		}
 	}
@@ -790,8 +821,8 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 			}
 		}
 	}
-	if looked != 14 {
-		t.Errorf("looked at %d metrics, not 14", looked)
+	if looked != 17 {
+		t.Errorf("looked at %d metrics, not 17", looked)
 	}
 }
 
@@ -843,7 +874,7 @@ func TestSavedQueries(t *testing.T) {
 	}
 	slices.Sort(filters)
 	want := []string{
-		`filter cause = "invalid_client"`, `filter familyId = "FAMILY"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`, `filter type = "sapi"`, `filter type = "sdu"`,
+		`filter cause = "invalid_client"`, `filter familyId = "FAMILY"`, `filter type = "fco"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`, `filter type = "sapi"`, `filter type = "sdu"`,
 	}
 	if diff := cmp.Diff(want, filters); diff != "" {
 		t.Error(diff)
