@@ -76,8 +76,8 @@ func TestClockSeesFamiliesEnd(t *testing.T) {
 	}
 	p.advance("30d") // the 60th day, but for an hour
 	p.must(http.StatusOK, http.MethodGet, "/v1/families/"+family, "")
-	if purged := p.advance("2h"); purged != 1 {
-		t.Errorf("%v purged, want the family", purged)
+	if purged := p.advance("2h"); purged != 2 {
+		t.Errorf("%v purged, want the family and the count of its owner", purged)
 	}
 	p.must(http.StatusNotFound, http.MethodGet, "/v1/families/"+family, "")
 	if got := p.refresh("demo-spa", got.text("refresh_token")); got.text("error") != "invalid_grant" {
