@@ -54,12 +54,11 @@ func (c *clock) advance(d time.Duration) bool {
 // Moving the clock purges what is past its purge_at, as DynamoDB's TTL would.
 // Clients that verify access tokens by their own clock find those that were made
 // since to be from the future.
-func withLocal(cfg *config, c *clock, table *store.Table, log *slog.Logger, next http.Handler) http.Handler {
-	sweep := sweeper{c, table, log}
+func withLocal(cfg *config, sweep sweeper, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := cfg.pathOf(r); {
 		case path == "/local/clock":
-			serveClock(w, r, c, table, log)
+			serveClock(w, r, sweep.clock, sweep.table, sweep.log)
 		case path == "/local/sweep":
 			sweep.serve(w, r)
 		case path == "/local" || strings.HasPrefix(path, "/local/"):

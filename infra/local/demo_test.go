@@ -125,3 +125,42 @@ func TestPrintedCommands(t *testing.T) {
 		}
 	}
 }
+
+// Two programs that start at the same time on one table make one secret, and one of them says that it has not.
+func TestDemoClientsBesideAnother(t *testing.T) {
+	secret := http.StatusConflict
+	beside := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			fail(w, secret, "no secret")
+			return
+		}
+		id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+		kind := map[bool]string{true: "confidential", false: "public"}[id == "demo-web"]
+		writeJSON(w, http.StatusOK, demoClient{ID: id, Type: kind})
+	})
+	clients, err := demoClients(t.Context(), beside)
+	if err != nil || len(clients) != 6 {
+		t.Fatalf("%v, %v", clients, err)
+	}
+	for _, c := range clients {
+		want := ""
+		if c.ID == "demo-web" {
+			want = "has a secret from before, and got no other"
+		}
+		if c.note != want {
+			t.Errorf("of %s is said %q", c.ID, c.note)
+		}
+	}
+	secret = http.StatusServiceUnavailable
+	if _, err := demoClients(t.Context(), beside); err == nil || !strings.HasPrefix(err.Error(), "register demo-web: ") || !strings.Contains(err.Error(), "no secret") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestLifetimesAsShown(t *testing.T) {
+	for lifetime, want := range map[family.Seconds]string{0: "never", 86400: "1 d", 31536000: "365 d", 3600: "3600 s", 90000: "90000 s"} {
+		if got := days(lifetime); got != want {
+			t.Errorf("%d seconds are shown as %s, not %s", lifetime, got, want)
+		}
+	}
+}

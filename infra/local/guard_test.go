@@ -20,8 +20,11 @@ func wantProblem(t *testing.T, got reply, status int) {
 	if mediaType := got.header.Get("Content-Type"); mediaType != "application/problem+json" {
 		t.Errorf("Content-Type is %s", mediaType)
 	}
-	if got.text("detail") == "" || got.body["status"] != float64(status) {
+	if got.text("detail") == "" || got.body["status"] != float64(status) || got.text("type") != "about:blank" || got.text("title") != http.StatusText(status) {
 		t.Errorf("the problem is %v", got.body)
+	}
+	if got.header.Get("Cache-Control") != "no-store" || got.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("the header is %v", got.header)
 	}
 }
 
@@ -393,5 +396,66 @@ func TestOperationsAreByThisMachine(t *testing.T) {
 	want := "sapi issue_family by local, srrt  by local, sapi revoke_family by local, sapi issue_family by local, srrt  by"
 	if s := strings.Join(got, ", "); s != want {
 		t.Errorf("on record is %s", s)
+	}
+}
+
+// Each request is a line of the log, under the id that its audit events have.
+func TestRequestsAreLogged(t *testing.T) {
+	p := start(t, nil)
+	_, token := p.issue("demo-spa")
+	p.refresh("demo-spa", token)
+	p.do(http.MethodGet, "/local/nothing", "")
+	p.do(http.MethodDelete, "/local/clock", "")
+	p.do(http.MethodGet, "/v1/clients/nobody", "")
+	p.do(http.MethodGet, "/v1/clients/"+strings.Repeat("x", 64), "")
+	p.do(http.MethodGet, "/v1/clients/"+strings.Repeat("x", 65), "")
+	if err := p.stop(); err != nil { // or the last line may be about to be written
+		t.Fatal(err)
+	}
+	type line struct {
+		Msg, Type, Method, Path string
+		Status                  int
+		Took                    *float64 `json:"took_ms"`
+		ID                      string   `json:"http_request_id"`
+	}
+	var requests, audited []line
+	for text := range strings.Lines(p.stderr.String()) {
+		var l line
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		switch l.Msg {
+		case "request":
+			requests = append(requests, l)
+		case "audit":
+			audited = append(audited, l)
+		}
+	}
+	want := []struct {
+		method, path string
+		status       int
+		audited      string
+	}{
+		{http.MethodPost, "/v1/families", http.StatusCreated, "sapi"},
+		{http.MethodPost, "/oauth/token", http.StatusOK, "sertft"},
+		{http.MethodGet, "/local/nothing", http.StatusNotFound, ""},
+		{http.MethodDelete, "/local/clock", http.StatusMethodNotAllowed, ""},
+		{http.MethodGet, "/v1/clients/nobody", http.StatusNotFound, ""},
+		{http.MethodGet, "/v1/clients/" + strings.Repeat("x", 64), http.StatusNotFound, ""},
+		{http.MethodGet, "/v1/clients/[redacted]", http.StatusBadRequest, ""},
+	}
+	if len(requests) != len(want) || len(audited) != 2 {
+		t.Fatalf("%d requests and %d events are in the log:\n%s", len(requests), len(audited), p.stderr)
+	}
+	ids := map[string]bool{}
+	for i, w := range want {
+		got := requests[i]
+		if got.Method != w.method || got.Path != w.path || got.Status != w.status || got.Took == nil || *got.Took < 0 || got.ID == "" || ids[got.ID] {
+			t.Errorf("the log has %+v, want %+v", got, w)
+		}
+		ids[got.ID] = true
+		if w.audited != "" && (audited[i].Type != w.audited || audited[i].ID != got.ID) {
+			t.Errorf("the event of %+v is %+v", got, audited[i])
+		}
 	}
 }

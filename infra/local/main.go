@@ -107,8 +107,9 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 	cancel()
 
+	sweep := sweeper{clock, table, log}
 	server := &http.Server{
-		Handler: logRequests(c, log, guard(c, withDebug(c, withLocal(c, clock, table, log, handler)))),
+		Handler: logRequests(c, log, guard(c, withDebug(c, withLocal(c, sweep, handler)))),
 		// As long as IdleTimeout: clients keep connections that they have opened and not
 		// yet used, and cannot know that one is being closed when they do use it.
 		ReadHeaderTimeout: 2 * time.Minute,
@@ -120,7 +121,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 	sweeping, stopSweeping := context.WithCancel(ctx)
 	var background sync.WaitGroup
-	background.Go(func() { sweeper{clock, table, log}.run(sweeping) })
+	background.Go(func() { sweep.run(sweeping) })
 	defer background.Wait()
 	defer stopSweeping()
 	served := make(chan error, 1)

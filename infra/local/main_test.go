@@ -20,8 +20,10 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -300,6 +302,119 @@ func TestKeysMadeUpAreRS256(t *testing.T) {
 	}
 }
 
+// With ALG new keys are for that.
+func TestAlgorithm(t *testing.T) {
+	p := start(t, map[string]string{"ALG": "ES256"})
+	if !strings.Contains(p.stdout, "keys   ES256, made up for this run") {
+		t.Errorf("stdout does not say so:\n%s", p.stdout)
+	}
+	got := p.must(http.StatusOK, http.MethodGet, "/.well-known/jwks.json", "")
+	if keys, ok := got.body["keys"].([]any); !ok || len(keys) != 1 || keys[0].(map[string]any)["alg"] != "ES256" {
+		t.Errorf("the key set is %v", got.body)
+	}
+}
+
+// database is a DynamoDB in this process that keeps what it is asked with.
+type database struct {
+	url string
+
+	mu      sync.Mutex
+	headers []http.Header
+	opened  int // connections, in all
+}
+
+// newDatabase starts one. Its answers wait for hold, if that is not nil.
+func newDatabase(tb testing.TB, hold func(*http.Request)) *database {
+	tb.Helper()
+	d := &database{}
+	server := httptest.NewUnstartedServer(&httputil.ReverseProxy{
+		Transport: embedded.New(),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			d.mu.Lock()
+			d.headers = append(d.headers, r.In.Header.Clone())
+			d.mu.Unlock()
+			if hold != nil {
+				hold(r.In)
+			}
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", "dynamodb.invalid"
+		},
+	})
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			d.mu.Lock()
+			d.opened++
+			d.mu.Unlock()
+		}
+	}
+	server.Start()
+	tb.Cleanup(server.Close)
+	d.url = server.URL
+	return d
+}
+
+// A DynamoDB outside is asked as the environment says: its region, its credentials, its table.
+func TestDynamoDBOutside(t *testing.T) {
+	d := newDatabase(t, nil)
+	env := map[string]string{
+		"AWS_ENDPOINT_URL_DYNAMODB": d.url, "AWS_REGION": "eu-central-1", "TABLE": "one",
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "session",
+	}
+	one := start(t, env)
+	one.must(http.StatusCreated, http.MethodPut, "/v1/clients/only-in-one", `{"type":"public"}`)
+	for _, h := range d.headers {
+		if by := h.Get("Authorization"); !regexp.MustCompile(`Credential=AKIDEXAMPLE/\d{8}/eu-central-1/dynamodb/`).MatchString(by) || h.Get("X-Amz-Security-Token") != "session" {
+			t.Fatalf("asked by %s, %v", by, h)
+		}
+	}
+	if len(d.headers) < 3 {
+		t.Errorf("asked %d times", len(d.headers))
+	}
+	env["TABLE"] = "two"
+	two := start(t, env)
+	two.must(http.StatusNotFound, http.MethodGet, "/v1/clients/only-in-one", "")
+	one.must(http.StatusOK, http.MethodGet, "/v1/clients/only-in-one", "")
+}
+
+// As many requests are with DynamoDB at a time as there may be connections, and what was opened for them is kept.
+func TestConnectionsToDynamoDB(t *testing.T) {
+	var refreshing atomic.Bool
+	waiting, all := make(chan struct{}, databaseConns), make(chan struct{})
+	d := newDatabase(t, func(r *http.Request) {
+		if refreshing.Load() && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".UpdateItem") {
+			waiting <- struct{}{}
+			<-all
+		}
+	})
+	p := start(t, map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": d.url, "TABLE": "rotor"})
+	tokens := make([]string, databaseConns)
+	for i := range tokens {
+		_, tokens[i] = p.issue("demo-spa")
+	}
+	refreshing.Store(true)
+	for range 2 {
+		var callers sync.WaitGroup
+		for _, token := range tokens {
+			callers.Go(func() {
+				if got := p.refresh("demo-spa", token); got.status != http.StatusOK {
+					t.Errorf("%d %v", got.status, got.body)
+				}
+			})
+		}
+		for range tokens {
+			<-waiting
+		}
+		for range tokens {
+			all <- struct{}{}
+		}
+		callers.Wait()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.opened != databaseConns {
+		t.Errorf("%d connections were opened, not %d", d.opened, databaseConns)
+	}
+}
+
 // Tokens outlive a restart where keys and table do; so do changed demo clients.
 func TestRestart(t *testing.T) {
 	env := outside(t)
@@ -307,6 +422,16 @@ func TestRestart(t *testing.T) {
 
 	before := start(t, env)
 	secret := demoSecret(t, before)
+	for _, line := range []string{
+		"  store  DynamoDB at " + env["AWS_ENDPOINT_URL_DYNAMODB"] + ", table " + env["TABLE"] + "\n", "  keys   ES256, kept in " + env["KEYS"] + "\n",
+	} {
+		if !strings.Contains(before.stdout, line) {
+			t.Errorf("stdout has no %q:\n%s", line, before.stdout)
+		}
+	}
+	if info, err := os.Stat(env["KEYS"]); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the file of keys is %v, %v", info, err)
+	}
 	_, token := before.issue("demo-spa")
 	token = before.refresh("demo-spa", token).text("refresh_token")
 	before.must(http.StatusOK, http.MethodPut, "/v1/clients/demo-spa", `{"type":"public","policy":{"reuse_interval":7}}`)
@@ -472,6 +597,163 @@ func TestSignalsStopTheProcess(t *testing.T) {
 				t.Errorf("ended with %v\n%s", err, stderr)
 			}
 		})
+	}
+}
+
+// The first signal lets the requests under way finish; the second ends the program at once.
+func TestSecondSignalEndsTheProcess(t *testing.T) {
+	cmd, stderr := process(t, "ADDR=127.0.0.1:0", "ALG=ES256")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := strings.TrimPrefix(strings.TrimSpace(line), "Rotor is ready at http://")
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "POST /local/clock HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+		"Content-Length: 16\r\nExpect: 100-continue\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for { // until it has heard that
+		conn, err := net.Dial("tcp", addr)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			break
+		}
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if err == nil || !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("ended with %v\n%s", err, stderr)
+	}
+}
+
+// What does not finish is cut off after half a minute, and that is an error.
+func TestStopCutsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		listener := &pipes{conns: make(chan net.Conn, 1)}
+		listener.conns <- there
+		began := make(chan struct{})
+		server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { //nolint:gosec // served in memory
+			close(began)
+			<-r.Context().Done()
+		})}
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(listener) }()
+		if _, err := io.WriteString(here, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		<-began
+		stopped, cancel := context.WithCancel(t.Context())
+		cancel() // as the signal has
+		now := time.Now()
+		err := shutdown(stopped, server)
+		if took := time.Since(now); took != shutdownTimeout || err == nil || !strings.Contains(err.Error(), "cut off") {
+			t.Errorf("after %v: %v", took, err)
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+		if _, err := here.Read(make([]byte, 1)); err == nil {
+			t.Error("the request under way was answered")
+		}
+	})
+}
+
+// pipes is a listener in memory.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.conns) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// What a name means on this machine is looked at once more.
+func TestListensOnLoopbackAlone(t *testing.T) {
+	listener, err := listen(t.Context(), address{"0.0.0.0", "0"})
+	if err == nil || !strings.Contains(err.Error(), "not loopback") || listener != nil {
+		t.Errorf("%v, %v", listener, err)
+	}
+	listener, err = listen(t.Context(), address{"localhost", "0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+}
+
+// A program that cannot say where it is serves nobody.
+func TestWelcomeThatNobodyReads(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	_ = free.Close()
+	env := map[string]string{"ADDR": addr, "ALG": "ES256"}
+	gone := errors.New("broken pipe")
+	err = run(t.Context(), func(name string) string { return env[name] }, failingWriter{gone}, io.Discard)
+	if !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+	if conn, err := net.Dial("tcp", addr); err == nil {
+		_ = conn.Close()
+		t.Error("it listens still")
+	}
+}
+
+type failingWriter struct{ err error }
+
+func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
+
+// A header is read as far as API Gateway would take it, and not much further.
+func TestLargeHeaders(t *testing.T) {
+	p := start(t, nil)
+	for size, want := range map[int]int{10 << 10: http.StatusOK, 40 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+		r := p.request(http.MethodGet, "/local/clock", "")
+		r.Header.Set("X-Padding", strings.Repeat("x", size))
+		answer, err := p.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = answer.Body.Close(); answer.StatusCode != want {
+			t.Errorf("%d bytes: %d, not %d", size, answer.StatusCode, want)
+		}
 	}
 }
 

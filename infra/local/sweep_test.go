@@ -148,10 +148,10 @@ func newBubble(t *testing.T) *bubble {
 	}
 	log := slog.New(slog.NewJSONHandler(b.log, nil))
 	clock := &clock{}
-	b.handler = withLocal(&config{}, clock, table, log, api.New(api.Config{
+	b.sweeper = sweeper{clock, table, log}
+	b.handler = withLocal(&config{}, b.sweeper, api.New(api.Config{
 		Issuer: "http://localhost:3000", Table: table, Keys: keys, Log: log, Now: clock.now, Timeout: requestTimeout,
 	}).Handler())
-	b.sweeper = sweeper{clock, table, log}
 	b.call(http.MethodPut, "/v1/clients/app", `{"type":"public","policy":{"max_active":1}}`)
 	return b
 }
@@ -236,6 +236,57 @@ func TestSweepsByItself(t *testing.T) {
 		cleanups(2)
 		if leaked := secrets.FindString(b.log.String()); leaked != "" {
 			t.Errorf("the log has a secret: %s", leaked)
+		}
+	})
+}
+
+// The program sweeps by itself for as long as it runs, by the clock and on the table that it serves.
+func TestProgramSweepsByItself(t *testing.T) {
+	p := start(t, nil)
+	if got := p.text("/debug/pprof/goroutine?debug=1", http.StatusOK); !strings.Contains(got, "infra/local.sweeper.run+") {
+		t.Errorf("nothing sweeps:\n%s", got)
+	}
+}
+
+// A sweep for which nobody waits any more has not failed.
+func TestSweepGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		b.issue()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/local/sweep", nil))
+		if w.Code != http.StatusServiceUnavailable || strings.Contains(b.log.String(), "sweep failed") {
+			t.Errorf("the answer is %d %s, and the log\n%s", w.Code, w.Body, b.log)
+		}
+	})
+}
+
+// A clock that was moved stays so, although what is due could not be purged; and that is said.
+func TestPurgeFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		b.issue()
+		before := b.sweeper.clock.now()
+		b.store.broken.Store(true)
+		move := func() *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			b.handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/local/clock", strings.NewReader(`{"advance":"90d"}`)))
+			return w
+		}
+		if w := move(); w.Code != http.StatusServiceUnavailable || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("the answer is %d %v %s", w.Code, w.Header(), w.Body)
+		}
+		if log := b.log.String(); strings.Count(log, `"level":"ERROR"`) != 1 || !strings.Contains(log, "purge failed") {
+			t.Errorf("the log does not say so, once:\n%s", log)
+		}
+		if ahead := b.sweeper.clock.now().Sub(before); ahead < 90*24*time.Hour {
+			t.Errorf("the clock was moved by %v", ahead)
+		}
+		b.store.broken.Store(false)
+		if w := move(); w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"purged":0`) {
+			t.Errorf("the next time: %d %s", w.Code, w.Body)
 		}
 	})
 }
