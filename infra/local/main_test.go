@@ -493,7 +493,12 @@ func TestRefusesToStart(t *testing.T) {
 			env := map[string]string{"ADDR": "127.0.0.1:0"}
 			maps.Copy(env, c.env)
 			var stdout buffer
-			err := run(t.Context(), func(name string) string { return env[name] }, &stdout, io.Discard)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			err := run(ctx, func(name string) string { return env[name] }, writerFunc(func(text []byte) {
+				_, _ = stdout.Write(text)
+				cancel() // it should not have come to this
+			}), io.Discard)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q in it", err, c.want)
 			}
