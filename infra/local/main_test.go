@@ -662,7 +662,7 @@ func TestStopCutsOff(t *testing.T) {
 		listener := &pipes{conns: make(chan net.Conn, 1)}
 		listener.conns <- there
 		began := make(chan struct{})
-		server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { //nolint:gosec // served in memory
+		server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			close(began)
 			<-r.Context().Done()
 		})}
