@@ -12,7 +12,7 @@ import (
 // [guard].
 //
 //	GET /debug/pprof/                       what there is
-//	GET /debug/pprof/profile?seconds=10     where CPU time goes; for at most 50 s
+//	GET /debug/pprof/profile?seconds=10     where CPU time goes, for as long as is asked
 //	GET /debug/pprof/heap?gc=1&debug=1      what is in use after a collection
 //	GET /debug/pprof/goroutine?debug=1      what runs and waits, and where
 func withDebug(c *config, next http.Handler) http.Handler {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // text is the body of an answer that is not JSON; what is compressed, as it is for
@@ -102,5 +104,28 @@ func TestProfilesLeaveTheRest(t *testing.T) {
 	p := start(t, nil)
 	if got := p.do(http.MethodGet, "/debug/vars", ""); got.status != http.StatusNotFound {
 		t.Errorf("/debug/vars: %d", got.status)
+	}
+}
+
+// A profile may take longer than other answers: what asks for that gets through to the connection.
+func TestProfilesMayTakeTheirTime(t *testing.T) {
+	var asked error
+	server := httptest.NewServer(logRequests(&config{}, slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour))
+	})))
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if asked != nil {
+		t.Error(asked)
 	}
 }

@@ -184,3 +184,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }
+
+// Unwrap returns the writer below, by which net/http/pprof puts off the deadline of
+// an answer that takes long.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

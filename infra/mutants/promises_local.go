@@ -288,6 +288,10 @@ var promisesLocal = []chapter{{"The local program", []mutant{
 		edits: []edit{{`r.Method != http.MethodGet && r.Method != http.MethodHead {`, `r.Method == http.MethodDelete {`}},
 	},
 	{
+		rule: "a profile of a minute never arrives", file: "infra/local/guard.go", test: "local.TestProfilesMayTakeTheirTime",
+		edits: []edit{{`func (w *statusWriter) Unwrap() http.ResponseWriter`, `func (w *statusWriter) below() http.ResponseWriter`}},
+	},
+	{
 		rule: "profiles may be cached", file: "infra/local/debug.go", test: "local.TestProfiles",
 		edits: []edit{{`		w.Header().Set("Cache-Control", "no-store")
 `, ``}},
