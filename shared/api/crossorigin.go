@@ -30,7 +30,7 @@ func (a *API) crossOrigin(e endpoint, h http.Handler) http.Handler {
 	switch {
 	case e.public:
 		options.AllowedOrigins = []string{"*"}
-		options.AllowedMethods = []string{http.MethodGet}
+		options.AllowedMethods = []string{http.MethodGet, http.MethodHead}
 		return cors.New(options).Handler(h)
 	case !e.browser:
 		return h
