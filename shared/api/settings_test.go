@@ -377,3 +377,42 @@ func TestLengthOfClientIDs(t *testing.T) {
 		}
 	}
 }
+
+// Times are whole milliseconds, however fine the clock is: records have no others, and
+// are compared with them. An end of 15 days is 15 days, and not a second less.
+func TestTimesAreWholeMilliseconds(t *testing.T) {
+	w := newWorld(t)
+	tok, _ := w.login()
+	h := w.api(func(c *api.Config) {
+		c.Now = func() time.Time { return w.clock.Now().Add(time.Millisecond - time.Nanosecond) }
+	}).Handler()
+	if a := handled(h, post(t.Context(), "/oauth/token", refreshForm(tok))); !strings.Contains(a.body, `"refresh_token_expires_in":1296000,"refresh_token_timeout":1296000,"authorization_expires_in":2592000,`) {
+		t.Errorf("got %v", a)
+	}
+}
+
+// A refresh asks for eight different resources at most: each is a part of the write's
+// condition. One that is asked for often is one.
+func TestManyResources(t *testing.T) {
+	w := newWorld(t)
+	tok, id := w.login()
+	issuer := w.servers[0].URL
+	for n, asks := range map[int]bool{8: true, 9: false, 200: false} {
+		body := refreshForm(tok)
+		for i := range n {
+			body += fmt.Sprintf("&resource=https://%d.example", i)
+		}
+		w.store.Counted()
+		w.send(http.MethodPost, "/oauth/token", formType, body).is(t, http.StatusBadRequest, "invalid_target")
+		if calls := w.store.Counted(); slices.Contains(calls, "UpdateItem") != asks {
+			t.Errorf("of %d resources the store was asked: %v", n, calls)
+		}
+	}
+	if n := w.counter(id); n != 1 {
+		t.Errorf("the counter is %d", n)
+	}
+	a := w.send(http.MethodPost, "/oauth/token", formType, refreshForm(tok)+strings.Repeat("&resource="+issuer, 20))
+	if a.status != http.StatusOK || w.aud(a) != issuer {
+		t.Errorf("one resource 20 times: %v", a)
+	}
+}

@@ -126,6 +126,11 @@ func TestParseRefuses(t *testing.T) {
 		{"file:///index.html", "every file of a device"},
 		{"wss://app.example.com", "no page has the scheme wss"},
 		{"ftp://app.example.com", "no page has the scheme ftp"},
+		{"ws://app.example.com", "no page has the scheme ws"},
+		{"data://x", "no page has the scheme data"},
+		{"blob://x", "no page has the scheme blob"},
+		{"about://x", "no page has the scheme about"},
+		{"JavaScript://x", "no page has the scheme javascript"},
 		{"blob:https://app.example.com/x", "such as https://app.example.com"},
 		{"about:blank", "such as https://app.example.com"},
 	} {
@@ -204,10 +209,17 @@ func TestSetOfAny(t *testing.T) {
 	if !s.Any() || s.String() != "*,https://app.example" {
 		t.Errorf("the set is %s", s)
 	}
+	if !set(t, " * ").Any() || set(t, "*").Equal(origin.Set{}) || !set(t, "*").Equal(set(t, "*")) {
+		t.Error("any alone is not any")
+	}
 }
 
 func TestSetOfLoopback(t *testing.T) {
-	s := set(t, "https://app.example").AndLoopback()
+	plain := set(t, "https://app.example")
+	s := plain.AndLoopback()
+	if s.String() != "loopback,https://app.example" || s.Any() || plain.Has("http://localhost") || plain.String() != "https://app.example" {
+		t.Errorf("the set is %s, and was %s", s, plain)
+	}
 	for header, want := range map[string]bool{
 		"https://app.example":              true,
 		"http://localhost:5173":            true,
