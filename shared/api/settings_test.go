@@ -148,49 +148,54 @@ func TestFailuresAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// slowKeys are keys for which requests wait until their time is over. It tells what
-// that time is.
+// slowKeys are keys for which a request waits until its time is over, where they wait.
+// They tell what that time is.
 type slowKeys struct {
 	keysAsTheyAre
-	waits bool
-	left  chan time.Duration // of a request; 0 for no end
+	wait bool
+	left *time.Duration // of the request; 0 for no end
 }
 
 func (s slowKeys) Keys(ctx context.Context, now time.Time) (*keyring.Keys, error) {
-	end, ok := ctx.Deadline()
-	if !ok {
-		s.left <- 0
-	} else {
-		s.left <- time.Until(end)
+	*s.left = 0
+	if end, ok := ctx.Deadline(); ok {
+		*s.left = time.Until(end)
 	}
-	if s.waits {
+	if s.wait {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	return s.keysAsTheyAre.Keys(ctx, now)
 }
 
-// The time that a request has is the one that is configured, at every endpoint; and 0
-// is none.
+// The time that a request has is the one that is configured, at every endpoint, and then
+// it is answered; 0 is none.
 func TestTimeout(t *testing.T) {
 	w := newWorld(t)
 	secret := w.addSecret("web")
-	for _, timeout := range []time.Duration{0, 30 * time.Millisecond, time.Hour} {
-		keys := slowKeys{keysAsTheyAre{w.keys}, timeout == 30*time.Millisecond, make(chan time.Duration, 8)}
-		h := w.api(func(c *api.Config) { c.Keys, c.Timeout = keys, timeout }).Handler()
+	for _, timeout := range []time.Duration{0, time.Hour, 100 * time.Millisecond} {
+		wait := timeout > 0 && timeout < time.Hour
+		var left time.Duration
+		h := w.api(func(c *api.Config) {
+			c.Keys, c.Timeout = slowKeys{keysAsTheyAre{w.keys}, wait, &left}, timeout
+		}).Handler()
+		get := func(path string) *http.Request {
+			return httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+		}
 		for name, r := range map[string]*http.Request{
 			"token":      post(t.Context(), "/oauth/token", refreshForm("x")),
 			"revoke":     post(t.Context(), "/oauth/revoke", "client_id=app&token=x"),
 			"introspect": post(t.Context(), "/oauth/introspect", "client_id=web&token=x&client_secret="+secret),
-			"jwks":       httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/.well-known/jwks.json", http.NoBody),
-			"metadata":   httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/.well-known/openid-configuration", http.NoBody),
-			"events":     httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/events?user_id=u", http.NoBody),
+			"keys":       get("/.well-known/jwks.json"),
+			"metadata":   get("/.well-known/openid-configuration"),
+			"management": get("/v1/events?user_id=u"),
 		} {
+			left = -1
 			a := handled(h, r)
-			if left := <-keys.left; left > timeout || left < timeout-time.Minute || timeout > 0 && left == 0 {
+			if !wait && (left > timeout || left < 0 || left < timeout-time.Minute) {
 				t.Errorf("%s has %v of %v", name, left, timeout)
 			}
-			if (a.status == http.StatusServiceUnavailable) != keys.waits || (a.header.Get("Retry-After") == "1") != keys.waits {
+			if (a.status == http.StatusServiceUnavailable) != wait || (a.header.Get("Retry-After") == "1") != wait {
 				t.Errorf("%s with a timeout of %v: %v %v", name, timeout, a, a.header)
 			}
 		}
