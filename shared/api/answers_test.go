@@ -78,8 +78,8 @@ func TestErrorAnswers(t *testing.T) {
 		{"malformed scope", token(refreshForm(tok, "scope", `"`)), 400, "invalid_scope", "The scope is malformed.", nil},
 		{"scope", token(refreshForm(tok, "scope", "admin")), 400, "invalid_scope", "The scope was not granted to this refresh token.", nil},
 		{
-			"scope that the client lost", token(refreshForm(narrow, "client_id", "narrow", "scope", "write")), 400, "invalid_scope",
-			"The client may no longer be granted this scope.", nil,
+			"scope that the client may not have", token(refreshForm(narrow, "client_id", "narrow", "scope", "write")), 400, "invalid_scope",
+			"The client may not be granted this scope.", nil,
 		},
 		{
 			"many scopes", token(refreshForm(tok, "scope", many(65))), 400, "invalid_scope",
