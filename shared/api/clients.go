@@ -119,11 +119,11 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	before, after, err := a.Table.PutClient(r.Context(), client)
+	a.clients.Forget(id) // it may have been done, whatever the answer
 	operationOf(r.Context()).Changes = changes(before, client)
 	if err != nil {
 		return err
 	}
-	a.clients.Forget(id)
 	status := http.StatusOK
 	if before == nil {
 		status = http.StatusCreated
@@ -296,13 +296,13 @@ func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 	operation := operationOf(r.Context())
 	operation.SecretID, operation.Changes = secretID.String(), []audit.Change{audit.SecretAdded}
 	err = a.Table.AddSecret(r.Context(), id, store.Secret{ID: secretID.String(), Hash: sha256.Sum256([]byte(secret)), CreatedAt: now})
+	a.clients.Forget(id)
 	if errors.Is(err, store.ErrTooManySecrets) {
 		return conflict(fmt.Sprintf("the client has %d secrets already: delete one first", store.MaxSecrets))
 	}
 	if err != nil {
 		return err
 	}
-	a.clients.Forget(id)
 	noStore(w)
 	writeJSON(w, http.StatusCreated, "application/json", map[string]string{"client_secret": secret, "secret_id": secretID.String()})
 	return nil

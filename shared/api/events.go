@@ -18,6 +18,9 @@ const (
 	eventsPerPage = 100
 	// eventsSpan is how far back a list of events goes where from is left out.
 	eventsSpan = 30 * 24 * time.Hour
+	// clocksDiffer is how far into the future a list of events goes where to is left out:
+	// the clock of the server that stored an event may be ahead of this one's.
+	clocksDiffer = time.Hour
 	// longestSpan bounds the days that a list by type goes through.
 	longestSpan = 400 * 24 * time.Hour
 )
@@ -146,6 +149,9 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := in.err(); err != nil {
 		return err
+	}
+	if q.Get("to") == "" {
+		filter.span.To = now.Add(clocksDiffer)
 	}
 	// The default span ends now, which moves: a cursor is of what was asked for.
 	pages := cursors{keys, "events\x00" + string(filter.eventType) + "\x00" + q.Get("user_id") + "\x00" + q.Get("family") + "\x00" + q.Get("from") + "\x00" + q.Get("to")}

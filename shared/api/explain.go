@@ -246,7 +246,7 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, 
 	}
 	shown := show(f, client, now)
 	answer.Family = &shown
-	if answer.Timeline, err = a.timeline(ctx, f, shown, now); err != nil {
+	if answer.Timeline, err = a.timeline(ctx, f, shown); err != nil {
 		return explanation{}, err
 	}
 	if client != nil && (answer.Cause == family.ReuseDetected || answer.Cause == family.Superseded) {

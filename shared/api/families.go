@@ -284,7 +284,7 @@ func (a *API) family(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	shown := show(f, client, now)
-	if shown.Timeline, err = a.timeline(r.Context(), f, shown, now); err != nil {
+	if shown.Timeline, err = a.timeline(r.Context(), f, shown); err != nil {
 		return err
 	}
 	noStore(w)

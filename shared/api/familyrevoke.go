@@ -253,6 +253,7 @@ func (a *API) revokeAll(ctx context.Context, rev *revocation, before ulid.ULID) 
 		others := living[:len(living)-1]
 		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
 		if err != nil {
+			a.amend(ctx, e, []store.Ending{oldest})
 			return 0, next, err
 		}
 		if !done {
@@ -297,13 +298,19 @@ func (a *API) end(ctx context.Context, rev *revocation, families []store.Ending,
 // record writes down which of the families that the stored event names were ended
 // under it: in the log, and where it is fewer, in the event.
 func (a *API) record(ctx context.Context, e *audit.Event, ended []store.Ending) {
-	stored := e.Removed
-	if names(e, ended); e.Removed < stored {
-		if err := a.Table.AmendEvent(ctx, e); err != nil {
-			a.Log.ErrorContext(ctx, "an event names families that it did not end", slog.String("event_id", e.ID.String()), slog.Any("error", err))
-		}
-	}
+	a.amend(ctx, e, ended)
 	a.trail.Record(ctx, e)
+}
+
+// amend has the event, if it is stored, name those families alone.
+func (a *API) amend(ctx context.Context, e *audit.Event, ended []store.Ending) {
+	stored := e.Removed
+	if names(e, ended); e.Removed == stored {
+		return
+	}
+	if err := a.Table.AmendEvent(ctx, e); err != nil {
+		a.Log.ErrorContext(ctx, "an event names families that it did not end", slog.String("event_id", e.ID.String()), slog.Any("error", err))
+	}
 }
 
 // revokeAllBut ends up to revokedPerCall families, from before the ULID on, on the
@@ -327,8 +334,11 @@ func (a *API) revokeAllBut(ctx context.Context, rev *revocation, before ulid.ULI
 		n := min(len(living), store.MostBeside)
 		done, dead, endErr := a.Table.EndBeside(ctx, *rev.kept, living[:n], e, len(ended) == 0)
 		switch {
+		case endErr != nil && len(ended) == 0:
+			a.amend(ctx, e, living[:n])
+			return 0, next, endErr
 		case endErr != nil:
-			err = endErr
+			ended, err = append(ended, living[:n]...), endErr // they may bear the event
 		case done:
 			ended = append(ended, living[:n]...)
 			living = living[n:]

@@ -3,9 +3,14 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
@@ -150,5 +155,52 @@ func TestRegistryWhenTheClockIsSetBack(t *testing.T) {
 	w.clock.Advance(-24 * time.Hour)
 	if a := w.refresh("none"); a.status != http.StatusForbidden {
 		t.Errorf("got %v", a)
+	}
+}
+
+// afterwards does something once, when the first answer to an operation is there.
+type afterwards struct {
+	below     aws.HTTPClient
+	operation string
+	done      atomic.Bool
+	happens   func()
+}
+
+func (a *afterwards) Do(r *http.Request) (*http.Response, error) {
+	resp, err := a.below.Do(r)
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+a.operation) {
+		if a.done.CompareAndSwap(false, true) {
+			a.happens()
+		}
+	}
+	return resp, err
+}
+
+// A change of a client is seen at once by the server that makes it, also beside a read
+// that has the client as it was.
+func TestChangeBesideAReadOfTheRegistry(t *testing.T) {
+	for name, change := range map[string]func(w *world, server int) answer{
+		"put": func(w *world, server int) answer {
+			return w.sendTo(server, http.MethodPut, "/v1/clients/app", jsonType, `{"type":"confidential"}`)
+		},
+		"deleted": func(w *world, server int) answer {
+			return w.sendTo(server, http.MethodDelete, "/v1/clients/app", "", "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			first, _ := w.login()
+			cfg, server := w.store.Config(), 0
+			cfg.HTTPClient = &afterwards{below: cfg.HTTPClient, operation: "GetItem", happens: func() {
+				if a := change(w, server); a.status >= 300 {
+					t.Errorf("the change got %v", a)
+				}
+			}}
+			_, server = w.another(store.New(cfg, w.store.Name(), store.DefaultRetention), keysAsTheyAre{w.keys})
+			w.refreshAt(server, first)
+			if a := w.refreshAt(server, first); a.status != http.StatusUnauthorized {
+				t.Errorf("after the change it goes by what was read before: %v", a)
+			}
+		})
 	}
 }

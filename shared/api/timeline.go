@@ -32,9 +32,16 @@ const eventsInTimeline = 100
 
 // timeline is the family's life in order: what its record knows, with what the
 // stored events add.
-func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON, now time.Time) ([]moment, error) {
+func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON) ([]moment, error) {
 	m := recorded(f, s)
-	span := store.Span{From: f.IssuedAt(), To: now.Add(time.Millisecond)}
+	// Clocks differ: another server may have written down a time that is yet to come here,
+	// or one of before the family began.
+	span := store.Span{From: f.IssuedAt(), To: ulid.Time(ulid.MaxTime())}
+	for _, at := range []time.Time{f.ObservedAt, f.Revoked.At} {
+		if !at.IsZero() {
+			span.From = earlier(span.From, at)
+		}
+	}
 	events, _, err := a.Table.UserEvents(ctx, f.ID.UserKey(), span, ulid.ULID{}, eventsInTimeline)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type Clients struct {
 	mu      sync.Mutex
 	known   map[string]clientCopy
 	unknown map[string]time.Time // when it was read
+	changes int                  // made here: what was read before one of them is not kept
 }
 
 type clientCopy struct {
@@ -54,12 +55,13 @@ func NewClients(t *Table, log *slog.Logger) *Clients {
 // Warm reads the first 100 clients ahead, in one request. It leaves the connection
 // to DynamoDB open that the next request needs.
 func (c *Clients) Warm(ctx context.Context, now time.Time) error {
+	changes := c.changesMade()
 	clients, _, err := c.table.ListClients(ctx, "", clientsWarm)
 	if err != nil {
 		return err
 	}
 	for _, client := range clients {
-		c.keep(client.ID, client, now)
+		c.keep(client.ID, client, now, changes)
 	}
 	return nil
 }
@@ -114,11 +116,12 @@ func (c *Clients) read(ctx context.Context, id string, now time.Time) (*Client, 
 	reading := c.reads.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
+		changes := c.changesMade()
 		client, err := c.table.Client(ctx, id)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
-		c.keep(id, client, now)
+		c.keep(id, client, now, changes)
 		return client, err
 	})
 	select {
@@ -130,10 +133,21 @@ func (c *Clients) read(ctx context.Context, id string, now time.Time) (*Client, 
 	}
 }
 
-// keep caches what was read of an id at now: nil for an unknown one.
-func (c *Clients) keep(id string, client *Client, now time.Time) {
+// changesMade returns how many changes were made here so far.
+func (c *Clients) changesMade() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.changes
+}
+
+// keep caches what was read of an id at now, nil for an unknown one, unless a change
+// was made here since there were so many: it may have been read before that.
+func (c *Clients) keep(id string, client *Client, now time.Time, changes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changes != changes {
+		return
+	}
 	delete(c.known, id)
 	delete(c.unknown, id)
 	if client == nil {
@@ -173,10 +187,13 @@ func (c *Clients) failed(id string, now time.Time) bool {
 	return true
 }
 
-// Forget drops what is cached of a client: it has been changed here.
+// Forget drops what is cached of a client, and whatever a read under way has of one: it
+// has been changed here.
 func (c *Clients) Forget(id string) {
+	c.reads.Forget(id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.changes++
 	delete(c.known, id)
 	delete(c.unknown, id)
 }
