@@ -188,7 +188,7 @@ func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := changeable(living, change, first); err != nil {
+	if err := a.changeable(r.Context(), of, living, before, change, first); err != nil {
 		return err
 	}
 	changed, tried, err := a.changeAll(r.Context(), living, change, limited, now)
@@ -220,24 +220,34 @@ func kept(c *store.Change, f *family.Family) (*store.Change, error) {
 	return &narrower, nil
 }
 
-// changeable returns an error where a family cannot be changed: before any is. A scope
-// that none of them has was misspelled, or is one that a family cannot gain; of many
-// calls the first says so.
-func changeable(living []store.Ending, c *store.Change, first bool) error {
-	had := map[string]bool{}
-	for _, l := range living {
-		for _, s := range l.Family.Scope {
-			had[s] = true
+// changeable returns an error where a family cannot be changed: before any is. Of many
+// calls the first looks at all families, those from next on as well. A scope that none
+// of them has was misspelled, or is one that a family cannot gain.
+func (a *API) changeable(ctx context.Context, of *revocation, living []store.Ending, next ulid.ULID, c *store.Change, first bool) error {
+	had, some := map[string]bool{}, false
+	for {
+		for _, l := range living {
+			some = true
+			for _, s := range l.Family.Scope {
+				had[s] = true
+			}
+			narrower, err := kept(c, l.Family)
+			if err != nil {
+				return err
+			}
+			if err := fits(narrower.Of(l.Family)); err != nil {
+				return err
+			}
 		}
-		narrower, err := kept(c, l.Family)
-		if err != nil {
-			return err
+		if !first || next == (ulid.ULID{}) || of.budget.spent() {
+			break
 		}
-		if err := fits(narrower.Of(l.Family)); err != nil {
+		var err error
+		if living, next, err = a.living(ctx, of, next); err != nil {
 			return err
 		}
 	}
-	if c.Scope == nil || !first || len(living) == 0 {
+	if c.Scope == nil || !first || !some || next != (ulid.ULID{}) {
 		return nil
 	}
 	for _, s := range *c.Scope {

@@ -44,6 +44,17 @@ func (w *world) issueMany(n int) {
 
 func (w *world) issueManyIn(clientID string, n int) {
 	w.t.Helper()
+	w.issueManyOf(&family.Family{ClientID: clientID}, n)
+}
+
+// issueScoped is issueMany of families that have scopes.
+func (w *world) issueScoped(n int, scope ...string) {
+	w.t.Helper()
+	w.issueManyOf(&family.Family{ClientID: "app", Scope: scope}, n)
+}
+
+func (w *world) issueManyOf(f *family.Family, n int) {
+	w.t.Helper()
 	now := w.clock.Now()
 	policy := family.DefaultPolicy()
 	policy.MaxActive = 100_000
@@ -56,7 +67,7 @@ func (w *world) issueManyIn(clientID string, n int) {
 				return err
 			}
 			return w.table.Issue(w.t.Context(), &family.Family{
-				ID: id, UserID: "u", ClientID: clientID, Counter: 1, LastUsedAt: now, ExpiresAt: now.Add(30 * day),
+				ID: id, UserID: "u", ClientID: f.ClientID, Scope: f.Scope, Counter: 1, LastUsedAt: now, ExpiresAt: now.Add(30 * day),
 			}, &policy)
 		})
 	}
