@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -44,7 +45,7 @@ func (a *API) onRecord(name string, h http.HandlerFunc) http.HandlerFunc {
 		e.Name = name
 		e.Status = http.StatusInternalServerError // of a panic
 		q := r.URL.Query()                        // what is malformed in it is refused by h
-		about(&e, q.Get("user_id"), r.PathValue("client_id")+q.Get("client_id"))
+		about(&e, q.Get("user_id"), cmp.Or(r.PathValue("client_id"), q.Get("client_id")))
 		e.DryRun, _ = strconv.ParseBool(q.Get("dry_run"))
 		if id, err := family.ParseID(r.PathValue("family")); err == nil {
 			e.Family = id
