@@ -306,14 +306,14 @@ var manage = []chapter{
 		},
 		{
 			rule: "a change of many is refused when some are changed", file: "shared/api/familychange.go", test: "api.TestChangeAllOrNone",
-			edits: []edit{{`		narrower, err := kept(c, l.Family)
-		if err != nil {
-			return err
-		}
-`, `		narrower, err := kept(c, l.Family)
-		if err != nil {
-			continue
-		}
+			edits: []edit{{`			narrower, err := kept(c, l.Family)
+			if err != nil {
+				return err
+			}
+`, `			narrower, err := kept(c, l.Family)
+			if err != nil {
+				continue
+			}
 `}},
 		},
 		{

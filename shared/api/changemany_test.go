@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -152,4 +153,64 @@ func TestChangeAllIsRefusedBeforeAnyIsChanged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where a call has not the time to look at all of them, no scope is said to be none's.
+func TestChangeOfScopesOnAStoreThatIsSlowToRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	oldest := w.issue(`{"user_id":"u","client_id":"app","scope":"read write"}`).text("family")
+	w.clock.Advance(time.Second)
+	w.issueScoped(1001, "read")
+	server := w.slowly("Query")
+	w.store.Slow("Query", 2200*time.Millisecond)
+	changed := 0
+	for _, a := range w.changedFrom(server, "/v1/families?user_id=u", `{"scope":"read write"}`, func() { w.store.Slow("Query", 0) }) {
+		changed += int(a.number("changed"))
+	}
+	if f := w.family(oldest); changed != 1002 || f.text("scope") != "read write" {
+		t.Errorf("%d changed, the oldest is %v", changed, f)
+	}
+}
+
+// Of a member, or a parameter, that is given twice neither counts, and nothing is done
+// with what follows a body, or is no text.
+func TestManagementRefusesWhatIsAmbiguous(t *testing.T) {
+	w := newWorld(t)
+	tok, id := w.login()
+	for body, says := range map[string]string{
+		`{"acr":"a","acr":"b"}`:                 "given once",
+		`{"acr":"a","Acr":"b"}`:                 "no such member",
+		`{"acr":"a"}{"acr":"b"}`:                "more than one",
+		`{"acr":"a"}]`:                          "more than one",
+		`{"acr":"a"`:                            "not valid JSON",
+		`["acr"]`:                               "must be a JSON object",
+		"{\"acr\":\"\xff\"}":                    "not UTF-8",
+		`{"claims":{"a":1},"claims":{"a":2}}`:   "given once",
+		`{"scope":"read","scope":"read write"}`: "given once",
+		`{"device":"d","device":null}`:          "given once",
+	} {
+		for _, path := range []string{"/v1/families/" + id, "/v1/families?user_id=u"} {
+			a := w.send(http.MethodPatch, path, jsonType, body)
+			a.problem(t, http.StatusBadRequest)
+			if !strings.Contains(a.text("detail"), says) {
+				t.Errorf("%s: %v", body, a)
+			}
+		}
+	}
+	for query, says := range map[string]string{
+		"user_id=u&client_id=": "given a value", "user_id=u&client_id": "given a value", "user_id=u&clientid=app": "no such query parameter",
+		"user_id=u&client_id=app&client_id=web": "given once", "user_id=u&user_id=u": "given once", "user_id=%ff": "UTF-8", "user_id=u&cause=": "given a value", "user_id=u&except=": "given a value",
+		"user_id=u&dry_run=": "given a value", "user_id=u&next=": "given a value",
+	} {
+		a := w.send(http.MethodDelete, "/v1/families?"+query, "", "")
+		a.problem(t, http.StatusBadRequest)
+		if !strings.Contains(a.text("detail"), says) {
+			t.Errorf("%s: %v", query, a)
+		}
+	}
+	if n := w.storedEvents("srrt"); n != 0 {
+		t.Errorf("%d events", n)
+	}
+	w.refresh(tok).granted(t, "read write", false)
 }

@@ -305,11 +305,10 @@ func (a *API) record(ctx context.Context, e *audit.Event, ended []store.Ending) 
 // amend has the event, if it is stored, name those families alone.
 func (a *API) amend(ctx context.Context, e *audit.Event, ended []store.Ending) {
 	stored := e.Removed
-	if names(e, ended); e.Removed == stored {
-		return
-	}
-	if err := a.Table.AmendEvent(ctx, e); err != nil {
-		a.Log.ErrorContext(ctx, "an event names families that it did not end", slog.String("event_id", e.ID.String()), slog.Any("error", err))
+	if names(e, ended); e.Removed < stored {
+		if err := a.Table.AmendEvent(ctx, e); err != nil {
+			a.Log.ErrorContext(ctx, "an event names families that it did not end", slog.String("event_id", e.ID.String()), slog.Any("error", err))
+		}
 	}
 }
 

@@ -195,6 +195,19 @@ func TestChangeBesideAReadOfTheRegistry(t *testing.T) {
 				if a := change(w, server); a.status >= 300 {
 					t.Errorf("the change got %v", a)
 				}
+				beside := make(chan answer, 1)
+				go func() {
+					a, _ := w.try(server, http.MethodPost, "/oauth/token", formType, refreshForm(first))
+					beside <- a
+				}()
+				select {
+				case a := <-beside:
+					if a.status != http.StatusUnauthorized {
+						t.Errorf("after the change, and beside the read, it goes by that: %v", a)
+					}
+				case <-time.After(3 * time.Second):
+					t.Error("after the change it waits for a read that began before")
+				}
 			}}
 			_, server = w.another(store.New(cfg, w.store.Name(), store.DefaultRetention), keysAsTheyAre{w.keys})
 			w.refreshAt(server, first)
