@@ -108,7 +108,8 @@ func (f *eventFilter) matches(e *audit.Event) bool {
 // listEvents lists stored events, newest first:
 // GET /v1/events?type=&user_id=&family=&from=&to=&next=. It asks for a type, a
 // user or a family; of a user or family it reads their own events alone, of a
-// type the days from from to to. Those default to the last 30 days.
+// type the days from from to to. Those default to the last 30 days, and what a clock
+// that is ahead has stored.
 func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
 	q, err := query(r, "type", "user_id", "family", "from", "to", "next")

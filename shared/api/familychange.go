@@ -148,7 +148,7 @@ type changedJSON struct {
 
 // changeFamilies changes all living families of a user, or those in one client:
 // PATCH /v1/families?user_id=&client_id=&next=. Each keeps of the scope given what it
-// has. While the answer has a next there are more to change: call again with it.
+// has. While the answer has a next there may be more to change: call again with it.
 func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
 	limited, cancel := newBudget(r.Context())

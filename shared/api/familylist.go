@@ -18,7 +18,7 @@ const familiesPerPage = 100
 
 // listFamilies lists a user's families, newest first:
 // GET /v1/families?user_id=&client_id=&status=&next=. A page may have fewer
-// families than another where many do not match; next is there while there are
+// families than another where many do not match; next is there while there may be
 // more.
 func (a *API) listFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()

@@ -98,7 +98,7 @@ type revocation struct {
 // revokeFamilies ends all of a user's families, or those in one client, or all but
 // one: DELETE /v1/families?user_id=&client_id=&except=&cause=&dry_run=&next=. It reads
 // strongly consistent, so that nothing issued before the call is missed. While
-// the answer has a next there is more to end: call again with it. One event is
+// the answer has a next there may be more to end: call again with it. One event is
 // stored for each call that ends anything, together with the first of the ends.
 func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.now()
