@@ -143,9 +143,6 @@ type Family struct {
 // Range is the numbers From to To, both included; empty where To is 0.
 type Range struct{ From, To uint32 }
 
-// Has says whether n is in the range.
-func (r Range) Has(n uint32) bool { return r.To != 0 && r.From <= n && n <= r.To }
-
 // Revocation is how a family was ended before its time.
 type Revocation struct {
 	At    time.Time // zero: not revoked

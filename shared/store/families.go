@@ -105,14 +105,3 @@ func skULID(m item) (ulid.ULID, error) {
 	}
 	return u, nil
 }
-
-// Next is the ULID right after u.
-func Next(u ulid.ULID) ulid.ULID {
-	for i := len(u) - 1; i >= 0; i-- {
-		u[i]++
-		if u[i] != 0 {
-			break
-		}
-	}
-	return u
-}

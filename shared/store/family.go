@@ -300,6 +300,9 @@ func (t *Table) MoveAhead(ctx context.Context, seen, next *family.Family, r Refr
 		after := *next
 		after.RotationID, after.LastUsedAt = r.Attempt.WriteID, r.Attempt.Now
 		after.LastIP, after.LastUserAgent = r.LastIP, r.LastUserAgent
+		if after.KeepUntil.IsZero() {
+			after.PurgeAt = fromEpoch(epoch(t.purgeAt(r.Attempt.Now, r.Policy)))
+		}
 		return &after, true, nil
 	}
 	if len(old) == 0 {

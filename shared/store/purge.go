@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,14 +12,15 @@ import (
 )
 
 // Purge deletes every item whose purge_at has come: what DynamoDB's TTL does by
-// itself in AWS, for local runs, whose clock can be moved. It scans the table.
-// It returns how many items it deleted.
+// itself in AWS, for local runs, whose clock can be moved. It scans the table. What is
+// given a later end meanwhile stays. It returns how many items it deleted.
 func (t *Table) Purge(ctx context.Context, now time.Time) (int, error) {
-	purged := 0
+	const due = "purge_at <= :now"
+	purged, values := 0, item{":now": number(now.Unix())}
 	pages := dynamodb.NewScanPaginator(t.db, &dynamodb.ScanInput{
 		TableName:                 &t.name,
-		FilterExpression:          aws.String("purge_at <= :now"),
-		ExpressionAttributeValues: item{":now": number(now.Unix())},
+		FilterExpression:          aws.String(due),
+		ExpressionAttributeValues: values,
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -28,7 +30,12 @@ func (t *Table) Purge(ctx context.Context, now time.Time) (int, error) {
 		for _, m := range page.Items {
 			_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 				TableName: &t.name, Key: map[string]types.AttributeValue{"pk": m["pk"], "sk": m["sk"]},
+				ConditionExpression: aws.String(due), ExpressionAttributeValues: values,
 			})
+			var later *types.ConditionalCheckFailedException
+			if errors.As(err, &later) {
+				continue
+			}
 			if err != nil {
 				return purged, fmt.Errorf("purge: %w", err)
 			}

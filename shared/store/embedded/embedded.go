@@ -32,9 +32,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, partitions, err := written(r)
+	r, partitions, transacted, err := written(r)
 	if err != nil {
 		return nil, err
+	}
+	if transacted > mostTransacted {
+		w = refusal(validation, "Value at 'transactItems' failed to satisfy constraint: Member must have length less than or equal to 100")
 	}
 	if w == nil {
 		w = httptest.NewRecorder()
@@ -61,7 +64,7 @@ func (t *transport) query(r *http.Request) (*httptest.ResponseRecorder, *http.Re
 		return nil, r, err
 	}
 	if message := q.misasked(); message != "" {
-		return refusal("com.amazon.coral.validate#ValidationException", message), r, nil
+		return refusal(validation, message), r, nil
 	}
 	if pk, given := q.ExpressionAttributeValues[":pk"]; given && q.IndexName == "" {
 		return t.partitions.answer(q.TableName, pk.S), r, nil

@@ -23,18 +23,18 @@ type partition struct{ table, key string }
 
 type attributes map[string]struct{ S string }
 
-// written returns the partitions that a request writes to. It returns the request to
-// go on with, whose body it has read.
-func written(r *http.Request) (*http.Request, []partition, error) {
+// written returns the partitions that a request writes to, and of how many items a
+// transaction is. It returns the request to go on with, whose body it has read.
+func written(r *http.Request) (next *http.Request, all []partition, transacted int, err error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	switch operation {
 	case "PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem":
 	default:
-		return r, nil, nil
+		return r, nil, 0, nil
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return r, nil, err
+		return r, nil, 0, err
 	}
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -48,9 +48,8 @@ func written(r *http.Request) (*http.Request, []partition, error) {
 		RequestItems  map[string][]struct{ PutRequest write }
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
-		return r, nil, err
+		return r, nil, 0, err
 	}
-	var all []partition
 	add := func(table string, w write) {
 		for _, a := range []attributes{w.Key, w.Item} {
 			if pk, ok := a["pk"]; ok {
@@ -69,7 +68,7 @@ func written(r *http.Request) (*http.Request, []partition, error) {
 			add(table, w.PutRequest)
 		}
 	}
-	return r, all, nil
+	return r, all, len(in.TransactItems), nil
 }
 
 // begin takes note of a write to all of the partitions.

@@ -12,6 +12,13 @@ import (
 
 var between = regexp.MustCompile(`(\w+) BETWEEN (:\w+) AND (:\w+)`)
 
+const (
+	// validation is the error of a request that is not as it must be.
+	validation = "com.amazon.coral.validate#ValidationException"
+	// mostTransacted is how many items a transaction has at most. minidyn takes more.
+	mostTransacted = 100
+)
+
 // query is what a query asks for.
 type query struct {
 	TableName                 string

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
@@ -29,4 +33,64 @@ func (rt *Transport) Without(ctx context.Context, sk, attribute string) error {
 		return nil
 	}
 	return errors.New("there is no such item with that attribute")
+}
+
+// Damage gives an attribute another value in each item whose sort key begins with the
+// prefix: what is left are items that Rotor never wrote. mend puts them back as they were.
+func (rt *Transport) Damage(ctx context.Context, prefix, attribute string, value any) (mend func() error, err error) {
+	damaged, err := attributevalue.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("marshal another %s: %w", attribute, err)
+	}
+	was, err := rt.items(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	put := func(change func(item map[string]types.AttributeValue)) error {
+		for _, item := range was {
+			item = maps.Clone(item)
+			change(item)
+			if _, err := dynamodb.NewFromConfig(rt.Config()).PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(rt.name), Item: item}); err != nil {
+				return fmt.Errorf("put an item with another %s: %w", attribute, err)
+			}
+		}
+		return nil
+	}
+	mend = func() error { return put(func(map[string]types.AttributeValue) {}) }
+	return mend, put(func(item map[string]types.AttributeValue) { item[attribute] = damaged })
+}
+
+// Delete deletes each item whose sort key begins with the prefix, as TTL does when its
+// time has come.
+func (rt *Transport) Delete(ctx context.Context, prefix string) error {
+	items, err := rt.items(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		_, err := dynamodb.NewFromConfig(rt.Config()).DeleteItem(ctx, &dynamodb.DeleteItemInput{
+			TableName: aws.String(rt.name), Key: map[string]types.AttributeValue{"pk": item["pk"], "sk": item["sk"]},
+		})
+		if err != nil {
+			return fmt.Errorf("delete an item: %w", err)
+		}
+	}
+	return nil
+}
+
+// items reads the items whose sort key begins with the prefix, of which there is one at
+// least.
+func (rt *Transport) items(ctx context.Context, prefix string) ([]map[string]types.AttributeValue, error) {
+	out, err := dynamodb.NewFromConfig(rt.Config()).Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(rt.name), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return nil, fmt.Errorf("scan the table: %w", err)
+	}
+	items := slices.DeleteFunc(out.Items, func(item map[string]types.AttributeValue) bool {
+		key, ok := item["sk"].(*types.AttributeValueMemberS)
+		return !ok || !strings.HasPrefix(key.Value, prefix)
+	})
+	if len(items) == 0 {
+		return nil, fmt.Errorf("there is no item whose sort key begins with %q", prefix)
+	}
+	return items, nil
 }
