@@ -43,7 +43,9 @@ var suites = map[string][]string{
 	"signing":     {"signing", "api"},
 	"keyring":     {"keyring", "api"},
 	"audit":       {"audit", "api"},
-	"store":       {"storetest", "limit", "api"},
+	"store":       {"store", "storetest", "limit", "api"},
+	"embedded":    {"embedded", "storetest", "api"},
+	"storetest":   {"storetest", "limit", "api"},
 	"limit":       {"limit", "api"},
 	"api":         {"api"},
 	"tokensource": {"tokensource"},
@@ -52,7 +54,7 @@ var suites = map[string][]string{
 }
 
 // folders are where packages are that do not lie in shared/.
-var folders = map[string]string{"gateway": "functions/internal/gateway", "local": "infra/local", "storetest": "shared/store/storetest"}
+var folders = map[string]string{"gateway": "functions/internal/gateway", "local": "infra/local", "storetest": "shared/store/storetest", "embedded": "shared/store/embedded"}
 
 // folder returns where a package lies, from the root of the repository.
 func folder(pkg string) string {

@@ -3,7 +3,7 @@ package main
 import "slices"
 
 // table is the mutants. Left out are those that change nothing anybody can see.
-var table = slices.Concat(protocol, browser, wire, manage, records, trail, keys, diagnosis, holder, registry, promisesLocal, promisesWire, promisesManage)
+var table = slices.Concat(protocol, browser, wire, manage, records, trail, keys, diagnosis, holder, registry, promisesLocal, promisesWire, promisesManage, promisesCore)
 
 // protocol breaks what family, store and api make of a refresh, and what stands around it.
 var protocol = []chapter{

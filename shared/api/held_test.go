@@ -116,6 +116,26 @@ func TestRacerIsNoUseOfTheNewest(t *testing.T) {
 	}
 }
 
+// Neither is it where the use must be written down, since the last one on record is
+// a while ago.
+func TestRecordedRacerIsNoUseOfTheNewest(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used","reuse_interval":120}}`)
+	first, id := w.login()
+	w.rotate(first)
+	w.clock.Advance(90 * time.Second)
+	w.store.Counted()
+	w.rotate(first)
+	if calls := w.store.Counted(); len(calls) < 2 { // the refresh, and the record of the use
+		t.Errorf("the store was asked %v", calls)
+	}
+	w.clock.Advance(30 * time.Second)
+	w.rotate(first) // none of the answers came through
+	if n := w.counter(id); n != 3 {
+		t.Errorf("the counter is %d", n)
+	}
+}
+
 // What happens between a held use's look at the record and its own write is
 // decided anew.
 func TestHeldUseIsOfTheRecordSeen(t *testing.T) {
