@@ -19,13 +19,18 @@ func TestDamagedRecords(t *testing.T) {
 		asks                    [][3]string
 	}{
 		{"a family", "f#", "user_id", true, true, [][3]string{
-			{http.MethodGet, "/v1/families/{family}", ""}, {http.MethodGet, "/v1/families?user_id=u", ""},
-			{http.MethodPatch, "/v1/families/{family}", `{"acr":"2"}`}, {http.MethodDelete, "/v1/families/{family}", ""},
-			{http.MethodDelete, "/v1/families?user_id=u", ""}, {http.MethodPost, "/v1/explain", `{"family":"{family}"}`},
+			{http.MethodGet, "/v1/families/{family}", ""},
+			{http.MethodGet, "/v1/families?user_id=u", ""},
+			{http.MethodPatch, "/v1/families/{family}", `{"acr":"2"}`},
+			{http.MethodDelete, "/v1/families/{family}", ""},
+			{http.MethodDelete, "/v1/families?user_id=u", ""},
+			{http.MethodPost, "/v1/explain", `{"family":"{family}"}`},
 		}},
 		{"a family's counter", "f#", "held", "many", true, [][3]string{{http.MethodGet, "/v1/families/{family}", ""}}},
 		{"a client", "app", "policy", "{", true, [][3]string{
-			{http.MethodGet, "/v1/clients/app", ""}, {http.MethodGet, "/v1/clients", ""}, {http.MethodPut, "/v1/clients/app", `{"type":"public"}`},
+			{http.MethodGet, "/v1/clients/app", ""},
+			{http.MethodGet, "/v1/clients", ""},
+			{http.MethodPut, "/v1/clients/app", `{"type":"public"}`},
 			{http.MethodPost, "/v1/families", signIn},
 		}},
 		{"a client's secret", "app", "secret_2", `{"id":"x","hash":"c2hvcnQ="}`, true, [][3]string{{http.MethodGet, "/v1/clients/app", ""}}},
