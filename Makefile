@@ -1,6 +1,6 @@
 # `make` lists what there is. CI runs these same targets.
 
-# Pinned versions. DynamoDB Local's stands in infra/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json, Go's
+# Pinned versions. DynamoDB Local's stands in lab/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json, Go's
 # in go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
@@ -29,7 +29,7 @@ GOTEST := go test $(RACE) -shuffle=on -timeout 20m
 
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, and those that have tests
 # of another target alone.
-PACKAGES := ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out infra/rie/ infra/prove/,$(sort $(dir $(wildcard infra/*/*.go)))))
+PACKAGES := ./clients/... ./cmd/... ./functions/... ./shared/... ./infra/pack $(patsubst %/,./%/...,$(filter-out lab/rie/ lab/prove/,$(sort $(dir $(wildcard lab/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -61,11 +61,11 @@ help: ## show this list
 
 .PHONY: run
 run: ## the whole API on 127.0.0.1:3000 (ADDR=host:port, BASE_PATH=/auth, KEYS=path), store and keys in memory
-	@go run ./infra/local
+	@go run ./cmd/rotor run
 
 .PHONY: dynamodb-local
 dynamodb-local: ## DynamoDB Local on port 8000, in memory (needs Java, and Maven once)
-	@infra/dynamodb-local/run.sh serve 8000
+	@lab/dynamodb-local/run.sh serve 8000
 
 ##@ Test
 
@@ -80,15 +80,15 @@ test-infra: ## the tests of the CDK app: what is deployed, and who may do what (
 
 .PHONY: test-dynamodb-local
 test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs Java, and Maven once)
-	infra/dynamodb-local/run.sh with $(GOTEST) -count=1 ./shared/... ./infra/local/...
+	lab/dynamodb-local/run.sh with $(GOTEST) -count=1 ./shared/... ./cmd/...
 
 .PHONY: test-lambda
 test-lambda: ## the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)
-	infra/rie/run.sh
+	lab/rie/run.sh
 
 .PHONY: cover
 cover: ## the tests' coverage of shared/, by function and as cover.html
-	go test -coverpkg ./shared/... -coverprofile cover.out ./shared/... ./infra/local/...
+	go test -coverpkg ./shared/... -coverprofile cover.out ./shared/... ./cmd/...
 	go tool cover -html cover.out -o cover.html
 	go tool cover -func cover.out
 
@@ -115,15 +115,15 @@ histories: ## random histories against the model, STEPS=100000, and SESSIONS=100
 
 .PHONY: test-races
 test-races: ## eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
-	infra/dynamodb-local/run.sh with $(GOTEST) -tags prove -count=1 -v -timeout 30m ./infra/prove -run 'Checker|Linearizable|Kill'
+	lab/dynamodb-local/run.sh with $(GOTEST) -tags prove -count=1 -v -timeout 30m ./lab/prove -run 'Checker|Linearizable|Kill'
 
 .PHONY: naive
 naive: ## careless clients, for a minute: does any lose its session? thieves who refresh fast: is any not found out?
-	go test -tags prove -count=1 -v -timeout 10m ./infra/prove -run 'Naive|FastThief'
+	go test -tags prove -count=1 -v -timeout 10m ./lab/prove -run 'Naive|FastThief'
 
 .PHONY: soak
 soak: ## the highest rate for SOAK=10m: does anything grow?
-	SOAK=$(SOAK) go test -tags prove -count=1 -v -timeout 2h ./infra/prove -run Soak
+	SOAK=$(SOAK) go test -tags prove -count=1 -v -timeout 2h ./lab/prove -run Soak
 
 .PHONY: spec
 spec: ## the TLA+ specification, checked by TLC (Java, Maven; SPEC=--large for an hour's more states)
@@ -131,19 +131,19 @@ spec: ## the TLA+ specification, checked by TLC (Java, Maven; SPEC=--large for a
 
 .PHONY: mutants
 mutants: ## break the protocol in one way after another: do the tests catch it?
-	go run ./infra/mutants
+	go run ./lab/mutants
 
 .PHONY: mutants-changed
 mutants-changed: ## the mutants of packages that differ from SINCE=HEAD~1, each against the test that must notice
-	go run ./infra/mutants -quick -since $(SINCE)
+	go run ./lab/mutants -quick -since $(SINCE)
 
 .PHONY: mutants-doc
 mutants-doc: ## write docs/mutants.md, the table of mutants
-	go run ./infra/mutants -write docs/mutants.md
+	go run ./lab/mutants -write docs/mutants.md
 
 .PHONY: fuzz
 fuzz: ## every fuzz target in the tree, FUZZTIME=10000x (so many executions) or 30s each
-	@{ grep -srEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' functions infra shared || true; } | \
+	@{ grep -srEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' clients cmd functions infra lab shared || true; } | \
 	sed -E 's|^(.*)/[^/]*:func (.*)$$|./\1 \2|' | sort | \
 	while read -r pkg target; do \
 		echo "== $$target in $$pkg"; \
@@ -154,19 +154,19 @@ fuzz: ## every fuzz target in the tree, FUZZTIME=10000x (so many executions) or 
 
 .PHONY: bench
 bench: build ## Rotor under load, its storage, cold starts and cost, to dist/bench.json (BENCHFLAGS=-short; Java, Maven, pip)
-	$(if $(and $(shell command -v java),$(shell command -v mvn)),infra/dynamodb-local/run.sh with) go run ./infra/bench $(BENCHFLAGS)
+	$(if $(and $(shell command -v java),$(shell command -v mvn)),lab/dynamodb-local/run.sh with) go run ./lab/bench $(BENCHFLAGS)
 
 .PHONY: bench-growth
 bench-growth: ## how cost grows, to a million families, to dist/growth.json (BENCHFLAGS=-short: a minute; Java, Maven)
-	infra/dynamodb-local/run.sh with go run ./infra/bench -growth $(BENCHFLAGS)
+	lab/dynamodb-local/run.sh with go run ./lab/bench -growth $(BENCHFLAGS)
 
 .PHONY: bench-page
 bench-page: ## docs/benchmarks.md's tables and plot, from dist/bench.json and dist/growth.json, or one of them
-	go run ./infra/bench -markdown docs/benchmarks.md
+	go run ./lab/bench -markdown docs/benchmarks.md
 
 .PHONY: scale
 scale: ## where Rotor breaks first as it grows, to docs/scale.md, from dist/bench.json or the report kept (half a minute)
-	go run ./infra/scale -markdown docs/scale.md
+	go run ./lab/scale -markdown docs/scale.md
 
 .PHONY: microbench
 microbench: ## micro-benchmarks, to dist/bench-new.txt (BENCH=regexp COUNT=1)
@@ -182,8 +182,8 @@ benchstat: ## dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them 
 .PHONY: tools
 tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(SAM)/sam ## fetch now what the other targets fetch when they need it (Linux)
 	go mod download
-	infra/dynamodb-local/run.sh fetch
-	infra/rie/run.sh fetch
+	lab/dynamodb-local/run.sh fetch
+	lab/rie/run.sh fetch
 	shared/family/spec/run.sh fetch
 
 .PHONY: lint

@@ -19,7 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rotor-auth/rotor/infra/process"
+	"github.com/rotor-auth/rotor/lab/process"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
 	"github.com/rotor-auth/rotor/shared/store"

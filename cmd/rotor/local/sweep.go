@@ -1,0 +1,75 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/limit"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// sweepEvery is how often the program sweeps by itself, by the machine's clock.
+const sweepEvery = time.Minute
+
+// sweeper keeps owners to their limits, as the function behind the schedule does.
+type sweeper struct {
+	clock *clock
+	table *store.Table
+	log   *slog.Logger
+}
+
+// sweep sweeps once, and logs what fails. Clients are read anew: a limit that was
+// just changed holds.
+func (s sweeper) sweep(ctx context.Context) (limit.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	inner := limit.Sweeper{Table: s.table, Clients: store.NewClients(s.table, s.log), Trail: audit.Trail{Log: s.log}}
+	result, err := inner.Sweep(ctx, s.clock.now().UTC().Truncate(time.Millisecond))
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // else nobody waits for it any more
+		s.log.ErrorContext(ctx, "sweep failed", slog.Any("error", err), slog.Int("owners", result.Owners), slog.Int("removed", result.Removed))
+	}
+	return result, err
+}
+
+// run sweeps every [sweepEvery] until ctx is done.
+func (s sweeper) run(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			_, _ = s.sweep(ctx) // logged; the next may do better
+		}
+	}
+}
+
+// serve sweeps on request, for those who would rather not wait.
+func (s sweeper) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		fail(w, http.StatusMethodNotAllowed, "the method is not allowed here; see the Allow header")
+		return
+	}
+	body, ok := readBody(w, r)
+	if !ok {
+		return
+	}
+	var members map[string]json.RawMessage
+	if len(body) > 0 && (json.Unmarshal(body, &members) != nil || members == nil || len(members) > 0) {
+		fail(w, http.StatusBadRequest, "the request body must be empty, or {}")
+		return
+	}
+	result, err := s.sweep(r.Context())
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, "not every owner could be swept: those that are left stay on the list")
+		return
+	}
+	writeJSON(w, http.StatusOK, result)
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/rotor-auth/rotor/lab/process"
+)
+
+// service is a Rotor that runs, and its table's name.
+type service struct {
+	*process.Rotor
+	table string
+}
+
+// newTable is the name of a table that nobody has yet.
+func newTable() string { return "bench-" + rand.Text() }
+
+// start starts the local program over the store at this URL, "" for the one in the
+// process, with a table of its own.
+func (b *bench) start(ctx context.Context, store string, env ...string) (*service, error) {
+	return b.startOn(ctx, store, newTable(), env...)
+}
+
+// startOn starts it with this table, which it makes if there is none.
+func (b *bench) startOn(ctx context.Context, store, table string, env ...string) (*service, error) {
+	env = append(env, "TABLE="+table)
+	if store != "" {
+		env = append(env, "AWS_ENDPOINT_URL_DYNAMODB="+store)
+	}
+	r, err := process.StartRotor(ctx, b.rotor, env...)
+	if err != nil {
+		return nil, err
+	}
+	return &service{r, table}, nil
+}
+
+// call makes a request that must be answered with this status, and reads the answer
+// into v unless that is nil.
+func (s *service) call(ctx context.Context, status int, method, path, contentType, body string, v any) error {
+	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", contentType)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if response.StatusCode != status {
+		return fmt.Errorf("%s %s is answered with %s, not %d", method, path, response.Status, status)
+	}
+	if v == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, v); err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// manage is a call of the management API, or of /local.
+func (s *service) manage(ctx context.Context, status int, method, path, body string, v any) error {
+	return s.call(ctx, status, method, path, "application/json", body, v)
+}
+
+// register registers a public client.
+func (s *service) register(ctx context.Context, client, policy string) error {
+	return s.manage(ctx, http.StatusCreated, http.MethodPut, "/v1/clients/"+client, `{"type":"public","policy":`+policy+`}`, nil)
+}
+
+// issued is a family that was started.
+type issued struct {
+	Family       string `json:"family"`
+	RefreshToken string `json:"refresh_token"`
+}
+
+func (s *service) issue(ctx context.Context, user, client string) (issued, error) {
+	var i issued
+	err := s.manage(ctx, http.StatusCreated, http.MethodPost, "/v1/families", fmt.Sprintf(`{"user_id":%q,"client_id":%q}`, user, client), &i)
+	return i, err
+}
+
+// refresh presents a token, and wants this status.
+func (s *service) refresh(ctx context.Context, status int, client, token string) error {
+	_, err := s.present(ctx, status, client, token)
+	return err
+}
+
+// rotate presents a token of app's, and returns its successor.
+func (s *service) rotate(ctx context.Context, token string) (string, error) {
+	next, err := s.present(ctx, http.StatusOK, app, token)
+	if err == nil && next == token {
+		err = errors.New("a refresh that should rotate is answered with the token presented")
+	}
+	return next, err
+}
+
+// hold presents a token of app's that was made less than the reuse interval ago, and
+// wants it again.
+func (s *service) hold(ctx context.Context, token string) error {
+	next, err := s.present(ctx, http.StatusOK, app, token)
+	if err == nil && next != token {
+		err = errors.New("a refresh inside the interval is answered with another token than the one presented")
+	}
+	return err
+}
+
+// present presents a token, wants this status, and returns the token of the answer.
+func (s *service) present(ctx context.Context, status int, client, token string) (string, error) {
+	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}
+	var answer issued
+	err := s.call(ctx, status, http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode(), &answer)
+	return answer.RefreshToken, err
+}
+
+// usualPolicy is Rotor's own.
+const usualPolicy = "{}"
+
+// pass has time pass for the service: longer than its own reuse interval is.
+func (s *service) pass(ctx context.Context) error {
+	return s.manage(ctx, http.StatusOK, http.MethodPost, "/local/clock", `{"advance":"2m"}`, nil)
+}
+
+// meet has the service read the client, which it knows from then on for a minute.
+func (s *service) meet(ctx context.Context, client string) error {
+	return s.refresh(ctx, http.StatusBadRequest, client, "none")
+}

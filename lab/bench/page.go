@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/rotor-auth/rotor/lab/page"
+)
+
+// The markers of the tables of each report on a page.
+const (
+	marker       = "bench"
+	growthMarker = "growth"
+)
+
+// setPage sets the tables of the page from the reports in the folder, and draws its
+// plot beside it. One of the reports may be missing: its tables stay.
+func setPage(file, folder string) error {
+	r, err := read[Report](filepath.Join(folder, benchFile))
+	if err != nil {
+		return err
+	}
+	g, err := read[Growth](filepath.Join(folder, growthFile))
+	if err != nil {
+		return err
+	}
+	if r == nil && g == nil {
+		return fmt.Errorf("there is neither %s nor %s in %s: a run without -markdown makes them", benchFile, growthFile, folder)
+	}
+	if r != nil {
+		if err := page.Set(file, marker, r.table); err != nil {
+			return err
+		}
+	}
+	if g == nil {
+		return nil
+	}
+	if err := page.Set(file, growthMarker, g.table); err != nil {
+		return err
+	}
+	plot, err := g.plot()
+	if err != nil {
+		return fmt.Errorf("plot how cost grows: %w", err)
+	}
+	return os.WriteFile(filepath.Join(filepath.Dir(file), plotFile), plot, 0o644) //nolint:gosec // a plot of the documentation
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/lab/page"
+	"github.com/rotor-auth/rotor/lab/price"
+)
+
+// good is a report that reaches every aim, each just so.
+func good() *Report {
+	return &Report{
+		Machine: Machine{Began: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), CPU: "a|b", CPUs: 2},
+		Storage: []Storage{
+			{Call: "refresh", Calls: 2, Requests: map[string]float64{"UpdateItem": 1}, Units: &Units{Write: 1}},
+			{Call: oneHeld, Calls: 2, Requests: map[string]float64{"UpdateItem": 1}, Units: &Units{Write: 1}},
+			{Call: theRace, Calls: 1, Requests: map[string]float64{"UpdateItem": 1000}, Units: &Units{Write: 1000}},
+		},
+		Loads: []Load{{
+			Algorithm: "ES256", Store: apart, Alone: Latencies{Requests: 10, Rate: 900, P50: 1, P99: 2.99, Max: 4},
+			Together: Latencies{Requests: 97_000, Rate: 3500, P50: 2, P99: 5, Max: 9}, CPU: 0.16, StoreCPU: 0.1, SignCPU: 0.035,
+			Samples:   []Sample{{Rate: 3500, CPU: 0.16, StoreCPU: 0.11, SignCPU: 0.035}, {Rate: 3400, CPU: 0.149, StoreCPU: 0.1, SignCPU: 0.0295}, {Rate: 3300, CPU: 0.17, StoreCPU: 0.12, SignCPU: 0.04}},
+			Refreshes: 100_000, RSS: 39.9, RSSAfterRaces: 120,
+			Races: []Race{
+				{Racers: 50, Tokens: 1, Rounds: 1, Statuses: map[int]int64{200: 50}, Successors: 1, Latencies: Latencies{P50: 8, P99: 9}},
+				{Racers: 1000, Tokens: 1, Rounds: 5, Statuses: map[int]int64{200: 5000}, Successors: 1, Latencies: Latencies{P50: 100, P99: 999}},
+				{Racers: 1000, Tokens: 1000, Rounds: 5, Statuses: map[int]int64{200: 5000}, Successors: 1000, Latencies: Latencies{P50: 90, P99: 100}},
+			},
+		}, {Algorithm: "RS256", Store: apart, CPU: 0.8, SignCPU: 0.6}},
+		Invocations: []Invocations{{Algorithm: "ES256", Count: 10, CPU: 0.25, RSS: 30}, {Algorithm: "RS256", Count: 10, CPU: 0.9, RSS: 31}},
+		Profile:     []Share{{What: "the signature", Share: .25, CPU: .05}, {What: "the rest", Share: .75, Kernel: .5, Allocation: .1, CPU: .15}},
+		Sizes:       Sizes{Family: 434, LongestFamily: 1013, LogLine: 600, AccessLogLine: 400},
+		Micro:       []Micro{{Name: "SignAccess/ES256", Nanoseconds: 29_500, Bytes: 14_614, Allocations: 171}},
+		Zips:        []Zip{{"keys", 5.99}, {"token", 4.13}},
+		Starts:      []Start{{Function: "keys", Asked: "keys", Answered: 118}, {Function: "token", Asked: "refresh", Ready: 5.8, Answered: 59.9, Memory: 15, Emulated: 31, Second: 8}},
+	}
+}
+
+func TestAims(t *testing.T) {
+	r := good()
+	for _, a := range aims(r) {
+		if a.State != reached || a.Got == "" {
+			t.Errorf("%s: %s, %s is wanted and %s measured", a.What, a.State, a.Want, a.Got)
+		}
+	}
+	count := len(aims(r))
+
+	r.Storage[0].Units.Read = .5
+	r.Storage[1].Units.Write = 2
+	r.Storage[2].Requests["GetItem"] = 1
+	l := &r.Loads[0]
+	l.Alone.P99, l.RSS, l.Samples = 3, 40, []Sample{{Rate: 3499, CPU: 0.2, SignCPU: 0.03}, {Rate: 3400, CPU: 0.25, SignCPU: 0.03}}
+	r.Zips[0].Size, r.Starts[1].Answered, r.Starts[1].Ready, l.Races[1].Latencies.P99, r.Loads[1].CPU = 6, 60, 15, 1000, 0.9
+	for _, a := range aims(r) {
+		if a.State != missed {
+			t.Errorf("%s: %s, %s is wanted and %s measured", a.What, a.State, a.Want, a.Got)
+		}
+	}
+
+	l.Refreshes = 99_999
+	for i := range r.Storage {
+		r.Storage[i].Units = nil
+	}
+	r.Starts, r.Zips, l.Together.Requests, l.Races, r.Loads[1].SignCPU, l.Samples = nil, nil, 0, nil, 0, nil
+	for _, r := range []*Report{r, {}} {
+		all := aims(r)
+		if len(all) != count {
+			t.Errorf("%d aims, not %d", len(all), count)
+		}
+		for _, a := range all {
+			if a.State != notMeasured || a.Got != "" {
+				t.Errorf("%s: %s, %s is wanted and %s measured", a.What, a.State, a.Want, a.Got)
+			}
+		}
+	}
+}
+
+// Of one report there is one sum, in whatever order its fractions are met.
+func TestAllRequests(t *testing.T) {
+	s := &Storage{Requests: map[string]float64{"GetItem": .1, "Query": .2, "UpdateItem": .3}}
+	sums := map[float64]bool{}
+	for range 1000 {
+		sums[s.all()] = true
+	}
+	if len(sums) != 1 {
+		t.Errorf("the sums are %v", slices.Collect(maps.Keys(sums)))
+	}
+}
+
+func TestCost(t *testing.T) {
+	r := good()
+	if got := costs(r); len(got) != 2 || got[0].Algorithm != "RS256" || got[1].Duration != 6 || got[1].Total() < 2 {
+		t.Errorf("costs %+v", got)
+	}
+	r.Storage[0].Units = nil
+	if got := costs(r); got != nil {
+		t.Errorf("without units it costs %+v", got)
+	}
+}
+
+// What is assumed of the stack is what the stack says.
+func TestAssumptionsAreTheStacks(t *testing.T) {
+	functions, err := os.ReadFile("../functions.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := regexp.MustCompile(`name: "token",[^\n]* memory: (\d+),`).FindSubmatch(functions)
+	if match == nil || string(match[1]) != fmt.Sprint(price.Memory) {
+		t.Errorf("token has %q MB, not %d", match, price.Memory)
+	}
+	gateway, err := os.ReadFile("../api.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, match := range regexp.MustCompile(`(?m)^\t"(\w+)": +"\$context\.`).FindAllSubmatch(gateway, -1) {
+		keys = append(keys, string(match[1]))
+	}
+	slices.Sort(keys)
+	var ours []string
+	for key := range accessLogLine {
+		ours = append(ours, key)
+	}
+	slices.Sort(ours)
+	if len(keys) == 0 || !slices.Equal(keys, ours) {
+		t.Errorf("the access log has %v, not %v", keys, ours)
+	}
+}
+
+// Each table shows what was measured, or says that it was not.
+func TestTables(t *testing.T) {
+	r := good()
+	r.Costs, r.Aims = costs(r), aims(r)
+	for name, want := range map[string]string{
+		"machine":     "CPU |a\\|b |",
+		"storage":     "race of 1,000 |1,000 UpdateItem |1,000 |0 |0 |",
+		"load":        "ES256 |embedded, a process of its own |1.00 / 2.99 |3,400 (3,300–3,500) |2.00 / 5.00 |0.160 (0.149–0.170) |0.035 (0.030–0.040) |0.110 (0.100–0.120) |39.9 MB, 100,000 |120.0 MB |",
+		"races":       "1,000 × one token |5,000 × 200 |1 |100.00 / 999.00 |9.99 × |",
+		"profile":     "**together** |200 |100.0 % |50.0 % |10.0 % |",
+		"invocations": "RS256 |10 |0.900 |31.0 MB |",
+		"sizes":       "longest allowed (a write unit is 1,024) |1,013 |",
+		"micro":       "SignAccess/ES256 |29.5 |14,614 |171 |",
+		"starts":      "token |4.13 MB |refresh |5.8 ms |59.9 ms |15 MB |31.0 ms |8.0 ms |",
+		"cost":        "DynamoDB write units |1,000,000 |$0.625 a million |0.63 |0.63 |",
+		"prices":      "at the share of a vCPU that 512 MB have (1,769 MB have a whole one), and 5 ms",
+		"peers":       "**Rotor**: ES256, embedded, a process of its own |3,400 (3,300–3,500) |0.16 + 0.10 |1 UpdateItem |1.00 / 2.99 |50 × 200, successors: 1, p50 8.0 ms |",
+		"aims":        "zip of a function, the largest |< 6 MB |5.99 MB |reached |",
+	} {
+		got := sections[name](r)
+		if text := strings.ReplaceAll(got.Markdown(), "| ", "|"); !strings.Contains(text, want) {
+			t.Errorf("%s does not have %s:\n%s", name, want, text)
+		}
+		for _, row := range got.Rows {
+			if len(row) != len(got.Columns) {
+				t.Errorf("%s: %v has not a cell for each of %v", name, row, got.Columns)
+			}
+		}
+		if text := got.Text(); strings.Contains(text, "**") || !strings.HasPrefix(text, got.Title+"\n\n") || !strings.HasSuffix(text, "\n") {
+			t.Errorf("%s as text:\n%s", name, text)
+		}
+	}
+	for name, want := range map[string]string{"storage": "Units are left out", "starts": "left out: no Java.", "cost": "Left out", "machine": "short run"} {
+		none := &Report{Short: true, Storage: []Storage{{Call: "issue"}}, StartsLeftOut: "no Java"}
+		if text := sections[name](none).Text(); !strings.Contains(text, want) {
+			t.Errorf("%s of what was not measured:\n%s", name, text)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	dir := t.TempDir()
+	report, file := filepath.Join(dir, benchFile), filepath.Join(dir, "page.md")
+	r := good()
+	if err := write(report, r); err != nil {
+		t.Fatal(err)
+	}
+	again, err := read[Report](report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r, again); diff != "" {
+		t.Error(diff)
+	}
+	const text = "# Page\n\n<!-- bench: sizes -->\n<!-- end -->\n\nBetween.\n\n<!-- bench: micro -->\nold $1\n<!-- end -->\nAfter.\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second changes nothing
+		if err := run(t.Context(), []string{"-markdown", file, "-o", dir}, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		want := "# Page\n\n<!-- bench: sizes -->\n\n" + sizeTable(r).Markdown() + "\n<!-- end -->\n\nBetween.\n\n<!-- bench: micro -->\n\n" + microTable(r).Markdown() + "\n<!-- end -->\nAfter.\n"
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+// The page in docs has a place for each table, and no other.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/benchmarks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m, tables := range map[string]struct {
+		table func(string) *page.Table
+		names []string
+	}{
+		marker:       {good().table, slices.Collect(maps.Keys(sections))},
+		growthMarker: {grown().table, slices.Collect(maps.Keys(growthSections))},
+	} {
+		if _, err := page.Fill(text, m, tables.table); err != nil {
+			t.Error(err)
+		}
+		for _, name := range tables.names {
+			if n := strings.Count(string(text), "<!-- "+m+": "+name+" -->\n"); n != 1 {
+				t.Errorf("%d places for %s: %s", n, m, name)
+			}
+		}
+	}
+}

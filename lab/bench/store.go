@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rotor-auth/rotor/lab/process"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+)
+
+// storeVariable makes this program a store: "embedded", a new and empty one, or the
+// URL of a DynamoDB API that it stands before.
+const storeVariable = "ROTOR_BENCH_STORE"
+
+const embeddedStore = "embedded"
+
+// counts are what a store was asked for since it was started.
+type counts struct {
+	Operations map[string]int64 `json:"operations"`
+	Write      float64          `json:"write"` // units of the table
+	Read       float64          `json:"read"`
+	Index      float64          `json:"index"`   // units of the index
+	Unknown    int64            `json:"unknown"` // requests of which nothing says what they consumed
+}
+
+// since are the counts without those of before.
+func (c counts) since(before counts) counts {
+	operations := map[string]int64{}
+	for name, n := range c.Operations {
+		if n -= before.Operations[name]; n != 0 {
+			operations[name] = n
+		}
+	}
+	return counts{operations, c.Write - before.Write, c.Read - before.Read, c.Index - before.Index, c.Unknown - before.Unknown}
+}
+
+// add adds others.
+func (c *counts) add(others counts) {
+	for name, n := range others.Operations {
+		c.Operations[name] += n
+	}
+	c.Write += others.Write
+	c.Read += others.Read
+	c.Index += others.Index
+	c.Unknown += others.Unknown
+}
+
+// countingStore serves a DynamoDB API, and at countsPath what it was asked for.
+type countingStore struct {
+	below   http.RoundTripper
+	url     *url.URL // of what is below
+	reports bool     // it says what a request consumed
+
+	mu     sync.Mutex
+	counts counts
+}
+
+const countsPath = "/counts"
+
+func (s *countingStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == countsPath {
+		s.mu.Lock()
+		text, err := json.Marshal(s.counts)
+		s.mu.Unlock()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(text) // who asked is gone
+		return
+	}
+	response, err := s.pass(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer response.Body.Close()
+	maps.Copy(w.Header(), response.Header)
+	w.WriteHeader(response.StatusCode)
+	_, _ = io.Copy(w, response.Body) // who asked is gone
+}
+
+// pass passes a request on, and counts it.
+func (s *countingStore) pass(r *http.Request) (*http.Response, error) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	out := r.Clone(r.Context())
+	out.RequestURI = ""
+	out.URL.Scheme, out.URL.Host, out.Host = s.url.Scheme, s.url.Host, s.url.Host
+	_, bills := reads[operation]
+	if !bills || !s.reports {
+		s.count(operation, used{})
+		return s.below.RoundTrip(out)
+	}
+	asked, allOld, err := asking(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read a %s: %w", operation, err)
+	}
+	out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(asked)), int64(len(asked))
+	response, err := s.below.RoundTrip(out)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	u, err := consumed(operation, allOld, response.StatusCode, answer)
+	if err != nil {
+		return nil, fmt.Errorf("read what a %s consumed: %w", operation, err)
+	}
+	s.count(operation, u)
+	response.Body = io.NopCloser(bytes.NewReader(answer))
+	return response, nil
+}
+
+func (s *countingStore) count(operation string, u used) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Operations[operation]++
+	if reads[operation] {
+		s.counts.Read += u.table
+	} else {
+		s.counts.Write += u.table
+	}
+	s.counts.Index += u.index
+	if u.unknown {
+		s.counts.Unknown++
+	}
+}
+
+func newCountingStore(below string) (*countingStore, error) {
+	s := &countingStore{counts: counts{Operations: map[string]int64{}}}
+	if below == embeddedStore {
+		s.below, s.url = embedded.New(), &url.URL{Scheme: "http", Host: "dynamodb.invalid"}
+		return s, nil
+	}
+	u, err := url.Parse(below)
+	if err != nil {
+		return nil, err
+	}
+	s.below, s.url, s.reports = &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128, DisableCompression: true}, u, true
+	return s, nil
+}
+
+// serveStore is this program as a store, until ctx is done.
+func serveStore(ctx context.Context, below string, stdout io.Writer) error {
+	s, err := newCountingStore(below)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // who asks is gone, or gone soon
+	if _, err := fmt.Fprintf(stdout, "store at http://%s\n", listener.Addr()); err != nil {
+		return err
+	}
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// storeProcess is a store in a process of its own.
+type storeProcess struct {
+	*process.Process
+	url string
+}
+
+var storeReady = regexp.MustCompile(`(?m)^store at (http://\S+)\n`)
+
+// startStore starts this program as a store.
+func (b *bench) startStore(ctx context.Context, below string) (*storeProcess, error) {
+	p, err := process.Start(ctx, b.self, storeVariable+"="+below)
+	if err != nil {
+		return nil, err
+	}
+	ticker, late := time.NewTicker(5*time.Millisecond), time.After(time.Minute)
+	defer ticker.Stop()
+	for {
+		if match := storeReady.FindStringSubmatch(p.Output()); match != nil {
+			return &storeProcess{p, match[1]}, nil
+		}
+		select {
+		case <-ticker.C:
+		case <-p.Ended():
+			return nil, fmt.Errorf("the store has ended: %s", p.Output())
+		case <-late:
+			return nil, errors.Join(errors.New("the store does not say where it is"), p.Kill())
+		}
+	}
+}
+
+// counts asks the store.
+func (s *storeProcess) counts(ctx context.Context) (counts, error) {
+	var c counts
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+countsPath, nil)
+	if err != nil {
+		return c, err
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return c, fmt.Errorf("ask the store for its counts: %w", err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&c); err != nil {
+		return c, fmt.Errorf("ask the store for its counts: %w", err)
+	}
+	return c, nil
+}
+
+// items are the sizes of a table's items whose sort key begins with the prefix, as
+// DynamoDB counts them. The table must be small: one page is read.
+func items(ctx context.Context, rt http.RoundTripper, endpoint, table, prefix string) ([]int, error) {
+	all, err := scan(ctx, rt, endpoint, table)
+	if err != nil {
+		return nil, err
+	}
+	var sizes []int
+	for _, i := range all {
+		if strings.HasPrefix(i.text("sk"), prefix) {
+			n, err := i.size()
+			if err != nil {
+				return nil, fmt.Errorf("scan the table: %w", err)
+			}
+			sizes = append(sizes, n)
+		}
+	}
+	return sizes, nil
+}
+
+// scan is the first page of a table.
+func scan(ctx context.Context, rt http.RoundTripper, endpoint, table string) ([]item, error) {
+	var page struct{ Items []item }
+	if err := ask(ctx, rt, endpoint, "Scan", map[string]any{"TableName": table}, &page); err != nil {
+		return nil, fmt.Errorf("scan the table: %w", err)
+	}
+	return page.Items, nil
+}
+
+// ask is a request to a DynamoDB API that checks no signature, and its answer.
+func ask(ctx context.Context, rt http.RoundTripper, endpoint, operation string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+	response, err := rt.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", response.Status, answer)
+	}
+	return json.Unmarshal(answer, out)
+}

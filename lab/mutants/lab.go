@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// mutant is one way in which the code can be wrong.
+type mutant struct {
+	rule  string // what is broken, in the words of the protocol
+	file  string // where, from the root of the repository
+	edits []edit
+	test  string // tried first, as in "family.TestDecide"; where it passes, whole suites are run
+	hangs bool   // a test that does not end has noticed it, too
+}
+
+// edit replaces a text that occurs exactly once: of one that does not, what surrounds it is a part.
+type edit struct{ old, new string }
+
+// chapter is the mutants of one part of the protocol.
+type chapter struct {
+	title   string
+	mutants []mutant
+}
+
+// suites are the packages whose tests may notice what is wrong in one of them, the quickest first.
+var suites = map[string][]string{
+	"family":      {"family", "limit", "api"},
+	"origin":      {"origin", "api"},
+	"token":       {"token", "api"},
+	"signing":     {"signing", "api"},
+	"keyring":     {"keyring", "api"},
+	"audit":       {"audit", "api"},
+	"store":       {"store", "storetest", "limit", "api"},
+	"embedded":    {"embedded", "storetest", "api"},
+	"storetest":   {"storetest", "limit", "api"},
+	"limit":       {"limit", "api"},
+	"api":         {"api"},
+	"tokensource": {"tokensource"},
+	"gateway":     {"gateway"},
+	"local":       {"local"},
+	"rotor":       {"rotor"},
+}
+
+// folders are where packages are that do not lie in shared/.
+var folders = map[string]string{"gateway": "functions/internal/gateway", "local": "cmd/rotor/local", "rotor": "cmd/rotor", "storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource"}
+
+// folder returns where a package lies, from the root of the repository.
+func folder(pkg string) string {
+	if f, ok := folders[pkg]; ok {
+		return f
+	}
+	return "shared/" + pkg
+}
+
+type outcome string
+
+const (
+	killed   outcome = "killed"
+	survived outcome = "SURVIVED"
+	broken   outcome = "BROKEN" // it does not compile: a mistake in the table
+	hung     outcome = "HUNG"   // a test did not end, of which the table says nothing
+)
+
+// verdict is what became of a mutant.
+type verdict struct {
+	outcome outcome
+	by      string // the first test that failed or did not end
+	output  string
+	took    time.Duration
+}
+
+const (
+	testTime  = 2 * time.Minute
+	hangTime  = 10 * time.Second
+	suiteTime = 15 * time.Minute
+)
+
+// check finds what is stale in the table: a text that is no longer there, a test that is gone.
+func check(root string, mutants []mutant) error {
+	var errs []error
+	for _, m := range mutants {
+		if _, err := m.mutate(root); err != nil {
+			errs = append(errs, err)
+		}
+		if err := exists(root, m.test); err != nil {
+			errs = append(errs, fmt.Errorf("%q: %w", m.rule, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// mutate is m's file with m's edits.
+func (m mutant) mutate(root string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(root, m.file))
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", m.rule, err)
+	}
+	source := string(b)
+	for _, e := range m.edits {
+		if n := strings.Count(source, e.old); n != 1 {
+			return "", fmt.Errorf("%q: in %s there is %d times, not once:\n%s", m.rule, m.file, n, e.old)
+		}
+		source = strings.Replace(source, e.old, e.new, 1)
+	}
+	if source == string(b) {
+		return "", fmt.Errorf("%q: nothing is changed", m.rule)
+	}
+	return source, nil
+}
+
+// exists says whether there is such a test.
+func exists(root, test string) error {
+	pkg, name, _ := strings.Cut(test, ".")
+	files, err := filepath.Glob(filepath.Join(root, folder(pkg), "*_test.go"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(b), "\nfunc "+name+"(t *testing.T)") {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no test %s", test)
+}
+
+// lab is where mutants are made and tried.
+type lab struct {
+	root, dir string
+	quick     bool // no whole suites are run
+	// sound says whether all tests of a package pass without a mutant.
+	sound map[string]func() error
+}
+
+func newLab(ctx context.Context, root string) (*lab, error) {
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{root: root, dir: dir, sound: map[string]func() error{}}
+	for _, pkgs := range suites {
+		for _, pkg := range pkgs {
+			l.sound[pkg] = sync.OnceValue(func() error { return l.pass(ctx, pkg, ".", suiteTime) })
+		}
+	}
+	return l, nil
+}
+
+func (l *lab) close() { _ = os.RemoveAll(l.dir) }
+
+// baseline runs the tests that are tried first without a mutant: the error says what fails.
+func (l *lab) baseline(ctx context.Context, mutants []mutant, atOnce int) error {
+	tests := map[string][]string{}
+	for _, m := range mutants {
+		pkg, name, _ := strings.Cut(m.test, ".")
+		tests[pkg] = append(tests[pkg], name)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for pkg, names := range tests {
+		group.Go(func() error { return l.pass(ctx, pkg, "^("+strings.Join(names, "|")+")$", suiteTime) })
+	}
+	return group.Wait()
+}
+
+// pass returns an error unless the tests of the package that match pass without a mutant.
+func (l *lab) pass(ctx context.Context, pkg, pattern string, limit time.Duration) error {
+	dir, err := l.overlay("", "")
+	if err != nil {
+		return err
+	}
+	program, output, err := l.compile(ctx, dir, pkg)
+	if err != nil {
+		return fmt.Errorf("without a mutant, %w\n%s", err, output)
+	}
+	v, err := l.test(ctx, program, pkg, pattern, limit)
+	if err == nil && v.outcome != survived {
+		err = fmt.Errorf("without a mutant, %s fails:\n%s", v.by, v.output)
+	}
+	return err
+}
+
+// try is the verdict on m.
+func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
+	source, err := m.mutate(l.root)
+	if err != nil {
+		return verdict{}, err
+	}
+	dir, err := l.overlay(m.file, source)
+	if err != nil {
+		return verdict{}, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	first, name, _ := strings.Cut(m.test, ".")
+	programs := map[string]string{}
+	run := func(pkg, pattern string, limit time.Duration) (verdict, error) {
+		if programs[pkg] == "" {
+			program, output, err := l.compile(ctx, dir, pkg)
+			if errors.Is(err, errCompile) {
+				return verdict{outcome: broken, output: output}, nil
+			}
+			if err != nil {
+				return verdict{}, err
+			}
+			programs[pkg] = program
+		}
+		v, err := l.test(ctx, programs[pkg], pkg, pattern, limit)
+		if v.outcome == hung && m.hangs {
+			v.outcome = killed
+		}
+		return v, err
+	}
+
+	limit := testTime
+	if m.hangs {
+		limit = hangTime
+	}
+	v, err := run(first, "^"+name+"$", limit)
+	for _, pkg := range suites[filepath.Base(filepath.Dir(m.file))] {
+		if err != nil || v.outcome != survived || l.quick {
+			break
+		}
+		if err = l.sound[pkg](); err == nil {
+			v, err = run(pkg, ".", suiteTime)
+		}
+	}
+	return v, err
+}
+
+// overlay makes a folder with overlay.json: the content is what go is to read in place of the file, if there is one.
+func (l *lab) overlay(file, content string) (dir string, err error) {
+	if dir, err = os.MkdirTemp(l.dir, ""); err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	if file != "" {
+		replaced := filepath.Join(dir, filepath.Base(file))
+		if err := os.WriteFile(replaced, []byte(content), 0o600); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(l.root, file)] = replaced
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "overlay.json"), b, 0o600)
+}
+
+var errCompile = errors.New("the tests do not compile")
+
+// compile makes the program of a package's tests, under the overlay in the folder.
+func (l *lab) compile(ctx context.Context, dir, pkg string) (program, output string, err error) {
+	program = filepath.Join(dir, pkg+".test")
+	overlay := filepath.Join(dir, "overlay.json")
+	// Without symbols it links faster.
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-overlay", overlay, "-o", program, "./"+folder(pkg)) //nolint:gosec // names from the table
+	cmd.Dir = l.root
+	b, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return "", "", ctx.Err()
+	}
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		err = fmt.Errorf("%s: %w", pkg, errCompile)
+	}
+	return program, string(b), err
+}
+
+var (
+	failure = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+) \(`)
+	timeout = regexp.MustCompile(`(?s)^.*?panic: test timed out after .*?running tests:\s+(\S+) \(`)
+)
+
+// test runs the tests that match until one fails; survived says that none did.
+func (l *lab) test(ctx context.Context, program, pkg, pattern string, limit time.Duration) (verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit+time.Minute) // the program ends by itself before
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "-test.run", pattern, "-test.failfast", "-test.timeout", limit.String()) //nolint:gosec // compiled here
+	cmd.Dir = filepath.Join(l.root, folder(pkg))
+	b, err := cmd.CombinedOutput()
+	output := string(b)
+	if ctx.Err() != nil {
+		return verdict{}, ctx.Err()
+	}
+	if err == nil {
+		return verdict{outcome: survived}, nil
+	}
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || !exit.Exited() { // such as one that the system killed
+		return verdict{}, fmt.Errorf("%s: %w", pkg, err)
+	}
+	outcome, by := failedIn(output)
+	return verdict{outcome: outcome, by: pkg + "." + by, output: tail(output, 40)}, nil
+}
+
+// failedIn is which test failed first, with its subtest, by the output of a program of tests.
+func failedIn(output string) (o outcome, test string) {
+	if m := timeout.FindStringSubmatch(output); m != nil {
+		return hung, m[1]
+	}
+	test = "TestMain" // it fails where no test does
+	for i, m := range failure.FindAllStringSubmatch(output, -1) {
+		if i > 0 && !strings.HasPrefix(m[1], test+"/") {
+			break
+		}
+		test = m[1]
+	}
+	return killed, test
+}
+
+// tail is the last lines of s.
+func tail(s string, n int) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(slices.Clone(lines[max(0, len(lines)-n):]), "\n")
+}

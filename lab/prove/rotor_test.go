@@ -1,0 +1,153 @@
+//go:build prove
+
+package prove
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/lab/process"
+)
+
+// ground is a table and keys of a test's own, and the local program to serve
+// them: as many times as is wanted, each a process of its own.
+type ground struct {
+	t       *testing.T
+	program string
+	table   string
+	keys    string
+	dynamo  string
+}
+
+func newGround(t *testing.T) *ground {
+	t.Helper()
+	dynamo := os.Getenv("ROTOR_TEST_DYNAMODB")
+	if dynamo == "" {
+		t.Fatal("ROTOR_TEST_DYNAMODB must be the URL of a DynamoDB: run this under lab/dynamodb-local/run.sh with")
+	}
+	dir := t.TempDir()
+	program, err := process.Build(dir, "./cmd/rotor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &ground{t, program, "prove-" + rand.Text(), filepath.Join(dir, "keys.json"), dynamo}
+}
+
+// start starts one more server. ES256 leaves more of the machine to the races.
+func (g *ground) start() *process.Rotor {
+	g.t.Helper()
+	r, err := process.StartRotor(g.t.Context(), g.program, "TABLE="+g.table, "KEYS="+g.keys, "ALG=ES256", "AWS_ENDPOINT_URL_DYNAMODB="+g.dynamo)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return r
+}
+
+// newHTTP is a client for many requests at once, whose every request ends: later
+// than the server's own limit, so that a slow answer is not taken for none.
+func newHTTP(t *testing.T) *http.Client {
+	pool := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(pool.CloseIdleConnections)
+	return &http.Client{Transport: pool, Timeout: 45 * time.Second}
+}
+
+// answer is Rotor's, and its body where that is a JSON object.
+type answer struct {
+	status int
+	body   map[string]any
+}
+
+func (a answer) text(name string) string {
+	s, _ := a.body[name].(string)
+	return s
+}
+
+func (a answer) number(name string) int {
+	n, _ := a.body[name].(float64)
+	return int(n)
+}
+
+// String has no token in it.
+func (a answer) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s %s", a.status, a.text("error"), a.text("detail")))
+}
+
+// refused says whether a refresh token was not accepted.
+func (a answer) refused() bool {
+	return a.status == http.StatusBadRequest && a.text("error") == "invalid_grant"
+}
+
+// send makes a request with a body in JSON, or without one where that is nil, or a
+// form. An error is one of transport: nothing is known of what became of it.
+func send(ctx context.Context, client *http.Client, method, address string, body any) (answer, error) {
+	var content, contentType string
+	switch body := body.(type) {
+	case nil:
+	case url.Values:
+		content, contentType = body.Encode(), "application/x-www-form-urlencoded"
+	default:
+		text, err := json.Marshal(body)
+		if err != nil {
+			return answer{}, err
+		}
+		content, contentType = string(text), "application/json"
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(content))
+	if err != nil {
+		return answer{}, err
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{status: resp.StatusCode}
+	_ = json.Unmarshal(text, &a.body) // what is no JSON object lacks what is looked for
+	return a, nil
+}
+
+// must sends a request that has to succeed.
+func must(t *testing.T, client *http.Client, method, address string, body any) answer {
+	t.Helper()
+	a, err := send(t.Context(), client, method, address, body)
+	if err != nil || a.status/100 != 2 {
+		t.Fatalf("%s: %v %v", method, a, err)
+	}
+	return a
+}
+
+// refreshForm is the body of a refresh by a public client.
+func refreshForm(client, token string) url.Values {
+	return url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}
+}
+
+// readToken reads from a refresh token the id of its family and its number, in the
+// layout that the README gives.
+func readToken(token string) (family string, number int, err error) {
+	encoded, ok := strings.CutPrefix(token, "rotor_")
+	raw, err := base64.RawURLEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(raw) != 58 {
+		return "", 0, errors.New("the refresh token has another layout than the README gives")
+	}
+	return base64.RawURLEncoding.EncodeToString(raw[2:34]), int(binary.BigEndian.Uint32(raw[34:38])), nil
+}
