@@ -20,10 +20,10 @@ import (
 	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
-	"github.com/rotor-auth/rotor/shared/limit"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // seen is what goes to DynamoDB under the role of a function: lines such as "dynamodb:GetItem clients".
@@ -171,7 +171,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	call(manage, 200, "POST", "/v1/explain", `{"refresh_token":"`+third+`"}`)
 	call(manage, 200, "GET", "/v1/events?type=ferrt", "")
 
-	sweeper := limit.Sweeper{Table: as("sweep"), Clients: store.NewClients(as("sweep"), log), Trail: audit.Trail{Log: log}}
+	sweeper := sweep.Sweeper{Table: as("sweep"), Clients: store.NewClients(as("sweep"), log), Trail: audit.Trail{Log: log}}
 	if result, err := sweeper.Sweep(t.Context(), now); err != nil || result.Removed != 1 {
 		t.Fatalf("swept %+v, %v", result, err)
 	}

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/rotor-auth/rotor/shared/store/storetest"
 	"github.com/rotor-auth/rotor/clients/tokensource"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
 // provider is a token endpoint that is not Rotor's.

@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/rotor-auth/rotor/shared/store/storetest"
 	"github.com/rotor-auth/rotor/clients/tokensource"
 	"github.com/rotor-auth/rotor/clients/tokensource/dynamostore"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
 // openDynamo makes a table for tokens and returns stores of the item "u" in it, each

@@ -21,11 +21,11 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/rotor-auth/rotor/clients/tokensource"
 	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
-	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
 // world is a running Rotor with a clock that tests move, and a wire to it that they

@@ -7,15 +7,15 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/functions/internal/boot"
 )
 
-func main() { gateway.Run(gateway.LoadKeysConfig, wire) }
+func main() { boot.Run(boot.LoadKeysConfig, wire) }
 
-func wire(ctx context.Context, c gateway.KeysConfig, log *slog.Logger) (any, error) {
-	rotation, err := gateway.NewRotation(ctx, c, log)
+func wire(ctx context.Context, c boot.KeysConfig, log *slog.Logger) (any, error) {
+	rotation, err := boot.NewRotation(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
-	return gateway.RotateKeys(rotation, c.Secret, time.Now), nil
+	return boot.RotateKeys(rotation, c.Secret, time.Now), nil
 }

@@ -1,6 +1,6 @@
 // Command manage is the Lambda function that serves the management API, /v1.
 package main
 
-import "github.com/rotor-auth/rotor/functions/internal/gateway"
+import "github.com/rotor-auth/rotor/functions/internal/boot"
 
-func main() { gateway.Manage() }
+func main() { boot.Manage() }

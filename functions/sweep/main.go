@@ -6,15 +6,15 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/functions/internal/boot"
 )
 
-func main() { gateway.Run(gateway.LoadTableConfig, wire) }
+func main() { boot.Run(boot.LoadTableConfig, wire) }
 
-func wire(ctx context.Context, c gateway.TableConfig, log *slog.Logger) (any, error) {
-	table, err := gateway.NewTable(ctx, c)
+func wire(ctx context.Context, c boot.TableConfig, log *slog.Logger) (any, error) {
+	table, err := boot.NewTable(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return gateway.Sweep(table, log, time.Now), nil
+	return boot.Sweep(table, log, time.Now), nil
 }

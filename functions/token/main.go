@@ -2,8 +2,8 @@
 package main
 
 import (
-	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/shared/api"
 )
 
-func main() { gateway.Main((*api.API).Token, (*api.API).Warm) }
+func main() { boot.Main((*api.API).Token, (*api.API).Warm) }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/audit"
-	"github.com/rotor-auth/rotor/shared/limit"
 	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // The calls that the plot and the aims name.
@@ -134,12 +134,12 @@ func (p *place) list(ctx context.Context, want int, user string) error {
 // sweep sweeps as the function does.
 func (p *place) sweep(ctx context.Context, owners, removed int) error {
 	table := tableAt(p.store, p.table)
-	sweeper := limit.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: slog.New(slog.DiscardHandler)}}
+	sweeper := sweep.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: slog.New(slog.DiscardHandler)}}
 	got, err := sweeper.Sweep(ctx, time.Now().UTC().Truncate(time.Millisecond))
 	if err != nil {
 		return err
 	}
-	if want := (limit.Result{Owners: owners, Removed: removed}); got != want {
+	if want := (sweep.Result{Owners: owners, Removed: removed}); got != want {
 		return fmt.Errorf("swept %+v, not %+v", got, want)
 	}
 	return nil

@@ -115,7 +115,7 @@ var browser = []chapter{
 			edits: []edit{{`strings.HasSuffix(p.host, ".localhost")`, `strings.HasSuffix(p.host, "localhost")`}},
 		},
 		{
-			rule: "the configured origins do not reach the functions' API", file: "functions/internal/gateway/api.go", test: "gateway.TestNewAPI",
+			rule: "the configured origins do not reach the functions' API", file: "functions/internal/boot/aws.go", test: "boot.TestNewAPI",
 			edits: []edit{{`		Origins: c.Origins,
 `, ``}},
 		},

@@ -641,16 +641,16 @@ var keys = []chapter{
 `}},
 		},
 		{
-			rule: "an action with a member that is spelled wrong is carried out", file: "functions/internal/gateway/keys.go", test: "gateway.TestKeysActions",
+			rule: "an action with a member that is spelled wrong is carried out", file: "shared/keyring/action.go", test: "boot.TestKeysActions",
 			edits: []edit{{`	strict.DisallowUnknownFields()
 `, ``}},
 		},
 		{
-			rule: "an emergency is about the secret that the event names", file: "functions/internal/gateway/keys.go", test: "gateway.TestKeysActions",
-			edits: []edit{{`keys, err = act(ctx, rotation, secret, at, payload)`, `keys, err = act(ctx, rotation, step.SecretID, at, payload)`}},
+			rule: "an emergency is about the secret that the event names", file: "shared/keyring/action.go", test: "boot.TestKeysActions",
+			edits: []edit{{`keys, err = r.act(ctx, now, secret, event)`, `keys, err = r.act(ctx, now, step.SecretID, event)`}},
 		},
 		{
-			rule: "the function that rotates the keys does not know the secret", file: "functions/internal/gateway/config.go", test: "gateway.TestLoadKeysConfig",
+			rule: "the function that rotates the keys does not know the secret", file: "functions/internal/boot/config.go", test: "boot.TestLoadKeysConfig",
 			edits: []edit{{`Secret:    e.secret("ROTOR_KEYS_SECRET"),`, `Secret:    e.getenv("ROTOR_SECRET"),`}},
 		},
 	}},

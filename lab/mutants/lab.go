@@ -37,25 +37,29 @@ type chapter struct {
 
 // suites are the packages whose tests may notice what is wrong in one of them, the quickest first.
 var suites = map[string][]string{
-	"family":      {"family", "limit", "api"},
+	"family":      {"family", "sweep", "api"},
 	"origin":      {"origin", "api"},
 	"token":       {"token", "api"},
 	"signing":     {"signing", "api"},
-	"keyring":     {"keyring", "api"},
+	"keyring":     {"keyring", "boot", "api"},
 	"audit":       {"audit", "api"},
-	"store":       {"store", "storetest", "limit", "api"},
+	"store":       {"store", "storetest", "sweep", "api"},
 	"embedded":    {"embedded", "storetest", "api"},
-	"storetest":   {"storetest", "limit", "api"},
-	"limit":       {"limit", "api"},
+	"storetest":   {"storetest", "sweep", "api"},
+	"sweep":       {"sweep", "boot", "api"},
 	"api":         {"api"},
 	"tokensource": {"tokensource"},
 	"gateway":     {"gateway"},
+	"boot":        {"boot", "gateway"},
 	"local":       {"local"},
 	"rotor":       {"rotor"},
 }
 
 // folders are where packages are that do not lie in shared/.
-var folders = map[string]string{"gateway": "functions/internal/gateway", "local": "cmd/rotor/local", "rotor": "cmd/rotor", "storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource"}
+var folders = map[string]string{
+	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
+	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource",
+}
 
 // folder returns where a package lies, from the root of the repository.
 func folder(pkg string) string {

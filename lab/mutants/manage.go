@@ -147,11 +147,11 @@ var manage = []chapter{
 			edits: []edit{{`m["active"], m["plan_id"], m["purge_at"] = number(active), text(""), number(epoch(keep))`, `m["active"], m["plan_id"], m["purge_at"] = number(active), text(""), number(epoch(never))`}},
 		},
 		{
-			rule: "a sweep takes an owner without a record off the work list", file: "shared/limit/sweep.go", test: "api.TestSweepOfAnOwnerWithoutARecord",
+			rule: "a sweep takes an owner without a record off the work list", file: "shared/sweep/sweep.go", test: "api.TestSweepOfAnOwnerWithoutARecord",
 			edits: []edit{{`if len(found.active) == 0 {`, `if len(found.active) >= 0 {`}},
 		},
 		{
-			rule: "a sweep puts an owner on record that has nothing left", file: "shared/limit/sweep.go", test: "api.TestSweepOfAnOwnerWithoutARecord",
+			rule: "a sweep puts an owner on record that has nothing left", file: "shared/sweep/sweep.go", test: "api.TestSweepOfAnOwnerWithoutARecord",
 			edits: []edit{{`if len(found.active) == 0 {`, `if len(found.active) < 0 {`}},
 		},
 	}},

@@ -579,7 +579,7 @@ var protocol = []chapter{
 			edits: []edit{{`return reasons[0].Item, hasMark(reasons[0].Item, e.ID), nil`, `return reasons[0].Item, false, nil`}},
 		},
 		{
-			rule: "one's own revocation as one of many, whose answer was lost, is another's", file: "shared/store/revoke.go", test: "limit.TestSweepFaults",
+			rule: "one's own revocation as one of many, whose answer was lost, is another's", file: "shared/store/revoke.go", test: "sweep.TestSweepFaults",
 			edits: []edit{{`return hasMark(failed.Item, r.Event), nil`, `return false, nil`}},
 		},
 		{
@@ -657,7 +657,7 @@ var protocol = []chapter{
 	}},
 	{"The limit of active families", []mutant{
 		{
-			rule: "a family is counted after it is on record", file: "shared/store/family.go", test: "limit.TestIssueCountsFirst",
+			rule: "a family is counted after it is on record", file: "shared/store/family.go", test: "sweep.TestIssueCountsFirst",
 			edits: []edit{{`	if err := t.countOwner(ctx, f, p); err != nil {
 		return nil, fmt.Errorf("issue a family: %w", err)
 	}
@@ -670,11 +670,11 @@ var protocol = []chapter{
 	return t.countOwner(ctx, f, p)`}},
 		},
 		{
-			rule: "an owner with one family too many is not put on the work list", file: "shared/store/owner.go", test: "limit.TestSettlingDuringAnIssue",
+			rule: "an owner with one family too many is not put on the work list", file: "shared/store/owner.go", test: "sweep.TestSettlingDuringAnIssue",
 			edits: []edit{{`t.listOwner(ctx, id, active > p.MaxActive)`, `t.listOwner(ctx, id, active > p.MaxActive+1)`}},
 		},
 		{
-			rule: "an owner at its limit is put on the work list", file: "shared/store/owner.go", test: "limit.TestSweep",
+			rule: "an owner at its limit is put on the work list", file: "shared/store/owner.go", test: "sweep.TestSweep",
 			edits: []edit{{`t.listOwner(ctx, id, active > p.MaxActive)`, `t.listOwner(ctx, id, active >= p.MaxActive)`}},
 		},
 		{
@@ -686,23 +686,23 @@ var protocol = []chapter{
 			edits: []edit{{`	return sorted[:n]`, `	return sorted[:n+1]`}},
 		},
 		{
-			rule: "expired families count", file: "shared/limit/reading.go", test: "limit.TestSweep",
+			rule: "expired families count", file: "shared/sweep/reading.go", test: "sweep.TestSweep",
 			edits: []edit{{`f.ClientID == o.ID.ClientID && f.Death(p, now) == "" {`, `f.ClientID == o.ID.ClientID && (f.Death(p, now) == "" || f.Death(p, now) == family.ExpiredAbsolute) {`}},
 		},
 		{
-			rule: "other clients' families count", file: "shared/limit/reading.go", test: "limit.TestSweep",
+			rule: "other clients' families count", file: "shared/sweep/reading.go", test: "sweep.TestSweep",
 			edits: []edit{{`if f.ClientID == o.ID.ClientID && f.Death(p, now) == "" {`, `if f.Death(p, now) == "" {`}},
 		},
 		{
-			rule: "families end before the plan is stored", file: "shared/limit/sweep.go", test: "limit.TestSweepFaults",
+			rule: "families end before the plan is stored", file: "shared/sweep/sweep.go", test: "sweep.TestSweepFaults",
 			edits: []edit{{`done, err := s.Table.StorePlan(ctx, id, o.Plan)`, `done, err := true, error(nil)`}},
 		},
 		{
-			rule: "a plan replaces another's", file: "shared/store/owner.go", test: "limit.TestSweepFindsAPlan",
+			rule: "a plan replaces another's", file: "shared/store/owner.go", test: "sweep.TestSweepFindsAPlan",
 			edits: []edit{{`"SET plan_id = :id, #plan = :plan", "plan_id = :none",`, `"SET plan_id = :id, #plan = :plan", "plan_id = :none OR plan_id <> :none",`}},
 		},
 		{
-			rule: "who finds a plan drops it and makes another", file: "shared/limit/sweep.go", test: "limit.TestSweepFaults",
+			rule: "who finds a plan drops it and makes another", file: "shared/sweep/sweep.go", test: "sweep.TestSweepFaults",
 			edits: []edit{{`		if o.Plan == nil {
 `, `		if o.Plan != nil {
 			if _, err := s.Table.FinishPlan(ctx, id, o.Plan, nil); err != nil {
@@ -714,55 +714,55 @@ var protocol = []chapter{
 `}},
 		},
 		{
-			rule: "a plan is removed by who has carried out another", file: "shared/store/owner.go", test: "limit.TestSweepLeavesAPlan",
+			rule: "a plan is removed by who has carried out another", file: "shared/store/owner.go", test: "sweep.TestSweepLeavesAPlan",
 			edits: []edit{{`const update, condition = "SET plan_id = :none, #plan = :none", "plan_id = :id"`, `const update, condition = "SET plan_id = :none, #plan = :none", "plan_id = :id OR plan_id <> :id"`}},
 		},
 		{
-			rule: "a plan is never removed: the sweep does not end", file: "shared/limit/sweep.go", test: "limit.TestSweepFollowsThePolicy", hangs: true,
+			rule: "a plan is never removed: the sweep does not end", file: "shared/sweep/sweep.go", test: "sweep.TestSweepFollowsThePolicy", hangs: true,
 			edits: []edit{{`	stored, err := s.Table.FinishPlan(ctx, o.ID, plan, &e)
 `, `	stored, err := true, s.Table.PutEvent(ctx, &e)
 `}},
 		},
 		{
-			rule: "the cleanup's event has an id of its own each time", file: "shared/limit/sweep.go", test: "limit.TestEvict",
+			rule: "the cleanup's event has an id of its own each time", file: "shared/sweep/sweep.go", test: "sweep.TestEvict",
 			edits: []edit{{`ID: plan.Event, Type: audit.Cleanup,`, `ID: ulid.Make(), Type: audit.Cleanup,`}},
 		},
 		{
-			rule: "two sweeps at once log two events", file: "shared/limit/sweep.go", test: "limit.TestSweepsAtOnce",
+			rule: "two sweeps at once log two events", file: "shared/sweep/sweep.go", test: "sweep.TestSweepsAtOnce",
 			edits: []edit{{`if err != nil || !stored {`, `if err != nil || !stored && e.Removed == 0 {`}},
 		},
 		{
-			rule: "an event whose answer was lost is another's", file: "shared/store/event.go", test: "limit.TestSweepCountsALostAnswer",
+			rule: "an event whose answer was lost is another's", file: "shared/store/event.go", test: "sweep.TestSweepCountsALostAnswer",
 			edits: []edit{{`return ok && bytes.Equal(by.Value, mark), nil`, `return ok && bytes.Equal(by.Value, nil), nil`}},
 		},
 		{
-			rule: "the event names families that ended of something else", file: "shared/limit/sweep.go", test: "limit.TestSweepOfWhatEndsMeanwhile",
+			rule: "the event names families that ended of something else", file: "shared/sweep/sweep.go", test: "sweep.TestSweepOfWhatEndsMeanwhile",
 			edits: []edit{{`		if ours[i] {
 `, `		if ours[i] || i >= 0 {
 `}},
 		},
 		{
-			rule: "the next sweep begins after families that live", file: "shared/limit/reading.go", test: "limit.TestSweepRemembersWhatLives",
+			rule: "the next sweep begins after families that live", file: "shared/sweep/reading.go", test: "sweep.TestSweepRemembersWhatLives",
 			edits: []edit{{`found.horizon.From, found.horizon.Kept = settled.Kept[0], nil`, `found.horizon.Kept = nil`}},
 		},
 		{
-			rule: "the next sweep begins after families whose idle end may move", file: "shared/store/owner.go", test: "limit.TestSweepReadsAgainWhatLivesAgain",
+			rule: "the next sweep begins after families whose idle end may move", file: "shared/store/owner.go", test: "sweep.TestSweepReadsAgainWhatLivesAgain",
 			edits: []edit{{`longer := h.Idle != 0 && (p.IdleLifetime == 0 || p.IdleLifetime > h.Idle)`, `longer := h.Idle != 0 && p.IdleLifetime == 0`}},
 		},
 		{
-			rule: "the next sweep begins after a family that is just being issued", file: "shared/limit/reading.go", test: "limit.TestSweepRemembersWhatLives",
+			rule: "the next sweep begins after a family that is just being issued", file: "shared/sweep/reading.go", test: "sweep.TestSweepRemembersWhatLives",
 			edits: []edit{{`ulid.Timestamp(now.Add(-settleAge))`, `ulid.Timestamp(now)`}},
 		},
 		{
-			rule: "the next sweep begins at the first family again", file: "shared/limit/reading.go", test: "api.TestCapacityOfASweepAmongTheDead",
+			rule: "the next sweep begins at the first family again", file: "shared/sweep/reading.go", test: "api.TestCapacityOfASweepAmongTheDead",
 			edits: []edit{{`s.Table.EachFamilyFrom(ctx, o.ID.UserKey, before.From, see)`, `s.Table.EachFamilyFrom(ctx, o.ID.UserKey, ulid.ULID{}, see)`}},
 		},
 		{
-			rule: "the count is set although it has moved meanwhile", file: "shared/store/owner.go", test: "limit.TestSettlingDuringAnIssue",
+			rule: "the count is set although it has moved meanwhile", file: "shared/store/owner.go", test: "sweep.TestSettlingDuringAnIssue",
 			edits: []edit{{`aws.String("active = :seen AND plan_id = :none"),`, `aws.String("(active = :seen OR active <> :seen) AND plan_id = :none"),`}},
 		},
 		{
-			rule: "a swept owner stays on the work list", file: "shared/store/owner.go", test: "limit.TestSweep",
+			rule: "a swept owner stays on the work list", file: "shared/store/owner.go", test: "sweep.TestSweep",
 			edits: []edit{{`		{Delete: &types.Delete{TableName: &t.name, Key: overLimitKey(o.ID)}},
 `, ``}},
 		},
@@ -835,7 +835,7 @@ var protocol = []chapter{
 			edits: []edit{{`ConsistentRead:            aws.Bool(true),`, `ConsistentRead:            aws.Bool(false),`}},
 		},
 		{
-			rule: "the work list is read eventually consistent", file: "shared/store/owner.go", test: "limit.TestSweep",
+			rule: "the work list is read eventually consistent", file: "shared/store/owner.go", test: "sweep.TestSweep",
 			edits: []edit{{`ConsistentRead:            aws.Bool(true),`, `ConsistentRead:            aws.Bool(false),`}},
 		},
 		{

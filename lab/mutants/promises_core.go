@@ -104,7 +104,7 @@ var promisesCore = []chapter{
 			edits: []edit{{`		return nil, fmt.Errorf("unmarshal the policy of client %s: %w", i.SK, err)`, `		c.Policy = family.DefaultPolicy()`}},
 		},
 		{
-			rule: "an owner whose plan cannot be read has none", file: "shared/store/owner.go", test: "limit.TestDamagedPlan", hangs: true,
+			rule: "an owner whose plan cannot be read has none", file: "shared/store/owner.go", test: "sweep.TestDamagedPlan", hangs: true,
 			edits: []edit{{`			return nil, fmt.Errorf("read an owner's plan: %w", err)`, `			o.Plan = nil`}},
 		},
 		{
@@ -265,17 +265,17 @@ var promisesCore = []chapter{
 			edits: []edit{{`!kept.failedAt.IsZero() && age(now, kept.failedAt) < readPause):`, `!kept.failedAt.IsZero() && now.Sub(kept.failedAt) < readPause):`}},
 		},
 		{
-			rule: "an owner that a sweep finds again is kept for as long as the first of its families", file: "shared/limit/sweep.go", test: "limit.TestOwnerMadeBySweepIsKept",
+			rule: "an owner that a sweep finds again is kept for as long as the first of its families", file: "shared/sweep/sweep.go", test: "sweep.TestOwnerMadeBySweepIsKept",
 			edits: []edit{{`		if f.PurgeAt.After(keep) {`, `		if f.PurgeAt.Before(keep) {`}},
 		},
 		{
-			rule: "a plan of before plans saw uses ends nothing", file: "shared/limit/sweep.go", test: "limit.TestPlanOfBeforeLastUses",
+			rule: "a plan of before plans saw uses ends nothing", file: "shared/sweep/sweep.go", test: "sweep.TestPlanOfBeforeLastUses",
 			edits: []edit{{`				ours[i], err = s.Table.End(groupCtx, id, p, r)
 `, `				ours[i] = false
 `}},
 		},
 		{
-			rule: "a plan of before plans saw uses saw one", file: "shared/store/owner.go", test: "limit.TestPlanOfBeforeLastUses",
+			rule: "a plan of before plans saw uses saw one", file: "shared/store/owner.go", test: "sweep.TestPlanOfBeforeLastUses",
 			edits: []edit{{`		return time.Time{}, false
 	}
 	return fromMillis(p.LastUsed[i]), true`, `		return time.Time{}, true
@@ -283,7 +283,7 @@ var promisesCore = []chapter{
 	return fromMillis(p.LastUsed[i]), true`}},
 		},
 		{
-			rule: "a plan has no bound", file: "shared/limit/sweep.go", test: "limit.TestPlansAreBounded",
+			rule: "a plan has no bound", file: "shared/sweep/sweep.go", test: "sweep.TestPlansAreBounded",
 			edits: []edit{{`min(len(excess), maxPlanSize)`, `len(excess)`}},
 		},
 		{

@@ -28,11 +28,11 @@ var records = []chapter{
 `}},
 		},
 		{
-			rule: "the record does not say by which rule", file: "shared/store/revoke.go", test: "limit.TestEvict",
+			rule: "the record does not say by which rule", file: "shared/store/revoke.go", test: "sweep.TestEvict",
 			edits: []edit{{`if r.Evict != "" {`, `if r.Evict == "none" {`}},
 		},
 		{
-			rule: "the event does not say by which rule", file: "shared/limit/sweep.go", test: "limit.TestEvict",
+			rule: "the event does not say by which rule", file: "shared/sweep/sweep.go", test: "sweep.TestEvict",
 			edits: []edit{{`Cause: family.LimitExceeded, Evict: plan.Evict, Start:`, `Cause: family.LimitExceeded, Start:`}},
 		},
 		{
@@ -42,30 +42,30 @@ var records = []chapter{
 	}},
 	{"A plan that is old", []mutant{
 		{
-			rule: "a plan ends what came into use since", file: "shared/store/revoke.go", test: "limit.TestOldPlan",
+			rule: "a plan ends what came into use since", file: "shared/store/revoke.go", test: "sweep.TestOldPlan",
 			edits: []edit{{`revokeCondition+" AND last_used_at = :last_used"`, `revokeCondition+" AND last_used_at >= :last_used"`}},
 		},
 		{
-			rule: "a plan ends what was used by a clock behind", file: "shared/store/revoke.go", test: "limit.TestOldPlanThatEndsNothing",
+			rule: "a plan ends what was used by a clock behind", file: "shared/store/revoke.go", test: "sweep.TestOldPlanThatEndsNothing",
 			edits: []edit{{`revokeCondition+" AND last_used_at = :last_used"`, `revokeCondition+" AND last_used_at <= :last_used"`}},
 		},
 		{
-			rule: "issuing drops a plan", file: "shared/store/owner.go", test: "limit.TestIssueLeavesAPlan",
+			rule: "issuing drops a plan", file: "shared/store/owner.go", test: "sweep.TestIssueLeavesAPlan",
 			edits: []edit{{`update = "SET purge_at = :purge_at " + update`, `update = "SET purge_at = :purge_at, plan_id = :none " + update
 		values[":none"] = text("")`}},
 		},
 		{
-			rule: "what fell out of a plan is not planned again", file: "shared/limit/sweep.go", test: "limit.TestPlannedFamilyIsUsed",
+			rule: "what fell out of a plan is not planned again", file: "shared/sweep/sweep.go", test: "sweep.TestPlannedFamilyIsUsed",
 			edits: []edit{{`maxFruitless = 3`, `maxFruitless = 1`}},
 		},
 		{
-			rule: "a sweep goes on for as long as families come into use", file: "shared/limit/sweep.go", test: "limit.TestFamiliesInUseAllTheTime", hangs: true,
+			rule: "a sweep goes on for as long as families come into use", file: "shared/sweep/sweep.go", test: "sweep.TestFamiliesInUseAllTheTime", hangs: true,
 			edits: []edit{{`			fruitless++
 `, `			fruitless += 0
 `}},
 		},
 		{
-			rule: "the event is stored apart from the plan's end", file: "shared/limit/sweep.go", test: "limit.TestSweepBesideAnErasure",
+			rule: "the event is stored apart from the plan's end", file: "shared/sweep/sweep.go", test: "sweep.TestSweepBesideAnErasure",
 			edits: []edit{{`	stored, err := s.Table.FinishPlan(ctx, o.ID, plan, &e)
 `, `	if err := s.Table.PutEvent(ctx, &e); err != nil {
 		return 0, err
@@ -76,33 +76,33 @@ var records = []chapter{
 	}},
 	{"What a sweep reads", []mutant{
 		{
-			rule: "beside a family that lives, all that has ended is read again", file: "shared/limit/reading.go", test: "limit.TestSweepOfAHealthCheckBesideADevice",
+			rule: "beside a family that lives, all that has ended is read again", file: "shared/sweep/reading.go", test: "sweep.TestSweepOfAHealthCheckBesideADevice",
 			edits: []edit{{`n > maxKept || n > 0 && !beyond &&`, `n > 0 || beyond &&`}},
 		},
 		{
-			rule: "what is remembered is not read", file: "shared/limit/reading.go", test: "limit.TestSweepOfAHealthCheckBesideADevice",
+			rule: "what is remembered is not read", file: "shared/sweep/reading.go", test: "sweep.TestSweepOfAHealthCheckBesideADevice",
 			edits: []edit{{`	for _, f := range kept {
 `, `	for _, f := range kept[:0] {
 `}},
 		},
 		{
-			rule: "a family remembered is forgotten by the sweep after the next", file: "shared/limit/reading.go", test: "limit.TestSweepOfAHealthCheckBesideADevice",
+			rule: "a family remembered is forgotten by the sweep after the next", file: "shared/sweep/reading.go", test: "sweep.TestSweepOfAHealthCheckBesideADevice",
 			edits: []edit{{`beyond := len(settled.Kept) > 0`, `beyond := len(settled.Kept) > 1000`}, {`found.horizon.From, found.horizon.Kept = settled.Kept[0], nil`, `found.horizon.Kept = nil`}},
 		},
 		{
-			rule: "where what is remembered is gone, nothing older is read", file: "shared/store/owner.go", test: "limit.TestSweepWhoseMemoryIsGone",
+			rule: "where what is remembered is gone, nothing older is read", file: "shared/store/owner.go", test: "sweep.TestSweepWhoseMemoryIsGone",
 			edits: []edit{{`o.Horizon = Horizon{} // their`, `_ = Horizon{} // their`}},
 		},
 		{
-			rule: "an earlier not_before leaves the horizon where it is", file: "shared/store/owner.go", test: "limit.TestSweepReadsAgainWhatLivesAgain",
+			rule: "an earlier not_before leaves the horizon where it is", file: "shared/store/owner.go", test: "sweep.TestSweepReadsAgainWhatLivesAgain",
 			edits: []edit{{`return !longer && !p.NotBefore.Before(h.NotBefore)`, `return !longer`}},
 		},
 		{
-			rule: "no idle end any more leaves the horizon where it is", file: "shared/store/owner.go", test: "limit.TestSweepReadsAgainWhatLivesAgain",
+			rule: "no idle end any more leaves the horizon where it is", file: "shared/store/owner.go", test: "sweep.TestSweepReadsAgainWhatLivesAgain",
 			edits: []edit{{`(p.IdleLifetime == 0 || p.IdleLifetime > h.Idle)`, `p.IdleLifetime > h.Idle`}},
 		},
 		{
-			rule: "a family is passed over at the moment of its idle end", file: "shared/limit/reading.go", test: "limit.TestSweepSeesAUseByAClockBehind",
+			rule: "a family is passed over at the moment of its idle end", file: "shared/sweep/reading.go", test: "sweep.TestSweepSeesAUseByAClockBehind",
 			edits: []edit{{`f.Death(p, now.Add(-settleAge)) == ""`, `f.Death(p, now) == ""`}},
 		},
 	}},

@@ -147,72 +147,72 @@ var trail = []chapter{
 	}},
 	{"Who may call the management API", []mutant{
 		{
-			rule: "a route without authorizer is served", file: "functions/internal/gateway/manage.go", test: "gateway.TestManageAsksForIAM",
-			edits: []edit{{`case authorizer == nil && c.LocalCaller != "":`, `case authorizer == nil:`}},
+			rule: "a route without authorizer is served", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",
+			edits: []edit{{`case authorizer == nil && c.Local != "":`, `case authorizer == nil:`}},
 		},
 		{
-			rule: "any authorizer will do", file: "functions/internal/gateway/manage.go", test: "gateway.TestManageAsksForIAM",
+			rule: "any authorizer will do", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",
 			edits: []edit{
 				{`|| authorizer.IAM == nil || !strings.HasPrefix(authorizer.IAM.UserARN, "arn:"):`, `|| authorizer.IAM != nil && !strings.HasPrefix(authorizer.IAM.UserARN, "arn:"):`},
 				{`return authorizer.IAM.UserARN, ""`, "if authorizer.IAM == nil {\n\t\treturn \"arn:\", \"\"\n\t}\n\treturn authorizer.IAM.UserARN, \"\""},
 			},
 		},
 		{
-			rule: "an identity without an ARN is one", file: "functions/internal/gateway/manage.go", test: "gateway.TestManageAsksForIAM",
+			rule: "an identity without an ARN is one", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",
 			edits: []edit{{`!strings.HasPrefix(authorizer.IAM.UserARN, "arn:")`, `!strings.HasPrefix(authorizer.IAM.UserARN, "")`}},
 		},
 		{
-			rule: "another API's callers are served", file: "functions/internal/gateway/manage.go", test: "gateway.TestManageAsksForIAM",
+			rule: "another API's callers are served", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",
 			edits: []edit{{`case request.APIID != c.APIID:`, `case request.APIID == "":`}},
 		},
 		{
-			rule: "who was refused is served all the same", file: "functions/internal/gateway/manage.go", test: "gateway.TestManageAsksForIAM",
+			rule: "who was refused is served all the same", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",
 			edits: []edit{{"\t\tforbidden(w)", "\t\th.ServeHTTP(w, r)"}},
 		},
 		{
-			rule: "the caller does not reach the audit trail", file: "functions/internal/gateway/manage.go", test: "gateway.TestManageAsksForIAM",
+			rule: "the caller does not reach the audit trail", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",
 			edits: []edit{{`r.WithContext(api.WithCaller(r.Context(), caller))`, `r.WithContext(api.WithCaller(r.Context(), caller[:0]))`}},
 		},
 		{
-			rule: "a refused caller is not logged", file: "functions/internal/gateway/manage.go", test: "gateway.TestManageAsksForIAM",
+			rule: "a refused caller is not logged", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",
 			edits: []edit{{`log.WarnContext(r.Context(), "caller refused"`, `log.DebugContext(r.Context(), "caller refused"`}},
 		},
 		{
-			rule: "a deployment can be told that everybody may call", file: "functions/internal/gateway/manage.go", test: "gateway.TestLoadManageConfig",
+			rule: "a deployment can be told that everybody may call", file: "functions/internal/boot/config.go", test: "boot.TestLoadManageConfig",
 			edits: []edit{{`if c.LocalCaller != "" && c.KeysFile == "" {`, `if c.LocalCaller != "" && c.KeysFile != "" && c.KeysSecret != "" {`}},
 		},
 		{
-			rule: "the function starts without knowing its API", file: "functions/internal/gateway/config.go", test: "gateway.TestLoadManageConfig",
-			edits: []edit{{"\tif !isAPIID(value) {", "\tif value != \"\" && !isAPIID(value) {"}},
+			rule: "the function starts without knowing its API", file: "functions/internal/boot/environment.go", test: "boot.TestLoadManageConfig",
+			edits: []edit{{"\tif !gateway.IsAPIID(value) {", "\tif value != \"\" && !gateway.IsAPIID(value) {"}},
 		},
 	}},
 	{"What the functions are told", []mutant{
 		{
-			rule: "the issuer that is set is in no token", file: "functions/internal/gateway/api.go", test: "gateway.TestIssuerShows",
+			rule: "the issuer that is set is in no token", file: "functions/internal/boot/aws.go", test: "boot.TestIssuerShows",
 			edits: []edit{{`Issuer:  c.Issuer,`, `Issuer:  "https://auth.example.com",`}},
 		},
 		{
-			rule: "the table that is named is not asked", file: "functions/internal/gateway/api.go", test: "gateway.TestTableShows",
+			rule: "the table that is named is not asked", file: "functions/internal/boot/aws.go", test: "boot.TestTableShows",
 			edits: []edit{{`return store.New(sdk, c.Table,`, `return store.New(sdk, "rotor",`}},
 		},
 		{
-			rule: "the API keeps records for as long as usual, whatever is set", file: "functions/internal/gateway/api.go", test: "gateway.TestRetentionShows",
+			rule: "the API keeps records for as long as usual, whatever is set", file: "functions/internal/boot/aws.go", test: "boot.TestRetentionShows",
 			edits: []edit{{`Table:   store.New(sdk, c.Table, c.Retention),`, `Table:   store.New(sdk, c.Table, store.DefaultRetention),`}},
 		},
 		{
-			rule: "the sweep keeps records for as long as usual, whatever is set", file: "functions/internal/gateway/api.go", test: "gateway.TestRetentionShows",
+			rule: "the sweep keeps records for as long as usual, whatever is set", file: "functions/internal/boot/aws.go", test: "boot.TestRetentionShows",
 			edits: []edit{{`return store.New(sdk, c.Table, c.Retention), nil`, `return store.New(sdk, c.Table, store.DefaultRetention), nil`}},
 		},
 		{
-			rule: "families are kept for as long as events", file: "functions/internal/gateway/config.go", test: "gateway.TestRetentionShows",
+			rule: "families are kept for as long as events", file: "functions/internal/boot/environment.go", test: "boot.TestRetentionShows",
 			edits: []edit{{`e.days("ROTOR_FAMILY_RETENTION_DAYS", store.DefaultRetention.Families)`, `e.days("ROTOR_EVENT_RETENTION_DAYS", store.DefaultRetention.Families)`}},
 		},
 		{
-			rule: "the functions count nothing", file: "functions/internal/gateway/api.go", test: "gateway.TestMetricsShow",
+			rule: "the functions count nothing", file: "functions/internal/boot/aws.go", test: "boot.TestMetricsShow",
 			edits: []edit{{`Metrics: true,`, `Metrics: false,`}},
 		},
 		{
-			rule: "the sweep counts nothing", file: "functions/internal/gateway/sweep.go", test: "gateway.TestMetricsShow",
+			rule: "the sweep counts nothing", file: "shared/sweep/run.go", test: "boot.TestMetricsShow",
 			edits: []edit{{`Metrics: true}`, `Metrics: false}`}},
 		},
 	}},

@@ -181,11 +181,11 @@ func (r *reader) strings`}},
 			edits: []edit{{`get("/.well-known/openid-configuration"+path, a.metadata)`, `get("/.well-known/openid-configuration"+path+"x", a.metadata)`}},
 		},
 		{
-			rule: "an issuer's path need not be clean", file: "functions/internal/gateway/config.go", test: "gateway.TestLoadConfigRefuses",
+			rule: "an issuer's path need not be clean", file: "functions/internal/boot/environment.go", test: "boot.TestLoadConfigRefuses",
 			edits: []edit{{`u.Path != "" && path.Clean(u.Path) != u.Path,`, `u.Path != "" && path.Clean(u.Path) == "",`}},
 		},
 		{
-			rule: "an issuer's path may be encoded", file: "functions/internal/gateway/config.go", test: "gateway.TestLoadConfigRefuses",
+			rule: "an issuer's path may be encoded", file: "functions/internal/boot/environment.go", test: "boot.TestLoadConfigRefuses",
 			edits: []edit{{`strings.Contains(u.EscapedPath(), "%")`, `strings.Contains(u.EscapedPath(), "%%")`}},
 		},
 		{

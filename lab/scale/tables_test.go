@@ -31,7 +31,7 @@ func TestAssumptionsAreRotors(t *testing.T) {
 		{"infra/config.go", `c\.number\("throttleRate", (\d+), `, throttleRate},
 		{"infra/config.go", `c\.number\("throttleBurst", (\d+), `, throttleBurst},
 		{"infra/config.go", `const newTableWrites = (\d+)`, newTableWrite},
-		{"functions/internal/gateway/tune.go", `vCPU = (\d+)`, price.FullCPU},
+		{"functions/internal/boot/tune.go", `vCPU = (\d+)`, price.FullCPU},
 		{"infra/config.go", `c\.number\("sweepMinutes", (\d+), `, sweepMinutes},
 		{"infra/functions.go", `name: "sweep",[^\n]* timeout: (\d+),`, sweepTimeout},
 	} {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
-	"github.com/rotor-auth/rotor/shared/limit"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // explain asks about a refresh_token or a family, with more members in pairs.
@@ -44,10 +44,10 @@ func (a answer) says(t testing.TB, verdict, cause string, parts ...string) {
 	}
 }
 
-func (w *world) sweep() limit.Result {
+func (w *world) sweep() sweep.Result {
 	w.t.Helper()
 	table := w.store.Table()
-	s := &limit.Sweeper{Table: table, Clients: w.freshClients(table), Trail: audit.Trail{Log: w.logger()}}
+	s := &sweep.Sweeper{Table: table, Clients: w.freshClients(table), Trail: audit.Trail{Log: w.logger()}}
 	r, err := s.Sweep(w.t.Context(), w.clock.Now())
 	if err != nil {
 		w.t.Fatal(err)

@@ -18,9 +18,9 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
-	"github.com/rotor-auth/rotor/shared/limit"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // history plays a script on two servers over one table and on the model, and
@@ -892,7 +892,7 @@ func (h *history) erase(s step) {
 func (h *history) sweepOwners(s step) {
 	now := h.clock.Now()
 	table := h.store.Table()
-	sweeper := limit.Sweeper{Table: table, Clients: store.NewClients(table, h.logger()), Trail: audit.Trail{Log: h.logger()}}
+	sweeper := sweep.Sweeper{Table: table, Clients: store.NewClients(table, h.logger()), Trail: audit.Trail{Log: h.logger()}}
 	var err error
 	hit := h.faulty(s, func() { _, err = sweeper.Sweep(h.t.Context(), now) })
 	if !hit && err != nil {

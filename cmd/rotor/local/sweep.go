@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/audit"
-	"github.com/rotor-auth/rotor/shared/limit"
 	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // sweepEvery is how often the program sweeps by itself, by the machine's clock.
@@ -25,10 +25,10 @@ type sweeper struct {
 
 // sweep sweeps once, and logs what fails. Clients are read anew: a limit that was
 // just changed holds.
-func (s sweeper) sweep(ctx context.Context) (limit.Result, error) {
+func (s sweeper) sweep(ctx context.Context) (sweep.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	inner := limit.Sweeper{Table: s.table, Clients: store.NewClients(s.table, s.log), Trail: audit.Trail{Log: s.log}}
+	inner := sweep.Sweeper{Table: s.table, Clients: store.NewClients(s.table, s.log), Trail: audit.Trail{Log: s.log}}
 	result, err := inner.Sweep(ctx, s.clock.now().UTC().Truncate(time.Millisecond))
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // else nobody waits for it any more
 		s.log.ErrorContext(ctx, "sweep failed", slog.Any("error", err), slog.Int("owners", result.Owners), slog.Int("removed", result.Removed))

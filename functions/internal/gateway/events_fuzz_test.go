@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
@@ -64,9 +65,9 @@ func deploy(tb testing.TB) *deployed {
 		"revoke":     gateway.NewHandler(a.Revoke(), log),
 		"introspect": gateway.NewHandler(a.Introspect(), log),
 		"discovery":  gateway.NewHandler(a.Discovery(), log),
-		"manage":     gateway.NewHandler(gateway.Authorized(a.Manage(), gateway.ManageConfig{APIID: sampleAPI}, log), log),
+		"manage":     gateway.NewHandler(gateway.Authorized(a.Manage(), gateway.Callers{APIID: sampleAPI}, log), log),
 	}
-	d.sweep = lambda.NewHandler(gateway.Sweep(table, log, now))
+	d.sweep = lambda.NewHandler(boot.Sweep(table, log, now))
 	must := func(name string) map[string]any {
 		tb.Helper()
 		out, err := d.functions["manage"].Invoke(tb.Context(), sampleText(tb, name))

@@ -1,6 +1,4 @@
-// Package gateway is what the Lambda functions share: their configuration, the
-// API made of it, and the way from API Gateway's events to the API's handlers
-// and back; and what those behind a schedule and behind Secrets Manager do.
+// Package gateway answers the events of an API Gateway HTTP API with net/http handlers.
 package gateway
 
 import (
@@ -11,70 +9,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
-	"time"
 
 	"github.com/akrylysov/algnhsa"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/rotor-auth/rotor/shared/api"
 )
-
-// Main is the main of a function that serves one group of the API's endpoints. It
-// warms the API before it asks for the first event: Lambda may start a function
-// ahead of need, and one that starts has more of a processor than it has later.
-func Main(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Context) error) {
-	Run(LoadConfig, wire(endpoints, warm))
-}
-
-func wire(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Context) error) func(context.Context, Config, *slog.Logger) (any, error) {
-	return func(ctx context.Context, c Config, log *slog.Logger) (any, error) {
-		a, err := warmed(ctx, c, log, warm)
-		if err != nil {
-			return nil, err
-		}
-		return NewHandler(endpoints(a), log), nil
-	}
-}
-
-// warmed returns the API that c asks for, warmed as far as there is time.
-func warmed(ctx context.Context, c Config, log *slog.Logger, warm func(*api.API, context.Context) error) (*api.API, error) {
-	a, err := NewAPI(ctx, c, log)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
-	defer cancel()
-	if err := warm(a, ctx); err != nil {
-		log.WarnContext(ctx, "not warmed, the first request will read again", slog.Any("error", err))
-	}
-	return a, nil
-}
-
-// warmTimeout is how long a start may wait for what the first request can read too.
-// Where nothing answers, that request still has time to say so.
-const warmTimeout = time.Second
-
-// Run is the main of a function: it loads the configuration, wires the handler,
-// which is what lambda.Start takes, and starts. It does not return. A function
-// that cannot start logs all that is wrong and exits.
-func Run[C any](load func(getenv func(string) string) (C, error), wire func(context.Context, C, *slog.Logger) (any, error)) {
-	tune(lambdacontext.MemoryLimitInMB)
-	log := lambdacontext.NewLogger()
-	cfg, err := load(os.Getenv)
-	if err != nil {
-		log.Error("configuration refused", slog.Any("error", err))
-		os.Exit(1)
-	}
-	handler, err := wire(context.Background(), cfg, log)
-	if err != nil {
-		log.Error("not started", slog.Any("error", err))
-		os.Exit(1)
-	}
-	lambda.Start(handler)
-}
 
 // Handler answers events of an API Gateway HTTP API, payload format 2.0, with an
 // http.Handler.
@@ -105,7 +46,7 @@ func NewHandler(h http.Handler, log *slog.Logger) *Handler {
 
 // Invoke answers one event.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	ctx, cancel := early(ctx)
+	ctx, cancel := Early(ctx)
 	defer cancel()
 	var other bool
 	answer, err := h.inner.Invoke(context.WithValue(ctx, otherKey{}, &other), payload)
@@ -120,21 +61,6 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	// what the client sent.
 	h.log.WarnContext(ctx, "request malformed", slog.Int("payload_bytes", len(payload)))
 	return malformed()
-}
-
-// early is a context that ends a little before the invocation's, so that what is
-// to be said then can still be said.
-func early(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok {
-		return ctx, func() {}
-	}
-	return context.WithDeadline(ctx, end.Add(-margin(time.Until(end))))
-}
-
-// margin is how long before the invocation's end its work must be over.
-func margin(left time.Duration) time.Duration {
-	return min(max(left/10, 200*time.Millisecond), 500*time.Millisecond)
 }
 
 // check tells an HTTP API's event from anything else. It reads the event once more,

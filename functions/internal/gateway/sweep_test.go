@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rotor-auth/rotor/shared/limit"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // crowd registers both clients with a limit of one family, and starts three of
@@ -51,13 +51,13 @@ func schedule(t *testing.T) []byte {
 }
 
 // swept is the result of a sweep that must succeed.
-func (w *world) swept(payload []byte) limit.Result {
+func (w *world) swept(payload []byte) sweep.Result {
 	w.t.Helper()
 	out, err := w.sweep.Invoke(w.t.Context(), payload)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var result limit.Result
+	var result sweep.Result
 	if err := json.Unmarshal(out, &result); err != nil {
 		w.t.Fatalf("the result is not one: %v: %s", err, out)
 	}
@@ -78,7 +78,7 @@ func (w *world) failures() []string {
 func TestSweep(t *testing.T) {
 	w := newWorld(t)
 	w.crowd()
-	for _, want := range []limit.Result{{Owners: 2, Removed: 4}, {}} {
+	for _, want := range []sweep.Result{{Owners: 2, Removed: 4}, {}} {
 		if diff := cmp.Diff(want, w.swept(schedule(t))); diff != "" {
 			t.Errorf("the result differs (-want +got):\n%s", diff)
 		}
@@ -114,7 +114,7 @@ func TestSweepReadsThePolicy(t *testing.T) {
 func TestSweepIgnoresPayload(t *testing.T) {
 	w := newWorld(t)
 	for _, payload := range []string{"", "null", "{}", `"x"`, "[1]", "not JSON", "\xff"} {
-		if got := w.swept([]byte(payload)); got != (limit.Result{}) {
+		if got := w.swept([]byte(payload)); got != (sweep.Result{}) {
 			t.Errorf("%q: %+v", payload, got)
 		}
 	}

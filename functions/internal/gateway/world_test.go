@@ -19,9 +19,11 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -32,12 +34,17 @@ const samples = "../../../events"
 // sampleAPI is the id of the API that the samples are of.
 const sampleAPI = "a1b2c3d4e5"
 
+// origins is a set of what is surely right.
+func origins(list ...string) origin.Set {
+	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
+}
+
 // world is the functions over one store.
 type world struct {
 	t         *testing.T
 	store     *transport
 	functions map[string]lambda.Handler // those that the gateway invokes
-	manage    func(gateway.ManageConfig) lambda.Handler
+	manage    func(gateway.Callers) lambda.Handler
 	sweep     lambda.Handler
 	now       time.Time // of the last request
 	log       bytes.Buffer
@@ -108,7 +115,7 @@ func newWorldAt(t *testing.T, issuer string) *world {
 		Now:     tick,
 		Origins: origins("https://app.example.com"),
 	})
-	w.manage = func(c gateway.ManageConfig) lambda.Handler {
+	w.manage = func(c gateway.Callers) lambda.Handler {
 		return gateway.NewHandler(gateway.Authorized(a.Manage(), c, log), log)
 	}
 	w.functions = map[string]lambda.Handler{
@@ -116,9 +123,9 @@ func newWorldAt(t *testing.T, issuer string) *world {
 		"revoke":     gateway.NewHandler(a.Revoke(), log),
 		"introspect": gateway.NewHandler(a.Introspect(), log),
 		"discovery":  gateway.NewHandler(a.Discovery(), log),
-		"manage":     w.manage(gateway.ManageConfig{APIID: sampleAPI}),
+		"manage":     w.manage(gateway.Callers{APIID: sampleAPI}),
 	}
-	w.sweep = lambda.NewHandler(gateway.Sweep(table, log, tick))
+	w.sweep = lambda.NewHandler(boot.Sweep(table, log, tick))
 	return w
 }
 

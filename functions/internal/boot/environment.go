@@ -1,7 +1,6 @@
-package gateway
+package boot
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -10,65 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/functions/internal/gateway"
 	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
-
-// TableConfig is what a program is told by its environment about the records:
-// all that the sweep needs.
-type TableConfig struct {
-	Table string // ROTOR_TABLE: the name of the DynamoDB table
-
-	// Retention is ROTOR_FAMILY_RETENTION_DAYS and ROTOR_EVENT_RETENTION_DAYS, from
-	// 1 to 3650; [store.DefaultRetention] unless set.
-	Retention store.Retention
-}
-
-// Config is what a program that serves the API is told by its environment.
-type Config struct {
-	TableConfig
-	Issuer     string     // ROTOR_ISSUER: the URL under which the API is reached; the issuer of its tokens
-	KeysSecret string     // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
-	KeysFile   string     // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
-	Origins    origin.Set // ROTOR_ORIGINS: the web origins that may call, separated by commas; none but the issuer's unless set
-}
-
-// LoadConfig reads the configuration. Its error joins everything that is wrong;
-// each part names the variable and says what it must be.
-func LoadConfig(getenv func(string) string) (Config, error) {
-	e := environment{getenv: getenv}
-	c := Config{
-		TableConfig: e.table(),
-		Issuer:      e.issuer("ROTOR_ISSUER"),
-		Origins:     e.origins("ROTOR_ORIGINS"),
-	}
-	c.KeysSecret, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_KEYS_FILE")
-	return c, errors.Join(e.errs...)
-}
-
-// LoadTableConfig reads that part of the configuration, as [LoadConfig] does.
-func LoadTableConfig(getenv func(string) string) (TableConfig, error) {
-	e := environment{getenv: getenv}
-	c := e.table()
-	return c, errors.Join(e.errs...)
-}
-
-// KeysConfig is what the program that rotates the keys is told by its environment.
-type KeysConfig struct {
-	Secret    string            // ROTOR_KEYS_SECRET: the name or ARN of the secret whose keys are revoked in an emergency
-	Algorithm signing.Algorithm // ROTOR_SIGNING_ALGORITHM: of new signing keys, RS256 or ES256; RS256 unless set
-}
-
-// LoadKeysConfig reads that configuration, as [LoadConfig] does.
-func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
-	e := environment{getenv: getenv}
-	c := KeysConfig{
-		Secret:    e.secret("ROTOR_KEYS_SECRET"),
-		Algorithm: e.algorithm("ROTOR_SIGNING_ALGORITHM", signing.RS256),
-	}
-	return c, errors.Join(e.errs...)
-}
 
 // environment reads variables and gathers what is wrong with them.
 type environment struct {
@@ -102,15 +47,9 @@ func (e *environment) tableName(name string) string {
 	return value
 }
 
-// isAPIID is true of what can be the id of an API of API Gateway.
-func isAPIID(s string) bool {
-	const characters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	return s != "" && len(s) <= 32 && strings.Trim(s, characters) == ""
-}
-
 func (e *environment) apiID(name string) string {
 	value := e.getenv(name)
-	if !isAPIID(value) {
+	if !gateway.IsAPIID(value) {
 		e.wrong(name, value, "the id of the API in API Gateway, like a1b2c3d4e5")
 	}
 	return value

@@ -1,4 +1,4 @@
-package gateway_test
+package boot_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
@@ -36,7 +36,7 @@ func FuzzRotationEvent(f *testing.F) {
 	}
 	m := keyringtest.New(f, string(current))
 	var log strings.Builder
-	function := lambda.NewHandler(gateway.RotateKeys(keyring.Rotation{
+	function := lambda.NewHandler(boot.RotateKeys(keyring.Rotation{
 		Client: m.Direct(1), Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}, keyringtest.ID, func() time.Time { return at }))

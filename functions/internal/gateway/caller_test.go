@@ -168,7 +168,7 @@ func TestCallerRefusedShowsNoText(t *testing.T) {
 // SAM on a developer's machine has no IAM. The event is what it makes (aws-sam-cli's RequestContextV2).
 func TestLocalCaller(t *testing.T) {
 	w := newWorld(t)
-	w.functions["manage"] = w.manage(gateway.ManageConfig{APIID: sampleAPI, LocalCaller: "sam"})
+	w.functions["manage"] = w.manage(gateway.Callers{APIID: sampleAPI, Local: "sam"})
 	w.register()
 	w.log.Reset()
 	_, e := w.sample("manage-issue-family")

@@ -1,4 +1,4 @@
-package limit_test
+package sweep_test
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/family"
-	"github.com/rotor-auth/rotor/shared/limit"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // An owner whose record a sweep makes anew is kept for as long as the last of the
@@ -132,7 +132,7 @@ func TestDamagedPlan(t *testing.T) {
 func TestPlansAreBounded(t *testing.T) {
 	w := newWorld(t, 1)
 	w.issue(1, "app", 1002)
-	if r := w.sweep(); r != (limit.Result{Owners: 1, Removed: 1001}) {
+	if r := w.sweep(); r != (sweep.Result{Owners: 1, Removed: 1001}) {
 		t.Errorf("swept %+v", r)
 	}
 	var said []string

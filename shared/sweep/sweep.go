@@ -1,4 +1,4 @@
-// Package limit keeps each owner, a user in an application, to as many active
+// Package sweep keeps each owner, a user in an application, to as many active
 // families as the client's policy has in max_active. Which of them go is the
 // policy's evict: the least recently used, or the oldest.
 //
@@ -19,7 +19,7 @@
 // that were issued since the last sweep or in the five minutes before it; not with
 // those that ended. It remembers for that how far back it need not look, and which
 // active families are older than that (see [store.Horizon]).
-package limit
+package sweep
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package limit_test
+package sweep_test
 
 import (
 	"bytes"
@@ -18,9 +18,9 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
-	"github.com/rotor-auth/rotor/shared/limit"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // world is a table with clients, a clock and a sweeper.
@@ -30,7 +30,7 @@ type world struct {
 	store   *storetest.Transport
 	clock   *storetest.Clock
 	log     bytes.Buffer
-	sweeper *limit.Sweeper
+	sweeper *sweep.Sweeper
 }
 
 func newWorld(t testing.TB, maxActive int) *world {
@@ -53,9 +53,9 @@ func newWorld(t testing.TB, maxActive int) *world {
 	return w
 }
 
-func (w *world) newSweeper(log *bytes.Buffer) *limit.Sweeper {
+func (w *world) newSweeper(log *bytes.Buffer) *sweep.Sweeper {
 	table := w.store.Table()
-	return &limit.Sweeper{
+	return &sweep.Sweeper{
 		Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)),
 		Trail: audit.Trail{Log: slog.New(slog.NewJSONHandler(log, nil))},
 	}
@@ -105,7 +105,7 @@ func (w *world) issue(user int, clientID string, n int) []family.ID {
 	return ids
 }
 
-func (w *world) sweep() limit.Result {
+func (w *world) sweep() sweep.Result {
 	w.t.Helper()
 	r, err := w.sweeper.Sweep(w.t.Context(), w.clock.Now())
 	if err != nil {
@@ -223,7 +223,7 @@ func TestSweep(t *testing.T) {
 	if n := w.listed(); n != 1 {
 		t.Errorf("%d owners on the work list", n)
 	}
-	if r := w.sweep(); r != (limit.Result{Owners: 1, Removed: 50}) {
+	if r := w.sweep(); r != (sweep.Result{Owners: 1, Removed: 50}) {
 		t.Errorf("swept %+v", r)
 	}
 	want := slices.Concat(repeat(family.ExpiredAbsolute, len(expired)), repeat(family.PasswordChanged, len(revoked)),
@@ -259,7 +259,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("the owner is %+v, %d on the work list", o, w.listed())
 	}
 	// Again: nothing is left to do.
-	if r := w.sweep(); r != (limit.Result{}) {
+	if r := w.sweep(); r != (sweep.Result{}) {
 		t.Errorf("swept %+v", r)
 	}
 }
@@ -272,7 +272,7 @@ func TestSweepOfOvercounted(t *testing.T) {
 		w.revoke(id)
 	}
 	w.issue(1, "app", 3)
-	if r := w.sweep(); r != (limit.Result{Owners: 1}) {
+	if r := w.sweep(); r != (sweep.Result{Owners: 1}) {
 		t.Errorf("swept %+v", r)
 	}
 	if o := w.owner(); o.Active != 3 || w.listed() != 0 || len(w.events()) != 0 {
@@ -328,7 +328,7 @@ func TestSweepRequests(t *testing.T) {
 			w.issue(user*7, "app", 2)
 		}
 		w.store.Counted()
-		if r := w.sweep(); r != (limit.Result{Owners: 10, Removed: 10}) {
+		if r := w.sweep(); r != (sweep.Result{Owners: 10, Removed: 10}) {
 			t.Errorf("swept %+v", r)
 		}
 		calls := w.store.Counted()
@@ -564,7 +564,7 @@ func TestSweepCountsALostAnswer(t *testing.T) {
 		}
 		return storetest.None
 	})
-	if r := w.sweep(); r != (limit.Result{Owners: 1, Removed: 2}) || !lost {
+	if r := w.sweep(); r != (sweep.Result{Owners: 1, Removed: 2}) || !lost {
 		t.Errorf("swept %+v", r)
 	}
 	if n := strings.Count(w.log.String(), "resource_cleanup"); n != 1 {

@@ -1,4 +1,4 @@
-package gateway
+package boot
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -91,4 +92,19 @@ func keysOf(c Config, sdk aws.Config, log *slog.Logger) (keyring.Source, error) 
 		return nil, fmt.Errorf("read the file of ROTOR_KEYS_FILE: %w", err)
 	}
 	return keys, nil
+}
+
+// NewRotation is the rotation that c asks for, in the region of AWS_REGION. It
+// requests nothing.
+func NewRotation(ctx context.Context, c KeysConfig, log *slog.Logger) (keyring.Rotation, error) {
+	sdk, err := loadSDK(ctx, attemptTimeout)
+	if err != nil {
+		return keyring.Rotation{}, err
+	}
+	return keyring.Rotation{
+		Client:             secretsmanager.NewFromConfig(sdk),
+		Algorithm:          c.Algorithm,
+		LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
+		Log:                log,
+	}, nil
 }

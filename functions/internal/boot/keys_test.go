@@ -1,4 +1,4 @@
-package gateway_test
+package boot_test
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
@@ -26,19 +26,19 @@ import (
 
 func TestLoadKeysConfig(t *testing.T) {
 	for value, want := range map[string]signing.Algorithm{"": signing.RS256, "RS256": signing.RS256, "ES256": signing.ES256} {
-		got, err := gateway.LoadKeysConfig(environment("ROTOR_SIGNING_ALGORITHM", value, "ROTOR_TABLE", "", "ROTOR_ISSUER", ""))
+		got, err := boot.LoadKeysConfig(environment("ROTOR_SIGNING_ALGORITHM", value, "ROTOR_TABLE", "", "ROTOR_ISSUER", ""))
 		if err != nil || got.Algorithm != want || got.Secret != "rotor/keys" {
 			t.Errorf("%q: %v, %v", value, got, err)
 		}
 	}
 	for _, value := range []string{"HS256", "rs256", "none", " "} {
-		_, err := gateway.LoadKeysConfig(environment("ROTOR_SIGNING_ALGORITHM", value))
+		_, err := boot.LoadKeysConfig(environment("ROTOR_SIGNING_ALGORITHM", value))
 		if err == nil || !strings.Contains(err.Error(), "ROTOR_SIGNING_ALGORITHM") || !strings.Contains(err.Error(), "must be") {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
 	for value, want := range map[string]string{"": "is not set", "{\"user_key\":\"AAAA\"}": "cannot be one"} {
-		_, err := gateway.LoadKeysConfig(environment("ROTOR_KEYS_SECRET", value, "ROTOR_SIGNING_ALGORITHM", "none"))
+		_, err := boot.LoadKeysConfig(environment("ROTOR_KEYS_SECRET", value, "ROTOR_SIGNING_ALGORITHM", "none"))
 		if err == nil || !strings.Contains(err.Error(), "ROTOR_KEYS_SECRET") || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), "ROTOR_SIGNING_ALGORITHM") || strings.Contains(err.Error(), "AAAA") {
 			t.Errorf("%q: %v", value, err)
@@ -51,7 +51,7 @@ func TestNewRotation(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	log := slog.New(slog.DiscardHandler)
-	r, err := gateway.NewRotation(t.Context(), gateway.KeysConfig{Algorithm: signing.ES256}, log)
+	r, err := boot.NewRotation(t.Context(), boot.KeysConfig{Algorithm: signing.ES256}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestNewRotation(t *testing.T) {
 	}
 	t.Setenv("AWS_REGION", "")
 	t.Setenv("AWS_DEFAULT_REGION", "")
-	if _, err := gateway.NewRotation(t.Context(), gateway.KeysConfig{}, log); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
+	if _, err := boot.NewRotation(t.Context(), boot.KeysConfig{}, log); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
 		t.Errorf("without a region: %v", err)
 	}
 }
@@ -74,7 +74,7 @@ func TestRotateKeys(t *testing.T) {
 		Client: m.Client(1), Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}
-	function := lambda.NewHandler(gateway.RotateKeys(rotation, "unused", time.Now))
+	function := lambda.NewHandler(boot.RotateKeys(rotation, "unused", time.Now))
 	const version = "51f72378-6a5d-5dc7-8fd8-29e4319f482a"
 	invoke := func(step string) ([]byte, error) {
 		payload, err := json.Marshal(events.SecretsManagerSecretRotationEvent{
@@ -120,7 +120,7 @@ func TestRotateKeysDeadline(t *testing.T) {
 	m := keyringtest.New(t, "{}")
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		function := lambda.NewHandler(gateway.RotateKeys(keyring.Rotation{
+		function := lambda.NewHandler(boot.RotateKeys(keyring.Rotation{
 			Client: m.ClientOver(silent{}, 1), Algorithm: signing.ES256, Log: slog.New(slog.NewJSONHandler(&log, nil)),
 		}, keyringtest.ID, time.Now))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -148,13 +148,13 @@ func TestKeysActions(t *testing.T) {
 	}
 	m := keyringtest.New(t, string(text))
 	var log bytes.Buffer
-	function := lambda.NewHandler(gateway.RotateKeys(keyring.Rotation{
+	function := lambda.NewHandler(boot.RotateKeys(keyring.Rotation{
 		Client: m.Client(1), Algorithm: signing.RS256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}, keyringtest.ID, func() time.Time { return now }))
 	invoke := func(name string) *keyring.Inventory {
 		t.Helper()
-		payload, err := os.ReadFile(filepath.Join(samples, name+".json"))
+		payload, err := os.ReadFile(filepath.Join("../../../events", name+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}

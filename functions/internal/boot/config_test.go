@@ -1,4 +1,4 @@
-package gateway_test
+package boot_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -33,16 +33,16 @@ func origins(list ...string) origin.Set {
 
 func TestLoadConfig(t *testing.T) {
 	const day = 24 * time.Hour
-	least := gateway.Config{
-		TableConfig: gateway.TableConfig{Table: "rotor", Retention: store.DefaultRetention},
+	least := boot.Config{
+		TableConfig: boot.TableConfig{Table: "rotor", Retention: store.DefaultRetention},
 		Issuer:      "https://auth.example.com", KeysSecret: "rotor/keys",
 	}
 	tests := []struct {
 		name    string
 		changes []string
-		want    func(*gateway.Config)
+		want    func(*boot.Config)
 	}{
-		{"the least", nil, func(*gateway.Config) {}},
+		{"the least", nil, func(*boot.Config) {}},
 		{
 			"everything",
 			[]string{
@@ -51,7 +51,7 @@ func TestLoadConfig(t *testing.T) {
 				"ROTOR_ORIGINS", "https://app.example.com, http://localhost:5173,capacitor://localhost",
 				"ROTOR_FAMILY_RETENTION_DAYS", "1", "ROTOR_EVENT_RETENTION_DAYS", "3650",
 			},
-			func(c *gateway.Config) {
+			func(c *boot.Config) {
 				c.Issuer = "https://example.com:8443/auth"
 				c.KeysSecret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3"
 				c.Origins = origins("https://app.example.com", "http://localhost:5173", "capacitor://localhost")
@@ -61,31 +61,31 @@ func TestLoadConfig(t *testing.T) {
 		{
 			"keys in a file",
 			[]string{"ROTOR_KEYS_SECRET", "", "ROTOR_KEYS_FILE", "/var/task/keys.json"},
-			func(c *gateway.Config) { c.KeysSecret, c.KeysFile = "", "/var/task/keys.json" },
+			func(c *boot.Config) { c.KeysSecret, c.KeysFile = "", "/var/task/keys.json" },
 		},
-		{"any origin", []string{"ROTOR_ORIGINS", "*"}, func(c *gateway.Config) { c.Origins = origins("*") }},
-		{"a list of nothing", []string{"ROTOR_ORIGINS", " , "}, func(*gateway.Config) {}},
+		{"any origin", []string{"ROTOR_ORIGINS", "*"}, func(c *boot.Config) { c.Origins = origins("*") }},
+		{"a list of nothing", []string{"ROTOR_ORIGINS", " , "}, func(*boot.Config) {}},
 		{
 			"origins as people write them",
 			[]string{"ROTOR_ORIGINS", "https://App.example.com:443/"},
-			func(c *gateway.Config) { c.Origins = origins("https://app.example.com") },
+			func(c *boot.Config) { c.Origins = origins("https://app.example.com") },
 		},
 		{
 			"plain HTTP on a loopback name",
 			[]string{"ROTOR_ISSUER", "http://localhost:3000"},
-			func(c *gateway.Config) { c.Issuer = "http://localhost:3000" },
+			func(c *boot.Config) { c.Issuer = "http://localhost:3000" },
 		},
 		{
 			"plain HTTP on a loopback address",
 			[]string{"ROTOR_ISSUER", "http://[::1]:3000"},
-			func(c *gateway.Config) { c.Issuer = "http://[::1]:3000" },
+			func(c *boot.Config) { c.Issuer = "http://[::1]:3000" },
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			want := least
 			tt.want(&want)
-			got, err := gateway.LoadConfig(environment(tt.changes...))
+			got, err := boot.LoadConfig(environment(tt.changes...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +134,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := gateway.LoadConfig(environment(tt.variable, tt.value))
+			_, err := boot.LoadConfig(environment(tt.variable, tt.value))
 			if err == nil {
 				t.Fatalf("%s=%q is taken", tt.variable, tt.value)
 			}
@@ -147,7 +147,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 
 // Whoever deploys sees all mistakes after one attempt.
 func TestLoadConfigReportsAll(t *testing.T) {
-	_, err := gateway.LoadConfig(environment(
+	_, err := boot.LoadConfig(environment(
 		"ROTOR_TABLE", "", "ROTOR_ISSUER", "", "ROTOR_KEYS_SECRET", "", "ROTOR_ORIGINS", "one,two",
 		"ROTOR_FAMILY_RETENTION_DAYS", "x", "ROTOR_EVENT_RETENTION_DAYS", "y",
 	))
@@ -161,7 +161,7 @@ func TestLoadConfigReportsAll(t *testing.T) {
 
 // The secret itself in the place of its name must not get into the log.
 func TestLoadConfigHidesSecret(t *testing.T) {
-	_, err := gateway.LoadConfig(environment("ROTOR_KEYS_SECRET", `{"user_key":"c2VjcmV0"}`))
+	_, err := boot.LoadConfig(environment("ROTOR_KEYS_SECRET", `{"user_key":"c2VjcmV0"}`))
 	if err == nil || strings.Contains(err.Error(), "c2VjcmV0") {
 		t.Errorf("LoadConfig: %v", err)
 	}
@@ -169,18 +169,18 @@ func TestLoadConfigHidesSecret(t *testing.T) {
 
 // The sweep has no keys and no issuer, and is told of its own mistakes alone.
 func TestLoadTableConfig(t *testing.T) {
-	got, err := gateway.LoadTableConfig(environment(
+	got, err := boot.LoadTableConfig(environment(
 		"ROTOR_ISSUER", "", "ROTOR_KEYS_SECRET", "", "ROTOR_ORIGINS", "one", "ROTOR_EVENT_RETENTION_DAYS", "7",
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := gateway.TableConfig{Table: "rotor", Retention: store.DefaultRetention}
+	want := boot.TableConfig{Table: "rotor", Retention: store.DefaultRetention}
 	want.Retention.Events = 7 * 24 * time.Hour
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the configuration differs (-want +got):\n%s", diff)
 	}
-	_, err = gateway.LoadTableConfig(environment(
+	_, err = boot.LoadTableConfig(environment(
 		"ROTOR_TABLE", "", "ROTOR_ISSUER", "", "ROTOR_FAMILY_RETENTION_DAYS", "x", "ROTOR_EVENT_RETENTION_DAYS", "0",
 	))
 	if err == nil {
@@ -194,15 +194,15 @@ func TestLoadTableConfig(t *testing.T) {
 // The program behind IAM must know its API. It lets itself be told that there is no gateway only where it has no keys of
 // a deployment.
 func TestLoadManageConfig(t *testing.T) {
-	base, err := gateway.LoadConfig(environment())
+	base, err := boot.LoadConfig(environment())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := gateway.LoadManageConfig(environment())
-	if diff := cmp.Diff(gateway.ManageConfig{Config: base, APIID: "a1b2c3d4e5"}, got, cmp.AllowUnexported(origin.Set{})); err != nil || diff != "" {
+	got, err := boot.LoadManageConfig(environment())
+	if diff := cmp.Diff(boot.ManageConfig{Config: base, APIID: "a1b2c3d4e5"}, got, cmp.AllowUnexported(origin.Set{})); err != nil || diff != "" {
 		t.Errorf("%v, the configuration differs (-want +got):\n%s", err, diff)
 	}
-	got, err = gateway.LoadManageConfig(environment("ROTOR_KEYS_SECRET", "", "ROTOR_KEYS_FILE", "keys.json", "ROTOR_LOCAL_CALLER", "sam"))
+	got, err = boot.LoadManageConfig(environment("ROTOR_KEYS_SECRET", "", "ROTOR_KEYS_FILE", "keys.json", "ROTOR_LOCAL_CALLER", "sam"))
 	if err != nil || got.LocalCaller != "sam" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -213,12 +213,12 @@ func TestLoadManageConfig(t *testing.T) {
 		{"an API's URL", "ROTOR_API_ID", "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"},
 		{"a local caller in a deployment", "ROTOR_LOCAL_CALLER", "sam"},
 	} {
-		_, err := gateway.LoadManageConfig(environment(tt.variable, tt.value))
+		_, err := boot.LoadManageConfig(environment(tt.variable, tt.value))
 		if err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(), tt.variable) || !strings.Contains(err.Error(), "must be") {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
-	_, err = gateway.LoadManageConfig(environment("ROTOR_API_ID", "", "ROTOR_TABLE", "", "ROTOR_ISSUER", ""))
+	_, err = boot.LoadManageConfig(environment("ROTOR_API_ID", "", "ROTOR_TABLE", "", "ROTOR_ISSUER", ""))
 	if err == nil || len(strings.Split(err.Error(), "\n")) != 3 {
 		t.Errorf("the mistakes reported are not three: %v", err)
 	}

@@ -1,4 +1,4 @@
-package limit_test
+package sweep_test
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
-	"github.com/rotor-auth/rotor/shared/limit"
 	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 var rules = []family.Evict{family.LeastRecentlyUsed, family.Oldest}
@@ -204,9 +204,9 @@ func TestFamiliesInUseAllTheTime(t *testing.T) {
 		}
 	}}
 	table := store.New(cfg, w.store.Name(), store.DefaultRetention)
-	s := &limit.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: w.sweeper.Trail}
+	s := &sweep.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: w.sweeper.Trail}
 	r, err := s.Sweep(t.Context(), w.clock.Now())
-	if err != nil || r != (limit.Result{Owners: 1}) || uses > 20 {
+	if err != nil || r != (sweep.Result{Owners: 1}) || uses > 20 {
 		t.Errorf("swept %+v, %v, after %d uses", r, err, uses)
 	}
 	w.want(0, 1)
@@ -413,7 +413,7 @@ func TestSweepBesideAnErasure(t *testing.T) {
 		w := newWorld(t, 2)
 		w.issue(1, "app", 4)
 		table := w.store.Meanwhile(at.n, at.operation, func() { w.erase() })
-		s := &limit.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: w.sweeper.Trail.Log}}
+		s := &sweep.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: w.sweeper.Trail.Log}}
 		if _, err := s.Sweep(context.Background(), w.clock.Now()); err != nil {
 			t.Errorf("%d. %s: %v", at.n, at.operation, err)
 		}

@@ -1,4 +1,4 @@
-package limit_test
+package sweep_test
 
 import (
 	"bytes"
@@ -12,17 +12,17 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
-	"github.com/rotor-auth/rotor/shared/limit"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
+	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
 // sweepAnd sweeps while, right before the n-th request of that operation,
 // something happens.
-func (w *world) sweepAnd(n int64, operation string, happens func()) limit.Result {
+func (w *world) sweepAnd(n int64, operation string, happens func()) sweep.Result {
 	w.t.Helper()
 	table := w.store.Meanwhile(n, operation, happens)
-	s := &limit.Sweeper{
+	s := &sweep.Sweeper{
 		Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: slog.New(slog.NewJSONHandler(&w.log, nil))},
 	}
 	r, err := s.Sweep(w.t.Context(), w.clock.Now())
@@ -192,7 +192,7 @@ func TestSweepRemembersWhatLives(t *testing.T) {
 	})
 	t.Run("an idle end that moves", func(t *testing.T) {
 		w := newWorld(t, 3)
-		idle := func(lifetime family.Seconds) *limit.Sweeper {
+		idle := func(lifetime family.Seconds) *sweep.Sweeper {
 			c := &store.Client{ID: "app", Policy: usual(), UpdatedAt: w.clock.Now()}
 			c.Policy.MaxActive, c.Policy.IdleLifetime = 3, lifetime
 			if _, _, err := w.table.PutClient(t.Context(), c); err != nil {

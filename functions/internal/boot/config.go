@@ -1,0 +1,87 @@
+package boot
+
+import (
+	"errors"
+
+	"github.com/rotor-auth/rotor/shared/origin"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// TableConfig is what a program is told by its environment about the records:
+// all that the sweep needs.
+type TableConfig struct {
+	Table string // ROTOR_TABLE: the name of the DynamoDB table
+
+	// Retention is ROTOR_FAMILY_RETENTION_DAYS and ROTOR_EVENT_RETENTION_DAYS, from
+	// 1 to 3650; [store.DefaultRetention] unless set.
+	Retention store.Retention
+}
+
+// Config is what a program that serves the API is told by its environment.
+type Config struct {
+	TableConfig
+	Issuer     string     // ROTOR_ISSUER: the URL under which the API is reached; the issuer of its tokens
+	KeysSecret string     // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
+	KeysFile   string     // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
+	Origins    origin.Set // ROTOR_ORIGINS: the web origins that may call, separated by commas; none but the issuer's unless set
+}
+
+// LoadConfig reads the configuration. Its error joins everything that is wrong;
+// each part names the variable and says what it must be.
+func LoadConfig(getenv func(string) string) (Config, error) {
+	e := environment{getenv: getenv}
+	c := Config{
+		TableConfig: e.table(),
+		Issuer:      e.issuer("ROTOR_ISSUER"),
+		Origins:     e.origins("ROTOR_ORIGINS"),
+	}
+	c.KeysSecret, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_KEYS_FILE")
+	return c, errors.Join(e.errs...)
+}
+
+// LoadTableConfig reads that part of the configuration, as [LoadConfig] does.
+func LoadTableConfig(getenv func(string) string) (TableConfig, error) {
+	e := environment{getenv: getenv}
+	c := e.table()
+	return c, errors.Join(e.errs...)
+}
+
+// KeysConfig is what the program that rotates the keys is told by its environment.
+type KeysConfig struct {
+	Secret    string            // ROTOR_KEYS_SECRET: the name or ARN of the secret whose keys are revoked in an emergency
+	Algorithm signing.Algorithm // ROTOR_SIGNING_ALGORITHM: of new signing keys, RS256 or ES256; RS256 unless set
+}
+
+// LoadKeysConfig reads that configuration, as [LoadConfig] does.
+func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
+	e := environment{getenv: getenv}
+	c := KeysConfig{
+		Secret:    e.secret("ROTOR_KEYS_SECRET"),
+		Algorithm: e.algorithm("ROTOR_SIGNING_ALGORITHM", signing.RS256),
+	}
+	return c, errors.Join(e.errs...)
+}
+
+// ManageConfig is what the program that serves the management API is told by its
+// environment.
+type ManageConfig struct {
+	Config
+	APIID string // ROTOR_API_ID: the id of the API in whose name IAM authorizes callers
+
+	// LocalCaller is ROTOR_LOCAL_CALLER: who calls where there is no gateway to say
+	// it, for runs on a developer's machine. Such a run has its keys in a file: with
+	// keys in Secrets Manager it is refused.
+	LocalCaller string
+}
+
+// LoadManageConfig reads that configuration, as [LoadConfig] does.
+func LoadManageConfig(getenv func(string) string) (ManageConfig, error) {
+	base, err := LoadConfig(getenv)
+	e := environment{getenv: getenv}
+	c := ManageConfig{Config: base, APIID: e.apiID("ROTOR_API_ID"), LocalCaller: getenv("ROTOR_LOCAL_CALLER")}
+	if c.LocalCaller != "" && c.KeysFile == "" {
+		e.wrong("ROTOR_LOCAL_CALLER", c.LocalCaller, "left out unless the keys are in a file: it lets everybody call")
+	}
+	return c, errors.Join(append([]error{err}, e.errs...)...)
+}

@@ -1,0 +1,35 @@
+package boot
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/sweep"
+)
+
+// Sweep returns a Lambda handler of whatever a schedule sends: each invocation is one
+// sweep, whose result it returns. What fails fails the invocation, so that it counts as
+// an error and Lambda invokes again. The sweep ends a little before the invocation
+// does; what is left is the next one's.
+func Sweep(table *store.Table, log *slog.Logger, now func() time.Time) func(context.Context) (sweep.Result, error) {
+	return func(ctx context.Context) (sweep.Result, error) {
+		ctx, cancel := gateway.Early(ctx)
+		defer cancel()
+		return sweep.Run(ctx, table, log, now())
+	}
+}
+
+// RotateKeys returns a Lambda handler of the events that [keyring.Rotation.Handle]
+// knows. What fails fails the invocation.
+func RotateKeys(rotation keyring.Rotation, secret string, now func() time.Time) func(context.Context, json.RawMessage) (*keyring.Inventory, error) {
+	return func(ctx context.Context, event json.RawMessage) (*keyring.Inventory, error) {
+		ctx, cancel := gateway.Early(ctx)
+		defer cancel()
+		return rotation.Handle(ctx, now(), secret, event)
+	}
+}

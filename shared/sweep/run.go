@@ -1,0 +1,25 @@
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// Run sweeps once, as a function does: with metrics, and a log line of what failed. The
+// error, be it of one owner of many, says that the sweep is to come again.
+func Run(ctx context.Context, table *store.Table, log *slog.Logger, now time.Time) (Result, error) {
+	sweeper := Sweeper{
+		Table:   table,
+		Clients: store.NewClients(table, log), // of this sweep: what it ends cannot be undone, and a limit may just have been raised
+		Trail:   audit.Trail{Log: log, Metrics: true},
+	}
+	result, err := sweeper.Sweep(ctx, now.UTC().Truncate(time.Millisecond))
+	if err != nil {
+		log.ErrorContext(ctx, "sweep failed", slog.Any("error", err), slog.Int("owners", result.Owners), slog.Int("removed", result.Removed))
+	}
+	return result, err
+}
