@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/rotor-auth/rotor/cmd/rotor/local"
+	"github.com/rotor-auth/rotor/shared/version"
 )
 
-const usage = `Usage: rotor run
+const usage = `Usage: rotor COMMAND
 
-run   serves the whole API on loopback, for trying it out and for tests. The
-      environment says how: ADDR, BASE_PATH, KEYS, ALG, ORIGINS, TABLE and
-      AWS_ENDPOINT_URL_DYNAMODB. The README explains them.
+rotor run       serves the whole API on loopback, for trying it out and for tests.
+                The environment says how: ADDR, BASE_PATH, KEYS, ALG, ORIGINS,
+                TABLE and AWS_ENDPOINT_URL_DYNAMODB.
+rotor version   says which version this is.
 `
 
 func main() {
@@ -28,24 +31,30 @@ func main() {
 
 // command runs the command that the arguments name, and returns the exit code.
 func command(ctx context.Context, args []string) int {
-	if len(args) == 0 {
+	var name string
+	if len(args) > 0 {
+		name = args[0]
+	}
+	if len(args) > 1 {
+		fmt.Fprintf(os.Stderr, "rotor: %s takes no arguments\n\n%s", name, usage)
+		return 2
+	}
+	switch name {
+	case "run":
+		if err := local.Run(ctx, os.Getenv, os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	case "version":
+		fmt.Printf("rotor %s (%s, %s/%s)\n", version.Number, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	case "help", "--help", "-h":
+		fmt.Print(usage)
+	case "":
 		fmt.Fprint(os.Stderr, usage)
 		return 2
-	}
-	switch name := args[0]; {
-	case name == "help" || name == "--help" || name == "-h":
-		fmt.Print(usage)
-		return 0
-	case name != "run":
+	default:
 		fmt.Fprintf(os.Stderr, "rotor: there is no command %q\n\n%s", name, usage)
 		return 2
-	case len(args) > 1:
-		fmt.Fprintf(os.Stderr, "rotor: run takes no arguments\n\n%s", usage)
-		return 2
-	}
-	if err := local.Run(ctx, os.Getenv, os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
 	}
 	return 0
 }

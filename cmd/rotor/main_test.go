@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rotor-auth/rotor/shared/version"
 )
 
 // asMain makes the test binary the program itself, for what only a process has:
@@ -137,6 +139,7 @@ func TestUsage(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
+		{[]string{"version"}, 0, "rotor " + version.Number, ""},
 		{[]string{"help"}, 0, "rotor run", ""},
 		{[]string{"--help"}, 0, "rotor run", ""},
 		{nil, 2, "", "rotor run"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/version"
 )
 
 // Main is the main of a function that serves one group of the API's endpoints. It
@@ -80,5 +81,6 @@ func Run[C any](load func(getenv func(string) string) (C, error), wire func(cont
 		log.Error("not started", slog.Any("error", err))
 		os.Exit(1)
 	}
+	log.Info("started", slog.String("version", version.Number))
 	lambda.Start(handler)
 }

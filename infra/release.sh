@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Makes what a release has, in dist/release: the functions' zips, the rotor command, an SBOM and checksums; and its notes,
+# dist/notes.md. Usage: infra/release.sh TAG, after `make build`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+tag=${1:?Usage: infra/release.sh TAG}
+version=$(sed -n 's/^const Number = "\(.*\)"$/\1/p' shared/version/version.go)
+if [[ $tag != "v$version" ]]; then
+	echo "release: the tag is $tag, and shared/version says $version" >&2
+	exit 1
+fi
+rm -rf dist/release
+mkdir -p dist/release
+
+# The notes are the version's part of CHANGELOG.md, which must be dated.
+awk -v version="$version" '
+	/^## \[/ { wanted = index($0, "## [" version "] - 2") == 1; next }
+	/^\[[^]]*\]: / { wanted = 0 }
+	wanted
+' CHANGELOG.md >dist/notes.md
+if ! grep -q '[^[:space:]]' dist/notes.md; then
+	echo "release: CHANGELOG.md has no dated part for $version" >&2
+	exit 1
+fi
+
+for zip in dist/*/*.zip; do
+	arch=$(basename "$(dirname "$zip")")
+	cp "$zip" "dist/release/rotor-$version-$(basename "$zip" .zip)-$arch.zip"
+done
+for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do
+	name=rotor-$version-${target/\//-}
+	mkdir -p "dist/$name"
+	program=dist/$name/rotor
+	[[ $target != windows/* ]] || program+=.exe
+	CGO_ENABLED=0 GOOS=${target%/*} GOARCH=${target#*/} GOFLAGS='' go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o "$program" ./cmd/rotor
+	tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "dist/$name" -c . | gzip -n >"dist/release/$name.tar.gz"
+done
+go run "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@${CYCLONEDX_GOMOD_VERSION:?}" mod -json -licenses \
+	-noserial -output "dist/release/rotor-$version-sbom.json" .
+(cd dist/release && sha256sum -- * >SHA256SUMS)
+ls -l dist/release
