@@ -97,9 +97,9 @@ var promisesWire = []chapter{
 		},
 		{
 			rule: "a refused origin does not say of which request it is", file: "shared/api/crossorigin.go", test: "api.TestForeignOriginIsLogged",
-			edits: []edit{{`		e, err := callerOf(r).event(`, `		from2 := callerOf(r)
+			edits: []edit{{`		e := callerOf(r).event(`, `		from2 := callerOf(r)
 		from2.requestID = ""
-		e, err := from2.event(`}},
+		e := from2.event(`}},
 		},
 		{
 			rule: "a failure of ours is not logged", file: "shared/api/errors.go", test: "api.TestFailuresAreLoggedOnce",

@@ -222,11 +222,11 @@ func cut(s string, n int) string {
 func (a *API) now() time.Time { return a.Now().UTC().Truncate(time.Millisecond) }
 
 // event is an event of this request.
-func (c caller) event(t audit.Type, now time.Time) (audit.Event, error) {
-	e, err := audit.New(t, now)
+func (c caller) event(t audit.Type, now time.Time) audit.Event {
+	e := audit.New(t, now)
 	e.IP, e.UserAgent, e.RequestID, e.By = c.ip, c.userAgent, c.requestID, c.by
 	e.ForwardedBy, e.ForwardIgnored = c.forwardedBy, c.forwardIgnored
-	return e, err
+	return e
 }
 
 type requestIDKey struct{}

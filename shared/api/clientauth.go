@@ -86,10 +86,7 @@ func (a *API) unproven(r *http.Request, c credentials, client *store.Client, err
 	if !errors.As(err, &refused) || refused.reason == "" {
 		return err
 	}
-	e, failed := callerOf(r).event(audit.Refused, now)
-	if failed != nil {
-		return failed
-	}
+	e := callerOf(r).event(audit.Refused, now)
 	e.Cause, e.Reason, e.Name = audit.InvalidClient, refused.reason, strings.TrimPrefix(r.Pattern, "/oauth/")
 	switch {
 	case client != nil:

@@ -69,14 +69,11 @@ func (a *API) knownOrigins(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		e, err := callerOf(r).event(audit.OriginRefused, a.now())
-		if err == nil {
-			e.Origin, e.Reason = loggedOrigin(from), whyForeign(from)
-			a.trail.Record(r.Context(), &e)
-			err = errForeignOrigin
-		}
+		e := callerOf(r).event(audit.OriginRefused, a.now())
+		e.Origin, e.Reason = loggedOrigin(from), whyForeign(from)
+		a.trail.Record(r.Context(), &e)
 		w.Header().Add("Vary", "Origin")
-		a.fail(w, r, err)
+		a.fail(w, r, errForeignOrigin)
 	})
 }
 

@@ -104,10 +104,7 @@ func (q *quiet) populate(tb testing.TB) {
 	}
 	for i := range 101 {
 		at := now.Add(time.Duration(-i) * 6 * time.Hour)
-		e, err := audit.New(audit.Revoked, at)
-		if err != nil {
-			tb.Fatal(err)
-		}
+		e := audit.New(audit.Revoked, at)
 		e.User, e.UserID, e.Cause, e.Families, e.Removed = key, "u", family.PasswordChanged, []ulid.ULID{e.ID}, 1
 		if err := q.table.PutEvent(tb.Context(), &e); err != nil {
 			tb.Fatal(err)

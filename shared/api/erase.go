@@ -115,10 +115,7 @@ func (a *API) erase(ctx context.Context, userKey [16]byte, first bool, by caller
 	if err != nil {
 		return nil, false, err
 	}
-	event, err := audit.New(audit.Erased, now)
-	if err != nil {
-		return nil, false, err
-	}
+	event := audit.New(audit.Erased, now)
 	e = &event
 	// The caller's address and program stay out: they may be the user's.
 	e.RequestID, e.By, e.User = by.requestID, by.by, userKey

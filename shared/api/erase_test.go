@@ -218,10 +218,7 @@ func TestEraseInPages(t *testing.T) {
 	w.issueMany(families)
 	userKey := w.keys.Codec.UserKey("u")
 	for i := range events {
-		e, err := audit.New(audit.Revoked, w.clock.Now().Add(-time.Duration(i)*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := audit.New(audit.Revoked, w.clock.Now().Add(-time.Duration(i)*time.Second))
 		e.User, e.UserID = userKey, "u"
 		if err := w.table.PutEvent(t.Context(), &e); err != nil {
 			t.Fatal(err)

@@ -51,10 +51,7 @@ func (w *world) seed(eventType audit.Type, n int) {
 	group.SetLimit(16)
 	for i := range n {
 		group.Go(func() error {
-			e, err := audit.New(eventType, now.Add(-time.Duration(i)*time.Minute))
-			if err != nil {
-				return err
-			}
+			e := audit.New(eventType, now.Add(-time.Duration(i)*time.Minute))
 			user := fmt.Sprint("other-", i%1000)
 			id, err := family.NewID(w.keys.Codec.UserKey(user), e.At)
 			if err != nil {

@@ -215,14 +215,11 @@ func (a *API) living(ctx context.Context, rev *revocation, before ulid.ULID) (li
 }
 
 // event is the event of ending these families.
-func (rev *revocation) event(families []store.Ending) (*audit.Event, error) {
-	e, err := rev.caller.event(audit.Revoked, rev.now)
-	if err != nil {
-		return nil, err
-	}
+func (rev *revocation) event(families []store.Ending) *audit.Event {
+	e := rev.caller.event(audit.Revoked, rev.now)
 	e.User, e.UserID, e.ClientID, e.Cause = rev.userKey, rev.userID, rev.clientID, rev.cause
 	names(&e, families)
-	return &e, nil
+	return &e
 }
 
 // names makes e an event of these families.
@@ -242,10 +239,7 @@ func (a *API) revokeAll(ctx context.Context, rev *revocation, before ulid.ULID) 
 		if err != nil || len(living) == 0 {
 			return 0, next, err
 		}
-		e, err := rev.event(living)
-		if err != nil {
-			return 0, next, err
-		}
+		e := rev.event(living)
 		// The event is stored together with the end of a family, or it could come after
 		// an erasure of the user. That family is the oldest: of two calls at once, which
 		// begin with the newest, neither is in the other's way.
@@ -320,10 +314,7 @@ func (a *API) revokeAllBut(ctx context.Context, rev *revocation, before ulid.ULI
 	if err != nil || len(living) == 0 {
 		return 0, next, err
 	}
-	e, err := rev.event(living)
-	if err != nil {
-		return 0, next, err
-	}
+	e := rev.event(living)
 	var ended []store.Ending
 	for len(living) > 0 && err == nil {
 		if len(ended) > 0 && rev.budget.spent() {

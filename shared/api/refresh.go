@@ -125,10 +125,7 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 
 // exchanged logs a success; v says which kind.
 func (a *API) exchanged(ctx context.Context, u use, tok token.Token, f *family.Family, v family.Verdict) error {
-	e, err := a.useEvent(audit.Exchanged, u, tok, f)
-	if err != nil {
-		return err
-	}
+	e := a.useEvent(audit.Exchanged, u, tok, f)
 	switch v.Kind {
 	case family.Held:
 		e.Held = true
@@ -146,10 +143,7 @@ func (a *API) exchanged(ctx context.Context, u use, tok token.Token, f *family.F
 
 // refuse logs a refusal. f is the family where it is known.
 func (a *API) refuse(ctx context.Context, u use, tok token.Token, f *family.Family, cause family.Cause) error {
-	e, err := a.useEvent(audit.Refused, u, tok, f)
-	if err != nil {
-		return err
-	}
+	e := a.useEvent(audit.Refused, u, tok, f)
 	e.Cause = cause
 	a.trail.Record(ctx, &e)
 	return errDeadToken
@@ -158,10 +152,7 @@ func (a *API) refuse(ctx context.Context, u use, tok token.Token, f *family.Fami
 // revokeReused ends a family one of whose tokens is in other hands. Of many
 // callers at once one revokes and records it.
 func (a *API) revokeReused(ctx context.Context, u use, tok token.Token, f *family.Family, v family.Verdict) error {
-	e, err := a.useEvent(audit.Reuse, u, tok, f)
-	if err != nil {
-		return err
-	}
+	e := a.useEvent(audit.Reuse, u, tok, f)
 	e.Cause = family.ReuseDetected
 	markReuse(&e, u, f, v)
 	done, err := a.Table.Revoke(ctx, f, &u.client.Policy, &e)
@@ -177,10 +168,7 @@ func (a *API) revokeReused(ctx context.Context, u use, tok token.Token, f *famil
 // observe records, once for each family, a reuse that would have ended it.
 func (a *API) observe(ctx context.Context, u use, tok token.Token, f *family.Family, v family.Verdict) error {
 	if f.ObservedAt.IsZero() {
-		e, err := a.useEvent(audit.Reuse, u, tok, f)
-		if err != nil {
-			return err
-		}
+		e := a.useEvent(audit.Reuse, u, tok, f)
 		e.Observed = true
 		markReuse(&e, u, f, v)
 		done, err := a.Table.Observe(ctx, f, &e)
@@ -197,10 +185,7 @@ func (a *API) observe(ctx context.Context, u use, tok token.Token, f *family.Fam
 
 // moveAhead follows a token that is newer than its record.
 func (a *API) moveAhead(ctx context.Context, u use, tok token.Token, f *family.Family, write store.Refresh) (*family.Family, bool, error) {
-	e, err := a.useEvent(audit.Ahead, u, tok, f)
-	if err != nil {
-		return nil, false, err
-	}
+	e := a.useEvent(audit.Ahead, u, tok, f)
 	f, done, err := a.Table.MoveAhead(ctx, f, f.MoveAhead(tok.Counter, &u.client.Policy, u.now), write, &e)
 	if err == nil && done {
 		a.trail.Record(ctx, &e)
@@ -209,11 +194,8 @@ func (a *API) moveAhead(ctx context.Context, u use, tok token.Token, f *family.F
 }
 
 // useEvent is an event of this use of a token; f is nil where it is not known.
-func (a *API) useEvent(t audit.Type, u use, tok token.Token, f *family.Family) (audit.Event, error) {
-	e, err := u.from.event(t, u.now)
-	if err != nil {
-		return e, err
-	}
+func (a *API) useEvent(t audit.Type, u use, tok token.Token, f *family.Family) audit.Event {
+	e := u.from.event(t, u.now)
 	e.ClientID = u.client.ID
 	e.Family = tok.Family
 	e.TokenCounter = tok.Counter
@@ -221,7 +203,7 @@ func (a *API) useEvent(t audit.Type, u use, tok token.Token, f *family.Family) (
 		e.UserID = f.UserID
 		e.LatestCounter = f.Counter
 	}
-	return e, nil
+	return e
 }
 
 // markReuse adds what tells a second tab from a second holder: how old the token

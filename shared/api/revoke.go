@@ -109,10 +109,7 @@ func (a *API) revokeFamily(ctx context.Context, client *store.Client, id family.
 // revokeLiving ends one living family and records it; not done where another was
 // first. counter is of the token that asked for it, or 0.
 func (a *API) revokeLiving(ctx context.Context, f *family.Family, p *family.Policy, cause family.Cause, counter uint32, from caller, now time.Time) (done bool, err error) {
-	e, err := from.event(audit.Revoked, now)
-	if err != nil {
-		return false, err
-	}
+	e := from.event(audit.Revoked, now)
 	e.UserID, e.ClientID, e.Family = f.UserID, f.ClientID, f.ID
 	e.Cause, e.TokenCounter, e.LatestCounter = cause, counter, f.Counter
 	done, err = a.Table.Revoke(ctx, f, p, &e)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -128,13 +127,10 @@ func DecodeUserKey(s string) (key [16]byte, ok bool) {
 	return [16]byte(b), true
 }
 
-// New is an event of type t at now, with an id of its own.
-func New(t Type, now time.Time) (Event, error) {
-	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
-	if err != nil {
-		return Event{}, fmt.Errorf("make an event id: %w", err)
-	}
-	return Event{ID: id, Type: t, At: now}, nil
+// New returns an event of type t at now, with a new ID. It panics for a time that
+// no ULID can hold, which is one after the year 10889.
+func New(t Type, now time.Time) Event {
+	return Event{ID: ulid.MustNew(ulid.Timestamp(now), rand.Reader), Type: t, At: now}
 }
 
 // Trail is where events are written.

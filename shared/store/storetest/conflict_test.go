@@ -61,10 +61,7 @@ func TestConflict(t *testing.T) {
 	}
 	asked("UpdateItem", 3)
 
-	e, err := audit.New(audit.Reuse, now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := audit.New(audit.Reuse, now)
 	e.UserID, e.ClientID, e.Family, e.Cause = "u", "app", id, family.ReuseDetected
 	conflicts(8)
 	var cancelled *types.TransactionCanceledException

@@ -27,10 +27,7 @@ func TestNothingComesOfNothing(t *testing.T) {
 	}
 	f, other := newFamily(), newFamily()
 	event := func(eventType audit.Type) *audit.Event {
-		e, err := audit.New(eventType, now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := audit.New(eventType, now)
 		e.UserID, e.ClientID, e.Family, e.User = "u", "app", f.ID, [16]byte{1}
 		return &e
 	}

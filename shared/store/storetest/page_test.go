@@ -39,10 +39,7 @@ func TestPagesOfOneMegabyte(t *testing.T) {
 	}
 	for i := range events {
 		group.Go(func() error {
-			e, err := audit.New(audit.Cleanup, now.Add(time.Duration(i)*time.Second))
-			if err != nil {
-				return err
-			}
+			e := audit.New(audit.Cleanup, now.Add(time.Duration(i)*time.Second))
 			e.User, e.Families = user, named
 			return table.PutEvent(ctx, &e)
 		})

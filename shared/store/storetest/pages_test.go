@@ -33,10 +33,7 @@ func TestPartsOfLists(t *testing.T) {
 		if err := table.Issue(ctx, f, &policy); err != nil {
 			t.Fatal(err)
 		}
-		e, err := audit.New(audit.Cleanup, at)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := audit.New(audit.Cleanup, at)
 		e.User = user
 		if err := table.PutEvent(ctx, &e); err != nil {
 			t.Fatal(err)

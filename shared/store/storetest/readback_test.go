@@ -197,10 +197,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 		}
 		e := event(t, audit.Reuse, f, now)
 		full(t, reflect.ValueOf(*e), "event", unstored...)
-		erased, err := audit.New(audit.Erased, now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		erased := audit.New(audit.Erased, now)
 		erased.User, erased.ErasedFamilies, erased.ErasedEvents = f.ID.UserKey(), 3, 4
 		for _, e := range []*audit.Event{e, &erased} {
 			if err := table.PutEvent(t.Context(), e); err != nil {
@@ -226,10 +223,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 // event is an event with a value in each field that is stored.
 func event(t *testing.T, eventType audit.Type, f *family.Family, at time.Time) *audit.Event {
 	t.Helper()
-	e, err := audit.New(eventType, at)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := audit.New(eventType, at)
 	e.UserID, e.ClientID, e.Family, e.IP, e.UserAgent, e.RequestID, e.By, e.ForwardedBy = f.UserID, f.ClientID, f.ID, "192.0.2.2", "wget", "request", "arn", "192.0.2.3"
 	e.Cause, e.TokenCounter, e.LatestCounter, e.Observed, e.Age, e.OtherIP, e.OtherAgent = family.ReuseDetected, 2, 7, true, 1001*time.Millisecond, true, true
 	e.Families, e.Evict, e.Start, e.Removed, e.End = []ulid.ULID{f.ID.ULID()}, family.Oldest, 3, 1, 2
