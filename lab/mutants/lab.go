@@ -42,6 +42,7 @@ var suites = map[string][]string{
 	"token":       {"token", "api"},
 	"signing":     {"signing", "api"},
 	"keyring":     {"keyring", "boot", "api"},
+	"problem":     {"problem", "api"},
 	"audit":       {"audit", "api"},
 	"store":       {"store", "storetest", "sweep", "api"},
 	"embedded":    {"embedded", "storetest", "api"},

@@ -45,12 +45,12 @@ var promisesLocal = []chapter{{"The local program", []mutant{
 		edits: []edit{{`len(part) > 64 ||`, `len(part) > 65 ||`}},
 	},
 	{
-		rule: "its own answers may be cached", file: "cmd/rotor/local/guard.go", test: "local.TestForeignHostIsRefused",
+		rule: "a problem document may be cached", file: "shared/problem/problem.go", test: "problem.TestWrite",
 		edits: []edit{{`	h.Set("Cache-Control", "no-store")
 `, ``}},
 	},
 	{
-		rule: "browsers may guess what its own answers are", file: "cmd/rotor/local/guard.go", test: "local.TestForeignHostIsRefused",
+		rule: "browsers may guess what a problem document is", file: "shared/problem/problem.go", test: "problem.TestWrite",
 		edits: []edit{{`	h.Set("X-Content-Type-Options", "nosniff")
 `, ``}},
 	},
@@ -102,7 +102,7 @@ var promisesLocal = []chapter{{"The local program", []mutant{
 	},
 	{
 		rule: "a purge that fails is a success", file: "cmd/rotor/local/clock.go", test: "local.TestPurgeFails",
-		edits: []edit{{`		fail(w, http.StatusServiceUnavailable, "the clock was moved, but not all was purged that is due")
+		edits: []edit{{`		problem.Write(w, http.StatusServiceUnavailable, "the clock was moved, but not all was purged that is due")
 		return
 `, ``}},
 	},

@@ -167,7 +167,8 @@ var trail = []chapter{
 		},
 		{
 			rule: "who was refused is served all the same", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",
-			edits: []edit{{"\t\tforbidden(w)", "\t\th.ServeHTTP(w, r)"}},
+			edits: []edit{{`problem.Write(w, http.StatusForbidden, "this call was not authorized by IAM at the gateway of this API")`, `_ = problem.Write
+		h.ServeHTTP(w, r)`}},
 		},
 		{
 			rule: "the caller does not reach the audit trail", file: "functions/internal/gateway/caller.go", test: "gateway.TestManageAsksForIAM",

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/problem"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -104,20 +105,6 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	writeJSON(w, e.status, "application/json", map[string]string{"error": e.code, "error_description": e.description})
 }
 
-// problem is an error document of RFC 9457.
-type problem struct {
-	Type   string         `json:"type"`
-	Title  string         `json:"title"`
-	Status int            `json:"status"`
-	Detail string         `json:"detail"`
-	Errors []problemField `json:"errors,omitempty"`
-}
-
-type problemField struct {
-	Field  string `json:"field"`
-	Detail string `json:"detail"`
-}
-
 func (a *API) failProblem(w http.ResponseWriter, r *http.Request, err error) {
 	var (
 		fields   fieldErrors
@@ -127,16 +114,16 @@ func (a *API) failProblem(w http.ResponseWriter, r *http.Request, err error) {
 		unfit    *unprocessable
 		tooLarge *http.MaxBytesError
 	)
-	p := problem{Type: "about:blank", Detail: err.Error()}
+	p := problem.Document{Detail: err.Error()}
 	switch {
 	case errors.As(err, &fields):
 		p.Status = http.StatusBadRequest
 		for _, f := range fields {
-			p.Errors = append(p.Errors, problemField{f.Field, f.Error()})
+			p.Errors = append(p.Errors, problem.Field{Field: f.Field, Detail: f.Error()})
 		}
 	case errors.As(err, &unfit):
 		p.Status, p.Detail = http.StatusUnprocessableEntity, unfit.Error()
-		p.Errors = []problemField{{unfit.Field, unfit.Error()}}
+		p.Errors = []problem.Field{{Field: unfit.Field, Detail: unfit.Error()}}
 	case errors.As(err, &bad):
 		p.Status, p.Detail = http.StatusBadRequest, bad.Error()
 	case errors.As(err, &clash):
@@ -158,8 +145,7 @@ func (a *API) failProblem(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", retryAfter)
 		p.Status, p.Detail = http.StatusServiceUnavailable, "storage or keys are not to be had; please try again"
 	}
-	p.Title = http.StatusText(p.Status)
-	writeJSON(w, p.Status, "application/problem+json", p)
+	problem.Write(w, p.Status, p.Detail, p.Errors...)
 }
 
 func (a *API) logFailure(r *http.Request, err error) {

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/problem"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -62,7 +63,7 @@ func withLocal(cfg *config, sweep sweeper, next http.Handler) http.Handler {
 		case path == "/local/sweep":
 			sweep.serve(w, r)
 		case path == "/local" || strings.HasPrefix(path, "/local/"):
-			fail(w, http.StatusNotFound, "there is nothing at this path")
+			problem.Write(w, http.StatusNotFound, "there is nothing at this path")
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -82,7 +83,7 @@ func serveClock(w http.ResponseWriter, r *http.Request, c *clock, table *store.T
 	case http.MethodPost:
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		fail(w, http.StatusMethodNotAllowed, "the method is not allowed here; see the Allow header")
+		problem.Write(w, http.StatusMethodNotAllowed, "the method is not allowed here; see the Allow header")
 		return
 	}
 	body, ok := readBody(w, r)
@@ -91,19 +92,19 @@ func serveClock(w http.ResponseWriter, r *http.Request, c *clock, table *store.T
 	}
 	d, detail, errs := parseAdvance(body)
 	if detail != "" {
-		fail(w, http.StatusBadRequest, detail, errs...)
+		problem.Write(w, http.StatusBadRequest, detail, errs...)
 		return
 	}
 	if !c.advance(d) {
 		const detail = "advance would move the clock more than 100 years ahead: start the program again"
-		fail(w, http.StatusBadRequest, detail, problemField{Field: "advance", Detail: detail})
+		problem.Write(w, http.StatusBadRequest, detail, problem.Field{Field: "advance", Detail: detail})
 		return
 	}
 	now := c.now()
 	purged, err := table.Purge(r.Context(), now)
 	if err != nil {
 		log.ErrorContext(r.Context(), "purge failed", slog.Any("error", err))
-		fail(w, http.StatusServiceUnavailable, "the clock was moved, but not all was purged that is due")
+		problem.Write(w, http.StatusServiceUnavailable, "the clock was moved, but not all was purged that is due")
 		return
 	}
 	writeJSON(w, http.StatusOK, clockAnswer{Now: shown(now), Purged: &purged})
@@ -115,9 +116,9 @@ func readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		fail(w, http.StatusRequestEntityTooLarge, "the request body is larger than 16 KiB")
+		problem.Write(w, http.StatusRequestEntityTooLarge, "the request body is larger than 16 KiB")
 	case err != nil:
-		fail(w, http.StatusBadRequest, "the request body could not be read")
+		problem.Write(w, http.StatusBadRequest, "the request body could not be read")
 	}
 	return body, err == nil
 }
@@ -126,12 +127,14 @@ func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // parseAdvance reads {"advance":"26h"}. Where that is not what the body is, detail
 // says what is wrong.
-func parseAdvance(body []byte) (d time.Duration, detail string, errs []problemField) {
+func parseAdvance(body []byte) (d time.Duration, detail string, errs []problem.Field) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil || members == nil || !utf8.Valid(body) {
 		return 0, `the request body must be a JSON object such as {"advance":"26h"}`, nil
 	}
-	wrong := func(field, detail string) { errs = append(errs, problemField{field, field + " " + detail}) }
+	wrong := func(field, detail string) {
+		errs = append(errs, problem.Field{Field: field, Detail: field + " " + detail})
+	}
 	var value string
 	switch raw, ok := members["advance"]; {
 	case !ok:
@@ -151,7 +154,7 @@ func parseAdvance(body []byte) (d time.Duration, detail string, errs []problemFi
 			wrong(strings.ToValidUTF8(name[:min(len(name), 64)], ""), "must be left out: there is no such member")
 		}
 	}
-	slices.SortFunc(errs, func(a, b problemField) int { return strings.Compare(a.Field, b.Field) })
+	slices.SortFunc(errs, func(a, b problem.Field) int { return strings.Compare(a.Field, b.Field) })
 	var details []string
 	for _, e := range errs {
 		details = append(details, e.Detail)

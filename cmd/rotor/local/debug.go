@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+
+	"github.com/rotor-auth/rotor/shared/problem"
 )
 
 // withDebug serves what the Go runtime knows of this program, for go tool pprof
@@ -25,7 +27,7 @@ func withDebug(c *config, next http.Handler) http.Handler {
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			fail(w, http.StatusMethodNotAllowed, "the method is not allowed here; see the Allow header")
+			problem.Write(w, http.StatusMethodNotAllowed, "the method is not allowed here; see the Allow header")
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/problem"
 )
 
 // demoClient is a client to try things with: as it is registered, and what is to
@@ -96,7 +97,7 @@ func call(ctx context.Context, handler http.Handler, method, path, body string, 
 		return w.status, err
 	}
 	if w.status/100 != 2 {
-		var p problem
+		var p problem.Document
 		err := json.Unmarshal(w.body.Bytes(), &p)
 		return w.status, errors.Join(fmt.Errorf("%s %s: %d: %s", method, path, w.status, p.Detail), err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/problem"
 )
 
 // demoSecret is demo-web's secret, as printed: once.
@@ -131,7 +132,7 @@ func TestDemoClientsBesideAnother(t *testing.T) {
 	secret := http.StatusConflict
 	beside := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
-			fail(w, secret, "no secret")
+			problem.Write(w, secret, "no secret")
 			return
 		}
 		id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/problem"
 )
 
 // guard keeps web pages out. What is served here asks for no signature, and any
@@ -29,11 +30,11 @@ func guard(c *config, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !isOwnHost(r.Host, host):
-			fail(w, http.StatusMisdirectedRequest, "the Host header must be 127.0.0.1, [::1] or localhost, with any port")
+			problem.Write(w, http.StatusMisdirectedRequest, "the Host header must be 127.0.0.1, [::1] or localhost, with any port")
 		case forBrowsers(c.pathOf(r)):
 			next.ServeHTTP(w, r)
 		case fromElsewhere(r):
-			fail(w, http.StatusForbidden, "this request comes from a web page of another origin")
+			problem.Write(w, http.StatusForbidden, "this request comes from a web page of another origin")
 		default:
 			protected.ServeHTTP(w, r)
 		}
@@ -97,43 +98,19 @@ func jsonOnly(next http.Handler) http.Handler {
 				return
 			}
 		}
-		fail(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
+		problem.Write(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
 	})
 }
 
-// problem is an error document of RFC 9457, as the management API has them.
-type problem struct {
-	Type   string         `json:"type"`
-	Title  string         `json:"title"`
-	Status int            `json:"status"`
-	Detail string         `json:"detail"`
-	Errors []problemField `json:"errors,omitempty"`
-}
-
-type problemField struct {
-	Field  string `json:"field"`
-	Detail string `json:"detail"`
-}
-
-// fail answers with a problem; errs name the members of the body that are wrong.
-func fail(w http.ResponseWriter, status int, detail string, errs ...problemField) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	writeJSON(w, status, problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: errs,
-	})
-}
-
-// writeJSON answers with v, as application/json unless the header says otherwise.
+// writeJSON answers with v.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // every value written here is made of strings, numbers and times of ours
 	}
 	h := w.Header()
-	if h.Get("Content-Type") == "" {
-		h.Set("Content-Type", "application/json")
-	}
 	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the client may be gone: nobody is left to tell

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/rotor-auth/rotor/shared/problem"
 )
 
 // ownHost is what a Host header may be, but for the range of the port.
@@ -73,7 +75,7 @@ func FuzzGuard(f *testing.F) {
 			t.Errorf("logged %s", leaked)
 		}
 		if !reached {
-			var p problem
+			var p problem.Document
 			if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Status != w.Code || p.Detail == "" || w.Header().Get("Content-Type") != "application/problem+json" {
 				t.Errorf("refused as %d %v %s", w.Code, w.Header(), w.Body)
 			}

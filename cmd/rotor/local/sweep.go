@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/problem"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
@@ -54,7 +55,7 @@ func (s sweeper) run(ctx context.Context) {
 func (s sweeper) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		fail(w, http.StatusMethodNotAllowed, "the method is not allowed here; see the Allow header")
+		problem.Write(w, http.StatusMethodNotAllowed, "the method is not allowed here; see the Allow header")
 		return
 	}
 	body, ok := readBody(w, r)
@@ -63,12 +64,12 @@ func (s sweeper) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	var members map[string]json.RawMessage
 	if len(body) > 0 && (json.Unmarshal(body, &members) != nil || members == nil || len(members) > 0) {
-		fail(w, http.StatusBadRequest, "the request body must be empty, or {}")
+		problem.Write(w, http.StatusBadRequest, "the request body must be empty, or {}")
 		return
 	}
 	result, err := s.sweep(r.Context())
 	if err != nil {
-		fail(w, http.StatusServiceUnavailable, "not every owner could be swept: those that are left stay on the list")
+		problem.Write(w, http.StatusServiceUnavailable, "not every owner could be swept: those that are left stay on the list")
 		return
 	}
 	writeJSON(w, http.StatusOK, result)

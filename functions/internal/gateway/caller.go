@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/problem"
 )
 
 // Callers are those who may call the management API.
@@ -36,7 +37,7 @@ func Authorized(h http.Handler, c Callers, log *slog.Logger) http.Handler {
 		}
 		log.WarnContext(r.Context(), "caller refused", slog.String("reason", why), slog.String("api_id", id),
 			slog.String("http_request_id", event.RequestContext.RequestID))
-		forbidden(w)
+		problem.Write(w, http.StatusForbidden, "this call was not authorized by IAM at the gateway of this API")
 	})
 }
 
@@ -58,16 +59,4 @@ func callerOf(request *events.APIGatewayV2HTTPRequestContext, c Callers) (arn, w
 		return "", "another_api"
 	}
 	return authorizer.IAM.UserARN, ""
-}
-
-// forbidden answers with a problem document of RFC 9457, as the API does.
-func forbidden(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Pragma", "no-cache")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusForbidden)
-	const problem = `{"type":"about:blank","title":"Forbidden","status":403,"detail":"this call was not authorized by IAM at the gateway of this API"}`
-	_, _ = w.Write([]byte(problem + "\n")) // into memory
 }
