@@ -130,7 +130,7 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	}
 	shown := showClient(after)
 	shown.Warnings = warnings(before, after, now)
-	writeJSON(w, status, "application/json", shown)
+	writeJSON(w, status, shown)
 	return nil
 }
 
@@ -217,7 +217,7 @@ func (a *API) client(w http.ResponseWriter, r *http.Request) error {
 	if shown.Recommendation, err = a.recommend(r.Context(), c, a.now()); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", shown)
+	writeJSON(w, http.StatusOK, shown)
 	return nil
 }
 
@@ -267,7 +267,7 @@ func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range clients {
 		page.Clients = append(page.Clients, showClient(c))
 	}
-	writeJSON(w, http.StatusOK, "application/json", page)
+	writeJSON(w, http.StatusOK, page)
 	return nil
 }
 
@@ -304,7 +304,7 @@ func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noStore(w)
-	writeJSON(w, http.StatusCreated, "application/json", map[string]string{"client_secret": secret, "secret_id": secretID.String()})
+	writeJSON(w, http.StatusCreated, map[string]string{"client_secret": secret, "secret_id": secretID.String()})
 	return nil
 }
 

@@ -75,7 +75,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 	secret := []string{"client_secret_basic", "client_secret_post"}
 	any := append([]string{"none"}, secret...)
 	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
-	writeJSON(w, http.StatusOK, "application/json", serverMetadata{
+	writeJSON(w, http.StatusOK, serverMetadata{
 		Issuer:                           a.Issuer,
 		TokenEndpoint:                    a.Issuer + "/oauth/token",
 		JWKSURI:                          a.Issuer + "/.well-known/jwks.json",

@@ -89,7 +89,7 @@ func (a *API) eraseUser(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", answer)
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 

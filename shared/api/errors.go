@@ -102,7 +102,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.status == http.StatusUnauthorized { // RFC 9110 §15.5.2, and not only where the header was tried (RFC 6749 §5.2)
 		w.Header().Set("WWW-Authenticate", `Basic realm="rotor", charset="UTF-8"`)
 	}
-	writeJSON(w, e.status, "application/json", map[string]string{"error": e.code, "error_description": e.description})
+	writeJSON(w, e.status, map[string]string{"error": e.code, "error_description": e.description})
 }
 
 func (a *API) failProblem(w http.ResponseWriter, r *http.Request, err error) {
@@ -159,13 +159,13 @@ func noStore(w http.ResponseWriter) {
 	w.Header().Set("Pragma", "no-cache")
 }
 
-func writeJSON(w http.ResponseWriter, status int, mediaType string, v any) {
+func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		// Every value written here is made of strings, numbers and times of ours.
 		panic(err)
 	}
-	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the client may be gone: nobody is left to tell
 }

@@ -176,7 +176,7 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 		page.Events = append(page.Events, showEvent(&events[i]))
 	}
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", page)
+	writeJSON(w, http.StatusOK, page)
 	return nil
 }
 

@@ -62,7 +62,7 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", answer)
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 

@@ -85,7 +85,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	answer.Family = f.ID.String()
 	noStore(w)
 	w.Header().Set("Location", prefixOf(r)+"/v1/families/"+answer.Family)
-	writeJSON(w, http.StatusCreated, "application/json", answer)
+	writeJSON(w, http.StatusCreated, answer)
 	return nil
 }
 
@@ -288,7 +288,7 @@ func (a *API) family(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", shown)
+	writeJSON(w, http.StatusOK, shown)
 	return nil
 }
 

@@ -109,7 +109,7 @@ func (a *API) changeOne(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", show(f, client, now))
+	writeJSON(w, http.StatusOK, show(f, client, now))
 	return nil
 }
 
@@ -199,7 +199,7 @@ func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 		before = living[tried-1].Family.ID.ULID()
 	}
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", changedJSON{Changed: changed, Next: pages.sealULID(before)})
+	writeJSON(w, http.StatusOK, changedJSON{Changed: changed, Next: pages.sealULID(before)})
 	return nil
 }
 

@@ -83,7 +83,7 @@ func (a *API) listFamilies(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Next = pages.sealULID(before)
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", page)
+	writeJSON(w, http.StatusOK, page)
 	return nil
 }
 

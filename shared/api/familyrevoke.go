@@ -53,7 +53,7 @@ func (a *API) revokeOne(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", answer)
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 
@@ -155,7 +155,7 @@ func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer.Next = pages.sealULID(before)
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", answer)
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 

@@ -59,7 +59,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	// Unknown and dead tokens are as revoked as can be (§2.2). Some clients insist
 	// on a JSON body.
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", struct{}{})
+	writeJSON(w, http.StatusOK, struct{}{})
 	return nil
 }
 

@@ -63,7 +63,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noStore(w)
-	writeJSON(w, http.StatusOK, "application/json", answer)
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 

@@ -78,7 +78,7 @@ type clockAnswer struct {
 func serveClock(w http.ResponseWriter, r *http.Request, c *clock, table *store.Table, log *slog.Logger) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		writeJSON(w, http.StatusOK, clockAnswer{Now: shown(c.now())})
+		writeJSON(w, clockAnswer{Now: shown(c.now())})
 		return
 	case http.MethodPost:
 	default:
@@ -107,7 +107,7 @@ func serveClock(w http.ResponseWriter, r *http.Request, c *clock, table *store.T
 		problem.Write(w, http.StatusServiceUnavailable, "the clock was moved, but not all was purged that is due")
 		return
 	}
-	writeJSON(w, http.StatusOK, clockAnswer{Now: shown(now), Purged: &purged})
+	writeJSON(w, clockAnswer{Now: shown(now), Purged: &purged})
 }
 
 // readBody reads the body, or answers that it cannot.

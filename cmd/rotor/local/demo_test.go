@@ -137,7 +137,7 @@ func TestDemoClientsBesideAnother(t *testing.T) {
 		}
 		id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
 		kind := map[bool]string{true: "confidential", false: "public"}[id == "demo-web"]
-		writeJSON(w, http.StatusOK, demoClient{ID: id, Type: kind})
+		writeJSON(w, demoClient{ID: id, Type: kind})
 	})
 	clients, err := demoClients(t.Context(), beside)
 	if err != nil || len(clients) != 6 {

@@ -102,8 +102,8 @@ func jsonOnly(next http.Handler) http.Handler {
 	})
 }
 
-// writeJSON answers with v.
-func writeJSON(w http.ResponseWriter, status int, v any) {
+// writeJSON answers 200 with v as JSON.
+func writeJSON(w http.ResponseWriter, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // every value written here is made of strings, numbers and times of ours
@@ -112,7 +112,6 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the client may be gone: nobody is left to tell
 }
 

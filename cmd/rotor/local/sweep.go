@@ -72,5 +72,5 @@ func (s sweeper) serve(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, http.StatusServiceUnavailable, "not every owner could be swept: those that are left stay on the list")
 		return
 	}
-	writeJSON(w, http.StatusOK, result)
+	writeJSON(w, result)
 }
