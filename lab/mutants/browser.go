@@ -1,239 +1,228 @@
 package main
 
-// browser breaks what a page on another origin can do, and how a client says who it is.
-var browser = []chapter{
-	{"Web origins", []mutant{
-		{
-			rule: "a request from a foreign origin is answered", file: "shared/api/crossorigin.go", test: "api.TestForeignOriginSpendsNothing",
-			edits: []edit{{`if from == "" || a.mayCall(from)`, `if from != "x" || a.mayCall(from)`}},
-		},
-		{
-			rule: "a foreign origin's preflight is answered like any other", file: "shared/api/crossorigin.go", test: "api.TestForeignOriginSpendsNothing",
-			edits: []edit{{`return a.knownOrigins(cors.New(options).Handler(h))`, `return cors.New(options).Handler(a.knownOrigins(h))`}},
-		},
-		{
-			rule: "where no origin is configured any may call", file: "shared/api/crossorigin.go", test: "api.TestForeignOriginSpendsNothing",
-			edits: []edit{{`return a.Origins.Has(header) ||`, `return a.Origins.String() == "" || a.Origins.Has(header) ||`}},
-		},
-		{
-			rule: "of two Origin headers the first one counts", file: "shared/api/crossorigin.go", test: "api.TestWhoseOriginMayCall",
-			edits: []edit{{`strings.Join(r.Header.Values("Origin"), ", ")`, `r.Header.Get("Origin")`}},
-		},
-		{
-			rule: "the service's own origin is refused", file: "shared/api/crossorigin.go", test: "api.TestWhoseOriginMayCall",
-			edits: []edit{{`a.ownOrigin != "" && header == a.ownOrigin`, `a.ownOrigin == ""`}},
-		},
-		{
-			rule: "a page's own proxy is refused", file: "shared/api/crossorigin.go", test: "api.TestWhoseOriginMayCall",
-			edits: []edit{{`len(site) == 1 && site[0] == "same-origin"`, `len(site) == 9`}},
-		},
-		{
-			rule: "any page of the same site may call", file: "shared/api/crossorigin.go", test: "api.TestWhoseOriginMayCall",
-			edits: []edit{{`site[0] == "same-origin"`, `strings.HasPrefix(site[0], "same-")`}},
-		},
-		{
-			rule: "of two Sec-Fetch-Site headers the first one counts", file: "shared/api/crossorigin.go", test: "api.TestWhoseOriginMayCall",
-			edits: []edit{{`len(site) == 1 && site[0]`, `len(site) > 0 && site[0]`}},
-		},
-		{
-			rule: "introspection asks for an origin, too", file: "shared/api/introspect.go", test: "api.TestWhoseOriginMayCall",
-			edits: []edit{{`path:    "/oauth/introspect",`, `path: "/oauth/introspect", browser: true,`}},
-		},
-		{
-			rule: "a refused origin is not logged", file: "shared/api/crossorigin.go", test: "api.TestForeignOriginIsLogged",
-			edits: []edit{{`a.trail.Record(r.Context(), &e)`, `_ = e`}},
-		},
-		{
-			rule: "a refused origin is not counted", file: "shared/audit/metrics.go", test: "api.TestForeignOriginIsLogged",
-			edits: []edit{{`		count(MetricOrigin)
+var webOrigins = chapter{"Web origins", []mutant{
+	{
+		rule: "a request from a foreign origin is answered", pkg: "api", test: "api.TestForeignOriginSpendsNothing",
+		edits: []edit{{`if from == "" || a.mayCall(from)`, `if from != "x" || a.mayCall(from)`}},
+	},
+	{
+		rule: "a foreign origin's preflight is answered like any other", pkg: "api", test: "api.TestForeignOriginSpendsNothing",
+		edits: []edit{{`return a.knownOrigins(cors.New(options).Handler(h))`, `return cors.New(options).Handler(a.knownOrigins(h))`}},
+	},
+	{
+		rule: "where no origin is configured any may call", pkg: "api", test: "api.TestForeignOriginSpendsNothing",
+		edits: []edit{{`return a.Origins.Has(header) ||`, `return a.Origins.String() == "" || a.Origins.Has(header) ||`}},
+	},
+	{
+		rule: "of two Origin headers the first one counts", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		edits: []edit{{`strings.Join(r.Header.Values("Origin"), ", ")`, `r.Header.Get("Origin")`}},
+	},
+	{
+		rule: "the service's own origin is refused", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		edits: []edit{{`a.ownOrigin != "" && header == a.ownOrigin`, `a.ownOrigin == ""`}},
+	},
+	{
+		rule: "a page's own proxy is refused", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		edits: []edit{{`len(site) == 1 && site[0] == "same-origin"`, `len(site) == 9`}},
+	},
+	{
+		rule: "any page of the same site may call", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		edits: []edit{{`site[0] == "same-origin"`, `strings.HasPrefix(site[0], "same-")`}},
+	},
+	{
+		rule: "of two Sec-Fetch-Site headers the first one counts", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		edits: []edit{{`len(site) == 1 && site[0]`, `len(site) > 0 && site[0]`}},
+	},
+	{
+		rule: "introspection asks for an origin, too", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		edits: []edit{{`path:    "/oauth/introspect",`, `path: "/oauth/introspect", browser: true,`}},
+	},
+	{
+		rule: "a refused origin is not logged", pkg: "api", file: "crossorigin.go", test: "api.TestForeignOriginIsLogged",
+		edits: []edit{{`a.trail.Record(r.Context(), &e)`, `_ = e`}},
+	},
+	{
+		rule: "a refused origin is not counted", pkg: "audit", test: "api.TestForeignOriginIsLogged",
+		edits: []edit{{`		count(MetricOrigin)
 `, `		count(MetricRefused)
 `}},
-		},
-		{
-			rule: "each refused origin is a metric of its own", file: "shared/audit/metrics.go", test: "api.TestForeignOriginIsLogged",
-			edits: []edit{{`	dimensions := [][]string{{}}
+	},
+	{
+		rule: "each refused origin is a metric of its own", pkg: "audit", test: "api.TestForeignOriginIsLogged",
+		edits: []edit{{`	dimensions := [][]string{{}}
 `, `	dimensions := [][]string{{}}
 	if e.Origin != "" {
 		dimensions = append(dimensions, []string{"origin"})
 	}
 `}},
-		},
-		{
-			rule: "a token in the place of an origin is logged", file: "shared/api/crossorigin.go", test: "api.TestForeignOriginIsLogged",
-			edits: []edit{{`audit.Hide(header)`, `header`}},
-		},
-		{
-			rule: "an origin is logged at any length", file: "shared/api/crossorigin.go", test: "api.TestForeignOriginIsLogged",
-			edits: []edit{{`const maxLoggedOrigin = 256`, `const maxLoggedOrigin = 4096`}},
-		},
-		{
-			rule: "what cannot be printed is logged", file: "shared/api/crossorigin.go", test: "api.TestForeignOriginIsLogged",
-			edits: []edit{{`if !unicode.IsPrint(c) {`, `if c == utf8.MaxRune {`}, {`	"unicode"
+	},
+	{
+		rule: "a token in the place of an origin is logged", pkg: "api", test: "api.TestForeignOriginIsLogged",
+		edits: []edit{{`audit.Hide(header)`, `header`}},
+	},
+	{
+		rule: "an origin is logged at any length", pkg: "api", test: "api.TestForeignOriginIsLogged",
+		edits: []edit{{`const maxLoggedOrigin = 256`, `const maxLoggedOrigin = 4096`}},
+	},
+	{
+		rule: "what cannot be printed is logged", pkg: "api", file: "crossorigin.go", test: "api.TestForeignOriginIsLogged",
+		edits: []edit{{`if !unicode.IsPrint(c) {`, `if c == utf8.MaxRune {`}, {`	"unicode"
 `, `	"unicode/utf8"
 `}},
-		},
-		{
-			rule: "Retry-After is not exposed to pages", file: "shared/api/crossorigin.go", test: "api.TestAnswersCanBeRead",
-			edits: []edit{{`{"Retry-After", "WWW-Authenticate"}`, `{"WWW-Authenticate"}`}},
-		},
-		{
-			rule: "WWW-Authenticate is not exposed to pages", file: "shared/api/crossorigin.go", test: "api.TestAnswersCanBeRead",
-			edits: []edit{{`{"Retry-After", "WWW-Authenticate"}`, `{"Retry-After"}`}},
-		},
-		{
-			rule: "a pattern is an origin", file: "shared/origin/origin.go", test: "origin.TestParseRefuses",
-			edits: []edit{{`if strings.Contains(authority, "*") {`, `if authority == "*" {`}, {`0123456789-._") != ""`, `0123456789-._*") != ""`}},
-		},
-		{
-			rule: "the scheme's own port stays", file: "shared/origin/origin.go", test: "origin.TestParse",
-			edits: []edit{{`scheme == "https" && port == "443" ||`, `scheme == "https" && port == "" ||`}},
-		},
-		{
-			rule: "letter case stays", file: "shared/origin/origin.go", test: "origin.TestParse",
-			edits: []edit{{`host: strings.ToLower(host), port: port}`, `host: host, port: port}`}},
-		},
-		{
-			rule: "a path is dropped without a word", file: "shared/origin/origin.go", test: "origin.TestParseRefuses",
-			edits: []edit{{`if rest[i:] != "/" {`, `if rest[i:] == "" {`}},
-		},
-		{
-			rule: "a user is dropped without a word", file: "shared/origin/origin.go", test: "origin.TestParseRefuses",
-			edits: []edit{{`		return parts{}, instead("without a user", scheme, authority[i+1:])
+	},
+	{
+		rule: "Retry-After is not exposed to pages", pkg: "api", test: "api.TestAnswersCanBeRead",
+		edits: []edit{{`{"Retry-After", "WWW-Authenticate"}`, `{"WWW-Authenticate"}`}},
+	},
+	{
+		rule: "WWW-Authenticate is not exposed to pages", pkg: "api", test: "api.TestAnswersCanBeRead",
+		edits: []edit{{`{"Retry-After", "WWW-Authenticate"}`, `{"Retry-After"}`}},
+	},
+	{
+		rule: "a pattern is an origin", pkg: "origin", test: "origin.TestParseRefuses",
+		edits: []edit{{`if strings.Contains(authority, "*") {`, `if authority == "*" {`}, {`0123456789-._") != ""`, `0123456789-._*") != ""`}},
+	},
+	{
+		rule: "the scheme's own port stays", pkg: "origin", test: "origin.TestParse",
+		edits: []edit{{`scheme == "https" && port == "443" ||`, `scheme == "https" && port == "" ||`}},
+	},
+	{
+		rule: "letter case stays", pkg: "origin", test: "origin.TestParse",
+		edits: []edit{{`host: strings.ToLower(host), port: port}`, `host: host, port: port}`}},
+	},
+	{
+		rule: "a path is dropped without a word", pkg: "origin", test: "origin.TestParseRefuses",
+		edits: []edit{{`if rest[i:] != "/" {`, `if rest[i:] == "" {`}},
+	},
+	{
+		rule: "a user is dropped without a word", pkg: "origin", test: "origin.TestParseRefuses",
+		edits: []edit{{`		return parts{}, instead("without a user", scheme, authority[i+1:])
 `, `		authority = authority[i+1:]
 `}},
-		},
-		{
-			rule: "an IPv4 address may have any spelling", file: "shared/origin/origin.go", test: "origin.TestParseRefuses",
-			edits: []edit{{`if isNumber(labels[len(labels)-1]) {`, `if isNumber(labels[0]) && len(labels) == 0 {`}},
-		},
-		{
-			rule: "what no browser sends is an origin that may call", file: "shared/origin/set.go", test: "origin.TestSet",
-			edits: []edit{{`if err != nil || !strings.EqualFold(o, header) {`, `if err != nil {`}},
-		},
-		{
-			rule: "a name that ends like localhost is this machine", file: "shared/origin/origin.go", test: "origin.TestSetOfLoopback",
-			edits: []edit{{`strings.HasSuffix(p.host, ".localhost")`, `strings.HasSuffix(p.host, "localhost")`}},
-		},
-		{
-			rule: "the configured origins do not reach the functions' API", file: "functions/internal/boot/aws.go", test: "boot.TestNewAPI",
-			edits: []edit{{`		Origins: c.Origins,
+	},
+	{
+		rule: "an IPv4 address may have any spelling", pkg: "origin", test: "origin.TestParseRefuses",
+		edits: []edit{{`if isNumber(labels[len(labels)-1]) {`, `if isNumber(labels[0]) && len(labels) == 0 {`}},
+	},
+	{
+		rule: "what no browser sends is an origin that may call", pkg: "origin", test: "origin.TestSet",
+		edits: []edit{{`if err != nil || !strings.EqualFold(o, header) {`, `if err != nil {`}},
+	},
+	{
+		rule: "a name that ends like localhost is this machine", pkg: "origin", test: "origin.TestSetOfLoopback",
+		edits: []edit{{`strings.HasSuffix(p.host, ".localhost")`, `strings.HasSuffix(p.host, "localhost")`}},
+	},
+	{
+		rule: "the configured origins do not reach the functions' API", pkg: "boot", test: "boot.TestNewAPI",
+		edits: []edit{{`		Origins: c.Origins,
 `, ``}},
-		},
-		{
-			rule: "the configured origins do not reach the local program's API", file: "cmd/rotor/local/local.go", test: "local.TestOrigins",
-			edits: []edit{{`Origins: c.origins, Timeout`, `Timeout`}},
-		},
-		{
-			rule: "pages of this machine may not call the local program", file: "cmd/rotor/local/config.go", test: "local.TestPagesOfThisMachineMayCall",
-			edits: []edit{{`cmp.Or(getenv("ORIGINS"), origin.Loopback)`, `cmp.Or(getenv("ORIGINS"), "")`}},
-		},
-	}},
-	{"What the local program keeps from pages", []mutant{
-		{
-			rule: "a GET from another page is answered", file: "cmd/rotor/local/guard.go", test: "local.TestNothingIsForOtherPages",
-			edits: []edit{{`case fromElsewhere(r):`, `case r.Method != http.MethodGet && fromElsewhere(r):`}},
-		},
-		{
-			rule: "a page of another port is answered", file: "cmd/rotor/local/guard.go", test: "local.TestNothingIsForOtherPages",
-			edits: []edit{{`case "same-origin", "none":`, `case "same-origin", "same-site", "none":`}},
-		},
-		{
-			rule: "an old browser's page is answered", file: "cmd/rotor/local/guard.go", test: "local.TestNothingIsForOtherPages",
-			edits: []edit{{`return from != "" && from != "http://"+r.Host`, `return false && from != ""`}},
-		},
-		{
-			rule: "of an origin only the beginning counts", file: "cmd/rotor/local/guard.go", test: "local.TestNothingIsForOtherPages",
-			edits: []edit{{`from != "http://"+r.Host`, `!strings.HasPrefix(from, "http://"+r.Host)`}},
-		},
-		{
-			rule: "a rebound name is answered", file: "cmd/rotor/local/guard.go", test: "local.TestNothingIsForOtherPages",
-			edits: []edit{{`case !isOwnHost(r.Host, host):`, `case !isOwnHost(r.Host, host) && fromElsewhere(r):`}},
-		},
-		{
-			rule: "profiles are for pages, as /oauth is", file: "cmd/rotor/local/guard.go", test: "local.TestNothingIsForOtherPages",
-			edits: []edit{{`strings.HasPrefix(path, "/.well-known/")`, `strings.HasPrefix(path, "/.well-known/") || strings.HasPrefix(path, "/debug/")`}},
-		},
-	}},
-	{"A backend's word about its user", []mutant{
-		{
-			rule: "any confidential client is believed", file: "shared/api/forwarded.go", test: "api.TestForwardedByOthers",
-			edits: []edit{{`!client.Confidential || !client.MayForward`, `!client.Confidential`}},
-		},
-		{
-			rule: "an address that is none is passed over", file: "shared/api/forwarded.go", test: "api.TestForwardedMalformed",
-			edits: []edit{{`		return caller{}, invalidRequest(clientIPHeader`, `		return c, nil
+	},
+	{
+		rule: "the configured origins do not reach the local program's API", pkg: "local", test: "local.TestOrigins",
+		edits: []edit{{`Origins: c.origins, Timeout`, `Timeout`}},
+	},
+	{
+		rule: "pages of this machine may not call the local program", pkg: "local", test: "local.TestPagesOfThisMachineMayCall",
+		edits: []edit{{`cmp.Or(getenv("ORIGINS"), origin.Loopback)`, `cmp.Or(getenv("ORIGINS"), "")`}},
+	},
+}}
+
+var localPages = chapter{"What the local program keeps from pages", []mutant{
+	{
+		rule: "a GET from another page is answered", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		edits: []edit{{`case fromElsewhere(r):`, `case r.Method != http.MethodGet && fromElsewhere(r):`}},
+	},
+	{
+		rule: "a page of another port is answered", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		edits: []edit{{`case "same-origin", "none":`, `case "same-origin", "same-site", "none":`}},
+	},
+	{
+		rule: "an old browser's page is answered", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		edits: []edit{{`return from != "" && from != "http://"+r.Host`, `return false && from != ""`}},
+	},
+	{
+		rule: "of an origin only the beginning counts", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		edits: []edit{{`from != "http://"+r.Host`, `!strings.HasPrefix(from, "http://"+r.Host)`}},
+	},
+	{
+		rule: "a rebound name is answered", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		edits: []edit{{`case !isOwnHost(r.Host, host):`, `case !isOwnHost(r.Host, host) && fromElsewhere(r):`}},
+	},
+	{
+		rule: "profiles are for pages, as /oauth is", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		edits: []edit{{`strings.HasPrefix(path, "/.well-known/")`, `strings.HasPrefix(path, "/.well-known/") || strings.HasPrefix(path, "/debug/")`}},
+	},
+}}
+
+var forwarded = chapter{"A backend's word about its user", []mutant{
+	{
+		rule: "any confidential client is believed", pkg: "api", test: "api.TestForwardedByOthers",
+		edits: []edit{{`!client.Confidential || !client.MayForward`, `!client.Confidential`}},
+	},
+	{
+		rule: "an address that is none is passed over", pkg: "api", test: "api.TestForwardedMalformed",
+		edits: []edit{{`		return caller{}, invalidRequest(clientIPHeader`, `		return c, nil
 	}
 	if err != nil {
 		return caller{}, invalidRequest(clientIPHeader`}},
-		},
-		{
-			rule: "of two addresses the first one counts", file: "shared/api/forwarded.go", test: "api.TestForwardedMalformed",
-			edits: []edit{{`strings.Join(r.Header.Values(clientIPHeader), ", ")`, `r.Header.Get(clientIPHeader)`}},
-		},
-		{
-			rule: "an address may have a zone", file: "shared/api/forwarded.go", test: "api.TestForwardedMalformed",
-			edits: []edit{{`if err != nil || ip.Zone() != "" {`, `if err != nil {`}},
-		},
-		{
-			rule: "an IPv4 address in IPv6 is another", file: "shared/api/forwarded.go", test: "api.TestForwardedUser",
-			edits: []edit{{`c.ip = ip.Unmap().String()`, `c.ip = ip.String()`}},
-		},
-		{
-			rule: "what is not told of the user is the backend's", file: "shared/api/forwarded.go", test: "api.TestForwardedUser",
-			edits: []edit{{`	user.requestID, user.forwardedBy =`, `	user.userAgent = cmp.Or(user.userAgent, c.userAgent)
+	},
+	{
+		rule: "of two addresses the first one counts", pkg: "api", test: "api.TestForwardedMalformed",
+		edits: []edit{{`strings.Join(r.Header.Values(clientIPHeader), ", ")`, `r.Header.Get(clientIPHeader)`}},
+	},
+	{
+		rule: "an address may have a zone", pkg: "api", test: "api.TestForwardedMalformed",
+		edits: []edit{{`if err != nil || ip.Zone() != "" {`, `if err != nil {`}},
+	},
+	{
+		rule: "an IPv4 address in IPv6 is another", pkg: "api", test: "api.TestForwardedUser",
+		edits: []edit{{`c.ip = ip.Unmap().String()`, `c.ip = ip.String()`}},
+	},
+	{
+		rule: "what is not told of the user is the backend's", pkg: "api", test: "api.TestForwardedUser",
+		edits: []edit{{`	user.requestID, user.forwardedBy =`, `	user.userAgent = cmp.Or(user.userAgent, c.userAgent)
 	user.requestID, user.forwardedBy =`}},
-		},
-		{
-			rule: "an agent that is told is kept at any length", file: "shared/api/forwarded.go", test: "api.TestForwardedUser",
-			edits: []edit{{`keptAgent(strings.Join(r.Header.Values(clientAgentHeader), ", "))`, `strings.Join(r.Header.Values(clientAgentHeader), ", ")`}},
-		},
-		{
-			rule: "an event does not say whose word an address is", file: "shared/api/forwarded.go", test: "api.TestForwardedUser",
-			edits: []edit{{`cmp.Or(c.ip, "unknown")`, `cmp.Or("", "")`}},
-		},
-		{
-			rule: "a stored event does not say whose word an address is", file: "shared/store/event.go", test: "api.TestForwardedUser",
-			edits: []edit{{`		ForwardedBy:   e.ForwardedBy,
+	},
+	{
+		rule: "an agent that is told is kept at any length", pkg: "api", test: "api.TestForwardedUser",
+		edits: []edit{{`keptAgent(strings.Join(r.Header.Values(clientAgentHeader), ", "))`, `strings.Join(r.Header.Values(clientAgentHeader), ", ")`}},
+	},
+	{
+		rule: "an event does not say whose word an address is", pkg: "api", test: "api.TestForwardedUser",
+		edits: []edit{{`cmp.Or(c.ip, "unknown")`, `cmp.Or("", "")`}},
+	},
+	{
+		rule: "a stored event does not say whose word an address is", pkg: "store", test: "api.TestForwardedUser",
+		edits: []edit{{`		ForwardedBy:   e.ForwardedBy,
 `, ``}},
-		},
-		{
-			rule: "a revocation does not say whose word an address is", file: "shared/api/revoke.go", test: "api.TestForwardedUser",
-			edits: []edit{{`id, counter, from, now)`, `id, counter, caller{ip: from.ip, userAgent: from.userAgent}, now)`}},
-		},
-		{
-			rule: "that the headers were ignored is not logged", file: "shared/api/forwarded.go", test: "api.TestForwardedByOthers",
-			edits: []edit{{`c.forwardIgnored = forwards(r.Header)`, `_ = forwards(r.Header)`}},
-		},
-		{
-			rule: "an address that is not told is another one", file: "shared/api/refresh.go", test: "api.TestForwardedReuse",
-			edits: []edit{{` && (u.from.ip != "" || u.from.forwardedBy == "")`, ``}},
-		},
-		{
-			rule: "a public client may be told to forward", file: "shared/api/clients.go", test: "api.TestPagesDoNotForward",
-			edits: []edit{{`if body.mayForward && !c.Confidential {`, `if body.mayForward && c.UpdatedAt.IsZero() {`}},
-		},
-		{
-			rule: "a page may ask to forward", file: "shared/api/crossorigin.go", test: "api.TestPagesDoNotForward",
-			edits: []edit{{`if asksToForward(r) {`, `if asksToForward(r) && from == "" {`}},
-		},
-		{
-			rule: "the login's own address is the user's", file: "shared/api/families.go", test: "api.TestForwardedLogin",
-			edits: []edit{{`	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
+	},
+	{
+		rule: "a revocation does not say whose word an address is", pkg: "api", test: "api.TestForwardedUser",
+		edits: []edit{{`id, counter, from, now)`, `id, counter, caller{ip: from.ip, userAgent: from.userAgent}, now)`}},
+	},
+	{
+		rule: "that the headers were ignored is not logged", pkg: "api", test: "api.TestForwardedByOthers",
+		edits: []edit{{`c.forwardIgnored = forwards(r.Header)`, `_ = forwards(r.Header)`}},
+	},
+	{
+		rule: "an address that is not told is another one", pkg: "api", test: "api.TestForwardedReuse",
+		edits: []edit{{` && (u.from.ip != "" || u.from.forwardedBy == "")`, ``}},
+	},
+	{
+		rule: "a public client may be told to forward", pkg: "api", test: "api.TestPagesDoNotForward",
+		edits: []edit{{`if body.mayForward && !c.Confidential {`, `if body.mayForward && c.UpdatedAt.IsZero() {`}},
+	},
+	{
+		rule: "a page may ask to forward", pkg: "api", test: "api.TestPagesDoNotForward",
+		edits: []edit{{`if asksToForward(r) {`, `if asksToForward(r) && from == "" {`}},
+	},
+	{
+		rule: "the login's own address is the user's", pkg: "api", test: "api.TestForwardedLogin",
+		edits: []edit{{`	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
 `, `	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
 	if user == (caller{}) {
 		f.LastIP = callerOf(r).ip
 	}
 `}},
-		},
-	}},
-	{"Who a client is, on the wire", []mutant{
-		{
-			rule: "a 401 says how to authenticate only where the header was tried", file: "shared/api/errors.go", test: "api.TestEvery401SaysHow",
-			edits: []edit{{`if e.status == http.StatusUnauthorized {`, `if e.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {`}},
-		},
-		{
-			rule: "a public client that introspects is told that it is known", file: "shared/api/clientauth.go", test: "api.TestStrangersLearnNothing",
-			edits: []edit{{`notThatClient("public_client"), now)`, `refused("public_client", "Only confidential clients may introspect."), now)`}},
-		},
-	}},
-}
+	},
+}}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,54 +21,21 @@ import (
 // mutant is one way in which the code can be wrong.
 type mutant struct {
 	rule  string // what is broken, in the words of the protocol
-	file  string // where, from the root of the repository
+	pkg   string // where: a key of suites
+	file  string // of the package: given only where the texts of edits occur in another file, too
 	edits []edit
 	test  string // tried first, as in "family.TestDecide"; where it passes, whole suites are run
 	hangs bool   // a test that does not end has noticed it, too
 }
 
-// edit replaces a text that occurs exactly once: of one that does not, what surrounds it is a part.
+// edit replaces a text that occurs exactly once in the package, or in the mutant's file. Where the text alone occurs more
+// often, old includes what surrounds it.
 type edit struct{ old, new string }
 
 // chapter is the mutants of one part of the protocol.
 type chapter struct {
 	title   string
 	mutants []mutant
-}
-
-// suites are the packages whose tests may notice what is wrong in one of them, the quickest first.
-var suites = map[string][]string{
-	"family":      {"family", "sweep", "api"},
-	"origin":      {"origin", "api"},
-	"token":       {"token", "api"},
-	"signing":     {"signing", "api"},
-	"keyring":     {"keyring", "boot", "api"},
-	"problem":     {"problem", "api"},
-	"audit":       {"audit", "api"},
-	"store":       {"store", "storetest", "sweep", "api"},
-	"embedded":    {"embedded", "storetest", "api"},
-	"storetest":   {"storetest", "sweep", "api"},
-	"sweep":       {"sweep", "boot", "api"},
-	"api":         {"api"},
-	"tokensource": {"tokensource"},
-	"gateway":     {"gateway"},
-	"boot":        {"boot", "gateway"},
-	"local":       {"local"},
-	"rotor":       {"rotor"},
-}
-
-// folders are where packages are that do not lie in shared/.
-var folders = map[string]string{
-	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
-	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource",
-}
-
-// folder returns where a package lies, from the root of the repository.
-func folder(pkg string) string {
-	if f, ok := folders[pkg]; ok {
-		return f
-	}
-	return "shared/" + pkg
 }
 
 type outcome string
@@ -96,8 +64,9 @@ const (
 // check finds what is stale in the table: a text that is no longer there, a test that is gone.
 func check(root string, mutants []mutant) error {
 	var errs []error
+	read := sources{root: root}
 	for _, m := range mutants {
-		if _, err := m.mutate(root); err != nil {
+		if _, err := m.mutate(&read); err != nil {
 			errs = append(errs, err)
 		}
 		if err := exists(root, m.test); err != nil {
@@ -107,23 +76,41 @@ func check(root string, mutants []mutant) error {
 	return errors.Join(errs...)
 }
 
-// mutate is m's file with m's edits.
-func (m mutant) mutate(root string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(root, m.file))
+// mutate applies m's edits. It returns the files that differ, by their paths from the root of the repository.
+func (m mutant) mutate(read *sources) (map[string]string, error) {
+	files, err := read.of(m.pkg)
 	if err != nil {
-		return "", fmt.Errorf("%q: %w", m.rule, err)
+		return nil, fmt.Errorf("%q: %w", m.rule, err)
 	}
-	source := string(b)
+	changed := map[string]string{}
 	for _, e := range m.edits {
-		if n := strings.Count(source, e.old); n != 1 {
-			return "", fmt.Errorf("%q: in %s there is %d times, not once:\n%s", m.rule, m.file, n, e.old)
+		if e.old == e.new {
+			return nil, fmt.Errorf("%q: nothing is changed", m.rule)
 		}
-		source = strings.Replace(source, e.old, e.new, 1)
+		found, in := 0, ""
+		for file, source := range files {
+			if m.file != "" && m.file != path.Base(file) {
+				continue
+			}
+			if s, ok := changed[file]; ok {
+				source = s
+			}
+			if n := strings.Count(source, e.old); n > 0 {
+				found += n
+				in = file
+			}
+		}
+		if found != 1 {
+			return nil, fmt.Errorf("%q: in %s this text occurs %d times, not once:\n%s%s",
+				m.rule, path.Join(folder(m.pkg), m.file), found, e.old, read.elsewhere(m.pkg, e.old))
+		}
+		source, ok := changed[in]
+		if !ok {
+			source = files[in]
+		}
+		changed[in] = strings.Replace(source, e.old, e.new, 1)
 	}
-	if source == string(b) {
-		return "", fmt.Errorf("%q: nothing is changed", m.rule)
-	}
-	return source, nil
+	return changed, nil
 }
 
 // exists says whether there is such a test.
@@ -186,7 +173,7 @@ func (l *lab) baseline(ctx context.Context, mutants []mutant, atOnce int) error 
 
 // pass returns an error unless the tests of the package that match pass without a mutant.
 func (l *lab) pass(ctx context.Context, pkg, pattern string, limit time.Duration) error {
-	dir, err := l.overlay("", "")
+	dir, err := l.overlay(nil)
 	if err != nil {
 		return err
 	}
@@ -203,11 +190,11 @@ func (l *lab) pass(ctx context.Context, pkg, pattern string, limit time.Duration
 
 // try is the verdict on m.
 func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
-	source, err := m.mutate(l.root)
+	changed, err := m.mutate(&sources{root: l.root})
 	if err != nil {
 		return verdict{}, err
 	}
-	dir, err := l.overlay(m.file, source)
+	dir, err := l.overlay(changed)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -237,7 +224,7 @@ func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
 		limit = hangTime
 	}
 	v, err := run(first, "^"+name+"$", limit)
-	for _, pkg := range suites[filepath.Base(filepath.Dir(m.file))] {
+	for _, pkg := range suites[m.pkg] {
 		if err != nil || v.outcome != survived || l.quick {
 			break
 		}
@@ -248,13 +235,13 @@ func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
 	return v, err
 }
 
-// overlay makes a folder with overlay.json: the content is what go is to read in place of the file, if there is one.
-func (l *lab) overlay(file, content string) (dir string, err error) {
+// overlay makes a folder with overlay.json, by which go reads these contents instead of the files of the repository.
+func (l *lab) overlay(contents map[string]string) (dir string, err error) {
 	if dir, err = os.MkdirTemp(l.dir, ""); err != nil {
 		return "", err
 	}
 	replace := map[string]string{}
-	if file != "" {
+	for file, content := range contents {
 		replaced := filepath.Join(dir, filepath.Base(file))
 		if err := os.WriteFile(replaced, []byte(content), 0o600); err != nil {
 			return "", err

@@ -1,5 +1,5 @@
 // Mutants breaks the protocol on purpose, one way at a time, and says whether the tests notice. Each mutant of the table
-// in mutants.go is compiled in the place of its file, by an overlay: the tree itself is never changed.
+// in table.go is compiled by an overlay: the tree itself is never changed.
 //
 //	go run ./lab/mutants [-run REGEXP] [-since COMMIT] [-at-once N] [-quick]
 //	go run ./lab/mutants -write docs/mutants.md
@@ -27,7 +27,7 @@ import (
 )
 
 func main() {
-	only := flag.String("run", "", "only mutants of whose rule, file or test the `regexp` matches a part")
+	only := flag.String("run", "", "only mutants whose rule, package or test matches the `regexp`")
 	since := flag.String("since", "", "only mutants of packages in which a file differs from that `commit`")
 	atOnce := flag.Int("at-once", 2, "`how many` mutants are tried at the same time")
 	quick := flag.Bool("quick", false, "run only the test that the table names for a mutant, and no whole suites where it passes")
@@ -100,14 +100,14 @@ func changed(ctx context.Context, root, since string, mutants []mutant) ([]mutan
 	for file := range strings.Lines(string(b)) {
 		touched[path.Dir(strings.TrimSpace(file))] = true
 	}
-	return slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !touched[path.Dir(m.file)] }), nil
+	return slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !touched[folder(m.pkg)] }), nil
 }
 
 // byPackage returns how many of how many mutants are killed, a line for each package.
 func byPackage(mutants []mutant, verdicts []verdict) string {
 	all, dead := map[string]int{}, map[string]int{}
 	for i, m := range mutants {
-		pkg := path.Dir(m.file)
+		pkg := folder(m.pkg)
 		all[pkg]++
 		if verdicts[i].outcome == killed {
 			dead[pkg]++
@@ -129,7 +129,7 @@ func choose(chapters []chapter, only string) ([]mutant, error) {
 	var chosen []mutant
 	for _, c := range chapters {
 		for _, m := range c.mutants {
-			if pattern.MatchString(m.rule) || pattern.MatchString(m.file) || pattern.MatchString(m.test) {
+			if pattern.MatchString(m.rule) || pattern.MatchString(folder(m.pkg)) || pattern.MatchString(m.test) {
 				chosen = append(chosen, m)
 			}
 		}
@@ -188,7 +188,7 @@ func tryAll(ctx context.Context, out *log.Logger, root string, mutants []mutant,
 }
 
 func line(m mutant, v verdict) string {
-	s := fmt.Sprintf("%-8s  %4.1f s  %s (%s)", v.outcome, v.took.Seconds(), m.rule, m.file)
+	s := fmt.Sprintf("%-8s  %4.1f s  %s (%s)", v.outcome, v.took.Seconds(), m.rule, folder(m.pkg))
 	if v.by != "" {
 		s += "\n                  by " + v.by
 	}
@@ -222,7 +222,7 @@ func markdown(chapters []chapter) string {
 	for _, c := range chapters {
 		fmt.Fprintf(&b, "\n## %s\n\n| what is broken | in | found by |\n|---|---|---|\n", c.title)
 		for _, m := range c.mutants {
-			fmt.Fprintf(&b, "| %s | `%s` | `%s` |\n", m.rule, m.file, m.test)
+			fmt.Fprintf(&b, "| %s | `%s` | `%s` |\n", m.rule, folder(m.pkg), m.test)
 		}
 	}
 	return b.String()

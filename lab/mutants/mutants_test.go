@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,8 +30,8 @@ func TestTableIsOfThisCode(t *testing.T) {
 			t.Errorf("the rule %q is there twice, or no cell of a table", m.rule)
 		}
 		seen[m.rule] = true
-		if suites[filepath.Base(filepath.Dir(m.file))] == nil {
-			t.Errorf("%q: there are no suites for %s", m.rule, m.file)
+		if suites[m.pkg] == nil {
+			t.Errorf("%q: there are no suites for %s", m.rule, m.pkg)
 		}
 	}
 }
@@ -97,7 +98,7 @@ func TestVerdicts(t *testing.T) {
 	}
 	before := file()
 	of := func(test, old, replacement string) mutant {
-		return mutant{rule: old + " becomes " + replacement, file: "shared/api/api.go", test: test, edits: []edit{{old, replacement}}}
+		return mutant{rule: old + " becomes " + replacement, pkg: "api", test: test, edits: []edit{{old, replacement}}}
 	}
 	mutants := []mutant{
 		of("api.TestDouble", "2 * n", "3 * n"),
@@ -135,7 +136,7 @@ func TestBaseline(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []string{"api.TestDouble", "api.TestNothing"} { // at once; when the whole suite is asked
-		m := mutant{rule: "r", file: "shared/api/api.go", test: test, edits: []edit{{"return n", "return (n)"}}}
+		m := mutant{rule: "r", pkg: "api", test: test, edits: []edit{{"return n", "return (n)"}}}
 		_, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 2, false)
 		if err == nil || !strings.Contains(err.Error(), "without a mutant, api.TestDouble/of_two fails") {
 			t.Errorf("%s: %v", test, err)
@@ -146,14 +147,54 @@ func TestBaseline(t *testing.T) {
 func TestStaleTable(t *testing.T) {
 	root := module(t)
 	for _, m := range []mutant{
-		{rule: "gone", file: "shared/api/api.go", test: "api.TestDouble", edits: []edit{{"4 * n", "n"}}},
-		{rule: "not clear which", file: "shared/api/api.go", test: "api.TestDouble", edits: []edit{{"return", "panic"}}},
-		{rule: "nothing", file: "shared/api/api.go", test: "api.TestDouble", edits: []edit{{"2 * n", "2 * n"}}},
-		{rule: "no such file", file: "shared/api/apis.go", test: "api.TestDouble", edits: []edit{{"2 * n", "n"}}},
-		{rule: "no such test", file: "shared/api/api.go", test: "api.TestTriple", edits: []edit{{"2 * n", "n"}}},
+		{rule: "gone", pkg: "api", test: "api.TestDouble", edits: []edit{{"4 * n", "n"}}},
+		{rule: "not clear which", pkg: "api", test: "api.TestDouble", edits: []edit{{"return", "panic"}}},
+		{rule: "nothing", pkg: "api", test: "api.TestDouble", edits: []edit{{"2 * n", "2 * n"}}},
+		{rule: "no such file", pkg: "api", file: "apis.go", test: "api.TestDouble", edits: []edit{{"2 * n", "n"}}},
+		{rule: "no such test", pkg: "api", test: "api.TestTriple", edits: []edit{{"2 * n", "n"}}},
 	} {
 		if _, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 1, false); err == nil || !strings.Contains(err.Error(), m.rule) {
 			t.Errorf("%s: %v", m.rule, err)
+		}
+	}
+}
+
+// A mutant finds its texts wherever they stand in its package, and says so where that is not clear.
+func TestMutantFindsItsFiles(t *testing.T) {
+	root := t.TempDir()
+	for name, content := range map[string]string{
+		"shared/api/a.go":        "package api\n\nconst one, both = 1, true\n",
+		"shared/api/b.go":        "package api\n\nconst two, both2 = 2, true\n",
+		"shared/api/api_test.go": "package api\n\nconst tested = 1\n",
+		"shared/store/c.go":      "package store\n\nconst three = 3\n",
+	} {
+		name = filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const a, b = "shared/api/a.go", "shared/api/b.go"
+	for _, tt := range []struct {
+		file  string
+		edits []edit
+		want  map[string]string
+		err   string
+	}{
+		{"", []edit{{"= 2", "= 3"}}, map[string]string{b: "package api\n\nconst two, both2 = 3, true\n"}, ""},
+		{"", []edit{{"= 2", "= 3"}, {"= 1", "= 0"}}, map[string]string{
+			a: "package api\n\nconst one, both = 0, true\n", b: "package api\n\nconst two, both2 = 3, true\n",
+		}, ""},
+		{"", []edit{{"= 2", "= 3"}, {"= 3", "= 4"}}, map[string]string{b: "package api\n\nconst two, both2 = 4, true\n"}, ""},
+		{"b.go", []edit{{"true", "false"}}, map[string]string{b: "package api\n\nconst two, both2 = 2, false\n"}, ""},
+		{"", []edit{{"true", "false"}}, nil, "in shared/api this text occurs 2 times, not once"},
+		{"", []edit{{"= 3", "= 4"}}, nil, "but it occurs in shared/store/c.go"},
+	} {
+		got, err := mutant{rule: "r", pkg: "api", file: tt.file, edits: tt.edits}.mutate(&sources{root: root})
+		if !maps.Equal(got, tt.want) || (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%v: %v, %v", tt.edits, got, err)
 		}
 	}
 }
@@ -206,7 +247,7 @@ func TestChanged(t *testing.T) {
 	git("commit", "-qam", "two")
 	write("shared/b/b.go", "package y\n")
 	write("shared/d/d.md", "package y\n")
-	mutants := []mutant{{rule: "a", file: "shared/a/other.go"}, {rule: "b", file: "shared/b/b.go"}, {rule: "c", file: "shared/c/c.go"}, {rule: "d", file: "shared/d/d.go"}}
+	mutants := []mutant{{rule: "a", pkg: "a"}, {rule: "b", pkg: "b"}, {rule: "c", pkg: "c"}, {rule: "d", pkg: "d"}}
 	for since, want := range map[string]string{"HEAD": "b", "HEAD~1": "ab"} {
 		got, err := changed(t.Context(), root, since, mutants)
 		if err != nil {
@@ -226,7 +267,7 @@ func TestChanged(t *testing.T) {
 }
 
 func TestByPackage(t *testing.T) {
-	mutants := []mutant{{file: "shared/b/b.go"}, {file: "shared/a/x.go"}, {file: "shared/a/y.go"}}
+	mutants := []mutant{{pkg: "b"}, {pkg: "a"}, {pkg: "a"}}
 	got := byPackage(mutants, []verdict{{outcome: killed}, {outcome: survived}, {outcome: killed}})
 	if want := "   1 of   2 killed in shared/a\n   1 of   1 killed in shared/b\n"; got != want {
 		t.Errorf("got\n%s", got)

@@ -1,0 +1,164 @@
+package main
+
+var clientScopes = chapter{"The scope of a client", []mutant{
+	{
+		rule: "a refresh grants what the client no longer has", pkg: "api", test: "api.TestScopeOfTheClientBoundsRefreshes",
+		edits: []edit{{`scope = client.Bound(scope)`, `_ = client.Bound(scope)`}},
+	},
+	{
+		rule: "a client without a scope is granted nothing", pkg: "store", test: "api.TestScopeOfTheClientBoundsRefreshes",
+		edits: []edit{{`	if c.Scope == nil {
+		return scope
+	}
+	var bound`, `	var bound`}},
+	},
+	{
+		rule: "a client that has nothing left is not told so", pkg: "api", test: "api.TestScopeOfTheClientBoundsRefreshes",
+		edits: []edit{{`if len(f.Scope) > 0 {`, `if access.Scope != "" {`}},
+	},
+	{
+		rule: "who was never granted a scope is said to have an empty one", pkg: "api", test: "api.TestScopeOfTheClientGrantsNothing",
+		edits: []edit{{`if len(f.Scope) > 0 {`, `if f.ClientID != "" {`}},
+	},
+	{
+		rule: "a scope that the client lost, and that is asked for, rotates", pkg: "api", test: "api.TestScopeThatTheClientLost",
+		edits: []edit{{`if len(u.client.Bound(u.scope)) < len(u.scope) {`, `if len(u.client.Bound(u.scope)) > len(u.scope) {`}},
+	},
+	{
+		rule: "of the scopes asked for it is enough that the client has one", pkg: "api", test: "api.TestScopeThatTheClientLost",
+		edits: []edit{{`if len(u.client.Bound(u.scope)) < len(u.scope) {`, `if len(u.scope) > 0 && len(u.client.Bound(u.scope)) == 0 {`}},
+	},
+	{
+		rule: "introspection says more than a refresh would grant", pkg: "api", test: "api.TestIntrospectionIsBoundByTheClient",
+		edits: []edit{{`strings.Join(client.Bound(f.Scope), " ")`, `strings.Join(f.Scope, " ")`}},
+	},
+}}
+
+var clientSecrets = chapter{"Secrets of clients", []mutant{
+	{
+		rule: "a new secret whose answer was lost takes both places, and outlives its deletion", pkg: "store", test: "api.TestSecretWhoseAnswerWasLostToTheSDK",
+		edits: []edit{{`			if have.ID == s.ID {
+				return nil // our own write, whose answer was lost
+			}
+`, `			_ = have
+`}},
+	},
+	{
+		rule: "a deletion whose answer was lost fails", pkg: "store", file: "client.go", test: "api.TestSecretWhoseAnswerWasLost",
+		edits: []edit{{`if err != nil && !errors.As(err, &gone) {`, `if err != nil || errors.As(err, &gone) {`}},
+	},
+	{
+		rule: "a third secret takes the place of the first", pkg: "store", test: "api.TestSecrets",
+		edits: []edit{{`"#type = :confidential AND " + slot + " = :none"`, `"#type = :confidential AND (" + slot + " = :none OR " + slot + " <> :none)"`}},
+	},
+	{
+		rule: "a deleted secret works on where it was deleted", pkg: "api", test: "api.TestSecrets",
+		edits: []edit{{`	err = a.Table.RemoveSecret(r.Context(), id, secretID.String())
+	a.clients.Forget(id)
+`, `	err = a.Table.RemoveSecret(r.Context(), id, secretID.String())
+`}},
+	},
+	{
+		rule: "a secret is compared with the first alone", pkg: "api", test: "api.TestSecrets",
+		edits: []edit{{`		match |= subtle.ConstantTimeCompare(hash[:], s.Hash[:])
+`, `		match |= subtle.ConstantTimeCompare(hash[:], s.Hash[:])
+		break //nolint:staticcheck // a mutant
+`}},
+	},
+}}
+
+var clientWire = chapter{"Who a client is, on the wire", []mutant{
+	{
+		rule: "a 401 says how to authenticate only where the header was tried", pkg: "api", test: "api.TestEvery401SaysHow",
+		edits: []edit{{`if e.status == http.StatusUnauthorized {`, `if e.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {`}},
+	},
+	{
+		rule: "a public client that introspects is told that it is known", pkg: "api", test: "api.TestStrangersLearnNothing",
+		edits: []edit{{`notThatClient("public_client"), now)`, `refused("public_client", "Only confidential clients may introspect."), now)`}},
+	},
+}}
+
+var unsafeSettings = chapter{"Settings that trade safety away", []mutant{
+	{
+		rule: "a public client need not rotate", pkg: "api", test: "api.TestPublicClientRotates",
+		edits: []edit{{`if body.clientType == "public" && !policy.Rotation {`, `if body.clientType == "" && !policy.Rotation {`}},
+	},
+	{
+		rule: "a confidential client must rotate", pkg: "api", test: "api.TestPublicClientRotates",
+		edits: []edit{{`if body.clientType == "public" && !policy.Rotation {`, `if !policy.Rotation {`}},
+	},
+	{
+		rule: "a PUT does not warn", pkg: "api", test: "api.TestWarnings",
+		edits: []edit{{`shown.Warnings = warnings(before, after, now)`, `_ = warnings(before, after, now)`}},
+	},
+	{
+		rule: "nobody is warned when a client becomes public", pkg: "api", test: "api.TestWarningsOfChanges",
+		edits: []edit{{`shown.Warnings = warnings(before, after, now)`, `shown.Warnings = warnings(nil, after, now)`}},
+	},
+	{
+		rule: "nobody is warned of a family that never ends", pkg: "api", test: "api.TestWarnings",
+		edits: []edit{{`add(p.AbsoluteLifetime == 0 && p.IdleLifetime == 0,`, `add(p.AbsoluteLifetime < 0,`}},
+	},
+	{
+		rule: "nobody is warned that until_used undoes strictness", pkg: "api", test: "api.TestWarnings",
+		edits: []edit{{`add(forgives && p.ReuseInterval == 0,`, `add(false,`}},
+	},
+	{
+		rule: "a usual interval is warned of", pkg: "api", test: "api.TestWarnings",
+		edits: []edit{{`add(p.ReuseInterval > tooLong,`, `add(p.ReuseInterval >= tooLong,`}},
+	},
+	{
+		rule: "a not_before that is left out is warned of", pkg: "api", test: "api.TestWarningsOfChanges",
+		edits: []edit{{`shown.Warnings = warnings(before, after, now)`, `shown.Warnings = warnings(before, client, now)`}},
+	},
+}}
+
+var clientCache = chapter{"The registry's cache", []mutant{
+	{
+		rule: "a known client fails while the table cannot be read", pkg: "store", test: "api.TestRegistryUnreachable",
+		edits: []edit{{`if err == nil || errors.Is(err, ErrNotFound) || kept.client == nil {`, `if err == nil || errors.Is(err, ErrNotFound) || kept.client != nil {`}},
+	},
+	{
+		rule: "a copy serves for ever while the table cannot be read", pkg: "store", test: "api.TestRegistryUnreachable",
+		edits: []edit{{`if kept.client != nil && age(now, kept.readAt) >= clientsStale {`, `if kept.client != nil && age(now, kept.readAt) < 0 {`}},
+	},
+	{
+		rule: "that an old copy serves is not logged", pkg: "store", test: "api.TestRegistryUnreachable",
+		edits: []edit{{`	if c.failed(id, now) {
+`, `	if c.failed(id, now) && kept.client == nil {
+`}},
+	},
+	{
+		rule: "a table that does not answer is read by each request", pkg: "store", test: "api.TestRegistryReadsArePaced",
+		edits: []edit{{`|| !kept.failedAt.IsZero() && age(now, kept.failedAt) < readPause):`, `):`}},
+	},
+	{
+		rule: "a read that hangs holds up the next", pkg: "store", test: "api.TestRegistryReadsArePaced",
+		edits: []edit{{`	c.reads.Forget(id) // one that hangs must not hold up the next
+`, ``}},
+	},
+	{
+		rule: "made-up ids drive known clients out", pkg: "store", test: "api.TestMadeUpClientsDriveNobodyOut",
+		edits: []edit{{`	if client == nil {
+		makeRoom`, `	if client == nil {
+		makeRoom(c.known, func(kept clientCopy) time.Time { return kept.readAt.Add(-time.Duration(len(c.unknown))) })
+		if len(c.unknown) >= clientsKept-1 {
+			clear(c.known)
+		}
+		makeRoom`}},
+	},
+	{
+		rule: "an unknown id is read each time", pkg: "store", test: "api.TestMadeUpClientsDriveNobodyOut",
+		edits: []edit{{`	case unknown:
+`, `	case unknown && c == nil:
+`}},
+	},
+	{
+		rule: "an unknown id stays unknown", pkg: "store", test: "api.TestRegistryFollows",
+		edits: []edit{{`ok && age(now, readAt) < clientsFor`, `ok && age(now, readAt) < clientsStale`}},
+	},
+	{
+		rule: "a clock that was set back keeps a copy", pkg: "store", test: "api.TestRegistryWhenTheClockIsSetBack",
+		edits: []edit{{`{ return now.Sub(t).Abs() }`, `{ return now.Sub(t) }`}},
+	},
+}}

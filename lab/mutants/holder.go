@@ -1,4 +1,0 @@
-package main
-
-// holder breaks the holder's half: tokensource.
-var holder []chapter

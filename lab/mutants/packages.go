@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// suites are the packages whose tests may notice what is wrong in one of them, the quickest first.
+var suites = map[string][]string{
+	"family":      {"family", "sweep", "api"},
+	"origin":      {"origin", "api"},
+	"token":       {"token", "api"},
+	"signing":     {"signing", "api"},
+	"keyring":     {"keyring", "boot", "api"},
+	"problem":     {"problem", "api"},
+	"audit":       {"audit", "api"},
+	"store":       {"store", "storetest", "sweep", "api"},
+	"embedded":    {"embedded", "storetest", "api"},
+	"storetest":   {"storetest", "sweep", "api"},
+	"sweep":       {"sweep", "boot", "api"},
+	"api":         {"api"},
+	"tokensource": {"tokensource"},
+	"gateway":     {"gateway"},
+	"boot":        {"boot", "gateway"},
+	"local":       {"local"},
+	"rotor":       {"rotor"},
+}
+
+// folders are where packages are that do not lie in shared/.
+var folders = map[string]string{
+	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
+	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource",
+}
+
+// folder returns where a package lies, from the root of the repository.
+func folder(pkg string) string {
+	if f, ok := folders[pkg]; ok {
+		return f
+	}
+	return "shared/" + pkg
+}
+
+// sources are the files of packages, tests aside. Each package is read once.
+type sources struct {
+	root string
+	read map[string]map[string]string
+}
+
+// of returns the sources of a package's files, by their paths from the root of the repository.
+func (s *sources) of(pkg string) (map[string]string, error) {
+	if files, ok := s.read[pkg]; ok {
+		return files, nil
+	}
+	if suites[pkg] == nil {
+		return nil, fmt.Errorf("no suites are listed for the package %s", pkg)
+	}
+	names, err := filepath.Glob(filepath.Join(s.root, folder(pkg), "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		files[folder(pkg)+"/"+filepath.Base(name)] = string(b)
+	}
+	if s.read == nil {
+		s.read = map[string]map[string]string{}
+	}
+	s.read[pkg] = files
+	return files, nil
+}
+
+// elsewhere says which other packages a text occurs in: it may have moved there.
+func (s *sources) elsewhere(pkg, text string) string {
+	var found []string
+	for _, other := range slices.Sorted(maps.Keys(suites)) {
+		files, err := s.of(other)
+		if err != nil || other == pkg {
+			continue
+		}
+		for file, source := range files {
+			if strings.Contains(source, text) {
+				found = append(found, file)
+			}
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	slices.Sort(found)
+	return "\nbut it occurs in " + strings.Join(found, ", ")
+}
