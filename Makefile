@@ -241,7 +241,7 @@ test-reproducible: ## build all zips twice, here and elsewhere with nothing cach
 release: build ## what a release has, to dist/release (TAG=v0.1.0)
 	CYCLONEDX_GOMOD_VERSION=$(CYCLONEDX_GOMOD_VERSION) infra/release.sh $(TAG)
 
-##@ Deploy (CONTEXT='-c stage=dev -c domain=…', see the README)
+##@ Deploy (CONTEXT='-c stage=dev -c domain=…', see docs/deploy.md)
 
 .PHONY: synth
 synth: deployable ## the CloudFormation template, to cdk.out
@@ -269,7 +269,7 @@ $(CDK_CLI): infra/package-lock.json infra/package.json
 	@touch $@
 
 .PHONY: sam-local
-sam-local: sam-ready ## the functions under SAM on port 3000, on DynamoDB Local (needs Docker; see the README)
+sam-local: sam-ready ## the functions under SAM on port 3000, on DynamoDB Local (needs Docker; see docs/deploy.md)
 	$(SAM)/sam local start-api --template infra/sam/template.yaml --port 3000
 
 # What SAM mounts into a container: the function, and the keys beside it.

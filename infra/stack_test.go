@@ -728,22 +728,26 @@ func TestAlarms(t *testing.T) {
 		t.Errorf("%d alarms, not 24", len(got))
 	}
 	// Whoever is woken looks the name up.
-	readme, err := os.ReadFile("../README.md")
+	operations, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _ := strings.Cut(string(readme), "\n| alarm | look at |\n")
+	_, table, _ := strings.Cut(string(operations), "\n| alarm | look at |\n")
 	table, _, _ = strings.Cut(table, "\n\n")
 	for name := range got {
 		if strings.HasPrefix(name, "refused-") {
 			name = "refused-<cause>"
 		}
 		if !strings.Contains(table, "`"+name+"`") {
-			t.Errorf("the README does not say what to do when %s rings", name)
+			t.Errorf("docs/operations.md does not say what to do when %s rings", name)
 		}
 	}
-	if !strings.Contains(string(readme), fmt.Sprintf("%d alarms", len(got))) {
-		t.Errorf("the README's costs are not of %d alarms", len(got))
+	costs, err := os.ReadFile("../docs/deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(costs), fmt.Sprintf("%d alarms", len(got))) {
+		t.Errorf("the costs in docs/deploy.md are not of %d alarms", len(got))
 	}
 }
 

@@ -218,7 +218,7 @@ func writeToken(ctx context.Context, s tokensource.Store, refreshToken string) e
 // the program that goes on afterwards.
 type scenario struct {
 	name     string
-	row      string // of the table in README.md, which has several in one
+	row      string // of the table in docs/clients.md, which has several in one
 	strict   bool
 	real     bool
 	run      func(e *env) program
@@ -438,18 +438,18 @@ var scenarios = []scenario{
 }
 
 // TestCompare runs every scenario with three programs. -v shows the table. What
-// README.md says of them is what came out.
+// docs/clients.md says of them is what came out.
 func TestCompare(t *testing.T) {
 	contenders := []contender{ours, plain, naive}
 	var table strings.Builder
 	tab := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	row := func(format string, args ...any) { _, _ = fmt.Fprintf(tab, format, args...) } // Flush has the error
 	row("\t%s\t%s\t%s\n", ours.name, plain.name, naive.name)
-	readme := map[string][]string{}
+	page := map[string][]string{}
 	for _, s := range scenarios {
 		row("%s", s.name)
-		if s.row != "" && readme[s.row] == nil {
-			readme[s.row] = []string{"lives", "lives", "lives"}
+		if s.row != "" && page[s.row] == nil {
+			page[s.row] = []string{"lives", "lives", "lives"}
 		}
 		for i, who := range contenders {
 			survived, requests := s.play(t, who)
@@ -463,7 +463,7 @@ func TestCompare(t *testing.T) {
 			if !survived {
 				fate = "DIES"
 				if s.row != "" {
-					readme[s.row][i] = "dies"
+					page[s.row][i] = "dies"
 				}
 			}
 			row("\t%s, %d sent", fate, requests)
@@ -474,11 +474,11 @@ func TestCompare(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("\n%s", table.String())
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../docs/clients.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, fates := range readme {
+	for name, fates := range page {
 		cells := make([]string, 0, 3)
 		_, rest, _ := strings.Cut(string(text), "\n| "+name+" |")
 		line, _, _ := strings.Cut(rest, "\n")
@@ -487,7 +487,7 @@ func TestCompare(t *testing.T) {
 			cells = append(cells, fate)
 		}
 		if !slices.Equal(cells, fates) {
-			t.Errorf("README.md says of %q %v, and it is %v", name, cells, fates)
+			t.Errorf("docs/clients.md says of %q %v, and it is %v", name, cells, fates)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // The model: what one family may answer, if its operations happened one after
-// the other. It is written from the README's table of decisions and calls
+// the other. It is written from the table of decisions in docs/design.md and calls
 // nothing of Rotor's. There is no clock in it. Operations of their own,
 // [clockMoves] and [clockCreeps], let the reuse interval go by or a part of it,
 // and between two of these nothing gets old.

@@ -142,12 +142,12 @@ func refreshForm(client, token string) url.Values {
 }
 
 // readToken reads from a refresh token the id of its family and its number, in the
-// layout that the README gives.
+// layout that docs/design.md gives.
 func readToken(token string) (family string, number int, err error) {
 	encoded, ok := strings.CutPrefix(token, "rotor_")
 	raw, err := base64.RawURLEncoding.DecodeString(encoded)
 	if !ok || err != nil || len(raw) != 58 {
-		return "", 0, errors.New("the refresh token has another layout than the README gives")
+		return "", 0, errors.New("the refresh token has another layout than docs/design.md gives")
 	}
 	return base64.RawURLEncoding.EncodeToString(raw[2:34]), int(binary.BigEndian.Uint32(raw[34:38])), nil
 }

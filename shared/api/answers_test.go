@@ -26,7 +26,7 @@ func (brokenKeys) Newer(context.Context, time.Time) (*keyring.Keys, error) {
 	return nil, keyring.ErrUnavailable
 }
 
-// Every error of the README's table, to the byte: status, body and header. Clients act
+// Every error of the table in docs/api.md, to the byte: status, body and header. Clients act
 // on each of these, and caches do.
 func TestErrorAnswers(t *testing.T) {
 	const foreign = "https://evil.example"

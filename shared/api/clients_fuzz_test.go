@@ -14,7 +14,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// ranges are the bounds of a policy's numbers, as the README has them.
+// ranges are the bounds of a policy's numbers, as docs/configuration.md has them.
 var ranges = map[string][2]int64{
 	"reuse_interval": {0, 2592000}, "absolute_lifetime": {0, 315360000}, "idle_lifetime": {0, 315360000},
 	"access_token_lifetime": {1, 86400}, "max_active": {1, 1000},

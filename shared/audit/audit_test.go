@@ -453,7 +453,7 @@ func constants(t *testing.T, file, typeName, prefix string) []string {
 	return values
 }
 
-// The tests here know every type, and the README has every type, change and metric: people search their logs for them.
+// The tests here know every type, and docs/support.md has every type, change and metric: people search their logs for them.
 func TestNothingIsForgotten(t *testing.T) {
 	var known []string
 	for _, typ := range types {
@@ -465,18 +465,18 @@ func TestNothingIsForgotten(t *testing.T) {
 	if diff := cmp.Diff(inSource, known); diff != "" {
 		t.Errorf("types in the source (-) and in the tests (+):\n%s", diff)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/support.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range inSource {
-		if !strings.Contains(string(readme), "\n| `"+name+"` | ") {
-			t.Errorf("the README has no row of events of type %s", name)
+		if !strings.Contains(string(page), "\n| `"+name+"` | ") {
+			t.Errorf("docs/support.md has no row of events of type %s", name)
 		}
 	}
 	for _, name := range slices.Concat(constants(t, "event.go", "Change", ""), constants(t, "metrics.go", "", "Metric")) {
-		if !strings.Contains(string(readme), "`"+name+"`") {
-			t.Errorf("the README does not say what %s is", name)
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/support.md does not say what %s is", name)
 		}
 	}
 }

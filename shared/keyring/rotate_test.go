@@ -86,7 +86,7 @@ func TestLeads(t *testing.T) {
 	if keyring.RotationTime < time.Minute {
 		t.Errorf("a rotation has %v", keyring.RotationTime)
 	}
-	// README and gateways' documentation speak of a day at most.
+	// docs/design.md and gateways' documentation speak of a day at most.
 	if left := keyring.SigningLead - keyring.RotationTime - keyring.MaxAge; left < 23*time.Hour {
 		t.Errorf("key sets may be kept for %v", left)
 	}

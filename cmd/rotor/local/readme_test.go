@@ -3,24 +3,51 @@ package local
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// readme returns the blocks of code of the README, in order: what stands behind the
-// three backquotes, and what is in the block.
-func readme(t *testing.T) [][2]string {
+// block is a block of code of a page.
+type block struct {
+	line int
+	info string // what stands behind the three backquotes
+	text string
+}
+
+// blocks returns the blocks of code of a page, in order.
+func blocks(t *testing.T, page string) []block {
 	t.Helper()
-	text, err := os.ReadFile("../../../README.md")
+	text, err := os.ReadFile(filepath.Join("../../..", page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var blocks [][2]string
-	for _, m := range regexp.MustCompile("(?ms)^```(\\w*)\\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		blocks = append(blocks, [2]string{m[1], m[2]})
+	var found []block
+	open := false
+	for i, line := range strings.SplitAfter(string(text), "\n") {
+		switch info, fence := strings.CutPrefix(line, "```"); {
+		case fence && !open:
+			found = append(found, block{line: i + 1, info: strings.TrimSpace(info)})
+			open = true
+		case fence:
+			open = false
+		case open:
+			found[len(found)-1].text += line
+		}
 	}
-	return blocks
+	if open {
+		t.Errorf("%s: the block of line %d has no end", page, found[len(found)-1].line)
+	}
+	return found
+}
+
+// notPlayed says why blocks of a kind are not pasted into a shell here.
+var notPlayed = map[string]string{
+	"console":      "a transcript of another place: an AWS account, a container, a program that goes on",
+	"sh keys.json": "works on a file of the reader, with jq",
+	"go":           "another language", "js": "another language", "ts": "another language", "python": "another language",
+	"json": "data", "yaml": "data", "text": "no commands", "mermaid": "a picture",
 }
 
 // varies is what differs from run to run, and how it is spelled when two are compared.
@@ -38,6 +65,7 @@ var varies = []struct {
 	{regexp.MustCompile(`\b(2592000|25919\d\d)\b`), "<30 d>"},
 	{regexp.MustCompile(`\b(1296000|12959\d\d)\b`), "<15 d>"},
 	{regexp.MustCompile(`\b1 min \d\d s after|\breuse_interval of \d\d seconds`), "<75 s>"},
+	{regexp.MustCompile(`\b2 min( \d\d? s)? after`), "<2 min>"},
 	{regexp.MustCompile(`(?m)^  store  .*$`), "<store>"},
 	{regexp.MustCompile(`"(iat|exp|ageMs)":\d+`), `"$1":<number>`},
 	{regexp.MustCompile(`curl/[\d.]+`), "<curl>"},
@@ -58,29 +86,81 @@ func isShown(page, got string) bool {
 	return regexp.MustCompile(`\A` + pattern + `\z`).MatchString(plain(got))
 }
 
-// The README's commands, pasted in order, print what it says they do. Needs bash, curl and
-// sed, like the reader.
+// TestReadme pastes the commands of each page, in order, into a shell beside a program that has
+// just been started, and compares what they print with what the page shows. It needs bash, curl
+// and sed, like the reader.
 func TestReadme(t *testing.T) {
+	docs, err := filepath.Glob("../../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := []string{"README.md"}
+	for _, path := range docs {
+		pages = append(pages, "docs/"+filepath.Base(path))
+	}
+	// How many blocks a page plays at least: a page whose fences are spelled otherwise must not pass unseen.
+	due := map[string]int{
+		"README.md": 3, "docs/api.md": 8, "docs/management.md": 12, "docs/support.md": 2, "docs/configuration.md": 1,
+	}
+	for _, page := range pages {
+		t.Run(page, func(t *testing.T) {
+			if played := play(t, page, blocks(t, page)); played < due[page] {
+				t.Errorf("%d blocks were played, not %d", played, due[page])
+			}
+		})
+		delete(due, page)
+	}
+	if len(due) > 0 {
+		t.Errorf("there are no pages %v", due)
+	}
+}
+
+// play plays a page, and returns how many blocks it has pasted.
+func play(t *testing.T, page string, all []block) (played int) {
+	const mark = "==== block ===="
+	const address = "R=http://127.0.0.1:3000"
+	var script strings.Builder
+	var shown []string // what the page shows of each block that is played
+	var asked, logged []block
+	welcome := ""
+	for i, b := range all {
+		why, known := notPlayed[b.info]
+		switch {
+		case b.info == "sh":
+			if len(asked) == 0 && !strings.Contains(b.text, address) {
+				t.Errorf("line %d: the first commands do not set %s", b.line, address)
+			}
+			want := ""
+			if i+1 < len(all) && all[i+1].info == "" {
+				want = all[i+1].text
+			}
+			shown, asked = append(shown, want), append(asked, b)
+			script.WriteString("printf '\\n" + mark + "\\n'\n" + b.text)
+		case b.info == "":
+			if i == 0 || all[i-1].info != "sh" {
+				t.Errorf("line %d: a block without a language is what the commands before it print, and there are none", b.line)
+			}
+		case b.info == "text log":
+			logged = append(logged, b)
+		case b.info == "console" && strings.HasPrefix(b.text, "$ make run\n"):
+			welcome = strings.TrimPrefix(b.text, "$ make run\n")
+		case known:
+			t.Logf("line %d is not played: %s (%s)", b.line, b.info, why)
+		default:
+			t.Errorf("line %d: a block is played as sh, or says by its language why not, and %q does not", b.line, b.info)
+		}
+	}
+	if page == "README.md" && (welcome == "" || len(logged) == 0) {
+		t.Error("the page does not show what make run prints, or no line of its log")
+	}
+	if len(asked) == 0 {
+		return 0
+	}
 	p := start(t, map[string]string{"ALG": "RS256"})
-	blocks := readme(t)
-	if welcome := strings.TrimPrefix(blocks[0][1], "$ make run\n"); !isShown(welcome, p.stdout) {
+	if welcome != "" && !isShown(welcome, p.stdout) {
 		t.Errorf("the program begins with\n%s\nand not with\n%s", p.stdout, welcome)
 	}
-	const mark = "==== block ===="
-	var script strings.Builder
-	var said, asked []string
-	for i, b := range blocks {
-		if b[0] != "sh" {
-			continue
-		}
-		want := ""
-		if i+1 < len(blocks) && blocks[i+1][0] == "" {
-			want = blocks[i+1][1]
-		}
-		said, asked = append(said, want), append(asked, b[1])
-		script.WriteString("printf '\\n" + mark + "\\n'\n" + strings.ReplaceAll(b[1], "R=http://127.0.0.1:3000", "R="+p.url))
-	}
-	bash := exec.CommandContext(t.Context(), "bash", "-c", script.String())
+	bash := exec.CommandContext(t.Context(), "bash", "-uc", strings.ReplaceAll(script.String(), address, "R="+p.url))
 	bash.Env = append(bash.Environ(), "NO_PROXY=*", "no_proxy=*") // the machine's proxy knows no loopback of ours
 	var stderr strings.Builder
 	bash.Stderr = &stderr
@@ -89,25 +169,24 @@ func TestReadme(t *testing.T) {
 		t.Fatalf("%v: %s\n%s", err, &stderr, stdout)
 	}
 	got := strings.Split(string(stdout), "\n"+mark+"\n")[1:]
-	if len(got) != len(said) || len(got) < 20 {
-		t.Fatalf("%d blocks of commands printed %d answers", len(said), len(got))
+	if len(got) != len(shown) {
+		t.Fatalf("%d blocks of commands printed %d answers", len(shown), len(got))
 	}
-	for i, want := range said {
+	for i, want := range shown {
 		if !isShown(want, got[i]) {
-			t.Errorf("the commands\n%s\nprinted\n%s\nand not\n%s", asked[i], got[i], want)
+			t.Errorf("line %d: the commands\n%s\nprinted\n%s\nand not\n%s", asked[i].line, asked[i].text, got[i], want)
 		}
 	}
-	// And the log says why Alice's family has ended, as is shown there.
-	for _, b := range blocks {
-		if !strings.HasPrefix(b[1], `{"level":"WARN"`) {
-			continue
+	// And the log has the lines that are shown of it.
+	lines := regexp.MustCompile(`"(time|eventId|familyId)":"[^"]*",`).ReplaceAllString(p.stderr.String(), "")
+	for _, b := range logged {
+		found := false
+		for line := range strings.SplitSeq(lines, "\n") {
+			found = found || isShown(b.text, line)
 		}
-		line := regexp.MustCompile(`(?m)^.*"type":"ferrt".*"userId":"alice".*$`).FindString(p.stderr.String())
-		line = regexp.MustCompile(`"(time|eventId|familyId)":"[^"]*",`).ReplaceAllString(line, "")
-		if !isShown(b[1], line) {
-			t.Errorf("the log says %s and not\n%s", line, b[1])
+		if !found {
+			t.Errorf("line %d: the log has no line\n%s\nbut\n%s", b.line, b.text, lines)
 		}
-		return
 	}
-	t.Error("the README has no line of the log")
+	return len(asked)
 }

@@ -415,7 +415,7 @@ func TestMetricsShow(t *testing.T) {
 	}
 }
 
-// Every variable that is read has a row in the README.
+// Every variable that is read has a row in docs/configuration.md.
 func TestVariablesAreDocumented(t *testing.T) {
 	asked := map[string]bool{}
 	getenv := func(name string) string {
@@ -426,13 +426,13 @@ func TestVariablesAreDocumented(t *testing.T) {
 	_, _ = LoadManageConfig(getenv)
 	_, _ = LoadTableConfig(getenv)
 	_, _ = LoadKeysConfig(getenv)
-	readme, err := os.ReadFile("../../../README.md")
+	page, err := os.ReadFile("../../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name := range asked {
-		if !strings.Contains(string(readme), "| `"+name+"` |") {
-			t.Errorf("the README has no row of %s", name)
+		if !strings.Contains(string(page), "| `"+name+"` |") {
+			t.Errorf("docs/configuration.md has no row of %s", name)
 		}
 	}
 	if len(asked) < 9 {

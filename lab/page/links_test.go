@@ -1,0 +1,202 @@
+package page
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// root is the folder of the repository.
+const root = "../.."
+
+// pages returns the paths, from root, of the pages that people read.
+func pages(t *testing.T) []string {
+	t.Helper()
+	found := []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "events/README.md"}
+	docs, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range docs {
+		found = append(found, "docs/"+filepath.Base(path))
+	}
+	return found
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	fenced     = regexp.MustCompile("(?ms)^```.*?^```[ \t]*$")
+	inlineCode = regexp.MustCompile("`[^`\n]+`")
+	inlineLink = regexp.MustCompile(`\[[^\[\]]*\]\(([^()\s]*)\)`)
+	definition = regexp.MustCompile(`(?m)^\[[^\]]+\]:[ \t]+(\S+)`)
+	heading    = regexp.MustCompile(`(?m)^#{1,6} +(.*)$`)
+)
+
+// links returns what the links of a page point to.
+func links(text string) []string {
+	text = inlineCode.ReplaceAllString(fenced.ReplaceAllString(text, ""), "code")
+	var found []string
+	for _, link := range slices.Concat(inlineLink.FindAllStringSubmatch(text, -1), definition.FindAllStringSubmatch(text, -1)) {
+		found = append(found, link[1])
+	}
+	return found
+}
+
+// anchors returns the anchors that GitHub gives the headings of a page.
+func anchors(text string) map[string]bool {
+	found := map[string]bool{}
+	for _, h := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		title := regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(h[1], "$1")
+		id := strings.Map(func(r rune) rune {
+			switch {
+			case unicode.IsLetter(r), unicode.IsNumber(r), r == '-', r == '_':
+				return unicode.ToLower(r)
+			case r == ' ':
+				return '-'
+			}
+			return -1
+		}, title)
+		for name, n := id, 1; ; n++ {
+			if !found[name] {
+				found[name] = true
+				break
+			}
+			name = fmt.Sprintf("%s-%d", id, n)
+		}
+	}
+	return found
+}
+
+// broken returns what is wrong with a link of the page at path from root, or "".
+func broken(page, link string) string {
+	u, err := url.Parse(link)
+	if err != nil {
+		return err.Error()
+	}
+	if u.Scheme != "" {
+		if u.Scheme != "https" || !strings.Contains(u.Host, ".") || u.User != nil {
+			return "an external link is https, and names a host"
+		}
+		return ""
+	}
+	if link == "" || strings.HasPrefix(link, "/") {
+		return "a link within the repository is relative"
+	}
+	target := page
+	if u.Path != "" {
+		target = filepath.Join(filepath.Dir(page), u.Path)
+	}
+	if !filepath.IsLocal(target) {
+		return "it leaves the repository"
+	}
+	if _, err := os.Stat(filepath.Join(root, target)); err != nil {
+		return "there is no such file"
+	}
+	if u.Fragment == "" {
+		return ""
+	}
+	text, err := os.ReadFile(filepath.Join(root, target))
+	switch {
+	case filepath.Ext(target) != ".md":
+		return "only pages have anchors that are checked"
+	case err != nil:
+		return err.Error()
+	case !anchors(string(text))[u.Fragment]:
+		return "there is no such heading"
+	}
+	return ""
+}
+
+// TestLinks checks every link of every page. External addresses are checked for their form alone.
+func TestLinks(t *testing.T) {
+	checked, withAnchor := 0, 0
+	for _, page := range pages(t) {
+		for _, link := range links(read(t, page)) {
+			checked++
+			if strings.Contains(link, "#") {
+				withAnchor++
+			}
+			if why := broken(page, link); why != "" {
+				t.Errorf("%s: %s: %s", page, link, why)
+			}
+		}
+	}
+	if checked < 150 || withAnchor < 70 {
+		t.Errorf("only %d links were found, %d of them with an anchor", checked, withAnchor)
+	}
+}
+
+// TestLinksCanBreak shows that the check above can fail, and which anchors GitHub makes.
+func TestLinksCanBreak(t *testing.T) {
+	for _, link := range []string{
+		"docs/nothing.md", "docs/design.md#nothing", "#nothing", "/README.md", "../README.md", "http://example.com", "https://localhost",
+		"", "Makefile#run", "docs/../../x",
+	} {
+		if broken("README.md", link) == "" {
+			t.Errorf("%q is not found to be broken", link)
+		}
+	}
+	for _, link := range []string{"LICENSE", "docs", "docs/design.md#the-write", "#license", "https://example.com/a#b"} {
+		if why := broken("README.md", link); why != "" {
+			t.Errorf("%q: %s", link, why)
+		}
+	}
+	text := "# The *one*, `make run`\n[a](b.md#c) `[x](y)` [two\nlines](d.md)\n```\n# no\n[no](no)\n```\n## Twice\n## Twice\n## With [a link](e.md): Ä_1\n[f]: g.md\n"
+	if got, want := links(text), []string{"b.md#c", "d.md", "e.md", "g.md"}; !slices.Equal(got, want) {
+		t.Errorf("links %q, not %q", got, want)
+	}
+	got := anchors(text)
+	for _, want := range []string{"the-one-make-run", "twice", "twice-1", "with-a-link-ä_1"} {
+		if !got[want] {
+			t.Errorf("no anchor %q", want)
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("anchors %v", got)
+	}
+}
+
+// TestPagesAreShort holds the README to 250 lines and each page of docs to 400, but those that programs write. Each page is
+// listed in the README.
+func TestPagesAreShort(t *testing.T) {
+	written := []string{"docs/mutants.md", "docs/benchmarks.md", "docs/scale.md"}
+	listed := map[string]bool{}
+	for _, link := range links(read(t, "README.md")) {
+		listed[link] = true
+	}
+	docs := 0
+	for _, page := range pages(t) {
+		most := 400
+		switch {
+		case page == "README.md":
+			most = 250
+		case !strings.HasPrefix(page, "docs/"):
+			continue
+		default:
+			docs++
+			if !listed[page] {
+				t.Errorf("the README does not list %s", page)
+			}
+		}
+		if n := strings.Count(read(t, page), "\n"); n > most && !slices.Contains(written, page) {
+			t.Errorf("%s has %d lines, and may have %d", page, n, most)
+		}
+	}
+	if docs < 12 {
+		t.Errorf("only %d pages were found", docs)
+	}
+}
