@@ -2,7 +2,7 @@ package main
 
 var localProgram = chapter{"The local program", []mutant{
 	{
-		rule: "the README's commands print something else", pkg: "local", test: "local.TestReadme",
+		rule: "the documentation's commands print something else", pkg: "local", test: "local.TestReadme",
 		edits: []edit{{`{"demo-copies", `, `{"demo-copy", `}},
 	},
 	{
