@@ -104,12 +104,41 @@ var activeLimit = chapter{"The limit of active families", []mutant{
 	},
 	{
 		rule: "the count is set although it has moved meanwhile", pkg: "store", test: "sweep.TestSettlingDuringAnIssue",
-		edits: []edit{{`aws.String("active = :seen AND plan_id = :none"),`, `aws.String("(active = :seen OR active <> :seen) AND plan_id = :none"),`}},
+		edits: []edit{
+			{`condition := "active = :seen AND plan_id = :none"`, `condition := "(active = :seen OR active <> :seen) AND plan_id = :none"`},
+			{`condition += " AND counted_at = :counted_at"`, `condition += " AND (counted_at = :counted_at OR counted_at <> :counted_at)"`},
+		},
 	},
 	{
 		rule: "a swept owner stays on the work list", pkg: "store", test: "sweep.TestSweep",
-		edits: []edit{{`		{Delete: &types.Delete{TableName: &t.name, Key: overLimitKey(o.ID)}},
+		edits: []edit{{`	if unlist {
+`, `	if unlist && len(items) == 0 {
+`}},
+	},
+	{
+		rule: "a login under way is forgotten when its owner is settled", pkg: "sweep", test: "sweep.TestSweepBetweenTheCountAndTheRecord",
+		edits: []edit{{`		active = max(active, o.Active)
 `, ``}},
+	},
+	{
+		rule: "an owner stays on the work list for a login of long ago", pkg: "sweep", test: "sweep.TestSweepOfOvercounted",
+		edits: []edit{{`now.Sub(o.CountedAt).Abs() < settleAge`, `now.Sub(o.CountedAt).Abs() < 2*settleAge`}},
+	},
+	{
+		rule: "an owner stays on the work list for as long as a login's clock was ahead", pkg: "sweep", test: "sweep.TestSweepOfACountByAClockAhead",
+		edits: []edit{{`now.Sub(o.CountedAt).Abs() < settleAge`, `now.Sub(o.CountedAt) < settleAge`}},
+	},
+	{
+		rule: "what a sweep ended still counts", pkg: "store", test: "sweep.TestSweepsAtOnce",
+		edits: []edit{{`number(-e.Removed)`, `number(0 * e.Removed)`}},
+	},
+	{
+		rule: "a login does not say when it was counted", pkg: "store", test: "storetest.TestWhatIsStoredReadsBack",
+		edits: []edit{{`"SET counted_at = :now", "attribute_exists(pk)"`, `"SET looked_at = :now", "attribute_exists(pk)"`}},
+	},
+	{
+		rule: "a count that came back to what it was is set", pkg: "store", test: "storetest.TestSettleOfACountThatCameBack",
+		edits: []edit{{`condition += " AND counted_at = :counted_at"`, `condition += " AND (counted_at = :counted_at OR counted_at <> :counted_at)"`}},
 	},
 }}
 
@@ -163,7 +192,7 @@ var oldPlans = chapter{"A plan that is old", []mutant{
 	},
 	{
 		rule: "issuing drops a plan", pkg: "store", test: "sweep.TestIssueLeavesAPlan",
-		edits: []edit{{`update = "SET purge_at = :purge_at " + update`, `update = "SET purge_at = :purge_at, plan_id = :none " + update
+		edits: []edit{{`update += ", purge_at = :purge_at"`, `update += ", purge_at = :purge_at, plan_id = :none"
 		values[":none"] = text("")`}},
 	},
 	{

@@ -68,8 +68,8 @@ var outlivedRecords = chapter{"Records that outlive their use", []mutant{
 var owners = chapter{"The record of an owner", []mutant{
 	{
 		rule: "an owner without a record begins with one family", pkg: "store", test: "api.TestLimitOfAnOwnerWithoutARecord",
-		edits: []edit{{`made, err := t.MakeOwner(ctx, id, living+1, f.PurgeAt)`, `living = 0
-		made, err := t.MakeOwner(ctx, id, living+1, f.PurgeAt)`}},
+		edits: []edit{{`made, err := t.makeOwner(ctx, id, living+1, f.PurgeAt, f.LastUsedAt)`, `living = 0
+		made, err := t.makeOwner(ctx, id, living+1, f.PurgeAt, f.LastUsedAt)`}},
 	},
 	{
 		rule: "an owner without a record has the dead counted", pkg: "store", test: "api.TestCountOfAnOwnerWithoutARecord",
@@ -91,11 +91,11 @@ var owners = chapter{"The record of an owner", []mutant{
 	},
 	{
 		rule: "a login takes an owner's record for one that is there", pkg: "store", test: "api.TestLimitOfAnOwnerWithoutARecord",
-		edits: []edit{{`"ADD active :one", "attribute_exists(pk)"`, `"ADD active :one", "(attribute_exists(pk) OR attribute_not_exists(pk))"`}},
+		edits: []edit{{`"SET counted_at = :now", "attribute_exists(pk)"`, `"SET counted_at = :now", "(attribute_exists(pk) OR attribute_not_exists(pk))"`}},
 	},
 	{
 		rule: "a login does not keep the record of its owner", pkg: "store", test: "api.TestOwnerRecordMoves",
-		edits: []edit{{`update = "SET purge_at = :purge_at " + update`, `update = "SET purge_at = if_not_exists(purge_at, :purge_at) " + update`}},
+		edits: []edit{{`update += ", purge_at = :purge_at"`, `update += ", purge_at = if_not_exists(purge_at, :purge_at)"`}},
 	},
 	{
 		rule: "a login of a shorter life lets the record of its owner go earlier", pkg: "store", test: "api.TestOwnerRecordEnds",

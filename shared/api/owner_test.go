@@ -167,6 +167,8 @@ func TestFaultsWithoutAnOwnersRecord(t *testing.T) {
 			w.clock.Advance(time.Minute)
 			last, _ := w.login()
 			w.sweep()
+			w.clock.Advance(5 * time.Minute) // no login is under way any more
+			w.sweep()
 			families, _, err := w.table.FamiliesBefore(t.Context(), w.keys.Codec.UserKey("u"), [16]byte{}, 100)
 			if err != nil {
 				t.Fatal(err)

@@ -31,10 +31,11 @@ type OwnerID struct {
 
 // Owner is what is kept of an owner.
 type Owner struct {
-	ID      OwnerID
-	Active  int     // how many families are active at most
-	Horizon Horizon // how far back the next sweep reads
-	Plan    *Plan   // while a sweep runs
+	ID        OwnerID
+	Active    int       // how many families are active at most
+	CountedAt time.Time // when the last of them was counted; zero where that is not known
+	Horizon   Horizon   // how far back the next sweep reads
+	Plan      *Plan     // while a sweep runs
 }
 
 // Horizon spares a sweep the reading of what has ended for good: of the families
@@ -101,7 +102,7 @@ func (t *Table) countOwner(ctx context.Context, f *family.Family, p *family.Poli
 	kept := false // for longer than f
 	const looks = 4
 	for range looks {
-		active, there, err := t.addToOwner(ctx, id, f.PurgeAt, kept)
+		active, there, err := t.addToOwner(ctx, id, f.LastUsedAt, f.PurgeAt, kept)
 		switch {
 		case err != nil:
 			return fmt.Errorf("count a family to its owner: %w", err)
@@ -115,7 +116,7 @@ func (t *Table) countOwner(ctx context.Context, f *family.Family, p *family.Poli
 		if err != nil {
 			return fmt.Errorf("count a family to its owner: %w", err)
 		}
-		made, err := t.MakeOwner(ctx, id, living+1, f.PurgeAt)
+		made, err := t.makeOwner(ctx, id, living+1, f.PurgeAt, f.LastUsedAt)
 		if err != nil {
 			return fmt.Errorf("count a family to its owner: %w", err)
 		}
@@ -126,18 +127,19 @@ func (t *Table) countOwner(ctx context.Context, f *family.Family, p *family.Poli
 	return errors.New("count a family to its owner: its record kept changing")
 }
 
-// addToOwner adds one to the count on the owner's record, keeps the record until
-// that time, unless it is kept for longer, and returns the count. Where it returns
-// 0, nothing was added: there says whether the owner has a record, which then is
-// kept for longer.
-func (t *Table) addToOwner(ctx context.Context, id OwnerID, keep time.Time, longer bool) (active int, there bool, err error) {
-	update, condition := "ADD active :one", "attribute_exists(pk)"
-	values := item{":one": number(1)}
+// addToOwner adds one to the count on the owner's record, at now, keeps the record
+// until the given time, unless it is kept for longer, and returns the count. Where it
+// returns 0, nothing was added: there says whether the owner has a record, which then
+// is kept for longer.
+func (t *Table) addToOwner(ctx context.Context, id OwnerID, now, keep time.Time, longer bool) (active int, there bool, err error) {
+	update, condition := "SET counted_at = :now", "attribute_exists(pk)"
+	values := item{":one": number(1), ":now": number(millis(now))}
 	if !longer {
-		update = "SET purge_at = :purge_at " + update
+		update += ", purge_at = :purge_at"
 		condition += " AND (attribute_not_exists(purge_at) OR purge_at <= :purge_at)"
 		values[":purge_at"] = number(epoch(keep))
 	}
+	update += " ADD active :one"
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                           &t.name,
 		Key:                                 ownerKey(id),
@@ -177,7 +179,16 @@ func (t *Table) livingOf(ctx context.Context, id OwnerID, p *family.Policy, now 
 // MakeOwner puts an owner on record who has so many active families, to be kept
 // until that time, unless there is a record: then it is not done.
 func (t *Table) MakeOwner(ctx context.Context, id OwnerID, active int, keep time.Time) (done bool, err error) {
+	return t.makeOwner(ctx, id, active, keep, time.Time{})
+}
+
+// makeOwner does what MakeOwner does; countedAt is when a family was counted that is
+// not on record yet, or zero.
+func (t *Table) makeOwner(ctx context.Context, id OwnerID, active int, keep, countedAt time.Time) (done bool, err error) {
 	m := ownerKey(id)
+	if !countedAt.IsZero() {
+		m["counted_at"] = number(millis(countedAt))
+	}
 	m["active"], m["plan_id"], m["purge_at"] = number(active), text(""), number(epoch(keep))
 	_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &t.name, Item: m, ConditionExpression: aws.String("attribute_not_exists(pk)"),
@@ -244,6 +255,7 @@ func (t *Table) Owner(ctx context.Context, id OwnerID) (*Owner, error) {
 	}
 	var i struct {
 		Active        int    `dynamodbav:"active"`
+		CountedAt     int64  `dynamodbav:"counted_at"`
 		KeptFrom      string `dynamodbav:"kept_from"`
 		Kept          int    `dynamodbav:"kept"`
 		KeptIdle      int64  `dynamodbav:"kept_idle"`
@@ -254,7 +266,7 @@ func (t *Table) Owner(ctx context.Context, id OwnerID) (*Owner, error) {
 	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
 		return nil, fmt.Errorf("read an owner: %w", err)
 	}
-	o := &Owner{ID: id, Active: i.Active}
+	o := &Owner{ID: id, Active: i.Active, CountedAt: fromMillis(i.CountedAt)}
 	if i.KeptFrom != "" {
 		o.Horizon.Idle, o.Horizon.NotBefore = family.Seconds(i.KeptIdle), fromMillis(i.KeptNotBefore)
 		if o.Horizon.From, err = ulid.ParseStrict(i.KeptFrom); err != nil {
@@ -316,9 +328,10 @@ func (t *Table) StorePlan(ctx context.Context, id OwnerID, p *Plan) (done bool, 
 	return done, nil
 }
 
-// FinishPlan removes a plan that has been carried out and stores e, which says what
-// came of it, both or neither: neither where another sweep was first, or the owner is
-// gone with its user. Then it is not done. Without e it removes the plan alone.
+// FinishPlan removes a plan that has been carried out, takes the families that e says
+// it ended from the owner's count, and stores e: all or nothing. It does nothing, and
+// returns false, where another sweep was first, or the owner is gone with its user.
+// Without e it removes the plan alone.
 func (t *Table) FinishPlan(ctx context.Context, id OwnerID, p *Plan, e *audit.Event) (done bool, err error) {
 	const update, condition = "SET plan_id = :none, #plan = :none", "plan_id = :id"
 	values, names := item{":id": text(p.Event.String()), ":none": text("")}, map[string]string{"#plan": "plan"}
@@ -334,9 +347,10 @@ func (t *Table) FinishPlan(ctx context.Context, id OwnerID, p *Plan, e *audit.Ev
 	}
 	mark := newMark()
 	m["put_by"] = &types.AttributeValueMemberB{Value: mark}
+	values[":ended"] = number(-e.Removed)
 	reasons, err := t.transact(ctx, []types.TransactWriteItem{
 		{Update: &types.Update{
-			TableName: &t.name, Key: ownerKey(id), UpdateExpression: aws.String(update), ConditionExpression: aws.String(condition),
+			TableName: &t.name, Key: ownerKey(id), UpdateExpression: aws.String(update + " ADD active :ended"), ConditionExpression: aws.String(condition),
 			ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 		}},
 		{Put: &types.Put{TableName: &t.name, Item: m}},
@@ -366,23 +380,41 @@ func (t *Table) updateOwner(ctx context.Context, id OwnerID, update, condition s
 	return err == nil, err
 }
 
-// Settle sets the owner's count to the families found active, and its horizon, and
+// Settle sets the owner's count, which active is from now on, and its horizon, and
 // takes the owner off the work list, all or nothing: nothing if the count has moved
 // since o was read, for then a family is being issued. purgeAt is when the record of
 // what the horizon keeps may go: now, where it keeps nothing.
 func (t *Table) Settle(ctx context.Context, o *Owner, active int, h Horizon, purgeAt time.Time) error {
-	items := []types.TransactWriteItem{
-		{Update: &types.Update{
-			TableName:           &t.name,
-			Key:                 ownerKey(o.ID),
-			UpdateExpression:    aws.String("SET active = :active, kept_from = :kept_from, kept = :kept, kept_idle = :kept_idle, kept_not_before = :kept_not_before"),
-			ConditionExpression: aws.String("active = :seen AND plan_id = :none"),
-			ExpressionAttributeValues: item{
-				":active": number(active), ":seen": number(o.Active), ":none": text(""), ":kept_from": text(h.From.String()),
-				":kept": number(len(h.Kept)), ":kept_idle": number(int64(h.Idle)), ":kept_not_before": number(millis(h.NotBefore)),
-			},
-		}},
-		{Delete: &types.Delete{TableName: &t.name, Key: overLimitKey(o.ID)}},
+	return t.settle(ctx, o, active, h, purgeAt, true)
+}
+
+// Recount does what [Table.Settle] does, and leaves the owner on the work list.
+func (t *Table) Recount(ctx context.Context, o *Owner, active int, h Horizon, purgeAt time.Time) error {
+	return t.settle(ctx, o, active, h, purgeAt, false)
+}
+
+func (t *Table) settle(ctx context.Context, o *Owner, active int, h Horizon, purgeAt time.Time, unlist bool) error {
+	condition := "active = :seen AND plan_id = :none"
+	values := item{
+		":active": number(active), ":seen": number(o.Active), ":none": text(""), ":kept_from": text(h.From.String()),
+		":kept": number(len(h.Kept)), ":kept_idle": number(int64(h.Idle)), ":kept_not_before": number(millis(h.NotBefore)),
+	}
+	// The count goes up and down: it may be what it was, and another family be among it.
+	if o.CountedAt.IsZero() {
+		condition += " AND attribute_not_exists(counted_at)"
+	} else {
+		condition += " AND counted_at = :counted_at"
+		values[":counted_at"] = number(millis(o.CountedAt))
+	}
+	items := []types.TransactWriteItem{{Update: &types.Update{
+		TableName:                 &t.name,
+		Key:                       ownerKey(o.ID),
+		UpdateExpression:          aws.String("SET active = :active, kept_from = :kept_from, kept = :kept, kept_idle = :kept_idle, kept_not_before = :kept_not_before"),
+		ConditionExpression:       &condition,
+		ExpressionAttributeValues: values,
+	}}}
+	if unlist {
+		items = append(items, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: overLimitKey(o.ID)}})
 	}
 	if len(h.Kept) > 0 || len(o.Horizon.Kept) > 0 {
 		m := keptKey(o.ID)

@@ -169,6 +169,7 @@ func TestOldPlanThatEndsNothing(t *testing.T) {
 				t.Errorf("swept %+v", r)
 			}
 			w.want(0, 1)
+			w.sweepLater()
 			if o := w.owner(); o.Active != 2 || o.Plan != nil || w.listed() != 0 || len(w.events()) != 0 {
 				t.Errorf("the owner is %+v, the events %v", o, w.events())
 			}

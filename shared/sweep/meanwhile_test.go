@@ -175,6 +175,53 @@ func TestSettlingDuringAnIssue(t *testing.T) {
 	}
 }
 
+// A sweep runs after a login was counted and before its family is on record: the next
+// one counts it, whether the login was past the limit itself or another one meanwhile,
+// and whether the sweep between ended families or none.
+func TestSweepBetweenTheCountAndTheRecord(t *testing.T) {
+	for _, tt := range []struct {
+		what      string
+		have      int   // of at most 2
+		puts      int64 // of the login: an owner within the limit is not put on the work list
+		meanwhile int   // logins between
+		removed   int   // by the sweep between
+	}{
+		{"past the limit", 2, 2, 0, 0},
+		{"one before it is past the limit as well", 3, 2, 0, 1},
+		{"another is past the limit meanwhile", 1, 1, 1, 0},
+		{"two others are past the limit meanwhile", 1, 1, 2, 1},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			w := newWorld(t, 2)
+			w.issue(1, "app", tt.have)
+			table := w.store.Meanwhile(tt.puts, "PutItem", func() {
+				for range tt.meanwhile {
+					if _, err := w.tryIssue(1, "app"); err != nil {
+						t.Error(err)
+					}
+				}
+				if r, err := w.newSweeper(&w.log).Sweep(t.Context(), w.clock.Now()); err != nil || r != (sweep.Result{Owners: 1, Removed: tt.removed}) {
+					t.Errorf("between swept %+v, %v", r, err)
+				}
+			})
+			if _, err := w.issueThrough(table, 1, "app"); err != nil {
+				t.Fatal(err)
+			}
+			if r := w.sweep(); r != (sweep.Result{Owners: 1, Removed: 1}) {
+				t.Errorf("then swept %+v", r)
+			}
+			if n := len(w.lives()); n != 2 {
+				t.Errorf("%d families live", n)
+			}
+			w.named()
+			w.sweepLater()
+			if o := w.owner(); o.Active != 2 || w.listed() != 0 {
+				t.Errorf("the owner is %+v, %d on the work list", o, w.listed())
+			}
+		})
+	}
+}
+
 // Where a sweep stopped reading nothing that may ever count again lies before.
 func TestSweepRemembersWhatLives(t *testing.T) {
 	t.Run("the living", func(t *testing.T) {

@@ -11,6 +11,10 @@
 // Each step can be repeated: running a sweep twice, two at once, or dying anywhere
 // does no harm and leaves one event.
 //
+// A family that is counted and not on record may be one that is being issued. So it
+// counts until the last login is five minutes old, and an owner whom it takes past the
+// limit stays on the list.
+//
 // A plan may be old when it is carried out: its sweep died. So a family ends under
 // it only if it was not used since; one that was falls out, and the next plan is made
 // of what is active then.
@@ -123,7 +127,7 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 			}
 			excess := client.Policy.Excess(found.active)
 			if len(excess) == 0 {
-				return removed, s.Table.Settle(ctx, o, len(found.active), found.horizon, found.purgeAt)
+				return removed, s.settle(ctx, o, found, client.Policy.MaxActive, now)
 			}
 			if o.Plan, err = newPlan(excess[:min(len(excess), maxPlanSize)], len(found.active), &client.Policy, now); err != nil {
 				return removed, err
@@ -146,6 +150,23 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 		}
 	}
 	return removed, nil
+}
+
+// settle corrects the count of an owner who is within the limit, and takes it off the
+// work list. A family is counted before it is on record: so what is counted and not
+// found may be one that is being issued, unless the last was counted longer ago than
+// that takes. Until then it counts, and an owner whom it takes past the limit is looked
+// at again by the next sweep.
+func (s *Sweeper) settle(ctx context.Context, o *store.Owner, found *reading, limit int, now time.Time) error {
+	active := len(found.active)
+	// A login whose clock is ahead must not keep the owner on the list for as long.
+	if now.Sub(o.CountedAt).Abs() < settleAge {
+		active = max(active, o.Active)
+	}
+	if active > limit {
+		return s.Table.Recount(ctx, o, active, found.horizon, found.purgeAt)
+	}
+	return s.Table.Settle(ctx, o, active, found.horizon, found.purgeAt)
 }
 
 // findOwner looks for the families of an owner whose own record is gone: it was

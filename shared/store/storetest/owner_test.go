@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
@@ -95,5 +96,46 @@ func TestOwnerWithoutARecordAtTheLimit(t *testing.T) {
 		if o, err := table.Owner(t.Context(), store.OwnerID{UserKey: [16]byte{1}, ClientID: "app"}); err != nil || o.Active != 3 {
 			t.Errorf("with a limit of %d the owner is %+v: %v", limit, o, err)
 		}
+	}
+}
+
+// A sweep sets the count that it read, and no other: not one that went up by a login
+// and down by what another sweep ended.
+func TestSettleOfACountThatCameBack(t *testing.T) {
+	table, _ := storetest.Open(t)
+	now := storetest.NewClock().Now()
+	policy := family.DefaultPolicy()
+	policy.MaxActive = 1
+	login := func(at time.Time) {
+		t.Helper()
+		f := wholeFamily(t, at)
+		f.LastUsedAt = at
+		if err := table.Issue(t.Context(), f, &policy); err != nil {
+			t.Fatal(err)
+		}
+	}
+	login(now)
+	login(now)
+	seen, err := table.Owner(t.Context(), store.OwnerID{UserKey: [16]byte{1}, ClientID: "app"})
+	if err != nil || seen.Active != 2 {
+		t.Fatal(seen, err)
+	}
+	login(now.Add(time.Millisecond))
+	e := audit.New(audit.Cleanup, now)
+	e.User, e.ClientID, e.Removed = seen.ID.UserKey, seen.ID.ClientID, 1
+	plan := &store.Plan{Event: e.ID, At: now}
+	if done, err := table.StorePlan(t.Context(), seen.ID, plan); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if done, err := table.FinishPlan(t.Context(), seen.ID, plan, &e); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if err := table.Settle(t.Context(), seen, 1, store.Horizon{}, now); err != nil {
+		t.Fatal(err)
+	}
+	o, err := table.Owner(t.Context(), seen.ID)
+	owners, _, listErr := table.OverLimit(t.Context(), nil, 10)
+	if err != nil || o.Active != 2 || listErr != nil || len(owners) != 1 {
+		t.Errorf("the owner is %+v, %v; on the work list are %v, %v", o, err, owners, listErr)
 	}
 }

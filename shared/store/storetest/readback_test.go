@@ -174,6 +174,13 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 		o.Active, o.Horizon = 2, horizon
 		got, err = table.Owner(t.Context(), o.ID)
 		same(t, o, got, err)
+		f, policy := wholeFamily(t, now), family.DefaultPolicy()
+		if err := table.Issue(t.Context(), f, &policy); err != nil {
+			t.Fatal(err)
+		}
+		o.Active, o.CountedAt = 3, f.LastUsedAt
+		got, err = table.Owner(t.Context(), o.ID)
+		same(t, o, got, err)
 		o.Plan = &store.Plan{Event: ulid.Make(), At: now, UserID: "u", Start: 3, Evict: family.Oldest}
 		o.Plan.Add(wholeFamily(t, now))
 		if done, err := table.StorePlan(t.Context(), o.ID, o.Plan); !done || err != nil {
