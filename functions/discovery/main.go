@@ -1,4 +1,5 @@
-// Command discovery is the Lambda function that serves the documents under /.well-known, and whatever has no route.
+// Command discovery is the Lambda function that serves the documents under /.well-known, and answers requests that have
+// no route.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command keys is the Lambda function that rotates the keys, invoked by Secrets Manager, and revokes those that have
-// leaked, invoked by whoever may.
+// Command keys is the Lambda function that rotates the keys when Secrets Manager invokes it, and lists or revokes keys
+// when an operator does.
 package main
 
 import (

@@ -75,7 +75,7 @@ var keyDocument = chapter{"The document of the keys", []mutant{
 
 var keyRotation = chapter{"Rotation of the keys", []mutant{
 	{
-		rule: "a rotation replaces the user key", pkg: "keyring", file: "rotate.go", test: "keyring.TestRotate",
+		rule: "a rotation replaces the user key", pkg: "keyring", file: "next.go", test: "keyring.TestRotate",
 		edits: []edit{{`next := &Document{UserKey: d.UserKey, MAC`, `next := &Document{UserKey: newSecret(), MAC`}},
 	},
 	{
@@ -89,7 +89,7 @@ var keyRotation = chapter{"Rotation of the keys", []mutant{
 		edits: []edit{{`return k.Revoked.IsZero() && k.From.After(now) })`, `return k.Secret == nil })`}},
 	},
 	{
-		rule: "while a signing key waits another is made", pkg: "keyring", file: "rotate.go", test: "keyring.TestRotateAgain",
+		rule: "while a signing key waits another is made", pkg: "keyring", file: "next.go", test: "keyring.TestRotateAgain",
 		edits: []edit{{`return k.Private() && k.From.After(now) })`, `return k.Private() && k.From.IsZero() })`}},
 	},
 	{
@@ -122,11 +122,11 @@ var keyRotation = chapter{"Rotation of the keys", []mutant{
 	},
 	{
 		rule: "a revoked signing key is forgotten at the next rotation", pkg: "keyring", test: "keyring.TestRotateAfterRevoke",
-		edits: []edit{{`now.Sub(k.Revoked) > remembered)`, `now.Sub(k.Revoked) > 0)`}},
+		edits: []edit{{`now.Sub(k.Revoked) > revokedKeptFor)`, `now.Sub(k.Revoked) > 0)`}},
 	},
 	{
 		rule: "a revoked signing key stays for ever", pkg: "keyring", test: "keyring.TestRotateAfterRevoke",
-		edits: []edit{{`now.Sub(k.Revoked) > remembered)`, `now.Sub(k.Revoked) > 1000*remembered)`}},
+		edits: []edit{{`now.Sub(k.Revoked) > revokedKeptFor)`, `now.Sub(k.Revoked) > 1000*revokedKeptFor)`}},
 	},
 	{
 		rule: "a pending version with another user key comes into use", pkg: "keyring", test: "keyring.TestRotationGivesUp",

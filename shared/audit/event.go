@@ -1,6 +1,6 @@
-// Package audit is the trail that Rotor leaves: what happened to which token,
-// as one JSON log line each, in the type codes that Auth0's dashboards read.
-// Neither tokens nor secrets nor MACs are ever part of an event.
+// Package audit writes the audit trail: one JSON log line for each event in the life
+// of a token, with the type codes that Auth0's dashboards read. Tokens, secrets and
+// MACs are never part of an event.
 package audit
 
 import (
@@ -25,88 +25,89 @@ const (
 	Reuse     Type = "ferrt"  // reuse was detected and the family revoked (or would have been)
 	Revoked   Type = "srrt"   // a family was revoked on request
 	Cleanup   Type = "resource_cleanup"
-	Ahead     Type = "ahead" // a token newer than the table: a restored backup
-	Erased    Type = "sdu"   // all that is kept of a user was erased on request
+	Ahead     Type = "ahead" // a token was newer than its record: the table was restored from a backup
+	Erased    Type = "sdu"   // all records of a user were erased on request
 	Operation Type = "sapi"  // a call of the management API that changes something, or was refused
 
-	OriginRefused Type = "fco" // a request from a web origin that may not call, before anything was read
+	OriginRefused Type = "fco" // a request from a web origin that may not call was refused
 )
 
-// InvalidClient is the cause of a [Refused] event in which not the token was
-// refused, but the client: who it says it is was not proven.
+// InvalidClient is the cause of a [Refused] event in which the client failed to
+// authenticate, so that its token was not looked at.
 const InvalidClient family.Cause = "invalid_client"
 
-// Change is what an [Operation] changed that somebody should know of.
+// Change is a change by an [Operation] that is relevant to security.
 type Change string
 
 // The changes.
 const (
-	BecamePublic     Change = "became_public" // a client that was confidential
+	BecamePublic     Change = "became_public" // a confidential client
 	MayIntrospectOn  Change = "may_introspect_on"
-	MayForwardOn     Change = "may_forward_on" // the client is believed about the addresses of its users
-	ObserveOn        Change = "observe_on"     // reuse is no longer acted upon, or for longer than it was
+	MayForwardOn     Change = "may_forward_on" // Rotor now believes what the client says of its users' addresses
+	ObserveOn        Change = "observe_on"     // reuse is recorded but not acted upon, or for longer than before
 	RotationOff      Change = "rotation_off"
 	NotBeforeSet     Change = "not_before_set"
-	NotBeforeLowered Change = "not_before_lowered" // families that were ended by it live again
+	NotBeforeLowered Change = "not_before_lowered" // families that it had ended are alive again
 	SecretAdded      Change = "secret_added"
 )
 
-// Event is one thing that happened. Which members are set depends on the type;
-// empty ones are left out of the log line.
+// Event is an entry of the audit trail. Which members are set depends on the type.
+// Empty ones are left out of the log line.
 type Event struct {
 	ID        ulid.ULID
 	Type      Type
 	At        time.Time
 	UserID    string
 	ClientID  string
-	User      [16]byte  // the user's key, of an event without a family
+	User      [16]byte  // the user's key, if the event has no family
 	Family    family.ID // or zero
 	IP        string
 	UserAgent string
 	RequestID string
 	By        string // who called the management API: the ARN of an IAM principal
 
-	// ForwardedBy is the address that the request came from, where IP and UserAgent
-	// are not seen but told: by the client, of its user.
+	// ForwardedBy is the address that the request came from, if IP and UserAgent are
+	// those that the client forwarded of its user.
 	ForwardedBy    string
-	ForwardIgnored bool // the client told of a user, and may not
+	ForwardIgnored bool // the client forwarded an address without being allowed to
 
 	Cause         family.Cause
-	Reason        string        // why it was refused, where the caller is told less
-	Origin        string        // that was refused
-	Unregistered  bool          // no client is known to have the id in ClientID
+	Reason        string        // why it was refused, if the caller is told less
+	Origin        string        // the web origin that was refused
+	Unregistered  bool          // no client is registered under ClientID
 	TokenCounter  uint32        // of the token presented
 	LatestCounter uint32        // of the family's newest token
-	Held          bool          // the newest token was used inside the interval after its rotation, and stays the newest
-	Reused        bool          // a superseded token was honoured inside the reuse interval
-	Observed      bool          // reuse that was recorded, but not acted upon
-	LostResponse  bool          // the successor had never been used, and was skipped
-	Age           time.Duration // since the token was superseded, of any reuse; since it was made, of a held one
-	OtherIP       bool          // the last use on record came from another address than this one
-	OtherAgent    bool          // likewise for the user agent
+	Held          bool          // the newest token was used again within the reuse interval after its rotation, and stays the newest
+	Reused        bool          // a superseded token was accepted within the reuse interval
+	Observed      bool          // reuse was recorded, but not acted upon
+	LostResponse  bool          // the successor was never used, so the token was accepted in its stead
+	Age           time.Duration // since the token was superseded, for reuse; since it was made, for a held one
+	OtherIP       bool          // the last use on record came from another address
+	OtherAgent    bool          // the last use on record came from another user agent
 
-	// Of a cleanup and of a revocation of many: which families (of the user), and
-	// of a cleanup by which rule, and how many were active before and after.
+	// Set for a cleanup and for a revocation of several families: the ids of the
+	// families (of the user). For a cleanup, also its rule, and how many were active
+	// before and after.
 	Families []ulid.ULID
 	Evict    family.Evict
 	Start    int
 	Removed  int
 	End      int
 
-	// Of an erasure: how many there were. It bears the user's key, and nothing else
-	// that tells who the user was.
+	// Set for an erasure: how many records were erased. The event has the user's
+	// key, and nothing else that tells who the user was.
 	ErasedFamilies int
 	ErasedEvents   int
 
-	// Of an operation.
-	Name     string   // of the operation, such as put_client
-	Status   int      // of the answer: from 500 on, it may have been done all the same
-	SecretID string   // of the client's secret that it was about
-	Changes  []Change // none where it was refused
-	DryRun   bool     // it was to count, and change nothing
+	// Set for an operation.
+	Name     string   // such as put_client
+	Status   int      // of the response; from 500 on, the operation may have been done nevertheless
+	SecretID string   // the client secret that the operation concerned
+	Changes  []Change // none if it was refused
+	DryRun   bool     // the operation only counted, and changed nothing
 }
 
-// UserKey is the key of the user whom the event is of.
+// UserKey returns the key of the user whom the event concerns.
 func (e *Event) UserKey() [16]byte {
 	if e.Family != (family.ID{}) {
 		return e.Family.UserKey()
@@ -114,11 +115,11 @@ func (e *Event) UserKey() [16]byte {
 	return e.User
 }
 
-// EncodeUserKey returns the key of a user as events show it: 22 characters of
+// EncodeUserKey returns the key of a user as it appears in events: 22 characters of
 // base64url.
 func EncodeUserKey(key [16]byte) string { return base64.RawURLEncoding.EncodeToString(key[:]) }
 
-// DecodeUserKey is the inverse of [EncodeUserKey]; ok is false for anything else.
+// DecodeUserKey reverses [EncodeUserKey]. ok is false if s is not in its form.
 func DecodeUserKey(s string) (key [16]byte, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) != len(key) || base64.RawURLEncoding.EncodeToString(b) != s {
@@ -133,14 +134,14 @@ func New(t Type, now time.Time) Event {
 	return Event{ID: ulid.MustNew(ulid.Timestamp(now), rand.Reader), Type: t, At: now}
 }
 
-// Trail is where events are written.
+// Trail is the log that events are written to.
 type Trail struct {
 	Log *slog.Logger
-	// Metrics adds to each line what CloudWatch makes metrics of.
+	// Metrics adds to each line the members from which CloudWatch makes metrics.
 	Metrics bool
 }
 
-// Record writes e as one line.
+// Record logs e as one line.
 func (t Trail) Record(ctx context.Context, e *Event) {
 	level := slog.LevelInfo
 	if e.Type == Reuse || e.Type == Ahead || e.Type == OriginRefused {
@@ -153,8 +154,8 @@ func (t Trail) Record(ctx context.Context, e *Event) {
 	t.Log.LogAttrs(ctx, level, "audit", attrs...)
 }
 
-// attrs are e's members under the names that the log lines, the stored events
-// and the saved queries share.
+// attrs returns e's members under the names that log lines, stored events and saved
+// queries share.
 func (e *Event) attrs() []slog.Attr {
 	attrs := make([]slog.Attr, 0, 20)
 	text := func(key, value string) {

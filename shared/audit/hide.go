@@ -2,12 +2,12 @@ package audit
 
 import "strings"
 
-// Hidden stands in the log for a text that has a token or a secret in it.
+// Hidden replaces, in the log, a text that contains a token or a secret.
 const Hidden = "[redacted]"
 
-// Hide returns s, or [Hidden] where a refresh token, a client secret or a JWT is in
-// it: pasted, by mistake, where an id belongs. It is no regular expression: to
-// compile one is part of each cold start.
+// Hide returns s, or [Hidden] if s contains a refresh token, a client secret or a
+// JWT, which someone may have pasted where an id belongs. It does not use a regular
+// expression, which each cold start would compile.
 func Hide(s string) string {
 	if hasOurs(s) || hasJWT(s) {
 		return Hidden
@@ -17,8 +17,8 @@ func Hide(s string) string {
 
 const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
-// hasOurs reports whether s has the beginning of our tokens and secrets in it, with
-// more behind it than a name has.
+// hasOurs reports whether s contains the prefix of Rotor's tokens and secrets,
+// followed by more characters than a name has.
 func hasOurs(s string) bool {
 	const prefix, most = "rotor_", 19
 	for found := true; found; {
@@ -30,8 +30,8 @@ func hasOurs(s string) bool {
 	return false
 }
 
-// hasJWT reports whether s has two JSON objects in it, in base64url and with a dot
-// between them: the header and the claims.
+// hasJWT reports whether s contains two JSON objects in base64url with a dot between
+// them, as the header and the claims of a JWT are.
 func hasJWT(s string) bool {
 	const object = "eyJ"
 	for found := true; found; {

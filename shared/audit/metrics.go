@@ -9,10 +9,11 @@ import (
 // Namespace is the CloudWatch namespace of the metrics.
 const Namespace = "Rotor"
 
-// The metrics. All are counts but ReuseAge, in milliseconds: how long a token
-// had been superseded when it came back, inside the reuse interval or outside.
-// Each is there for all clients together and for each client; Refused for each
-// client and cause as well; those of the management API for all clients alone.
+// The metrics. All are counts except ReuseAge, which is how many milliseconds ago a
+// token was superseded when it came back, within the reuse interval or after it.
+// Each metric exists for all clients together and for each client, and Refused for
+// each client and cause as well. Those of the management API exist only for all
+// clients together.
 const (
 	MetricExchanged  = "Exchanged"
 	MetricRefused    = "Refused"         // tokens
@@ -30,7 +31,7 @@ const (
 	MetricIntrospect = "MayIntrospectOn"
 	MetricObserve    = "ObserveOn"
 	dimensionClient  = "client"
-	dimensionCause   = "metric_cause" // cause stands in the line already, and may be empty there
+	dimensionCause   = "metric_cause" // the line has a cause already, which may be empty
 	unitCount        = "Count"
 	unitMilliseconds = "Milliseconds"
 )
@@ -40,7 +41,7 @@ type metric struct {
 	Unit string `json:"Unit"`
 }
 
-// directive is the metadata of CloudWatch's embedded metric format.
+// directive is the metadata object of CloudWatch's embedded metric format.
 type directive struct {
 	Timestamp         int64          `json:"Timestamp"`
 	CloudWatchMetrics []metricsOfSet `json:"CloudWatchMetrics"`
@@ -52,9 +53,9 @@ type metricsOfSet struct {
 	Metrics    []metric   `json:"Metrics"`
 }
 
-// metrics are the members that make CloudWatch count e: values, dimensions, and
-// the directive that names them. Only ids of registered clients become
-// dimensions: each costs money, and anybody can make ids up.
+// metrics returns the members that make CloudWatch count e: values, dimensions, and
+// the directive that names them. Only ids of registered clients become dimensions,
+// because each dimension costs money and anyone can make up ids.
 func (e *Event) metrics() []slog.Attr {
 	var attrs []slog.Attr
 	var metrics []metric
@@ -96,11 +97,11 @@ func (e *Event) metrics() []slog.Attr {
 		add(MetricRemoved, int64(e.Removed), unitCount)
 	case Ahead:
 		count(MetricAhead)
-	case OriginRefused: // of which anybody can make up any number: no origin is a dimension
+	case OriginRefused: // no origin is a dimension, because anyone can make up any number of them
 		count(MetricOrigin)
 	case Operation:
 		for _, c := range e.Changes {
-			switch c { // of the others the line says enough
+			switch c { // the other changes have no metric
 			case SecretAdded:
 				count(MetricSecret)
 			case MayIntrospectOn:
@@ -128,8 +129,9 @@ func (e *Event) metrics() []slog.Attr {
 	}))
 }
 
-// ofRegistered reports whether the client in e is surely a registered one. That of
-// a revocation of many is whatever was asked for, and so is an operation's.
+// ofRegistered reports whether the client in e is certainly registered. The client
+// of a revocation of several families, or of an operation, is whatever the request
+// named.
 func (e *Event) ofRegistered() bool {
 	switch e.Type {
 	case Exchanged, Refused, Cleanup:

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// action is what somebody who may invoke the function asks of it, and Secrets
-// Manager does not.
+// action is an event that an operator sends to the function, as opposed to Secrets
+// Manager.
 type action struct {
-	// Action is "emergency", to revoke the keys that the leak names, or "list", to
-	// see which there are; "" in an event of Secrets Manager's.
+	// Action is "emergency", which revokes the keys in Leak, or "list", which
+	// returns the inventory. It is empty in an event of Secrets Manager.
 	Action string `json:"action"`
 	Leak
 }
 
-// Handle does what an event asks for: a step of Secrets Manager's rotation, of which
-// what fails makes Secrets Manager begin again; or an action, which is about the keys in
-// the secret: then it returns which there are afterwards.
+// Handle carries out an event. That is either a step of Secrets Manager's rotation,
+// which Secrets Manager repeats if it fails, or an action on the keys in the secret,
+// after which Handle returns the inventory of those keys.
 func (r Rotation) Handle(ctx context.Context, now time.Time, secret string, event []byte) (*Inventory, error) {
 	var step RotationEvent
 	var a action
@@ -43,8 +43,8 @@ func (r Rotation) Handle(ctx context.Context, now time.Time, secret string, even
 	return keys, err
 }
 
-// act does what the event asks for. A member that it does not know is an error:
-// a key whose name was spelled wrong must not stay in use unnoticed.
+// act carries out an action. It refuses members that it does not know: a misspelled
+// member must not leave a leaked key in use unnoticed.
 func (r Rotation) act(ctx context.Context, now time.Time, secret string, event []byte) (*Inventory, error) {
 	var a action
 	strict := json.NewDecoder(bytes.NewReader(event))

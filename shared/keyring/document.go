@@ -15,14 +15,15 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// Secrets for HMAC-SHA-256 are as long as its output at least (RFC 2104 §3), and
-// no longer than its block, past which they would be hashed first.
+// A secret for HMAC-SHA-256 is at least as long as the hash (RFC 2104 §3), and no
+// longer than its block, beyond which HMAC would hash the secret first.
 const (
 	minSecret = 32
 	maxSecret = 64
 )
 
-// Document is the keys as they are kept. Encode writes and Parse reads this:
+// Document holds the keys in the form in which they are stored. Encode writes and
+// [Parse] reads this:
 //
 //	{
 //	  "user_key": "<base64>",
@@ -30,24 +31,25 @@ const (
 //	  "signing": [{"key": {<JWK>}, "from": "<RFC 3339>", "until": "<RFC 3339>", "revoked": "<RFC 3339>"}]
 //	}
 //
-// where "until" is left out of a key that has no end, and "revoked" of one that is
-// not revoked.
+// A key that is published without end has no "until", and one that is not revoked
+// has no "revoked".
 //
-// Printed, logged or marshaled to JSON a Document says how many keys it has, and
-// shows none of them.
+// A Document that is printed, logged or marshaled to JSON shows how many keys it
+// has, and none of the keys.
 type Document struct {
-	// UserKey is the key under which user ids become user keys. It is never
-	// replaced: with another, no user's families would be found.
+	// UserKey is the key that turns user ids into user keys. It is never replaced:
+	// with another one, no user's families would be found.
 	UserKey []byte
-	// MAC is the keys of refresh tokens. The newest whose From has come mints;
-	// each verifies families from before its successor, unless it is revoked.
+	// MAC holds the keys of refresh tokens. The newest key whose From has passed
+	// mints. Each key that is not revoked verifies the families that began before
+	// its successor took over.
 	MAC []token.Key
-	// Signing is the keys of access and id tokens.
+	// Signing holds the keys of access and id tokens.
 	Signing []signing.Key
 }
 
-// Generate makes up new keys that are in use from now on: a user key, one MAC
-// key and one signing key.
+// Generate returns a document of new keys that are in use from now on: a user key,
+// one MAC key and one signing key.
 func Generate(alg signing.Algorithm, now time.Time) (*Document, error) {
 	key, err := signing.GenerateKey(alg, now)
 	if err != nil {
@@ -66,9 +68,9 @@ func newSecret() []byte {
 	return secret
 }
 
-// Compile makes the keys ready for use. It refuses what token.NewCodec and
-// signing.NewSet refuse: among it a document without a MAC key, and one without
-// a signing key that can sign.
+// Compile makes the keys ready for use. It refuses whatever [token.NewCodec] and
+// [signing.NewSet] refuse, such as a document without a MAC key or without a key
+// that can sign.
 func (d *Document) Compile() (*Keys, error) {
 	codec, err := token.NewCodec(d.UserKey, d.MAC)
 	if err != nil {
@@ -81,8 +83,8 @@ func (d *Document) Compile() (*Keys, error) {
 	return &Keys{Codec: codec, Signing: set}, nil
 }
 
-// Encode returns the document with all its secrets, to be kept where secrets
-// are. Parse reads it.
+// Encode returns the document with all its secrets, for [Parse] to read. The result
+// must be stored as a secret.
 func (d *Document) Encode() ([]byte, error) {
 	type mac struct {
 		ID      byte      `json:"id"`
@@ -118,7 +120,7 @@ func (d *Document) Encode() ([]byte, error) {
 	return data, nil
 }
 
-// String says how many keys there are.
+// String returns how many keys there are, and none of the keys.
 func (d Document) String() string {
 	return fmt.Sprintf("keys document: %d MAC, %d signing", len(d.MAC), len(d.Signing))
 }
@@ -133,8 +135,8 @@ func (d Document) LogValue() slog.Value {
 	return slog.StringValue(d.String())
 }
 
-// MarshalJSON gives String as a JSON string, so that a document inside something
-// else that is marshaled does not leak. Encode is what writes a document.
+// MarshalJSON returns String as a JSON string, so that a document does not leak when
+// a value that contains it is marshaled. To write a document, use Encode.
 func (d Document) MarshalJSON() ([]byte, error) {
 	return json.Marshal(d.String())
 }

@@ -13,26 +13,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// labelEmergency is the staging label of a version that an emergency makes. It is
-// not AWSPENDING: that one is a rotation's, and where an emergency died with it, no
-// rotation would begin any more.
+// labelEmergency is the staging label of a version that an emergency makes.
+// AWSPENDING is not used, since it belongs to rotations: if an emergency died while
+// its version had that label, no rotation could begin.
 const labelEmergency = "ROTOR_EMERGENCY"
 
-// emergencyAttempts is how often an emergency begins again because another version
-// has become current while it was under way.
+// emergencyAttempts is how many times an emergency is tried. A try fails if another
+// version becomes current meanwhile.
 const emergencyAttempts = 5
 
-// Emergency revokes leaked keys in the secret at once, as [Document.Revoke] has it,
-// and returns which keys there are then. The functions go by it as soon as they read
-// the secret again, in five minutes at most.
+// Emergency revokes leaked keys in the secret at once, as [Document.Revoke] does,
+// and returns the inventory of the keys afterwards. The functions apply it when they
+// next read the secret, which is within five minutes.
 //
-// It may be repeated: keys that are revoked already stay as they are, and no new
-// ones are made for them. It may die anywhere, as what is in use changes in its last
-// request. It may run beside a rotation, and beside another emergency. Whichever
-// moves AWSCURRENT second finds that the version it built on is not current any
-// more. An emergency then begins again with the new one; a rotation gives up its
-// version, which does not follow one with keys that are revoked, and Secrets Manager
-// begins another.
+// It may be repeated: keys that are already revoked stay as they are and are not
+// replaced again. It may die at any point, because only its last request changes
+// what is in use. It may run at the same time as a rotation or another emergency.
+// Whichever moves AWSCURRENT second finds that the version which it started from is
+// no longer current. An emergency then starts again from the new version. A rotation
+// gives its version up, because that version does not follow one with revoked keys,
+// and Secrets Manager begins another rotation.
 func (r Rotation) Emergency(ctx context.Context, now time.Time, secret string, leak Leak) (*Inventory, error) {
 	for range emergencyAttempts {
 		d, moved, err := r.revoke(ctx, now, secret, leak)
@@ -46,7 +46,7 @@ func (r Rotation) Emergency(ctx context.Context, now time.Time, secret string, l
 	return nil, fmt.Errorf("keyring: emergency: the secret has changed %d times meanwhile: repeat it", emergencyAttempts)
 }
 
-// Inventory returns which keys are in the secret.
+// Inventory returns the inventory of the keys in the secret.
 func (r Rotation) Inventory(ctx context.Context, now time.Time, secret string) (*Inventory, error) {
 	d, _, err := r.inUse(ctx, secret)
 	if err != nil {
@@ -55,8 +55,8 @@ func (r Rotation) Inventory(ctx context.Context, now time.Time, secret string) (
 	return d.Inventory(now), nil
 }
 
-// revoke is one attempt. It is done unless another version has become current since
-// it began.
+// revoke makes one attempt. done is false if another version has become current
+// since it began.
 func (r Rotation) revoke(ctx context.Context, now time.Time, secret string, leak Leak) (d *Document, done bool, err error) {
 	current, version, err := r.inUse(ctx, secret)
 	if err != nil {
@@ -91,7 +91,7 @@ func (r Rotation) revoke(ctx context.Context, now time.Time, secret string, leak
 		SecretId:            aws.String(secret),
 		VersionStage:        aws.String(labelCurrent),
 		MoveToVersionId:     aws.String(made),
-		RemoveFromVersionId: aws.String(version), // refused unless that is current still
+		RemoveFromVersionId: aws.String(version), // refused unless that version is still current
 	})
 	if failed != nil {
 		after, err := r.labeled(ctx, secret, labelCurrent)
@@ -103,15 +103,15 @@ func (r Rotation) revoke(ctx context.Context, now time.Time, secret string, leak
 		case after != made:
 			return nil, false, nil
 		}
-		// The label was moved, and the answer lost.
+		// The label was moved, but the response was lost.
 	}
 	r.Log.WarnContext(ctx, "keys revoked", slog.Any("mac", leak.MAC), slog.Any("signing", leak.Signing),
 		slog.String("version", made), slog.String("before", version), slog.Any("keys", next))
 	return next, true, nil
 }
 
-// inUse returns the current document and its version. The error says so where there
-// are no keys to be revoked, or none that work.
+// inUse returns the current document and its version. It fails if the secret has no
+// keys, or none that work.
 func (r Rotation) inUse(ctx context.Context, secret string) (*Document, string, error) {
 	version, err := r.labeled(ctx, secret, labelCurrent)
 	if err != nil {
@@ -135,7 +135,7 @@ func (r Rotation) inUse(ctx context.Context, secret string) (*Document, string, 
 	return d, version, nil
 }
 
-// labeled returns the version that has the label, "" where none has.
+// labeled returns the version that has the label, or "" if none has.
 func (r Rotation) labeled(ctx context.Context, secret, label string) (string, error) {
 	out, err := r.Client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(secret)})
 	if err != nil {

@@ -16,16 +16,16 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// maxFile is more than any document needs; Secrets Manager holds no more either.
+// maxFile is the size limit of a key file in bytes. It is more than any document
+// needs, and as much as Secrets Manager stores.
 const maxFile = 64 << 10
 
-// File is the keys in the file at path, read once. Where there is none it makes
-// one that only its owner can read, with new keys from now on; of many processes
-// that do so at once, all end up with the keys of one.
+// File returns a [Source] of the keys in the file at path, which is read once. If
+// there is no such file, it creates one with new keys that only its owner can read.
+// If several processes do so at once, all of them end up with the keys of the first.
 //
-// A file that others than its owner can read is refused, as is one in which no
-// key signs with alg. An empty alg takes what the file has, and makes a new one
-// with RS256.
+// It refuses a file that others than its owner can read, and one in which no key
+// signs with alg. An empty alg accepts any file, and means RS256 for a new one.
 func File(path string, alg signing.Algorithm, now time.Time) (Source, error) {
 	d, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -80,8 +80,8 @@ func readFile(path string) (*Document, error) {
 	return d, nil
 }
 
-// makeFile puts new keys at path, whole or not at all, unless another process
-// was first.
+// makeFile writes new keys to path, all or nothing, unless another process has
+// written some first.
 func makeFile(path string, alg signing.Algorithm, now time.Time) error {
 	d, err := Generate(alg, now)
 	if err != nil {
@@ -95,8 +95,8 @@ func makeFile(path string, alg signing.Algorithm, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	// A rename would replace the keys of a process that was faster and is
-	// already using them; a link does not.
+	// A rename would replace the keys of a faster process, which may already be
+	// using them. A link does not.
 	linked := os.Link(temporary, path)
 	err = os.Remove(temporary)
 	if linked != nil && !errors.Is(linked, fs.ErrExist) {
@@ -123,8 +123,8 @@ func writeTemporary(path string, data []byte) (string, error) {
 	return file.Name(), nil
 }
 
-// signsWith is an error if alg is asked for and no key of the document can sign
-// with it.
+// signsWith returns an error if no key of the document can sign with alg. An empty
+// alg stands for any.
 func signsWith(d *Document, alg signing.Algorithm) error {
 	var has []string
 	for _, k := range d.Signing {

@@ -2,22 +2,22 @@ package keyring
 
 import "time"
 
-// Inventory says which keys a document has and what each is for, and shows none of
-// them.
+// Inventory lists the keys of a document by id, with the use of each, and without
+// the keys themselves.
 type Inventory struct {
 	MAC     []MACEntry     `json:"mac"`
 	Signing []SigningEntry `json:"signing"`
 }
 
-// Use is what a key is for at some time.
+// Use is what a key is used for at a given time.
 type Use string
 
 // The uses of a key.
 const (
 	InUse    Use = "in_use"   // it makes tokens, and verifies them
-	Waiting  Use = "waiting"  // it will make them, from its From on
-	Replaced Use = "replaced" // it verifies what it made
-	Revoked  Use = "revoked"  // all that it made is void
+	Waiting  Use = "waiting"  // it will make tokens from its From on
+	Replaced Use = "replaced" // it still verifies the tokens that it made
+	Revoked  Use = "revoked"  // the tokens that it made are void
 )
 
 // MACEntry is a MAC key in an [Inventory].
@@ -38,7 +38,7 @@ type SigningEntry struct {
 	Revoked   time.Time `json:"revoked,omitzero"`
 }
 
-// Inventory returns which keys there are at now, in the order of the document.
+// Inventory returns the inventory of d at now, in the order of the document.
 func (d *Document) Inventory(now time.Time) *Inventory {
 	v := &Inventory{MAC: make([]MACEntry, 0, len(d.MAC)), Signing: make([]SigningEntry, 0, len(d.Signing))}
 	minting, signer := d.minting(now), d.signer(now)

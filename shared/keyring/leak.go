@@ -12,22 +12,22 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// Leak names keys that are, or may be, in other hands.
+// Leak names keys that have, or may have, leaked.
 type Leak struct {
 	MAC     []int    `json:"mac,omitempty"`     // ids of MAC keys
 	Signing []string `json:"signing,omitempty"` // ids of signing keys, the "kid" of the tokens
 }
 
-// Revoke returns a document in which the leaked keys are revoked from now on; d
-// stays as it is. It is d itself where they all were revoked before.
+// Revoke returns a document in which the leaked keys are revoked from now on. It
+// does not change d, and returns d itself if all of them were revoked before.
 //
-// Tokens under a revoked key are void. Where a key that makes tokens at present is
-// among them, a new one takes over at once, a signing key of that algorithm: there
-// is no time to wait until everybody knows it. Who meets it and has an older copy
-// of the keys asks for newer ones (see Source). All other keys stay as they are.
+// Tokens under a revoked key are void. If a revoked key is one that makes tokens at
+// present, a new key takes over at once, a signing key with alg: there is no time to
+// publish it first. A function that meets a token under the new key and has an older
+// copy of the keys reads them again (see [Source]). All other keys stay as they are.
 //
-// An id that d does not have is an error, which says what d has. The user key
-// cannot be revoked: it makes addresses and no tokens.
+// An id that d does not have is an error, which lists the ids that d has. The user
+// key cannot be revoked: it makes no tokens, only the addresses of records.
 func (d *Document) Revoke(leak Leak, now time.Time, alg signing.Algorithm) (*Document, error) {
 	if len(leak.MAC)+len(leak.Signing) == 0 {
 		return nil, errors.New("keyring: revoke: no key is named")
@@ -47,7 +47,7 @@ func (d *Document) Revoke(leak Leak, now time.Time, alg signing.Algorithm) (*Doc
 	return next, nil
 }
 
-// revokeMAC revokes MAC keys in place, and reports whether any was not revoked yet.
+// revokeMAC revokes MAC keys in place, and reports whether that changed any.
 func (d *Document) revokeMAC(ids []int, now time.Time) (changed bool, err error) {
 	minting := d.minting(now)
 	for _, id := range ids {
@@ -72,7 +72,8 @@ func (d *Document) revokeMAC(ids []int, now time.Time) (changed bool, err error)
 	return changed, nil
 }
 
-// minting returns the id of the key that mints at now, as in token.Codec.Mint.
+// minting returns the id of the key that mints at now, by the rule of
+// [token.Codec.Mint].
 func (d *Document) minting(now time.Time) byte {
 	var minting token.Key
 	found := false
@@ -86,7 +87,8 @@ func (d *Document) minting(now time.Time) byte {
 	return minting.ID
 }
 
-// revokeSigning is revokeMAC for signing keys. A revoked key keeps no private half.
+// revokeSigning revokes signing keys in place, drops their private halves, and
+// reports whether that changed any.
 func (d *Document) revokeSigning(ids []string, now time.Time, alg signing.Algorithm) (changed bool, err error) {
 	signer := d.signer(now)
 	for _, id := range ids {
@@ -113,7 +115,7 @@ func (d *Document) revokeSigning(ids []string, now time.Time, alg signing.Algori
 		d.Signing = append(d.Signing, key)
 		signer = key.JWK.KeyID
 	}
-	// Where the key was revoked that was to take over, the one that signs goes on.
+	// If the key that was to take over has been revoked, the present one continues.
 	if !slices.ContainsFunc(d.Signing, func(k signing.Key) bool { return k.Private() && k.From.After(now) }) {
 		i := slices.IndexFunc(d.Signing, func(k signing.Key) bool { return k.JWK.KeyID == signer })
 		d.Signing[i].Until = time.Time{}
@@ -121,8 +123,8 @@ func (d *Document) revokeSigning(ids []string, now time.Time, alg signing.Algori
 	return true, nil
 }
 
-// signer returns the id of the key that signs at now, as in signing.Set; "" where
-// none does.
+// signer returns the id of the key that signs at now, by the rule of [signing.Set],
+// or "" if none does.
 func (d *Document) signer(now time.Time) string {
 	var signer string
 	for _, k := range slices.SortedFunc(slices.Values(d.Signing), func(a, b signing.Key) int {

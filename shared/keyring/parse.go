@@ -18,10 +18,10 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// Parse reads a document, and is strict: a member that is unknown, repeated,
-// missing or spelled otherwise is an error, as are a key of the wrong length and
-// a document without a MAC key or a signing key. Its errors name the member that
-// is wrong and never show its value.
+// Parse reads a document strictly. It refuses a member that is unknown, repeated,
+// missing or spelled in another case, a key of the wrong length, and a document
+// without a MAC key or a signing key. Its errors name the member that is wrong and
+// never show its value.
 func Parse(data []byte) (*Document, error) {
 	d, err := parse(data)
 	if err != nil {
@@ -30,7 +30,7 @@ func Parse(data []byte) (*Document, error) {
 	return d, nil
 }
 
-// Errors of the decoders quote their input, so none of them is passed on.
+// The decoders' errors quote their input, so the functions below never wrap them.
 
 func parse(data []byte) (*Document, error) {
 	top, err := object("document", data, []string{"user_key", "mac", "signing"}, nil)
@@ -118,9 +118,9 @@ func parseSigning(at string, raw json.RawMessage) (signing.Key, error) {
 	return signing.Key{JWK: jwk, From: from, Until: until, Revoked: revoked}, nil
 }
 
-// object splits a JSON object into its members, all of the required ones and any
-// of the optional ones, each once and in that very spelling, which encoding/json
-// on its own does not insist on.
+// object splits a JSON object into its members. It requires each of required, allows
+// each of optional, and accepts neither a repeated name nor another spelling, both
+// of which encoding/json would accept.
 func object(at string, data []byte, required, optional []string) (map[string]json.RawMessage, error) {
 	notObject := fmt.Errorf("%s: is not one JSON object", at)
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -166,7 +166,8 @@ func object(at string, data []byte, required, optional []string) (map[string]jso
 	return members, nil
 }
 
-// quoted shows the name of a member, unless it might be a key out of its place.
+// quoted returns the name of a member for an error, unless it is so long that it
+// might be a misplaced key.
 func quoted(name string) string {
 	const longestName = 16
 	if len(name) > longestName {
@@ -175,7 +176,7 @@ func quoted(name string) string {
 	return " " + strconv.Quote(name)
 }
 
-// array splits an array that has at least one element.
+// array splits an array, which must have an element.
 func array(at string, data []byte) ([]json.RawMessage, error) {
 	var elements []json.RawMessage
 	if json.Unmarshal(data, &elements) != nil {
@@ -210,7 +211,7 @@ func secret(at string, data []byte) ([]byte, error) {
 	return key, nil
 }
 
-// optionalInstant returns the zero time where there is no such member.
+// optionalInstant reads a time, and returns the zero time if there is no such member.
 func optionalInstant(at, name string, members map[string]json.RawMessage) (time.Time, error) {
 	raw, ok := members[name]
 	if !ok {
@@ -225,7 +226,7 @@ func instant(at string, data []byte) (time.Time, error) {
 		return time.Time{}, err
 	}
 	t, err := time.Parse(time.RFC3339, s)
-	t = t.UTC() // of another year, perhaps: one that cannot be written
+	t = t.UTC() // which may be in another year, one that RFC 3339 cannot write
 	if err != nil || t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
 		return time.Time{}, fmt.Errorf("%s: is not a time as of RFC 3339", at)
 	}

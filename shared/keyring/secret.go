@@ -13,37 +13,35 @@ import (
 )
 
 const (
-	// maxAge is how old a copy of the secret may be before it is read again.
+	// maxAge is the age at which a copy of the secret is read again.
 	maxAge = 5 * time.Minute
-	// retryAfter is how long the old copy serves after a failed attempt, and how
-	// old a copy must be to be read again for the sake of an unknown key.
+	// retryAfter is how long the old copy is used after a failed read, and the age
+	// from which an unknown key causes a read.
 	retryAfter = 30 * time.Second
-	// setBack is how far the clock of one request may be behind another's. A
-	// request that is further behind shows that the clock was set back.
+	// setBack is how far the time of one request may be behind that of an earlier
+	// one. A request that is further behind shows that the clock was set back.
 	setBack = time.Minute
-	// firstPatience and nextPatience bound one read: with an old copy at hand
-	// no request should wait for long.
+	// firstPatience and nextPatience are the time limits of a read, without a copy
+	// and with one. A request that has a copy should not wait for long.
 	firstPatience = 10 * time.Second
 	nextPatience  = 2 * time.Second
 )
 
-// Secret is a Source that reads the current version of a secret in AWS Secrets
+// Secret is a [Source] that reads the current version of a secret in AWS Secrets
 // Manager.
 //
-// It keeps a copy. A request that finds it older than five minutes reads the
-// secret again, one at a time, while other requests go on with the copy. When
-// that fails, the copy stays in use and the next attempt is 30 seconds later.
-// A request that has the copy at hand waits for two seconds at most. Only while
-// there is no copy at all do requests wait for the one that reads, and fail with
-// it; then every request may try again.
+// It keeps a copy. A request that finds the copy older than five minutes reads the
+// secret again, while other requests use the copy. If that read fails, the copy
+// stays in use, and the next attempt is made 30 seconds later. A request waits for
+// at most two seconds if there is a copy. If there is none, requests wait for the
+// one read and fail if it does; after that, the next request tries again.
 //
-// Besides age, a token that names a key which the copy does not have leads to a
-// read: the key may have been made in an emergency, and be in use at once. As
-// callers can send such tokens at will, they cause no more than one read in 30
-// seconds.
+// A token that names a key which the copy lacks also causes a read: the key may have
+// been made in an emergency and put into use at once. Because callers can send such
+// tokens at will, they cause at most one read in 30 seconds.
 //
-// How old a copy is cannot be told once the clock was set back. It is then taken
-// for as old as can be, until it is read again.
+// After the clock was set back, the age of the copy is unknown. The copy then counts
+// as infinitely old until it is read again.
 type Secret struct {
 	client *secretsmanager.Client
 	id     string
@@ -51,41 +49,42 @@ type Secret struct {
 
 	mu       sync.Mutex
 	keys     *Keys     // nil until they have been read once
-	readAt   time.Time // when keys were asked for; zero where the clock was set back since
-	latest   time.Time // the latest time at which they were used since
-	failedAt time.Time // the last attempt, if it failed; zero otherwise
-	reading  *reading  // nil while nobody reads
+	readAt   time.Time // when the read of keys began; zero if the clock was set back since
+	latest   time.Time // the latest time of a request since then
+	failedAt time.Time // when the last read began, if it failed; zero otherwise
+	reading  *reading  // the read under way, or nil
 }
 
-// reading is one read of the secret, which several requests may wait for. Its
-// result is set before done is closed.
+// reading is one read of the secret. Several requests may wait for it. Its result is
+// set before done is closed.
 type reading struct {
 	done chan struct{}
 	keys *Keys
 	err  error
 }
 
-// SecretsManager is the keys in the secret of that name or ARN. It reads nothing
-// before it is asked for keys. Failures that a copy makes up for go to log;
-// others are returned.
+// SecretsManager returns a [Source] of the keys in the secret with the given name or
+// ARN. It reads nothing before the first request for keys. It logs failures if there
+// is a copy to use instead, and returns them otherwise.
 func SecretsManager(client *secretsmanager.Client, id string, log *slog.Logger) *Secret {
 	return &Secret{client: client, id: id, log: log}
 }
 
-// Keys returns the copy, read again first if it is due. Without a copy the error
-// wraps ErrUnavailable: also where the secret has no value yet or not one that
-// is a Document.
+// Keys returns the copy, after reading it again if that is due. If there is no copy,
+// the error wraps ErrUnavailable, also if the secret has no value yet or one that is
+// not a [Document].
 func (s *Secret) Keys(ctx context.Context, now time.Time) (*Keys, error) {
 	return s.noOlder(ctx, now, maxAge)
 }
 
-// Newer returns the copy, read again first unless it is half a minute old at most.
-// Where the read fails, or has failed in the last half minute, the copy is Overdue.
+// Newer returns the copy, after reading it again if it is more than 30 seconds old.
+// If the read fails, or one has failed within the last 30 seconds, the copy is
+// Overdue.
 func (s *Secret) Newer(ctx context.Context, now time.Time) (*Keys, error) {
 	return s.noOlder(ctx, now, retryAfter)
 }
 
-// noOlder returns keys that are no older than that, if they can be read.
+// noOlder returns keys that are no older than the given age, if they can be read.
 func (s *Secret) noOlder(ctx context.Context, now time.Time, than time.Duration) (*Keys, error) {
 	read, old := s.due(ctx, now, than)
 	if read == nil {
@@ -107,8 +106,8 @@ func (s *Secret) noOlder(ctx context.Context, now time.Time, than time.Duration)
 	return nil, fmt.Errorf("keyring: read secret: %w: %w", ErrUnavailable, err)
 }
 
-// due returns the read to wait for, starting it if nobody has, or nil where the
-// copy will do. The copy, if there is one, is returned in either case.
+// due returns the read to wait for, which it starts if none is under way, or nil if
+// the copy is recent enough. It returns the copy in either case, if there is one.
 func (s *Secret) due(ctx context.Context, now time.Time, oldest time.Duration) (*reading, *Keys) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,8 +120,8 @@ func (s *Secret) due(ctx context.Context, now time.Time, oldest time.Duration) (
 		}
 		old = s.overdue(age)
 		failed := !s.failedAt.IsZero() && now.Sub(s.failedAt).Abs() < retryAfter
-		// Who reads for the sake of age need not be two; who has met an unknown key
-		// cannot go on without an answer.
+		// A request that only finds the copy old leaves the read to the one under
+		// way. A request with an unknown key needs the answer, and waits for it.
 		if failed || s.reading != nil && oldest == maxAge {
 			return nil, old
 		}
@@ -130,7 +129,7 @@ func (s *Secret) due(ctx context.Context, now time.Time, oldest time.Duration) (
 	}
 	if s.reading == nil {
 		s.reading = &reading{done: make(chan struct{})}
-		// Others wait for this read too: it outlives the request.
+		// Other requests wait for this read too, so it outlives this one.
 		go s.read(context.WithoutCancel(ctx), s.reading, now, patience)
 	}
 	return s.reading, old
@@ -147,7 +146,7 @@ func (s *Secret) age(now time.Time) time.Duration {
 	return now.Sub(s.readAt)
 }
 
-// overdue returns the copy, marked as one that was to be read again.
+// overdue returns the copy, marked as one that should have been read again.
 func (s *Secret) overdue(age time.Duration) *Keys {
 	old := *s.keys
 	old.Overdue = true
@@ -155,7 +154,7 @@ func (s *Secret) overdue(age time.Duration) *Keys {
 	return &old
 }
 
-// read reads the secret and settles r.
+// read reads the secret and sets the result of r.
 func (s *Secret) read(ctx context.Context, r *reading, now time.Time, patience time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -178,7 +177,7 @@ func (s *Secret) read(ctx context.Context, r *reading, now time.Time, patience t
 func (s *Secret) fetch(ctx context.Context) (*Keys, error) {
 	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
 		SecretId:     aws.String(s.id),
-		VersionStage: aws.String("AWSCURRENT"),
+		VersionStage: aws.String(labelCurrent),
 	})
 	if err != nil {
 		return nil, err

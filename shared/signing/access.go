@@ -13,33 +13,34 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Access is the claims of an access token (RFC 9068 §2.2). Issuer, Subject,
-// Audience, ClientID, IssuedAt and ExpiresAt are required; the others are left
-// out of the token where they are empty. Times are kept to the second.
+// Access holds the claims of an access token (RFC 9068 §2.2). Issuer, Subject,
+// Audience, ClientID, IssuedAt and ExpiresAt are required. The others are left out
+// of the token if they are empty. Times have a precision of one second.
 type Access struct {
 	Issuer   string
 	Subject  string
 	Audience Audience
 	ClientID string
 	Scope    string
-	// SessionID is the "sid": which token family the token belongs to.
+	// SessionID is the "sid", which names the token family that the token belongs
+	// to.
 	SessionID string
 	IssuedAt  time.Time
 	ExpiresAt time.Time
 	AuthTime  time.Time
 	ACR       string
 	AMR       []string
-	// JTI identifies the token. Verify fills it in; SignAccess makes a fresh
-	// one of 128 random bits, whatever is given.
+	// JTI identifies the token. Verify sets it. SignAccess ignores it and makes a
+	// new one of 128 random bits.
 	JTI string
-	// Custom is further claims. Those that Reserved names are dropped: they
-	// neither replace one of the above nor stand in for one left out.
+	// Custom holds further claims. Those that are [Reserved] are dropped, so that
+	// they can neither replace a claim above nor supply a missing one.
 	Custom map[string]any
 }
 
-// SignAccess signs an access token with the key that signs at now. It fails
-// where a required claim is missing, where a custom claim is not JSON, and with
-// ErrNoKey.
+// SignAccess signs an access token with the key that signs at now. It fails if a
+// required claim is missing or a custom claim cannot be written as JSON, and with
+// [ErrNoKey].
 func (s *Set) SignAccess(now time.Time, a Access) (string, error) {
 	key, err := s.signerAt(now)
 	if err != nil {
@@ -65,9 +66,9 @@ func (s *Set) SignAccess(now time.Time, a Access) (string, error) {
 	return signed, nil
 }
 
-// Reserved reports whether a custom claim may not have this name: it is one that
-// RFC 7519 §4.1 defines, or that Rotor sets itself. Letter case does not
-// matter, since careless readers of a token ignore it.
+// Reserved reports whether no custom claim may have this name, because RFC 7519 §4.1
+// defines it or Rotor sets it. It ignores letter case, because careless readers of a
+// token do so too.
 func Reserved(name string) bool {
 	for _, reserved := range [...]string{
 		"iss", "sub", "aud", "exp", "nbf", "iat", "jti", // RFC 7519 §4.1
@@ -80,7 +81,7 @@ func Reserved(name string) bool {
 	return false
 }
 
-// claim is a required claim and whether it is there.
+// claim is the name of a required claim, and whether the token has it.
 type claim struct {
 	name    string
 	present bool
@@ -95,7 +96,8 @@ func required(claims ...claim) error {
 	return nil
 }
 
-// claims are those of the tokens made here; empty ones are left out.
+// claims holds the claims of the tokens that this package signs. Empty ones are left
+// out.
 type claims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
@@ -111,7 +113,7 @@ type claims struct {
 	AMR       []string `json:"amr,omitempty"`
 }
 
-// unixTime is nil for no time.
+// unixTime returns a NumericDate (RFC 7519 §2), or nil for the zero time.
 func unixTime(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil
@@ -126,8 +128,8 @@ func newJTI() string {
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// sign signs the claims, and the custom ones after them, none of which has the name
-// of one of the claims.
+// sign signs the claims, followed by the custom ones, which must not have the name
+// of any of the claims.
 func sign(with jose.Signer, c claims, custom map[string]any) (string, error) {
 	payload, err := encode(c)
 	if err != nil {
@@ -147,8 +149,9 @@ func sign(with jose.Signer, c claims, custom map[string]any) (string, error) {
 	return signed.CompactSerialize()
 }
 
-// encode returns v as JSON whose characters <, > and & are themselves: no page has
-// it in it, and six bytes for each would make tokens longer than their claims.
+// encode returns v as JSON in which the characters <, > and & are not escaped. The
+// JSON is never part of a web page, and six bytes for each of them would make tokens
+// longer.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Audience is whom a token is for. In JSON one is a string, and several are an
-// array of strings (RFC 7519 §4.1.3).
+// Audience lists the recipients of a token. In JSON, one is a string and several are
+// an array of strings (RFC 7519 §4.1.3).
 type Audience []string
 
 // MarshalJSON writes one audience as a string, several as an array.
@@ -17,7 +17,7 @@ func (a Audience) MarshalJSON() ([]byte, error) {
 	return encode([]string(a))
 }
 
-// UnmarshalJSON reads a string or an array of strings. The empty string is no
+// UnmarshalJSON reads a string or an array of strings. An empty string means no
 // audience.
 func (a *Audience) UnmarshalJSON(data []byte) error {
 	if len(data) == 0 || data[0] != '"' {
@@ -31,5 +31,5 @@ func (a *Audience) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// present reports whether there is an audience, and none of it is empty.
+// present reports whether there is at least one audience and none is empty.
 func (a Audience) present() bool { return len(a) > 0 && !slices.Contains(a, "") }

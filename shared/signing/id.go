@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// ID is the claims of an id token (OpenID Connect Core §2). Issuer, Subject,
-// ClientID (the "aud"), IssuedAt and ExpiresAt are required; the others are left
-// out of the token where they are empty. Times are kept to the second.
+// ID holds the claims of an id token (OpenID Connect Core §2). Issuer, Subject,
+// ClientID (the "aud"), IssuedAt and ExpiresAt are required. The others are left out
+// of the token if they are empty. Times have a precision of one second.
 type ID struct {
 	Issuer    string
 	Subject   string
@@ -20,8 +20,8 @@ type ID struct {
 	SessionID string
 }
 
-// SignID signs an id token with the key that signs at now. It fails where a
-// required claim is missing, and with ErrNoKey.
+// SignID signs an id token with the key that signs at now. It fails if a required
+// claim is missing, and with [ErrNoKey].
 func (s *Set) SignID(now time.Time, i ID) (string, error) {
 	key, err := s.signerAt(now)
 	if err != nil {

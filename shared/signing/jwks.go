@@ -9,9 +9,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// publication is what is public until its end, when the next key's Until passes
-// and the next publication takes over. They are made once per Set: the key set
-// is asked for often and changes rarely.
+// publication holds the keys that are public until its end, when the Until of the
+// next key passes and the next publication takes over. Publications are made once
+// per [Set], because the key set is read often and changes rarely.
 type publication struct {
 	end        time.Time // zero: no end
 	jwks       []byte
@@ -19,7 +19,7 @@ type publication struct {
 	keys       map[string]jose.JSONWebKey
 }
 
-// publish makes the publications of keys, in order of time. The keys are sorted.
+// publish returns the publications of keys, which must be sorted, in order of time.
 func publish(keys []Key) ([]publication, error) {
 	var ends []time.Time
 	for _, k := range keys {
@@ -39,7 +39,7 @@ func publish(keys []Key) ([]publication, error) {
 		p.keys = make(map[string]jose.JSONWebKey, len(keys))
 		set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 		for _, k := range keys {
-			// Its own end is at or after the publication's.
+			// Keys that end before the publication does are left out.
 			if !k.Until.IsZero() && (p.end.IsZero() || k.Until.Before(p.end)) {
 				continue
 			}
@@ -60,7 +60,7 @@ func publish(keys []Key) ([]publication, error) {
 	return publications, nil
 }
 
-// publicationAt finds what is public at now.
+// publicationAt returns the publication that is in force at now.
 func (s *Set) publicationAt(now time.Time) *publication {
 	last := len(s.publications) - 1
 	for i := range s.publications[:last] {
@@ -72,15 +72,15 @@ func (s *Set) publicationAt(now time.Time) *publication {
 }
 
 // JWKS returns the public JWK Set (RFC 7517 §5) at now: the public halves of all
-// keys whose Until has not passed, keys that are yet to sign included, since
-// verifiers keep their copy for hours. Keys come in the order of their From, so
-// equal keys make equal bytes.
+// keys whose Until has not passed. It includes keys that do not sign yet, because
+// verifiers cache the set for hours. Keys are sorted by From, so equal keys give
+// equal bytes.
 func (s *Set) JWKS(now time.Time) []byte {
 	return bytes.Clone(s.publicationAt(now).jwks)
 }
 
-// Algorithms returns the algorithms of the keys that are public at now, sorted
-// and without repeats.
+// Algorithms returns the algorithms of the keys that are public at now, sorted and
+// without duplicates.
 func (s *Set) Algorithms(now time.Time) []string {
 	return slices.Clone(s.publicationAt(now).algorithms)
 }

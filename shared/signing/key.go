@@ -20,29 +20,29 @@ import (
 
 const rsaBits = 2048
 
-// Key is one signing key and its place in time: it signs from From on, until a
-// key with a later From takes over, and its public half is published until
-// Until. A key that was replaced may be kept without its private half: it then
-// verifies and is published, and never signs.
+// Key is a signing key with the times of its use. It signs from From on, until a key
+// with a later From takes over, and its public half is published until Until. A key
+// that was replaced may be kept without its private half. It is then published and
+// verifies, but does not sign.
 //
-// Printed, logged or marshaled to JSON a Key shows its id, algorithm and times,
-// and nothing of the private half.
+// A Key that is printed, logged or marshaled to JSON shows its id, algorithm and
+// times, and nothing of the private half.
 type Key struct {
-	// JWK holds the private or the public key, its id, and the one algorithm
-	// that it is used with.
+	// JWK holds the private or public key, its id, and the only algorithm that it is
+	// used with.
 	JWK  jose.JSONWebKey
 	From time.Time
 	// Until is the end of publication; zero means no end.
 	Until time.Time
-	// Revoked is since when the key is void, of one that has leaked; zero for a good
-	// key. A void key is not published, signs nothing and verifies nothing, whatever
-	// the time is. It stays only so that everybody who has it learns that.
+	// Revoked is when the key was revoked because it leaked, or zero. A revoked key
+	// is not published, and neither signs nor verifies anything at any time. It is
+	// kept only so that all who have a copy of it learn that.
 	Revoked time.Time
 }
 
-// GenerateKey makes a private key that signs from the given time: RSA with 2048
-// bits or ECDSA on P-256. Its id is its thumbprint (RFC 7638), so equal ids mean
-// equal keys.
+// GenerateKey generates a private key that signs from the given time on: RSA with
+// 2048 bits, or ECDSA on P-256. Its id is its thumbprint (RFC 7638), so equal ids
+// mean equal keys.
 func GenerateKey(alg Algorithm, from time.Time) (Key, error) {
 	var private crypto.Signer
 	var err error
@@ -82,12 +82,13 @@ func (k Key) Retired(until time.Time) Key {
 	return Key{JWK: k.JWK.Public(), From: k.From, Until: until, Revoked: k.Revoked}
 }
 
-// publishedAt is true before Until: at that instant the key is gone.
+// publishedAt reports whether the key is published at now, which it no longer is at
+// Until itself.
 func (k Key) publishedAt(now time.Time) bool {
 	return k.Until.IsZero() || now.Before(k.Until)
 }
 
-// half names which half the key holds, for people.
+// half returns which half the key holds, for people to read.
 func (k Key) half() string {
 	if k.Private() {
 		return "private"
@@ -95,7 +96,7 @@ func (k Key) half() string {
 	return "public"
 }
 
-// String shows the key without its material.
+// String returns the key's id, algorithm and times.
 func (k Key) String() string {
 	s := fmt.Sprintf("signing key %q %s %s from %s", k.JWK.KeyID, k.JWK.Algorithm, k.half(), k.From.UTC().Format(time.RFC3339))
 	if !k.Until.IsZero() {
@@ -107,18 +108,18 @@ func (k Key) String() string {
 	return s
 }
 
-// Format prints String for every verb: with %+v or %#v too the key stays hidden.
+// Format prints String for every verb, so that %+v and %#v hide the key as well.
 func (k Key) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, k.String())
 }
 
-// LogValue logs the key without its material.
+// LogValue logs String.
 func (k Key) LogValue() slog.Value {
 	return slog.StringValue(k.String())
 }
 
-// MarshalJSON gives String as a JSON string, so that a key inside something else
-// that is marshaled does not leak. To store a key, marshal its JWK.
+// MarshalJSON returns String as a JSON string, so that a key does not leak when a
+// value that contains it is marshaled. To store a key, marshal its JWK.
 func (k Key) MarshalJSON() ([]byte, error) {
 	return json.Marshal(k.String())
 }
@@ -161,8 +162,8 @@ func checkedMaterial(alg Algorithm, material any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		// A key parsed from a JWK comes without its precomputed values, and
-		// would compute them again in every signature.
+		// A key that was parsed from a JWK lacks its precomputed values, and would
+		// compute them again for every signature.
 		private := &rsa.PrivateKey{PublicKey: m.PublicKey, D: m.D, Primes: m.Primes}
 		private.Precompute()
 		if private.Validate() != nil {
@@ -181,8 +182,8 @@ func checkedMaterial(alg Algorithm, material any) (any, error) {
 	return nil, fmt.Errorf("is not an RSA or ECDSA key, as %s needs", alg)
 }
 
-// whole is false of a key with parts missing, which the crypto packages may not
-// survive.
+// whole reports whether the key has all its parts. The crypto packages may panic on
+// one that does not.
 func whole(material any) bool {
 	switch m := material.(type) {
 	case *rsa.PublicKey:
@@ -230,8 +231,8 @@ func checkECDSA(alg Algorithm, public *ecdsa.PublicKey) error {
 	return nil
 }
 
-// checkedPrivateECDSA makes sure that the private half belongs to the public
-// one: otherwise every signature would be one that nobody can verify.
+// checkedPrivateECDSA checks that the private half belongs to the public half,
+// without which nobody could verify its signatures.
 func checkedPrivateECDSA(m *ecdsa.PrivateKey) (*ecdsa.PrivateKey, error) {
 	mismatch := errors.New("is not a consistent ECDSA key")
 	raw, err := m.Bytes()

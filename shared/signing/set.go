@@ -1,15 +1,14 @@
-// Package signing makes and checks the tokens that resource servers read: access
-// tokens (RFC 9068) and id tokens (OpenID Connect Core §2), and the JWK Set
-// (RFC 7517) by which anybody can verify them.
+// Package signing signs and verifies access tokens (RFC 9068) and id tokens (OpenID
+// Connect Core §2), and publishes the JWK Set (RFC 7517) with which anyone can
+// verify them.
 //
-// A Set holds the keys. Each is pinned to one algorithm, RS256 or ES256: the
-// header of a token chooses a key by its id and never an algorithm (RFC 8725
-// §3.1). Which key signs follows from the times of the keys, so that a new key
-// is published well before its first signature and an old one is published
-// until its last token has expired.
+// A [Set] holds the keys. Each key is pinned to one algorithm, RS256 or ES256: the
+// header of a token chooses a key by its id, and never an algorithm (RFC 8725 §3.1).
+// The times of the keys determine which one signs. A new key is published well
+// before its first signature, and an old one until its last token has expired.
 //
-// Nothing here reads a clock or does I/O. A Set never changes and may be used by
-// many goroutines.
+// Nothing in this package reads a clock or does I/O. A Set never changes and is safe
+// for concurrent use.
 package signing
 
 import (
@@ -25,7 +24,7 @@ import (
 )
 
 // ErrNoKey means that all keys which could sign are past the end of their
-// publication: what they sign, nobody could verify.
+// publication, so that nobody could verify a signature.
 var ErrNoKey = errors.New("signing: no key to sign with")
 
 // The types of token, in the header's "typ".
@@ -38,7 +37,7 @@ const (
 type Set struct {
 	signers      []signer        // by From
 	publications []publication   // by end; the last has none
-	ids          map[string]bool // of all keys, those that are no longer published too
+	ids          map[string]bool // of all keys, including those that are no longer published
 }
 
 // signer is a key with its private half, ready to sign.
@@ -48,10 +47,11 @@ type signer struct {
 	id     jose.Signer
 }
 
-// NewSet makes a set of the keys, of which those that are revoked are good for
-// nothing. It refuses keys of which none can sign, an id that occurs twice or is missing, an algorithm other than RS256 and ES256, RSA
-// keys of fewer than 2048 bits, curves other than P-256, and halves that do not
-// belong together. Its errors name the key by its position and id.
+// NewSet returns a set of the keys. Revoked keys neither sign nor verify. It refuses
+// keys of which none can sign, and an id that is missing or occurs twice. It also
+// refuses an algorithm other than RS256 and ES256, RSA keys of fewer than 2048 bits,
+// curves other than P-256, and halves that do not belong together. Its errors name
+// the key by its position and id.
 func NewSet(keys []Key) (*Set, error) {
 	s := &Set{ids: make(map[string]bool, len(keys))}
 	usable := make([]Key, 0, len(keys))
@@ -105,9 +105,9 @@ func newSigner(k Key) (signer, error) {
 	return signer{key: k, access: access, id: id}, nil
 }
 
-// signerAt chooses the key that signs at now: among the published ones with a
-// private half the newest whose time has come, or else the oldest, so that a
-// clock that is a little behind does not stop the service.
+// signerAt returns the key that signs at now: of the published keys with a private
+// half, the newest whose From has passed. If there is none, it returns the oldest,
+// so that a clock which is a little slow does not stop the service.
 func (s *Set) signerAt(now time.Time) (signer, error) {
 	var chosen *signer
 	for i := range s.signers {
@@ -125,7 +125,7 @@ func (s *Set) signerAt(now time.Time) (signer, error) {
 	return *chosen, nil
 }
 
-// String says how many keys there are, and shows none of them.
+// String returns how many keys can sign, and none of the keys.
 func (s *Set) String() string {
 	if s == nil {
 		return "no signing keys"

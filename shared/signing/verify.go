@@ -13,20 +13,20 @@ import (
 )
 
 // ErrNotAccessToken is wrapped by every error of Verify and VerifyExpired: the
-// string is not an access token of this issuer, or no longer.
+// string is not, or is no longer, an access token of this issuer.
 var ErrNotAccessToken = errors.New("signing: not a valid access token")
 
-// ErrUnknownKey is an ErrNotAccessToken: the set has no key of the id that the
-// token names, and nothing else is wrong with the token. Under a key that is newer
-// than the set, it would be good.
+// ErrUnknownKey is an [ErrNotAccessToken] for a token whose key the set does not
+// have, and with which nothing else is wrong. The token may be signed by a key that
+// is newer than the set.
 var ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrNotAccessToken)
 
-// Verify returns the claims of an access token that the issuer signed and that
-// has not expired at now (RFC 9068 §4): its key is one of those published, the
-// algorithm is the key's own, its type is that of an access token, and its
-// issuer is the one given. All errors wrap ErrNotAccessToken.
+// Verify returns the claims of an access token that the issuer signed and that has
+// not expired at now (RFC 9068 §4). It checks that the token's key is published,
+// that its algorithm is the key's own, that its type is that of an access token, and
+// that its issuer is the given one. All errors wrap [ErrNotAccessToken].
 //
-// Which audience the token is for is the caller's to check.
+// The caller must check the audience.
 func (s *Set) Verify(tok, issuer string, now time.Time) (Access, error) {
 	a, err := s.read(tok, issuer, now)
 	if err != nil && !errors.Is(err, ErrUnknownKey) {
@@ -41,8 +41,8 @@ func (s *Set) Verify(tok, issuer string, now time.Time) (Access, error) {
 	return a, nil
 }
 
-// VerifyExpired is Verify for a token that may have expired, as one to be
-// revoked may. A token whose key is no longer published is refused all the same.
+// VerifyExpired verifies a token as Verify does, but accepts an expired one, for
+// revocation. It refuses a token whose key is no longer published.
 func (s *Set) VerifyExpired(tok, issuer string, now time.Time) (Access, error) {
 	a, err := s.read(tok, issuer, now)
 	if err != nil {
@@ -51,8 +51,8 @@ func (s *Set) VerifyExpired(tok, issuer string, now time.Time) (Access, error) {
 	return a, nil
 }
 
-// read returns the claims of a token that a published key signed, or, beside
-// ErrUnknownKey, those that nothing vouches for.
+// read returns the claims of a token that a published key signed. With
+// [ErrUnknownKey] it returns claims whose signature was not verified.
 func (s *Set) read(tok, issuer string, now time.Time) (Access, error) {
 	payload, unknown := s.payload(tok, now)
 	if unknown != nil && !errors.Is(unknown, ErrUnknownKey) {
@@ -68,8 +68,8 @@ func (s *Set) read(tok, issuer string, now time.Time) (Access, error) {
 	return a, unknown
 }
 
-// payload returns the bytes that a published key signed as an access token, or,
-// beside ErrUnknownKey, those that a key which s does not have would have to.
+// payload returns the payload of an access token that a published key signed. With
+// [ErrUnknownKey] it returns a payload whose signature was not verified.
 func (s *Set) payload(tok string, now time.Time) ([]byte, error) {
 	if !canonical(tok) {
 		return nil, refused("not a compact JWS in base64url")
@@ -102,14 +102,14 @@ func (s *Set) payload(tok string, now time.Time) ([]byte, error) {
 	return payload, nil
 }
 
-// refused makes an error that wraps ErrNotAccessToken and says why.
+// refused returns an error that wraps [ErrNotAccessToken] and gives the reason.
 func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrNotAccessToken, fmt.Errorf(format, args...))
 }
 
-// canonical reports whether each part of a compact JWS is spelled the one way
-// that encoding it gives. Decoders pass over line breaks and stray bits, and two
-// spellings of one token are one too many.
+// canonical reports whether each part of a compact JWS is in the form that an
+// encoder writes. Decoders also accept line breaks and stray bits, which would give
+// one token several spellings.
 func canonical(tok string) bool {
 	if strings.ContainsAny(tok, "\r\n") {
 		return false
@@ -123,8 +123,9 @@ func canonical(tok string) bool {
 	return true
 }
 
-// readAccess reads the claims. The signature is ours, so what has the wrong
-// shape was made by other code under our key: refused, and never guessed at.
+// readAccess reads the claims of a token that our key signed. If a claim has the
+// wrong type, other code used the key, and readAccess refuses the token rather than
+// guess.
 func readAccess(payload []byte) (Access, error) {
 	claims := make(map[string]any)
 	decoder := json.NewDecoder(bytes.NewReader(payload))
@@ -164,8 +165,8 @@ func readAccess(payload []byte) (Access, error) {
 	return a, nil
 }
 
-// reader takes claims out of a map, so that what remains is the custom ones. It
-// keeps the first error.
+// reader takes claims out of a map, so that only the custom ones remain. It keeps
+// the first error.
 type reader struct {
 	claims map[string]any
 	err    error
@@ -195,7 +196,8 @@ func (r *reader) string(name string) string {
 	return s
 }
 
-// endOfTime is the last second that RFC 3339 can write, of the year 9999.
+// endOfTime is the last second of the year 9999, the last one that RFC 3339 can
+// write.
 const endOfTime = 253402300799
 
 // time reads a NumericDate (RFC 7519 §2), which is whole seconds in our tokens.
@@ -217,7 +219,7 @@ func (r *reader) time(name string) time.Time {
 	return time.Unix(seconds, 0).UTC()
 }
 
-// audience reads the aud, which is a string or an array of them (RFC 7519 §4.1.3).
+// audience reads a string or an array of strings (RFC 7519 §4.1.3).
 func (r *reader) audience(name string) Audience {
 	if _, ok := r.claims[name].(string); ok {
 		return Audience{r.string(name)}

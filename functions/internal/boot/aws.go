@@ -20,18 +20,18 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// attemptTimeout ends one attempt of a request to AWS, so that the SDK makes the
-// next while the invocation lasts. An environment that was frozen finds its
-// connections dead without being told.
+// attemptTimeout limits one attempt of a request to AWS, so that the SDK can retry
+// within the invocation. After a function was frozen, its connections may be dead
+// without notice.
 const attemptTimeout = 1500 * time.Millisecond
 
-// maxBackoff is the longest wait between attempts; the SDK's own, 20 s, is longer
-// than an invocation.
+// maxBackoff is the longest wait between attempts. The SDK's default of 20 s is
+// longer than an invocation.
 const maxBackoff = 200 * time.Millisecond
 
-// NewAPI is the API that c asks for, on AWS as the SDK's own environment
-// variables describe it: AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB for another
-// DynamoDB. It requests nothing: the first invocation reads the keys.
+// NewAPI returns the API that c describes. The SDK's own environment variables say
+// where AWS is: AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB. It
+// sends no requests; the first invocation reads the keys.
 func NewAPI(ctx context.Context, c Config, log *slog.Logger) (*api.API, error) {
 	sdk, err := loadSDK(ctx, attemptTimeout)
 	if err != nil {
@@ -52,8 +52,8 @@ func NewAPI(ctx context.Context, c Config, log *slog.Logger) (*api.API, error) {
 	}), nil
 }
 
-// NewTable is the table that c asks for, reached as [NewAPI] says. It requests
-// nothing.
+// NewTable returns the table that c describes, as [NewAPI] does. It sends no
+// requests.
 func NewTable(ctx context.Context, c TableConfig) (*store.Table, error) {
 	sdk, err := loadSDK(ctx, attemptTimeout)
 	if err != nil {
@@ -77,8 +77,8 @@ func loadSDK(ctx context.Context, attempt time.Duration) (aws.Config, error) {
 	return sdk, nil
 }
 
-// keysOf is where c says the keys are. A file must be there already: were it
-// made here, each program would make its own, and none would know the tokens of
+// keysOf returns the configured source of keys. A key file must already exist:
+// otherwise each function would create its own, and none would accept the tokens of
 // another.
 func keysOf(c Config, sdk aws.Config, log *slog.Logger) (keyring.Source, error) {
 	if c.KeysFile == "" {
@@ -94,8 +94,8 @@ func keysOf(c Config, sdk aws.Config, log *slog.Logger) (keyring.Source, error) 
 	return keys, nil
 }
 
-// NewRotation is the rotation that c asks for, in the region of AWS_REGION. It
-// requests nothing.
+// NewRotation returns the key rotation that c describes, in the region AWS_REGION.
+// It sends no requests.
 func NewRotation(ctx context.Context, c KeysConfig, log *slog.Logger) (keyring.Rotation, error) {
 	sdk, err := loadSDK(ctx, attemptTimeout)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package boot starts the Lambda functions: it reads their environment, tunes the
-// runtime, and makes what they work with of AWS clients.
+// Package boot starts the Lambda functions: it reads their environment, tunes the Go
+// runtime, and creates their AWS clients.
 package boot
 
 import (
@@ -17,9 +17,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/version"
 )
 
-// Main is the main of a function that serves one group of the API's endpoints. It
-// warms the API before it asks for the first event: Lambda may start a function
-// ahead of need, and one that starts has more of a processor than it has later.
+// Main runs a function that serves one group of the API's endpoints. It warms the
+// API before it asks for the first event, because Lambda may start a function ahead
+// of need and gives it more CPU while it starts.
 func Main(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Context) error) {
 	Run(LoadConfig, wire(endpoints, warm))
 }
@@ -34,8 +34,8 @@ func wire(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Con
 	}
 }
 
-// Manage is the main of the function that serves the management API. It is as
-// [Main], but lets nobody call whom IAM has not authorized.
+// Manage runs the function that serves the management API. It does what [Main] does,
+// and refuses callers that IAM has not authorized.
 func Manage() { Run(LoadManageConfig, wireManage) }
 
 func wireManage(ctx context.Context, c ManageConfig, log *slog.Logger) (any, error) {
@@ -47,7 +47,7 @@ func wireManage(ctx context.Context, c ManageConfig, log *slog.Logger) (any, err
 	return gateway.NewHandler(gateway.Authorized(a.Manage(), callers, log), log), nil
 }
 
-// warmed returns the API that c asks for, warmed as far as there is time.
+// warmed returns the configured API, warmed as far as the time allows.
 func warmed(ctx context.Context, c Config, log *slog.Logger, warm func(*api.API, context.Context) error) (*api.API, error) {
 	a, err := NewAPI(ctx, c, log)
 	if err != nil {
@@ -61,13 +61,13 @@ func warmed(ctx context.Context, c Config, log *slog.Logger, warm func(*api.API,
 	return a, nil
 }
 
-// warmTimeout is how long a start may wait for what the first request can read too.
-// Where nothing answers, that request still has time to say so.
+// warmTimeout limits the warming, whose reads the first request can also do. If AWS
+// does not respond, it leaves that request enough time to say so.
 const warmTimeout = time.Second
 
-// Run is the main of a function: it loads the configuration, wires the handler,
-// which is what lambda.Start takes, and starts. It does not return. A function
-// that cannot start logs all that is wrong and exits.
+// Run loads the configuration, wires the handler, which it passes to lambda.Start,
+// and starts it. It does not return. If the function cannot start, it logs
+// everything that is wrong and exits.
 func Run[C any](load func(getenv func(string) string) (C, error), wire func(context.Context, C, *slog.Logger) (any, error)) {
 	tune(lambdacontext.MemoryLimitInMB)
 	log := lambdacontext.NewLogger()

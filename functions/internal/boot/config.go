@@ -8,8 +8,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// TableConfig is what a program is told by its environment about the records:
-// all that the sweep needs.
+// TableConfig is the part of the configuration that concerns the table. It is all
+// that the sweep needs.
 type TableConfig struct {
 	Table string // ROTOR_TABLE: the name of the DynamoDB table
 
@@ -18,17 +18,18 @@ type TableConfig struct {
 	Retention store.Retention
 }
 
-// Config is what a program that serves the API is told by its environment.
+// Config is the configuration of a function that serves the API, as read from its
+// environment.
 type Config struct {
 	TableConfig
-	Issuer     string     // ROTOR_ISSUER: the URL under which the API is reached; the issuer of its tokens
+	Issuer     string     // ROTOR_ISSUER: the URL of the API, which is the issuer of its tokens
 	KeysSecret string     // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
 	KeysFile   string     // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
-	Origins    origin.Set // ROTOR_ORIGINS: the web origins that may call, separated by commas; none but the issuer's unless set
+	Origins    origin.Set // ROTOR_ORIGINS: the web origins that may call besides the issuer's, separated by commas
 }
 
-// LoadConfig reads the configuration. Its error joins everything that is wrong;
-// each part names the variable and says what it must be.
+// LoadConfig reads the configuration. Its error joins everything that is wrong. Each
+// part names the variable and says what its value must be.
 func LoadConfig(getenv func(string) string) (Config, error) {
 	e := environment{getenv: getenv}
 	c := Config{
@@ -40,20 +41,20 @@ func LoadConfig(getenv func(string) string) (Config, error) {
 	return c, errors.Join(e.errs...)
 }
 
-// LoadTableConfig reads that part of the configuration, as [LoadConfig] does.
+// LoadTableConfig reads a [TableConfig], as [LoadConfig] does.
 func LoadTableConfig(getenv func(string) string) (TableConfig, error) {
 	e := environment{getenv: getenv}
 	c := e.table()
 	return c, errors.Join(e.errs...)
 }
 
-// KeysConfig is what the program that rotates the keys is told by its environment.
+// KeysConfig is the configuration of the function that rotates the keys.
 type KeysConfig struct {
 	Secret    string            // ROTOR_KEYS_SECRET: the name or ARN of the secret whose keys are revoked in an emergency
 	Algorithm signing.Algorithm // ROTOR_SIGNING_ALGORITHM: of new signing keys, RS256 or ES256; RS256 unless set
 }
 
-// LoadKeysConfig reads that configuration, as [LoadConfig] does.
+// LoadKeysConfig reads a [KeysConfig], as [LoadConfig] does.
 func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
 	e := environment{getenv: getenv}
 	c := KeysConfig{
@@ -63,19 +64,18 @@ func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
 	return c, errors.Join(e.errs...)
 }
 
-// ManageConfig is what the program that serves the management API is told by its
-// environment.
+// ManageConfig is the configuration of the function that serves the management API.
 type ManageConfig struct {
 	Config
-	APIID string // ROTOR_API_ID: the id of the API in whose name IAM authorizes callers
+	APIID string // ROTOR_API_ID: the id of the HTTP API at whose gateway IAM authorizes callers
 
-	// LocalCaller is ROTOR_LOCAL_CALLER: who calls where there is no gateway to say
-	// it, for runs on a developer's machine. Such a run has its keys in a file: with
-	// keys in Secrets Manager it is refused.
+	// LocalCaller is ROTOR_LOCAL_CALLER, the caller to assume on a developer's
+	// machine, where there is no gateway to name one. It is refused unless the keys
+	// are in a file.
 	LocalCaller string
 }
 
-// LoadManageConfig reads that configuration, as [LoadConfig] does.
+// LoadManageConfig reads a [ManageConfig], as [LoadConfig] does.
 func LoadManageConfig(getenv func(string) string) (ManageConfig, error) {
 	base, err := LoadConfig(getenv)
 	e := environment{getenv: getenv}

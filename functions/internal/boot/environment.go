@@ -15,7 +15,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// environment reads variables and gathers what is wrong with them.
+// environment reads variables and collects the errors in them.
 type environment struct {
 	getenv func(string) string
 	errs   []error
@@ -55,14 +55,14 @@ func (e *environment) apiID(name string) string {
 	return value
 }
 
-// isSecretID is true of what can be the name or the ARN of a secret. It is no regular
-// expression: to compile one is part of each cold start.
+// isSecretID reports whether s can be the name or the ARN of a secret. It does not
+// use a regular expression, which each cold start would compile.
 func isSecretID(s string) bool {
 	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_+=.@:-"
 	return s != "" && len(s) <= 700 && strings.Trim(s, characters) == ""
 }
 
-// keys reads the two variables of which exactly one must be set.
+// keys reads two variables, exactly one of which must be set.
 func (e *environment) keys(secretVar, fileVar string) (secret, file string) {
 	secret, file = e.getenv(secretVar), e.getenv(fileVar)
 	switch {
@@ -89,9 +89,9 @@ func (e *environment) secret(name string) string {
 	return secret
 }
 
-// issuer is RFC 8414 §2, and further without a trailing slash: the endpoints'
-// paths are appended to it. Its own path, if any, is one that a request can have as
-// it is: clean, and without percent-encoding.
+// issuer reads an issuer as of RFC 8414 §2. It must not end in a slash, because the
+// endpoints' paths are appended to it. Its path, if any, must be one that a request
+// can have unchanged: clean, and without percent-encoding.
 func (e *environment) issuer(name string) string {
 	value := e.getenv(name)
 	u, err := url.Parse(value)
@@ -110,7 +110,7 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// origins returns the web origins in a list, separated by commas.
+// origins reads a list of web origins, separated by commas.
 func (e *environment) origins(name string) origin.Set {
 	return origin.ParseSet(strings.Split(e.getenv(name), ","), func(value, want string) { e.wrong(name, value, want) })
 }

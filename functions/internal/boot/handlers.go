@@ -12,10 +12,10 @@ import (
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
-// Sweep returns a Lambda handler of whatever a schedule sends: each invocation is one
-// sweep, whose result it returns. What fails fails the invocation, so that it counts as
-// an error and Lambda invokes again. The sweep ends a little before the invocation
-// does; what is left is the next one's.
+// Sweep returns a Lambda handler for the events of a schedule. Each invocation is
+// one sweep, and returns its result. If the sweep fails, so does the invocation, so
+// that it counts as an error and Lambda invokes the function again. The sweep ends a
+// little before the invocation does, and leaves the rest to the next one.
 func Sweep(table *store.Table, log *slog.Logger, now func() time.Time) func(context.Context) (sweep.Result, error) {
 	return func(ctx context.Context) (sweep.Result, error) {
 		ctx, cancel := gateway.Early(ctx)
@@ -24,8 +24,8 @@ func Sweep(table *store.Table, log *slog.Logger, now func() time.Time) func(cont
 	}
 }
 
-// RotateKeys returns a Lambda handler of the events that [keyring.Rotation.Handle]
-// knows. What fails fails the invocation.
+// RotateKeys returns a Lambda handler for the events that [keyring.Rotation.Handle]
+// accepts. The invocation fails if Handle does.
 func RotateKeys(rotation keyring.Rotation, secret string, now func() time.Time) func(context.Context, json.RawMessage) (*keyring.Inventory, error) {
 	return func(ctx context.Context, event json.RawMessage) (*keyring.Inventory, error) {
 		ctx, cancel := gateway.Early(ctx)

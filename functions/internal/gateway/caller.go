@@ -12,17 +12,17 @@ import (
 	"github.com/rotor-auth/rotor/shared/problem"
 )
 
-// Callers are those who may call the management API.
+// Callers says who may call the management API.
 type Callers struct {
-	APIID string // the API in whose name IAM authorizes them
-	Local string // who calls where there is no gateway to say it; "" for nobody
+	APIID string // the HTTP API at whose gateway IAM authorizes callers
+	Local string // the caller to assume if there is no gateway; "" for none
 }
 
-// Authorized returns h for requests that API Gateway has sent in the name of our
-// API, with an IAM principal that it has authorized: h finds the principal's ARN
-// where [api.WithCaller] puts it. Any other request is answered 403, and logged,
-// before anything is read: that of a route without authorizer or with another one,
-// of another API, or of a function URL.
+// Authorized returns a handler that passes to h the requests of our HTTP API for
+// which IAM has authorized a principal. h finds the principal's ARN where
+// [api.WithCaller] puts it. The handler logs any other request and answers 403
+// before it reads anything: a request of a route without an authorizer or with
+// another one, of another API, or of a function URL.
 func Authorized(h http.Handler, c Callers, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		event, _ := algnhsa.APIGatewayV2RequestFromContext(r.Context())
@@ -41,7 +41,7 @@ func Authorized(h http.Handler, c Callers, log *slog.Logger) http.Handler {
 	})
 }
 
-// IsAPIID reports whether s can be the id of an API of API Gateway.
+// IsAPIID reports whether s can be the id of an API in API Gateway.
 func IsAPIID(s string) bool {
 	const characters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	return s != "" && len(s) <= 32 && strings.Trim(s, characters) == ""

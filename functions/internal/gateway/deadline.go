@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Early returns a context that ends a little before the invocation's, so that what is
-// to be said then can still be said.
+// Early returns a context that ends a little before the invocation does, so that
+// there is time left to respond.
 func Early(ctx context.Context) (context.Context, context.CancelFunc) {
 	end, ok := ctx.Deadline()
 	if !ok {
@@ -15,7 +15,7 @@ func Early(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, end.Add(-margin(time.Until(end))))
 }
 
-// margin returns how long before the invocation's end its work must be over.
+// margin returns how long before the end of the invocation its work must end.
 func margin(left time.Duration) time.Duration {
 	return min(max(left/10, 200*time.Millisecond), 500*time.Millisecond)
 }

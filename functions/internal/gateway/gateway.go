@@ -20,15 +20,15 @@ import (
 // Handler answers events of an API Gateway HTTP API, payload format 2.0, with an
 // http.Handler.
 //
-// An event of another kind is an error: nobody waits for an HTTP answer. A
-// request that cannot be made an http.Request is answered 400, never with an
+// For an event of another kind it returns an error, because nobody waits for an HTTP
+// response. A request that cannot be read as an http.Request gets 400, and not an
 // error, which the gateway would turn into a 500.
 //
-// What the http.Handler sees differs from a server's request in this: the path
-// is the event's, to the letter, for the gateway has decoded it already, and it
-// is never taken for a host; the remote address has no port; the request is
-// logged under the gateway's id (the client's apigw-requestid); and the context
-// ends a little before the invocation, so that a late answer is still ours.
+// The request that the http.Handler gets differs from a server's in this. Its path
+// is exactly that of the event, because the gateway has already decoded it. Its
+// remote address has no port. It is logged under the gateway's id, which the client
+// gets as apigw-requestid. Its context ends a little before the invocation, so that
+// even a late response is ours.
 type Handler struct {
 	inner lambda.Handler
 	log   *slog.Logger
@@ -36,7 +36,7 @@ type Handler struct {
 
 var _ lambda.Handler = (*Handler)(nil)
 
-// NewHandler is a Handler for h.
+// NewHandler returns a Handler that calls h.
 func NewHandler(h http.Handler, log *slog.Logger) *Handler {
 	return &Handler{
 		inner: algnhsa.New(fromEvent(h), &algnhsa.Options{RequestType: algnhsa.RequestTypeAPIGatewayV2}),
@@ -57,41 +57,42 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		h.log.ErrorContext(ctx, "event refused", slog.Any("error", err), slog.Int("payload_bytes", len(payload)))
 		return nil, err
 	}
-	// Only the reading of the event can fail. The error is not logged: it quotes
+	// Only reading the event can fail. The error is not logged, because it quotes
 	// what the client sent.
 	h.log.WarnContext(ctx, "request malformed", slog.Int("payload_bytes", len(payload)))
 	return malformed()
 }
 
-// check tells an HTTP API's event from anything else. It reads the event once more,
-// and so is asked only where there is no answer.
+// check returns an error unless the payload is an event of an HTTP API. It reads the
+// event a second time, so it is called only if there is no response.
 func check(payload []byte) error {
 	var event events.APIGatewayV2HTTPRequest
 	if err := json.Unmarshal(payload, &event); err != nil {
 		// encoding/json's errors quote at most a character or a number.
 		return fmt.Errorf("read an event of API Gateway: %w", err)
 	}
-	if !ours(&event) {
+	if !isHTTP(&event) {
 		return errors.New("not an event of an API Gateway HTTP API, payload format 2.0")
 	}
 	return nil
 }
 
-// ours is true of an HTTP API's event: a custom authorizer's has the same version,
-// and no method.
-func ours(event *events.APIGatewayV2HTTPRequest) bool {
+// isHTTP reports whether the event is an HTTP API's. A custom authorizer's has the
+// same version, but no method.
+func isHTTP(event *events.APIGatewayV2HTTPRequest) bool {
 	return event.Version == "2.0" && event.RequestContext.HTTP.Method != ""
 }
 
-// otherKey is the context's key of a *bool: that the event is of another kind.
+// otherKey is the context key of a *bool that is set if the event is of another
+// kind.
 type otherKey struct{}
 
-// fromEvent gives next the request as the event has it. An event of another kind it
-// only reports.
+// fromEvent returns a handler that passes the event's request to next. For an event
+// of another kind it only sets the bool under otherKey.
 func fromEvent(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		event, _ := algnhsa.APIGatewayV2RequestFromContext(r.Context())
-		if !ours(&event) {
+		if !isHTTP(&event) {
 			if other, ok := r.Context().Value(otherKey{}).(*bool); ok {
 				*other = true
 			}
@@ -100,8 +101,8 @@ func fromEvent(next http.Handler) http.Handler {
 		if id := event.RequestContext.RequestID; id != "" {
 			r = r.WithContext(api.WithRequestID(r.Context(), id))
 		}
-		// algnhsa decodes the path a second time, and joins it to the host before it
-		// takes the two apart again.
+		// algnhsa decodes the path a second time, and could take a part of it for
+		// the host.
 		r.URL = &url.URL{Path: event.RawPath, RawQuery: event.RawQueryString}
 		r.RequestURI = r.URL.RequestURI()
 		r.Host = r.Header.Get("Host")

@@ -1,5 +1,5 @@
-// Package keyringtest is a Secrets Manager for tests: one secret, its versions
-// and their labels, behind the protocol that the SDK speaks.
+// Package keyringtest is a Secrets Manager for tests. It has one secret with its
+// versions and their labels, and speaks the protocol of the SDK.
 package keyringtest
 
 import (
@@ -28,7 +28,7 @@ const ID = "rotor/keys"
 // MaxText is the longest text that Secrets Manager keeps, in bytes.
 const MaxText = 65536
 
-// Fault is what becomes of a request.
+// Fault is a way in which a request fails.
 type Fault int
 
 // The faults.
@@ -36,10 +36,10 @@ const (
 	None Fault = iota
 	Failed
 	Denied
-	Lost // it is applied, but the answer is lost
+	Lost // the request is applied, but its response is lost
 )
 
-// SecretsManager is a running one. Rotation of its secret is enabled.
+// SecretsManager is a running Secrets Manager. Rotation of its secret is enabled.
 type SecretsManager struct {
 	t   testing.TB
 	srv *httptest.Server
@@ -52,14 +52,14 @@ type SecretsManager struct {
 	longest  int
 }
 
-// Version is one of the secret's.
+// Version is a version of the secret.
 type Version struct {
 	Text   *string // nil while it has none
 	Binary []byte
 	Labels []string
 }
 
-// New starts one whose secret has that text.
+// New starts a Secrets Manager whose secret has the given text.
 func New(t testing.TB, text string) *SecretsManager {
 	t.Helper()
 	m := &SecretsManager{t: t, versions: map[string]*Version{}}
@@ -69,12 +69,13 @@ func New(t testing.TB, text string) *SecretsManager {
 	return m
 }
 
-// Client is an SDK client that attempts each request so many times.
+// Client returns an SDK client that makes up to the given number of attempts of each
+// request.
 func (m *SecretsManager) Client(attempts int) *secretsmanager.Client {
 	return m.ClientOver(m.srv.Client().Transport, attempts)
 }
 
-// ClientOver is [SecretsManager.Client], over another transport.
+// ClientOver returns a [SecretsManager.Client] with another transport.
 func (m *SecretsManager) ClientOver(rt http.RoundTripper, attempts int) *secretsmanager.Client {
 	return secretsmanager.New(secretsmanager.Options{
 		BaseEndpoint: aws.String(m.srv.URL),
@@ -89,13 +90,14 @@ func (m *SecretsManager) ClientOver(rt http.RoundTripper, attempts int) *secrets
 	})
 }
 
-// Direct is [SecretsManager.Client] without a socket, for runs of many requests.
+// Direct returns a [SecretsManager.Client] that uses no socket, for runs of many
+// requests.
 func (m *SecretsManager) Direct(attempts int) *secretsmanager.Client {
 	return m.ClientOver(direct{m}, attempts)
 }
 
-// DirectOver is [SecretsManager.Direct], through a transport made of the one without
-// a socket: for tests whose time is made up.
+// DirectOver returns a [SecretsManager.Direct] client whose transport is wrapped by
+// through, for tests with a simulated clock.
 func (m *SecretsManager) DirectOver(through func(http.RoundTripper) http.RoundTripper, attempts int) *secretsmanager.Client {
 	return m.ClientOver(through(direct{m}), attempts)
 }
@@ -109,9 +111,9 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// whole reads answers to their end. The SDK closes a request's body as soon as the
-// answer begins; on the loopback interface that may be before the transport has
-// seen the body's end, and then the connection breaks under a long answer.
+// whole reads responses to their end. The SDK closes a request's body as soon as the
+// response begins. On the loopback interface that may be before the transport has
+// seen the end of the body, and then the connection breaks during a long response.
 type whole struct{ http.RoundTripper }
 
 func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -125,7 +127,7 @@ func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Put makes a version with that text the current one, as people do.
+// Put makes a version with the given text the current one, as an operator would.
 func (m *SecretsManager) Put(version, text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -133,8 +135,8 @@ func (m *SecretsManager) Put(version, text string) {
 	m.label(version, "AWSCURRENT")
 }
 
-// Begin begins a rotation, as Secrets Manager does before it invokes the
-// function: with a pending version that has no text.
+// Begin begins a rotation with a pending version that has no text, as Secrets
+// Manager does before it invokes the function.
 func (m *SecretsManager) Begin(version string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -144,14 +146,14 @@ func (m *SecretsManager) Begin(version string) {
 	m.label(version, "AWSPENDING")
 }
 
-// Edit changes the versions at will.
+// Edit calls f to change the versions.
 func (m *SecretsManager) Edit(f func(versions map[string]*Version)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f(m.versions)
 }
 
-// Text is the text of the version with that label, "" if there is none.
+// Text returns the text of the version with the given label, or "" if there is none.
 func (m *SecretsManager) Text(label string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -161,14 +163,15 @@ func (m *SecretsManager) Text(label string) string {
 	return ""
 }
 
-// Labeled is the id of the version with that label, "" if there is none.
+// Labeled returns the id of the version with the given label, or "" if there is
+// none.
 func (m *SecretsManager) Labeled(label string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.labeled(label)
 }
 
-// Longest is the length of the longest text that was ever put.
+// Longest returns the length of the longest text that was ever put.
 func (m *SecretsManager) Longest() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -182,14 +185,15 @@ func (m *SecretsManager) Disable() {
 	m.disabled = true
 }
 
-// Break asks f about each request from now on, numbered from 1. nil mends.
+// Break makes f decide the fault of each request from now on, numbered from 1. A nil
+// f ends all faults.
 func (m *SecretsManager) Break(f func(call int, operation string) Fault) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fault, m.calls = f, nil
 }
 
-// Calls are the operations requested since [SecretsManager.Break] or Calls was
+// Calls returns the operations requested since [SecretsManager.Break] or Calls was
 // last called.
 func (m *SecretsManager) Calls() []string {
 	m.mu.Lock()
@@ -208,8 +212,9 @@ func (m *SecretsManager) labeled(label string) string {
 	return ""
 }
 
-// label moves a label to a version, "" for none. AWSPREVIOUS follows AWSCURRENT,
-// which ends the rotation of the version that it goes to.
+// label moves a label to a version, or to none if that is "". When AWSCURRENT moves,
+// AWSPREVIOUS goes to the version that had it, and the version that gets it loses
+// AWSPENDING.
 func (m *SecretsManager) label(version, label string) {
 	before := m.labeled(label)
 	if before == version {
@@ -233,17 +238,17 @@ func (m *SecretsManager) unlabel(version, label string) {
 	}
 }
 
-// refusal is an error of Secrets Manager's.
+// refusal is an error response of Secrets Manager.
 type refusal struct{ kind, message string }
 
 func (r *refusal) Error() string { return r.kind + ": " + r.message }
 
-// ServeHTTP is http.Handler.
+// ServeHTTP implements [http.Handler].
 func (m *SecretsManager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // who asked is gone: a program that was killed
+		return // the client is gone, because it was killed
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -309,7 +314,7 @@ func (m *SecretsManager) do(operation string, body []byte) (any, *refusal) {
 func (m *SecretsManager) describe() (any, *refusal) {
 	stages := map[string][]string{}
 	for id, v := range m.versions {
-		if len(v.Labels) > 0 { // those without are deprecated, and left out
+		if len(v.Labels) > 0 { // versions without labels are deprecated, and left out
 			stages[id] = v.Labels
 		}
 	}

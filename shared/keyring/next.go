@@ -13,41 +13,42 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// How long before its first use a key is in the document. Whoever meets a token
-// must know its key by then.
+// How long a key is in the document before its first use. All that verify its tokens
+// must have read it by then.
 const (
-	// macLead is for the functions, whose copy of the document is no older than
-	// maxAge. What is left of it is for the rotation itself, and for reads that
-	// fail and are tried again. A function whose reads fail for longer starts no
-	// family (see Keys).
+	// macLead is the lead of a MAC key, for the functions, whose copy of the
+	// document is normally no older than maxAge. The rest of it allows for the
+	// rotation itself, and for reads that fail and are retried. A function whose
+	// reads fail for longer starts no family (see [Keys.Stale]).
 	macLead = token.Lead
-	// signingLead is for gateways, which keep a key set for hours.
+	// signingLead is the lead of a signing key, for gateways, which cache a key set
+	// for hours.
 	signingLead = 24 * time.Hour
-	// rotationTime is how long after it was made a document may come into use.
+	// rotationTime is how long a new document may take to become current.
 	rotationTime = macLead - 2*maxAge
-	// remembered is how long a revoked signing key stays in the document, for
-	// whoever asks again to revoke it.
-	remembered = 30 * 24 * time.Hour
+	// revokedKeptFor is how long a revoked signing key stays in the document, so
+	// that revoking it again succeeds.
+	revokedKeptFor = 30 * 24 * time.Hour
 )
 
 // maxMAC is how many MAC keys there can be: a token names its key in one byte.
 const maxMAC = 256
 
-// Rotate returns the document that is to follow d, which stays as it is.
+// Rotate returns the document that follows d. It does not change d.
 //
-// It has a new MAC key, which mints 15 minutes from now. MAC keys stay until
-// they are removed by hand, since refresh tokens may live for ever, also those that
-// are revoked; when all 256 ids are taken, the error says what to do.
+// The new document has another MAC key, which mints from 15 minutes from now on. MAC
+// keys stay, even revoked ones, until they are removed by hand, because refresh
+// tokens may live forever. When all 256 ids are taken, the error says what to do.
 //
-// It has a new signing key of that algorithm, which is published at once and
-// signs 24 hours from now. The key that it takes over from is published until
-// its last token, no longer-lived than longestAccessToken, has expired; it loses
-// its private half in the first rotation after it has signed for the last time,
-// and is dropped in the first after the end of its publication.
+// It has another signing key, with the algorithm alg, which is published at once and
+// signs from 24 hours from now on. The key that it replaces stays published until
+// its last token has expired, which is longestAccessToken after its last signature.
+// The first rotation after that signature drops its private half, and the first
+// rotation after the end of its publication drops the key.
 //
-// While a key of a kind is yet to be used, no other of that kind is added: to
-// rotate again and again is harmless, and makes one signing key a day at most.
-// The user key is never replaced.
+// While a key of one kind is still waiting for its first use, no other of that kind
+// is added. So rotating repeatedly is harmless, and makes at most one signing key a
+// day. The user key is never replaced.
 func (d *Document) Rotate(now time.Time, alg signing.Algorithm, longestAccessToken time.Duration) (*Document, error) {
 	next := &Document{UserKey: d.UserKey, MAC: slices.Clone(d.MAC), Signing: slices.Clone(d.Signing)}
 	if !slices.ContainsFunc(d.MAC, func(k token.Key) bool { return k.Revoked.IsZero() && k.From.After(now) }) {
@@ -68,8 +69,8 @@ func (d *Document) Rotate(now time.Time, alg signing.Algorithm, longestAccessTok
 	return next, nil
 }
 
-// freeID is the id after the newest key's that no key has. An id that was freed
-// by hand is thus the last to be used again.
+// freeID returns the first unused id after the newest key's. An id that was freed by
+// hand is thus the last to be used again.
 func (d *Document) freeID() (byte, error) {
 	if len(d.MAC) >= maxMAC {
 		return 0, fmt.Errorf("all %d ids of MAC keys are taken: remove from the document those keys under which no living refresh token was minted, the oldest, and rotate again", maxMAC)
@@ -85,7 +86,8 @@ func (d *Document) freeID() (byte, error) {
 	return id, nil
 }
 
-// retire ends signing keys that have a successor.
+// retire sets the end of the signing keys that have a successor, and drops those
+// whose end has passed.
 func (d *Document) retire(now time.Time, longestAccessToken time.Duration) {
 	slices.SortStableFunc(d.Signing, func(a, b signing.Key) int {
 		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.JWK.KeyID, b.JWK.KeyID)) // as in signing.NewSet
@@ -109,7 +111,7 @@ func (d *Document) retire(now time.Time, longestAccessToken time.Duration) {
 		successor = i
 	}
 	d.Signing = slices.DeleteFunc(d.Signing, func(k signing.Key) bool {
-		return !published(k, now) && (k.Revoked.IsZero() || now.Sub(k.Revoked) > remembered)
+		return !published(k, now) && (k.Revoked.IsZero() || now.Sub(k.Revoked) > revokedKeptFor)
 	})
 }
 
@@ -117,8 +119,8 @@ func published(k signing.Key, now time.Time) bool {
 	return k.Revoked.IsZero() && (k.Until.IsZero() || now.Before(k.Until))
 }
 
-// works is an error unless every key of the document that makes tokens makes
-// ones that it reads.
+// works returns an error unless each key of the document that makes tokens makes
+// ones which the document verifies.
 func (d *Document) works(now time.Time) error {
 	keys, err := d.Compile()
 	if err != nil {
@@ -149,8 +151,8 @@ func (d *Document) works(now time.Time) error {
 	return nil
 }
 
-// refreshes is an error unless the refresh token that maker mints at that time, of
-// a family that begins then, is one to reader.
+// refreshes returns an error unless reader accepts a refresh token that maker mints
+// at the given time, of a family that begins then.
 func refreshes(reader, maker *Keys, at time.Time) error {
 	minted := token.Token{Family: [32]byte{1}, Counter: 1}
 	binary.BigEndian.PutUint64(minted.Family[16:], uint64(at.UnixMilli())<<16)
@@ -164,8 +166,8 @@ func refreshes(reader, maker *Keys, at time.Time) error {
 	return nil
 }
 
-// signs is an error unless the access token that maker signs at one time is one
-// to reader at another.
+// signs returns an error unless reader accepts at readAt an access token that maker
+// signs at signedAt.
 func signs(reader, maker *Keys, signedAt, readAt time.Time) error {
 	const issuer = "https://rotation.invalid" // nobody gets this token
 	access, err := maker.Signing.SignAccess(signedAt, signing.Access{
@@ -178,9 +180,9 @@ func signs(reader, maker *Keys, signedAt, readAt time.Time) error {
 	return err
 }
 
-// follows is an error where coming from current to d at now could refuse a token
-// that is good: be it by a function that still has current, or by a gateway that
-// still has current's key set.
+// follows returns an error if replacing current by d at now could make a good token
+// be refused, either by a function that still has current or by a gateway that still
+// has current's key set.
 func (d *Document) follows(current *Document, now time.Time, longestAccessToken time.Duration) error {
 	if !bytes.Equal(d.UserKey, current.UserKey) {
 		return errors.New("the user key is another")
@@ -223,9 +225,9 @@ func (d *Document) follows(current *Document, now time.Time, longestAccessToken 
 	return d.interchanges(current, now, longestAccessToken)
 }
 
-// interchanges is an error unless, for as long as functions have either, each
-// document reads what the other makes, and the last access token of current
-// lives out its time.
+// interchanges returns an error unless each document accepts the tokens of the other
+// while functions may have either of them, and d accepts the last access token of
+// current until it expires.
 func (d *Document) interchanges(current *Document, now time.Time, longestAccessToken time.Duration) error {
 	before, err := current.Compile()
 	if err != nil {

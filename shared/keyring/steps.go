@@ -24,43 +24,42 @@ const (
 	labelPrevious = "AWSPREVIOUS"
 )
 
-// Rotation rotates the keys in a secret, as a function that Secrets Manager
-// invokes once for each step of a rotation.
+// Rotation rotates the keys in a secret. Secrets Manager invokes it once for each
+// step.
 //
-// Each step may be repeated, and may die anywhere: what is in use changes in the
-// last request of the last step and nowhere else. A pending version that must
-// not come into use, because it does not follow what has become current since,
-// or because so much time has passed that its keys would be used before all
-// know them, is given up: the step fails and takes the label AWSPENDING away, so
-// that the next rotation starts afresh.
+// Each step may be repeated, and may die at any point: only the last request of the
+// last step changes what is in use. A pending version must not become current if
+// another version, which it does not follow, has become current since. Nor must it
+// if so much time has passed that its keys would be used before everyone has them.
+// It is then given up: the step fails and removes the label AWSPENDING, so that the
+// next rotation starts afresh.
 type Rotation struct {
 	Client    *secretsmanager.Client
 	Algorithm signing.Algorithm // of new signing keys
-	// LongestAccessToken is how long the public half of a signing key is
+	// LongestAccessToken is how long the public half of a signing key stays
 	// published after the key's last signature.
 	LongestAccessToken time.Duration
 	Log                *slog.Logger
 }
 
-// RotationEvent is what Secrets Manager invokes a rotation function with.
+// RotationEvent is the event with which Secrets Manager invokes a rotation function.
 type RotationEvent struct {
 	Step     string `json:"Step"`
 	SecretID string `json:"SecretId"`
 	Version  string `json:"ClientRequestToken"` // the version that is to become current
 }
 
-// Step takes one step of a rotation:
+// Step carries out one step of a rotation:
 //
 //	createSecret  makes the next document of the current one, and puts it
 //	setSecret     has nothing to do: functions read the secret by themselves
 //	testSecret    tries the pending document, alone and beside the current one
 //	finishSecret  tries it again, and makes it the current one
 //
-// Where the current version has no keys, createSecret makes the first: that is
-// where it has no text, or "{}", or a short one as Secrets Manager generates in
-// place of a password, and the version before it has no more than that. Any
-// other text that is not a document may be one that was damaged, or that another
-// replaced. It is never written over: the step fails.
+// If neither the current version nor the one before it has keys, createSecret makes
+// the first ones. A version has no keys if its text is empty, "{}", or as short as
+// what Secrets Manager generates for a password. Any other text that is not a
+// document may be a damaged one. It is never overwritten: the step fails.
 func (r Rotation) Step(ctx context.Context, now time.Time, e RotationEvent) error {
 	var step func(context.Context, time.Time, rotating) error
 	switch e.Step {
@@ -85,16 +84,17 @@ func (r Rotation) Step(ctx context.Context, now time.Time, e RotationEvent) erro
 	return nil
 }
 
-// rotating is a rotation on its way.
+// rotating is the state of a rotation that is under way.
 type rotating struct {
 	secret   string
-	version  string // the pending one
-	current  string // which have these labels; "" for none
+	version  string // the pending version
+	current  string // the version labeled AWSCURRENT, or ""
 	previous string
-	finished bool // the pending version is the current one
+	finished bool // the pending version has become the current one
 }
 
-// describe finds where the rotation is, and that Secrets Manager asked for it.
+// describe returns the state of the rotation. It fails unless Secrets Manager has
+// begun one.
 func (r Rotation) describe(ctx context.Context, e RotationEvent) (rotating, error) {
 	out, err := r.Client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(e.SecretID)})
 	if err != nil {
@@ -153,7 +153,7 @@ func (r Rotation) next(current *Document, now time.Time) (*Document, error) {
 	if current == nil {
 		return Generate(r.Algorithm, now)
 	}
-	// Keys that are of no use are for people to look at.
+	// Keys that do not work are left for an operator to look at.
 	_, err := current.Compile()
 	if err != nil {
 		return nil, fmt.Errorf("the current version: %w", err)
@@ -180,7 +180,7 @@ func (r Rotation) test(ctx context.Context, now time.Time, state rotating) error
 	return nil
 }
 
-// try is an error unless the text is a document that may come into use at now.
+// try returns an error unless the text is a document that may become current at now.
 func (r Rotation) try(text string, current *Document, now time.Time) error {
 	pending, err := Parse([]byte(text))
 	if err != nil {
@@ -193,7 +193,7 @@ func (r Rotation) try(text string, current *Document, now time.Time) error {
 	return pending.follows(current, now, r.LongestAccessToken)
 }
 
-// giveUp takes the label away from the pending version, which nothing has used.
+// giveUp removes the label of the pending version, which nothing has used.
 func (r Rotation) giveUp(ctx context.Context, state rotating, why error) error {
 	_, err := r.Client.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId:            aws.String(state.secret),
@@ -204,7 +204,7 @@ func (r Rotation) giveUp(ctx context.Context, state rotating, why error) error {
 }
 
 func (r Rotation) finish(ctx context.Context, now time.Time, state rotating) error {
-	// Much may have happened since testSecret.
+	// The secret may have changed since testSecret.
 	err := r.test(ctx, now, state)
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (r Rotation) finish(ctx context.Context, now time.Time, state rotating) err
 		MoveToVersionId: aws.String(state.version),
 	}
 	if state.current != "" {
-		// Refused unless that is still the version which was tried.
+		// Refused unless this is still the version that was tested against.
 		move.RemoveFromVersionId = aws.String(state.current)
 	}
 	_, err = r.Client.UpdateSecretVersionStage(ctx, move)
@@ -226,7 +226,7 @@ func (r Rotation) finish(ctx context.Context, now time.Time, state rotating) err
 	return nil
 }
 
-// current is the current document, nil before there have been any keys.
+// current returns the current document, or nil if the secret has never had keys.
 func (r Rotation) current(ctx context.Context, state rotating) (*Document, error) {
 	text, _, err := r.read(ctx, state.secret, state.current)
 	if err != nil {
@@ -270,12 +270,12 @@ func (r Rotation) read(ctx context.Context, secret, version string) (text string
 	return *out.SecretString, true, nil
 }
 
-// longestPlaceholder is more characters than Secrets Manager generates unless
-// asked for more, and too few for keys.
+// longestPlaceholder is the greatest length of a placeholder. Secrets Manager
+// generates no more characters by default, and keys need more.
 const longestPlaceholder = 64
 
-// placeholder reports whether the text of a secret stands for no keys yet, and
-// is not what is left of a document.
+// placeholder reports whether the text of a secret means that there are no keys yet,
+// and is not the remains of a document.
 func placeholder(text string) bool {
 	text = strings.TrimSpace(text)
 	if text == "" {
