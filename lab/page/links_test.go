@@ -200,3 +200,39 @@ func TestPagesAreShort(t *testing.T) {
 		t.Errorf("only %d pages were found", docs)
 	}
 }
+
+// TestTreeIsComplete fails where a folder of the tree has no row in the README, or a row has no folder.
+func TestTreeIsComplete(t *testing.T) {
+	_, table, _ := strings.Cut(read(t, "README.md"), "\n| folder | what |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := map[string]bool{}
+	for line := range strings.SplitSeq(table, "\n") {
+		folders, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " |")
+		for _, name := range regexp.MustCompile("`([^`]+)/`").FindAllStringSubmatch(folders, -1) {
+			rows[name[1]] = true
+			if info, err := os.Stat(filepath.Join(root, name[1])); err != nil || !info.IsDir() {
+				t.Errorf("the README has a row of %s/, which is no folder", name[1])
+			}
+		}
+	}
+	folders := 0
+	for _, parent := range []string{"shared", "lab", "clients", "cmd", "functions/internal"} {
+		entries, err := os.ReadDir(filepath.Join(root, parent))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			name := parent + "/" + e.Name()
+			if !e.IsDir() {
+				continue
+			}
+			folders++
+			if !rows[name] {
+				t.Errorf("the README has no row of %s/", name)
+			}
+		}
+	}
+	if folders < 20 {
+		t.Errorf("only %d folders were found", folders)
+	}
+}
