@@ -110,7 +110,7 @@ func TestCost(t *testing.T) {
 
 // What is assumed of the stack is what the stack says.
 func TestAssumptionsAreTheStacks(t *testing.T) {
-	functions, err := os.ReadFile("../functions.go")
+	functions, err := os.ReadFile("../../infra/functions.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestAssumptionsAreTheStacks(t *testing.T) {
 	if match == nil || string(match[1]) != fmt.Sprint(price.Memory) {
 		t.Errorf("token has %q MB, not %d", match, price.Memory)
 	}
-	gateway, err := os.ReadFile("../api.go")
+	gateway, err := os.ReadFile("../../infra/api.go")
 	if err != nil {
 		t.Fatal(err)
 	}
