@@ -171,7 +171,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	call(manage, 200, "POST", "/v1/explain", `{"refresh_token":"`+third+`"}`)
 	call(manage, 200, "GET", "/v1/events?type=ferrt", "")
 
-	sweeper := sweep.Sweeper{Table: as("sweep"), Clients: store.NewClients(as("sweep"), log), Trail: audit.Trail{Log: log}}
+	sweeper := sweep.Sweeper{Table: as("sweep"), Clients: store.NewRegistry(as("sweep"), log), Trail: audit.Trail{Log: log}}
 	if result, err := sweeper.Sweep(t.Context(), now); err != nil || result.Removed != 1 {
 		t.Fatalf("swept %+v, %v", result, err)
 	}

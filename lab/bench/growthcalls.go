@@ -134,7 +134,7 @@ func (p *place) list(ctx context.Context, want int, user string) error {
 // sweep sweeps as the function does.
 func (p *place) sweep(ctx context.Context, owners, removed int) error {
 	table := tableAt(p.store, p.table)
-	sweeper := sweep.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: slog.New(slog.DiscardHandler)}}
+	sweeper := sweep.Sweeper{Table: table, Clients: store.NewRegistry(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: slog.New(slog.DiscardHandler)}}
 	got, err := sweeper.Sweep(ctx, time.Now().UTC().Truncate(time.Millisecond))
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ var clientSecrets = chapter{"Secrets of clients", []mutant{
 	{
 		rule: "a new secret whose answer was lost takes both places, and outlives its deletion", pkg: "store", test: "api.TestSecretWhoseAnswerWasLostToTheSDK",
 		edits: []edit{{`			if have.ID == s.ID {
-				return nil // our own write, whose answer was lost
+				return nil // this is our own write, whose answer was lost
 			}
 `, `			_ = have
 `}},
@@ -120,21 +120,21 @@ var clientCache = chapter{"The registry's cache", []mutant{
 	},
 	{
 		rule: "a copy serves for ever while the table cannot be read", pkg: "store", test: "api.TestRegistryUnreachable",
-		edits: []edit{{`if kept.client != nil && age(now, kept.readAt) >= clientsStale {`, `if kept.client != nil && age(now, kept.readAt) < 0 {`}},
+		edits: []edit{{`if kept.client != nil && age(now, kept.readAt) >= staleFor {`, `if kept.client != nil && age(now, kept.readAt) < 0 {`}},
 	},
 	{
 		rule: "that an old copy serves is not logged", pkg: "store", test: "api.TestRegistryUnreachable",
-		edits: []edit{{`	if c.failed(id, now) {
-`, `	if c.failed(id, now) && kept.client == nil {
+		edits: []edit{{`	if r.failed(id, now) {
+`, `	if r.failed(id, now) && kept.client == nil {
 `}},
 	},
 	{
 		rule: "a table that does not answer is read by each request", pkg: "store", test: "api.TestRegistryReadsArePaced",
-		edits: []edit{{`|| !kept.failedAt.IsZero() && age(now, kept.failedAt) < readPause):`, `):`}},
+		edits: []edit{{`|| !kept.failedAt.IsZero() && age(now, kept.failedAt) < failurePause):`, `):`}},
 	},
 	{
 		rule: "a read that hangs holds up the next", pkg: "store", test: "api.TestRegistryReadsArePaced",
-		edits: []edit{{`	c.reads.Forget(id) // one that hangs must not hold up the next
+		edits: []edit{{`	r.reads.Forget(id) // a read that hangs must not hold up the next one
 `, ``}},
 	},
 	{
@@ -142,7 +142,7 @@ var clientCache = chapter{"The registry's cache", []mutant{
 		edits: []edit{{`	if client == nil {
 		makeRoom`, `	if client == nil {
 		makeRoom(c.known, func(kept clientCopy) time.Time { return kept.readAt.Add(-time.Duration(len(c.unknown))) })
-		if len(c.unknown) >= clientsKept-1 {
+		if len(c.unknown) >= maxCached-1 {
 			clear(c.known)
 		}
 		makeRoom`}},
@@ -155,7 +155,7 @@ var clientCache = chapter{"The registry's cache", []mutant{
 	},
 	{
 		rule: "an unknown id stays unknown", pkg: "store", test: "api.TestRegistryFollows",
-		edits: []edit{{`ok && age(now, readAt) < clientsFor`, `ok && age(now, readAt) < clientsStale`}},
+		edits: []edit{{`ok && age(now, readAt) < freshFor`, `ok && age(now, readAt) < staleFor`}},
 	},
 	{
 		rule: "a clock that was set back keeps a copy", pkg: "store", test: "api.TestRegistryWhenTheClockIsSetBack",

@@ -133,11 +133,11 @@ var decisions = chapter{"The decision", []mutant{
 	},
 	{
 		rule: "a skipped token inside the reuse interval is honoured", pkg: "family", test: "family.TestDecide",
-		edits: []edit{{`case n > pred: // skipped`, `case n > pred && f.sinceRotation(now) >= p.ReuseInterval.Duration(): // skipped`}, {`case n == pred && f.sinceRotation`, `case n >= pred && f.sinceRotation`}},
+		edits: []edit{{`case n > pred: // it was skipped`, `case n > pred && f.sinceRotation(now) >= p.ReuseInterval.Duration(): // skipped`}, {`case n == pred && f.sinceRotation`, `case n >= pred && f.sinceRotation`}},
 	},
 	{
-		rule: "a skipped token is a lost response", pkg: "family", test: "family.TestSkip",
-		edits: []edit{{`case n > pred: // skipped`, `case n > pred && p.LostResponse == Revoke: // skipped`}, {`case n == pred && p.LostResponse`, `case n >= pred && p.LostResponse`}},
+		rule: "a skipped token is a lost response", pkg: "family", test: "family.TestAfterLost",
+		edits: []edit{{`case n > pred: // it was skipped`, `case n > pred && p.LostResponse == Revoke: // skipped`}, {`case n == pred && p.LostResponse`, `case n >= pred && p.LostResponse`}},
 	},
 	{
 		rule: "a token superseded twice is a lost response", pkg: "family", test: "family.TestDecide",
@@ -183,7 +183,7 @@ var decisions = chapter{"The decision", []mutant{
 	},
 	{
 		rule: "a held use is written whatever the record has become", pkg: "store", test: "api.TestHeldUseIsOfTheRecordSeen",
-		edits: []edit{{`ConditionExpression: aws.String(refreshCondition), UpdateExpression: &set,`, `ConditionExpression: aws.String("attribute_exists(pk) AND " + alive + " AND (#counter = :n OR client_id = :client)"), UpdateExpression: &set,`}},
+		edits: []edit{{`ConditionExpression: aws.String(refreshCondition), UpdateExpression: &set,`, `ConditionExpression: aws.String("attribute_exists(pk) AND " + aliveCondition + " AND (#counter = :n OR client_id = :client)"), UpdateExpression: &set,`}},
 	},
 	{
 		rule: "a held use is written to a family that was revoked meanwhile", pkg: "store", test: "api.TestHeldUseIsOfTheRecordSeen",

@@ -80,18 +80,18 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	},
 	{
 		rule: "a transaction that meets another is not tried again", pkg: "store", test: "api.TestIdempotencyKeyAtOnce",
-		edits: []edit{{`case try == tries || !has(cancelled, "TransactionConflict"):`, `case try == 1 || !has(cancelled, "TransactionConflict"):`}},
+		edits: []edit{{`case try == tries || !cancelledFor(cancelled, "TransactionConflict"):`, `case try == 1 || !has(cancelled, "TransactionConflict"):`}},
 	},
 }}
 
 var familyChanges = chapter{"Changes of living families", []mutant{
 	{
 		rule: "of two that narrow a scope at once the later widens it again", pkg: "store", test: "api.TestChangeBesideOthers",
-		edits: []edit{{`"#scope = :seen AND " + alive`, `"(#scope = :seen OR #scope <> :seen) AND " + alive`}},
+		edits: []edit{{`"#scope = :seen AND " + aliveCondition`, `"(#scope = :seen OR #scope <> :seen) AND " + aliveCondition`}},
 	},
 	{
 		rule: "a family is changed that was revoked meanwhile", pkg: "store", test: "api.TestChangeBesideOthers",
-		edits: []edit{{`"#scope = :seen AND " + alive`, `"#scope = :seen AND :now > :idle_since"`}},
+		edits: []edit{{`"#scope = :seen AND " + aliveCondition`, `"#scope = :seen AND :now > :idle_since"`}},
 	},
 	{
 		rule: "a change takes back another's", pkg: "store", test: "api.TestChangeBesideOthers",
@@ -105,11 +105,11 @@ var familyChanges = chapter{"Changes of living families", []mutant{
 	},
 	{
 		rule: "what is empty is not taken away", pkg: "store", test: "api.TestChangeOneMember",
-		edits: []edit{{`		if !ok { // the record has none
+		edits: []edit{{`		if !ok { // an empty value, which marshalFamily leaves out
 `, `		if !ok && len(was) > 0 {
 			continue
 		}
-		if !ok { // the record has none
+		if !ok { // an empty value, which marshalFamily leaves out
 `}, {`	return t.updateFamily(ctx, seen.ID, "change a family"`, `	if len(sets) == 0 {
 		return seen, true, nil
 	}

@@ -35,7 +35,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "what was read before a change of the client is kept", pkg: "store", test: "api.TestChangeBesideAReadOfTheRegistry",
-		edits: []edit{{`	if c.changes != changes {
+		edits: []edit{{`	if r.changes != changes {
 		return
 	}
 `, `	_ = changes
@@ -43,9 +43,9 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "after a change of the client a request waits for a read of before it", pkg: "store", test: "api.TestChangeBesideAReadOfTheRegistry",
-		edits: []edit{{`	c.reads.Forget(id)
-	c.mu.Lock()
-`, `	c.mu.Lock()
+		edits: []edit{{`	r.reads.Forget(id)
+	r.mu.Lock()
+`, `	r.mu.Lock()
 `}},
 	},
 	{

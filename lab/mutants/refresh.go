@@ -121,11 +121,11 @@ var refreshWrite = chapter{"The write of a refresh", []mutant{
 
 var lostResponses = chapter{"Lost responses and restored backups", []mutant{
 	{
-		rule: "the skipped tokens are not remembered", pkg: "family", test: "family.TestSkip",
+		rule: "the skipped tokens are not remembered", pkg: "family", test: "family.TestAfterLost",
 		edits: []edit{{`g.Skipped = Range{From: n + 1, To: f.Counter}`, `g.Skipped = Range{}`}},
 	},
 	{
-		rule: "of the skipped tokens only the last is remembered", pkg: "family", test: "family.TestSkip",
+		rule: "of the skipped tokens only the last is remembered", pkg: "family", test: "family.TestAfterLost",
 		edits: []edit{{`g.Skipped = Range{From: n + 1, To: f.Counter}`, `g.Skipped = Range{From: f.Counter, To: f.Counter}`}},
 	},
 	{
@@ -134,7 +134,7 @@ var lostResponses = chapter{"Lost responses and restored backups", []mutant{
 	},
 	{
 		rule: "a lost response is skipped whatever the record has become", pkg: "store", test: "api.TestSkipIsOfTheRecordSeen",
-		edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + unused)`, `ConditionExpression = aws.String("#counter >= :n AND client_id = :client AND " + alive)`}},
+		edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + unused)`, `ConditionExpression = aws.String("#counter >= :n AND client_id = :client AND " + aliveCondition)`}},
 	},
 	{
 		rule: "a family that was revoked meanwhile is skipped to life", pkg: "store", test: "api.TestSkipIsOfTheRecordSeen",
@@ -161,26 +161,26 @@ var lostResponses = chapter{"Lost responses and restored backups", []mutant{
 		edits: []edit{{`const looks = 4`, `const looks = 1`}},
 	},
 	{
-		rule: "moving ahead keeps the time of the last rotation that is known", pkg: "family", test: "family.TestMoveAhead",
+		rule: "moving ahead keeps the time of the last rotation that is known", pkg: "family", test: "family.TestAfterRestore",
 		edits: []edit{{`	g.RotatedAt = now
 	if p.Rotation`, `	if p.Rotation`}},
 	},
 	{
-		rule: "moving ahead does not count as use of the token", pkg: "family", test: "family.TestMoveAhead",
+		rule: "moving ahead does not count as use of the token", pkg: "family", test: "family.TestAfterRestore",
 		edits: []edit{{`	g.Held = n
 `, ``}},
 	},
 	{
-		rule: "moving ahead forgets nothing of what was skipped", pkg: "family", test: "family.TestMoveAheadForgetsWhatWasSkipped",
+		rule: "moving ahead forgets nothing of what was skipped", pkg: "family", test: "family.TestAfterRestoreForgetsWhatWasSkipped",
 		edits: []edit{{`	g.Skipped = Range{}
 `, ``}},
 	},
 	{
-		rule: "moving ahead goes past the token: the one behind it is reuse", pkg: "family", test: "family.TestMoveAhead",
+		rule: "moving ahead goes past the token: the one behind it is reuse", pkg: "family", test: "family.TestAfterRestore",
 		edits: []edit{{`	if p.Rotation && p.ReuseInterval == 0 {`, `	if p.Rotation {`}},
 	},
 	{
-		rule: "where nothing is held, moving ahead stops at the token that was presented", pkg: "family", test: "family.TestMoveAheadStrict",
+		rule: "where nothing is held, moving ahead stops at the token that was presented", pkg: "family", test: "family.TestAfterRestoreStrict",
 		edits: []edit{{`	if p.Rotation && p.ReuseInterval == 0 {`, `	if p.Rotation && p.ReuseInterval < 0 {`}},
 	},
 	{
@@ -289,7 +289,7 @@ var outcomes = chapter{"What a decision leads to", []mutant{
 	},
 	{
 		rule: "the client's cached policy is never read again", pkg: "store", test: "api.TestPolicyReachesOtherServers",
-		edits: []edit{{`clientsFor   = 60 * time.Second`, `clientsFor   = 24 * time.Hour`}},
+		edits: []edit{{`freshFor    = 60 * time.Second`, `freshFor   = 24 * time.Hour`}},
 	},
 	{
 		rule: "a narrowed scope narrows nothing", pkg: "api", test: "api.TestScope",

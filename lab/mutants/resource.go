@@ -28,15 +28,15 @@ var resources = chapter{"Resources and audiences", []mutant{
 	},
 	{
 		rule: "the condition does not ask for the resources", pkg: "store", test: "store.TestRefreshForResources",
-		edits: []edit{{`condition += isFor(a, values)`, `_ = isFor(a, item{})`}},
+		edits: []edit{{`condition += audienceCondition(a, values)`, `_ = isFor(a, item{})`}},
 	},
 	{
 		rule: "a racer gets a resource that is not of the audience", pkg: "family", test: "family.TestDecide",
-		edits: []edit{{`if v.Active() && !f.For(a.Resource, a.Issuer) {`, `if v.Kind == Current && !f.For(a.Resource, a.Issuer) {`}},
+		edits: []edit{{`if v.Active() && !f.IsFor(a.Resource, a.Issuer) {`, `if v.Kind == Current && !f.IsFor(a.Resource, a.Issuer) {`}},
 	},
 	{
 		rule: "a resource that is not of the audience comes before reuse", pkg: "family", test: "family.TestDecide",
-		edits: []edit{{`if v.Active() && !f.For(a.Resource, a.Issuer) {`, `if !f.For(a.Resource, a.Issuer) {`}},
+		edits: []edit{{`if v.Active() && !f.IsFor(a.Resource, a.Issuer) {`, `if !f.IsFor(a.Resource, a.Issuer) {`}},
 	},
 	{
 		rule: "of the resources asked for one is enough", pkg: "family", test: "family.TestDecide",

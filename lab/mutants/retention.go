@@ -118,8 +118,8 @@ var owners = chapter{"The record of an owner", []mutant{
 var recordSizes = chapter{"Sizes", []mutant{
 	{
 		rule: "a record may grow past its limit", pkg: "api", test: "api.TestItemSize",
-		edits: []edit{{`	excess := size - store.MaxFamily
-`, `	excess := size - 2*store.MaxFamily
+		edits: []edit{{`	excess := size - store.MaxFamilySize
+`, `	excess := size - 2*store.MaxFamilySize
 `}},
 	},
 	{
@@ -202,11 +202,11 @@ var elsewhere = chapter{"Everywhere else", []mutant{
 	},
 	{
 		rule: "two devices sign each other out", pkg: "store", test: "api.TestRevokeAllButRace",
-		edits: []edit{{`aws.String("attribute_exists(pk) AND " + alive)`, `aws.String("attribute_exists(pk) AND :now > :idle_since")`}},
+		edits: []edit{{`aws.String("attribute_exists(pk) AND " + aliveCondition)`, `aws.String("attribute_exists(pk) AND :now > :idle_since")`}},
 	},
 	{
 		rule: "the one to keep may be gone when the others end", pkg: "store", test: "storetest.TestNothingComesOfNothing",
-		edits: []edit{{`aws.String("attribute_exists(pk) AND " + alive)`, `aws.String("attribute_not_exists(revoked_at) AND :now > :idle_since")`}},
+		edits: []edit{{`aws.String("attribute_exists(pk) AND " + aliveCondition)`, `aws.String("attribute_not_exists(revoked_at) AND :now > :idle_since")`}},
 	},
 	{
 		rule: "one that ended meanwhile keeps the others from ending", pkg: "api", test: "api.TestRevokeAllButBesideOthers",

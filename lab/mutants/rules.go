@@ -86,7 +86,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 	{
 		rule: "a damaged key names whatever family", pkg: "store", test: "api.TestDamagedRecords",
 		edits: []edit{{`	if copy(u[:], i.Family) != len(u) || copy(a.Asked[:], i.Asked) != len(a.Asked) {
-		return nil, errors.New("unmarshal an alias: it is none")
+		return nil, errors.New("unmarshal an alias: it is not an alias")
 	}
 `, `	copy(u[:], i.Family)
 	copy(a.Asked[:], i.Asked)
@@ -185,7 +185,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "more families end at once than a transaction holds", pkg: "store", test: "api.TestRevokeAllButMany",
-		edits: []edit{{`MostBeside = 98`, `MostBeside = 99`}},
+		edits: []edit{{`MaxOthers = 98`, `MaxOthers = 99`}},
 	},
 	{
 		rule: "a request that failed is repeated after seconds", pkg: "store", test: "store.TestBackoff",
@@ -236,7 +236,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "the registry's cache has no bound", pkg: "store", test: "storetest.TestRegistryIsBounded",
-		edits: []edit{{`	if len(cache) < clientsKept {`, `	if len(cache) < 1000*clientsKept {`}},
+		edits: []edit{{`	if len(cache) < maxCached {`, `	if len(cache) < 1000*maxCached {`}},
 	},
 	{
 		rule: "the newest client goes from a cache that is full", pkg: "store", test: "storetest.TestRegistryIsBounded",
@@ -248,19 +248,19 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "of many who ask for a client each reads it", pkg: "store", test: "storetest.TestRegistryReadsForAll",
-		edits: []edit{{`c.reads.DoChan(id,`, `c.reads.DoChan(id+now.String()+fmt.Sprint(time.Now().UnixNano()),`}},
+		edits: []edit{{`r.reads.DoChan(id,`, `r.reads.DoChan(id+now.String()+fmt.Sprint(time.Now().UnixNano()),`}},
 	},
 	{
 		rule: "an unknown client stays unknown where the clock is set back", pkg: "store", test: "storetest.TestRegistryOfAClockSetBack",
-		edits: []edit{{`ok && age(now, readAt) < clientsFor`, `ok && now.Sub(readAt) < clientsFor`}},
+		edits: []edit{{`ok && age(now, readAt) < freshFor`, `ok && now.Sub(readAt) < freshFor`}},
 	},
 	{
 		rule: "a copy of later than now serves", pkg: "store", test: "storetest.TestRegistryOfAClockSetBack",
-		edits: []edit{{`age(now, kept.readAt) >= clientsStale`, `now.Sub(kept.readAt) >= clientsStale`}},
+		edits: []edit{{`age(now, kept.readAt) >= staleFor`, `now.Sub(kept.readAt) >= staleFor`}},
 	},
 	{
 		rule: "a failure of later than now keeps a client from being read", pkg: "store", test: "storetest.TestRegistryOfAClockSetBack",
-		edits: []edit{{`!kept.failedAt.IsZero() && age(now, kept.failedAt) < readPause):`, `!kept.failedAt.IsZero() && now.Sub(kept.failedAt) < readPause):`}},
+		edits: []edit{{`!kept.failedAt.IsZero() && age(now, kept.failedAt) < failurePause):`, `!kept.failedAt.IsZero() && now.Sub(kept.failedAt) < failurePause):`}},
 	},
 	{
 		rule: "an owner that a sweep finds again is kept for as long as the first of its families", pkg: "sweep", test: "sweep.TestOwnerMadeBySweepIsKept",
@@ -286,15 +286,15 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "a token that is honoured while reuse is observed is inactive", pkg: "family", test: "family.TestActive",
-		edits: []edit{{`Ours, Newest, Observed, Skip, Ahead:`, `Ours, Newest, Skip, Ahead:`}},
+		edits: []edit{{`Ours, Newest, Observed, Lost, Ahead:`, `Ours, Newest, Lost, Ahead:`}},
 	},
 	{
 		rule: "a lost response that is forgiven is inactive", pkg: "family", test: "family.TestActive",
-		edits: []edit{{`Ours, Newest, Observed, Skip, Ahead:`, `Ours, Newest, Observed, Ahead:`}},
+		edits: []edit{{`Ours, Newest, Observed, Lost, Ahead:`, `Ours, Newest, Observed, Ahead:`}},
 	},
 	{
 		rule: "a token newer than the record is inactive", pkg: "family", test: "family.TestActive",
-		edits: []edit{{`Ours, Newest, Observed, Skip, Ahead:`, `Ours, Newest, Observed, Skip:`}},
+		edits: []edit{{`Ours, Newest, Observed, Lost, Ahead:`, `Ours, Newest, Observed, Lost:`}},
 	},
 	{
 		rule: "the newest token is inactive", pkg: "family", test: "family.TestActive",
@@ -302,7 +302,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "after an hour a token is still taken for a lost response", pkg: "family", test: "family.TestLostResponseLikely",
-		edits: []edit{{`newest-token == 1 && after < lostResponse`, `newest-token == 1 && after <= lostResponse`}},
+		edits: []edit{{`newest-token == 1 && after < maxLostResponseAge`, `newest-token == 1 && after <= maxLostResponseAge`}},
 	},
 	{
 		rule: "an interval is said to have kept what came at its very end", pkg: "family", test: "family.TestRecommend",

@@ -150,11 +150,11 @@ var diagnosis = chapter{"Diagnosis", []mutant{
 	},
 	{
 		rule: "an interval is recommended that is no longer than the present one", pkg: "family", test: "family.TestAdvice",
-		edits: []edit{{`after < lostResponse && cover > p.ReuseInterval &&`, `after < lostResponse &&`}},
+		edits: []edit{{`after < maxLostResponseAge && cover > p.ReuseInterval &&`, `after < maxLostResponseAge &&`}},
 	},
 	{
 		rule: "an interval is recommended that is longer than any may be", pkg: "family", test: "family.TestAdvice",
-		edits: []edit{{`after < lostResponse && cover > p.ReuseInterval && cover <= MaxReuseInterval`, `cover > p.ReuseInterval`}},
+		edits: []edit{{`after < maxLostResponseAge && cover > p.ReuseInterval && cover <= MaxReuseInterval`, `cover > p.ReuseInterval`}},
 	},
 	{
 		rule: "the preset copies is recommended where its interval is set", pkg: "family", test: "family.TestAdvice",

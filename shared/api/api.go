@@ -43,7 +43,7 @@ type Config struct {
 // API are the handlers. It is safe for concurrent use.
 type API struct {
 	Config
-	clients   *store.Clients
+	clients   *store.Registry
 	trail     audit.Trail
 	ownOrigin string // the issuer's
 }
@@ -51,7 +51,7 @@ type API struct {
 // New is the API of c.
 func New(c Config) *API {
 	return &API{
-		Config: c, clients: store.NewClients(c.Table, c.Log), trail: audit.Trail{Log: c.Log, Metrics: c.Metrics},
+		Config: c, clients: store.NewRegistry(c.Table, c.Log), trail: audit.Trail{Log: c.Log, Metrics: c.Metrics},
 		ownOrigin: origin.Of(c.Issuer),
 	}
 }

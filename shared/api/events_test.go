@@ -20,8 +20,8 @@ import (
 
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(w.log, nil)) }
 
-func (w *world) freshClients(table *store.Table) *store.Clients {
-	return store.NewClients(table, w.logger())
+func (w *world) freshClients(table *store.Table) *store.Registry {
+	return store.NewRegistry(table, w.logger())
 }
 
 // events lists all pages of GET /v1/events.

@@ -174,7 +174,7 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 	return f, fits(f)
 }
 
-// fits returns an error unless the family's record stays within [store.MaxFamily],
+// fits returns an error unless the family's record stays within [store.MaxFamilySize],
 // whatever uses of its tokens add to it. The error names the larger of the two members
 // that can take most of a record.
 func fits(f *family.Family) error {
@@ -182,7 +182,7 @@ func fits(f *family.Family) error {
 	if err != nil {
 		return err
 	}
-	excess := size - store.MaxFamily
+	excess := size - store.MaxFamilySize
 	if excess <= 0 {
 		return nil
 	}
@@ -192,7 +192,7 @@ func fits(f *family.Family) error {
 	}
 	return fieldErrors{{
 		Field: field, Value: fmt.Sprintf("%d bytes long", bytes),
-		Want: fmt.Sprintf("at most %d bytes beside this family's other members: its record may grow to %d bytes", bytes-excess, store.MaxFamily),
+		Want: fmt.Sprintf("at most %d bytes beside this family's other members: its record may grow to %d bytes", bytes-excess, store.MaxFamilySize),
 	}}
 }
 

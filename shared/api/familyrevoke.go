@@ -321,8 +321,8 @@ func (a *API) revokeAllBut(ctx context.Context, rev *revocation, before ulid.ULI
 			next = ended[len(ended)-1].Family.ID.ULID()
 			break
 		}
-		n := min(len(living), store.MostBeside)
-		done, dead, endErr := a.Table.EndBeside(ctx, *rev.kept, living[:n], e, len(ended) == 0)
+		n := min(len(living), store.MaxOthers)
+		done, dead, endErr := a.Table.EndOthers(ctx, *rev.kept, living[:n], e, len(ended) == 0)
 		switch {
 		case endErr != nil && len(ended) == 0:
 			a.amend(ctx, e, living[:n])

@@ -57,7 +57,7 @@ func (a *API) manageEndpoints() []endpoint {
 }
 
 // Limits of the inputs that a family's record keeps, in bytes; those of its whole
-// are [store.MaxFamily]. What means something is refused past its limit, a text
+// are [store.MaxFamilySize]. What means something is refused past its limit, a text
 // that only describes is cut.
 const (
 	maxUserID    = 128

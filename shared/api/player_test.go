@@ -892,7 +892,7 @@ func (h *history) erase(s step) {
 func (h *history) sweepOwners(s step) {
 	now := h.clock.Now()
 	table := h.store.Table()
-	sweeper := sweep.Sweeper{Table: table, Clients: store.NewClients(table, h.logger()), Trail: audit.Trail{Log: h.logger()}}
+	sweeper := sweep.Sweeper{Table: table, Clients: store.NewRegistry(table, h.logger()), Trail: audit.Trail{Log: h.logger()}}
 	var err error
 	hit := h.faulty(s, func() { _, err = sweeper.Sweep(h.t.Context(), now) })
 	if !hit && err != nil {

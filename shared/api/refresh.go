@@ -104,13 +104,13 @@ func (a *API) refresh(ctx context.Context, u use) (*family.Family, error) {
 			return nil, a.refuse(ctx, u, tok, f, v.Cause)
 		case family.Reuse:
 			return nil, a.revokeReused(ctx, u, tok, f, v)
-		case family.Skip:
-			f, done, err = a.Table.Skip(ctx, f, f.Skip(tok.Counter, u.now), write)
+		case family.Lost:
+			f, done, err = a.Table.ForgiveLost(ctx, f, f.AfterLost(tok.Counter, u.now), write)
 			if err == nil && done {
 				return f, a.exchanged(ctx, u, tok, f, v)
 			}
 		case family.Ahead:
-			f, done, err = a.moveAhead(ctx, u, tok, f, write)
+			f, done, err = a.catchUp(ctx, u, tok, f, write)
 			if err == nil && done {
 				return f, nil
 			}
@@ -133,7 +133,7 @@ func (a *API) exchanged(ctx context.Context, u use, tok token.Token, f *family.F
 	case family.Newest:
 		e.Reused = true
 		markReuse(&e, u, f, v)
-	case family.Skip:
+	case family.Lost:
 		e.LostResponse = true
 		e.Age = v.Age
 	}
@@ -183,10 +183,10 @@ func (a *API) observe(ctx context.Context, u use, tok token.Token, f *family.Fam
 	return a.exchanged(ctx, u, tok, f, v)
 }
 
-// moveAhead follows a token that is newer than its record.
-func (a *API) moveAhead(ctx context.Context, u use, tok token.Token, f *family.Family, write store.Refresh) (*family.Family, bool, error) {
+// catchUp follows a token that is newer than its record.
+func (a *API) catchUp(ctx context.Context, u use, tok token.Token, f *family.Family, write store.Refresh) (*family.Family, bool, error) {
 	e := a.useEvent(audit.Ahead, u, tok, f)
-	f, done, err := a.Table.MoveAhead(ctx, f, f.MoveAhead(tok.Counter, &u.client.Policy, u.now), write, &e)
+	f, done, err := a.Table.CatchUp(ctx, f, f.AfterRestore(tok.Counter, &u.client.Policy, u.now), write, &e)
 	if err == nil && done {
 		a.trail.Record(ctx, &e)
 	}

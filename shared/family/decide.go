@@ -9,45 +9,53 @@ import (
 
 // Attempt is one use of a refresh token.
 type Attempt struct {
-	Counter  uint32    // of the token presented
-	ClientID string    // of the client that presented it
-	Scope    []string  // asked for; nil asks for all that was granted
-	Resource []string  // asked for, of the family's audience; nil asks for all of it
-	Issuer   string    // what a family without an audience is for
+	Counter  uint32    // of the token that is presented
+	ClientID string    // of the client that presents it
+	Scope    []string  // that is asked for; nil asks for all that was granted
+	Resource []string  // of the family's audience, that is asked for; nil asks for all of it
+	Issuer   string    // the audience of a family that has none of its own
 	WriteID  []byte    // the mark of this request's own write, or nil
-	Now      time.Time // whole milliseconds
+	Now      time.Time // in whole milliseconds
 }
 
-// Kind is what becomes of an [Attempt].
+// Kind is the outcome of an [Attempt].
 type Kind int
 
 const (
-	// Unclear: the record explains nothing; never guess.
+	// Unclear means that the record does not explain the attempt. Nothing is decided
+	// by a guess.
 	Unclear Kind = iota
-	// Current: the newest token of a living family; the condition of the write holds.
+	// Current is the newest token of a living family: the condition of the write holds.
 	Current
-	// Held: the newest token, inside the interval after its rotation; gets itself.
+	// Held is the newest token within the reuse interval after its rotation. The
+	// caller gets the same token again.
 	Held
-	// Ours: the record shows this request's own rotation, whose answer was lost.
+	// Ours means that the record shows this request's own rotation, whose answer was
+	// lost.
 	Ours
-	// Newest: the predecessor inside the reuse interval; gets the newest token.
+	// Newest is the predecessor within the reuse interval. The caller gets the newest
+	// token.
 	Newest
-	// Observed: reuse of a family whose client only observes; gets the newest token.
+	// Observed is reuse where the client's policy only observes it. The caller gets
+	// the newest token.
 	Observed
-	// Skip: a lost response; the unused successor is to be skipped ([Family.Skip]).
-	Skip
-	// Ahead: the token is newer than the record ([Family.MoveAhead]).
+	// Lost is a lost response: the predecessor came back and the newest token was never
+	// used. The caller gets a new token, and the unused one is skipped; see
+	// [Family.AfterLost].
+	Lost
+	// Ahead is a token newer than the record; see [Family.AfterRestore].
 	Ahead
-	// ScopeNotGranted: the family lives, but was never granted a scope asked for.
+	// ScopeNotGranted means that the family lives, but was never granted a scope that
+	// the attempt asks for.
 	ScopeNotGranted
-	// TargetNotGranted: the family lives, but a resource asked for is not one of its
-	// audience.
+	// TargetNotGranted means that the family lives, but its audience lacks a resource
+	// that the attempt asks for.
 	TargetNotGranted
-	// Refused: this token can have no successor; the family lives.
+	// Refused is a token that can have no successor. Its family lives.
 	Refused
-	// Reuse: a copy of the token is in other hands; the family is to be revoked.
+	// Reuse means that somebody else has a copy of the token. The family must be revoked.
 	Reuse
-	// Dead: the token or its family had ended before.
+	// Dead means that the token or its family had ended before.
 	Dead
 )
 
@@ -55,26 +63,25 @@ const (
 type Verdict struct {
 	Kind  Kind
 	Cause Cause // of Dead and Refused
-	// Age is how long before the attempt the token had been superseded, never
-	// negative; of Newest, Observed, Skip and Reuse. Where that is not known
-	// exactly, AgeAtLeast is set: it is that long or longer. Of Held it is how long
-	// before the attempt the token was made.
+	// Age is, for Newest, Observed, Lost and Reuse, how long before the attempt the
+	// token was superseded, and for Held how long before the attempt it was made. It is
+	// never negative. AgeAtLeast is set where only a lower bound is known.
 	Age        time.Duration
 	AgeAtLeast bool
 }
 
-// Active says whether a refresh with this verdict gives the caller a token.
+// Active reports whether a refresh with this verdict gives the caller a token.
 func (v Verdict) Active() bool {
 	switch v.Kind {
-	case Current, Held, Ours, Newest, Observed, Skip, Ahead:
+	case Current, Held, Ours, Newest, Observed, Lost, Ahead:
 		return true
 	default:
 		return false
 	}
 }
 
-// Decide says what an attempt on the record f means; f is nil where there is no
-// record. The first rule that applies wins.
+// Decide returns what an attempt means, given the family's record f, which is nil if
+// there is none. The first rule that applies wins.
 func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	n := a.Counter
 	if f == nil {
@@ -93,7 +100,7 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	if v.Active() && !f.Granted(a.Scope) {
 		return Verdict{Kind: ScopeNotGranted}
 	}
-	if v.Active() && !f.For(a.Resource, a.Issuer) {
+	if v.Active() && !f.IsFor(a.Resource, a.Issuer) {
 		return Verdict{Kind: TargetNotGranted}
 	}
 	return v
@@ -109,15 +116,15 @@ func decideCounter(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 		return Verdict{Kind: Current}
 	case n > f.Counter:
 		return Verdict{Kind: Ahead}
-	case n > pred: // skipped
+	case n > pred: // it was skipped
 		return reuse(f, p, n, now)
-	// With an interval of 0 nothing is inside, not even the same millisecond.
+	// With an interval of 0 no use is inside it, not even one in the same millisecond.
 	case n == pred && f.sinceRotation(now) < p.ReuseInterval.Duration():
 		return Verdict{Kind: Newest, Age: f.sinceRotation(now)}
 	case n == pred && p.LostResponse == UntilUsed && f.Held != f.Counter && f.Counter < math.MaxUint32:
-		return Verdict{Kind: Skip, Age: f.sinceRotation(now)}
+		return Verdict{Kind: Lost, Age: f.sinceRotation(now)}
 	case n < pred && now.Before(f.RotatedAt) && p.ReuseInterval > 0 && !p.Observing(now):
-		// The request is older than the newest rotation: at its time the token may
+		// The request is older than the newest rotation. When it was sent, the token may
 		// have been good.
 		return Verdict{Kind: Unclear}
 	default:
@@ -125,7 +132,7 @@ func decideCounter(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 	}
 }
 
-// reuse is the verdict on token n, which is in other hands.
+// reuse returns the verdict on token n, of which somebody else has a copy.
 func reuse(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 	v := Verdict{Kind: Reuse, Age: f.sinceRotation(now), AgeAtLeast: n < f.predecessor()}
 	if p.Observing(now) {
@@ -134,7 +141,7 @@ func reuse(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 	return v
 }
 
-// Granted says whether every scope asked for was granted to the family.
+// Granted reports whether the family was granted every one of the scopes.
 func (f *Family) Granted(scope []string) bool {
 	for _, s := range scope {
 		if !slices.Contains(f.Scope, s) {
@@ -144,9 +151,9 @@ func (f *Family) Granted(scope []string) bool {
 	return true
 }
 
-// For reports whether every resource asked for is one of the family's audience,
-// which is the issuer where none was given (RFC 8707 §2).
-func (f *Family) For(resource []string, issuer string) bool {
+// IsFor reports whether every one of the resources is in the family's audience, which
+// is the issuer where none was given (RFC 8707 §2).
+func (f *Family) IsFor(resource []string, issuer string) bool {
 	audience := f.Audience
 	if len(audience) == 0 {
 		audience = []string{issuer}
@@ -159,9 +166,9 @@ func (f *Family) For(resource []string, issuer string) bool {
 	return true
 }
 
-// Skip returns f after a lost response of token n at now: a new newest token, and
-// all between n and it skipped.
-func (f *Family) Skip(n uint32, now time.Time) *Family {
+// AfterLost returns f after the response to token n was lost and n came back at now.
+// The newest token is a new one, and those between n and it are skipped.
+func (f *Family) AfterLost(n uint32, now time.Time) *Family {
 	g := *f
 	g.Counter = f.Counter + 1
 	g.Skipped = Range{From: n + 1, To: f.Counter}
@@ -169,12 +176,13 @@ func (f *Family) Skip(n uint32, now time.Time) *Family {
 	return &g
 }
 
-// MoveAhead returns f after token n, newer than the record, was presented at now:
-// the table was restored from a backup older than the token, whose MAC proves
-// that we issued it. The token becomes the newest one, used and held from now on:
-// when it was made is lost, and its predecessor may still be on its way. Where
-// nothing is ever held, it gets its successor.
-func (f *Family) MoveAhead(n uint32, p *Policy, now time.Time) *Family {
+// AfterRestore returns f after token n, which is newer than the record, was presented
+// at now. That happens where the table was restored from a backup older than the
+// token; the token's MAC proves that Rotor issued it. The token becomes the newest one.
+// When it was made is lost, and its predecessor may still be on its way, so it counts
+// as used and is held from now on. If the policy holds no tokens, the newest is its
+// successor.
+func (f *Family) AfterRestore(n uint32, p *Policy, now time.Time) *Family {
 	g := *f
 	g.Counter = n
 	g.Held = n

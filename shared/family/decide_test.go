@@ -139,7 +139,7 @@ func TestDecide(t *testing.T) {
 			want: family.Verdict{Kind: family.Reuse},
 		},
 
-		{name: "a lost response", ages: []time.Duration{time.Hour}, n: 1, changes: []change{untilUsed}, want: family.Verdict{Kind: family.Skip, Age: time.Hour}},
+		{name: "a lost response", ages: []time.Duration{time.Hour}, n: 1, changes: []change{untilUsed}, want: family.Verdict{Kind: family.Lost, Age: time.Hour}},
 		{name: "a used successor is no lost response", ages: []time.Duration{time.Hour, time.Hour}, n: 1, changes: []change{untilUsed}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour, AgeAtLeast: true}},
 		{name: "nor is one that was used while it was held", ages: []time.Duration{time.Hour}, n: 1, changes: []change{untilUsed, used}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour}},
 		{name: "a racer, though the newest was used while it was held", ages: []time.Duration{s}, n: 1, changes: []change{untilUsed, used}, want: family.Verdict{Kind: family.Newest, Age: s}},
@@ -148,7 +148,7 @@ func TestDecide(t *testing.T) {
 		}}, want: family.Verdict{Kind: family.Reuse, Age: s}},
 		{name: "a response lost twice", ages: []time.Duration{time.Hour, time.Hour}, n: 1, changes: []change{untilUsed, func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
 			f.Skipped = family.Range{From: 2, To: 2}
-		}}, want: family.Verdict{Kind: family.Skip, Age: time.Hour}},
+		}}, want: family.Verdict{Kind: family.Lost, Age: time.Hour}},
 		{name: "a lost response, once the skip's token was used", ages: []time.Duration{time.Hour, time.Hour, time.Hour}, n: 1, changes: []change{untilUsed, func(f *family.Family, _ *family.Policy, _ *family.Attempt) {
 			f.Skipped = family.Range{From: 2, To: 2}
 		}}, want: family.Verdict{Kind: family.Reuse, Age: time.Hour, AgeAtLeast: true}},
@@ -239,7 +239,7 @@ func TestDecide(t *testing.T) {
 
 // After a skip, whoever races with the same token is inside the interval, and
 // whoever holds a skipped one is a thief, however often the response is lost.
-func TestSkip(t *testing.T) {
+func TestAfterLost(t *testing.T) {
 	p := family.DefaultPolicy()
 	p.LostResponse = family.UntilUsed
 	f := record(t, time.Hour, 2*time.Hour)
@@ -248,10 +248,10 @@ func TestSkip(t *testing.T) {
 		attempt := func(n uint32) family.Kind {
 			return family.Decide(f, &p, family.Attempt{Counter: n, ClientID: "app", Now: at}).Kind
 		}
-		if got := attempt(2); got != family.Skip {
+		if got := attempt(2); got != family.Lost {
 			t.Fatalf("loss %d: token 2 is %v", loss, got)
 		}
-		f = f.Skip(2, at)
+		f = f.AfterLost(2, at)
 		if want := uint32(4 + loss); f.Counter != want {
 			t.Fatalf("loss %d: the counter is %d, not %d", loss, f.Counter, want)
 		}
@@ -274,10 +274,10 @@ func TestSkip(t *testing.T) {
 
 // A token that moves a restored record ahead becomes its newest one, and is held:
 // it and its predecessor, which may be on its way, are good for the interval.
-func TestMoveAhead(t *testing.T) {
+func TestAfterRestore(t *testing.T) {
 	p := family.DefaultPolicy()
 	p.LostResponse = family.UntilUsed
-	f := record(t, time.Hour, 2*time.Hour).MoveAhead(7, &p, now)
+	f := record(t, time.Hour, 2*time.Hour).AfterRestore(7, &p, now)
 	if f.Counter != 7 || !f.RotatedAt.Equal(now) {
 		t.Fatalf("counter %d, rotated at %v", f.Counter, f.RotatedAt)
 	}
@@ -300,17 +300,17 @@ func TestMoveAhead(t *testing.T) {
 }
 
 // Where nothing is ever held, the token that moves a record ahead is spent.
-func TestMoveAheadStrict(t *testing.T) {
+func TestAfterRestoreStrict(t *testing.T) {
 	p := family.DefaultPolicy()
 	p.ReuseInterval = 0
-	f := record(t, time.Hour).MoveAhead(7, &p, now)
+	f := record(t, time.Hour).AfterRestore(7, &p, now)
 	for n, want := range map[uint32]family.Kind{9: family.Ahead, 8: family.Current, 7: family.Reuse, 6: family.Reuse} {
 		if got := family.Decide(f, &p, family.Attempt{Counter: n, ClientID: "app", Now: now}).Kind; got != want {
 			t.Errorf("token %d is %v, not %v", n, got, want)
 		}
 	}
 	p.Rotation = false
-	if f := record(t, time.Hour).MoveAhead(7, &p, now); f.Counter != 7 {
+	if f := record(t, time.Hour).AfterRestore(7, &p, now); f.Counter != 7 {
 		t.Errorf("without rotation the counter is %d", f.Counter)
 	}
 }
@@ -363,11 +363,11 @@ func BenchmarkDecide(b *testing.B) {
 }
 
 // What was skipped before a restore says nothing of the tokens after it.
-func TestMoveAheadForgetsWhatWasSkipped(t *testing.T) {
+func TestAfterRestoreForgetsWhatWasSkipped(t *testing.T) {
 	p := family.DefaultPolicy()
 	f := record(t, time.Hour, 2*time.Hour)
 	f.Skipped = family.Range{From: 2, To: 3}
-	f = f.MoveAhead(4, &p, now)
+	f = f.AfterRestore(4, &p, now)
 	if got := family.Decide(f, &p, family.Attempt{Counter: 3, ClientID: "app", Now: now}).Kind; got != family.Newest {
 		t.Errorf("the token before the one that moved the record is %v", got)
 	}

@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// Evict says which families end where a user has more active ones in an
-// application than [Policy.MaxActive].
+// Evict is the rule that chooses which families end if a user has more active ones in
+// an application than [Policy.MaxActive].
 type Evict string
 
 const (
-	// LeastRecentlyUsed ends those whose last use is the longest ago: a device that
-	// somebody works with stays, however old its login is.
+	// LeastRecentlyUsed ends those whose last use is longest ago. A device that is in
+	// use stays, however old its login is.
 	LeastRecentlyUsed Evict = "least_recently_used"
-	// Oldest ends those that began first, whether they are in use or not: the newest
+	// Oldest ends those that began first, whether they are in use or not. The newest
 	// logins stay.
 	Oldest Evict = "oldest"
 )
 
-// Excess returns those of the active families of one owner that are past the
-// limit, in the order in which they go. Their last use is the one on record, which
-// may be up to a minute behind (see [Family.MustRecord]).
+// Excess returns those of an owner's active families that are past the limit, in the
+// order in which they end. The last use that it compares is the one on record, which
+// may be up to a minute behind; see [Family.MustRecord].
 func (p *Policy) Excess(active []*Family) []*Family {
 	n := len(active) - p.MaxActive
 	if n <= 0 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// State says what a refresh with a token would come to.
+// State is the outcome that a refresh with a token would have.
 type State string
 
 const (
@@ -16,20 +16,21 @@ const (
 	DeadToken            State = "dead"
 )
 
-// Superseded is of a token that would be taken for reuse if it were presented:
-// its family lives, and would end.
+// Superseded is the cause of a token that would be reuse if it were presented. Its
+// family lives, and would end.
 const Superseded Cause = "superseded"
 
-// Explanation is why a token works or does not, for people.
+// Explanation says, for people, why a token works or does not.
 type Explanation struct {
 	Verdict State
 	Cause   Cause  // of a dead token
-	Summary string // one sentence, with the numbers
+	Summary string // a sentence with the facts
 	Advice  string // what to change
 }
 
-// Explain is the story of the token numbered n as client asks for it at now; f
-// is nil where there is no record, and issued then the time the token bears.
+// Explain returns why the token of the attempt works or does not. f is the record of
+// its family, or nil if there is none; issued is the time in the token, which is used
+// if there is no record.
 func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 	if f == nil {
 		return Explanation{
@@ -68,7 +69,7 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 				a.Counter, since(v.Age, v.AgeAtLeast), age(p.ReuseInterval.Duration()), stamp(p.ObserveUntil), f.Counter),
 			Advice: reuseAdvice(f, a.Counter, v.Age, p),
 		}
-	case Skip:
+	case Lost:
 		return Explanation{
 			Verdict: Valid,
 			Summary: fmt.Sprintf("This is token %d, superseded %s ago, but its successor was never used: it is taken for a lost response and gets a new successor.",
@@ -151,8 +152,8 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 	return e
 }
 
-// absoluteAdvice returns how sessions last longer: a family's absolute end was fixed
-// at its login, and the policy may have changed since.
+// absoluteAdvice returns how to make sessions last longer. A family's absolute end was
+// fixed at its login, and the policy may have changed since.
 func absoluteAdvice(f *Family, p *Policy) string {
 	switch {
 	case p.AbsoluteLifetime == 0:
@@ -166,7 +167,7 @@ func absoluteAdvice(f *Family, p *Policy) string {
 	}
 }
 
-// limitSummary says by which rule the limit ended f, and of how many.
+// limitSummary returns by which rule the limit ended f, and of how many families.
 func limitSummary(f *Family, p *Policy) string {
 	had := "more active families"
 	if f.Revoked.Active > 0 {
@@ -180,14 +181,14 @@ func limitSummary(f *Family, p *Policy) string {
 		had, f.ClientID, p.MaxActive, stamp(f.Revoked.At), as)
 }
 
-// lostResponse is how long after its rotation the previous token comes back, at
-// most, when a response was lost or could not be saved.
-const lostResponse = time.Hour
+// maxLostResponseAge is how long after its rotation the previous token comes back at
+// most, if a response was lost or could not be saved.
+const maxLostResponseAge = time.Hour
 
-// reuseAdvice returns what the reuse of token n of f, superseded that long before,
-// may mean, and what to change for each meaning. A reuse shows that a token had two
-// uses; it never shows whose. So every possibility that fits is named, and a
-// setting only where it is not in force.
+// reuseAdvice returns what the reuse of token n of f, superseded for so long, may mean,
+// and what to change in each case. A reuse shows that a token was used twice, but not
+// by whom. So the advice names every possibility that fits, and each setting that
+// would help and is not in force.
 func reuseAdvice(f *Family, n uint32, after time.Duration, p *Policy) string {
 	pred := f.predecessor()
 	var says []string
@@ -201,7 +202,7 @@ func reuseAdvice(f *Family, n uint32, after time.Duration, p *Policy) string {
 	case n == pred:
 		says = append(says, "The previous token came back: a response was lost, or its token could not be saved and the application tried again with the old one; "+
 			"or two holders have a copy each (two programs, a restored backup, or a thief). Save the new token before using it.")
-		if cover := SecondsToCover(after); after < lostResponse && cover > p.ReuseInterval && cover <= MaxReuseInterval {
+		if cover := SecondsToCover(after); after < maxLostResponseAge && cover > p.ReuseInterval && cover <= MaxReuseInterval {
 			says = append(says, fmt.Sprintf("A reuse_interval of %d seconds would have covered this (it is %d).", cover, p.ReuseInterval))
 		}
 		if p.LostResponse != UntilUsed {
@@ -221,29 +222,29 @@ func reuseAdvice(f *Family, n uint32, after time.Duration, p *Policy) string {
 	return strings.Join(says, " ")
 }
 
-// copiesInterval returns the reuse interval with which programs that hold a copy
-// of one token each, and refresh when their own access token expires, do not log
-// each other out: each of them comes within an access token's lifetime of every
-// rotation, and then has that long again for a late start or a retry.
+// copiesInterval returns a reuse interval with which programs that hold a copy of one
+// token each, and refresh when their own access token expires, do not log each other
+// out. Each of them refreshes within an access token's lifetime of every rotation, and
+// the interval leaves as long again for a late start or a retry.
 func (p *Policy) copiesInterval() Seconds {
 	return min(2*p.AccessTokenLifetime, MaxReuseInterval)
 }
 
-// SecondsToCover is the smallest reuse interval that honours a token superseded
-// that long ago.
+// SecondsToCover returns the smallest reuse interval within which a token superseded
+// that long ago is still good.
 func SecondsToCover(age time.Duration) Seconds { return Seconds(age/time.Second) + 1 }
 
-// Recommendation is a reuse interval for a client, from the reuse that it saw.
+// Recommendation is a reuse interval for a client, derived from the reuse that it saw.
 type Recommendation struct {
 	ReuseInterval Seconds `json:"reuse_interval"`
 	WouldHaveKept int     `json:"would_have_kept"` // families that it would have kept alive
 	Of            int     `json:"of"`              // families that were ended for reuse
 }
 
-// Recommend gives the smallest customary interval that would have saved nineteen
-// in twenty of the lost responses: reuse of the previous token within an hour.
-// Other reuse no interval should forgive. ages are of lost responses, all is how
-// many reuses there were; the interval is never below the present one.
+// Recommend returns the smallest customary interval that would have covered nineteen
+// in twenty of the lost responses. ages are those of the lost responses, that is of
+// reuse of the previous token within an hour; no interval should cover other reuse.
+// all is the number of reuses of any kind. The interval is never below the present one.
 func Recommend(present Seconds, ages []time.Duration, all int) Recommendation {
 	kept := func(interval Seconds) int {
 		n := 0
@@ -265,10 +266,10 @@ func Recommend(present Seconds, ages []time.Duration, all int) Recommendation {
 	return Recommendation{ReuseInterval: best, WouldHaveKept: kept(best), Of: all}
 }
 
-// LostResponseLikely says whether a reuse looks like a lost response: the token before
-// the newest, within an hour.
+// LostResponseLikely reports whether a reuse looks like a lost response: it was of the
+// token before the newest, within an hour.
 func LostResponseLikely(token, newest uint32, after time.Duration) bool {
-	return newest-token == 1 && after < lostResponse
+	return newest-token == 1 && after < maxLostResponseAge
 }
 
 func endsIn(f *Family, p *Policy) string {
@@ -292,7 +293,7 @@ func since(d time.Duration, atLeast bool) string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// age is a duration as people say it, in at most two units.
+// age returns a duration as people say it, in at most two units.
 func age(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())

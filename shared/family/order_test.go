@@ -57,7 +57,7 @@ func TestOrderOfTheRules(t *testing.T) {
 func TestLostResponseAtTheLargestCounter(t *testing.T) {
 	f, p := record(t, time.Hour), family.DefaultPolicy()
 	p.LostResponse = family.UntilUsed
-	for counter, want := range map[uint32]family.Kind{math.MaxUint32 - 1: family.Skip, math.MaxUint32: family.Reuse} {
+	for counter, want := range map[uint32]family.Kind{math.MaxUint32 - 1: family.Lost, math.MaxUint32: family.Reuse} {
 		f.Counter = counter
 		if got := family.Decide(f, &p, family.Attempt{Counter: counter - 1, ClientID: "app", Now: now}).Kind; got != want {
 			t.Errorf("at the counter %d: %v, not %v", counter, got, want)

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Seconds is a duration in whole seconds, as policies and JSON have them.
+// Seconds is a duration in whole seconds, as in a policy's JSON.
 type Seconds int64
 
-// Duration is s as a time.Duration.
+// Duration returns s as a time.Duration.
 func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
 
-// Days is n days.
+// Days returns n days in seconds.
 func Days(n int64) Seconds { return Seconds(n * 24 * 60 * 60) }
 
-// LostResponse says what a token means that comes back outside the reuse
-// interval while its successor was never used.
+// LostResponse says what happens if a token comes back outside the reuse interval and
+// its successor was never used.
 type LostResponse string
 
 const (
-	// Revoke takes it for reuse, which it may be.
+	// Revoke treats it as reuse, which it may be.
 	Revoke LostResponse = "revoke"
-	// UntilUsed takes it for a lost response: the caller gets a new token and the
-	// unused successor is skipped. Whoever presents a skipped token is reuse, so a
-	// thief is found out at the victim's next refresh instead of at once.
+	// UntilUsed treats it as a lost response: the caller gets a new token and the
+	// unused successor is skipped. A skipped token that is presented is reuse. So a
+	// theft is detected at the victim's next refresh instead of at once.
 	UntilUsed LostResponse = "until_used"
 )
 
@@ -34,12 +34,13 @@ type ReuseDetection string
 const (
 	// Enforce revokes the family.
 	Enforce ReuseDetection = "enforce"
-	// Observe gives the newest token all the same and records, once for each
-	// family, what would have been revoked; until Policy.ObserveUntil.
+	// Observe gives the caller the newest token all the same until Policy.ObserveUntil.
+	// It records, once for each family, that it would have been revoked.
 	Observe ReuseDetection = "observe"
 )
 
-// Policy is how the families of a client live and end. A zero lifetime is none.
+// Policy says how the families of a client live and end. A lifetime of zero means that
+// there is no such end.
 type Policy struct {
 	Rotation            bool           `json:"rotation"`
 	ReuseInterval       Seconds        `json:"reuse_interval"`
@@ -48,17 +49,17 @@ type Policy struct {
 	IdleLifetime        Seconds        `json:"idle_lifetime"`
 	AccessTokenLifetime Seconds        `json:"access_token_lifetime"`
 	MaxActive           int            `json:"max_active"`
-	Evict               Evict          `json:"evict"` // what ends past MaxActive
+	Evict               Evict          `json:"evict"` // which families end past MaxActive
 	ReuseDetection      ReuseDetection `json:"reuse_detection"`
 	ObserveUntil        time.Time      `json:"observe_until,omitzero"`
 	InvalidGrantStatus  int            `json:"invalid_grant_status"`
 
-	// NotBefore ends every family that was issued before it. It stands beside the
-	// policy in the registry, not in it.
+	// NotBefore ends every family that was issued before it. The registry stores it
+	// beside the policy, not in it.
 	NotBefore time.Time `json:"-"`
 }
 
-// DefaultPolicy is the policy of a client that asks for nothing else.
+// DefaultPolicy returns the policy of a client that sets none of its own.
 func DefaultPolicy() Policy {
 	return Policy{
 		Rotation:            true,
@@ -74,12 +75,12 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// PresetNames are the names that [Preset] knows.
+// PresetNames are the names that [Preset] accepts.
 var PresetNames = []string{"default", "auth0", "atlassian", "supabase", "copies"}
 
-// Preset returns the policy of that name: one that behaves like another provider's
-// default, to move in from there; or "copies", for several programs that hold a
-// copy of one token each. "" and "default" are [DefaultPolicy].
+// Preset returns the policy of that name. Most behave like another provider's default,
+// for moving in from there; "copies" is for several programs that hold a copy of one
+// token each. "" and "default" name the [DefaultPolicy].
 func Preset(name string) (Policy, error) {
 	p := DefaultPolicy()
 	switch name {
@@ -108,16 +109,17 @@ func Preset(name string) (Policy, error) {
 	return p, nil
 }
 
-// Bounds of a policy's values.
+// The bounds of a policy's values.
 const (
 	MaxReuseInterval       Seconds = 2_592_000           // 30 days
 	MaxLifetime            Seconds = 10 * 365 * 86_400   // 10 years
-	MaxAccessTokenLifetime Seconds = 86_400              // a day: how long a retired signing key stays published
-	MaxMaxActive                   = 1_000               // what one sweep can name in one record
-	MaxObserve                     = 30 * 24 * time.Hour // how far ahead observe_until may be
+	MaxAccessTokenLifetime Seconds = 86_400              // a day: a retired signing key stays published that long
+	MaxMaxActive                   = 1_000               // as many as one sweep can name in one record
+	MaxObserve                     = 30 * 24 * time.Hour // how far ahead observe_until may lie
 )
 
-// FieldError says which input is wrong, what it was and what it may be.
+// FieldError is the error of one input. It says which it is, what it was and what it may
+// be.
 type FieldError struct{ Field, Value, Want string }
 
 func (e *FieldError) Error() string {
@@ -171,7 +173,7 @@ func (p *Policy) Check(now time.Time) []*FieldError {
 	return errs
 }
 
-// Observing says whether reuse is only observed at now.
+// Observing reports whether reuse is only observed at now.
 func (p *Policy) Observing(now time.Time) bool {
 	return p.ReuseDetection == Observe && now.Before(p.ObserveUntil)
 }

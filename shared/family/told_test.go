@@ -11,7 +11,7 @@ import (
 // Every verdict is of a token that works or of one that does not.
 func TestActive(t *testing.T) {
 	for kind, want := range map[family.Kind]bool{
-		family.Unclear: false, family.Current: true, family.Held: true, family.Ours: true, family.Newest: true, family.Observed: true, family.Skip: true,
+		family.Unclear: false, family.Current: true, family.Held: true, family.Ours: true, family.Newest: true, family.Observed: true, family.Lost: true,
 		family.Ahead: true, family.ScopeNotGranted: false, family.TargetNotGranted: false, family.Refused: false, family.Reuse: false, family.Dead: false,
 		family.Dead + 1: false, -1: false,
 	} {

@@ -15,13 +15,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Alias is a name that a login gives to a family before there is one, so that it can
-// ask again. It is of the family's user, and hashes stand for what the login said.
+// Alias is the name under which a login asks for a family, so that it can ask again and
+// get the same one. It belongs to the family's user. The record has hashes of what the
+// login sent.
 type Alias struct {
-	Name   [16]byte  // the key that the login chose
-	Asked  [16]byte  // what the family was asked for with
-	Family family.ID // the family that it names
-	Until  time.Time // when it ceases to
+	Name   [16]byte  // a hash of the key that the login chose
+	Asked  [16]byte  // a hash of the request
+	Family family.ID // that it names
+	Until  time.Time // when it ends
 }
 
 type aliasItem struct {
@@ -42,14 +43,14 @@ func unmarshalAlias(userKey, name [16]byte, m item) (*Alias, error) {
 	a := &Alias{Name: name, Until: fromMillis(i.Until)}
 	var u ulid.ULID
 	if copy(u[:], i.Family) != len(u) || copy(a.Asked[:], i.Asked) != len(a.Asked) {
-		return nil, errors.New("unmarshal an alias: it is none")
+		return nil, errors.New("unmarshal an alias: it is not an alias")
 	}
 	a.Family = family.JoinID(userKey, u)
 	return a, nil
 }
 
-// Alias reads a name that the user's login has given, strongly consistent;
-// [ErrNotFound] where it names no family at now.
+// Alias reads a name that a login of the user has given, strongly consistent. It returns
+// [ErrNotFound] if it names no family at now.
 func (t *Table) Alias(ctx context.Context, userKey, name [16]byte, now time.Time) (*Alias, error) {
 	m, err := t.read(ctx, aliasKey(userKey, name))
 	if err != nil {
@@ -62,11 +63,11 @@ func (t *Table) Alias(ctx context.Context, userKey, name [16]byte, now time.Time
 	return a, err
 }
 
-// IssueAs does what [Table.Issue] does, and gives the family the name: both are put on
-// record, or neither. Where the name stands for a family already, it is not done, and
-// there is the alias as it stands: of this very family, if only an answer was lost.
+// IssueAs does what [Table.Issue] does and gives the family a name. It puts both on record
+// or neither. If the name stands for a family already, it does nothing and returns that
+// alias, which names this very family if only an answer was lost.
 func (t *Table) IssueAs(ctx context.Context, f *family.Family, p *family.Policy, a Alias) (there *Alias, err error) {
-	m, err := t.prepare(ctx, f, p)
+	m, err := t.countNew(ctx, f, p)
 	if err != nil {
 		return nil, err
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// joinAudience returns an audience as an attribute has it: one value as it is,
-// several each between line breaks, which no value has in it, so that a condition
-// can ask for one of them.
+// joinAudience returns an audience as a record holds it: a single value as it is, and
+// several with a line break before and after each, so that a condition can ask for one
+// of them. No value contains a line break.
 func joinAudience(audience []string) string {
 	if len(audience) < 2 {
 		return strings.Join(audience, "")
@@ -17,7 +17,7 @@ func joinAudience(audience []string) string {
 	return "\n" + strings.Join(audience, "\n") + "\n"
 }
 
-// splitAudience is the inverse of joinAudience.
+// splitAudience returns the audience that joinAudience joined.
 func splitAudience(s string) []string {
 	if s = strings.Trim(s, "\n"); s == "" {
 		return nil
@@ -25,13 +25,14 @@ func splitAudience(s string) []string {
 	return strings.Split(s, "\n")
 }
 
-// isFor returns the part of a condition that holds of a family whose audience has
-// every resource that a asks for, and adds its values; see [family.Family.For].
-func isFor(a *family.Attempt, values item) string {
+// audienceCondition returns the part of a condition that holds if the family's audience
+// has every resource that a asks for, as [family.Family.IsFor] says. It adds the
+// condition's values.
+func audienceCondition(a *family.Attempt, values item) string {
 	var b strings.Builder
 	for i, r := range a.Resource {
 		b.WriteString(" AND (")
-		if r == a.Issuer { // no audience was given
+		if r == a.Issuer { // which is the audience of a family that has none of its own
 			b.WriteString("attribute_not_exists(audience) OR audience = :none OR ")
 			values[":none"] = text("")
 		}

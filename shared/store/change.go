@@ -11,7 +11,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Change is what the management of a family may change while it lives; nil stays.
+// Change is a change to a living family by the management API. A member that is nil
+// stays as it is.
 type Change struct {
 	Scope    *[]string
 	Claims   *string
@@ -21,28 +22,28 @@ type Change struct {
 	Device   *string
 }
 
-// Of returns f with the change.
+// Of returns a copy of f with the change.
 func (c *Change) Of(f *family.Family) *family.Family {
 	g := *f
-	set(&g.Scope, c.Scope)
-	set(&g.Claims, c.Claims)
-	set(&g.AuthTime, c.AuthTime)
-	set(&g.ACR, c.ACR)
-	set(&g.AMR, c.AMR)
-	set(&g.Device, c.Device)
+	setIfGiven(&g.Scope, c.Scope)
+	setIfGiven(&g.Claims, c.Claims)
+	setIfGiven(&g.AuthTime, c.AuthTime)
+	setIfGiven(&g.ACR, c.ACR)
+	setIfGiven(&g.AMR, c.AMR)
+	setIfGiven(&g.Device, c.Device)
 	return &g
 }
 
-func set[T any](to, from *T) {
+func setIfGiven[T any](to, from *T) {
 	if from != nil {
 		*to = *from
 	}
 }
 
-// Change writes c, if the family that was seen lives at now, and still has the scope
-// that was seen: of two that narrow it at once the later is decided again. Nothing
-// else is written, so that neither a use of a token nor another change is lost. It
-// returns as [Table.Refresh] does.
+// Change writes c if the family lives at now and still has the scope that seen has, so
+// that of two requests that narrow it at once the later is decided again. It writes
+// nothing else, so that no use of a token and no other change is lost. It returns what
+// [Table.Refresh] returns.
 func (t *Table) Change(ctx context.Context, seen *family.Family, p *family.Policy, c *Change, now time.Time) (f *family.Family, done bool, err error) {
 	m, err := marshalFamily(c.Of(seen))
 	if err != nil {
@@ -63,7 +64,7 @@ func (t *Table) Change(ctx context.Context, seen *family.Family, p *family.Polic
 			continue
 		}
 		value, ok := m[name]
-		if !ok { // the record has none
+		if !ok { // an empty value, which marshalFamily leaves out
 			value = text("")
 			if name == "auth_time" {
 				value = number(0)
@@ -73,7 +74,7 @@ func (t *Table) Change(ctx context.Context, seen *family.Family, p *family.Polic
 		sets = append(sets, "#"+name+" = :"+name)
 	}
 	return t.updateFamily(ctx, seen.ID, "change a family", types.Update{
-		ConditionExpression:       aws.String("#scope = :seen AND " + alive),
+		ConditionExpression:       aws.String("#scope = :seen AND " + aliveCondition),
 		UpdateExpression:          aws.String("SET " + strings.Join(sets, ", ")),
 		ExpressionAttributeNames:  names,
 		ExpressionAttributeValues: values,

@@ -20,38 +20,38 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// clientsPK is the partition of the registry: one, so that a list is a query
-// and never a scan. Its items are read once a minute by each function instance.
+// clientsPK is the partition of all clients. There is one, so that a list is a query and
+// never a scan. Each function instance reads a client from it once a minute.
 const clientsPK = "clients"
 
-// MaxSecrets is how many secrets of a client live at once: the one in use and
-// the one that replaces it.
+// MaxSecrets is how many secrets a client has at most: the one in use and the one that
+// replaces it.
 const MaxSecrets = 2
 
 // secretSlots are the attributes that hold them.
 var secretSlots = [MaxSecrets]string{"secret_1", "secret_2"}
 
-// ErrTooManySecrets is returned where a client has [MaxSecrets] already.
+// ErrTooManySecrets is returned if a client already has [MaxSecrets].
 var ErrTooManySecrets = errors.New("the client has as many secrets as it may")
 
 // Client is an application in the registry.
 type Client struct {
 	ID            string
 	Confidential  bool
-	Preset        string // what the policy was derived from
+	Preset        string // from which the policy was derived
 	Policy        family.Policy
-	Scope         []string // what its families may be granted, and get by default; nil is no bound (see Bound)
+	Scope         []string // that its families may be granted, and are by default; nil allows any (see Bound)
 	Audience      []string // of its access tokens by default
-	MayIntrospect bool     // may introspect the access tokens of other clients
-	MayForward    bool     // is believed about the address and the agent of its user
+	MayIntrospect bool     // whether it may introspect the access tokens of other clients
+	MayForward    bool     // whether it is believed about the address and user agent of its user
 	Secrets       []Secret
-	Version       int // how many times it was put
+	Version       int // the number of times it was put
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 }
 
-// Bound returns what of a scope the client's families may be granted now: all of it
-// where the client has no scope of its own.
+// Bound returns the part of a scope that the client's families may be granted now, which
+// is all of it if the client has no scope of its own.
 func (c *Client) Bound(scope []string) []string {
 	if c.Scope == nil {
 		return scope
@@ -65,8 +65,8 @@ func (c *Client) Bound(scope []string) []string {
 	return bound
 }
 
-// Secret is what is kept of a client secret: its hash alone. The secrets are
-// made by us with 256 random bits, so they need no password hash.
+// Secret is what the registry keeps of a client secret: its hash alone. Rotor generates
+// secrets of 256 random bits, so they need no password hash.
 type Secret struct {
 	ID        string
 	Hash      [sha256.Size]byte
@@ -78,7 +78,7 @@ type clientItem struct {
 	SK            string `dynamodbav:"sk"`
 	Type          string `dynamodbav:"type"`
 	Preset        string `dynamodbav:"preset,omitempty"`
-	Policy        string `dynamodbav:"policy"`             // JSON: a member that is missing is the preset's
+	Policy        string `dynamodbav:"policy"`             // JSON; a missing member has the preset's value
 	Scope         string `dynamodbav:"scope"`              // joined with spaces
 	Audience      string `dynamodbav:"audience,omitempty"` // see joinAudience
 	MayIntrospect bool   `dynamodbav:"may_introspect,omitempty"`
@@ -132,15 +132,15 @@ func unmarshalClient(m item) (*Client, error) {
 		}
 		var s secretItem
 		if err := json.Unmarshal([]byte(slot), &s); err != nil || len(s.Hash) != sha256.Size {
-			return nil, fmt.Errorf("unmarshal a secret of client %s: it is not one", i.SK)
+			return nil, fmt.Errorf("unmarshal a secret of client %s: it is not a secret", i.SK)
 		}
 		c.Secrets = append(c.Secrets, Secret{ID: s.ID, Hash: [sha256.Size]byte(s.Hash), CreatedAt: fromMillis(s.CreatedAt)})
 	}
 	return c, nil
 }
 
-// presetPolicy returns the policy that a record's was derived from: what it says
-// of a member is in force where the record is older than the member.
+// presetPolicy returns the policy from which a record's was derived. Where the record is
+// older than a member of [family.Policy], the preset's value is in force.
 func presetPolicy(name string) family.Policy {
 	p, err := family.Preset(name)
 	if err != nil {
@@ -151,8 +151,8 @@ func presetPolicy(name string) family.Policy {
 
 func clientKey(id string) item { return key(clientsPK, id) }
 
-// Client reads a client; [ErrNotFound] where there is none. Requests of tokens
-// read through [Clients] instead.
+// Client reads a client, strongly consistent. It returns [ErrNotFound] if there is none.
+// Requests with tokens read through a [Registry] instead.
 func (t *Table) Client(ctx context.Context, id string) (*Client, error) {
 	m, err := t.read(ctx, clientKey(id))
 	if err != nil {
@@ -161,15 +161,16 @@ func (t *Table) Client(ctx context.Context, id string) (*Client, error) {
 	return unmarshalClient(m)
 }
 
-// putTries is how often a put begins again because others change the client.
-const putTries = 8
+// maxPutAttempts is how often a put is tried while others change the client.
+const maxPutAttempts = 8
 
-// PutClient makes the client or replaces all of it but its secrets, which a
-// confidential client keeps and a public one loses, and its not_before, which
-// stays where c has none: leaving it out must not bring families back to life.
-// It returns the client as it was, nil where it is new, and as it now is. What it
-// was is surely what this put replaced, and it is returned with an error as well:
-// where the answer was lost, the put may have been done.
+// PutClient creates the client, or replaces all of it but two things. A confidential
+// client keeps its secrets; a public one loses them. And not_before stays if c has none,
+// since leaving it out must not bring families back to life.
+//
+// It returns the client as it was, which is nil if it is new, and as it now is. before is
+// exactly what this put replaced. It is returned with an error as well: if an answer was
+// lost, the put may have been done.
 func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client, err error) {
 	policy, err := json.Marshal(c.Policy)
 	if err != nil {
@@ -209,7 +210,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, nil, fmt.Errorf("put a client: %w", err)
 	}
-	for range putTries {
+	for range maxPutAttempts {
 		before = nil
 		condition := "attribute_not_exists(version)"
 		delete(values, ":version")
@@ -240,18 +241,19 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 			if !ok || !bytes.Equal(by.Value, putBy) {
 				continue
 			}
-			after, err = unmarshalClient(seen) // our own write, whose answer was lost
+			after, err = unmarshalClient(seen) // this is our own write, whose answer was lost
 		}
 		if err != nil {
 			return before, nil, fmt.Errorf("put a client: %w", err)
 		}
 		return before, after, nil
 	}
-	return before, nil, errors.New("put a client: it kept changing")
+	return before, nil, errors.New("put a client: others kept changing it")
 }
 
-// DeleteClient removes the client; [ErrNotFound] where there is none before: what the
-// delete itself finds may have gone by its own first try, whose answer was lost.
+// DeleteClient deletes the client. It returns [ErrNotFound] if there is none, which it
+// reads before: the delete cannot tell, since its own first try, whose answer was lost,
+// may have deleted the client.
 func (t *Table) DeleteClient(ctx context.Context, id string) error {
 	if _, err := t.read(ctx, clientKey(id)); err != nil {
 		return fmt.Errorf("delete a client: %w", err)
@@ -262,8 +264,8 @@ func (t *Table) DeleteClient(ctx context.Context, id string) error {
 	return nil
 }
 
-// ListClients returns up to limit clients whose ids come after the given one,
-// in the order of their ids, and the id to go on after, or "".
+// ListClients returns up to limit clients whose ids come after the given one, in the
+// order of their ids. next is the id to go on after, or "" at the end.
 func (t *Table) ListClients(ctx context.Context, after string, limit int32) (clients []*Client, next string, err error) {
 	in := &dynamodb.QueryInput{
 		TableName:                 &t.name,
@@ -292,8 +294,8 @@ func (t *Table) ListClients(ctx context.Context, after string, limit int32) (cli
 	return clients, next, nil
 }
 
-// AddSecret gives a confidential client one more secret. [ErrNotFound] where
-// there is no such client, [ErrTooManySecrets] where it has enough.
+// AddSecret adds a secret to a confidential client. It returns [ErrNotFound] if there is
+// no such client, and [ErrTooManySecrets] if it has [MaxSecrets].
 func (t *Table) AddSecret(ctx context.Context, id string, s Secret) error {
 	added, err := json.Marshal(secretItem{ID: s.ID, Hash: s.Hash[:], CreatedAt: millis(s.CreatedAt)})
 	if err != nil {
@@ -323,7 +325,7 @@ func (t *Table) AddSecret(ctx context.Context, id string, s Secret) error {
 		}
 		for _, have := range c.Secrets {
 			if have.ID == s.ID {
-				return nil // our own write, whose answer was lost
+				return nil // this is our own write, whose answer was lost
 			}
 		}
 	}
@@ -337,8 +339,8 @@ func (t *Table) AddSecret(ctx context.Context, id string, s Secret) error {
 	return nil
 }
 
-// RemoveSecret takes a secret from a client; [ErrNotFound] where there is no
-// such client or secret.
+// RemoveSecret removes a secret from a client. It returns [ErrNotFound] if there is no such
+// client or secret.
 func (t *Table) RemoveSecret(ctx context.Context, id, secretID string) error {
 	m, err := t.read(ctx, clientKey(id))
 	if err != nil {

@@ -11,15 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// UserItems are the sort keys of items in a user's partition, by what they are of.
-// Others are all kinds but those two, whatever they are: owners, and what may be
-// added to the partition one day.
+// UserItems are the sort keys of items in a user's partition, by kind. Others are those of
+// every other kind: owners, and what may be added to the partition one day.
 type UserItems struct {
 	Families, Events, Others []string
-	Next                     string // the key after which there may be more, "" at the end
+	Next                     string // the key after which there may be more, or "" at the end
 }
 
-// Empty reports whether there is nothing.
+// Empty reports whether there are no items.
 func (u *UserItems) Empty() bool { return len(u.Families)+len(u.Events)+len(u.Others) == 0 }
 
 func (u *UserItems) add(sk string) {
@@ -33,9 +32,9 @@ func (u *UserItems) add(sk string) {
 	}
 }
 
-// UserItems reads, strongly consistent, what there is of a user: up to limit items
-// whose keys come after the given one, "" for the first. It reads everything of the
-// user's, the events of erasures apart: those are not in the user's partition.
+// UserItems reads the keys of up to limit items of the user, strongly consistent. after is
+// the key to go on after, or "". They are of everything that the table has of the user,
+// except the events of erasures, which are not in the user's partition.
 func (t *Table) UserItems(ctx context.Context, userKey [16]byte, after string, limit int) (*UserItems, error) {
 	in := t.keysQuery(userKey, "pk = :pk", item{})
 	if after != "" {
@@ -44,8 +43,8 @@ func (t *Table) UserItems(ctx context.Context, userKey [16]byte, after string, l
 	return t.userItems(ctx, in, limit)
 }
 
-// UserFamilies reads, strongly consistent, up to limit of a user's families, oldest
-// first, as [Table.UserItems] does.
+// UserFamilies reads the keys of up to limit families of the user, oldest first and
+// strongly consistent.
 func (t *Table) UserFamilies(ctx context.Context, userKey [16]byte, limit int) (*UserItems, error) {
 	return t.userItems(ctx, t.keysQuery(userKey, "pk = :pk AND begins_with(sk, :families)", item{":families": text("f#")}), limit)
 }
@@ -64,15 +63,15 @@ func (t *Table) keysQuery(userKey [16]byte, condition string, values item) *dyna
 func (t *Table) userItems(ctx context.Context, in *dynamodb.QueryInput, limit int) (*UserItems, error) {
 	found := &UserItems{}
 	for limit > 0 {
-		in.Limit = pageOf(limit)
+		in.Limit = pageLimit(limit)
 		out, err := t.db.Query(ctx, in)
 		if err != nil {
-			return nil, fmt.Errorf("read what there is of a user: %w", err)
+			return nil, fmt.Errorf("read the items of a user: %w", err)
 		}
 		for _, m := range out.Items {
 			sk, ok := m["sk"].(*types.AttributeValueMemberS)
 			if !ok {
-				return nil, fmt.Errorf("read what there is of a user: an item without a sort key")
+				return nil, fmt.Errorf("read the items of a user: an item without a sort key")
 			}
 			found.add(sk.Value)
 		}
@@ -89,9 +88,9 @@ func (t *Table) userItems(ctx context.Context, in *dynamodb.QueryInput, limit in
 	return found, nil
 }
 
-// Erase deletes an item of the user's partition, whether it is there or not: it can be
-// repeated. Of an owner the entry on the sweep's work list goes first, since nothing
-// else says where that is.
+// Erase deletes an item of the user's partition. It can be repeated. If the item is an
+// owner, it deletes the owner's entry on the sweep's work list first, since nothing else
+// says where that is.
 func (t *Table) Erase(ctx context.Context, userKey [16]byte, sk string) error {
 	if clientID, ok := strings.CutPrefix(sk, "o#"); ok {
 		if err := t.DropOverLimit(ctx, OwnerID{userKey, clientID}); err != nil {
@@ -105,6 +104,6 @@ func (t *Table) Erase(ctx context.Context, userKey [16]byte, sk string) error {
 	return nil
 }
 
-// InOrder returns the keys in the order in which the items are to be erased: families
-// first, so that none can be used whose events are gone.
+// InOrder returns the keys in the order in which the items must be erased: families first,
+// so that no family can be used whose events are gone.
 func (u *UserItems) InOrder() []string { return slices.Concat(u.Families, u.Others, u.Events) }

@@ -20,8 +20,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// eventItem is an event as the table holds it: under its user, and in the index
-// "log" by type and day. It is only ever put.
+// eventItem is an event as the table holds it: in its user's partition, and in the index
+// "log" by type and day.
 type eventItem struct {
 	PK    string `dynamodbav:"pk,omitempty"`
 	SK    string `dynamodbav:"sk,omitempty"`
@@ -52,13 +52,13 @@ type eventItem struct {
 	Removed       int          `dynamodbav:"removed,omitempty"`
 	End           int          `dynamodbav:"end,omitempty"`
 
-	// Of an erasure, which is in a partition of its own.
+	// The following are of an erasure, which is in a partition of its own.
 	UserKey        string `dynamodbav:"user_key,omitempty"`
 	ErasedFamilies int    `dynamodbav:"erased_families,omitempty"`
 	ErasedEvents   int    `dynamodbav:"erased_events,omitempty"`
 }
 
-// erasures is the partition of the events of erasures: they outlive what is erased.
+// erasures is the partition of the events of erasures, which outlive what was erased.
 const erasures = "erasures"
 
 // eventKey returns the key of an event of the user.
@@ -114,7 +114,7 @@ func (t *Table) marshalEvent(e *audit.Event) (item, error) {
 	return m, nil
 }
 
-// joinULIDs returns the ULIDs joined with spaces, and splitULIDs reads them.
+// joinULIDs returns the ULIDs joined with spaces.
 func joinULIDs(ulids []ulid.ULID) string {
 	texts := make([]string, len(ulids))
 	for i, u := range ulids {
@@ -123,6 +123,7 @@ func joinULIDs(ulids []ulid.ULID) string {
 	return strings.Join(texts, " ")
 }
 
+// splitULIDs returns the ULIDs that joinULIDs joined.
 func splitULIDs(s string) (ulids []ulid.ULID, err error) {
 	for text := range strings.FieldsSeq(s) {
 		u, err := ulid.ParseStrict(text)
@@ -134,27 +135,28 @@ func splitULIDs(s string) (ulids []ulid.ULID, err error) {
 	return ulids, nil
 }
 
-// PutEvent stores an event, in the place of what was stored under its id before.
+// PutEvent stores an event. It replaces what was stored under its id before.
 func (t *Table) PutEvent(ctx context.Context, e *audit.Event) error {
 	m, err := t.marshalEvent(e)
 	if err != nil {
 		return err
 	}
-	// No condition: the id is new, and nobody else stores it.
+	// There is no condition: the id is new, and nobody else stores it.
 	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
 		return fmt.Errorf("put an event: %w", err)
 	}
 	return nil
 }
 
-// newMark returns what tells one's own write, whose answer was lost, from another's.
+// newMark returns random bytes by which a caller recognises its own write, whose answer
+// was lost.
 func newMark() []byte {
 	mark := make([]byte, 8)
 	_, _ = rand.Read(mark) // never fails, by its contract
 	return mark
 }
 
-// putBy reports whether the event is stored and bears that mark.
+// putBy reports whether the event is stored and bears the mark.
 func (t *Table) putBy(ctx context.Context, e *audit.Event, mark []byte) (bool, error) {
 	stored, err := t.read(ctx, eventKey(e.Type, e.UserKey(), e.ID))
 	if errors.Is(err, ErrNotFound) {
@@ -167,8 +169,9 @@ func (t *Table) putBy(ctx context.Context, e *audit.Event, mark []byte) (bool, e
 	return ok && bytes.Equal(by.Value, mark), nil
 }
 
-// AmendEvent stores what came of an event that was stored before it was done: which
-// families, and how many. An event that is gone, with its user, stays so.
+// AmendEvent completes an event that was stored before what it records was done: it sets
+// which families ended, and how many. If the event has been erased with its user, it does
+// nothing.
 func (t *Table) AmendEvent(ctx context.Context, e *audit.Event) error {
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
@@ -184,21 +187,21 @@ func (t *Table) AmendEvent(ctx context.Context, e *audit.Event) error {
 	return nil
 }
 
-// Span is the time from From, included, to To, not included.
+// Span is the time from From, which it includes, to To, which it does not.
 type Span struct{ From, To time.Time }
 
-// bounds are the least and the greatest ULID of the span, which has at least a
-// millisecond.
+// bounds returns the least and the greatest ULID of the span, which must be a millisecond
+// long at least.
 func (s Span) bounds() (low, high ulid.ULID) {
 	_ = low.SetTime(ulid.Timestamp(s.From)) // fails after the year 10889
 	_ = high.SetTime(ulid.Timestamp(s.To.Add(-time.Millisecond)))
-	_ = high.SetEntropy([]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255}) // it has ten bytes
+	_ = high.SetEntropy([]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255}) // ten bytes never fail
 	return low, high
 }
 
-// UserEvents reads up to limit stored events of a user in the span, newest
-// first, before the event with the given id unless it is zero. next is where to
-// go on, zero at the end. One request.
+// UserEvents reads up to limit stored events of a user in the span, newest first and
+// strongly consistent, in one request. Unless before is zero, it begins after the event
+// with that id. next is the id to go on from, or zero at the end.
 func (t *Table) UserEvents(ctx context.Context, userKey [16]byte, s Span, before ulid.ULID, limit int) (events []audit.Event, next ulid.ULID, err error) {
 	low, high := s.bounds()
 	in := &dynamodb.QueryInput{
@@ -208,7 +211,7 @@ func (t *Table) UserEvents(ctx context.Context, userKey [16]byte, s Span, before
 			":pk": text(userPK(userKey)), ":low": text("e#" + low.String()), ":high": text("e#" + high.String()),
 		},
 		ConsistentRead: aws.Bool(true),
-		Limit:          pageOf(limit),
+		Limit:          pageLimit(limit),
 	}
 	if before != (ulid.ULID{}) {
 		in.ExclusiveStartKey = key(userPK(userKey), "e#"+before.String())
@@ -216,10 +219,10 @@ func (t *Table) UserEvents(ctx context.Context, userKey [16]byte, s Span, before
 	return t.events(ctx, in)
 }
 
-// DayEvents reads up to limit stored events of a type on the day of s.From, in
-// UTC, and in the span, as [Table.UserEvents] does. The index that it reads lags
-// behind the table by less than a second as a rule. Where to go on takes the
-// event's user as well as its id: userKey is the one of before.
+// DayEvents reads up to limit stored events of a type that are in the span and on the day
+// of s.From in UTC, as [Table.UserEvents] does. It reads an index, which is usually less
+// than a second behind the table. To go on it needs the user of the event before as well
+// as its id: userKey is that user's key.
 func (t *Table) DayEvents(ctx context.Context, eventType audit.Type, s Span, before ulid.ULID, userKey [16]byte, limit int) (events []audit.Event, next ulid.ULID, err error) {
 	low, high := s.bounds()
 	pk := logPK(eventType, s.From)
@@ -230,7 +233,7 @@ func (t *Table) DayEvents(ctx context.Context, eventType audit.Type, s Span, bef
 		ExpressionAttributeValues: item{
 			":pk": text(pk), ":low": text(low.String()), ":high": text(high.String()),
 		},
-		Limit: pageOf(limit),
+		Limit: pageLimit(limit),
 	}
 	if before != (ulid.ULID{}) {
 		in.ExclusiveStartKey = eventKey(eventType, userKey, before)

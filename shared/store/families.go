@@ -12,25 +12,25 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// familiesPerRead is how many families one request reads: what a page of 1 MB
-// holds of the largest.
+// familiesPerRead is how many families one request reads at most. DynamoDB ends a page at
+// 1 MB.
 const familiesPerRead = 1000
 
-// FamiliesBefore reads, strongly consistent, up to limit of the user's families
-// that began before the ULID, newest first; the zero ULID begins with the
-// newest. next is where to go on, zero at the end. One request.
+// FamiliesBefore reads up to limit of the user's families that began before the ULID,
+// newest first and strongly consistent, in one request. The zero ULID stands for the
+// end of time. next is where to go on, or zero at the end.
 func (t *Table) FamiliesBefore(ctx context.Context, userKey [16]byte, before ulid.ULID, limit int) (families []*family.Family, next ulid.ULID, err error) {
 	in := t.familiesQuery(userKey, "f#", "f#~")
 	in.ScanIndexForward = aws.Bool(false)
-	in.Limit = pageOf(limit)
+	in.Limit = pageLimit(limit)
 	if before != (ulid.ULID{}) {
 		in.ExclusiveStartKey = key(userPK(userKey), "f#"+before.String())
 	}
 	return t.families(ctx, userKey, in)
 }
 
-// FamiliesFrom reads, strongly consistent, all of the user's families from the
-// ULID on, oldest first.
+// FamiliesFrom reads all of the user's families from the ULID on, oldest first and
+// strongly consistent.
 func (t *Table) FamiliesFrom(ctx context.Context, userKey [16]byte, from ulid.ULID) ([]*family.Family, error) {
 	var all []*family.Family
 	err := t.EachFamilyFrom(ctx, userKey, from, func(f *family.Family) { all = append(all, f) })
@@ -40,11 +40,11 @@ func (t *Table) FamiliesFrom(ctx context.Context, userKey [16]byte, from ulid.UL
 	return all, nil
 }
 
-// EachFamilyFrom calls do with each of the user's families from the ULID on, oldest
-// first, as [Table.FamiliesFrom] reads them. It has a page of them in memory.
+// EachFamilyFrom calls do with each of the user's families from the ULID on, as
+// [Table.FamiliesFrom] reads them. It holds one page of them in memory.
 func (t *Table) EachFamilyFrom(ctx context.Context, userKey [16]byte, from ulid.ULID, do func(*family.Family)) error {
 	in := t.familiesQuery(userKey, "f#"+from.String(), "f#~")
-	in.Limit = pageOf(familiesPerRead)
+	in.Limit = pageLimit(familiesPerRead)
 	for {
 		page, next, err := t.families(ctx, userKey, in)
 		if err != nil {
@@ -93,7 +93,7 @@ func (t *Table) families(ctx context.Context, userKey [16]byte, in *dynamodb.Que
 	return families, next, nil
 }
 
-// skULID is the ULID in an item's sort key, after its letter and "#".
+// skULID returns the ULID in an item's sort key, which follows a letter and "#".
 func skULID(m item) (ulid.ULID, error) {
 	sk, ok := m["sk"].(*types.AttributeValueMemberS)
 	if !ok || len(sk.Value) < 2 {

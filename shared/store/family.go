@@ -17,8 +17,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// familyItem is a family as the table holds it. Every attribute that a refresh
-// reads is always there.
+// familyItem is a family as the table holds it. An attribute that a refresh reads is
+// in every record.
 type familyItem struct {
 	PK string `dynamodbav:"pk"`
 	SK string `dynamodbav:"sk"`
@@ -38,7 +38,7 @@ type familyItem struct {
 	KeepUntil  int64 `dynamodbav:"keep_until,omitempty"`
 	PurgeAt    int64 `dynamodbav:"purge_at"`
 
-	Scope    string `dynamodbav:"scope"`    // each token between spaces, so that a condition can ask for it
+	Scope    string `dynamodbav:"scope"`    // each scope between spaces, so that a condition can ask for it
 	Audience string `dynamodbav:"audience"` // see joinAudience
 	Claims   string `dynamodbav:"claims,omitempty"`
 	AuthTime int64  `dynamodbav:"auth_time,omitempty"`
@@ -55,7 +55,7 @@ type familyItem struct {
 	Details    *details     `dynamodbav:"details,omitempty"`
 }
 
-// details is what is kept of a revocation beside its time and cause.
+// details are what a record keeps of a revocation beside its time and cause.
 type details struct {
 	TokenCounter uint32 `dynamodbav:"counter,omitempty"`
 	AgeMS        int64  `dynamodbav:"age_ms,omitempty"`
@@ -145,7 +145,7 @@ func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
 	return f, nil
 }
 
-// Family reads the record of a family, strongly consistent; [ErrNotFound] where
+// Family reads the record of a family, strongly consistent. It returns [ErrNotFound] if
 // there is none.
 func (t *Table) Family(ctx context.Context, id family.ID) (*family.Family, error) {
 	m, err := t.read(ctx, familyKey(id))
@@ -155,23 +155,25 @@ func (t *Table) Family(ctx context.Context, id family.ID) (*family.Family, error
 	return unmarshalFamily(id, m)
 }
 
-// Issue puts a new family on record, counted to its owner first: dying between
-// the two only overcounts. An owner with more than maxActive goes on the work
-// list of the sweep. It sets the end of f's record.
+// Issue puts a new family on record, and sets the time when the record may be deleted.
+// It counts the family to its owner first, so that dying between the two writes only
+// overcounts. An owner with more than the policy's MaxActive goes on the sweep's work
+// list.
 func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) error {
-	m, err := t.prepare(ctx, f, p)
+	m, err := t.countNew(ctx, f, p)
 	if err != nil {
 		return err
 	}
-	// No condition: the id is new, and a retry of a lost answer puts the same.
+	// There is no condition: the id is new, and a retry puts the same item.
 	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
 		return fmt.Errorf("issue a family: %w", err)
 	}
 	return nil
 }
 
-// prepare counts a new family to its owner, and returns its record, whose end it sets.
-func (t *Table) prepare(ctx context.Context, f *family.Family, p *family.Policy) (item, error) {
+// countNew counts a new family to its owner, and sets when its record may be deleted. It
+// returns the record, which it does not write.
+func (t *Table) countNew(ctx context.Context, f *family.Family, p *family.Policy) (item, error) {
 	f.KeepUntil = time.Time{}
 	f.PurgeAt = t.purgeAt(f.LastUsedAt, p)
 	if !f.ExpiresAt.IsZero() {
@@ -188,8 +190,8 @@ func (t *Table) prepare(ctx context.Context, f *family.Family, p *family.Policy)
 	return m, nil
 }
 
-// purgeAt is when the record of a family may go that has no absolute end and
-// is used at now. Without an idle end either there is no such time.
+// purgeAt returns when the record of a family without an absolute end that is used at
+// now may be deleted: never, if it has no idle end either.
 func (t *Table) purgeAt(now time.Time, p *family.Policy) time.Time {
 	if p.IdleLifetime == 0 {
 		return never
@@ -206,8 +208,8 @@ type Refresh struct {
 	LastUserAgent string
 }
 
-// wrote says whether the record is as this use of a token left it: not where the
-// family was revoked meanwhile.
+// wrote reports whether the record is as this use of a token left it. It is not if the
+// family has been revoked since.
 func (r *Refresh) wrote(f *family.Family) bool {
 	return f != nil && f.Revoked.At.IsZero() && bytes.Equal(f.RotationID, r.Attempt.WriteID)
 }
@@ -216,18 +218,19 @@ const (
 	useSet           = "SET last_used_at = :now, last_ip = :ip, last_user_agent = :ua, purge_at = if_not_exists(keep_until, :purge_at)"
 	heldSet          = ", held = :n"
 	rotateSet        = ", #counter = :next, rotated_at = :now, rotation_id = :id"
-	refreshCondition = "#counter = :n AND client_id = :client AND " + alive
+	refreshCondition = "#counter = :n AND client_id = :client AND " + aliveCondition
 	// A family rotates at most once per reuse interval.
 	notHeld = " AND rotated_at <= :held_since"
-	// A record of before uses were recorded says nothing of them.
+	// A record from before uses were recorded has no such attribute.
 	unused = " AND (attribute_not_exists(held) OR held <> :n)"
 )
 
-// Refresh moves the family on by one if the token is its newest, its last
-// rotation is a reuse interval ago, and it lives: one conditional write, with no
-// read before it. Where the policy does not rotate, only the time of use moves. It
-// returns the record as it is after the write, done; or as it stands where the
-// condition failed, not done, nil where there is none.
+// Refresh moves the family on by one if it lives, the token is its newest, and its last
+// rotation is a reuse interval ago. It makes one conditional write and no read before
+// it. If the policy does not rotate, it only records the use.
+//
+// If the write is done, f is the record after it. If the condition fails, done is false
+// and f is the record as it stands, or nil if there is none.
 func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done bool, err error) {
 	a := &r.Attempt
 	values := t.refreshValues(r)
@@ -254,16 +257,16 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 		}
 		condition = b.String()
 	}
-	condition += isFor(a, values)
+	condition += audienceCondition(a, values)
 	return t.updateFamily(ctx, r.Family, "refresh a family", types.Update{
 		ConditionExpression: &condition, UpdateExpression: &set,
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	})
 }
 
-// RecordUse writes down a use of the family seen that rotated nothing, if the
-// record still has seen's counter and lives; held says that the token used was
-// the newest. It returns as [Table.Refresh] does.
+// RecordUse records a use of the family that rotated nothing, if the family lives and
+// still has the counter that seen has. held says that the token used was the newest. It
+// returns what [Table.Refresh] returns.
 func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r Refresh) (f *family.Family, done bool, err error) {
 	set := useSet
 	if held {
@@ -277,24 +280,24 @@ func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r
 	})
 }
 
-// Skip writes what [family.Family.Skip] made of seen, if the record still has
-// seen's counter, its newest token has not been used, and it lives. It returns as
-// [Table.Refresh] does, but is done as well where the record shows that it was,
-// and only the answer was lost.
-func (t *Table) Skip(ctx context.Context, seen, next *family.Family, r Refresh) (f *family.Family, done bool, err error) {
+// ForgiveLost writes next, which [family.Family.AfterLost] made of seen, if the family
+// lives, still has the counter that seen has, and its newest token has not been used.
+// It returns what [Table.Refresh] returns; done is true as well if the record shows
+// that the write was done and only its answer was lost.
+func (t *Table) ForgiveLost(ctx context.Context, seen, next *family.Family, r Refresh) (f *family.Family, done bool, err error) {
 	u := t.advance(seen, next, r)
 	u.ConditionExpression = aws.String(*u.ConditionExpression + unused)
-	f, done, err = t.updateFamily(ctx, seen.ID, "skip a lost response", u)
+	f, done, err = t.updateFamily(ctx, seen.ID, "forgive a lost response", u)
 	return f, done || r.wrote(f), err
 }
 
-// MoveAhead writes what [family.Family.MoveAhead] made of seen, if the record
-// still has seen's counter and lives, and stores e with it, both or neither. It
-// returns as [Table.Skip] does.
-func (t *Table) MoveAhead(ctx context.Context, seen, next *family.Family, r Refresh, e *audit.Event) (f *family.Family, done bool, err error) {
+// CatchUp writes next, which [family.Family.AfterRestore] made of seen, if the family
+// lives and still has the counter that seen has. It stores e with it, both or neither.
+// It returns what [Table.ForgiveLost] returns.
+func (t *Table) CatchUp(ctx context.Context, seen, next *family.Family, r Refresh, e *audit.Event) (f *family.Family, done bool, err error) {
 	old, done, err := t.updateWithEvent(ctx, seen.ID, e, t.advance(seen, next, r))
 	if err != nil {
-		return nil, false, fmt.Errorf("move a family ahead: %w", err)
+		return nil, false, fmt.Errorf("catch up with a token: %w", err)
 	}
 	if done {
 		after := *next
@@ -310,13 +313,13 @@ func (t *Table) MoveAhead(ctx context.Context, seen, next *family.Family, r Refr
 	}
 	f, err = unmarshalFamily(seen.ID, old)
 	if err != nil {
-		return nil, false, fmt.Errorf("move a family ahead: %w", err)
+		return nil, false, fmt.Errorf("catch up with a token: %w", err)
 	}
 	return f, r.wrote(f), nil
 }
 
-// advance is the update from seen to next, on the condition that the record is
-// still as seen and lives.
+// advance returns the update from seen to next, on the condition that the family lives
+// and still has the counter that seen has.
 func (t *Table) advance(seen, next *family.Family, r Refresh) types.Update {
 	values := t.refreshValues(r)
 	values[":n"] = number(seen.Counter)
@@ -346,9 +349,8 @@ func (t *Table) refreshValues(r Refresh) item {
 	return values
 }
 
-// updateFamily makes a conditional update of a family. It returns the record as it
-// is after the update, done; or as it stands where the condition failed, not done,
-// nil where there is none.
+// updateFamily makes a conditional update of a family. It returns what [Table.Refresh]
+// returns. op names the operation in errors.
 func (t *Table) updateFamily(ctx context.Context, id family.ID, op string, u types.Update) (f *family.Family, done bool, err error) {
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                           &t.name,
@@ -378,7 +380,7 @@ func (t *Table) updateFamily(ctx context.Context, id family.ID, op string, u typ
 	return f, done, nil
 }
 
-// fields are the parts of a text joined with spaces; nil where there are none.
+// fields returns the parts of a text joined with spaces, or nil if there are none.
 func fields(s string) []string {
 	if f := strings.Fields(s); len(f) > 0 {
 		return f

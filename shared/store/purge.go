@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Purge deletes every item whose purge_at has come: what DynamoDB's TTL does by
-// itself in AWS, for local runs, whose clock can be moved. It scans the table. What is
-// given a later end meanwhile stays. It returns how many items it deleted.
+// Purge deletes every item whose purge_at has come, and returns how many those were. In
+// AWS DynamoDB's TTL does that; Purge is for local runs, whose clock can be moved. It scans
+// the table. An item that gets a later purge_at meanwhile stays.
 func (t *Table) Purge(ctx context.Context, now time.Time) (int, error) {
 	const due = "purge_at <= :now"
 	purged, values := 0, item{":now": number(now.Unix())}

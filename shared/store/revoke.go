@@ -17,9 +17,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Revoke ends the family seen at e's time for e's cause and stores e, both or
-// neither, unless it was revoked before: then it is not done. Of many callers
-// at once one is done. The record is kept for as long as [Table.keepRevoked] says.
+// Revoke ends the family at e's time for e's cause and stores e, both or neither. done
+// is false if the family was revoked before; of many callers at once one gets true. The
+// record is kept until [Table.keepRevoked].
 func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Policy, e *audit.Event) (done bool, err error) {
 	d := types.AttributeValueMemberM{Value: item{"event": &types.AttributeValueMemberB{Value: e.ID[:]}}}
 	if e.Type == audit.Reuse {
@@ -40,25 +40,25 @@ func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Polic
 	return done, nil
 }
 
-// End revokes a family as one of many, under the event r.Event that names them
-// all and is stored apart. ours says whether the record then bears that event:
-// false where it is gone, or was revoked before for another cause.
+// End revokes a family as one of many, under the event r.Event, which names them all and
+// is stored apart. ours reports whether the record then bears that event. It does not
+// if the record is gone, or was revoked before under another event.
 func (t *Table) End(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation) (ours bool, err error) {
 	return t.end(ctx, id, p, r, revokeCondition, t.endValues(p, r))
 }
 
-// EndUnused is End of a family that was not used since its last use was seen to be
-// lastUsed; one that was lives on, and is not ours.
+// EndUnused does what [Table.End] does if the family's last use is still lastUsed. A
+// family that has been used since lives on, and ours is false.
 func (t *Table) EndUnused(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation, lastUsed time.Time) (ours bool, err error) {
 	values := t.endValues(p, r)
 	values[":last_used"] = number(millis(lastUsed))
-	// Any other time means a use: clocks differ, and a later one may bear the earlier time.
+	// Any other time means a use, an earlier one as well, since clocks differ.
 	return t.end(ctx, id, p, r, revokeCondition+" AND last_used_at = :last_used", values)
 }
 
 func (t *Table) end(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation, condition string, values item) (ours bool, err error) {
-	// Only the record knows whether its absolute end lets it go earlier. What the
-	// policy says of that is right as a rule, and then one write does.
+	// Whether its absolute end lets the record go earlier is known to the record alone.
+	// What the policy says is usually right, and then one write is enough.
 	keep := t.keepRevoked(r.At, p)
 	fixed := p.AbsoluteLifetime != 0 && !id.IssuedAt().Add(p.AbsoluteLifetime.Duration()+t.retention.Families).After(keep)
 	purge, unless := ":purge_at", " AND (attribute_not_exists(keep_until) OR keep_until > :purge_at)"
@@ -90,7 +90,7 @@ func (t *Table) end(ctx context.Context, id family.ID, p *family.Policy, r famil
 		}
 		end := epoch(earlier(f.KeepUntil, keep))
 		if is := end == epoch(f.KeepUntil); is == fixed {
-			return false, nil // the policy was right: something else of the condition failed
+			return false, nil // the policy was right, and the condition failed for another reason
 		}
 		purge, unless, values[":purge_at"] = ":purge_at", "", number(end)
 	}
@@ -109,14 +109,14 @@ func (t *Table) endValues(p *family.Policy, r family.Revocation) item {
 	}
 }
 
-// lateReturn is how late a device is taken to come back to its family at most
-// where the policy has no idle lifetime.
+// lateReturn is how long after a revocation a device is expected to come back at most,
+// if the policy has no idle lifetime.
 const lateReturn = 60 * 24 * time.Hour
 
-// keepRevoked returns until when the record of a family that is revoked at that
-// time is kept, unless its absolute end lets it go earlier: a device that comes
-// back as late as the idle lifetime allows still learns why, and for the retention
-// after that, whoever asks.
+// keepRevoked returns until when the record of a family that is revoked at the given
+// time is kept, unless its absolute end lets it go earlier. A device that comes back as
+// late as the idle lifetime allows can still be told why its family ended, and anybody
+// else for the retention after that.
 func (t *Table) keepRevoked(at time.Time, p *family.Policy) time.Time {
 	late := p.IdleLifetime.Duration()
 	if late == 0 {
@@ -125,7 +125,7 @@ func (t *Table) keepRevoked(at time.Time, p *family.Policy) time.Time {
 	return at.Add(late + t.retention.Families)
 }
 
-// earlier returns the earlier of a fixed time, zero for none, and another.
+// earlier returns the earlier of two times. fixed is zero if there is none.
 func earlier(fixed, other time.Time) time.Time {
 	if fixed.IsZero() || other.Before(fixed) {
 		return other
@@ -133,23 +133,24 @@ func earlier(fixed, other time.Time) time.Time {
 	return fixed
 }
 
-// Ending is a family that is to end, or to live on, with the policy that it lives by.
+// Ending is a family that is to end, or to live on, and its client's policy.
 type Ending struct {
 	Family *family.Family
 	Policy *family.Policy
 }
 
-// MostBeside is how many families [Table.EndBeside] ends at once: with the family
-// that lives on and the event, what one transaction holds.
-const MostBeside = 98
+// MaxOthers is how many families [Table.EndOthers] ends at most. With the family that
+// lives on and the event, that is what one transaction holds.
+const MaxOthers = 98
 
-// EndBeside ends up to [MostBeside] families at e's time for e's cause, all of them
-// or none, if the family kept lives then; withEvent stores e as well. Where it is
-// not done, kept has ended, or those of the families have whose places are in dead.
-func (t *Table) EndBeside(ctx context.Context, kept Ending, families []Ending, e *audit.Event, withEvent bool) (done bool, dead []int, err error) {
+// EndOthers ends up to [MaxOthers] families at e's time for e's cause, all of them or
+// none, if the family kept lives then. If withEvent is set, it stores e in the same
+// transaction. If it is not done, dead has the indexes of the families that had ended
+// already; it is nil if kept has ended.
+func (t *Table) EndOthers(ctx context.Context, kept Ending, families []Ending, e *audit.Event, withEvent bool) (done bool, dead []int, err error) {
 	check := types.ConditionCheck{
 		TableName: &t.name, Key: familyKey(kept.Family.ID),
-		ConditionExpression:       aws.String("attribute_exists(pk) AND " + alive),
+		ConditionExpression:       aws.String("attribute_exists(pk) AND " + aliveCondition),
 		ExpressionAttributeValues: aliveValues(e.At, kept.Policy.IdleLifetime.Duration()),
 	}
 	items := []types.TransactWriteItem{{ConditionCheck: &check}}
@@ -199,8 +200,8 @@ const (
 	revokeSet       = "SET revoked_at = :now, cause = :cause, details = :details, purge_at = "
 )
 
-// Observe marks the family seen as one in which reuse was observed, and stores
-// e, both or neither; not done where it was marked before.
+// Observe marks the family as one in which reuse was observed, and stores e, both or
+// neither. done is false if it was marked before.
 func (t *Table) Observe(ctx context.Context, seen *family.Family, e *audit.Event) (done bool, err error) {
 	_, done, err = t.updateWithEvent(ctx, seen.ID, e, types.Update{
 		ConditionExpression:       aws.String("attribute_exists(pk) AND attribute_not_exists(observed_at)"),
@@ -213,8 +214,9 @@ func (t *Table) Observe(ctx context.Context, seen *family.Family, e *audit.Event
 	return done, nil
 }
 
-// updateWithEvent updates a family and puts e in one transaction. Where the
-// update's condition fails it is not done, and old is the record as it stands.
+// updateWithEvent updates a family and stores e in one transaction. If the update's
+// condition fails, done is false and old is the record as it stands. If that shows that
+// the transaction was done and only its answer was lost, done is true.
 func (t *Table) updateWithEvent(ctx context.Context, id family.ID, e *audit.Event, update types.Update) (old item, done bool, err error) {
 	put, err := t.marshalEvent(e)
 	if err != nil {
@@ -233,12 +235,12 @@ func (t *Table) updateWithEvent(ctx context.Context, id family.ID, e *audit.Even
 	return reasons[0].Item, hasMark(reasons[0].Item, e.ID), nil
 }
 
-// conditionFailed is the reason of a transaction's item whose condition does not hold.
+// conditionFailed is the code of a transaction's item whose condition does not hold.
 const conditionFailed = "ConditionalCheckFailed"
 
-// transact does all that the items say, or nothing. Where a condition fails it
-// returns a reason for each item, and nil otherwise. A transaction that meets another
-// write on its items is cancelled, which the SDK does not try again: this does.
+// transact makes all of the writes or none. If a condition fails, it returns a reason for
+// each item, and nil otherwise. A transaction that meets another write to one of its
+// items is cancelled; the SDK does not retry that, but transact does.
 func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) ([]types.CancellationReason, error) {
 	in := &dynamodb.TransactWriteItemsInput{TransactItems: items}
 	const tries = 8
@@ -251,9 +253,9 @@ func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (
 		switch {
 		case !errors.As(err, &cancelled):
 			return nil, err
-		case has(cancelled, conditionFailed):
+		case cancelledFor(cancelled, conditionFailed):
 			return cancelled.CancellationReasons, nil
-		case try == tries || !has(cancelled, "TransactionConflict"):
+		case try == tries || !cancelledFor(cancelled, "TransactionConflict"):
 			return nil, err
 		}
 		select {
@@ -264,8 +266,8 @@ func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (
 	}
 }
 
-// hasMark says whether the record shows that the event was applied to it: where
-// it is ours, only the answer was lost.
+// hasMark reports whether the record was revoked under the event. If that event is
+// this request's own, its write was done and only the answer was lost.
 func hasMark(old item, event ulid.ULID) bool {
 	d, ok := old["details"].(*types.AttributeValueMemberM)
 	if !ok {
@@ -275,7 +277,7 @@ func hasMark(old item, event ulid.ULID) bool {
 	return ok && bytes.Equal(id.Value, event[:])
 }
 
-// has says whether the transaction was cancelled for that reason.
-func has(e *types.TransactionCanceledException, code string) bool {
+// cancelledFor reports whether the transaction was cancelled for that reason.
+func cancelledFor(e *types.TransactionCanceledException, code string) bool {
 	return slices.ContainsFunc(e.CancellationReasons, func(r types.CancellationReason) bool { return aws.ToString(r.Code) == code })
 }

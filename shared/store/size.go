@@ -10,13 +10,12 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// MaxFamily is how large the record of a living family may be, in bytes as DynamoDB
-// counts them. A refresh costs a write unit for each 1,024 of them.
-const MaxFamily = 4096
+// MaxFamilySize is how large the record of a living family may become, in bytes as
+// DynamoDB counts them. A refresh costs a write unit for each 1,024 of them.
+const MaxFamilySize = 4096
 
-// GrownSize returns the most bytes that f's record can have while f lives: uses of
-// its tokens leave numbers in it, an address, and a user agent of up to that many
-// bytes.
+// GrownSize returns how many bytes f's record can have at most while f lives. Uses of its
+// tokens leave numbers in it, an address, and a user agent of at most userAgent bytes.
 func GrownSize(f *family.Family, userAgent int) (int, error) {
 	g := *f
 	g.Counter, g.Held, g.Skipped = math.MaxUint32, math.MaxUint32, family.Range{From: math.MaxUint32, To: math.MaxUint32}
@@ -32,10 +31,10 @@ func GrownSize(f *family.Family, userAgent int) (int, error) {
 	return ItemSize(m), nil
 }
 
-// ItemSize returns the size of an item in bytes, by "DynamoDB item sizes and formats"
-// in the developer guide: a number takes a byte for two significant digits and one
-// more, and one where it is negative; a list or map three bytes, and one for each
-// element. Zeros at the end of a number, which DynamoDB leaves out, are counted.
+// ItemSize returns the size of an item in bytes, by "DynamoDB item sizes and formats" in
+// the developer guide. A number takes a byte for every two significant digits, one more,
+// and another if it is negative. A list or map takes three bytes, and one for each
+// element. ItemSize counts zeros at the end of a number, which DynamoDB does not.
 func ItemSize(m map[string]types.AttributeValue) int {
 	n := 0
 	for name, value := range m {
@@ -68,6 +67,6 @@ func sizeOf(v types.AttributeValue) int {
 	case *types.AttributeValueMemberBOOL, *types.AttributeValueMemberNULL:
 		return 1
 	default:
-		panic(fmt.Sprintf("an attribute of a type that Rotor does not use: %T", v))
+		panic(fmt.Sprintf("Rotor uses no attribute of type %T", v))
 	}
 }

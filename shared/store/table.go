@@ -1,5 +1,5 @@
-// Package store is Rotor's one DynamoDB table: what is in it, and each request
-// that is made to it. One file for each kind of item.
+// Package store is Rotor's one DynamoDB table: what is in it, and every request that is
+// made to it. Each kind of item has a file.
 //
 //	item            pk              sk                       file
 //	family          u#<user key>    f#<ULID>                 family.go
@@ -9,9 +9,8 @@
 //	event           u#<user key>    e#<ULID>                 event.go
 //	client          clients         <client id>              client.go
 //
-// Times are epoch milliseconds, but for purge_at, the TTL attribute, and what
-// it is computed from: those are epoch seconds. TTL deletes late, and no check
-// relies on it.
+// Times are in epoch milliseconds. Only purge_at, which is the TTL attribute, and what it
+// is computed from are in epoch seconds. TTL deletes late, and no check relies on it.
 package store
 
 import (
@@ -36,10 +35,10 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// ErrNotFound is returned where the item asked for is not there.
+// ErrNotFound is returned if there is no such item.
 var ErrNotFound = errors.New("not found")
 
-// Retention is how long records outlive what they are of.
+// Retention is how long records are kept after what they record has ended.
 type Retention struct {
 	Families time.Duration // after a family's end
 	Events   time.Duration // after the event
@@ -55,41 +54,41 @@ type Table struct {
 	retention Retention
 }
 
-// New is the table of that name, reached with cfg. Endpoint and credentials are
-// cfg's; nothing is requested yet.
+// New returns a Table for the named DynamoDB table, with the endpoint and credentials of
+// cfg. It makes no request.
 func New(cfg aws.Config, name string, retention Retention) *Table {
 	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		standard := retry.NewStandard(func(s *retry.StandardOptions) {
 			s.MaxAttempts = 3
 			s.Backoff = retry.BackoffDelayerFunc(backoff)
 		})
-		// A write meets this while a transaction holds its item: it is over in
-		// milliseconds, and the SDK would not try again by itself.
+		// A write fails with this while a transaction holds its item. That takes
+		// milliseconds, and the SDK would not retry it by itself.
 		o.Retryer = retry.AddWithErrorCodes(standard, "TransactionConflictException")
 		o.HTTPClient = inMemory{o.HTTPClient}
 	})
 	return &Table{db: db, name: name, retention: retention}
 }
 
-// IsTableName says whether a table can be called that: 3 to 255 letters, digits,
-// underscores, dots and hyphens ("Supported data types and naming rules" in
-// DynamoDB's developer guide). It is no regular expression: to compile one is part
-// of each cold start.
+// IsTableName reports whether a table can have that name: 3 to 255 letters, digits,
+// underscores, dots and hyphens ("Supported data types and naming rules" in DynamoDB's
+// developer guide). It uses no regular expression, since compiling one would take time
+// in each cold start.
 func IsTableName(s string) bool {
 	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 	return len(s) >= 3 && len(s) <= 255 && strings.Trim(s, characters) == ""
 }
 
-// backoff is how long to wait before the next attempt: a random time, so that those
-// who failed together do not come back together, of up to 50 ms, then 100. The
-// SDK's own reaches for 20 s, which a caller of the token endpoint has not.
+// backoff returns how long to wait before the next attempt: a random time, so that
+// callers who failed together do not come back together, of up to 50 ms, then 100. The
+// SDK's own waits for up to 20 s, which is too long for a caller of the token endpoint.
 func backoff(attempt int, _ error) (time.Duration, error) {
-	return rand.N(25 * time.Millisecond << min(attempt, 3)), nil //nolint:gosec // it spreads load, and hides nothing
+	return rand.N(25 * time.Millisecond << min(attempt, 3)), nil //nolint:gosec // it spreads load, and protects nothing
 }
 
-// inMemory shows net/http that a request's body is in memory, which the SDK
-// hides. Unless it knows, it sends the header by itself first: two writes, and
-// over TLS two records, for what fits into one.
+// inMemory shows net/http that a request's body is in memory, which the SDK hides.
+// Otherwise net/http would send the header by itself first: two writes, and over TLS
+// two records, for what fits into one.
 type inMemory struct{ dynamodb.HTTPClient }
 
 func (c inMemory) Do(r *http.Request) (*http.Response, error) {
@@ -104,8 +103,8 @@ func (c inMemory) Do(r *http.Request) (*http.Response, error) {
 	return c.HTTPClient.Do(r)
 }
 
-// Create makes the table where it is missing: for local runs and tests. In AWS
-// the deployment makes it.
+// Create creates the table unless it is there, for local runs and tests. In AWS the
+// deployment creates it.
 func (t *Table) Create(ctx context.Context) error {
 	out, err := t.db.CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName:   &t.name,
@@ -131,7 +130,7 @@ func (t *Table) Create(ctx context.Context) error {
 		return fmt.Errorf("create table %s: %w", t.name, err)
 	}
 	if out.TableDescription == nil || out.TableDescription.TableStatus != types.TableStatusCreating {
-		return nil // DynamoDB Local and the embedded store make it at once
+		return nil // DynamoDB Local and the embedded store create it at once
 	}
 	err = dynamodb.NewTableExistsWaiter(t.db, func(o *dynamodb.TableExistsWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second
@@ -163,20 +162,19 @@ func userPK(userKey [16]byte) string {
 	return "u#" + base64.RawURLEncoding.EncodeToString(userKey[:])
 }
 
-// userKeyOf is the inverse of userPK.
+// userKeyOf returns the user key in a partition key that userPK made.
 func userKeyOf(pk string) (userKey [16]byte, err error) {
 	encoded, ok := strings.CutPrefix(pk, "u#")
 	b, err := base64.RawURLEncoding.DecodeString(encoded)
 	if !ok || err != nil || len(b) != len(userKey) {
-		return userKey, fmt.Errorf("the partition key %q is no user's", pk)
+		return userKey, fmt.Errorf("the partition key %q is not a user's", pk)
 	}
 	return [16]byte(b), nil
 }
 
 func familyKey(id family.ID) item { return key(userPK(id.UserKey()), "f#"+id.ULID().String()) }
 
-// read is the item of that key, strongly consistent; [ErrNotFound] where there is
-// none.
+// read returns the item with that key, strongly consistent, or [ErrNotFound].
 func (t *Table) read(ctx context.Context, key item) (item, error) {
 	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: key, ConsistentRead: aws.Bool(true)})
 	if err != nil {
@@ -188,15 +186,15 @@ func (t *Table) read(ctx context.Context, key item) (item, error) {
 	return out.Item, nil
 }
 
-// pageOf is the Limit of a query: how many items it reads.
-func pageOf(items int) *int32 {
+// pageLimit returns the Limit of a query, which is how many items it reads.
+func pageLimit(items int) *int32 {
 	return aws.Int32(int32(min(items, 1000))) //nolint:gosec // it is no larger than 1,000
 }
 
 // never stands for "no end": the last millisecond of the year 9999.
 var never = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)
 
-// millis is t in epoch milliseconds; the zero time is 0.
+// millis returns t in epoch milliseconds, and 0 for the zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -204,7 +202,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// fromMillis is the inverse of millis.
+// fromMillis returns the time of which millis returned ms.
 func fromMillis(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -212,8 +210,8 @@ func fromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// epoch is t in epoch seconds, rounded up: a record is never purged early. The
-// zero time is 0.
+// epoch returns t in epoch seconds, rounded up so that no record is purged early, and 0
+// for the zero time.
 func epoch(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -228,11 +226,11 @@ func fromEpoch(s int64) time.Time {
 	return time.Unix(s, 0).UTC()
 }
 
-// alive are the conditions under which a family lives at now; they are those
-// of [family.Family.Death], but for the client's not_before, which needs no
-// record. idle is 0 for none.
-const alive = "attribute_not_exists(revoked_at) AND expires_at > :now AND last_used_at > :idle_since"
+// aliveCondition holds if a family lives at now. It checks what [family.Family.Death]
+// checks, except the client's not_before, for which the family's id is enough.
+const aliveCondition = "attribute_not_exists(revoked_at) AND expires_at > :now AND last_used_at > :idle_since"
 
+// aliveValues returns the values of aliveCondition. idle is the idle lifetime, or 0.
 func aliveValues(now time.Time, idle time.Duration) item {
 	since := int64(-1)
 	if idle > 0 {

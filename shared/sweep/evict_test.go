@@ -205,7 +205,7 @@ func TestFamiliesInUseAllTheTime(t *testing.T) {
 		}
 	}}
 	table := store.New(cfg, w.store.Name(), store.DefaultRetention)
-	s := &sweep.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: w.sweeper.Trail}
+	s := &sweep.Sweeper{Table: table, Clients: store.NewRegistry(table, slog.New(slog.DiscardHandler)), Trail: w.sweeper.Trail}
 	r, err := s.Sweep(t.Context(), w.clock.Now())
 	if err != nil || r != (sweep.Result{Owners: 1}) || uses > 20 {
 		t.Errorf("swept %+v, %v, after %d uses", r, err, uses)
@@ -414,7 +414,7 @@ func TestSweepBesideAnErasure(t *testing.T) {
 		w := newWorld(t, 2)
 		w.issue(1, "app", 4)
 		table := w.store.Meanwhile(at.n, at.operation, func() { w.erase() })
-		s := &sweep.Sweeper{Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: w.sweeper.Trail.Log}}
+		s := &sweep.Sweeper{Table: table, Clients: store.NewRegistry(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: w.sweeper.Trail.Log}}
 		if _, err := s.Sweep(context.Background(), w.clock.Now()); err != nil {
 			t.Errorf("%d. %s: %v", at.n, at.operation, err)
 		}

@@ -23,7 +23,7 @@ func (w *world) sweepAnd(n int64, operation string, happens func()) sweep.Result
 	w.t.Helper()
 	table := w.store.Meanwhile(n, operation, happens)
 	s := &sweep.Sweeper{
-		Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: slog.New(slog.NewJSONHandler(&w.log, nil))},
+		Table: table, Clients: store.NewRegistry(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: slog.New(slog.NewJSONHandler(&w.log, nil))},
 	}
 	r, err := s.Sweep(w.t.Context(), w.clock.Now())
 	if err != nil {

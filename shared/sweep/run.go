@@ -14,7 +14,7 @@ import (
 func Run(ctx context.Context, table *store.Table, log *slog.Logger, now time.Time) (Result, error) {
 	sweeper := Sweeper{
 		Table:   table,
-		Clients: store.NewClients(table, log), // of this sweep: what it ends cannot be undone, and a limit may just have been raised
+		Clients: store.NewRegistry(table, log), // of this sweep: what it ends cannot be undone, and a limit may just have been raised
 		Trail:   audit.Trail{Log: log, Metrics: true},
 	}
 	result, err := sweeper.Sweep(ctx, now.UTC().Truncate(time.Millisecond))

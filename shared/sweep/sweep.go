@@ -59,7 +59,7 @@ const (
 // Sweeper sweeps the owners that are over their limit.
 type Sweeper struct {
 	Table   *store.Table
-	Clients *store.Clients
+	Clients *store.Registry
 	Trail   audit.Trail
 }
 

@@ -56,7 +56,7 @@ func newWorld(t testing.TB, maxActive int) *world {
 func (w *world) newSweeper(log *bytes.Buffer) *sweep.Sweeper {
 	table := w.store.Table()
 	return &sweep.Sweeper{
-		Table: table, Clients: store.NewClients(table, slog.New(slog.DiscardHandler)),
+		Table: table, Clients: store.NewRegistry(table, slog.New(slog.DiscardHandler)),
 		Trail: audit.Trail{Log: slog.New(slog.NewJSONHandler(log, nil))},
 	}
 }

@@ -29,7 +29,7 @@ type sweeper struct {
 func (s sweeper) sweep(ctx context.Context) (sweep.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	inner := sweep.Sweeper{Table: s.table, Clients: store.NewClients(s.table, s.log), Trail: audit.Trail{Log: s.log}}
+	inner := sweep.Sweeper{Table: s.table, Clients: store.NewRegistry(s.table, s.log), Trail: audit.Trail{Log: s.log}}
 	result, err := inner.Sweep(ctx, s.clock.now().UTC().Truncate(time.Millisecond))
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // else nobody waits for it any more
 		s.log.ErrorContext(ctx, "sweep failed", slog.Any("error", err), slog.Int("owners", result.Owners), slog.Int("removed", result.Removed))

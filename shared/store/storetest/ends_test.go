@@ -37,23 +37,23 @@ func TestWritesAtTheEnd(t *testing.T) {
 			return done, err
 		},
 		"Skip": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
-			_, done, err := table.Skip(t.Context(), f, f.Skip(1, at), refresh(f, p, at))
+			_, done, err := table.ForgiveLost(t.Context(), f, f.AfterLost(1, at), refresh(f, p, at))
 			return done, err
 		},
-		"MoveAhead": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
-			_, done, err := table.MoveAhead(t.Context(), f, f.MoveAhead(9, p, at), refresh(f, p, at), event(t, audit.Ahead, f, at))
+		"CatchUp": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
+			_, done, err := table.CatchUp(t.Context(), f, f.AfterRestore(9, p, at), refresh(f, p, at), event(t, audit.Ahead, f, at))
 			return done, err
 		},
 		"Change": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
 			_, done, err := table.Change(t.Context(), f, p, &store.Change{ACR: &acr}, at)
 			return done, err
 		},
-		"EndBeside": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
+		"EndOthers": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
 			other := wholeFamily(t, now)
 			if err := table.Issue(t.Context(), other, p); err != nil {
 				return false, err
 			}
-			done, _, err := table.EndBeside(t.Context(), store.Ending{Family: f, Policy: p}, []store.Ending{{Family: other, Policy: p}}, event(t, audit.Revoked, other, at), true)
+			done, _, err := table.EndOthers(t.Context(), store.Ending{Family: f, Policy: p}, []store.Ending{{Family: other, Policy: p}}, event(t, audit.Revoked, other, at), true)
 			return done, err
 		},
 	} {

@@ -50,7 +50,7 @@ func TestNothingComesOfNothing(t *testing.T) {
 		"Refresh of a scope":        func() (bool, error) { _, done, err := table.Refresh(ctx, scoped); return done, err },
 		"Refresh without rotation":  func() (bool, error) { _, done, err := table.Refresh(ctx, use(false)); return done, err },
 		"RecordUse":                 func() (bool, error) { _, done, err := table.RecordUse(ctx, f, true, use(true)); return done, err },
-		"Skip":                      func() (bool, error) { _, done, err := table.Skip(ctx, f, f.Skip(1, now), use(true)); return done, err },
+		"ForgiveLost":                    func() (bool, error) { _, done, err := table.ForgiveLost(ctx, f, f.AfterLost(1, now), use(true)); return done, err },
 		"Revoke":                    func() (bool, error) { return table.Revoke(ctx, f, &policy, event(audit.Reuse)) },
 		"Observe":                   func() (bool, error) { return table.Observe(ctx, f, event(audit.Reuse)) },
 		"End":                       func() (bool, error) { return table.End(ctx, f.ID, &policy, revocation) },
@@ -63,14 +63,14 @@ func TestNothingComesOfNothing(t *testing.T) {
 		"AmendEvent":                func() (bool, error) { return false, table.AmendEvent(ctx, event(audit.Revoked)) },
 		"DropOverLimit":             func() (bool, error) { return false, table.DropOverLimit(ctx, owner.ID) },
 		"Erase":                     func() (bool, error) { return false, table.Erase(ctx, [16]byte{1}, "o#app") },
-		"MoveAhead": func() (bool, error) {
-			_, done, err := table.MoveAhead(ctx, f, f.MoveAhead(7, &policy, now), use(true), event(audit.Ahead))
+		"CatchUp": func() (bool, error) {
+			_, done, err := table.CatchUp(ctx, f, f.AfterRestore(7, &policy, now), use(true), event(audit.Ahead))
 			return done, err
 		},
-		"EndBeside": func() (bool, error) {
-			done, dead, err := table.EndBeside(ctx, store.Ending{Family: f, Policy: &policy}, []store.Ending{{Family: other, Policy: &policy}}, event(audit.Revoked), true)
+		"EndOthers": func() (bool, error) {
+			done, dead, err := table.EndOthers(ctx, store.Ending{Family: f, Policy: &policy}, []store.Ending{{Family: other, Policy: &policy}}, event(audit.Revoked), true)
 			if len(dead) > 0 {
-				t.Errorf("EndBeside says that %v are dead, and not the one to keep", dead)
+				t.Errorf("EndOthers says that %v are dead, and not the one to keep", dead)
 			}
 			return done, err
 		},
@@ -90,7 +90,7 @@ func TestNothingComesOfNothing(t *testing.T) {
 	if err := table.Issue(ctx, f, &policy); err != nil {
 		t.Fatal(err)
 	}
-	done, dead, err := table.EndBeside(ctx, store.Ending{Family: f, Policy: &policy}, []store.Ending{{Family: other, Policy: &policy}}, event(audit.Revoked), true)
+	done, dead, err := table.EndOthers(ctx, store.Ending{Family: f, Policy: &policy}, []store.Ending{{Family: other, Policy: &policy}}, event(audit.Revoked), true)
 	if done || len(dead) != 1 || err != nil {
 		t.Errorf("done is %t, dead are %v, %v", done, dead, err)
 	}

@@ -252,10 +252,10 @@ func TestWritesReturnTheRecord(t *testing.T) {
 				return table.RecordUse(t.Context(), f, true, r)
 			},
 			"Skip": func(table *store.Table, f *family.Family, _ *family.Policy, r store.Refresh) (*family.Family, bool, error) {
-				return table.Skip(t.Context(), f, f.Skip(6, r.Attempt.Now), r)
+				return table.ForgiveLost(t.Context(), f, f.AfterLost(6, r.Attempt.Now), r)
 			},
-			"MoveAhead": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
-				return table.MoveAhead(t.Context(), f, f.MoveAhead(9, p, r.Attempt.Now), r, event(t, audit.Ahead, f, r.Attempt.Now))
+			"CatchUp": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
+				return table.CatchUp(t.Context(), f, f.AfterRestore(9, p, r.Attempt.Now), r, event(t, audit.Ahead, f, r.Attempt.Now))
 			},
 			"Change": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
 				none := time.Time{}

@@ -30,7 +30,7 @@ func TestRegistryIsBounded(t *testing.T) {
 		}
 	}
 	for kind, want := range map[string]error{"known": nil, "unknown": store.ErrNotFound} {
-		clients := store.NewClients(table, slog.New(slog.DiscardHandler))
+		clients := store.NewRegistry(table, slog.New(slog.DiscardHandler))
 		ask := func(i int, at time.Time) (reads int) {
 			t.Helper()
 			rt.Counted()
@@ -64,7 +64,7 @@ func TestRegistryReadsForAll(t *testing.T) {
 	if _, _, err := table.PutClient(t.Context(), &store.Client{ID: "app", Policy: family.DefaultPolicy(), UpdatedAt: now}); err != nil {
 		t.Fatal(err)
 	}
-	clients := store.NewClients(table, slog.New(slog.DiscardHandler))
+	clients := store.NewRegistry(table, slog.New(slog.DiscardHandler))
 	waits, release := rt.Hold("GetItem")
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error)
@@ -103,7 +103,7 @@ func reading() int {
 	stacks := make([]byte, 1<<20)
 	waiting := 0
 	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-		if header, calls, _ := strings.Cut(stack, "\n"); strings.Contains(header, "[select") && strings.HasPrefix(calls, "github.com/rotor-auth/rotor/shared/store.(*Clients).read(") {
+		if header, calls, _ := strings.Cut(stack, "\n"); strings.Contains(header, "[select") && strings.HasPrefix(calls, "github.com/rotor-auth/rotor/shared/store.(*Registry).read(") {
 			waiting++
 		}
 	}
@@ -116,7 +116,7 @@ func TestRegistryOfAClockSetBack(t *testing.T) {
 	for _, back := range []time.Duration{-2 * time.Hour, -time.Hour} {
 		table, rt := storetest.Open(t)
 		now := storetest.NewClock().Now()
-		clients := store.NewClients(table, slog.New(slog.DiscardHandler))
+		clients := store.NewRegistry(table, slog.New(slog.DiscardHandler))
 		if _, err := clients.Client(t.Context(), "app", now); !errors.Is(err, store.ErrNotFound) {
 			t.Fatal(err)
 		}
