@@ -17,44 +17,45 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// period is what most alarms count over, in minutes.
+// period is the period of most alarms, in minutes.
 const period = 5
 
-// waves are the causes of refusal that, many at a time, are somebody's mistake and no user's doing: each has an alarm.
-// Of a session that merely ended, by age or by a logout, there may be as many as there are users.
-var waves = []struct {
-	cause family.Cause
-	about string
+// alarmingCauses are the causes of refusal that each have an alarm: many refusals for one of them in a period mean a
+// mistake or an attack. Sessions that ended by age or by a logout are none of these, since there may be as many of them
+// as users.
+var alarmingCauses = []struct {
+	cause       family.Cause
+	description string
 }{
-	{family.ReuseDetected, "Families that reuse had ended are still presented: an application refreshes one token from several places."},
-	{family.LimitExceeded, "Families that the limit had ended are still presented: an application starts a family where it should keep one."},
-	{family.NeverIssued, "Tokens that were never issued here: somebody guesses, or the secret with the keys is another one."},
-	{family.Purged, "Tokens whose record is gone: records were lost, or the retention is too short."},
-	{family.WrongClient, "Tokens of another client: an application uses the wrong client id, or a stolen token."},
+	{family.ReuseDetected, "Tokens of families that were revoked for reuse are still presented. An application probably refreshes one token from several places."},
+	{family.LimitExceeded, "Tokens of families that were ended by the limit are still presented. An application probably starts a new family when it should keep one."},
+	{family.NeverIssued, "The tokens were never issued here. Somebody is guessing, or the secret holds other keys than before."},
+	{family.Purged, "The records of the tokens are gone. They were lost, or the retention is too short."},
+	{family.WrongClient, "The tokens belong to another client. An application uses the wrong client id, or the tokens were stolen."},
 }
 
-// waveOf is how many refusals of one cause in a period are a wave.
-const waveOf = 50
+// refusalThreshold is how many refusals for one cause in a period set off its alarm.
+const refusalThreshold = 50
 
-// counted are lines that a function logs by themselves, without metrics of their own: each is counted by its message.
-var counted = []struct{ metric, function, message string }{
+// countedMessages are log messages without a metric of their own, which a metric filter counts.
+var countedMessages = []struct{ metric, function, message string }{
 	{"CallerRefused", "manage", "caller refused"},
 	{"KeysRevoked", "keys", "keys revoked"},
 }
 
-// alarm is something that somebody should look at: the metric at or past the threshold.
+// alarm is an alarm that goes off when its metric reaches the threshold.
 type alarm struct {
-	name      string
-	about     string
-	metric    awscloudwatch.IMetric
-	threshold float64
-	periods   float64 // in a row; 0 is 1
-	below     bool    // below the threshold instead; and what is missing is 0
+	name        string
+	description string
+	metric      awscloudwatch.IMetric
+	threshold   float64
+	periods     float64 // in a row; 0 is 1
+	below       bool    // it goes off below the threshold instead, and missing data counts as 0
 }
 
-// watch makes alarms, their topic, the dashboard and the saved queries.
+// watch adds the alarms, their topic, the dashboard and the saved queries to the stack.
 func (p parts) watch() {
-	for _, c := range counted {
+	for _, c := range countedMessages {
 		awslogs.NewMetricFilter(p.Stack, jsii.String(c.metric), &awslogs.MetricFilterProps{
 			LogGroup:        p.logs[c.function],
 			FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String(c.message)),
@@ -68,7 +69,7 @@ func (p parts) watch() {
 	for _, a := range p.alarms() {
 		props := &awscloudwatch.AlarmProps{
 			AlarmName:          p.name(a.name),
-			AlarmDescription:   jsii.String(a.about),
+			AlarmDescription:   jsii.String(a.description),
 			Metric:             a.metric,
 			Threshold:          jsii.Number(a.threshold),
 			EvaluationPeriods:  jsii.Number(max(1, a.periods)),
@@ -96,68 +97,68 @@ func (p parts) alarms() []alarm {
 	sweep, keys := p.functions["sweep"], p.functions["keys"]
 	alarms := []alarm{
 		{
-			name: "5xx", about: "The API answers 5xx: storage or keys are not to be had, or a function fails. Its log has the errors.",
-			metric: p.gateway("5xx", "Sum"), threshold: 5,
+			name: "5xx", description: "The API answers 5xx: storage or signing keys are unavailable, or a function fails. See the errors in the functions' logs.",
+			metric: p.apiMetric("5xx", "Sum"), threshold: 5,
 		},
 		{
-			name: "latency", about: "One request in a hundred takes more than 2 s, for a quarter of an hour.",
-			metric: p.gateway("Latency", "p99"), threshold: 2000, periods: 3,
+			name: "latency", description: "For 15 minutes, one request in a hundred has taken more than 2 s.",
+			metric: p.apiMetric("Latency", "p99"), threshold: 2000, periods: 3,
 		},
 		{
-			name: "throttles", about: "Lambda refuses to run functions: the account's or the region's concurrency is used up.",
+			name: "throttles", description: "Lambda refuses to run functions because the account's concurrency in this region is used up.",
 			metric: p.throttles(), threshold: 1,
 		},
 		{
-			name: "table-throttles", about: "DynamoDB refuses requests on the table for a while: one partition gets more than its share, or traffic rises faster than on-demand capacity. Clients are told to come again.",
+			name: "table-throttles", description: "DynamoDB throttles requests to the table: one partition gets more than its share, or traffic rises faster than on-demand capacity. Clients get 503 and retry.",
 			metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
 				Expression: jsii.String("FILL(reads, 0) + FILL(writes, 0)"),
 				UsingMetrics: &map[string]awscloudwatch.IMetric{
-					"reads": p.onTable("ReadThrottleEvents"), "writes": p.onTable("WriteThrottleEvents"),
+					"reads": p.tableMetric("ReadThrottleEvents"), "writes": p.tableMetric("WriteThrottleEvents"),
 				},
 				Label: jsii.String("throttles of the table"), Period: minutes(period),
 			}), threshold: 10,
 		},
 		{
-			name: "reuse-detected", about: "Reuse of a superseded token was detected, and its family revoked: theft, an application that loses its newest token, or several programs with a copy each. The saved query has the evidence.",
+			name: "reuse-detected", description: "Reuse of a superseded token was detected and its family revoked. The token was stolen, an application loses its newest token, or several programs share one token. The saved query \"reuse detected\" shows the evidence.",
 			metric: count(audit.MetricReuse, period), threshold: 1,
 		},
 		{
-			name: "reused-elsewhere", about: "Superseded tokens were honoured inside the reuse interval, but for another address than the one that rotated: some is mobile networks or programs with a copy each, much is a thief. Of a client with the preset copies, on several machines, it is how it works.",
+			name: "reused-elsewhere", description: "Superseded tokens were accepted within the reuse interval, but from another address than the one that rotated. A few come from mobile networks or from programs that share one token; many suggest theft. For a client with the preset copies that runs on several machines, this is normal.",
 			metric: count(audit.MetricElsewhere, 15), threshold: 10,
 		},
 		{
-			name: "ahead", about: "A token is newer than its record: the table was restored from a backup, or written to by something else.",
+			name: "ahead", description: "A token is newer than its record. The table was restored from a backup, or something other than Rotor wrote to it.",
 			metric: count(audit.MetricAhead, period), threshold: 1,
 		},
 		{
-			name: "invalid-client", about: fmt.Sprintf("%d or more clients in %d minutes were not believed: somebody guesses secrets, or an application has the wrong one. The saved query shows which, and why.", waveOf, period),
-			metric: count(audit.MetricInvalid, period), threshold: waveOf,
+			name: "invalid-client", description: fmt.Sprintf("In %[2]d minutes, %[1]d or more clients failed to authenticate. Somebody is guessing secrets, or an application has the wrong one. The saved query \"clients not believed\" shows which, and why.", refusalThreshold, period),
+			metric: count(audit.MetricInvalid, period), threshold: refusalThreshold,
 		},
 		{
-			name: "origin-refused", about: fmt.Sprintf("%d or more requests of web pages in %d minutes were refused for their origin: an application whose origin is not in the setting origins, so that its users cannot refresh, or somebody else's page. The saved query shows which.", waveOf, period),
-			metric: count(audit.MetricOrigin, period), threshold: waveOf,
+			name: "origin-refused", description: fmt.Sprintf("In %[2]d minutes, %[1]d or more requests of web pages were refused for their origin. Either an application's origin is missing from the setting origins, so that its users cannot refresh, or the page is somebody else's. The saved query \"web origins refused\" shows which.", refusalThreshold, period),
+			metric: count(audit.MetricOrigin, period), threshold: refusalThreshold,
 		},
 		{
-			name: "caller-refused", about: "The management API was called past its gateway's IAM authorizer: without an identity, or by another API. Nothing was done. A route has lost its authorizer, or there is another way to the function: the log of manage says by which API.",
+			name: "caller-refused", description: "The management API was called without its gateway's IAM authorization: without an identity, or by another API. The call was refused. A route has lost its authorizer, or there is another way to the function. The log of the function manage names the API.",
 			metric: count("CallerRefused", period), threshold: 1,
 		},
 		{
-			name: "secret-added", about: "A client has a new secret, with which it can be impersonated. Somebody should have meant it: the saved query of the management API shows who.",
+			name: "secret-added", description: "A client has a new secret, with which it can be impersonated. Check that this was intended: the saved query \"who called the management API\" shows the caller.",
 			metric: count(audit.MetricSecret, period), threshold: 1,
 		},
 		{
-			name: "may-introspect", about: "A client may now introspect the access tokens of others. Somebody should have meant it: the saved query of the management API shows who.",
+			name: "may-introspect", description: "A client may now introspect the access tokens of others. Check that this was intended: the saved query \"who called the management API\" shows the caller.",
 			metric: count(audit.MetricIntrospect, period), threshold: 1,
 		},
 		{
-			name: "observe", about: "A client's reuse is now only observed, or for longer than before: stolen tokens go on working. Somebody should have meant it: the saved query of the management API shows who.",
+			name: "observe", description: "Reuse by a client is now only observed, or for longer than before, so that stolen tokens keep working. Check that this was intended: the saved query \"who called the management API\" shows the caller.",
 			metric: count(audit.MetricObserve, period), threshold: 1,
 		},
 		{
-			name: "refused", about: "A fifth of all refreshes or more is refused, for a quarter of an hour; the dashboard shows the causes.",
+			name: "refused", description: "For 15 minutes, a fifth or more of all refreshes have been refused. The dashboard shows the causes.",
 			metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
-				// Few requests make no percentage.
-				Expression: jsii.String(fmt.Sprintf("IF(FILL(refused, 0) >= %d, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0)", waveOf)),
+				// A percentage of a few requests means nothing.
+				Expression: jsii.String(fmt.Sprintf("IF(FILL(refused, 0) >= %d, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0)", refusalThreshold)),
 				UsingMetrics: &map[string]awscloudwatch.IMetric{
 					"refused":   count(audit.MetricRefused, period),
 					"exchanged": count(audit.MetricExchanged, period),
@@ -167,46 +168,46 @@ func (p parts) alarms() []alarm {
 			}), threshold: 20, periods: 3,
 		},
 		{
-			name: "sweep-failing", about: "The sweep that keeps users to their limit of families fails, or did not get through its list in time. The list stays for the next one.",
+			name: "sweep-failing", description: "The sweep that enforces the limit of families fails, or did not finish its list in time. The next sweep continues with the list.",
 			metric: lambdaSum(sweep.MetricErrors, period), threshold: 1, periods: 2,
 		},
 		{
-			name: "sweep-dead-letters", about: "A sweep was given up. Its message is in the dead-letter queue, with the reason; purge the queue once that is mended.",
+			name: "sweep-dead-letters", description: "A sweep was given up. The dead-letter queue has its message, with the reason. Purge the queue once the cause is fixed.",
 			metric: p.deadLetters.MetricApproximateNumberOfMessagesVisible(&awscloudwatch.MetricOptions{
 				Period: minutes(period), Statistic: jsii.String("Maximum"),
 			}), threshold: 1,
 		},
 		{
-			name: "sweep-behind", about: "No sweep for three times as long as the schedule says: users may have more families than their limit.",
+			name: "sweep-behind", description: "There has been no sweep for three times the scheduled interval. Users may have more families than their limit.",
 			metric: lambdaSum(sweep.MetricInvocations, 3*p.cfg.sweepMinutes), threshold: 1, below: true,
 		},
 		{
-			name: "keys-failing", about: "The rotation of keys fails. The old keys stay in use; with none yet, the API answers 503.",
+			name: "keys-failing", description: "The rotation of keys fails. The old keys stay in use. If there are none yet, the API answers 503.",
 			metric: lambdaSum(keys.MetricErrors, period), threshold: 1,
 		},
 		{
-			name: "keys-revoked", about: "Keys were revoked in an emergency, and tokens under them are void. Somebody should have meant it: the log of keys says which keys, docs/operations.md what users notice.",
+			name: "keys-revoked", description: "Keys were revoked in an emergency, and the tokens under them are void. Check that this was intended: the log of the function keys names the keys, and docs/operations.md says what users notice.",
 			metric: count("KeysRevoked", period), threshold: 1,
 		},
 	}
-	for _, w := range waves {
+	for _, c := range alarmingCauses {
 		alarms = append(alarms, alarm{
-			name:  "refused-" + string(w.cause),
-			about: fmt.Sprintf("%d or more refreshes refused in %d minutes, of one cause. %s", waveOf, period, w.about),
-			// The metric is there for each client and cause; this is the sum over the clients.
+			name:        "refused-" + string(c.cause),
+			description: fmt.Sprintf("In %[2]d minutes, %[1]d or more refreshes were refused for one cause. %[3]s", refusalThreshold, period, c.description),
+			// The metric exists for each client and cause. This is the sum over the clients.
 			metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
 				Expression: jsii.String(fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", client, metric_cause) WHERE metric_cause = '%s'`,
-					audit.MetricRefused, audit.Namespace, w.cause)),
-				Label:  jsii.String(string(w.cause)),
+					audit.MetricRefused, audit.Namespace, c.cause)),
+				Label:  jsii.String(string(c.cause)),
 				Period: minutes(period),
-			}), threshold: waveOf,
+			}), threshold: refusalThreshold,
 		})
 	}
 	return alarms
 }
 
-// newTopic makes the topic of the alarms. A topic with a policy has lost the one that lets everything in the account
-// publish, CloudWatch included: this one says so again.
+// newTopic adds the topic of the alarms. A policy replaces a topic's default one, which lets everything in the account
+// publish, so this policy allows CloudWatch again.
 func (p parts) newTopic() awssns.Topic {
 	topic := awssns.NewTopic(p.Stack, jsii.String("Alarms"), &awssns.TopicProps{
 		DisplayName: p.name("alarms"),
@@ -257,7 +258,7 @@ func (p parts) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 			},
 			{
 				graph("Families ended", each(named, audit.MetricRevoked, audit.MetricRemoved)...),
-				graph("Age of superseded tokens, ms", rotor(audit.MetricReuseAge, "p50", period), rotor(audit.MetricReuseAge, "p99", period)),
+				graph("Age of superseded tokens, ms", rotorMetric(audit.MetricReuseAge, "p50", period), rotorMetric(audit.MetricReuseAge, "p99", period)),
 				graph("Invocations", each(invocations, "token", "revoke", "introspect", "discovery", "manage", "sweep", "keys")...),
 			},
 			{
@@ -266,15 +267,15 @@ func (p parts) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 				graph("Browsers refused for their origin", each(named, audit.MetricOrigin)...),
 			},
 			{
-				graph("Answers", p.gateway("Count", "Sum"), p.gateway("4xx", "Sum"), p.gateway("5xx", "Sum")),
-				graph("Latency, ms", p.gateway("Latency", "p50"), p.gateway("Latency", "p99")),
-				graph("Table", each(p.onTable, "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")...),
+				graph("Answers", p.apiMetric("Count", "Sum"), p.apiMetric("4xx", "Sum"), p.apiMetric("5xx", "Sum")),
+				graph("Latency, ms", p.apiMetric("Latency", "p50"), p.apiMetric("Latency", "p99")),
+				graph("Table", each(p.tableMetric, "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")...),
 			},
 		},
 	})
 }
 
-// saveQueries saves queries of CloudWatch Logs Insights over the logs of all functions.
+// saveQueries adds CloudWatch Logs Insights queries over the logs of all functions.
 func (p parts) saveQueries() {
 	var logs []any
 	for _, f := range functions {
@@ -322,31 +323,31 @@ filter familyId = "FAMILY"
 
 func minutes(n int) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
 
-// rotor is one of Rotor's own metrics, over all clients.
-func rotor(name, statistic string, over int) awscloudwatch.IMetric {
+// rotorMetric returns one of Rotor's own metrics, over all clients.
+func rotorMetric(name, statistic string, over int) awscloudwatch.IMetric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: jsii.String(audit.Namespace), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: minutes(over),
 	})
 }
 
-func count(name string, over int) awscloudwatch.IMetric { return rotor(name, "Sum", over) }
+func count(name string, over int) awscloudwatch.IMetric { return rotorMetric(name, "Sum", over) }
 
-// gateway is a metric of the API.
-func (p parts) gateway(name, statistic string) awscloudwatch.IMetric {
+// apiMetric returns a metric of the HTTP API.
+func (p parts) apiMetric(name, statistic string) awscloudwatch.IMetric {
 	return p.api.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Statistic: jsii.String(statistic), Period: minutes(period)})
 }
 
-// onTable is a metric of the table, as a sum.
-func (p parts) onTable(name string) awscloudwatch.IMetric {
+// tableMetric returns a metric of the table, as a sum.
+func (p parts) tableMetric(name string) awscloudwatch.IMetric {
 	return p.table.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Period: minutes(period), Statistic: jsii.String("Sum")})
 }
 
-// lambdaSum is a metric of a function, as a sum.
+// lambdaSum returns a metric of a function, as a sum.
 func lambdaSum(metric func(*awscloudwatch.MetricOptions) awscloudwatch.Metric, over int) awscloudwatch.IMetric {
 	return metric(&awscloudwatch.MetricOptions{Statistic: jsii.String("Sum"), Period: minutes(over)})
 }
 
-// throttles are the throttles of all functions together.
+// throttles returns the sum of all functions' throttles.
 func (p parts) throttles() awscloudwatch.IMetric {
 	using := map[string]awscloudwatch.IMetric{}
 	sum := ""

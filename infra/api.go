@@ -14,7 +14,8 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 )
 
-// routes lead paths to functions. The gateway only forwards: methods, preflights and unknown paths are the functions'.
+// routes maps paths to functions. The gateway only forwards: the functions handle methods, preflights and unknown
+// paths.
 var routes = []route{
 	{path: "/oauth/token", function: "token"},
 	{path: "/oauth/revoke", function: "revoke", rate: "revokeRate"},
@@ -27,11 +28,11 @@ var routes = []route{
 type route struct {
 	path     string
 	function string
-	rate     string // the setting of how many requests a second it takes; "" is the stage's, throttleRate
+	rate     string // the setting of its requests per second; "" is the stage's, throttleRate
 	iam      bool   // SigV4, and execute-api:Invoke
 }
 
-// defaultRoute is the path of what has no route of its own.
+// defaultRoute is the route of all paths that have no route of their own.
 const defaultRoute = "$default"
 
 func (r route) key() awsapigatewayv2.HttpRouteKey {
@@ -41,19 +42,19 @@ func (r route) key() awsapigatewayv2.HttpRouteKey {
 	return awsapigatewayv2.HttpRouteKey_With(jsii.String(r.path), awsapigatewayv2.HttpMethod_ANY)
 }
 
-// throttle is what the route takes: in the long run, and at once. Each route has a limit of its own, so that whoever
-// floods one does not use up the refreshes'.
+// throttle returns the route's limits: its sustained rate and its burst. Each route has its own, so that flooding one
+// does not use up the requests of the token endpoint.
 func (r route) throttle(cfg config) map[string]any {
 	rate := cfg.throttleRate
 	if r.rate != "" {
 		rate = cfg.routeRates[r.rate]
 	}
-	// In the same relation as the stage's, and never less than the rate.
+	// In the same proportion as the stage's, and never less than the rate.
 	burst := max(rate, int(int64(cfg.throttleBurst)*int64(rate)/int64(cfg.throttleRate)))
 	return map[string]any{"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst}
 }
 
-// accessLog is a line of the access log. It has no query, header or body: tokens and user ids are in none of the rest.
+// accessLog is the format of the access log. It leaves out query, headers and body, where tokens and user ids may be.
 var accessLog = map[string]string{
 	"requestId":        "$context.requestId",
 	"time":             "$context.requestTimeEpoch",
@@ -71,21 +72,21 @@ var accessLog = map[string]string{
 	"gatewayError":     "$context.error.message",
 }
 
-// newAPI makes the API without its routes.
+// newAPI adds the API to the stack, without its routes.
 func (p *parts) newAPI() {
 	own := p.cfg.domain != ""
 	p.api = awsapigatewayv2.NewHttpApi(p.Stack, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
 		ApiName:            jsii.String("rotor-" + p.cfg.stage),
 		Description:        jsii.String("Rotor: OAuth 2.0 refresh tokens that rotate"),
 		CreateDefaultStage: jsii.Bool(false),
-		// Tokens have one issuer, so there is one address.
+		// Tokens have one issuer, so the API has one address.
 		DisableExecuteApiEndpoint: jsii.Bool(own),
 	})
-	format, _ := json.Marshal(accessLog) // in the order of the keys
+	format, _ := json.Marshal(accessLog) // sorted by key
 	logs := p.newLogs("AccessLogs")
-	// By the key of the route, which of the default one is "$default" (CreateApi, CreateRoute). A key of no route makes
-	// the deployment fail: "Unable to find Route by key". With "$default" there are templates of WebSocket APIs, and no
-	// report of an HTTP API. Where it had no effect, DefaultRouteSettings would hold.
+	// The settings are keyed by route key, which is "$default" for the default route (CreateApi, CreateRoute). A key
+	// without a route makes the deployment fail with "Unable to find Route by key". Templates of WebSocket APIs use
+	// "$default"; we know of no report for an HTTP API. If it had no effect, DefaultRouteSettings would apply.
 	limits := map[string]any{}
 	for _, r := range routes {
 		limits[*r.key().Key()] = r.throttle(p.cfg)
@@ -143,14 +144,14 @@ func (p *parts) newAPI() {
 	})
 }
 
-// mapping is a path of the domain that leads to the API; without a key it is every path.
+// mapping maps a path of the domain to the API, or every path if it has no key.
 type mapping struct {
 	id  string
 	key *string
 }
 
-// mappings returns one mapping for all paths or, where the issuer has a path, one for that and one for each document of
-// metadata, since RFC 8414 §3.1 inserts the well-known path before the issuer's.
+// mappings returns one mapping for all paths. If the issuer has a path, it returns one for that path and one for each
+// metadata document, because RFC 8414 §3.1 inserts the well-known path before the issuer's.
 func (p *parts) mappings() []mapping {
 	path := p.cfg.basePath
 	if path == "" {
@@ -163,8 +164,8 @@ func (p *parts) mappings() []mapping {
 	}
 }
 
-// handler is what the gateway invokes: the function, or where some of its environments are provisioned the alias of
-// its current version, which alone can have them.
+// handler returns what the gateway invokes: the function, or the alias of its current version if the function has
+// provisioned concurrency, which only a version or an alias can have.
 func (p *parts) handler(name string) awslambda.IFunction {
 	f := p.functions[name]
 	if name != "token" || p.cfg.provisioned == 0 {
@@ -192,7 +193,7 @@ func (p *parts) addRoutes() {
 			props.Authorizer = iam
 		}
 		route := awsapigatewayv2.NewHttpRoute(p.Stack, jsii.String("Route "+r.path), props)
-		// The stage has settings for the route, and cannot be made before it is there.
+		// The stage has settings for the route, so the route must be created first.
 		p.stage.AddResourceDependency(route.Node().DefaultChild().(awsapigatewayv2.CfnRoute), nil)
 		if !r.iam {
 			cdknag.NagSuppressions_AddResourceSuppressions(route, &[]*cdknag.NagPackSuppression{{

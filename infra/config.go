@@ -13,29 +13,29 @@ import (
 	"github.com/rotor-auth/rotor/shared/origin"
 )
 
-// config is what a deployment is told by CDK's context: by `-c key=value` on the
-// command line, or under "context" in cdk.json. Every key may be left out.
+// config is the configuration of a deployment, from the CDK context: `-c key=value` on the command line, or "context"
+// in cdk.json. Every key is optional.
 type config struct {
-	stage               string // stage: part of every name, so that several deployments fit into one account
-	domain              string // domain: the name under which the API is reached, instead of API Gateway's own
-	basePath            string // basePath: the issuer's path under that name, which others can then use too
-	certificateARN      string // certificateArn: its certificate in ACM, in the stack's region
-	hostedZoneID        string // hostedZoneId: the zone in Route 53 that gets its record; or set it yourself
+	stage               string // stage: a part of every name, so that one account can have several deployments
+	domain              string // domain: the API's domain name, instead of API Gateway's own
+	basePath            string // basePath: the issuer's path under the domain, which can then serve other APIs as well
+	certificateARN      string // certificateArn: the domain's certificate in ACM, in the stack's region
+	hostedZoneID        string // hostedZoneId: the Route 53 zone to add the domain's record to; without it, add the record yourself
 	origins             origin.Set
 	logRetentionDays    int
 	familyRetentionDays int
 	eventRetentionDays  int
 	sweepMinutes        int            // between two sweeps
-	throttleRate        int            // requests a second that the API takes in the long run
-	throttleBurst       int            // and at once
-	routeRates          map[string]int // revokeRate, introspectRate, …: requests a second that one route takes
-	warmWriteUnits      int            // a second, that the table takes at once; 0 is what a new table does
-	provisioned         int            // provisionedConcurrency: environments of the function token that are always there
+	throttleRate        int            // requests per second that the API accepts, sustained
+	throttleBurst       int            // requests that it accepts at once
+	routeRates          map[string]int // revokeRate, introspectRate, …: requests per second that one route accepts
+	warmWriteUnits      int            // writes per second that the table must be ready for; 0 is a new table's default
+	provisioned         int            // provisionedConcurrency: environments of the function token that are always running
 	alarmEmail          string
 	signingAlgorithm    string
 }
 
-// contextKeys are the keys that loadConfig knows.
+// contextKeys are the keys that loadConfig accepts.
 var contextKeys = []string{
 	"stage", "domain", "basePath", "certificateArn", "hostedZoneId", "origins", "logRetentionDays", "familyRetentionDays",
 	"eventRetentionDays", "sweepMinutes", "throttleRate", "throttleBurst", "warmWriteUnits", "provisionedConcurrency",
@@ -43,14 +43,14 @@ var contextKeys = []string{
 	"revokeRate", "introspectRate", "discoveryRate", "manageRate", "otherRate",
 }
 
-// rateShares are what the routes take unless their settings say otherwise, in hundredths of throttleRate. There is an
-// introspection for each request to an API, as there may be a refresh; of the rest there are fewer.
+// rateShares are the default rates of the routes, in hundredths of throttleRate. Introspections may be as frequent as
+// refreshes, one for each request to an API. The other requests are rarer.
 var rateShares = map[string]int{"introspectRate": 100, "revokeRate": 25, "discoveryRate": 25, "manageRate": 20, "otherRate": 2}
 
-// newTableWrites is the least warm throughput that there is: a new table's.
+// newTableWrites is the warm throughput of a new table, which is the least there can be.
 const newTableWrites = 4000
 
-// logRetentions are the numbers of days that CloudWatch Logs knows.
+// logRetentions are the numbers of days that CloudWatch Logs accepts.
 var logRetentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
 var (
@@ -61,8 +61,8 @@ var (
 	hostedZoneID   = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 )
 
-// loadConfig reads the context. Its error joins everything that is wrong; each
-// part names the key and says what it must be.
+// loadConfig reads the context. Its error joins everything that is wrong. Each part names the key and says what its
+// value must be.
 func loadConfig(values map[string]any) (config, error) {
 	c := contextReader{values: values}
 	c.unknown()
@@ -112,8 +112,8 @@ func loadConfig(values map[string]any) (config, error) {
 	return cfg, errors.Join(c.errs...)
 }
 
-// contextReader reads context and gathers what is wrong with it. On the command
-// line every value is text; in cdk.json it may be a number or a list.
+// contextReader reads the context and collects the errors in it. On the command line every value is text. In cdk.json
+// it may be a number or a list.
 type contextReader struct {
 	values map[string]any
 	errs   []error
@@ -123,8 +123,8 @@ func (c *contextReader) wrong(key string, value any, want string) {
 	c.errs = append(c.errs, fmt.Errorf("context %s is %q: it must be %s", key, fmt.Sprint(value), want))
 }
 
-// unknown refuses keys that nothing reads: a misspelled one must not be as good
-// as none. Those of CDK have a colon, a slash or an @ in them, or are named here.
+// unknown reports keys that nothing reads, because a misspelled key must not be ignored. CDK's own keys contain a
+// colon, a slash or an @, or are named here.
 func (c *contextReader) unknown() {
 	for _, key := range slices.Sorted(maps.Keys(c.values)) {
 		if strings.ContainsAny(key, ":/@") || key == "cli-telemetry" || slices.Contains(contextKeys, key) {
@@ -181,7 +181,7 @@ func (c *contextReader) email(key string) string {
 	return value
 }
 
-// origins returns the web origins in a list, or in a text that separates them by commas.
+// origins reads web origins from a list, or from a text that separates them by commas.
 func (c *contextReader) origins(key string) origin.Set {
 	wrong := func(value, want string) { c.wrong(key, value, want) }
 	switch v := c.values[key].(type) {

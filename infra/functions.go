@@ -5,32 +5,32 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// function is a Lambda function: a folder of functions/.
+// function is a Lambda function, whose code is in a folder of functions/.
 type function struct {
-	name    string
-	about   string
-	memory  float64 // MB; the share of a CPU grows with it
-	timeout float64 // seconds
-	env     func(parts) map[string]*string
-	may     func(parts) []awsiam.PolicyStatement // besides writing its own log
+	name        string
+	about       string
+	memory      float64 // MB; the share of a CPU grows with it
+	timeout     float64 // seconds
+	env         func(parts) map[string]*string
+	permissions func(parts) []awsiam.PolicyStatement // besides writing its own log
 }
 
-// functions are all there are. What each may do is what its code does: shared/store says which requests those are. A
-// transaction needs the actions of its parts and none of its own.
+// functions are all of Rotor's functions. Each is allowed exactly the requests that its code makes; see shared/store
+// for those to DynamoDB. A transaction needs the actions of its parts and none of its own.
 var functions = []function{
 	{
 		name: "token", about: "POST /oauth/token", memory: 512, timeout: 10, env: apiEnv,
-		may: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
-				p.items("UpdateItem PutItem", users), // the rotation, a use; revocation with its event
-				p.items("GetItem Query", clients),    // one of them; many, ahead
+				p.items("UpdateItem PutItem", users), // UpdateItem: a rotation or a use; PutItem: the event of a revocation
+				p.items("GetItem Query", clients),    // one client; many clients ahead of need
 				p.readKeys(),
 			}
 		},
 	},
 	{
 		name: "revoke", about: "POST /oauth/revoke", memory: 256, timeout: 10, env: apiEnv,
-		may: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem UpdateItem PutItem", users),
 				p.items("GetItem Query", clients),
@@ -40,7 +40,7 @@ var functions = []function{
 	},
 	{
 		name: "introspect", about: "POST /oauth/introspect", memory: 256, timeout: 10, env: apiEnv,
-		may: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem", users, clients),
 				p.items("Query", clients),
@@ -50,19 +50,19 @@ var functions = []function{
 	},
 	{
 		name: "discovery", about: "/.well-known, and 404 for what has no route", memory: 256, timeout: 10, env: apiEnv,
-		may: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{p.readKeys()}
 		},
 	},
 	{
-		// Revoking many gives itself 20 s; the gateway waits for 30.
+		// Revoking many families may take 20 s. The gateway waits for 30.
 		name: "manage", about: "/v1, behind IAM authorization", memory: 256, timeout: 29, env: manageEnv,
-		may: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem Query UpdateItem", users, clients),
-				p.items("PutItem", users, overLimit, erasures), // families, events; an owner past the limit; that a user was erased
+				p.items("PutItem", users, overLimit, erasures), // families and events; owners over their limit; erasures
 				p.items("DeleteItem", clients, users, overLimit),
-				p.items("ConditionCheckItem", users), // that the family lives which is to be kept
+				p.items("ConditionCheckItem", users), // that the family to keep is alive
 				p.queryLog(),
 				p.readKeys(),
 			}
@@ -70,19 +70,19 @@ var functions = []function{
 	},
 	{
 		name: "sweep", about: "keeps each owner within its limit of active families", memory: 256, timeout: 300, env: tableEnv,
-		may: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("Query", overLimit, users),
 				p.items("GetItem", users, clients),
 				p.items("UpdateItem PutItem", users),
 				p.items("DeleteItem", overLimit),
-				allow([]string{"sqs:SendMessage"}, p.deadLetters.QueueArn()), // Lambda's, in its name, after the last try
+				allow([]string{"sqs:SendMessage"}, p.deadLetters.QueueArn()), // which Lambda does in the function's name after the last attempt
 			}
 		},
 	},
 	{
 		name: "keys", about: "makes, rotates and revokes the keys; invoked by Secrets Manager, and in an emergency", memory: 512, timeout: 60, env: keysEnv,
-		may: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p parts) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{allow([]string{
 				"secretsmanager:DescribeSecret",
 				"secretsmanager:GetSecretValue",
@@ -93,7 +93,7 @@ var functions = []function{
 	},
 }
 
-// The partitions of the table, as shared/store lays it out.
+// The partitions of the table (see shared/store).
 const (
 	users     = "u#*"
 	clients   = "clients"
@@ -111,8 +111,9 @@ func apiEnv(p parts) map[string]*string {
 	return env
 }
 
-// manageEnv says of which API the callers are that IAM has authorized: the function takes those of no other. The API is
-// made before the functions, and only its routes and integrations, which come after them, refer to them.
+// manageEnv returns the environment of the function manage. It has the id of the API, because the function accepts the
+// callers of no other. The API comes before the functions, and only its routes and integrations, which come after them,
+// refer to them.
 func manageEnv(p parts) map[string]*string {
 	env := apiEnv(p)
 	env["ROTOR_API_ID"] = p.api.ApiId()
@@ -129,7 +130,7 @@ func tableEnv(p parts) map[string]*string {
 
 func keysEnv(p parts) map[string]*string {
 	return map[string]*string{
-		"ROTOR_KEYS_SECRET":       p.keys.SecretArn(), // an event of Secrets Manager's names it, an emergency does not
+		"ROTOR_KEYS_SECRET":       p.keys.SecretArn(), // for emergencies; an event of Secrets Manager names the secret
 		"ROTOR_SIGNING_ALGORITHM": jsii.String(p.cfg.signingAlgorithm),
 	}
 }

@@ -1,5 +1,5 @@
-// Command infra is the CDK app: one stack with all that Rotor is in AWS. `make synth` makes its template, `make deploy`
-// puts it into the account and region that the CDK CLI is logged in to.
+// Command infra is the CDK app, with one stack that holds everything that Rotor is in AWS. `make synth` writes its
+// template. `make deploy` deploys it to the account and region of the AWS credentials in use.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 )
 
-// dist is where `make build` puts the functions, seen from here: the CDK CLI runs the app beside its cdk.json.
+// dist is the folder into which `make build` puts the functions, relative to this one, where the CDK CLI runs the app.
 const dist = "../dist/arm64"
 
 func main() { os.Exit(run()) }
@@ -28,8 +28,8 @@ func run() int {
 	return 0
 }
 
-// build adds the stack to app, as app's context says, with the functions' zips from the folder dist. What the
-// AwsSolutions rules find in it is an error of the app, at which the CLI stops.
+// build adds the stack to app, configured by app's context, with the functions' zips from the folder dist. A finding of
+// the AwsSolutions rules is an error of the app, at which the CLI stops.
 func build(app awscdk.App, dist string) (awscdk.Stack, error) {
 	values, _ := app.Node().GetAllContext(nil).(map[string]any)
 	cfg, err := loadConfig(values)

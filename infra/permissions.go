@@ -15,19 +15,19 @@ func allow(actions []string, resource *string) awsiam.PolicyStatement {
 	})
 }
 
-// items allows requests of DynamoDB, separated by spaces, on items of these partitions and no others.
+// items allows DynamoDB requests, separated by spaces, on the items of the given partitions and no others.
 func (p parts) items(requests string, partitions ...string) awsiam.PolicyStatement {
 	var actions []string
 	for _, r := range strings.Fields(requests) {
 		actions = append(actions, "dynamodb:"+r)
 	}
 	s := allow(actions, p.table.TableArn())
-	// ForAllValues holds where a request has no partition key: only of a Scan is that so, and nobody may do one.
+	// ForAllValues is also true of a request without a partition key. Only a Scan is one, and no function may scan.
 	s.AddCondition(jsii.String("ForAllValues:StringLike"), map[string]any{"dynamodb:LeadingKeys": jsii.Strings(partitions...)})
 	return s
 }
 
-// queryLog allows queries of the index of events.
+// queryLog allows queries of the events' index.
 func (p parts) queryLog() awsiam.PolicyStatement {
 	return allow([]string{"dynamodb:Query"}, awscdk.Fn_Join(jsii.String(""), &[]*string{p.table.TableArn(), jsii.String("/index/" + logIndex)}))
 }

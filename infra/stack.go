@@ -19,12 +19,12 @@ import (
 const (
 	// logIndex is the table's index of events.
 	logIndex = "log"
-	// keyRotationDays is how often the keys are replaced. MAC keys have an id of one byte and stay: 256 of them last for
-	// twenty years.
+	// keyRotationDays is how often the keys are rotated. MAC keys have an id of one byte and are never removed: 256 of
+	// them last for twenty years.
 	keyRotationDays = 30
 )
 
-// parts are what the stack is made of, as far as they refer to each other.
+// parts holds those parts of the stack that others refer to.
 type parts struct {
 	awscdk.Stack
 	cfg         config
@@ -38,8 +38,9 @@ type parts struct {
 	logs        map[string]awslogs.LogGroup
 }
 
-// newStack is all that Rotor is in AWS. What holds state (table, keys, logs) stays when the stack goes, and therefore
-// has names that CloudFormation makes up: a fixed one would be taken when the stack comes back.
+// newStack returns the stack with everything that Rotor is in AWS. Resources with state (table, keys, logs) are
+// retained when the stack is deleted. CloudFormation therefore generates their names: a fixed name would be taken when
+// the stack is created again.
 func newStack(app awscdk.App, cfg config, dist string) awscdk.Stack {
 	p := parts{
 		Stack: awscdk.NewStack(app, jsii.String("rotor-"+cfg.stage), &awscdk.StackProps{
@@ -49,8 +50,8 @@ func newStack(app awscdk.App, cfg config, dist string) awscdk.Stack {
 		functions: map[string]awslambda.Function{},
 		logs:      map[string]awslogs.LogGroup{},
 	}
-	// The API before the functions, and its routes after them: the issuer is the API's address, which the functions are
-	// told, and the routes lead to the functions.
+	// The API comes before the functions, which get its address as the issuer. Its routes come after the functions, to
+	// which they lead.
 	p.newAPI()
 	p.newTable()
 	p.newKeys()
@@ -66,7 +67,7 @@ func newStack(app awscdk.App, cfg config, dist string) awscdk.Stack {
 	return p.Stack
 }
 
-// name is the name of a part that is made anew whenever the stack is.
+// name returns the name of a part without state, which is created and deleted with the stack.
 func (p parts) name(part string) *string { return jsii.String("rotor-" + p.cfg.stage + "-" + part) }
 
 func (p *parts) newTable() {
@@ -97,13 +98,13 @@ func (p *parts) newTable() {
 	})
 }
 
-// newKeys makes the secret. What CloudFormation puts into it is a random word and no key: keys are never in a template,
-// and the first rotation, right after the deployment, makes them. Until then the API answers 503.
+// newKeys adds the secret. CloudFormation puts a random word into it and no keys, because keys must never be in a
+// template. The first rotation, right after the deployment, generates them. Until then the API answers 503.
 func (p *parts) newKeys() {
 	p.keys = awssecretsmanager.NewSecret(p.Stack, jsii.String("Keys"), &awssecretsmanager.SecretProps{
 		Description: jsii.String("The keys of Rotor's refresh and access tokens. Without them every token is void."),
 		GenerateSecretString: &awssecretsmanager.SecretStringGenerator{
-			// Short, and no JSON: what the rotation takes for no keys yet.
+			// The rotation takes a short text that is not JSON to mean that there are no keys yet.
 			PasswordLength:     jsii.Number(32),
 			ExcludePunctuation: jsii.Bool(true),
 		},
@@ -111,8 +112,8 @@ func (p *parts) newKeys() {
 	})
 }
 
-// rotateKeys has Secrets Manager invoke the function keys, at once and then on schedule. The construct for it would
-// allow the function to use every random password of the account ("*"): it needs none.
+// rotateKeys makes Secrets Manager invoke the function keys, at once and then on schedule. CDK's construct for this
+// would allow the function to generate random passwords on "*", which it does not need.
 func (p *parts) rotateKeys() {
 	keys := p.functions["keys"]
 	permission := awslambda.NewCfnPermission(p.Stack, jsii.String("KeysInvocation"), &awslambda.CfnPermissionProps{
@@ -133,7 +134,7 @@ func (p *parts) rotateKeys() {
 	schedule.AddResourceDependency(permission, nil)
 }
 
-// newDeadLetters makes the queue of sweeps that never ran or never ended well.
+// newDeadLetters adds the queue of sweeps that did not run or failed each time.
 func (p *parts) newDeadLetters() {
 	p.deadLetters = awssqs.NewQueue(p.Stack, jsii.String("DeadLetters"), &awssqs.QueueProps{
 		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
@@ -145,7 +146,7 @@ func (p *parts) newDeadLetters() {
 func (p *parts) newFunction(f function, dist string) {
 	id := strings.ToUpper(f.name[:1]) + f.name[1:]
 	logs := p.newLogs(id + "Logs")
-	statements := append(f.may(*p), allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, logs.LogGroupArn()))
+	statements := append(f.permissions(*p), allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, logs.LogGroupArn()))
 	role := awsiam.NewRole(p.Stack, jsii.String(id+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		Description: jsii.String("What Rotor's function " + f.name + " may do"),
@@ -164,20 +165,20 @@ func (p *parts) newFunction(f function, dist string) {
 		MemorySize:   jsii.Number(f.memory),
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(f.timeout)),
 		Environment:  &env,
-		// The role is complete: no construct may add to it.
+		// The role is complete, so no construct may add to it.
 		Role:     role.WithoutPolicyUpdates(nil),
 		LogGroup: logs,
-		// JSON is what the logger writes only if it is asked to, and what CloudWatch makes metrics of.
+		// The logger writes JSON only with this setting, and CloudWatch makes metrics only of JSON.
 		LoggingFormat:         awslambda.LoggingFormat_JSON,
 		ApplicationLogLevelV2: awslambda.ApplicationLogLevel_INFO,
-		SystemLogLevelV2:      awslambda.SystemLogLevel_WARN, // nothing of an invocation that went well
+		SystemLogLevelV2:      awslambda.SystemLogLevel_WARN, // no lines about invocations that succeeded
 	}
 	if f.name == "sweep" {
 		props.DeadLetterQueue = p.deadLetters
 		props.MaxEventAge = awscdk.Duration_Hours(jsii.Number(1))
 	}
 	made := awslambda.NewFunction(p.Stack, jsii.String(id+"Function"), props)
-	// The construct lists the role, which the function refers to anyway.
+	// The construct also lists the role, to which the function refers anyway.
 	made.Node().DefaultChild().(awslambda.CfnFunction).AddDeletionOverride(jsii.String("DependsOn"))
 	p.functions[f.name] = made
 	p.logs[f.name] = logs
@@ -185,7 +186,7 @@ func (p *parts) newFunction(f function, dist string) {
 
 func (p *parts) newLogs(id string) awslogs.LogGroup {
 	logs := awslogs.NewLogGroup(p.Stack, jsii.String(id), &awslogs.LogGroupProps{RemovalPolicy: awscdk.RemovalPolicy_RETAIN})
-	// As a number: the construct has a constant for each.
+	// Set as a number, because the construct has only constants.
 	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(p.cfg.logRetentionDays))
 	return logs
 }

@@ -14,16 +14,17 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// failure is why a request brought no token, and what that means for the next.
+// failure is why a request returned no token, and what that means for the next
+// request.
 type failure struct {
 	err        error
 	refusal    *refusal      // the token is dead
 	doubt      bool          // the provider may have replaced the token
-	final      bool          // trying again soon is of no use
+	final      bool          // retrying soon would fail as well
 	retryAfter time.Duration // what the server asked for
 }
 
-// ask makes one request to the token endpoint, and no second one.
+// ask makes exactly one request to the token endpoint.
 func (s *Source) ask(ctx context.Context, refreshToken string, timeout time.Duration) (*oauth2.Token, *failure) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.client), timeout)
 	defer cancel()
@@ -34,7 +35,7 @@ func (s *Source) ask(ctx context.Context, refreshToken string, timeout time.Dura
 	secrets := []string{refreshToken, s.conf.ClientSecret}
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {
-		// net/http dials before it writes: where that fails, nothing has been sent.
+		// net/http dials before it writes. If dialing fails, nothing has been sent.
 		var op *net.OpError
 		unsent := errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
 		if text := scrub(err.Error(), secrets); text != err.Error() {
@@ -60,8 +61,8 @@ func (s *Source) ask(ctx context.Context, refreshToken string, timeout time.Dura
 	return nil, f
 }
 
-// error is the refusal as golang.org/x/oauth2 would have it. Body and request are
-// left out: they may hold the token.
+// error returns the refusal as an error of golang.org/x/oauth2, without body and
+// request, which may hold the token.
 func (r *refusal) error() error {
 	return &oauth2.RetrieveError{
 		Response:  &http.Response{StatusCode: r.Status, Status: strconv.Itoa(r.Status) + " " + http.StatusText(r.Status)},
@@ -69,7 +70,7 @@ func (r *refusal) error() error {
 	}
 }
 
-// scrub takes secrets out of a text that others wrote.
+// scrub removes secrets from a text of another's.
 func scrub(text string, secrets []string) string {
 	for _, secret := range secrets {
 		if secret != "" {
@@ -79,8 +80,8 @@ func scrub(text string, secrets []string) string {
 	return text
 }
 
-// expiresIn is the lifetime of a new access token in seconds, 0 where it has no
-// known end. Form-encoded responses have it among the extra members alone.
+// expiresIn returns the lifetime of a new access token in seconds, or 0 if it has no
+// known end. A form-encoded response has it only among the extra members.
 func expiresIn(t *oauth2.Token) int64 {
 	n := t.ExpiresIn
 	if n == 0 {

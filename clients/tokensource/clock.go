@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// clock is time as a source knows it. A moment has two readings, since neither
-// tells the whole: the wall clock may be wrong or be set, and the steady clock
-// stands still while a machine sleeps or a function is frozen.
+// clock is a source's view of time. It reads two clocks, because neither is reliable
+// alone: the wall clock may be wrong or be set, and the steady clock stops while a
+// machine sleeps or a function is frozen.
 type clock struct {
 	now    func() moment
 	sleep  func(ctx context.Context, d time.Duration) error
@@ -21,7 +21,7 @@ type moment struct {
 	steady time.Duration // since some moment of this process
 }
 
-// since is how long ago m was, by the clock that has moved further.
+// since returns how long ago m was, by the clock that has moved further.
 func (now moment) since(m moment) time.Duration {
 	return max(now.wall.Sub(m.wall), now.steady-m.steady)
 }

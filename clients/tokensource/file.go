@@ -14,50 +14,50 @@ import (
 	"time"
 )
 
-// maxFile is far more than any record needs.
+// maxFile is the size limit of a file, which is far more than any record needs.
 const maxFile = 1 << 20
 
 // File is a [Store] in a file, for the processes of one machine, on Unix.
 //
-// The file holds the tokens in the clear: its version in the first line, and then
-// the data. It is made with mode 0600. A save takes a lock that crosses processes
-// (flock on the file's name with ".lock" after it, which stays), writes a new file
-// (the name with ".new"), syncs it, renames it to its place and syncs the folder: a
-// process that dies at any moment, or a machine that loses power, leaves the old
-// record or the new one. Reading takes no lock. The folder must exist and lie on a
-// local file system.
+// The file holds the tokens in the clear: the version of the record in the first
+// line, and then the data. It is created with mode 0600. A save takes a lock that
+// works across processes (flock on the file's name with ".lock" appended, which
+// stays). It writes a new file (the name with ".new"), syncs it, renames it to its
+// place and syncs the folder. If the process dies at any point, or the machine loses
+// power, the file has the old record or the new one. Reading takes no lock. The
+// folder must exist and be on a local file system.
 //
-// A place where others could read or replace the token is refused, with an error
-// that says what to do about it:
+// A File refuses a place where others could read or replace the token, with an error
+// that says what to do:
 //
 //   - The folder belongs to this user or to root, and nobody else may write to it.
-//     A sticky folder such as /tmp is refused too: there anybody can take the names
-//     of the file and its lock first.
+//     A sticky folder such as /tmp is refused too, because anybody can take the
+//     names of the file and its lock there first.
 //   - The file and its lock are regular files of this user, with mode 0600 or less.
-//     Whatever else has such a name (a symbolic link, a pipe, a device) is neither
+//     Anything else of that name (a symbolic link, a pipe, a device) is neither
 //     followed, opened nor removed.
-//   - The file has one name. A save replaces the file and not its content, so that a
-//     hard or symbolic link would go on naming the old token.
+//   - The file has one name. A save replaces the file and not its content, so a hard
+//     or symbolic link would continue to lead to the old token.
 //
-// The folder may be reached by symbolic links. They are followed once, when the File
-// is first used; from then on it stays where it is.
+// The path of the folder may contain symbolic links. They are followed once, when
+// the File is first used, and not again.
 type File struct {
 	path  string
-	owner func(fs.FileInfo) (uid int, links uint64, err error) // of a file, which tests make up
+	owner func(fs.FileInfo) (uid int, links uint64, err error) // of a file; tests replace it
 
 	mu     sync.Mutex
-	folder string // where the path's folder is, once that is known
+	folder string // the resolved path of the folder, once known
 }
 
-// NewFile returns the store in the file at path, which need not exist.
+// NewFile returns a store in the file at path, which need not exist.
 func NewFile(path string) *File {
-	if absolute, err := filepath.Abs(path); err == nil { // otherwise the first use has the error
+	if absolute, err := filepath.Abs(path); err == nil { // otherwise the first use fails
 		path = absolute
 	}
 	return &File{path: path, owner: owner}
 }
 
-// Load is [Store.Load].
+// Load implements [Store].
 func (f *File) Load(context.Context) (Record, error) {
 	r, err := f.load()
 	if err != nil {
@@ -66,7 +66,7 @@ func (f *File) Load(context.Context) (Record, error) {
 	return r, nil
 }
 
-// Save is [Store.Save].
+// Save implements [Store].
 func (f *File) Save(ctx context.Context, r Record) error {
 	if err := f.save(ctx, r); err != nil {
 		return fmt.Errorf("write the token file: %w", err)
@@ -83,7 +83,7 @@ func (f *File) load() (Record, error) {
 	return f.read(folder)
 }
 
-// read returns the record in the file, and the zero Record where there is no file.
+// read returns the record in the file, or the zero Record if there is no file.
 func (f *File) read(folder *os.Root) (Record, error) {
 	file, err := f.open(folder, filepath.Base(f.path), os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -126,7 +126,8 @@ func (f *File) save(ctx context.Context, r Record) (err error) {
 	if stored.Version+1 != r.Version {
 		return ErrConflict
 	}
-	// One name is enough under the lock, and what a dead process left is removed.
+	// Under the lock one name is enough. What a dead process has left there is
+	// removed.
 	name := filepath.Base(f.path)
 	temporary := name + ".new"
 	switch left, err := folder.Lstat(temporary); {
@@ -164,7 +165,7 @@ func writeNew(folder *os.Root, name string, data []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// syncFolder puts the names in a folder on the disk.
+// syncFolder writes the names in a folder to the disk.
 func syncFolder(folder *os.Root) error {
 	names, err := folder.Open(".")
 	if err != nil {
@@ -173,7 +174,7 @@ func syncFolder(folder *os.Root) error {
 	return errors.Join(names.Sync(), names.Close())
 }
 
-// lock takes the lock of the file. Others hold it for as long as a save takes.
+// lock takes the file's lock, which others hold only while they save.
 func (f *File) lock(ctx context.Context, folder *os.Root) (*os.File, error) {
 	file, err := f.openLock(folder)
 	if err != nil {
@@ -196,7 +197,7 @@ func (f *File) lock(ctx context.Context, folder *os.Root) (*os.File, error) {
 	}
 }
 
-// openLock opens the file to lock, and makes it where there is none.
+// openLock opens the lock file, and creates it if there is none.
 func (f *File) openLock(folder *os.Root) (*os.File, error) {
 	name := filepath.Base(f.path) + ".lock"
 	file, err := f.open(folder, name, os.O_RDWR)

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// tryLock locks the file unless another open file has it locked. The lock ends
-// when the file is closed, also by the death of the process.
+// tryLock locks the file unless it is locked through another open file. The lock
+// ends when the file is closed, also by the death of the process.
 func tryLock(file *os.File) (bool, error) {
 	conn, err := file.SyscallConn()
 	if err != nil {

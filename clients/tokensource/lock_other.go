@@ -9,7 +9,7 @@ import (
 	"runtime"
 )
 
-// tryLock fails: without a lock that crosses processes a file keeps no promise.
+// tryLock returns an error: a [File] needs a lock that works across processes.
 func tryLock(*os.File) (bool, error) {
 	return false, fmt.Errorf("no flock on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// openFlags keep an open from waiting for the other end of a pipe or for a device.
+// openFlags keep open from waiting for the other end of a pipe or for a device.
 const openFlags = syscall.O_NONBLOCK
 
 // owner returns the user that a file belongs to, and how many names it has.

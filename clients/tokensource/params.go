@@ -10,28 +10,30 @@ import (
 	"strings"
 )
 
-// maxParams is how long all parameters of [WithParams] together may be, encoded.
+// maxParams is the maximum length of all parameters of [WithParams] together,
+// encoded.
 const maxParams = 4 << 10
 
-// ownParams are the parameters that are not for [WithParams]: those of a refresh
-// itself, and those by which a client says who it is.
+// ownParams are the parameters that [WithParams] refuses: those of a refresh itself,
+// and those by which a client authenticates.
 var ownParams = []string{
 	"grant_type", "refresh_token", "client_id", "client_secret", "client_assertion", "client_assertion_type",
 }
 
-// WithParams adds parameters to the form of each refresh, such as resource (RFC 8707,
-// also more than once), audience, or a narrower scope. With a second WithParams both
-// are sent.
+// WithParams adds parameters to the form of each refresh, such as resource (RFC
+// 8707, which may be repeated), audience, or a narrower scope. The parameters of
+// several WithParams are all sent.
 //
-// All sources that share a store should have the same: they share the access token,
-// whoever asked for it. A change takes effect with the next refresh. A provider that
-// refuses the parameters (invalid_scope, invalid_target) has not refused the token.
+// All sources that share a store should have the same parameters, because they share
+// the access token. A change takes effect with the next refresh. If the provider
+// refuses the parameters (invalid_scope, invalid_target), it has not refused the
+// token.
 //
-// What a refresh is made of (grant_type, refresh_token) and what says who the client
-// is (client_id and client_secret, which [New] takes from its Config, and
-// client_assertion) is not accepted, nor are more than 4 KB. [New] returns no error:
-// each Token and Login does, before anything is sent or saved. The values are not
-// secrets: an error may quote them.
+// It refuses grant_type and refresh_token, which a refresh sets itself. It refuses
+// client_assertion, and client_id and client_secret, which [New] takes from its
+// Config. It also refuses more than 4 KB. New returns no error; instead each Token
+// and Login does, before it sends or saves anything. The values must not be secret,
+// because an error may quote them.
 func WithParams(params url.Values) Option {
 	params = clone(params)
 	return func(s *Source) {
@@ -52,7 +54,7 @@ func clone(params url.Values) url.Values {
 	return c
 }
 
-// checkParams returns an error for parameters that are not to be added.
+// checkParams returns an error if a parameter must not be added.
 func checkParams(params url.Values) error {
 	for _, name := range ownParams {
 		if params.Has(name) {
@@ -68,14 +70,14 @@ func checkParams(params url.Values) error {
 	return nil
 }
 
-// adding is a round tripper that adds parameters to a form. golang.org/x/oauth2 takes
-// none for a refresh.
+// adding is a round tripper that adds parameters to a form, since
+// golang.org/x/oauth2 accepts none for a refresh.
 type adding struct {
 	base   http.RoundTripper
 	params string // encoded
 }
 
-// RoundTrip is http.RoundTripper.
+// RoundTrip implements [http.RoundTripper].
 func (a *adding) RoundTrip(req *http.Request) (*http.Response, error) {
 	form, err := io.ReadAll(req.Body)
 	if err = errors.Join(err, req.Body.Close()); err != nil {

@@ -9,14 +9,14 @@ import (
 )
 
 // enter opens the folder of the file, unless others may write to it. All files are
-// then opened in it: what was checked is what is used, whatever its path leads to by
-// then.
+// then opened relative to it, so that the folder that was checked is the one that is
+// used, even if its path changes.
 func (f *File) enter() (*os.Root, error) {
 	path, err := f.resolve()
 	if err != nil {
 		return nil, err
 	}
-	folder, err := os.OpenRoot(path + string(filepath.Separator) + ".") // a pipe without the dot would be waited for
+	folder, err := os.OpenRoot(path + string(filepath.Separator) + ".") // without the dot, opening a pipe would block
 	if err != nil {
 		return nil, explain(path, err)
 	}
@@ -26,7 +26,8 @@ func (f *File) enter() (*os.Root, error) {
 	return folder, nil
 }
 
-// resolve returns the path of the folder without links, as the first use found it.
+// resolve returns the path of the folder without symbolic links, as found by the
+// first use.
 func (f *File) resolve() (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -41,7 +42,7 @@ func (f *File) resolve() (string, error) {
 	return path, nil
 }
 
-// explain returns an error that says why a folder cannot be opened.
+// explain returns an error that says why the folder cannot be opened.
 func explain(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the folder %s does not exist: make it (mkdir -m 700), or mount what it is on", path)
@@ -52,8 +53,8 @@ func explain(path string, err error) error {
 	return err
 }
 
-// private returns an error where others than this user and root can change what is
-// in the folder.
+// private returns an error if others than this user and root can change what is in
+// the folder.
 func (f *File) private(path string, folder *os.Root) error {
 	info, err := folder.Stat(".")
 	if err != nil {
@@ -73,7 +74,7 @@ func (f *File) private(path string, folder *os.Root) error {
 	return nil
 }
 
-// open opens a file of the folder that exists, is a regular file, has one name, and
+// open opens a file in the folder, which must be a regular file with one name that
 // belongs to this user alone.
 func (f *File) open(folder *os.Root, name string, flag int) (*os.File, error) {
 	for range 100 {
@@ -95,12 +96,12 @@ func (f *File) open(folder *os.Root, name string, flag int) (*os.File, error) {
 		if os.SameFile(seen, opened) {
 			return file, nil
 		}
-		_ = file.Close() // it was replaced in between: by a save, or by a link, which an os.Root follows inside of itself
+		_ = file.Close() // it was replaced meanwhile: by a save, or by a link, which an os.Root follows within its folder
 	}
 	return nil, fmt.Errorf("%s is replaced all the time", f.in(name))
 }
 
-// mine returns an error unless info is that of a regular file with one name that
+// mine returns an error unless info describes a regular file with one name that
 // belongs to this user alone.
 func (f *File) mine(name string, info fs.FileInfo) error {
 	if err := f.regular(name, info); err != nil {
@@ -122,7 +123,7 @@ func (f *File) mine(name string, info fs.FileInfo) error {
 	return nil
 }
 
-// regular returns an error unless info is that of a regular file.
+// regular returns an error unless info describes a regular file.
 func (f *File) regular(name string, info fs.FileInfo) error {
 	kind := ""
 	switch info.Mode().Type() {

@@ -10,39 +10,40 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// state is what the data of a [Record] says, as JSON. Its times are by the wall
-// clock of the process that wrote them, which may be wrong: they only ever make a
-// process refresh too early or wait a bounded time; see held.
+// state is the data of a [Record], as JSON. Its times are by the wall clock of the
+// process that wrote them, which may be wrong. A wrong time only makes a process
+// refresh early or wait for a bounded time; see [held].
 type state struct {
 	Format int      `json:"format"`
-	Logins []string `json:"logins"` // hashes of the refresh tokens that sessions began with, the newest first
+	Logins []string `json:"logins"` // hashes of the refresh tokens of logins, the newest first
 
 	RefreshToken string         `json:"refresh_token"`
 	AccessToken  string         `json:"access_token,omitempty"`
 	TokenType    string         `json:"token_type,omitempty"`
-	ExpiresIn    int64          `json:"expires_in,omitempty"` // in seconds from ObtainedAt; 0 for no known end
+	ExpiresIn    int64          `json:"expires_in,omitempty"` // in seconds from ObtainedAt; 0 if it has no known end
 	ObtainedAt   time.Time      `json:"obtained_at"`
 	Extra        map[string]any `json:"extra,omitempty"`
-	// AfterRejection says that the access token was obtained because its predecessor
-	// was rejected by a resource server.
+	// AfterRejection is set if the access token was obtained because a resource
+	// server rejected its predecessor.
 	AfterRejection bool `json:"after_rejection,omitempty"`
 
-	Attempt *attempt `json:"attempt,omitempty"` // since the refresh token was obtained
+	Attempt *attempt `json:"attempt,omitempty"` // the last one since the refresh token was obtained
 	Refusal *refusal `json:"refusal,omitempty"` // the refresh token is dead
 }
 
-// attempt is the use of the refresh token under way, or the last, which failed.
+// attempt is the use of the refresh token that is under way, or the last one, which
+// failed.
 type attempt struct {
-	Claim string        `json:"claim,omitempty"` // whose it is; "" when it is over
+	Claim string        `json:"claim,omitempty"` // who makes it; "" when it is over
 	At    time.Time     `json:"at"`
-	Pause time.Duration `json:"pause"` // nobody else uses the token for so long
+	Pause time.Duration `json:"pause"` // how long nobody else uses the token
 	Count int           `json:"count"`
-	// DoubtSince is when the token was first used without an answer that says what
-	// became of it: the provider may have replaced it then.
+	// DoubtSince is when the token was first used without a response that says what
+	// became of it, so that the provider may have replaced it.
 	DoubtSince time.Time `json:"doubt_since,omitzero"`
 }
 
-// refusal is the provider's answer to a dead token.
+// refusal is the provider's response to a dead token.
 type refusal struct {
 	By          string `json:"by"` // the client, the token endpoint, and the parameters
 	Status      int    `json:"status"`
@@ -53,7 +54,7 @@ type refusal struct {
 
 const format = 1
 
-// encode is the data of a new record.
+// encode returns the data of a new record.
 func (st state) encode() ([]byte, error) {
 	st.Format = format
 	b, err := json.Marshal(st) //nolint:gosec // tokens are what it is there for
@@ -77,7 +78,8 @@ func decode(r Record) (state, error) {
 	return st, nil
 }
 
-// fingerprint tells refresh tokens, or parameters, apart without holding them.
+// fingerprint returns a hash that tells refresh tokens, or parameters, apart without
+// disclosing them.
 func fingerprint(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
@@ -85,22 +87,23 @@ func fingerprint(text string) string {
 
 // held is a record as this process sees it.
 //
-// There is no clock that two processes share, so the age of an access token that
-// another one saved is read off two wall clocks, never less than 0; from then on
-// it is counted here, by the clock that moves further. A clock that is ahead makes
-// the token look older, and costs a refresh; one that is behind makes it look as
-// good as new, at most for its whole lifetime, and the 401 of a resource server
-// costs a refresh.
+// Processes share no clock, so the age of an access token that another process has
+// saved is the difference of two wall clocks, and at least 0. From then on it is
+// counted here, by the clock that moves further. If this process's clock is ahead,
+// the token looks older, which costs a refresh. If it is behind, the token looks
+// new, at most for its whole lifetime again, and the 401 of a resource server causes
+// a refresh.
 type held struct {
 	state
 	version uint64
 	found   moment        // when this process first saw this version
 	first   moment        // when it first saw the access token
-	age     time.Duration // of the access token then
+	age     time.Duration // the access token's age at first
 	jitter  float64
 }
 
-// hold is st as seen now, after earlier, which may be nil.
+// hold returns st as this process sees it now. earlier is what it saw before, or
+// nil.
 func hold(st state, version uint64, earlier *held, now moment, jitter float64) *held {
 	h := &held{state: st, version: version, found: now, first: now, jitter: jitter}
 	h.age = max(0, now.wall.Sub(st.ObtainedAt))
@@ -116,36 +119,36 @@ func hold(st state, version uint64, earlier *held, now moment, jitter float64) *
 	return h
 }
 
-// Before its end an access token is refreshed early, as long as the refresh may
-// still fail, and not used at all when it would be late at the resource server.
-// Where an eighth of the lifetime is less, it is that.
+// How long before its end an access token is refreshed, so that the refresh may
+// still fail, and how long before its end it is no longer used, so that it is still
+// valid at the resource server. An eighth of the lifetime if that is less.
 const (
-	early   = 30 * time.Second // and up to as much again, at random: sharers do not all begin at once
+	early   = 30 * time.Second // plus up to as much again, at random, so that processes do not all begin at once
 	tooLate = 10 * time.Second
 )
 
-// remaining is how long the access token lives from now. Without an expires_in
-// nobody knows, and it is taken to live until it is rejected.
+// remaining returns how long the access token lives from now. ends is false if it
+// has no expires_in; it then counts as valid until it is rejected.
 func (h *held) remaining(now moment) (d, lifetime time.Duration, ends bool) {
 	lifetime = time.Duration(h.ExpiresIn) * time.Second
 	return lifetime - h.age - now.since(h.first), lifetime, h.ExpiresIn > 0
 }
 
-// fresh is: good, and not yet to be refreshed.
+// fresh reports whether the access token can be used and is not due to be refreshed.
 func (h *held) fresh(now moment) bool {
 	d, lifetime, ends := h.remaining(now)
 	margin := float64(min(early, lifetime/8)) * (1 + h.jitter)
 	return h.AccessToken != "" && (!ends || d > time.Duration(margin))
 }
 
-// good is: may be used.
+// good reports whether the access token can be used.
 func (h *held) good(now moment) bool {
 	d, lifetime, ends := h.remaining(now)
 	return h.AccessToken != "" && (!ends || d > min(tooLate, lifetime/8))
 }
 
-// token is the access token for a caller. The refresh token is not for them: a
-// copy of it elsewhere is how sessions end.
+// token returns the access token for a caller. It leaves the refresh token out,
+// because a second copy of that would end the session.
 func (h *held) token(now moment) *oauth2.Token {
 	t := &oauth2.Token{AccessToken: h.AccessToken, TokenType: h.TokenType}
 	if d, _, ends := h.remaining(now); ends {

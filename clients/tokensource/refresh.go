@@ -12,10 +12,10 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// refresh goes on, one step after another, until there is an access token other
-// than rejected, an error that is final, or no patience left. A step begins with
-// the record in the store, which alone says what is to be done: any process can
-// take the next step, whoever took the last.
+// refresh takes one step after another until there is an access token other than
+// rejected, a final error, or no time left. A step begins with the record in the
+// store, which alone determines what to do next: any process can take the next step,
+// no matter which took the last.
 func (s *Source) refresh(ctx context.Context, rejected string) (*held, error) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
@@ -56,17 +56,17 @@ func (s *Source) refresh(ctx context.Context, rejected string) (*held, error) {
 type retry struct {
 	after  time.Duration
 	reason error
-	// owed says that the session depends on that step: the token is in doubt, or the
-	// new one is not saved. The next call may come too late.
+	// owed is set if the session depends on that step, because the token is in doubt
+	// or the new one is not saved. The next call may come too late.
 	owed bool
 }
 
 func (r *retry) Error() string { return r.reason.Error() }
 
-// errBusy is the reason to wait for others.
+// errBusy is the reason to wait for another process.
 var errBusy = errors.New("refresh: another one is under way, or has just failed")
 
-// step takes one step. n says how many were taken before.
+// step takes one step. n is how many were taken before.
 func (s *Source) step(ctx context.Context, rejected string, n int) (*held, error) {
 	r, h, err := s.load(ctx)
 	if err == nil && s.unsaved != nil {
@@ -95,31 +95,33 @@ func (s *Source) step(ctx context.Context, rejected string, n int) (*held, error
 	return s.attempt(ctx, r, h, rejected)
 }
 
-// pace is what a request may take, and what all other times are made of.
+// pace returns how long a request may take, from which all other times derive.
 func (s *Source) pace() time.Duration {
 	if s.interval == 0 {
-		return 20 * time.Second // for an answer there is no second chance to get
+		return 20 * time.Second // there is no second chance to get the response
 	}
 	return max(time.Second, min(10*time.Second, s.interval/4))
 }
 
-// pause is how long to wait after the count-th failure in a row. What the server asks
-// for is kept up to the pace: whoever believes it an hour comes back to a provider that
-// has long forgotten the token.
+// pause returns how long to wait after the count-th failure in a row. asked, the
+// server's Retry-After, is limited to the pace: after an hour's wait, the provider
+// would no longer accept the token.
 func (s *Source) pause(count int, asked time.Duration) time.Duration {
 	const shortest = 250 * time.Millisecond
 	d := min(shortest<<min(max(count-1, 0), 10), s.pace())
 	return max(time.Duration((1+s.clock.random())/2*float64(d)), min(asked, s.pace()))
 }
 
-// poll is how long to wait before the n-th look at what others do.
+// poll returns how long to wait before looking for the n-th time at what others have
+// done.
 func poll(n int) time.Duration { return min(50*time.Millisecond<<min(n, 10), time.Second) }
 
-// wait is how long the token must still be left alone, by the steady clock of who
-// waits, or by its wall clock, since who waits may not live that long. A wall clock
-// that is ahead takes a claim from a holder who is alive: inside a reuse interval
-// that is one request more, but a strict provider would end the session, so there
-// it is only believed when it says that hours have gone by.
+// wait returns how long this process must not use the token yet. It goes by the
+// steady clock, and by the wall clock too, because a process may not live long
+// enough to wait by the former. A wall clock that is ahead takes the claim from a
+// holder that is alive. Within a reuse interval that costs one more request, but a
+// strict provider would end the session. With a strict provider the wall clock is
+// therefore only believed once it says that hours have passed.
 func (s *Source) wait(h *held, now moment) time.Duration {
 	a := h.Attempt
 	if a == nil || a.Claim != "" && a.Claim == s.claim {
@@ -132,8 +134,8 @@ func (s *Source) wait(h *held, now moment) time.Duration {
 	return min(a.Pause, patience/2) - max(waited, now.steady-h.found.steady)
 }
 
-// tooLate says whether the token is in doubt, and can no longer be used again
-// without the danger of reuse.
+// tooLate reports whether the token is in doubt, and using it again now could be
+// taken for reuse.
 func (s *Source) tooLate(h *held, now moment) bool {
 	if h.Attempt == nil || h.Attempt.DoubtSince.IsZero() {
 		return false
@@ -141,18 +143,18 @@ func (s *Source) tooLate(h *held, now moment) bool {
 	return max(0, now.wall.Sub(h.Attempt.DoubtSince)) > s.interval-s.pace()
 }
 
-// justReplaced says whether an access token that is rejected was obtained for the
-// same reason a short time ago: then the reason is another one, and refreshing for
-// each request would help nobody. A time in the future says that clocks differ,
-// which may well be why it is rejected.
+// justReplaced reports whether the rejected access token was itself obtained a short
+// time ago because of a rejection. The cause then is something else, and another
+// refresh would not help. A time in the future means that clocks differ, which may
+// be the cause of the rejection.
 func (s *Source) justReplaced(h *held, now moment) bool {
 	const short = 5 * time.Minute
 	age := h.age + now.since(h.first)
 	return h.AfterRejection && age < short && !h.ObtainedAt.After(now.wall)
 }
 
-// attempt uses the refresh token once, claiming it before and saving what came of
-// it.
+// attempt uses the refresh token once. It claims the token before, and saves the
+// result.
 func (s *Source) attempt(ctx context.Context, r Record, h *held, rejected string) (*held, error) {
 	start := s.clock.now()
 	var before attempt
@@ -175,7 +177,7 @@ func (s *Source) attempt(ctx context.Context, r Record, h *held, rejected string
 	asked := s.clock.now()
 	left := s.pace() - asked.since(start)
 	if left < s.pace()/2 {
-		// By the time of an answer the claim could be another's.
+		// By the time of a response the claim could be another process's.
 		return nil, &retry{s.pause(1, 0), errors.New("refresh: claiming the token took too long"), false}
 	}
 
@@ -197,7 +199,7 @@ func (s *Source) attempt(ctx context.Context, r Record, h *held, rejected string
 	}
 	if failed.refusal != nil {
 		s.refused = &refused{h.RefreshToken, failed.refusal}
-		return s.step(ctx, rejected, 0) // if the store has a newer token, that is used
+		return s.step(ctx, rejected, 0) // which uses a newer token if the store has one
 	}
 	over := *claimed.Attempt
 	over.Claim, over.At, over.Pause = "", s.clock.now().wall, s.pause(over.Count, failed.retryAfter)
@@ -205,28 +207,28 @@ func (s *Source) attempt(ctx context.Context, r Record, h *held, rejected string
 		over.DoubtSince = before.DoubtSince
 	}
 	claimed.Attempt = &over
-	_ = s.save(ctx, r.Version+2, claimed) // if it is not saved, the claim lapses by itself
+	_ = s.save(ctx, r.Version+2, claimed) // if this is not saved, the claim lapses by itself
 	if failed.final {
 		return nil, fmt.Errorf("refresh: %w", failed.err)
 	}
 	return nil, &retry{over.Pause, fmt.Errorf("refresh: %w", failed.err), failed.doubt}
 }
 
-// granted is the state after a refresh. The age of the token is counted from the
-// request, since the answer may have been long under way.
+// granted returns the state after a refresh. The age of the token is counted from
+// the request, since the response may have taken long.
 func (s *Source) granted(t *oauth2.Token, asked time.Time, h *held, rejected string) state {
 	return state{
 		Logins:       h.Logins,
-		RefreshToken: t.RefreshToken, // the old one, where the response has none
+		RefreshToken: t.RefreshToken, // the old one if the response has none
 		AccessToken:  t.AccessToken, TokenType: t.TokenType, ExpiresIn: expiresIn(t),
 		ObtainedAt: asked, Extra: s.keepExtra(t),
 		AfterRejection: rejected != "" && h.AccessToken == rejected,
 	}
 }
 
-// settle saves the unsaved token on the record r, as long as that still holds the
-// token it was given for, and reads it back. Afterwards either is in the store:
-// the unsaved token, or what somebody else has saved.
+// settle saves the unsaved token over the record r, if that still holds the token
+// which it was given for, and reads it back. Afterwards the store has either the
+// unsaved token or what another process has saved.
 func (s *Source) settle(ctx context.Context, r Record, h *held) (Record, *held, error) {
 	u := s.unsaved
 	open := func() bool { return h.RefreshToken == u.presented && !bytes.Equal(r.Data, u.data) }
@@ -245,14 +247,15 @@ func (s *Source) settle(ctx context.Context, r Record, h *held) (Record, *held, 
 	return r, h, nil
 }
 
-// dead says whether the provider has refused the refresh token, to this client.
+// dead reports whether the provider has refused the refresh token to this client.
 func (s *Source) dead(h *held) bool {
 	return h.Refusal != nil && h.Refusal.By == s.self() || s.refused != nil && s.refused.refreshToken == h.RefreshToken
 }
 
-// self says who presents the token, and with what. A token that was presented by the
-// wrong client is not dead for the right one; nor is it, with some providers, when it
-// was presented with a parameter that they refuse by the same code.
+// self identifies the client, the token endpoint and the parameters with which the
+// token is presented. A token that the wrong client presented is not dead for the
+// right one. Nor is one that was presented with a parameter which the provider
+// refuses with the same code.
 func (s *Source) self() string {
 	self := s.conf.ClientID + " at " + s.conf.Endpoint.TokenURL
 	if params := s.params.Encode(); params != "" {
@@ -262,7 +265,7 @@ func (s *Source) self() string {
 }
 
 // bury marks a dead token in the store, for all processes, and returns the error.
-// The token stays there, so that a provider who can explain its death can be asked.
+// The token stays there, so that one can still ask the provider why it died.
 func (s *Source) bury(ctx context.Context, r Record, h *held) error {
 	cause := h.Refusal
 	if cause == nil || cause.By != s.self() {
@@ -270,9 +273,9 @@ func (s *Source) bury(ctx context.Context, r Record, h *held) error {
 		marked := h.state
 		marked.Refusal, marked.Attempt = cause, nil
 		if errors.Is(s.save(ctx, r.Version+1, marked), ErrConflict) {
-			return &retry{poll(0), errBusy, false} // perhaps somebody has logged in
+			return &retry{poll(0), errBusy, false} // somebody may have logged in
 		}
-		_, _, _ = s.load(ctx) // so that all callers here know
+		_, _, _ = s.load(ctx) // so that all callers in this process see it
 	}
 	return fmt.Errorf("%w: %w", ErrLoginRequired, cause.error())
 }

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// retryAfter returns how long a server asks to be left alone (RFC 9110 §10.2.3): in
-// seconds, or until a date by its own clock, or by now where it does not tell the
-// time. Whoever waits decides how much of that is possible.
+// retryAfter returns how long a server asks the client to wait (RFC 9110 §10.2.3): a
+// number of seconds, or until a date by the server's clock, or by now if the
+// response has no Date. The caller decides how much of that it can wait.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	asked := strings.TrimSpace(header.Get("Retry-After"))
 	if seconds, err := strconv.ParseInt(asked, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
-		return max(0, time.Duration(seconds)*time.Second) // of what is out of range it is the nearest number
+		return max(0, time.Duration(seconds)*time.Second) // out of range, it is the nearest number
 	}
 	until, err := http.ParseTime(asked)
 	if err != nil {

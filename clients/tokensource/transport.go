@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// Transport is an [http.RoundTripper] whose requests carry the access token of its
-// Source.
+// Transport is an [http.RoundTripper] that adds the access token of its Source to
+// requests.
 //
 // When a resource server answers 401, the token is refreshed and the request sent
-// once more, if its body can be: if it has none or has GetBody, as requests made
-// from strings and byte slices do. Otherwise the 401 is returned, and the next
-// request has the new token. A token that was itself obtained after a 401 is not
-// refreshed again for that reason within five minutes.
+// again, if it has no body or has GetBody, as requests with strings and byte slices
+// do. Otherwise the 401 is returned, and the next request has the new token. A token
+// that was itself obtained after a 401 is not refreshed for that reason again within
+// five minutes.
 //
-// A request that follows a redirect to another scheme, host or port goes without the
-// token, as do those that follow that one, wherever they lead. The Request of a
+// A request that follows a redirect to another scheme, host or port is sent without
+// the token, and so are all that follow it, wherever they lead. The Request of a
 // response is the caller's, and does not have the token.
 type Transport struct {
 	Source *Source
 	Base   http.RoundTripper // nil for http.DefaultTransport
 }
 
-// RoundTrip is http.RoundTripper.
+// RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if elsewhere(req) {
 		return t.pass(req, req)
@@ -59,7 +59,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	// What was read to its end can be used again for the next request.
+	// A connection whose response was read to the end can be reused.
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 	_ = resp.Body.Close()
 	return t.send(again, newer)
@@ -72,8 +72,8 @@ func (t *Transport) send(req *http.Request, h *held) (*http.Response, error) {
 	return t.pass(with, req)
 }
 
-// pass sends a request. The response says that it answers the caller's, which elsewhere
-// asks for.
+// pass sends a request. It makes the response refer to the caller's request, which
+// elsewhere needs.
 func (t *Transport) pass(req, callers *http.Request) (*http.Response, error) {
 	resp, err := t.base().RoundTrip(req)
 	if resp != nil {
@@ -84,7 +84,7 @@ func (t *Transport) pass(req, callers *http.Request) (*http.Response, error) {
 
 func (t *Transport) base() http.RoundTripper { return transport(t.Base) }
 
-// transport returns t, or the default where there is none.
+// transport returns t, or the default transport if t is nil.
 func transport(t http.RoundTripper) http.RoundTripper {
 	if t != nil {
 		return t
@@ -92,10 +92,10 @@ func transport(t http.RoundTripper) http.RoundTripper {
 	return http.DefaultTransport
 }
 
-// elsewhere reports whether redirects have led to another origin than the first, also
-// if another one has led back: that origin has chosen the URL. [http.Client] tells in
-// each request which response it follows. Where it cannot be told what that answered,
-// the answer is yes.
+// elsewhere reports whether a redirect has led to another origin than the first. It
+// stays true if the other origin leads back, because that origin has chosen the URL.
+// [http.Client] notes in each request the response that it follows. If that response
+// does not tell which request it answers, elsewhere reports true.
 func elsewhere(req *http.Request) bool {
 	for hop := req; hop.Response != nil; hop = hop.Response.Request {
 		before := hop.Response.Request
@@ -106,7 +106,7 @@ func elsewhere(req *http.Request) bool {
 	return false
 }
 
-// origin returns the scheme, host and port of a URL in one spelling.
+// origin returns the scheme, host and port of a URL in normal form.
 func origin(u *url.URL) [3]string {
 	scheme, port := strings.ToLower(u.Scheme), u.Port()
 	if port == "" {

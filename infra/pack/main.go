@@ -1,5 +1,5 @@
-// Pack zips a Lambda function's program so that the same program always makes the same bytes: one entry named
-// bootstrap, executable, with a fixed time.
+// Pack zips a Lambda function's program, so that the same program always gives the same bytes: one executable entry
+// named bootstrap, with a fixed time.
 //
 //	go run ./infra/pack dist/arm64/token.zip path/to/bootstrap
 package main
@@ -26,7 +26,7 @@ func main() {
 	}
 }
 
-// pack writes the zip at dst with the program at src in it. The zip is written only when all of it is there.
+// pack writes a zip of the program at src to dst, once all of it is ready.
 func pack(dst, src string) error {
 	program, err := os.ReadFile(src)
 	if err != nil {

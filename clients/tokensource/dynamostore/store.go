@@ -1,9 +1,9 @@
-// Package dynamostore keeps refresh tokens in a DynamoDB table, so that any number
-// of Lambda functions, pods and machines can share one user's token.
+// Package dynamostore stores refresh tokens in a DynamoDB table, so that any number
+// of Lambda functions, pods and machines can share a user's token.
 //
-// The table has the partition key "id", a string, and no sort key. An item holds
-// the tokens in the clear, beside its version: whoever may read the table can use
-// them. A program needs dynamodb:GetItem and dynamodb:UpdateItem.
+// The table has the partition key "id", a string, and no sort key. An item holds the
+// tokens in the clear, and the version of the record: anyone who can read the table
+// can use the tokens. A program needs dynamodb:GetItem and dynamodb:UpdateItem.
 package dynamostore
 
 import (
@@ -19,18 +19,18 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// Store is a [tokensource.Store] in one item of a table. Its attributes are
-// version and record; others that the item has are left alone.
+// Store is a [tokensource.Store] in one item of a table. It uses the attributes
+// version and record, and leaves others as they are.
 type Store struct {
 	db        *dynamodb.Client
 	table, id string
 }
 
-// New is the store in the item of that id: one for each session, the user's id for
-// example. The table must not be written to in two regions.
+// New returns a store in the item with the given id. Each session needs its own id,
+// such as the user's. The table must be written to in one region only.
 func New(db *dynamodb.Client, table, id string) *Store { return &Store{db, table, id} }
 
-// Load is [tokensource.Store.Load]: one strongly consistent read.
+// Load implements [tokensource.Store] by one strongly consistent read.
 func (s *Store) Load(ctx context.Context) (tokensource.Record, error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: s.key(), ConsistentRead: aws.Bool(true)})
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Store) Load(ctx context.Context) (tokensource.Record, error) {
 	return tokensource.Record{Version: n, Data: data.Value}, nil
 }
 
-// Save is [tokensource.Store.Save]: one conditional write.
+// Save implements [tokensource.Store] by one conditional write.
 func (s *Store) Save(ctx context.Context, r tokensource.Record) error {
 	values := map[string]types.AttributeValue{
 		":version": number(r.Version),
