@@ -109,9 +109,9 @@ prove: ## all of it, at length: about an hour
 # come about once in 100 million runs.
 .PHONY: histories
 histories: ## random histories against the model, STEPS=100000, and SESSIONS=100000 of careless clients
-	go test -count=1 -timeout 2h -v ./shared/api -run '^Test(Saved)?Histories$$' \
+	go test -count=1 -timeout 2h -v ./shared/server -run '^Test(Saved)?Histories$$' \
 		-rapid.checks=$$(( $(STEPS) / 1340 + 1 )) -rapid.steps=100
-	go test -count=1 -timeout 2h -v ./shared/api -run '^Test(NaiveSessions|Copies|RandomThief)$$' \
+	go test -count=1 -timeout 2h -v ./shared/server -run '^Test(NaiveSessions|Copies|RandomThief)$$' \
 		-rapid.checks=$$(( $(STEPS) / 200 + 1 )) -sessions=$(SESSIONS)
 
 .PHONY: test-races

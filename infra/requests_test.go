@@ -17,9 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -102,8 +102,8 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 		return store.New(embedded.Config(seen{below, &mu, requested[function]}), "rotor", store.DefaultRetention)
 	}
 	log := slog.New(slog.DiscardHandler)
-	serve := func(function string) *api.API {
-		return api.New(api.Config{Issuer: "https://auth.example.com", Table: as(function), Keys: keys, Log: log, Now: func() time.Time { return now }})
+	serve := func(function string) *server.Server {
+		return server.New(server.Config{Issuer: "https://auth.example.com", Table: as(function), Keys: keys, Log: log, Now: func() time.Time { return now }})
 	}
 	call := func(h http.Handler, want int, method, target, body string) map[string]any {
 		t.Helper()
@@ -122,7 +122,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 		_ = json.Unmarshal(w.Body.Bytes(), &answer)
 		return answer
 	}
-	warm := func(function string) *api.API {
+	warm := func(function string) *server.Server {
 		t.Helper()
 		a := serve(function)
 		if err := a.Warm(t.Context()); err != nil {
@@ -130,7 +130,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 		}
 		return a
 	}
-	manage, token, revoke, introspect := warm("manage").Manage(), warm("token").Token(), warm("revoke").Revoke(), warm("introspect").Introspect()
+	manage, token, revoke, introspect := warm("manage").Manage.Handler(), warm("token").OAuth.Token(), warm("revoke").OAuth.Revoke(), warm("introspect").OAuth.Introspect()
 
 	call(manage, 201, "PUT", "/v1/clients/web", `{"type":"confidential","policy":{"reuse_interval":0,"max_active":2}}`)
 	secret := fmt.Sprint(call(manage, 201, "POST", "/v1/clients/web/secrets", "")["client_secret"])
@@ -182,7 +182,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	issue()
 	call(manage, 200, "DELETE", "/v1/families?user_id=ada&except="+kept, "")
 	call(manage, 200, "DELETE", "/v1/users?user_id=ada", "")
-	call(serve("discovery").Discovery(), 200, "GET", "/.well-known/jwks.json", "")
+	call(serve("discovery").OAuth.Discovery(), 200, "GET", "/.well-known/jwks.json", "")
 
 	s := standardStack(t)
 	roles := s.resources("AWS::IAM::Role")

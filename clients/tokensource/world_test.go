@@ -22,8 +22,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/rotor-auth/rotor/clients/tokensource"
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
@@ -55,7 +55,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.server = httptest.NewUnstartedServer(nil)
-	handler := api.New(api.Config{
+	handler := server.New(server.Config{
 		Issuer: "http://" + w.server.Listener.Addr().String(), Table: w.dynamo.Table(), Keys: keys,
 		Log: slog.New(slog.DiscardHandler), Now: w.clock.Now,
 	}).Handler()

@@ -4,7 +4,8 @@ package main
 
 import (
 	"github.com/rotor-auth/rotor/functions/internal/boot"
-	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/oauth"
+	"github.com/rotor-auth/rotor/shared/session"
 )
 
-func main() { boot.Main((*api.API).Discovery, (*api.API).WarmKeys) }
+func main() { boot.Main((*oauth.API).Discovery, (*session.Engine).WarmKeys) }

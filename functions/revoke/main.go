@@ -3,7 +3,8 @@ package main
 
 import (
 	"github.com/rotor-auth/rotor/functions/internal/boot"
-	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/oauth"
+	"github.com/rotor-auth/rotor/shared/session"
 )
 
-func main() { boot.Main((*api.API).Revoke, (*api.API).Warm) }
+func main() { boot.Main((*oauth.API).Revoke, (*session.Engine).Warm) }

@@ -10,11 +10,11 @@ import (
 func TestParseMicro(t *testing.T) {
 	const out = `goos: linux
 goarch: amd64
-pkg: github.com/rotor-auth/rotor/shared/api
+pkg: github.com/rotor-auth/rotor/shared/server
 cpu: AMD EPYC
 BenchmarkRefresh/ES256-2         	    8166	    141234 ns/op	   59943 B/op	     629 allocs/op
 PASS
-ok  	github.com/rotor-auth/rotor/shared/api	2.5s
+ok  	github.com/rotor-auth/rotor/shared/server	2.5s
 pkg: github.com/rotor-auth/rotor/shared/signing
 BenchmarkSignAccess/RS256   	    1500	      30.5 ns/op	    9227 B/op	     106 allocs/op
 PASS

@@ -32,8 +32,8 @@ var parts = []part{
 	{"to the store: JSON", regexp.MustCompile(`/protocol/awsjson\.`)},
 	{"to the store: the SDK's other layers", regexp.MustCompile(`/service/dynamodb\.\(\*Client\)`)},
 	{"the record", regexp.MustCompile(`/shared/store\.`)},
-	{"the handlers, MACs among them", regexp.MustCompile(`/shared/api\.`)},
-	{"the local program's own handlers", regexp.MustCompile(`^main\.`)},
+	{"the handlers, MACs among them", regexp.MustCompile(`/shared/(oauth|session|manage|internal/web)\.`)},
+	{"the local program's own handlers", regexp.MustCompile(`/cmd/rotor/local\.`)},
 	{"from the client: HTTP", regexp.MustCompile(`^net/http\.`)},
 }
 

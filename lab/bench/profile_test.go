@@ -21,7 +21,7 @@ func TestSharesOf(t *testing.T) {
 	const (
 		sdk     = "github.com/aws/aws-sdk-go-v2/service/dynamodb.(*Client).invokeOperation"
 		table   = "github.com/rotor-auth/rotor/shared/store.(*Table).Refresh"
-		handler = "github.com/rotor-auth/rotor/shared/api.(*API).token"
+		handler = "github.com/rotor-auth/rotor/shared/oauth.(*API).token"
 		server  = "net/http.(*conn).serve"
 	)
 	p := &profile.Profile{
@@ -36,8 +36,8 @@ func TestSharesOf(t *testing.T) {
 			stack(64, "runtime.gcAssistAlloc", "runtime.mallocgc", handler, server),
 			stack(128, "internal/runtime/syscall/linux.Syscall6", "bufio.(*Writer).Flush", server),
 			stack(256, "runtime.futex", "runtime.findRunnable", "runtime.mcall"),
-			stack(512, "main.loggedPath", "main.run.logRequests.func6", server),
-			stack(1024, handler, "main.run.logRequests.func6", server),
+			stack(512, "github.com/rotor-auth/rotor/cmd/rotor/local.loggedPath", "github.com/rotor-auth/rotor/cmd/rotor/local.Run.logRequests.func6", server),
+			stack(1024, handler, "github.com/rotor-auth/rotor/cmd/rotor/local.Run.logRequests.func6", server),
 		},
 	}
 	shares, err := sharesOf(p)

@@ -16,9 +16,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/server"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -46,7 +47,7 @@ func (b *bench) sizes(ctx context.Context) (err error) {
 		return err
 	}
 	b.report.Sizes.AccessLogLine = len(line) + 1
-	out, err := goTest(ctx, "-count=1", "-v", "-run", "^TestItemSize$", "./shared/api")
+	out, err := goTest(ctx, "-count=1", "-v", "-run", "^TestItemSize$", "./shared/server")
 	if err != nil {
 		return err
 	}
@@ -84,11 +85,11 @@ func usual(ctx context.Context) (family, line int, err error) {
 		return 0, 0, err
 	}
 	var lines bytes.Buffer
-	handler := api.New(api.Config{
+	handler := server.New(server.Config{
 		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: lambdaLogger(&lines), Metrics: true, Now: func() time.Time { return now },
 	}).Handler()
 	call := func(method, path, contentType, body string) (answer issued, err error) {
-		r := httptest.NewRequestWithContext(api.WithRequestID(ctx, "L5fx6RabOe7RCjZ="), method, path, strings.NewReader(body))
+		r := httptest.NewRequestWithContext(session.WithRequestID(ctx, "L5fx6RabOe7RCjZ="), method, path, strings.NewReader(body))
 		r.RemoteAddr = usualIP // of the gateway it has no port
 		r.Header.Set("Content-Type", contentType)
 		r.Header.Set("User-Agent", usualAgent)

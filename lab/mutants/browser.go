@@ -2,53 +2,53 @@ package main
 
 var webOrigins = chapter{"Web origins", []mutant{
 	{
-		rule: "a request from a foreign origin is answered", pkg: "api", test: "api.TestForeignOriginSpendsNothing",
+		rule: "a request from a foreign origin is answered", pkg: "oauth", test: "server.TestForeignOriginSpendsNothing",
 		edits: []edit{{`if from == "" || a.mayCall(from)`, `if from != "x" || a.mayCall(from)`}},
 	},
 	{
-		rule: "a foreign origin's preflight is answered like any other", pkg: "api", test: "api.TestForeignOriginSpendsNothing",
+		rule: "a foreign origin's preflight is answered like any other", pkg: "oauth", test: "server.TestForeignOriginSpendsNothing",
 		edits: []edit{{`return a.knownOrigins(cors.New(options).Handler(h))`, `return cors.New(options).Handler(a.knownOrigins(h))`}},
 	},
 	{
-		rule: "where no origin is configured any may call", pkg: "api", test: "api.TestForeignOriginSpendsNothing",
+		rule: "where no origin is configured any may call", pkg: "oauth", test: "server.TestForeignOriginSpendsNothing",
 		edits: []edit{{`return a.Origins.Has(header) ||`, `return a.Origins.String() == "" || a.Origins.Has(header) ||`}},
 	},
 	{
-		rule: "of two Origin headers the first one counts", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		rule: "of two Origin headers the first one counts", pkg: "oauth", test: "server.TestWhoseOriginMayCall",
 		edits: []edit{{`strings.Join(r.Header.Values("Origin"), ", ")`, `r.Header.Get("Origin")`}},
 	},
 	{
-		rule: "the service's own origin is refused", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		rule: "the service's own origin is refused", pkg: "oauth", test: "server.TestWhoseOriginMayCall",
 		edits: []edit{{`a.ownOrigin != "" && header == a.ownOrigin`, `a.ownOrigin == ""`}},
 	},
 	{
-		rule: "a page's own proxy is refused", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		rule: "a page's own proxy is refused", pkg: "oauth", test: "server.TestWhoseOriginMayCall",
 		edits: []edit{{`len(site) == 1 && site[0] == "same-origin"`, `len(site) == 9`}},
 	},
 	{
-		rule: "any page of the same site may call", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		rule: "any page of the same site may call", pkg: "oauth", test: "server.TestWhoseOriginMayCall",
 		edits: []edit{{`site[0] == "same-origin"`, `strings.HasPrefix(site[0], "same-")`}},
 	},
 	{
-		rule: "of two Sec-Fetch-Site headers the first one counts", pkg: "api", test: "api.TestWhoseOriginMayCall",
+		rule: "of two Sec-Fetch-Site headers the first one counts", pkg: "oauth", test: "server.TestWhoseOriginMayCall",
 		edits: []edit{{`len(site) == 1 && site[0]`, `len(site) > 0 && site[0]`}},
 	},
 	{
-		rule: "introspection asks for an origin, too", pkg: "api", test: "api.TestWhoseOriginMayCall",
-		edits: []edit{{`path:    "/oauth/introspect",`, `path: "/oauth/introspect", browser: true,`}},
+		rule: "introspection asks for an origin, too", pkg: "oauth", test: "server.TestWhoseOriginMayCall",
+		edits: []edit{{`Path:    "/oauth/introspect",`, `Path: "/oauth/introspect", Wrap: a.forPages,`}},
 	},
 	{
-		rule: "a refused origin is not logged", pkg: "api", file: "crossorigin.go", test: "api.TestForeignOriginIsLogged",
-		edits: []edit{{`a.trail.Record(r.Context(), &e)`, `_ = e`}},
+		rule: "a refused origin is not logged", pkg: "manage", test: "server.TestForeignOriginIsLogged",
+		edits: []edit{{`a.Trail.Record(r.Context(), &e)`, `_ = e`}},
 	},
 	{
-		rule: "a refused origin is not counted", pkg: "audit", test: "api.TestForeignOriginIsLogged",
+		rule: "a refused origin is not counted", pkg: "audit", test: "server.TestForeignOriginIsLogged",
 		edits: []edit{{`		count(MetricOrigin)
 `, `		count(MetricRefused)
 `}},
 	},
 	{
-		rule: "each refused origin is a metric of its own", pkg: "audit", test: "api.TestForeignOriginIsLogged",
+		rule: "each refused origin is a metric of its own", pkg: "audit", test: "server.TestForeignOriginIsLogged",
 		edits: []edit{{`	dimensions := [][]string{{}}
 `, `	dimensions := [][]string{{}}
 	if e.Origin != "" {
@@ -57,25 +57,25 @@ var webOrigins = chapter{"Web origins", []mutant{
 `}},
 	},
 	{
-		rule: "a token in the place of an origin is logged", pkg: "api", test: "api.TestForeignOriginIsLogged",
+		rule: "a token in the place of an origin is logged", pkg: "oauth", test: "server.TestForeignOriginIsLogged",
 		edits: []edit{{`audit.Hide(header)`, `header`}},
 	},
 	{
-		rule: "an origin is logged at any length", pkg: "api", test: "api.TestForeignOriginIsLogged",
+		rule: "an origin is logged at any length", pkg: "oauth", test: "server.TestForeignOriginIsLogged",
 		edits: []edit{{`const maxLoggedOrigin = 256`, `const maxLoggedOrigin = 4096`}},
 	},
 	{
-		rule: "what cannot be printed is logged", pkg: "api", file: "crossorigin.go", test: "api.TestForeignOriginIsLogged",
+		rule: "what cannot be printed is logged", pkg: "oauth", test: "server.TestForeignOriginIsLogged",
 		edits: []edit{{`if !unicode.IsPrint(c) {`, `if c == utf8.MaxRune {`}, {`	"unicode"
 `, `	"unicode/utf8"
 `}},
 	},
 	{
-		rule: "Retry-After is not exposed to pages", pkg: "api", test: "api.TestAnswersCanBeRead",
+		rule: "Retry-After is not exposed to pages", pkg: "oauth", test: "server.TestAnswersCanBeRead",
 		edits: []edit{{`{"Retry-After", "WWW-Authenticate"}`, `{"WWW-Authenticate"}`}},
 	},
 	{
-		rule: "WWW-Authenticate is not exposed to pages", pkg: "api", test: "api.TestAnswersCanBeRead",
+		rule: "WWW-Authenticate is not exposed to pages", pkg: "oauth", test: "server.TestAnswersCanBeRead",
 		edits: []edit{{`{"Retry-After", "WWW-Authenticate"}`, `{"Retry-After"}`}},
 	},
 	{
@@ -114,8 +114,7 @@ var webOrigins = chapter{"Web origins", []mutant{
 	},
 	{
 		rule: "the configured origins do not reach the functions' API", pkg: "boot", test: "boot.TestNewAPI",
-		edits: []edit{{`		Origins: c.Origins,
-`, ``}},
+		edits: []edit{{`oauth.Config{Origins: c.Origins}`, `oauth.Config{}`}},
 	},
 	{
 		rule: "the configured origins do not reach the local program's API", pkg: "local", test: "local.TestOrigins",
@@ -156,72 +155,72 @@ var localPages = chapter{"What the local program keeps from pages", []mutant{
 
 var forwarded = chapter{"A backend's word about its user", []mutant{
 	{
-		rule: "any confidential client is believed", pkg: "api", test: "api.TestForwardedByOthers",
+		rule: "any confidential client is believed", pkg: "oauth", test: "server.TestForwardedByOthers",
 		edits: []edit{{`!client.Confidential || !client.MayForward`, `!client.Confidential`}},
 	},
 	{
-		rule: "an address that is none is passed over", pkg: "api", test: "api.TestForwardedMalformed",
-		edits: []edit{{`		return caller{}, invalidRequest(clientIPHeader`, `		return c, nil
+		rule: "an address that is none is passed over", pkg: "oauth", test: "server.TestForwardedMalformed",
+		edits: []edit{{`		return session.Caller{}, invalidRequest(web.ClientIPHeader`, `		return c, nil
 	}
 	if err != nil {
-		return caller{}, invalidRequest(clientIPHeader`}},
+		return session.Caller{}, invalidRequest(web.ClientIPHeader`}},
 	},
 	{
-		rule: "of two addresses the first one counts", pkg: "api", test: "api.TestForwardedMalformed",
-		edits: []edit{{`strings.Join(r.Header.Values(clientIPHeader), ", ")`, `r.Header.Get(clientIPHeader)`}},
+		rule: "of two addresses the first one counts", pkg: "web", test: "server.TestForwardedMalformed",
+		edits: []edit{{`strings.Join(r.Header.Values(ClientIPHeader), ", ")`, `r.Header.Get(ClientIPHeader)`}},
 	},
 	{
-		rule: "an address may have a zone", pkg: "api", test: "api.TestForwardedMalformed",
+		rule: "an address may have a zone", pkg: "web", test: "server.TestForwardedMalformed",
 		edits: []edit{{`if err != nil || ip.Zone() != "" {`, `if err != nil {`}},
 	},
 	{
-		rule: "an IPv4 address in IPv6 is another", pkg: "api", test: "api.TestForwardedUser",
-		edits: []edit{{`c.ip = ip.Unmap().String()`, `c.ip = ip.String()`}},
+		rule: "an IPv4 address in IPv6 is another", pkg: "web", test: "server.TestForwardedUser",
+		edits: []edit{{`c.IP = ip.Unmap().String()`, `c.IP = ip.String()`}},
 	},
 	{
-		rule: "what is not told of the user is the backend's", pkg: "api", test: "api.TestForwardedUser",
-		edits: []edit{{`	user.requestID, user.forwardedBy =`, `	user.userAgent = cmp.Or(user.userAgent, c.userAgent)
-	user.requestID, user.forwardedBy =`}},
+		rule: "what is not told of the user is the backend's", pkg: "oauth", test: "server.TestForwardedUser",
+		edits: []edit{{`	user.RequestID, user.ForwardedBy =`, `	user.UserAgent = cmp.Or(user.UserAgent, c.UserAgent)
+	user.RequestID, user.ForwardedBy =`}},
 	},
 	{
-		rule: "an agent that is told is kept at any length", pkg: "api", test: "api.TestForwardedUser",
-		edits: []edit{{`keptAgent(strings.Join(r.Header.Values(clientAgentHeader), ", "))`, `strings.Join(r.Header.Values(clientAgentHeader), ", ")`}},
+		rule: "an agent that is told is kept at any length", pkg: "web", test: "server.TestForwardedUser",
+		edits: []edit{{`keptAgent(strings.Join(r.Header.Values(ClientAgentHeader), ", "))`, `strings.Join(r.Header.Values(ClientAgentHeader), ", ")`}},
 	},
 	{
-		rule: "an event does not say whose word an address is", pkg: "api", test: "api.TestForwardedUser",
-		edits: []edit{{`cmp.Or(c.ip, "unknown")`, `cmp.Or("", "")`}},
+		rule: "an event does not say whose word an address is", pkg: "oauth", test: "server.TestForwardedUser",
+		edits: []edit{{`cmp.Or(c.IP, "unknown")`, `cmp.Or("", "")`}},
 	},
 	{
-		rule: "a stored event does not say whose word an address is", pkg: "store", test: "api.TestForwardedUser",
+		rule: "a stored event does not say whose word an address is", pkg: "store", test: "server.TestForwardedUser",
 		edits: []edit{{`		ForwardedBy:   e.ForwardedBy,
 `, ``}},
 	},
 	{
-		rule: "a revocation does not say whose word an address is", pkg: "api", test: "api.TestForwardedUser",
-		edits: []edit{{`id, counter, from, now)`, `id, counter, caller{ip: from.ip, userAgent: from.userAgent}, now)`}},
+		rule: "a revocation does not say whose word an address is", pkg: "session", test: "server.TestForwardedUser",
+		edits: []edit{{`RevokedByClient, counter, from, now)`, `RevokedByClient, counter, Caller{IP: from.IP, UserAgent: from.UserAgent}, now)`}},
 	},
 	{
-		rule: "that the headers were ignored is not logged", pkg: "api", test: "api.TestForwardedByOthers",
-		edits: []edit{{`c.forwardIgnored = forwards(r.Header)`, `_ = forwards(r.Header)`}},
+		rule: "that the headers were ignored is not logged", pkg: "oauth", test: "server.TestForwardedByOthers",
+		edits: []edit{{`c.ForwardIgnored = forwards(r.Header)`, `_ = forwards(r.Header)`}},
 	},
 	{
-		rule: "an address that is not told is another one", pkg: "api", test: "api.TestForwardedReuse",
-		edits: []edit{{` && (u.from.ip != "" || u.from.forwardedBy == "")`, ``}},
+		rule: "an address that is not told is another one", pkg: "session", test: "server.TestForwardedReuse",
+		edits: []edit{{` && (u.From.IP != "" || u.From.ForwardedBy == "")`, ``}},
 	},
 	{
-		rule: "a public client may be told to forward", pkg: "api", test: "api.TestPagesDoNotForward",
+		rule: "a public client may be told to forward", pkg: "manage", test: "server.TestPagesDoNotForward",
 		edits: []edit{{`if body.mayForward && !c.Confidential {`, `if body.mayForward && c.UpdatedAt.IsZero() {`}},
 	},
 	{
-		rule: "a page may ask to forward", pkg: "api", test: "api.TestPagesDoNotForward",
+		rule: "a page may ask to forward", pkg: "oauth", test: "server.TestPagesDoNotForward",
 		edits: []edit{{`if asksToForward(r) {`, `if asksToForward(r) && from == "" {`}},
 	},
 	{
-		rule: "the login's own address is the user's", pkg: "api", test: "api.TestForwardedLogin",
-		edits: []edit{{`	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
-`, `	f.LastIP, f.LastUserAgent = user.ip, user.userAgent
+		rule: "the login's own address is the user's", pkg: "manage", test: "server.TestForwardedLogin",
+		edits: []edit{{`	f.LastIP, f.LastUserAgent = user.IP, user.UserAgent
+`, `	f.LastIP, f.LastUserAgent = user.IP, user.UserAgent
 	if user == (caller{}) {
-		f.LastIP = callerOf(r).ip
+		f.LastIP = web.CallerOf(r).ip
 	}
 `}},
 	},

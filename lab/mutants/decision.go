@@ -46,7 +46,7 @@ var decisions = chapter{"The decision", []mutant{
 		edits: []edit{{`return f.LastUsedAt.Add(p.IdleLifetime.Duration())`, `return f.IssuedAt().Add(p.IdleLifetime.Duration())`}},
 	},
 	{
-		rule: "the idle lifetime is not that of the client's present policy", pkg: "family", test: "api.TestIdleEndFollowsThePolicy",
+		rule: "the idle lifetime is not that of the client's present policy", pkg: "family", test: "server.TestIdleEndFollowsThePolicy",
 		edits: []edit{{`return f.LastUsedAt.Add(p.IdleLifetime.Duration())`, `return f.LastUsedAt.Add(DefaultPolicy().IdleLifetime.Duration())`}},
 	},
 	{
@@ -84,7 +84,7 @@ var decisions = chapter{"The decision", []mutant{
 		edits: []edit{{`return p.Rotation && f.sinceRotation`, `return f.sinceRotation`}},
 	},
 	{
-		rule: "a held token is taken for one that explains nothing", pkg: "family", test: "api.TestHeld",
+		rule: "a held token is taken for one that explains nothing", pkg: "family", test: "server.TestHeld",
 		edits: []edit{{`case n == f.Counter && f.holds(p, now):`, `case n == f.Counter && f.holds(p, now) && p == nil:`}},
 	},
 	{
@@ -92,7 +92,7 @@ var decisions = chapter{"The decision", []mutant{
 		edits: []edit{{`case n == pred && f.sinceRotation`, `case n <= pred && f.sinceRotation`}},
 	},
 	{
-		rule: "a request older than the newest rotation is reuse", pkg: "family", test: "api.TestSlowRequestIsNoReuse",
+		rule: "a request older than the newest rotation is reuse", pkg: "family", test: "server.TestSlowRequestIsNoReuse",
 		edits: []edit{{`case n < pred && now.Before(f.RotatedAt) &&`, `case n < pred && now.After(now) &&`}},
 	},
 	{
@@ -104,7 +104,7 @@ var decisions = chapter{"The decision", []mutant{
 		edits: []edit{{`now.Before(f.RotatedAt) && p.ReuseInterval > 0 &&`, `now.Before(f.RotatedAt) &&`}},
 	},
 	{
-		rule: "a token superseded twice is refused, and the family lives: no thief is found who refreshes fast", pkg: "family", test: "api.TestFastThief",
+		rule: "a token superseded twice is refused, and the family lives: no thief is found who refreshes fast", pkg: "family", test: "server.TestFastThief",
 		edits: []edit{{`	default:
 		return reuse(f, p, n, now)
 	}
@@ -144,11 +144,11 @@ var decisions = chapter{"The decision", []mutant{
 		edits: []edit{{`case n == pred && p.LostResponse`, `case n <= pred && p.LostResponse`}},
 	},
 	{
-		rule: "a held use does not count as use: a thief's token is taken for a lost response", pkg: "family", test: "api.TestHeldUseCountsAsUse",
+		rule: "a held use does not count as use: a thief's token is taken for a lost response", pkg: "family", test: "server.TestHeldUseCountsAsUse",
 		edits: []edit{{`&& f.Held != f.Counter && f.Counter <`, `&& f.Counter <`}},
 	},
 	{
-		rule: "a held use of an earlier token counts as one of the newest", pkg: "family", test: "api.TestLostResponseAfterHeldUses",
+		rule: "a held use of an earlier token counts as one of the newest", pkg: "family", test: "server.TestLostResponseAfterHeldUses",
 		edits: []edit{{`&& f.Held != f.Counter && f.Counter <`, `&& f.Held == 0 && f.Counter <`}},
 	},
 	{
@@ -176,31 +176,31 @@ var decisions = chapter{"The decision", []mutant{
 		behind`}},
 	},
 	{
-		rule: "a held use is not written as one of the newest token", pkg: "store", test: "api.TestHeldUseCountsAsUse",
+		rule: "a held use is not written as one of the newest token", pkg: "store", test: "server.TestHeldUseCountsAsUse",
 		edits: []edit{{`	if held {
 		set += heldSet`, `	if !held {
 		set += heldSet`}},
 	},
 	{
-		rule: "a held use is written whatever the record has become", pkg: "store", test: "api.TestHeldUseIsOfTheRecordSeen",
+		rule: "a held use is written whatever the record has become", pkg: "store", test: "server.TestHeldUseIsOfTheRecordSeen",
 		edits: []edit{{`ConditionExpression: aws.String(refreshCondition), UpdateExpression: &set,`, `ConditionExpression: aws.String("attribute_exists(pk) AND " + aliveCondition + " AND (#counter = :n OR client_id = :client)"), UpdateExpression: &set,`}},
 	},
 	{
-		rule: "a held use is written to a family that was revoked meanwhile", pkg: "store", test: "api.TestHeldUseIsOfTheRecordSeen",
+		rule: "a held use is written to a family that was revoked meanwhile", pkg: "store", test: "server.TestHeldUseIsOfTheRecordSeen",
 		edits: []edit{{`ConditionExpression: aws.String(refreshCondition), UpdateExpression: &set,`, `ConditionExpression: aws.String("#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since"), UpdateExpression: &set,`}},
 	},
 	{
-		rule: "a held use that cannot be written down is a success", pkg: "api", test: "api.TestHeldUseThatCannotBeRecorded",
+		rule: "a held use that cannot be written down is a success", pkg: "session", test: "server.TestHeldUseThatCannotBeRecorded",
 		edits: []edit{{`			if err == nil && done {
-				return seen, a.exchanged(ctx, u, tok, seen, v)`, `			if err != nil || done {
-				return seen, a.exchanged(ctx, u, tok, seen, v)`}},
+				return seen, en.exchanged(ctx, u, tok, seen, v)`, `			if err != nil || done {
+				return seen, en.exchanged(ctx, u, tok, seen, v)`}},
 	},
 	{
-		rule: "a record of before uses were recorded is not skipped", pkg: "store", test: "api.TestSkipOfAnOlderRecord",
+		rule: "a record of before uses were recorded is not skipped", pkg: "store", test: "server.TestSkipOfAnOlderRecord",
 		edits: []edit{{`" AND (attribute_not_exists(held) OR held <> :n)"`, `" AND held <= :n AND held < :n"`}},
 	},
 	{
-		rule: "a lost response is skipped although the newest token was used meanwhile", pkg: "store", test: "api.TestSkipBesideAHeldUse",
+		rule: "a lost response is skipped although the newest token was used meanwhile", pkg: "store", test: "server.TestSkipBesideAHeldUse",
 		edits: []edit{{`*u.ConditionExpression + unused)`, `*u.ConditionExpression)`}},
 	},
 	{

@@ -3,171 +3,166 @@ package main
 var publicEndpoints = chapter{"Public endpoints", []mutant{
 	// What is set shows.
 	{
-		rule: "a group serves another's endpoint", pkg: "api", test: "api.TestGroups",
-		edits: []edit{{`return a.serve(a.tokenEndpoint()...)`, `return a.serve(a.revokeEndpoint()...)`}},
+		rule: "a group serves another's endpoint", pkg: "oauth", test: "server.TestGroups",
+		edits: []edit{{`return a.serve(a.tokenEndpoint())`, `return a.serve(a.revokeEndpoint())`}},
 	},
 	{
-		rule: "a group serves all endpoints", pkg: "api", test: "api.TestGroups",
-		edits: []edit{{`return a.serve(a.revokeEndpoint()...)`, `return a.Handler()`}},
+		rule: "a group serves all endpoints", pkg: "oauth", test: "server.TestGroups",
+		edits: []edit{{`return a.serve(a.revokeEndpoint())`, `return a.Handler()`}},
 	},
 	{
-		rule: "metrics are off whatever is set", pkg: "api", test: "api.TestLinesOfUses",
+		rule: "metrics are off whatever is set", pkg: "session", test: "server.TestLinesOfUses",
 		edits: []edit{{`Metrics: c.Metrics}`, `Metrics: false}`}},
 	},
 	{
-		rule: "no time is no time at all", pkg: "api", test: "api.TestTimeout",
-		edits: []edit{{`if a.Timeout > 0 {`, `if a.Timeout >= 0 {`}},
+		rule: "no time is no time at all", pkg: "web", test: "server.TestTimeout",
+		edits: []edit{{`if s.Timeout > 0 {`, `if s.Timeout >= 0 {`}},
 	},
 	{
-		rule: "a request has twice the time that is set", pkg: "api", test: "api.TestTimeout",
-		edits: []edit{{`context.WithTimeout(ctx, a.Timeout)`, `context.WithTimeout(ctx, 2*a.Timeout)`}},
+		rule: "a request has twice the time that is set", pkg: "web", test: "server.TestTimeout",
+		edits: []edit{{`context.WithTimeout(ctx, s.Timeout)`, `context.WithTimeout(ctx, 2*s.Timeout)`}},
 	},
 	{
-		rule: "a body that is late is the client's mistake", pkg: "api", test: "api.TestBodyThatIsLate",
+		rule: "a body that is late is the client's mistake", pkg: "web", test: "server.TestBodyThatIsLate",
 		edits: []edit{{`case r.Context().Err() != nil:`, `case r.Context().Err() != nil && err == nil:`}},
 	},
 	{
-		rule: "the service's own origin has the issuer's path", pkg: "api", test: "api.TestOwnOrigin",
-		edits: []edit{{`ownOrigin: origin.Of(c.Issuer)`, `ownOrigin: c.Issuer`}},
+		rule: "the service's own origin has the issuer's path", pkg: "oauth", test: "server.TestOwnOrigin",
+		edits: []edit{{`ownOrigin: origin.Of(engine.Issuer)`, `ownOrigin: engine.Issuer`}},
 	},
 	{
-		rule: "the clock is read again when a token is answered", pkg: "api", test: "api.TestClockIsReadOnce",
-		edits: []edit{{`client, scope, resource, now)
-	if err`, `client, scope, resource, a.now())
-	if err`}},
+		rule: "the clock is read again when a token is answered", pkg: "session", test: "server.TestClockIsReadOnce",
+		edits: []edit{{`u.Client, u.Scope, u.Resource, u.Now)`, `u.Client, u.Scope, u.Resource, en.Now())`}},
 	},
 	{
-		rule: "the clock is read again when a family is revoked", pkg: "api", test: "api.TestClockIsReadOnce",
-		edits: []edit{{`counter, from, now); err`, `counter, from, a.now()); err`}},
+		rule: "the clock is read again when a family is revoked", pkg: "oauth", test: "server.TestClockIsReadOnce",
+		edits: []edit{{`q.token, from, q.now); err`, `q.token, from, a.Now()); err`}},
 	},
 	{
-		rule: "times are finer than records have them", pkg: "api", test: "api.TestTimesAreWholeMilliseconds",
-		edits: []edit{{`a.Now().UTC().Truncate(time.Millisecond)`, `a.Now().UTC()`}},
+		rule: "times are finer than records have them", pkg: "session", test: "server.TestTimesAreWholeMilliseconds",
+		edits: []edit{{`en.clock().UTC().Truncate(time.Millisecond)`, `en.clock().UTC()`}},
 	},
 	{
-		rule: "keys and clients are read ahead one after the other", pkg: "api", test: "api.TestWarmReadsBothAtOnce",
-		edits: []edit{{`reading.Go(func() { _, keys = a.Keys.Keys(ctx, now) })`, `_, keys = a.Keys.Keys(ctx, now)`}},
+		rule: "keys and clients are read ahead one after the other", pkg: "session", test: "server.TestWarmReadsBothAtOnce",
+		edits: []edit{{`reading.Go(func() { _, keys = en.Keys.Keys(ctx, now) })`, `_, keys = en.Keys.Keys(ctx, now)`}},
 	},
 	{
-		rule: "where no clients are needed nothing is read ahead", pkg: "api", test: "api.TestWarmKeys",
-		edits: []edit{{`	_, err := a.Keys.Keys(ctx, a.now())
+		rule: "where no clients are needed nothing is read ahead", pkg: "session", test: "server.TestWarmKeys",
+		edits: []edit{{`	_, err := en.Keys.Keys(ctx, en.Now())
 	return err`, `	return ctx.Err()`}},
 	},
 	{
-		rule: "a call that does much begins new work for as long as its request has", pkg: "api", test: "api.TestBudget",
+		rule: "a call that does much begins new work for as long as its request has", pkg: "manage", test: "manage.TestBudget",
 		edits: []edit{{`time.Until(end)*2/3)`, `time.Until(end))`}},
 	},
 	{
-		rule: "a call that does much works longer than the gateway waits", pkg: "api", test: "api.TestBudget",
+		rule: "a call that does much works longer than the gateway waits", pkg: "manage", test: "manage.TestBudget",
 		edits: []edit{{`const callBudget = 20 * time.Second`, `const callBudget = 40 * time.Second`}},
 	},
 
 	// Who called, and what the log has of it.
 	{
-		rule: "an address without a port is none", pkg: "api", test: "api.TestRemoteAddress",
+		rule: "an address without a port is none", pkg: "web", test: "server.TestRemoteAddress",
 		edits: []edit{{`} else if ip, err := netip.ParseAddr(r.RemoteAddr); err == nil {`, `} else if ip, err := netip.ParseAddr(r.RemoteAddr); err == nil && ip.IsLoopback() {`}},
 	},
 	{
-		rule: "an IPv4 address that is seen as one in IPv6 is another", pkg: "api", test: "api.TestRemoteAddress",
+		rule: "an IPv4 address that is seen as one in IPv6 is another", pkg: "web", test: "server.TestRemoteAddress",
 		edits: []edit{{`ap.Addr().Unmap().WithZone("")`, `ap.Addr().WithZone("")`}},
 	},
 	{
-		rule: "the zone of an address is kept", pkg: "api", test: "api.TestRemoteAddress",
+		rule: "the zone of an address is kept", pkg: "web", test: "server.TestRemoteAddress",
 		edits: []edit{{`ap.Addr().Unmap().WithZone("")`, `ap.Addr().Unmap()`}},
 	},
 	{
-		rule: "a user agent that is no text is kept as it is", pkg: "api", test: "api.TestUserAgentThatIsNoText",
-		edits: []edit{{`description(strings.ToValidUTF8(s, "?"))`, `description(s)`}},
+		rule: "a user agent that is no text is kept as it is", pkg: "web", test: "server.TestUserAgentThatIsNoText",
+		edits: []edit{{`session.Describe(strings.ToValidUTF8(s, "?"))`, `session.Describe(s)`}},
 	},
 	{
-		rule: "the id that the client sees is not the one in the log", pkg: "api", test: "api.TestFailuresAreLoggedOnce",
-		edits: []edit{{`	if requestID(ctx) == "" {
-`, `	if a.Timeout == 0 {
+		rule: "the id that the client sees is not the one in the log", pkg: "web", test: "server.TestFailuresAreLoggedOnce",
+		edits: []edit{{`	if session.RequestID(ctx) == "" {
+`, `	if s.Timeout == 0 {
 `}},
 	},
 	{
-		rule: "a request without an id gets none", pkg: "api", test: "api.TestFailuresAreLoggedOnce",
-		edits: []edit{{`ctx = WithRequestID(ctx, rand.Text())`, `ctx = WithRequestID(ctx, rand.Text()[:0])`}},
+		rule: "a request without an id gets none", pkg: "web", test: "server.TestFailuresAreLoggedOnce",
+		edits: []edit{{`ctx = session.WithRequestID(ctx, rand.Text())`, `ctx = session.WithRequestID(ctx, rand.Text()[:0])`}},
 	},
 	{
-		rule: "events do not say of which request they are", pkg: "api", test: "api.TestLinesOfUses",
-		edits: []edit{{`e.IP, e.UserAgent, e.RequestID, e.By = c.ip, c.userAgent, c.requestID, c.by`, `e.IP, e.UserAgent, e.By = c.ip, c.userAgent, c.by`}},
+		rule: "events do not say of which request they are", pkg: "session", test: "server.TestLinesOfUses",
+		edits: []edit{{`e.IP, e.UserAgent, e.RequestID, e.By = c.IP, c.UserAgent, c.RequestID, c.By`, `e.IP, e.UserAgent, e.By = c.IP, c.UserAgent, c.By`}},
 	},
 	{
-		rule: "a refused origin does not say of which request it is", pkg: "api", file: "crossorigin.go", test: "api.TestForeignOriginIsLogged",
-		edits: []edit{{`		e := callerOf(r).event(`, `		from2 := callerOf(r)
+		rule: "a refused origin does not say of which request it is", pkg: "oauth", test: "server.TestForeignOriginIsLogged",
+		edits: []edit{{`		e := web.CallerOf(r).Event(`, `		from2 := web.CallerOf(r)
 		from2.requestID = ""
 		e := from2.event(`}},
 	},
 	{
-		rule: "a failure of ours is not logged", pkg: "api", test: "api.TestFailuresAreLoggedOnce",
-		edits: []edit{{`		a.logFailure(r, err)
-		w.Header().Set("Retry-After", retryAfter)
-		e =`, `		w.Header().Set("Retry-After", retryAfter)
-		e =`}},
+		rule: "a failure of ours is not logged", pkg: "web", test: "server.TestFailuresAreLoggedOnce",
+		edits: []edit{{`log.ErrorContext(r.Context(), "unavailable"`, `log.DebugContext(r.Context(), "unavailable"`}},
 	},
 	{
-		rule: "the log does not say what failed", pkg: "api", file: "errors.go", test: "api.TestFailuresAreLoggedOnce",
+		rule: "the log does not say what failed", pkg: "manage", test: "server.TestFailuresAreLoggedOnce",
 		edits: []edit{{`, slog.Any("error", err))`, `)`}},
 	},
 	{
-		rule: "the log does not say which request failed", pkg: "api", test: "api.TestFailuresAreLoggedOnce",
-		edits: []edit{{`slog.String("http_request_id", requestID(r.Context()))`, `slog.String("http_request_id", "")`}},
+		rule: "the log does not say which request failed", pkg: "web", test: "server.TestFailuresAreLoggedOnce",
+		edits: []edit{{`slog.String("http_request_id", session.RequestID(r.Context()))`, `slog.String("http_request_id", "")`}},
 	},
 	{
-		rule: "a use does not say which token it was", pkg: "api", test: "api.TestLinesOfUses",
+		rule: "a use does not say which token it was", pkg: "session", test: "server.TestLinesOfUses",
 		edits: []edit{{`	e.TokenCounter = tok.Counter
 `, ``}},
 	},
 	{
-		rule: "a use does not say which token is the newest", pkg: "api", test: "api.TestLinesOfUses",
+		rule: "a use does not say which token is the newest", pkg: "session", test: "server.TestLinesOfUses",
 		edits: []edit{{`		e.LatestCounter = f.Counter
 `, ``}},
 	},
 	{
-		rule: "a lost response has no age", pkg: "api", test: "api.TestLinesOfUses",
+		rule: "a lost response has no age", pkg: "session", test: "server.TestLinesOfUses",
 		edits: []edit{{`		e.LostResponse = true
 		e.Age = v.Age
 `, `		e.LostResponse = true
 `}},
 	},
 	{
-		rule: "a logout does not say which token asked for it", pkg: "api", test: "api.TestLinesOfUses",
+		rule: "a logout does not say which token asked for it", pkg: "session", test: "server.TestLinesOfUses",
 		edits: []edit{{`e.Cause, e.TokenCounter, e.LatestCounter = cause, counter, f.Counter`, `e.Cause, e.LatestCounter = cause, f.Counter`}},
 	},
 	{
-		rule: "a stored event has no user agent", pkg: "store", test: "api.TestLinesOfUses",
+		rule: "a stored event has no user agent", pkg: "store", test: "server.TestLinesOfUses",
 		edits: []edit{{`UserAgent:     e.UserAgent,`, `UserAgent:     "",`}},
 	},
 
 	// Answers.
 	{
-		rule: "after a failure of ours clients come again in an hour", pkg: "api", test: "api.TestErrorAnswers",
-		edits: []edit{{`const retryAfter = "1"`, `const retryAfter = "3600"`}},
+		rule: "after a failure of ours clients come again in an hour", pkg: "web", test: "server.TestErrorAnswers",
+		edits: []edit{{`"Retry-After", "1"`, `"Retry-After", "3600"`}},
 	},
 	{
-		rule: "an error may be kept by caches", pkg: "api", test: "api.TestErrorAnswers",
-		edits: []edit{{`	noStore(w)
-	if strings`, `	if strings`}},
+		rule: "an error may be kept by caches", pkg: "oauth", test: "server.TestErrorAnswers",
+		edits: []edit{{`	web.NoStore(w)
+	var e *oauthError`, `	var e *oauthError`}},
 	},
 	{
-		rule: "another's token is refused with the status of dead ones", pkg: "api", test: "api.TestRevocationOfAnothersToken",
+		rule: "another's token is refused with the status of dead ones", pkg: "oauth", test: "server.TestRevocationOfAnothersToken",
 		edits: []edit{{`&oauthError{status: http.StatusBadRequest, code: "invalid_grant", description: "The token`, `&oauthError{status: client.Policy.InvalidGrantStatus, code: "invalid_grant", description: "The token`}},
 	},
 	{
-		rule: "token_type_hint may repeat", pkg: "api", test: "api.TestKnownParametersAreGivenOnce",
+		rule: "token_type_hint may repeat", pkg: "oauth", test: "server.TestKnownParametersAreGivenOnce",
 		edits: []edit{{`, "token_type_hint", resourceParam,`, `, resourceParam,`}},
 	},
 	{
-		rule: "client_secret may repeat", pkg: "api", test: "api.TestKnownParametersAreGivenOnce",
+		rule: "client_secret may repeat", pkg: "oauth", test: "server.TestKnownParametersAreGivenOnce",
 		edits: []edit{{`"client_id", "client_secret", "token"`, `"client_id", "token"`}},
 	},
 	{
-		rule: "a refresh may ask for any number of resources", pkg: "api", test: "api.TestManyResources",
-		edits: []edit{{`if len(resource) > maxAudiences {`, `if len(resource) > maxAudience {`}},
+		rule: "a refresh may ask for any number of resources", pkg: "oauth", test: "server.TestManyResources",
+		edits: []edit{{`if len(resource) > session.MaxAudiences {`, `if len(resource) > maxAudience {`}},
 	},
 	{
-		rule: "a resource asked for twice is two", pkg: "api", file: "resource.go", test: "api.TestManyResources",
+		rule: "a resource asked for twice is two", pkg: "oauth", file: "resource.go", test: "server.TestManyResources",
 		edits: []edit{{`		if !slices.Contains(resource, r) {
 			resource = append(resource, r)
 		}
@@ -176,62 +171,64 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 `, ``}},
 	},
 	{
-		rule: "an id of a client may have 65 characters", pkg: "api", test: "api.TestLengthOfClientIDs",
+		rule: "an id of a client may have 65 characters", pkg: "session", test: "server.TestLengthOfClientIDs",
 		edits: []edit{{`len(id) <= 64`, `len(id) <= 65`}},
 	},
 	{
-		rule: "an id of a client has 63 characters at most", pkg: "api", test: "api.TestLengthOfClientIDs",
+		rule: "an id of a client has 63 characters at most", pkg: "session", test: "server.TestLengthOfClientIDs",
 		edits: []edit{{`len(id) <= 64`, `len(id) <= 63`}},
 	},
 	{
-		rule: "after Basic there is one space", pkg: "api", test: "api.TestSpacesAfterBasic",
+		rule: "after Basic there is one space", pkg: "oauth", test: "server.TestSpacesAfterBasic",
 		edits: []edit{{`strings.TrimSpace(encoded)`, `encoded`}},
 	},
 	{
-		rule: "pages may not ask for discovery by HEAD", pkg: "api", test: "api.TestHeadIsGetWithoutABody",
+		rule: "pages may not ask for discovery by HEAD", pkg: "oauth", test: "server.TestHeadIsGetWithoutABody",
 		edits: []edit{{`[]string{http.MethodGet, http.MethodHead}`, `[]string{http.MethodGet}`}},
 	},
 	{
-		rule: "pages may write to discovery", pkg: "api", test: "api.TestCrossOriginHeaders",
+		rule: "pages may write to discovery", pkg: "oauth", test: "server.TestCrossOriginHeaders",
 		edits: []edit{{`[]string{http.MethodGet, http.MethodHead}`, `[]string{http.MethodGet, http.MethodHead, http.MethodPost}`}},
 	},
 	{
-		rule: "pages cannot read when to come again for discovery", pkg: "api", test: "api.TestCrossOriginHeaders",
-		edits: []edit{{`		options.AllowedOrigins = []string{"*"}
-		options.AllowedMethods`, `		options.AllowedOrigins, options.ExposedHeaders = []string{"*"}, nil
-		options.AllowedMethods`}},
+		rule: "pages cannot read when to come again for discovery", pkg: "oauth", test: "server.TestCrossOriginHeaders",
+		edits: []edit{{`ExposedHeaders: exposed, MaxAge: 600,
+		AllowedOrigins`, `MaxAge: 600,
+		AllowedOrigins`}},
 	},
 	{
-		rule: "browsers keep a preflight for a day", pkg: "api", test: "api.TestCrossOriginHeaders",
-		edits: []edit{{`MaxAge: 600`, `MaxAge: 86400`}},
+		rule: "browsers keep a preflight for a day", pkg: "oauth", test: "server.TestCrossOriginHeaders",
+		edits: []edit{{`MaxAge: 600,
+		AllowedMethods: []string{http.MethodPost}`, `MaxAge: 86400,
+		AllowedMethods: []string{http.MethodPost}`}},
 	},
 	{
-		rule: "a cache may give one page's refusal to another", pkg: "api", test: "api.TestCrossOriginHeaders",
+		rule: "a cache may give one page's refusal to another", pkg: "oauth", test: "server.TestCrossOriginHeaders",
 		edits: []edit{{`				w.Header().Add("Vary", "Origin")
-				a.fail`, `				a.fail`}},
+				a.Fail`, `				a.Fail`}},
 	},
 	{
-		rule: "discovery is kept for an hour", pkg: "api", test: "api.TestMetadataIsTrue",
+		rule: "discovery is kept for an hour", pkg: "oauth", test: "server.TestMetadataIsTrue",
 		edits: []edit{{`const maxAge = 300`, `const maxAge = 3600`}},
 	},
 	{
-		rule: "the metadata leave a claim out", pkg: "api", test: "api.TestMetadataIsTrue",
+		rule: "the metadata leave a claim out", pkg: "oauth", test: "server.TestMetadataIsTrue",
 		edits: []edit{{`"acr", "amr", "sid"}`, `"acr", "amr"}`}},
 	},
 	{
-		rule: "the metadata do not say that there is no request_uri", pkg: "api", test: "api.TestMetadataIsTrue",
+		rule: "the metadata do not say that there is no request_uri", pkg: "oauth", test: "server.TestMetadataIsTrue",
 		edits: []edit{{`json:"request_uri_parameter_supported"`, `json:"request_uri_parameter_supported,omitempty"`}},
 	},
 
 	// What fails.
 	{
-		rule: "a logout that failed is answered 200", pkg: "api", test: "api.TestRevocationFaults",
-		edits: []edit{{`	_, err = a.revokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
-	return err`, `	_, _ = a.revokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
+		rule: "a logout that failed is answered 200", pkg: "session", test: "server.TestRevocationFaults",
+		edits: []edit{{`	_, err = en.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
+	return err`, `	_, _ = en.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
 	return nil`}},
 	},
 	{
-		rule: "a logout of a family that cannot be read is answered 200", pkg: "api", test: "api.TestRevocationFaults",
+		rule: "a logout of a family that cannot be read is answered 200", pkg: "session", test: "server.TestRevocationFaults",
 		edits: []edit{{`	if err != nil {
 		return err
 	}
@@ -241,21 +238,21 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	if f.ClientID`}},
 	},
 	{
-		rule: "a logout that came second is on record, too", pkg: "api", file: "revoke.go", test: "api.TestRevocationDuringARevocation",
+		rule: "a logout that came second is on record, too", pkg: "session", file: "revoke.go", test: "server.TestRevocationDuringARevocation",
 		edits: []edit{{`	if err == nil && done {
 `, `	if err == nil {
 `}},
 	},
 	{
-		rule: "a refresh token whose family cannot be read is inactive", pkg: "api", test: "api.TestIntrospectionFaults",
+		rule: "a refresh token whose family cannot be read is inactive", pkg: "oauth", test: "server.TestIntrospectionFaults",
 		edits: []edit{{`		return introspection{}, err
 	}
-	p := &client.Policy`, `		return introspection{}, nil
+	p := &q.client.Policy`, `		return introspection{}, nil
 	}
-	p := &client.Policy`}},
+	p := &q.client.Policy`}},
 	},
 	{
-		rule: "an access token whose family cannot be read is inactive", pkg: "api", test: "api.TestIntrospectionFaults",
+		rule: "an access token whose family cannot be read is inactive", pkg: "oauth", test: "server.TestIntrospectionFaults",
 		edits: []edit{{`		return introspection{}, err
 	}
 	if f.ClientID`, `		return introspection{}, nil
@@ -263,7 +260,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	if f.ClientID`}},
 	},
 	{
-		rule: "an access token whose client cannot be read is inactive", pkg: "api", test: "api.TestIntrospectionFaults",
+		rule: "an access token whose client cannot be read is inactive", pkg: "oauth", test: "server.TestIntrospectionFaults",
 		edits: []edit{{`			return introspection{}, err
 		}
 	}
@@ -273,11 +270,11 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	sid`}},
 	},
 	{
-		rule: "what has no end has one by introspection", pkg: "api", file: "introspect.go", test: "api.TestIntrospectionOfAnEndlessFamily",
+		rule: "what has no end has one by introspection", pkg: "oauth", test: "server.TestIntrospectionOfAnEndlessFamily",
 		edits: []edit{{`end := f.End(p); !end.IsZero() {`, `end := f.End(p); end.IsZero() || !end.IsZero() {`}},
 	},
 	{
-		rule: "an access token from ahead of the clock is refused", pkg: "signing", test: "api.TestTokensFromAheadOfTheClock",
+		rule: "an access token from ahead of the clock is refused", pkg: "signing", test: "server.TestTokensFromAheadOfTheClock",
 		edits: []edit{{`	if !a.ExpiresAt.After(now) { // RFC`, `	if a.IssuedAt.After(now) {
 		return Access{}, refused("from ahead of the clock")
 	}

@@ -10,11 +10,11 @@ var keyChecks = chapter{"What a key verifies", []mutant{
 		edits: []edit{{`if began(t) >= key.end {`, `if began(t) > key.end {`}},
 	},
 	{
-		rule: "a MAC key ends the moment its successor mints", pkg: "token", test: "api.TestOldKeyForgesNothingNewer",
+		rule: "a MAC key ends the moment its successor mints", pkg: "token", test: "server.TestOldKeyForgesNothingNewer",
 		edits: []edit{{`end = k.From.Add(Lead).UnixMilli()`, `end = k.From.UnixMilli()`}},
 	},
 	{
-		rule: "families that others began in time are refused, once in a while", pkg: "token", test: "api.TestRotationsAtRandom",
+		rule: "families that others began in time are refused, once in a while", pkg: "token", test: "server.TestRotationsAtRandom",
 		edits: []edit{{`end = k.From.Add(Lead).UnixMilli()`, `end = k.From.UnixMilli()`}},
 	},
 	{
@@ -43,7 +43,7 @@ var keyChecks = chapter{"What a key verifies", []mutant{
 		edits: []edit{{`if !key.revoked.IsZero() {`, `if key.revoked.After(key.from.AddDate(1000, 0, 0)) {`}},
 	},
 	{
-		rule: "a token under a revoked MAC key is forged, and nobody learns why", pkg: "token", test: "api.TestEmergencyMACKey",
+		rule: "a token under a revoked MAC key is forged, and nobody learns why", pkg: "token", test: "server.TestEmergencyMACKey",
 		edits: []edit{{`return Token{}, &RevokedError{Token: t, At: key.revoked}`, `return Token{}, ErrForged`}},
 	},
 	{
@@ -107,76 +107,76 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 		edits: []edit{{`old.Stale = age > macLead`, `old.Stale = age < 0`}},
 	},
 	{
-		rule: "with keys that are too old a family is started", pkg: "api", test: "api.TestStaleKeysStartNoFamily",
+		rule: "with keys that are too old a family is started", pkg: "session", test: "server.TestStaleKeysStartNoFamily",
 		edits: []edit{{`if keys.Stale {`, `if keys.Stale && keys.Codec == nil {`}},
 	},
 	{
-		rule: "families that others will refuse are started, once in a while", pkg: "api", test: "api.TestRotationsAtRandom",
+		rule: "families that others will refuse are started, once in a while", pkg: "session", test: "server.TestRotationsAtRandom",
 		edits: []edit{{`if keys.Stale {`, `if keys.Stale && keys.Codec == nil {`}},
 	},
 	{
-		rule: "as soon as the keys are due no family is started", pkg: "api", test: "api.TestStaleKeysStartNoFamily",
+		rule: "as soon as the keys are due no family is started", pkg: "session", test: "server.TestStaleKeysStartNoFamily",
 		edits: []edit{{`if keys.Stale {`, `if keys.Overdue {`}},
 	},
 	{
-		rule: "families are started with any keys", pkg: "api", test: "api.TestStaleKeysStartNoFamily",
-		edits: []edit{{`a.startingKeys(ctx, now)`, `a.Keys.Keys(ctx, now)`}},
+		rule: "families are started with any keys", pkg: "session", test: "server.TestStaleKeysStartNoFamily",
+		edits: []edit{{`en.startingKeys(ctx, now)`, `en.Keys.Keys(ctx, now)`}},
 	},
 	{
-		rule: "a MAC key that is newer than the copy at hand is the token's fault", pkg: "api", test: "api.TestRotationMissed",
-		edits: []edit{{`if keys.Overdue && errors.Is(err, token.ErrUnknownKey) {`, `if keys.Overdue && errors.Is(err, token.ErrMalformed) {`}},
+		rule: "a MAC key that is newer than the copy at hand is the token's fault", pkg: "session", test: "server.TestRotationMissed",
+		edits: []edit{{`if newer.Overdue && errors.Is(err, token.ErrUnknownKey) {`, `if newer.Overdue && errors.Is(err, token.ErrMalformed) {`}},
 	},
 	{
-		rule: "a signing key that is newer than the copy at hand is the token's fault", pkg: "api", test: "api.TestOverdueKeys",
+		rule: "a signing key that is newer than the copy at hand is the token's fault", pkg: "session", test: "server.TestOverdueKeys",
 		edits: []edit{{`if keys.Overdue && errors.Is(err, signing.ErrUnknownKey) {`, `if keys.Overdue && err == nil {`}},
 	},
 	{
-		rule: "without the newer MAC key a revocation is answered 200 and revokes nothing", pkg: "api", test: "api.TestOverdueKeys",
+		rule: "without the newer MAC key a revocation is answered 200 and revokes nothing", pkg: "session", test: "server.TestOverdueKeys",
 		edits: []edit{{`	if errors.Is(err, keyring.ErrUnavailable) {
 		return family.ID{}, 0, false, err
 	}
 	access, err`, `	access, err`}},
 	},
 	{
-		rule: "without the newer signing key a revocation is answered 200 and revokes nothing", pkg: "api", file: "revoke.go", test: "api.TestOverdueKeys",
+		rule: "without the newer signing key a revocation is answered 200 and revokes nothing", pkg: "manage", test: "server.TestOverdueKeys",
 		edits: []edit{{`(*signing.Set).VerifyExpired)
 	if errors.Is(err, keyring.ErrUnavailable) {`, `(*signing.Set).VerifyExpired)
 	if errors.Is(err, store.ErrNotFound) {`}},
 	},
 	{
-		rule: "without the newer MAC key a refresh token is inactive", pkg: "api", test: "api.TestOverdueKeys",
-		edits: []edit{{`	tok, err := a.parseToken(ctx, keys, presented, now)
-	if errors.Is(err, keyring.ErrUnavailable) {`, `	tok, err := a.parseToken(ctx, keys, presented, now)
+		rule: "without the newer MAC key a refresh token is inactive", pkg: "oauth", test: "server.TestOverdueKeys",
+		edits: []edit{{`	tok, err := a.ParseToken(ctx, q.keys, q.token, q.now)
+	if errors.Is(err, keyring.ErrUnavailable) {`, `	tok, err := a.ParseToken(ctx, q.keys, q.token, q.now)
 	if errors.Is(err, store.ErrNotFound) {`}},
 	},
 	{
-		rule: "without the newer signing key an access token is inactive", pkg: "api", test: "api.TestOverdueKeys",
+		rule: "without the newer signing key an access token is inactive", pkg: "oauth", test: "server.TestOverdueKeys",
 		edits: []edit{{`(*signing.Set).Verify)
 	if errors.Is(err, keyring.ErrUnavailable) {`, `(*signing.Set).Verify)
 	if errors.Is(err, store.ErrNotFound) {`}},
 	},
 	{
-		rule: "without the newer signing key an access token is explained as never issued", pkg: "api", file: "explain.go", test: "api.TestOverdueKeys",
+		rule: "without the newer signing key an access token is explained as never issued", pkg: "manage", test: "server.TestOverdueKeys",
 		edits: []edit{{`(*signing.Set).VerifyExpired)
 	if errors.Is(err, keyring.ErrUnavailable) {`, `(*signing.Set).VerifyExpired)
 	if errors.Is(err, store.ErrNotFound) {`}},
 	},
 	{
-		rule: "without the newer MAC key a token is explained as never issued", pkg: "api", test: "api.TestOverdueKeys",
+		rule: "without the newer MAC key a token is explained as never issued", pkg: "manage", test: "server.TestOverdueKeys",
 		edits: []edit{{`	case errors.Is(err, keyring.ErrUnavailable):
 		return explanation{}, err
 `, ``}},
 	},
 	{
-		rule: "a MAC key made in an emergency is unknown to others for five minutes", pkg: "api", test: "api.TestNewKeyReachesOtherServers",
+		rule: "a MAC key made in an emergency is unknown to others for five minutes", pkg: "session", test: "server.TestNewKeyReachesOtherServers",
 		edits: []edit{{`	tok, err := keys.Codec.Parse(presented)
 	if !errors.Is(err, token.ErrUnknownKey) {`, `	tok, err := keys.Codec.Parse(presented)
 	if !keys.Overdue || !errors.Is(err, token.ErrUnknownKey) {`}},
 	},
 	{
-		rule: "a signing key made in an emergency is unknown to others for five minutes", pkg: "api", test: "api.TestEmergencySigningKey",
-		edits: []edit{{`	access, err := verify(keys.Signing, presented, a.Issuer, now)
-	if !errors.Is(err, signing.ErrUnknownKey) {`, `	access, err := verify(keys.Signing, presented, a.Issuer, now)
+		rule: "a signing key made in an emergency is unknown to others for five minutes", pkg: "session", test: "server.TestEmergencySigningKey",
+		edits: []edit{{`	access, err := verify(keys.Signing, presented, en.Issuer, now)
+	if !errors.Is(err, signing.ErrUnknownKey) {`, `	access, err := verify(keys.Signing, presented, en.Issuer, now)
 	if !keys.Overdue || !errors.Is(err, signing.ErrUnknownKey) {`}},
 	},
 	{
@@ -230,7 +230,7 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 `, ``}},
 	},
 	{
-		rule: "with a clock set back families are started on a copy of any age", pkg: "keyring", test: "api.TestCopyOfKeysWhenTheClockIsSetBack",
+		rule: "with a clock set back families are started on a copy of any age", pkg: "keyring", test: "server.TestCopyOfKeysWhenTheClockIsSetBack",
 		edits: []edit{{`	if now.Before(s.latest.Add(-setBack)) {
 		s.readAt = time.Time{}
 	}

@@ -316,19 +316,19 @@ var emergencies = chapter{"An emergency", []mutant{
 		edits: []edit{{`r.Log.WarnContext(ctx, "keys revoked",`, `r.Log.DebugContext(ctx, "keys revoked",`}},
 	},
 	{
-		rule: "a token under a revoked key is refused as forged", pkg: "api", test: "api.TestEmergencyMACKey",
-		edits: []edit{{`a.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)`, `a.refuse(ctx, u, revoked.Token, nil, family.NeverIssued)`}},
+		rule: "a token under a revoked key is refused as forged", pkg: "session", test: "server.TestEmergencyMACKey",
+		edits: []edit{{`en.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)`, `en.refuse(ctx, u, revoked.Token, nil, family.NeverIssued)`}},
 	},
 	{
-		rule: "of a token under a revoked key the log does not say whose it is", pkg: "api", test: "api.TestEmergencyMACKey",
-		edits: []edit{{`a.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)`, `a.refuse(ctx, u, token.Token{}, nil, family.KeyRevoked)`}},
+		rule: "of a token under a revoked key the log does not say whose it is", pkg: "session", test: "server.TestEmergencyMACKey",
+		edits: []edit{{`en.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)`, `en.refuse(ctx, u, token.Token{}, nil, family.KeyRevoked)`}},
 	},
 	{
-		rule: "a token under a revoked key is explained as if it were good", pkg: "api", test: "api.TestEmergencyMACKey",
+		rule: "a token under a revoked key is explained as if it were good", pkg: "manage", test: "server.TestEmergencyMACKey",
 		edits: []edit{{`answer.Verdict, answer.Cause, answer.Recommendation = family.DeadToken, family.KeyRevoked, nil`, `answer.Recommendation = nil`}},
 	},
 	{
-		rule: "who has a revoked MAC key ends the sessions of others", pkg: "api", file: "revoke.go", test: "api.TestEmergencyMACKey",
+		rule: "who has a revoked MAC key ends the sessions of others", pkg: "session", file: "revoke.go", test: "server.TestEmergencyMACKey",
 		edits: []edit{{`	if err == nil {
 		return tok.Family, tok.Counter, true, nil
 	}

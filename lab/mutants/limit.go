@@ -99,7 +99,7 @@ var activeLimit = chapter{"The limit of active families", []mutant{
 		edits: []edit{{`ulid.Timestamp(now.Add(-settleAge))`, `ulid.Timestamp(now)`}},
 	},
 	{
-		rule: "the next sweep begins at the first family again", pkg: "sweep", test: "api.TestCapacityOfASweepAmongTheDead",
+		rule: "the next sweep begins at the first family again", pkg: "sweep", test: "server.TestCapacityOfASweepAmongTheDead",
 		edits: []edit{{`s.Table.EachFamilyFrom(ctx, o.ID.UserKey, before.From, see)`, `s.Table.EachFamilyFrom(ctx, o.ID.UserKey, ulid.ULID{}, see)`}},
 	},
 	{
@@ -162,7 +162,7 @@ var eviction = chapter{"Which families end at the limit", []mutant{
 		edits: []edit{{`if p.Evict != LeastRecentlyUsed && p.Evict != Oldest {`, `if p.Evict == "" {`}},
 	},
 	{
-		rule: "a record of before the rules has the default and not its preset's", pkg: "store", test: "api.TestClientOfBeforeAMember",
+		rule: "a record of before the rules has the default and not its preset's", pkg: "store", test: "server.TestClientOfBeforeAMember",
 		edits: []edit{{`	p, err := family.Preset(name)
 `, `	p, err := family.Preset("")
 `}},
@@ -176,7 +176,7 @@ var eviction = chapter{"Which families end at the limit", []mutant{
 		edits: []edit{{`Cause: family.LimitExceeded, Evict: plan.Evict, Start:`, `Cause: family.LimitExceeded, Start:`}},
 	},
 	{
-		rule: "an explanation calls all of them the oldest", pkg: "family", test: "api.TestExplainCauses",
+		rule: "an explanation calls all of them the oldest", pkg: "family", test: "server.TestExplainCauses",
 		edits: []edit{{`if f.Revoked.Evict == LeastRecentlyUsed {`, `if f.Revoked.Evict == "none" {`}},
 	},
 }}

@@ -6,7 +6,7 @@ var localProgram = chapter{"The local program", []mutant{
 		edits: []edit{{`{"demo-copies", `, `{"demo-copy", `}},
 	},
 	{
-		rule: "a scope that a client never had is one that it has lost", pkg: "api", test: "local.TestReadme",
+		rule: "a scope that a client never had is one that it has lost", pkg: "oauth", test: "local.TestReadme",
 		edits: []edit{{`The client may not be granted this scope.`, `The client may no longer be granted this scope.`}},
 	},
 	{
@@ -24,11 +24,11 @@ var localProgram = chapter{"The local program", []mutant{
 	},
 	{
 		rule: "calls have no caller", pkg: "local", test: "local.TestOperationsAreByThisMachine",
-		edits: []edit{{`ctx = api.WithCaller(ctx, caller)`, `_ = caller`}},
+		edits: []edit{{`ctx = session.WithPrincipal(ctx, caller)`, `_ = caller`}},
 	},
 	{
 		rule: "a request has another id than its events", pkg: "local", test: "local.TestRequestsAreLogged",
-		edits: []edit{{`api.WithRequestID(r.Context(), id)`, `api.WithRequestID(r.Context(), rand.Text())`}},
+		edits: []edit{{`session.WithRequestID(r.Context(), id)`, `session.WithRequestID(r.Context(), rand.Text())`}},
 	},
 	{
 		rule: "every request is logged as answered 200", pkg: "local", test: "local.TestRequestsAreLogged",

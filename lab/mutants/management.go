@@ -3,38 +3,38 @@ package main
 var managementCalls = chapter{"Management calls", []mutant{
 	// Answers that are lost.
 	{
-		rule: "a deletion of a client that had to be repeated fails", pkg: "store", test: "api.TestDeletedClientWhoseAnswerWasLost",
+		rule: "a deletion of a client that had to be repeated fails", pkg: "store", test: "server.TestDeletedClientWhoseAnswerWasLost",
 		edits: []edit{{
 			`if _, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &t.name, Key: clientKey(id)}); err != nil {`,
 			`if _, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &t.name, Key: clientKey(id), ConditionExpression: aws.String("attribute_exists(pk)")}); err != nil {`,
 		}},
 	},
 	{
-		rule: "a client that there is not is deleted", pkg: "store", test: "api.TestDeletedClientWhoseAnswerWasLost",
+		rule: "a client that there is not is deleted", pkg: "store", test: "server.TestDeletedClientWhoseAnswerWasLost",
 		edits: []edit{{`	if _, err := t.read(ctx, clientKey(id)); err != nil {
 		return fmt.Errorf("delete a client: %w", err)`, `	if _, err := t.read(ctx, clientKey(id)); err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("delete a client: %w", err)`}},
 	},
 	{
-		rule: "after a PUT without an answer the copy stays in use", pkg: "api", test: "api.TestClientChangedWithoutAnAnswer",
-		edits: []edit{{`	a.clients.Forget(id) // it may have been done, whatever the answer
+		rule: "after a PUT without an answer the copy stays in use", pkg: "manage", test: "server.TestClientChangedWithoutAnAnswer",
+		edits: []edit{{`	a.Clients.Forget(id) // it may have been done, whatever the answer
 `, `	if err == nil {
-		a.clients.Forget(id)
+		a.Clients.Forget(id)
 	}
 `}},
 	},
 	{
-		rule: "after a deletion without an answer the copy stays in use", pkg: "api", test: "api.TestClientChangedWithoutAnAnswer",
+		rule: "after a deletion without an answer the copy stays in use", pkg: "manage", test: "server.TestClientChangedWithoutAnAnswer",
 		edits: []edit{{`	err = a.Table.DeleteClient(r.Context(), id)
-	a.clients.Forget(id)
+	a.Clients.Forget(id)
 `, `	err = a.Table.DeleteClient(r.Context(), id)
 	if err == nil {
-		a.clients.Forget(id)
+		a.Clients.Forget(id)
 	}
 `}},
 	},
 	{
-		rule: "what was read before a change of the client is kept", pkg: "store", test: "api.TestChangeBesideAReadOfTheRegistry",
+		rule: "what was read before a change of the client is kept", pkg: "store", test: "server.TestChangeBesideAReadOfTheRegistry",
 		edits: []edit{{`	if r.changes != changes {
 		return
 	}
@@ -42,41 +42,41 @@ var managementCalls = chapter{"Management calls", []mutant{
 `}},
 	},
 	{
-		rule: "after a change of the client a request waits for a read of before it", pkg: "store", test: "api.TestChangeBesideAReadOfTheRegistry",
+		rule: "after a change of the client a request waits for a read of before it", pkg: "store", test: "server.TestChangeBesideAReadOfTheRegistry",
 		edits: []edit{{`	r.reads.Forget(id)
 	r.mu.Lock()
 `, `	r.mu.Lock()
 `}},
 	},
 	{
-		rule: "a revocation of all without an answer has an event of families that it did not end", pkg: "api", test: "api.TestRevocationWithoutAnAnswer",
+		rule: "a revocation of all without an answer has an event of families that it did not end", pkg: "manage", test: "server.TestRevocationWithoutAnAnswer",
 		edits: []edit{{`			a.amend(ctx, e, []store.Ending{oldest})
 `, ``}},
 	},
 	{
-		rule: "all but one: the first transaction without an answer has an event of families that it did not end", pkg: "api", test: "api.TestRevocationWithoutAnAnswer",
+		rule: "all but one: the first transaction without an answer has an event of families that it did not end", pkg: "manage", test: "server.TestRevocationWithoutAnAnswer",
 		edits: []edit{{`			a.amend(ctx, e, living[:n])
 `, ``}},
 	},
 	{
-		rule: "all but one: what a later transaction without an answer ended has no event that names it", pkg: "api", test: "api.TestRevocationWithoutAnAnswer",
+		rule: "all but one: what a later transaction without an answer ended has no event that names it", pkg: "manage", test: "server.TestRevocationWithoutAnAnswer",
 		edits: []edit{{`ended, err = append(ended, living[:n]...), endErr`, `err = endErr`}},
 	},
 	// Time that runs out.
 	{
-		rule: "a change of many that runs out of its time skips families", pkg: "api", test: "api.TestChangeAllOnASlowStore",
+		rule: "a change of many that runs out of its time skips families", pkg: "manage", test: "server.TestChangeAllOnASlowStore",
 		edits: []edit{{`if tried < len(living) {`, `if tried < 0 {`}},
 	},
 	{
-		rule: "a change of many takes the time that it likes", pkg: "api", test: "api.TestChangeAllOnASlowStore",
+		rule: "a change of many takes the time that it likes", pkg: "manage", test: "server.TestChangeAllOnASlowStore",
 		edits: []edit{{`if i > 0 && (limited.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
 	},
 	{
-		rule: "a change of many counts what ended meanwhile", pkg: "api", test: "api.TestChangeBesideOthers",
+		rule: "a change of many counts what ended meanwhile", pkg: "manage", test: "server.TestChangeBesideOthers",
 		edits: []edit{{`return int(done.Load()), tried, err`, `return tried, tried, err`}},
 	},
 	{
-		rule: "a call that finds nothing in its time says that there is nothing", pkg: "api", test: "api.TestManyOnAStoreThatIsSlowToRead",
+		rule: "a call that finds nothing in its time says that there is nothing", pkg: "manage", test: "server.TestManyOnAStoreThatIsSlowToRead",
 		edits: []edit{{`		if next == (ulid.ULID{}) || len(living) == revokedPerCall || rev.budget.spent() {
 			return living, next, nil
 		}`, `		if next == (ulid.ULID{}) || len(living) == revokedPerCall {
@@ -87,54 +87,54 @@ var managementCalls = chapter{"Management calls", []mutant{
 		}`}},
 	},
 	{
-		rule: "a call reads for as long as it takes", pkg: "api", test: "api.TestManyOnAStoreThatIsSlowToRead",
+		rule: "a call reads for as long as it takes", pkg: "manage", test: "server.TestManyOnAStoreThatIsSlowToRead",
 		edits: []edit{{`len(living) == revokedPerCall || rev.budget.spent() {`, `len(living) == revokedPerCall {`}},
 	},
 	{
-		rule: "a scope is said to be none's before all families were looked at", pkg: "api", test: "api.TestChangeOfScopesOnAStoreThatIsSlowToRead",
+		rule: "a scope is said to be none's before all families were looked at", pkg: "manage", test: "server.TestChangeOfScopesOnAStoreThatIsSlowToRead",
 		edits: []edit{{`!some || next != (ulid.ULID{}) {`, `!some {`}},
 	},
 	{
-		rule: "a change of many looks at the families of one call alone", pkg: "api", test: "api.TestChangeAllIsRefusedBeforeAnyIsChanged",
+		rule: "a change of many looks at the families of one call alone", pkg: "manage", test: "server.TestChangeAllIsRefusedBeforeAnyIsChanged",
 		edits: []edit{{`if !first || next == (ulid.ULID{}) || of.budget.spent() {`, `if !first || next == (ulid.ULID{}) || len(living) > 0 {`}},
 	},
 	// Clocks that differ.
 	{
-		rule: "a family cannot be shown by a server whose clock is behind", pkg: "api", test: "api.TestManageWhereClocksDiffer",
+		rule: "a family cannot be shown by a server whose clock is behind", pkg: "manage", test: "server.TestManageWhereClocksDiffer",
 		edits: []edit{{`To: ulid.Time(ulid.MaxTime())}`, `To: f.LastUsedAt.Add(-time.Hour)}`}},
 	},
 	{
-		rule: "the timeline leaves out what a clock that is ahead wrote down", pkg: "api", test: "api.TestManageWhereClocksDiffer",
+		rule: "the timeline leaves out what a clock that is ahead wrote down", pkg: "manage", test: "server.TestManageWhereClocksDiffer",
 		edits: []edit{{`To: ulid.Time(ulid.MaxTime())}`, `To: f.LastUsedAt.Add(time.Millisecond)}`}},
 	},
 	{
-		rule: "the timeline leaves out a revocation by a clock that is behind", pkg: "api", test: "api.TestManageWhereClocksDiffer",
+		rule: "the timeline leaves out a revocation by a clock that is behind", pkg: "manage", test: "server.TestManageWhereClocksDiffer",
 		edits: []edit{{`[]time.Time{f.ObservedAt, f.Revoked.At}`, `[]time.Time{f.ObservedAt}`}},
 	},
 	{
-		rule: "the timeline leaves out reuse that a clock which is behind observed", pkg: "api", test: "api.TestTimelineOfAClockThatIsBehind",
+		rule: "the timeline leaves out reuse that a clock which is behind observed", pkg: "manage", test: "server.TestTimelineOfAClockThatIsBehind",
 		edits: []edit{{`[]time.Time{f.ObservedAt, f.Revoked.At}`, `[]time.Time{f.Revoked.At}`}},
 	},
 	{
-		rule: "a list of events leaves out what a clock that is ahead stored", pkg: "api", test: "api.TestEventsOfAClockThatIsAhead",
+		rule: "a list of events leaves out what a clock that is ahead stored", pkg: "manage", test: "server.TestEventsOfAClockThatIsAhead",
 		edits: []edit{{`filter.span.To = now.Add(clocksDiffer)`, `filter.span.To = now.Add(time.Millisecond)`}},
 	},
 	{
-		rule: "a list of events goes past the end that was asked for", pkg: "api", test: "api.TestEventsOfAClockThatIsAhead",
+		rule: "a list of events goes past the end that was asked for", pkg: "manage", test: "server.TestEventsOfAClockThatIsAhead",
 		edits: []edit{{`	if q.Get("to") == "" {
 		filter`, `	if q.Get("from") == "" {
 		filter`}},
 	},
 	// Pages and cursors.
 	{
-		rule: "a list of families skips what a full page left of its read", pkg: "api", test: "api.TestPagesThatAreExactlyFull",
+		rule: "a list of families skips what a full page left of its read", pkg: "manage", test: "server.TestPagesThatAreExactlyFull",
 		edits: []edit{{`				before = f.ID.ULID()
 				break
 `, `				break
 `}},
 	},
 	{
-		rule: "a list of families that finds nothing in a call is over", pkg: "api", test: "api.TestListsThatFindLittle",
+		rule: "a list of families that finds nothing in a call is over", pkg: "manage", test: "server.TestListsThatFindLittle",
 		edits: []edit{{`	page.Next = pages.sealULID(before)
 `, `	if len(page.Families) > 0 {
 		page.Next = pages.sealULID(before)
@@ -142,14 +142,14 @@ var managementCalls = chapter{"Management calls", []mutant{
 `}},
 	},
 	{
-		rule: "a list of a user's events skips what a full page left of its read", pkg: "api", test: "api.TestPagesThatAreExactlyFull",
+		rule: "a list of a user's events skips what a full page left of its read", pkg: "manage", test: "server.TestPagesThatAreExactlyFull",
 		edits: []edit{{`				p.event = page[i].ID
 				break
 `, `				break
 `}},
 	},
 	{
-		rule: "a list of a user's events that finds nothing in a call is over", pkg: "api", test: "api.TestListsThatFindLittle",
+		rule: "a list of a user's events that finds nothing in a call is over", pkg: "manage", test: "server.TestListsThatFindLittle",
 		edits: []edit{{`	return all, p, nil
 }`, `	if len(all) == 0 {
 		return nil, position{}, nil
@@ -158,116 +158,116 @@ var managementCalls = chapter{"Management calls", []mutant{
 }`}},
 	},
 	{
-		rule: "a list of clients repeats the last of a page", pkg: "store", test: "api.TestPagesThatAreExactlyFull",
+		rule: "a list of clients repeats the last of a page", pkg: "store", test: "server.TestPagesThatAreExactlyFull",
 		edits: []edit{{`		in.ExclusiveStartKey = clientKey(after)`, `		in.ExclusiveStartKey = clientKey(after[:len(after)-1])`}},
 	},
 	{
-		rule: "a cursor of a dry run goes on with a revocation", pkg: "api", test: "api.TestCursorsOfARevocation",
+		rule: "a cursor of a dry run goes on with a revocation", pkg: "manage", test: "server.TestCursorsOfARevocation",
 		edits: []edit{{`q.Get("except"), rev.cause, dryRun)}`, `q.Get("except"), rev.cause, false)}`}},
 	},
 	{
-		rule: "a cursor that keeps a family goes on without it", pkg: "api", test: "api.TestCursorsOfARevocation",
+		rule: "a cursor that keeps a family goes on without it", pkg: "manage", test: "server.TestCursorsOfARevocation",
 		edits: []edit{{`rev.userID, rev.clientID, q.Get("except"), rev.cause`, `rev.userID, rev.clientID, "", rev.cause`}},
 	},
 	{
-		rule: "a cursor goes on for another cause", pkg: "api", test: "api.TestCursorsOfARevocation",
+		rule: "a cursor goes on for another cause", pkg: "manage", test: "server.TestCursorsOfARevocation",
 		edits: []edit{{`q.Get("except"), rev.cause, dryRun)}`, `q.Get("except"), "", dryRun)}`}},
 	},
 	{
-		rule: "a cursor of one client goes on in all", pkg: "api", test: "api.TestCursorsOfARevocation",
+		rule: "a cursor of one client goes on in all", pkg: "manage", test: "server.TestCursorsOfARevocation",
 		edits: []edit{{`rev.userID, rev.clientID, q.Get("except"), rev.cause`, `rev.userID, "", q.Get("except"), rev.cause`}},
 	},
 	{
-		rule: "a cursor that was altered is taken", pkg: "api", test: "api.TestFamilyQueriesRefused",
+		rule: "a cursor that was altered is taken", pkg: "manage", test: "server.TestFamilyQueriesRefused",
 		edits: []edit{{`subtle.ConstantTimeCompare(tag[:cursorTag], b[:cursorTag]) == 1 && c.seal(position) == cursor`, `subtle.ConstantTimeCompare(tag[:cursorTag], b[:cursorTag]) >= 0 && position != ""`}},
 	},
 	{
-		rule: "a cursor is taken in another spelling", pkg: "api", test: "api.TestListClients",
+		rule: "a cursor is taken in another spelling", pkg: "manage", test: "server.TestListClients",
 		edits: []edit{{` && c.seal(position) == cursor {`, ` {`}},
 	},
 	// Limits.
 	{
-		rule: "an auth_time of exactly a minute ahead is refused", pkg: "api", test: "api.TestManagementLimitsAreExact",
+		rule: "an auth_time of exactly a minute ahead is refused", pkg: "manage", test: "server.TestManagementLimitsAreExact",
 		edits: []edit{{`if t.After(now.Add(time.Minute)) ||`, `if !t.Before(now.Add(time.Minute)) ||`}},
 	},
 	{
-		rule: "an auth_time may be further ahead than a minute", pkg: "api", test: "api.TestManagementLimitsAreExact",
+		rule: "an auth_time may be further ahead than a minute", pkg: "manage", test: "server.TestManagementLimitsAreExact",
 		edits: []edit{{`if t.After(now.Add(time.Minute)) ||`, `if t.After(now.Add(time.Minute + time.Second)) ||`}},
 	},
 	{
-		rule: "events of exactly 400 days are refused", pkg: "api", test: "api.TestManagementLimitsAreExact",
+		rule: "events of exactly 400 days are refused", pkg: "manage", test: "server.TestManagementLimitsAreExact",
 		edits: []edit{{`d <= 0 || d > longestSpan`, `d <= 0 || d >= longestSpan`}},
 	},
 	{
-		rule: "events of more than 400 days are listed", pkg: "api", test: "api.TestManagementLimitsAreExact",
+		rule: "events of more than 400 days are listed", pkg: "manage", test: "server.TestManagementLimitsAreExact",
 		edits: []edit{{`d <= 0 || d > longestSpan`, `d <= 0 || d > longestSpan+time.Second`}},
 	},
 	{
-		rule: "events of no time at all are asked for", pkg: "api", test: "api.TestManagementLimitsAreExact",
+		rule: "events of no time at all are asked for", pkg: "manage", test: "server.TestManagementLimitsAreExact",
 		edits: []edit{{`d <= 0 || d > longestSpan`, `d < 0 || d > longestSpan`}},
 	},
 	{
-		rule: "a record of exactly its limit is refused", pkg: "api", test: "api.TestRecordAtItsLimit",
+		rule: "a record of exactly its limit is refused", pkg: "manage", test: "server.TestRecordAtItsLimit",
 		edits: []edit{{`if excess <= 0 {`, `if excess < 0 {`}},
 	},
 	{
-		rule: "a record may be a byte larger than its limit", pkg: "api", test: "api.TestRecordAtItsLimit",
+		rule: "a record may be a byte larger than its limit", pkg: "manage", test: "server.TestRecordAtItsLimit",
 		edits: []edit{{`if excess <= 0 {`, `if excess <= 1 {`}},
 	},
 	{
-		rule: "a recommendation is made from one page of events", pkg: "api", test: "api.TestListsThatFindLittle",
+		rule: "a recommendation is made from one page of events", pkg: "manage", test: "server.TestListsThatFindLittle",
 		edits: []edit{{`recommendEvents = 1000`, `recommendEvents = 100`}},
 	},
 	{
-		rule: "a recommendation counts the reuse of other clients", pkg: "api", test: "api.TestRecommendation",
+		rule: "a recommendation counts the reuse of other clients", pkg: "manage", test: "server.TestRecommendation",
 		edits: []edit{{`			if e.ClientID != client.ID {
 				continue
 			}
 `, ``}},
 	},
 	{
-		rule: "a recommendation is made from reuse that no interval would have kept", pkg: "api", test: "api.TestRecommendation",
+		rule: "a recommendation is made from reuse that no interval would have kept", pkg: "manage", test: "server.TestRecommendation",
 		edits: []edit{{`if family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {`, `if e.LatestCounter > 0 {`}},
 	},
 	// What a call asks for.
 	{
-		rule: "of a member that is repeated the last counts", pkg: "api", test: "api.TestManagementRefusesWhatIsAmbiguous",
+		rule: "of a member that is repeated the last counts", pkg: "manage", test: "server.TestManagementRefusesWhatIsAmbiguous",
 		edits: []edit{{`case seen[name]:`, `case seen[name] && name == "":`}},
 	},
 	{
-		rule: "a member that there is not is passed over", pkg: "api", test: "api.TestManagementRefusesWhatIsAmbiguous",
-		edits: []edit{{`			in.wrong(prefix+cut(name, 64), "", "left out: there is no such member")
+		rule: "a member that there is not is passed over", pkg: "manage", test: "server.TestManagementRefusesWhatIsAmbiguous",
+		edits: []edit{{`			in.wrong(prefix+session.Cut(name, 64), "", "left out: there is no such member")
 `, ``}},
 	},
 	{
-		rule: "what follows the body's object is passed over", pkg: "api", test: "api.TestManagementRefusesWhatIsAmbiguous",
+		rule: "what follows the body's object is passed over", pkg: "manage", test: "server.TestManagementRefusesWhatIsAmbiguous",
 		edits: []edit{{`	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("the request body has more`, `	if _, err := d.Token(); err != nil && !errors.Is(err, io.EOF) && len(fields) == 0 {
 		return badRequest("the request body has more`}},
 	},
 	{
-		rule: "a body that is no text is read", pkg: "api", test: "api.TestManagementRefusesWhatIsAmbiguous",
+		rule: "a body that is no text is read", pkg: "manage", test: "server.TestManagementRefusesWhatIsAmbiguous",
 		edits: []edit{{`	if !utf8.Valid(body) {
 		return badRequest("the request body is not UTF-8")
 	}
 `, ``}},
 	},
 	{
-		rule: "a filter that was lost widens what is revoked", pkg: "api", test: "api.TestManagementRefusesWhatIsAmbiguous",
+		rule: "a filter that was lost widens what is revoked", pkg: "manage", test: "server.TestManagementRefusesWhatIsAmbiguous",
 		edits: []edit{{`case vs[0] == "": // a filter`, `case vs[0] == "" && name == "": // a filter`}},
 	},
 	{
-		rule: "a filter that was misspelled widens what is revoked", pkg: "api", test: "api.TestManagementRefusesWhatIsAmbiguous",
+		rule: "a filter that was misspelled widens what is revoked", pkg: "manage", test: "server.TestManagementRefusesWhatIsAmbiguous",
 		edits: []edit{{`case !slices.Contains(names, name):`, `case !slices.Contains(names, name) && len(names) == 0:`}},
 	},
 	{
-		rule: "of a parameter that is repeated the first counts", pkg: "api", test: "api.TestManagementRefusesWhatIsAmbiguous",
+		rule: "of a parameter that is repeated the first counts", pkg: "manage", test: "server.TestManagementRefusesWhatIsAmbiguous",
 		edits: []edit{{`case len(vs) > 1:
 			in.wrong(name, "", "given once")`, `case len(vs) > 9:
 			in.wrong(name, "", "given once")`}},
 	},
 	{
-		rule: "a call without parameters takes any", pkg: "api", test: "api.TestManagementRequests",
+		rule: "a call without parameters takes any", pkg: "manage", test: "server.TestManagementRequests",
 		edits: []edit{{`	_, err := query(r)
 	return err
 `, `	_, _ = query(r)
@@ -275,19 +275,19 @@ var managementCalls = chapter{"Management calls", []mutant{
 `}},
 	},
 	{
-		rule: "the line of a call names a client that the call was not about", pkg: "api", test: "api.TestOperationIsOfItsPath",
+		rule: "the line of a call names a client that the call was not about", pkg: "manage", test: "server.TestOperationIsOfItsPath",
 		edits: []edit{{`cmp.Or(r.PathValue("client_id"), q.Get("client_id"))`, `cmp.Or(q.Get("client_id"), r.PathValue("client_id"))`}},
 	},
 	// Idempotency-Key beside others.
 	{
-		rule: "the keys of an erased user stay", pkg: "store", test: "api.TestErasureTakesKeys",
+		rule: "the keys of an erased user stay", pkg: "store", test: "server.TestErasureTakesKeys",
 		edits: []edit{{`	default:
 		u.Others = append(u.Others, sk)`, `	case strings.HasPrefix(sk, "i#"):
 	default:
 		u.Others = append(u.Others, sk)`}},
 	},
 	{
-		rule: "the family is on record before its key", pkg: "store", file: "alias.go", test: "api.TestAliasAndFamilyAreOne",
+		rule: "the family is on record before its key", pkg: "store", file: "alias.go", test: "server.TestAliasAndFamilyAreOne",
 		edits: []edit{{`	reasons, err := t.transact(ctx, []`, `	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
 		return nil, err
 	}
@@ -297,47 +297,47 @@ var managementCalls = chapter{"Management calls", []mutant{
 `}},
 	},
 	{
-		rule: "another try goes by no policy of the client", pkg: "api", test: "api.TestIdempotencyKeyWhenTheClientHasChanged",
+		rule: "another try goes by no policy of the client", pkg: "session", test: "server.TestIdempotencyKeyWhenTheClientHasChanged",
 		edits: []edit{{`		case err == nil:
-			return a.started(ctx, there, alias.Asked, &client.Policy, now)`, `		case err == nil:
-			return a.started(ctx, there, alias.Asked, &family.Policy{}, now)`}},
+			return en.started(ctx, there, alias.Asked, &s.Client.Policy, now)`, `		case err == nil:
+			return en.started(ctx, there, alias.Asked, &family.Policy{}, now)`}},
 	},
 	{
-		rule: "another try is given scope that the client has lost", pkg: "api", test: "api.TestIdempotencyKeyWhenTheClientHasChanged",
+		rule: "another try is given scope that the client has lost", pkg: "session", test: "server.TestIdempotencyKeyWhenTheClientHasChanged",
 		edits: []edit{{`	scope = client.Bound(scope)
 `, ``}},
 	},
 	// Settings that trade safety away.
 	{
-		rule: "nobody is warned that a client does not rotate", pkg: "api", test: "api.TestWarnings",
+		rule: "nobody is warned that a client does not rotate", pkg: "manage", test: "server.TestWarnings",
 		edits: []edit{{`add(!p.Rotation,`, `add(!p.Rotation && !c.Confidential,`}},
 	},
 	{
-		rule: "nobody is warned that access tokens last", pkg: "api", test: "api.TestWarnings",
+		rule: "nobody is warned that access tokens last", pkg: "manage", test: "server.TestWarnings",
 		edits: []edit{{`add(p.AccessTokenLifetime > tooLong,`, `add(p.AccessTokenLifetime > 6*tooLong,`}},
 	},
 	{
-		rule: "access tokens of four hours are warned of", pkg: "api", test: "api.TestWarnings",
+		rule: "access tokens of four hours are warned of", pkg: "manage", test: "server.TestWarnings",
 		edits: []edit{{`add(p.AccessTokenLifetime > tooLong,`, `add(p.AccessTokenLifetime >= tooLong,`}},
 	},
 	{
-		rule: "nobody is warned that reuse is only observed", pkg: "api", test: "api.TestWarnings",
+		rule: "nobody is warned that reuse is only observed", pkg: "manage", test: "server.TestWarnings",
 		edits: []edit{{`add(p.Observing(now),`, `add(p.ObserveUntil.Before(now) && p.Observing(now),`}},
 	},
 	{
-		rule: "nobody is warned of until_used", pkg: "api", test: "api.TestWarnings",
+		rule: "nobody is warned of until_used", pkg: "manage", test: "server.TestWarnings",
 		edits: []edit{{`add(forgives && p.ReuseInterval > 0,`, `add(forgives && p.ReuseInterval < 0,`}},
 	},
 	{
-		rule: "nobody is warned that families live again", pkg: "api", test: "api.TestWarningsOfChanges",
+		rule: "nobody is warned that families live again", pkg: "manage", test: "server.TestWarningsOfChanges",
 		edits: []edit{{`add(p.NotBefore.Before(before.Policy.NotBefore),`, `add(p.NotBefore.Before(before.Policy.NotBefore) && p.NotBefore.IsZero(),`}},
 	},
 	{
-		rule: "nobody is warned that a client may introspect", pkg: "api", test: "api.TestWarnings",
+		rule: "nobody is warned that a client may introspect", pkg: "manage", test: "server.TestWarnings",
 		edits: []edit{{`add(c.MayIntrospect,`, `add(c.MayIntrospect && !before.MayIntrospect,`}},
 	},
 	{
-		rule: "nobody is warned that a client may forward", pkg: "api", test: "api.TestWarnings",
+		rule: "nobody is warned that a client may forward", pkg: "manage", test: "server.TestWarnings",
 		edits: []edit{{`add(c.MayForward,`, `add(c.MayForward && !before.MayForward,`}},
 	},
 }}

@@ -54,14 +54,14 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// module is one of a single package, shared/api, with a function and what is tested of it.
+// module is one of a single package, shared/server, with a function and what is tested of it.
 func module(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	for name, content := range map[string]string{
-		"go.mod":            "module example.com/m\n\ngo 1.26\n",
-		"shared/api/api.go": "package api\n\nfunc Double(n int) int { return 2 * n }\n\nfunc Unused() int { return 1 }\n",
-		"shared/api/api_test.go": `package api
+		"go.mod":               "module example.com/m\n\ngo 1.26\n",
+		"shared/server/api.go": "package server\n\nfunc Double(n int) int { return 2 * n }\n\nfunc Unused() int { return 1 }\n",
+		"shared/server/api_test.go": `package server
 
 import "testing"
 
@@ -90,7 +90,7 @@ func TestNothing(t *testing.T) {}
 func TestVerdicts(t *testing.T) {
 	root := module(t)
 	file := func() string {
-		b, err := os.ReadFile(filepath.Join(root, "shared/api/api.go"))
+		b, err := os.ReadFile(filepath.Join(root, "shared/server/api.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,16 +98,16 @@ func TestVerdicts(t *testing.T) {
 	}
 	before := file()
 	of := func(test, old, replacement string) mutant {
-		return mutant{rule: old + " becomes " + replacement, pkg: "api", test: test, edits: []edit{{old, replacement}}}
+		return mutant{rule: old + " becomes " + replacement, pkg: "server", test: test, edits: []edit{{old, replacement}}}
 	}
 	mutants := []mutant{
-		of("api.TestDouble", "2 * n", "3 * n"),
-		of("api.TestNothing", "2 * n", "n"), // by the whole suite
-		of("api.TestDouble", "2 * n", "n + n"),
-		of("api.TestDouble", "return 1", "return x"),
+		of("server.TestDouble", "2 * n", "3 * n"),
+		of("server.TestNothing", "2 * n", "n"), // by the whole suite
+		of("server.TestDouble", "2 * n", "n + n"),
+		of("server.TestDouble", "return 1", "return x"),
 	}
 	want := []verdict{
-		{outcome: killed, by: "api.TestDouble/of_two"}, {outcome: killed, by: "api.TestDouble/of_two"}, {outcome: survived}, {outcome: broken},
+		{outcome: killed, by: "server.TestDouble/of_two"}, {outcome: killed, by: "server.TestDouble/of_two"}, {outcome: survived}, {outcome: broken},
 	}
 	var out bytes.Buffer
 	got, err := tryAll(t.Context(), log.New(&out, "", 0), root, mutants, 2, false)
@@ -131,14 +131,14 @@ func TestVerdicts(t *testing.T) {
 // Where a test fails without a mutant there is no verdict on any.
 func TestBaseline(t *testing.T) {
 	root := module(t)
-	name := filepath.Join(root, "shared/api/api.go")
-	if err := os.WriteFile(name, []byte("package api\n\nfunc Double(n int) int { return n }\n"), 0o644); err != nil {
+	name := filepath.Join(root, "shared/server/api.go")
+	if err := os.WriteFile(name, []byte("package server\n\nfunc Double(n int) int { return n }\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []string{"api.TestDouble", "api.TestNothing"} { // at once; when the whole suite is asked
-		m := mutant{rule: "r", pkg: "api", test: test, edits: []edit{{"return n", "return (n)"}}}
+	for _, test := range []string{"server.TestDouble", "server.TestNothing"} { // at once; when the whole suite is asked
+		m := mutant{rule: "r", pkg: "server", test: test, edits: []edit{{"return n", "return (n)"}}}
 		_, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 2, false)
-		if err == nil || !strings.Contains(err.Error(), "without a mutant, api.TestDouble/of_two fails") {
+		if err == nil || !strings.Contains(err.Error(), "without a mutant, server.TestDouble/of_two fails") {
 			t.Errorf("%s: %v", test, err)
 		}
 	}
@@ -147,11 +147,11 @@ func TestBaseline(t *testing.T) {
 func TestStaleTable(t *testing.T) {
 	root := module(t)
 	for _, m := range []mutant{
-		{rule: "gone", pkg: "api", test: "api.TestDouble", edits: []edit{{"4 * n", "n"}}},
-		{rule: "not clear which", pkg: "api", test: "api.TestDouble", edits: []edit{{"return", "panic"}}},
-		{rule: "nothing", pkg: "api", test: "api.TestDouble", edits: []edit{{"2 * n", "2 * n"}}},
-		{rule: "no such file", pkg: "api", file: "apis.go", test: "api.TestDouble", edits: []edit{{"2 * n", "n"}}},
-		{rule: "no such test", pkg: "api", test: "api.TestTriple", edits: []edit{{"2 * n", "n"}}},
+		{rule: "gone", pkg: "server", test: "server.TestDouble", edits: []edit{{"4 * n", "n"}}},
+		{rule: "not clear which", pkg: "server", test: "server.TestDouble", edits: []edit{{"return", "panic"}}},
+		{rule: "nothing", pkg: "server", test: "server.TestDouble", edits: []edit{{"2 * n", "2 * n"}}},
+		{rule: "no such file", pkg: "server", file: "apis.go", test: "server.TestDouble", edits: []edit{{"2 * n", "n"}}},
+		{rule: "no such test", pkg: "server", test: "server.TestTriple", edits: []edit{{"2 * n", "n"}}},
 	} {
 		if _, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 1, false); err == nil || !strings.Contains(err.Error(), m.rule) {
 			t.Errorf("%s: %v", m.rule, err)
@@ -163,10 +163,10 @@ func TestStaleTable(t *testing.T) {
 func TestMutantFindsItsFiles(t *testing.T) {
 	root := t.TempDir()
 	for name, content := range map[string]string{
-		"shared/api/a.go":        "package api\n\nconst one, both = 1, true\n",
-		"shared/api/b.go":        "package api\n\nconst two, both2 = 2, true\n",
-		"shared/api/api_test.go": "package api\n\nconst tested = 1\n",
-		"shared/store/c.go":      "package store\n\nconst three = 3\n",
+		"shared/server/a.go":        "package server\n\nconst one, both = 1, true\n",
+		"shared/server/b.go":        "package server\n\nconst two, both2 = 2, true\n",
+		"shared/server/api_test.go": "package server\n\nconst tested = 1\n",
+		"shared/store/c.go":         "package store\n\nconst three = 3\n",
 	} {
 		name = filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -176,23 +176,23 @@ func TestMutantFindsItsFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const a, b = "shared/api/a.go", "shared/api/b.go"
+	const a, b = "shared/server/a.go", "shared/server/b.go"
 	for _, tt := range []struct {
 		file  string
 		edits []edit
 		want  map[string]string
 		err   string
 	}{
-		{"", []edit{{"= 2", "= 3"}}, map[string]string{b: "package api\n\nconst two, both2 = 3, true\n"}, ""},
+		{"", []edit{{"= 2", "= 3"}}, map[string]string{b: "package server\n\nconst two, both2 = 3, true\n"}, ""},
 		{"", []edit{{"= 2", "= 3"}, {"= 1", "= 0"}}, map[string]string{
-			a: "package api\n\nconst one, both = 0, true\n", b: "package api\n\nconst two, both2 = 3, true\n",
+			a: "package server\n\nconst one, both = 0, true\n", b: "package server\n\nconst two, both2 = 3, true\n",
 		}, ""},
-		{"", []edit{{"= 2", "= 3"}, {"= 3", "= 4"}}, map[string]string{b: "package api\n\nconst two, both2 = 4, true\n"}, ""},
-		{"b.go", []edit{{"true", "false"}}, map[string]string{b: "package api\n\nconst two, both2 = 2, false\n"}, ""},
-		{"", []edit{{"true", "false"}}, nil, "in shared/api this text occurs 2 times, not once"},
+		{"", []edit{{"= 2", "= 3"}, {"= 3", "= 4"}}, map[string]string{b: "package server\n\nconst two, both2 = 4, true\n"}, ""},
+		{"b.go", []edit{{"true", "false"}}, map[string]string{b: "package server\n\nconst two, both2 = 2, false\n"}, ""},
+		{"", []edit{{"true", "false"}}, nil, "in shared/server this text occurs 2 times, not once"},
 		{"", []edit{{"= 3", "= 4"}}, nil, "but it occurs in shared/store/c.go"},
 	} {
-		got, err := mutant{rule: "r", pkg: "api", file: tt.file, edits: tt.edits}.mutate(&sources{root: root})
+		got, err := mutant{rule: "r", pkg: "server", file: tt.file, edits: tt.edits}.mutate(&sources{root: root})
 		if !maps.Equal(got, tt.want) || (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%v: %v, %v", tt.edits, got, err)
 		}

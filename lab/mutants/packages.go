@@ -11,18 +11,22 @@ import (
 
 // suites are the packages whose tests may notice what is wrong in one of them, the quickest first.
 var suites = map[string][]string{
-	"family":      {"family", "sweep", "api"},
-	"origin":      {"origin", "api"},
-	"token":       {"token", "api"},
-	"signing":     {"signing", "api"},
-	"keyring":     {"keyring", "boot", "api"},
-	"problem":     {"problem", "api"},
-	"audit":       {"audit", "api"},
-	"store":       {"store", "storetest", "sweep", "api"},
-	"embedded":    {"embedded", "storetest", "api"},
-	"storetest":   {"storetest", "sweep", "api"},
-	"sweep":       {"sweep", "boot", "api"},
-	"api":         {"api"},
+	"family":      {"family", "sweep", "server"},
+	"origin":      {"origin", "server"},
+	"token":       {"token", "server"},
+	"signing":     {"signing", "server"},
+	"keyring":     {"keyring", "boot", "server"},
+	"problem":     {"problem", "server"},
+	"audit":       {"audit", "server"},
+	"store":       {"store", "storetest", "sweep", "server"},
+	"embedded":    {"embedded", "storetest", "server"},
+	"storetest":   {"storetest", "sweep", "server"},
+	"sweep":       {"sweep", "boot", "server"},
+	"session":     {"server"},
+	"oauth":       {"server"},
+	"manage":      {"manage", "server"},
+	"web":         {"server"},
+	"server":      {"server"},
 	"tokensource": {"tokensource"},
 	"gateway":     {"gateway"},
 	"boot":        {"boot", "gateway"},
@@ -32,7 +36,7 @@ var suites = map[string][]string{
 
 // folders are where packages are that do not lie in shared/.
 var folders = map[string]string{
-	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
+	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "web": "shared/internal/web", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
 	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource",
 }
 

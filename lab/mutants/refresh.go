@@ -2,82 +2,82 @@ package main
 
 var refreshWrite = chapter{"The write of a refresh", []mutant{
 	{
-		rule: "the counter is not compared: a superseded token rotates", pkg: "store", test: "api.TestLostResponseRevokesByDefault",
+		rule: "the counter is not compared: a superseded token rotates", pkg: "store", test: "server.TestLostResponseRevokesByDefault",
 		edits: []edit{{`"#counter = :n AND client_id`, `"#counter >= :n AND client_id`}},
 	},
 	{
-		rule: "a token newer than the record rotates like any other", pkg: "store", test: "api.TestRestoredBackup",
+		rule: "a token newer than the record rotates like any other", pkg: "store", test: "server.TestRestoredBackup",
 		edits: []edit{{`"#counter = :n AND client_id`, `"#counter <= :n AND client_id`}},
 	},
 	{
-		rule: "the client is not compared", pkg: "store", test: "api.TestWrongClient",
+		rule: "the client is not compared", pkg: "store", test: "server.TestWrongClient",
 		edits: []edit{{`AND client_id = :client AND`, `AND (client_id = :client OR client_id <> :client) AND`}},
 	},
 	{
-		rule: "a revoked family is refreshed", pkg: "store", test: "api.TestLostResponseRevokesByDefault",
+		rule: "a revoked family is refreshed", pkg: "store", test: "server.TestLostResponseRevokesByDefault",
 		edits: []edit{{`"attribute_not_exists(revoked_at) AND expires_at`, `"expires_at`}},
 	},
 	{
-		rule: "the absolute end is not looked at", pkg: "store", test: "api.TestAbsoluteEnd",
+		rule: "the absolute end is not looked at", pkg: "store", test: "server.TestAbsoluteEnd",
 		edits: []edit{{`expires_at > :now AND`, `(expires_at > :now OR expires_at <= :now) AND`}},
 	},
 	{
-		rule: "at the millisecond of its absolute end a family lives", pkg: "store", test: "api.TestAbsoluteEnd",
+		rule: "at the millisecond of its absolute end a family lives", pkg: "store", test: "server.TestAbsoluteEnd",
 		edits: []edit{{`expires_at > :now AND`, `expires_at >= :now AND`}},
 	},
 	{
-		rule: "the idle end is not looked at", pkg: "store", test: "api.TestIdleEnd",
+		rule: "the idle end is not looked at", pkg: "store", test: "server.TestIdleEnd",
 		edits: []edit{{`last_used_at > :idle_since"`, `(last_used_at > :idle_since OR last_used_at <= :idle_since)"`}},
 	},
 	{
-		rule: "at the millisecond of its idle end a family lives", pkg: "store", test: "api.TestIdleEnd",
+		rule: "at the millisecond of its idle end a family lives", pkg: "store", test: "server.TestIdleEnd",
 		edits: []edit{{`last_used_at > :idle_since"`, `last_used_at >= :idle_since"`}},
 	},
 	{
-		rule: "the idle lifetime is not the client's", pkg: "store", test: "api.TestIdleEnd",
+		rule: "the idle lifetime is not the client's", pkg: "store", test: "server.TestIdleEnd",
 		edits: []edit{{`aliveValues(r.Attempt.Now, r.Policy.IdleLifetime.Duration())`, `aliveValues(r.Attempt.Now, family.Days(15).Duration())`}},
 	},
 	{
-		rule: "a scope that was not granted rotates all the same", pkg: "store", test: "api.TestScope",
+		rule: "a scope that was not granted rotates all the same", pkg: "store", test: "server.TestScope",
 		edits: []edit{{`" AND contains(#scope, :scope%d)", i`, `" AND (contains(#scope, :scope%d) OR #counter = :n)", i`}},
 	},
 	{
-		rule: "of the scopes asked for one is enough", pkg: "store", test: "api.TestScope",
+		rule: "of the scopes asked for one is enough", pkg: "store", test: "server.TestScope",
 		edits: []edit{
 			{`" AND contains(#scope, :scope%d)", i`, `" %s contains(#scope, :scope%d)", map[bool]string{true: "AND (", false: "OR"}[i == 0], i`},
 			{`condition = b.String()`, `condition = b.String() + ")"`},
 		},
 	},
 	{
-		rule: "a part of a scope's name is enough", pkg: "store", test: "api.TestScope",
+		rule: "a part of a scope's name is enough", pkg: "store", test: "server.TestScope",
 		edits: []edit{{`= text(" " + s + " ")`, `= text(s)`}},
 	},
 	{
-		rule: "the time of the rotation is not written", pkg: "store", test: "api.TestRotationTimes",
+		rule: "the time of the rotation is not written", pkg: "store", test: "server.TestRotationTimes",
 		edits: []edit{{`", #counter = :next, rotated_at = :now, rotation_id`, `", #counter = :next, rotation_id`}},
 	},
 	{
-		rule: "nothing is held: the write does not ask for the last rotation", pkg: "store", test: "api.TestHeld",
+		rule: "nothing is held: the write does not ask for the last rotation", pkg: "store", test: "server.TestHeld",
 		edits: []edit{{`condition += notHeld`, `condition += " AND :held_since <= :now"`}},
 	},
 	{
-		rule: "a token is held a millisecond too long", pkg: "store", test: "api.TestHeld",
+		rule: "a token is held a millisecond too long", pkg: "store", test: "server.TestHeld",
 		edits: []edit{{`rotated_at <= :held_since`, `rotated_at < :held_since`}},
 	},
 	{
-		rule: "a token is held a millisecond too short", pkg: "store", test: "api.TestHeld",
+		rule: "a token is held a millisecond too short", pkg: "store", test: "server.TestHeld",
 		edits: []edit{{`number(a.Now.Add(-interval).UnixMilli())`, `number(a.Now.Add(-interval).UnixMilli() + 1)`}},
 	},
 	{
-		rule: "the interval that holds is not the client's", pkg: "store", test: "api.TestHeldFamilyDoesNotDieIdle",
+		rule: "the interval that holds is not the client's", pkg: "store", test: "server.TestHeldFamilyDoesNotDieIdle",
 		edits: []edit{{`if interval := r.Policy.ReuseInterval.Duration(); interval > 0`, `if interval := family.DefaultPolicy().ReuseInterval.Duration(); interval > 0`}},
 	},
 	{
-		rule: "with an interval of 0 a token is held in its millisecond", pkg: "store", test: "api.TestClockThatRanAheadStrict",
+		rule: "with an interval of 0 a token is held in its millisecond", pkg: "store", test: "server.TestClockThatRanAheadStrict",
 		edits: []edit{{`if interval := r.Policy.ReuseInterval.Duration(); interval > 0`, `if interval := r.Policy.ReuseInterval.Duration(); interval >= 0`}},
 	},
 	{
-		rule: "without rotation a use is not recorded as one of the newest token", pkg: "store", test: "api.TestUseWithoutRotationCounts",
+		rule: "without rotation a use is not recorded as one of the newest token", pkg: "store", test: "server.TestUseWithoutRotationCounts",
 		edits: []edit{{`		set += heldSet
 	}
 	names`, `		set += ""
@@ -85,7 +85,7 @@ var refreshWrite = chapter{"The write of a refresh", []mutant{
 	names`}},
 	},
 	{
-		rule: "a rotation's mark is not written", pkg: "store", test: "api.TestAnswerLostToTheSDK",
+		rule: "a rotation's mark is not written", pkg: "store", test: "server.TestAnswerLostToTheSDK",
 		edits: []edit{{
 			`values[":next"] = number(a.Counter + 1)
 		values[":id"] = &types.AttributeValueMemberB{Value: a.WriteID}`,
@@ -94,27 +94,27 @@ var refreshWrite = chapter{"The write of a refresh", []mutant{
 		}},
 	},
 	{
-		rule: "every request leaves the same mark", pkg: "api", test: "api.TestStrict",
+		rule: "every request leaves the same mark", pkg: "session", test: "server.TestStrict",
 		edits: []edit{{`_, _ = rand.Read(writeID) // never`, `_ = rand.Read // never`}},
 	},
 	{
-		rule: "the time of use is not written", pkg: "store", test: "api.TestIdleEnd",
+		rule: "the time of use is not written", pkg: "store", test: "server.TestIdleEnd",
 		edits: []edit{{`"SET last_used_at = :now, last_ip`, `"SET last_ip`}},
 	},
 	{
-		rule: "address and user agent stay those of the first rotation", pkg: "store", test: "api.TestLastRotationFromElsewhere",
+		rule: "address and user agent stay those of the first rotation", pkg: "store", test: "server.TestLastRotationFromElsewhere",
 		edits: []edit{{`, last_ip = :ip, last_user_agent = :ua, purge_at`, `, last_ip = if_not_exists(last_ip, :ip), last_user_agent = if_not_exists(last_user_agent, :ua), purge_at`}},
 	},
 	{
-		rule: "a policy without rotation rotates", pkg: "store", test: "api.TestWithoutRotation",
+		rule: "a policy without rotation rotates", pkg: "store", test: "server.TestWithoutRotation",
 		edits: []edit{{`if r.Policy.Rotation {`, `if r.Policy.Rotation || a.Counter > 0 {`}},
 	},
 	{
-		rule: "the record is read before it is written", pkg: "api", test: "api.TestRace",
+		rule: "the record is read before it is written", pkg: "session", test: "server.TestRace",
 		edits: []edit{{
-			`f, done, err := a.Table.Refresh(ctx, write)`,
-			`_, _ = a.Table.Family(ctx, tok.Family)
-	f, done, err := a.Table.Refresh(ctx, write)`,
+			`f, done, err := en.Table.Refresh(ctx, write)`,
+			`_, _ = en.Table.Family(ctx, tok.Family)
+	f, done, err := en.Table.Refresh(ctx, write)`,
 		}},
 	},
 }}
@@ -129,35 +129,35 @@ var lostResponses = chapter{"Lost responses and restored backups", []mutant{
 		edits: []edit{{`g.Skipped = Range{From: n + 1, To: f.Counter}`, `g.Skipped = Range{From: f.Counter, To: f.Counter}`}},
 	},
 	{
-		rule: "the skipped tokens are not written", pkg: "store", test: "api.TestLostResponse",
+		rule: "the skipped tokens are not written", pkg: "store", test: "server.TestLostResponse",
 		edits: []edit{{`values[":skipped_to"] = number(next.Skipped.To)`, `values[":skipped_to"] = number(uint32(0))`}},
 	},
 	{
-		rule: "a lost response is skipped whatever the record has become", pkg: "store", test: "api.TestSkipIsOfTheRecordSeen",
+		rule: "a lost response is skipped whatever the record has become", pkg: "store", test: "server.TestSkipIsOfTheRecordSeen",
 		edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + unused)`, `ConditionExpression = aws.String("#counter >= :n AND client_id = :client AND " + aliveCondition)`}},
 	},
 	{
-		rule: "a family that was revoked meanwhile is skipped to life", pkg: "store", test: "api.TestSkipIsOfTheRecordSeen",
+		rule: "a family that was revoked meanwhile is skipped to life", pkg: "store", test: "server.TestSkipIsOfTheRecordSeen",
 		edits: []edit{{`ConditionExpression = aws.String(*u.ConditionExpression + unused)`, `ConditionExpression = aws.String("#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since")`}},
 	},
 	{
-		rule: "a skip's or a move's mark is not written", pkg: "store", test: "api.TestAnswerOfAnAdvanceLostToTheSDK",
+		rule: "a skip's or a move's mark is not written", pkg: "store", test: "server.TestAnswerOfAnAdvanceLostToTheSDK",
 		edits: []edit{{`Value: r.Attempt.WriteID}`, `Value: []byte("none")}`}},
 	},
 	{
-		rule: "a skip or a move, whose answer was lost, is another's", pkg: "store", test: "api.TestAnswerOfAnAdvanceLostToTheSDK",
+		rule: "a skip or a move, whose answer was lost, is another's", pkg: "store", test: "server.TestAnswerOfAnAdvanceLostToTheSDK",
 		edits: []edit{{`return f != nil && f.Revoked.At.IsZero() && bytes.Equal(f.RotationID, r.Attempt.WriteID)`, `return f != nil && bytes.Equal(f.RotationID, nil)`}},
 	},
 	{
-		rule: "any skip or move is one's own", pkg: "store", test: "api.TestSkipIsOfTheRecordSeen",
+		rule: "any skip or move is one's own", pkg: "store", test: "server.TestSkipIsOfTheRecordSeen",
 		edits: []edit{{`return f != nil && f.Revoked.At.IsZero() && bytes.Equal(f.RotationID, r.Attempt.WriteID)`, `return f != nil && !bytes.Equal(f.RotationID, nil)`}},
 	},
 	{
-		rule: "a skip that was revoked meanwhile is one's own", pkg: "store", test: "api.TestRevokedBeforeTheRetryOfASkip",
+		rule: "a skip that was revoked meanwhile is one's own", pkg: "store", test: "server.TestRevokedBeforeTheRetryOfASkip",
 		edits: []edit{{`f != nil && f.Revoked.At.IsZero() && bytes`, `f != nil && bytes`}},
 	},
 	{
-		rule: "who loses the race of a skip does not look again", pkg: "api", test: "api.TestSkipIsOfTheRecordSeen",
+		rule: "who loses the race of a skip does not look again", pkg: "session", test: "server.TestSkipIsOfTheRecordSeen",
 		edits: []edit{{`const looks = 4`, `const looks = 1`}},
 	},
 	{
@@ -184,103 +184,103 @@ var lostResponses = chapter{"Lost responses and restored backups", []mutant{
 		edits: []edit{{`	if p.Rotation && p.ReuseInterval == 0 {`, `	if p.Rotation && p.ReuseInterval < 0 {`}},
 	},
 	{
-		rule: "the largest counter reaches the table", pkg: "api", test: "api.TestLargestCounter",
+		rule: "the largest counter reaches the table", pkg: "session", test: "server.TestLargestCounter",
 		edits: []edit{{`if tok.Counter == math.MaxUint32 {`, `if tok.Counter == math.MaxUint32 && p == nil {`}},
 	},
 }}
 
 var outcomes = chapter{"What a decision leads to", []mutant{
 	{
-		rule: "a superseded token gets its own successor, not the newest", pkg: "api", test: "api.TestRacerAfterALostResponse",
-		edits: []edit{{`				return seen, a.exchanged(ctx, u, tok, seen, v)`, `				if v.Kind == family.Newest {
+		rule: "a superseded token gets its own successor, not the newest", pkg: "session", test: "server.TestRacerAfterALostResponse",
+		edits: []edit{{`				return seen, en.exchanged(ctx, u, tok, seen, v)`, `				if v.Kind == family.Newest {
 					seen.Counter = tok.Counter + 1
 				}
-				return seen, a.exchanged(ctx, u, tok, seen, v)`}},
+				return seen, en.exchanged(ctx, u, tok, seen, v)`}},
 	},
 	{
-		rule: "reuse is refused, but the family lives", pkg: "api", test: "api.TestStraggler",
-		edits: []edit{{`return nil, a.revokeReused(ctx, u, tok, f, v)`, `return nil, a.refuse(ctx, u, tok, f, v.Cause)`}},
+		rule: "reuse is refused, but the family lives", pkg: "session", test: "server.TestStraggler",
+		edits: []edit{{`return nil, en.revokeReused(ctx, u, tok, f, v)`, `return nil, en.refuse(ctx, u, tok, f, v.Cause)`}},
 	},
 	{
-		rule: "reuse inside the interval is logged like any refresh", pkg: "api", test: "api.TestStraggler",
+		rule: "reuse inside the interval is logged like any refresh", pkg: "session", test: "server.TestStraggler",
 		edits: []edit{{`e.Reused = true`, `e.Reused = false`}},
 	},
 	{
-		rule: "a held use is logged like any refresh", pkg: "api", test: "api.TestHeld",
+		rule: "a held use is logged like any refresh", pkg: "session", test: "server.TestHeld",
 		edits: []edit{{`e.Held = true`, `e.Held = false`}},
 	},
 	{
-		rule: "losers of the race to revoke log the reuse, too", pkg: "api", test: "api.TestReplayDuringAReplay",
+		rule: "losers of the race to revoke log the reuse, too", pkg: "session", test: "server.TestReplayDuringAReplay",
 		edits: []edit{{`if done {
-		a.trail.Record(ctx, &e)
+		en.Trail.Record(ctx, &e)
 	}
-	return errDeadToken`, `if done || err == nil {
-		a.trail.Record(ctx, &e)
+	return ErrDeadToken`, `if done || err == nil {
+		en.Trail.Record(ctx, &e)
 	}
-	return errDeadToken`}},
+	return ErrDeadToken`}},
 	},
 	{
-		rule: "a failure of the storage is invalid_grant", pkg: "api", test: "api.TestStorageFails",
+		rule: "a failure of the storage is invalid_grant", pkg: "session", test: "server.TestStorageFails",
 		edits: []edit{{`	for range looks {
 		if err != nil {
 			return nil, err
 		}`, `	for range looks {
 		if err != nil {
-			return nil, errDeadToken
+			return nil, ErrDeadToken
 		}`}},
 	},
 	{
-		rule: "a failure to revoke is invalid_grant", pkg: "api", test: "api.TestReuseThatCannotBeRecorded",
-		edits: []edit{{`done, err := a.Table.Revoke(ctx, f, &u.client.Policy, &e)
+		rule: "a failure to revoke is invalid_grant", pkg: "session", test: "server.TestReuseThatCannotBeRecorded",
+		edits: []edit{{`done, err := en.Table.Revoke(ctx, f, &u.Client.Policy, &e)
 	if err != nil {
 		return err
-	}`, `done, err := a.Table.Revoke(ctx, f, &u.client.Policy, &e)
+	}`, `done, err := en.Table.Revoke(ctx, f, &u.Client.Policy, &e)
 	if err != nil {
-		return errDeadToken
+		return ErrDeadToken
 	}`}},
 	},
 	{
-		rule: "a record that explains nothing refuses the token", pkg: "api", test: "api.TestRecordThatExplainsNothing",
-		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return nil, a.refuse(ctx, u, tok, f, v.Cause)`}},
+		rule: "a record that explains nothing refuses the token", pkg: "session", test: "server.TestRecordThatExplainsNothing",
+		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return nil, en.refuse(ctx, u, tok, f, v.Cause)`}},
 	},
 	{
-		rule: "a record that explains nothing is taken for a success", pkg: "api", test: "api.TestRecordThatExplainsNothing",
-		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return f, a.exchanged(ctx, u, tok, f, v)`}},
+		rule: "a record that explains nothing is taken for a success", pkg: "session", test: "server.TestRecordThatExplainsNothing",
+		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return f, en.exchanged(ctx, u, tok, f, v)`}},
 	},
 	{
-		rule: "who observes does not record", pkg: "api", test: "api.TestObserve",
-		edits: []edit{{`if f.ObservedAt.IsZero() {`, `if f.ObservedAt.After(u.now) {`}},
+		rule: "who observes does not record", pkg: "session", test: "server.TestObserve",
+		edits: []edit{{`if f.ObservedAt.IsZero() {`, `if f.ObservedAt.After(u.Now) {`}},
 	},
 	{
-		rule: "while observing, each reuse is recorded", pkg: "store", test: "api.TestObserveRace",
+		rule: "while observing, each reuse is recorded", pkg: "store", test: "server.TestObserveRace",
 		edits: []edit{{`"attribute_exists(pk) AND attribute_not_exists(observed_at)"`, `"attribute_exists(pk)"`}},
 	},
 	{
-		rule: "while observing, each reuse costs a second write", pkg: "api", test: "api.TestObserveRace",
-		edits: []edit{{`if f.ObservedAt.IsZero() {`, `if !f.ObservedAt.After(u.now) {`}},
+		rule: "while observing, each reuse costs a second write", pkg: "session", test: "server.TestObserveRace",
+		edits: []edit{{`if f.ObservedAt.IsZero() {`, `if !f.ObservedAt.After(u.Now) {`}},
 	},
 	{
-		rule: "the client's not_before is not looked at before the write", pkg: "api", test: "api.TestClientNotBefore",
+		rule: "the client's not_before is not looked at before the write", pkg: "session", test: "server.TestClientNotBefore",
 		edits: []edit{{`if family.ID(tok.Family).IssuedAt().Before(p.NotBefore) {`, `if family.ID(tok.Family).IssuedAt().IsZero() {`}},
 	},
 	{
-		rule: "a refused token is stored as an event: with one the table can be filled", pkg: "api", test: "api.TestStorageCalls",
+		rule: "a refused token is stored as an event: with one the table can be filled", pkg: "session", test: "server.TestStorageCalls",
 		edits: []edit{{`	e.Cause = cause
-	a.trail.Record(ctx, &e)
+	en.Trail.Record(ctx, &e)
 `, `	e.Cause = cause
-	_ = a.Table.PutEvent(ctx, &e)
-	a.trail.Record(ctx, &e)
+	_ = en.Table.PutEvent(ctx, &e)
+	en.Trail.Record(ctx, &e)
 `}},
 	},
 	{
-		rule: "every client's dead tokens are refused with 400", pkg: "api", test: "api.TestOneAnswerForEveryDeadToken",
+		rule: "every client's dead tokens are refused with 400", pkg: "oauth", test: "server.TestOneAnswerForEveryDeadToken",
 		edits: []edit{{`return invalidGrant(client.Policy.InvalidGrantStatus)`, `return invalidGrant(http.StatusBadRequest)`}},
 	},
 	{
-		rule: "a token is looked at before its client has authenticated", pkg: "api", file: "token.go", test: "api.TestClientAuthentication",
+		rule: "a token is looked at before its client has authenticated", pkg: "oauth", test: "server.TestClientAuthentication",
 		edits: []edit{{`	client, err := a.authenticate(r.Context(), r, p, now)
 `, `	if keys, err := a.Keys.Keys(r.Context(), now); err == nil {
-		if _, err := a.parseToken(r.Context(), keys, p.get("refresh_token"), now); err != nil {
+		if _, err := a.ParseToken(r.Context(), keys, p.get("refresh_token"), now); err != nil {
 			return invalidGrant(http.StatusBadRequest)
 		}
 	}
@@ -288,11 +288,11 @@ var outcomes = chapter{"What a decision leads to", []mutant{
 `}},
 	},
 	{
-		rule: "the client's cached policy is never read again", pkg: "store", test: "api.TestPolicyReachesOtherServers",
+		rule: "the client's cached policy is never read again", pkg: "store", test: "server.TestPolicyReachesOtherServers",
 		edits: []edit{{`freshFor    = 60 * time.Second`, `freshFor   = 24 * time.Hour`}},
 	},
 	{
-		rule: "a narrowed scope narrows nothing", pkg: "api", test: "api.TestScope",
+		rule: "a narrowed scope narrows nothing", pkg: "session", test: "server.TestScope",
 		edits: []edit{{`	if scope == nil {
 		scope = f.Scope
 	}`, `	scope = f.Scope`}},

@@ -57,53 +57,53 @@ var resources = chapter{"Resources and audiences", []mutant{
 	}`, `	audience = append([]string{issuer}, audience...)`}},
 	},
 	{
-		rule: "a resource selects nothing", pkg: "api", test: "api.TestResource",
+		rule: "a resource selects nothing", pkg: "session", test: "server.TestResource",
 		edits: []edit{{`	if resource == nil {
 		resource = f.Audience
 	}`, `	resource = f.Audience`}},
 	},
 	{
-		rule: "of several resources one is heard", pkg: "api", test: "api.TestResource",
+		rule: "of several resources one is heard", pkg: "oauth", test: "server.TestResource",
 		edits: []edit{{`		p.set(name, vs...)`, `		p.set(name, vs[0])`}},
 	},
 	{
-		rule: "a JSON array has no resources", pkg: "api", test: "api.TestResource",
+		rule: "a JSON array has no resources", pkg: "oauth", test: "server.TestResource",
 		edits: []edit{{`p.set(name, resource...)`, `p.set(name, resource[:0]...)`}},
 	},
 	{
-		rule: "a resource may have a fragment", pkg: "api", test: "api.TestAudienceThatIsNoResource",
+		rule: "a resource may have a fragment", pkg: "oauth", test: "server.TestAudienceThatIsNoResource",
 		edits: []edit{{`&'()*+,;=%"`, `&'()*+,;=%#"`}},
 	},
 	{
-		rule: "a resource may be relative", pkg: "api", test: "api.TestAudienceThatIsNoResource",
+		rule: "a resource may be relative", pkg: "oauth", test: "server.TestAudienceThatIsNoResource",
 		edits: []edit{{`case err != nil, !u.IsAbs():`, `case err != nil:`}},
 	},
 	{
-		rule: "a resource may have any characters", pkg: "api", test: "api.TestAudienceThatIsNoResource",
+		rule: "a resource may have any characters", pkg: "oauth", test: "server.TestAudienceThatIsNoResource",
 		edits: []edit{{`	if strings.Trim(s, characters) != "" {`, `	if strings.Trim(s, characters) == " " {`}},
 	},
 	{
-		rule: "a resource may have no host", pkg: "api", test: "api.TestAudienceThatIsNoResource",
+		rule: "a resource may have no host", pkg: "oauth", test: "server.TestAudienceThatIsNoResource",
 		edits: []edit{{`		return u.Hostname() != ""`, `		return u.Hostname() != " "`}},
 	},
 	{
-		rule: "a parameter that nobody knows may not repeat", pkg: "api", test: "api.TestTokenBodies",
+		rule: "a parameter that nobody knows may not repeat", pkg: "oauth", test: "server.TestTokenBodies",
 		edits: []edit{{`len(vs) > 1 && name != resourceParam && slices.Contains(knownParams, name)`, `len(vs) > 1 && name != resourceParam`}},
 	},
 	{
-		rule: "a JSON member that nobody knows may not repeat", pkg: "api", test: "api.TestTokenBodies",
+		rule: "a JSON member that nobody knows may not repeat", pkg: "oauth", test: "server.TestTokenBodies",
 		edits: []edit{{`		if known && seen[name] {`, `		if seen[name] {`}},
 	},
 	{
-		rule: "a parameter may repeat", pkg: "api", test: "api.TestBadTokenRequests",
+		rule: "a parameter may repeat", pkg: "oauth", test: "server.TestBadTokenRequests",
 		edits: []edit{{`len(vs) > 1 && name != resourceParam && slices.Contains(knownParams, name)`, `len(vs) > 1 && name == ""`}},
 	},
 	{
-		rule: "the JSON member resource may repeat", pkg: "api", test: "api.TestBadTokenRequests",
+		rule: "the JSON member resource may repeat", pkg: "oauth", test: "server.TestBadTokenRequests",
 		edits: []edit{{`		if known && seen[name] {`, `		if known && name != resourceParam && seen[name] {`}},
 	},
 	{
-		rule: "another parameter may be an array", pkg: "api", test: "api.TestBadTokenRequests",
+		rule: "another parameter may be an array", pkg: "oauth", test: "server.TestBadTokenRequests",
 		edits: []edit{{`			} else if known {`, `			} else if known && name == "token" {`}},
 	},
 	{
@@ -125,58 +125,58 @@ func (r *reader) strings`}},
 		edits: []edit{{`len(a) > 0 && !slices`, `!slices`}},
 	},
 	{
-		rule: "an audience of many values is taken", pkg: "api", test: "api.TestFamilyLimits",
-		edits: []edit{{`case len(audience) > maxAudiences:`, `case len(audience) > maxAudience:`}},
+		rule: "an audience of many values is taken", pkg: "manage", test: "server.TestFamilyLimits",
+		edits: []edit{{`case len(audience) > session.MaxAudiences:`, `case len(audience) > maxAudience:`}},
 	},
 	{
-		rule: "an audience is measured by its longest value", pkg: "api", test: "api.TestClientLimits",
+		rule: "an audience is measured by its longest value", pkg: "manage", test: "server.TestClientLimits",
 		edits: []edit{{`			size += len(v)`, `			size = max(size, len(v))`}},
 	},
 }}
 
 var issuerPath = chapter{"The issuer's path", []mutant{
 	{
-		rule: "the issuer's path is not taken off", pkg: "api", test: "api.TestIssuerPath",
+		rule: "the issuer's path is not taken off", pkg: "web", test: "server.TestIssuerPath",
 		edits: []edit{{`return rest, ok && prefix != "" && strings.HasPrefix(rest, "/")`, `return rest, ok && prefix == "?" && strings.HasPrefix(rest, "/")`}},
 	},
 	{
-		rule: "the issuer's path ends within a segment", pkg: "api", test: "api.TestPathsUnderAnIssuerPath",
+		rule: "the issuer's path ends within a segment", pkg: "web", test: "server.TestPathsUnderAnIssuerPath",
 		edits: []edit{{`	rest, ok = strings.CutPrefix(path, prefix)
 	return rest, ok && prefix != "" && strings.HasPrefix(rest, "/")`, `	rest, ok = strings.CutPrefix(path, prefix)
 	return "/" + strings.TrimPrefix(rest, "/"), ok && prefix != ""`}},
 	},
 	{
-		rule: "what looks like the issuer's path is taken off", pkg: "api", test: "api.TestIssuerPath",
+		rule: "what looks like the issuer's path is taken off", pkg: "web", test: "server.TestIssuerPath",
 		edits: []edit{{`	if !routed(mux, without) && routed(mux, r) {
 		return r
 	}
 `, ``}},
 	},
 	{
-		rule: "a path that has a route without the issuer's is not served with it", pkg: "api", test: "api.TestIssuerPath",
+		rule: "a path that has a route without the issuer's is not served with it", pkg: "web", test: "server.TestIssuerPath",
 		edits: []edit{{`	if !routed(mux, without) && routed(mux, r) {`, `	if routed(mux, r) || r.URL.RawPath == "" && routed(mux, without) {`}},
 	},
 	{
-		rule: "an encoded slash is one", pkg: "api", test: "api.TestPathsUnderAnIssuerPath",
+		rule: "an encoded slash is one", pkg: "web", test: "server.TestPathsUnderAnIssuerPath",
 		edits: []edit{{`	if !ok && r.URL.RawPath != "" {
 		return r
 	}
-`, ``}, {`	rawPath, ok := cutPath(r.URL.RawPath, p.written)`, `	rawPath := ""`}},
+`, ``}, {`	rawPath, ok := cutPath(r.URL.RawPath, p.Written)`, `	rawPath := ""`}},
 	},
 	{
-		rule: "links leave the issuer's path out", pkg: "api", test: "api.TestIssuerPath",
-		edits: []edit{{`prefixOf(r)+"/v1/families/"`, `"/v1/families/"`}},
+		rule: "links leave the issuer's path out", pkg: "manage", test: "server.TestIssuerPath",
+		edits: []edit{{`web.TakenOff(r)+"/v1/families/"`, `"/v1/families/"`}},
 	},
 	{
-		rule: "links have the issuer's path where the request had none", pkg: "api", test: "api.TestIssuerPath",
-		edits: []edit{{`prefixOf(r)+"/v1/families/"`, `a.prefix().written+"/v1/families/"`}},
+		rule: "links have the issuer's path where the request had none", pkg: "manage", test: "server.TestIssuerPath",
+		edits: []edit{{`web.TakenOff(r)+"/v1/families/"`, `a.prefix().written+"/v1/families/"`}},
 	},
 	{
-		rule: "the metadata is not where RFC 8414 inserts it", pkg: "api", test: "api.TestIssuerPath",
+		rule: "the metadata is not where RFC 8414 inserts it", pkg: "oauth", test: "server.TestIssuerPath",
 		edits: []edit{{`get("/.well-known/oauth-authorization-server"+path, a.metadata)`, `get("/.well-known/oauth-authorization-server"+path+"x", a.metadata)`}},
 	},
 	{
-		rule: "the configuration of OpenID is not where RFC 8414 inserts it", pkg: "api", test: "api.TestIssuerPath",
+		rule: "the configuration of OpenID is not where RFC 8414 inserts it", pkg: "oauth", test: "server.TestIssuerPath",
 		edits: []edit{{`get("/.well-known/openid-configuration"+path, a.metadata)`, `get("/.well-known/openid-configuration"+path+"x", a.metadata)`}},
 	},
 	{

@@ -2,15 +2,15 @@ package main
 
 var revocations = chapter{"Revocation", []mutant{
 	{
-		rule: "what was revoked is revoked again", pkg: "store", test: "api.TestReplayDuringAReplay",
+		rule: "what was revoked is revoked again", pkg: "store", test: "server.TestReplayDuringAReplay",
 		edits: []edit{{`"attribute_exists(pk) AND attribute_not_exists(revoked_at)"`, `"attribute_exists(pk)"`}},
 	},
 	{
-		rule: "a purged family is revoked into being", pkg: "store", test: "api.TestRevocationOfAPurgedFamily",
+		rule: "a purged family is revoked into being", pkg: "store", test: "server.TestRevocationOfAPurgedFamily",
 		edits: []edit{{`"attribute_exists(pk) AND attribute_not_exists(revoked_at)"`, `"attribute_not_exists(revoked_at)"`}},
 	},
 	{
-		rule: "the event is stored on its own, before the revocation", pkg: "store", test: "api.TestReplayDuringAReplay",
+		rule: "the event is stored on its own, before the revocation", pkg: "store", test: "server.TestReplayDuringAReplay",
 		edits: []edit{{`	reasons, err := t.transact(ctx, []types.TransactWriteItem{
 		{Update: &update},
 		{Put: &types.Put{TableName: &t.name, Item: put}},
@@ -20,7 +20,7 @@ var revocations = chapter{"Revocation", []mutant{
 	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Update: &update}})`}},
 	},
 	{
-		rule: "the event is stored on its own, after the revocation", pkg: "store", test: "api.TestReuseThatCannotBeRecorded",
+		rule: "the event is stored on its own, after the revocation", pkg: "store", test: "server.TestReuseThatCannotBeRecorded",
 		edits: []edit{{`		{Update: &update},
 		{Put: &types.Put{TableName: &t.name, Item: put}},
 	})`, `		{Update: &update},
@@ -30,7 +30,7 @@ var revocations = chapter{"Revocation", []mutant{
 	}`}},
 	},
 	{
-		rule: "one's own revocation, whose answer was lost, is another's", pkg: "store", test: "api.TestAnswerOfARevocationLostToTheSDK",
+		rule: "one's own revocation, whose answer was lost, is another's", pkg: "store", test: "server.TestAnswerOfARevocationLostToTheSDK",
 		edits: []edit{{`return reasons[0].Item, hasMark(reasons[0].Item, e.ID), nil`, `return reasons[0].Item, false, nil`}},
 	},
 	{
@@ -38,44 +38,44 @@ var revocations = chapter{"Revocation", []mutant{
 		edits: []edit{{`return hasMark(failed.Item, r.Event), nil`, `return false, nil`}},
 	},
 	{
-		rule: "the record does not say of which token the reuse was", pkg: "store", test: "api.TestExplainCauses",
+		rule: "the record does not say of which token the reuse was", pkg: "store", test: "server.TestExplainCauses",
 		edits: []edit{{`if e.Type == audit.Reuse {`, `if e.Type == audit.Ahead {`}},
 	},
 	{
-		rule: "another client's token revokes the family", pkg: "api", test: "api.TestRevokeIsRefusedOrIdle",
+		rule: "another client's token revokes the family", pkg: "session", test: "server.TestRevokeIsRefusedOrIdle",
 		edits: []edit{{`if f.ClientID != client.ID {`, `if f.ClientID != client.ID && f.ClientID == "" {`}},
 	},
 	{
-		rule: "what has ended is revoked as well", pkg: "api", test: "api.TestRevokeIsRefusedOrIdle",
+		rule: "what has ended is revoked as well", pkg: "session", test: "server.TestRevokeIsRefusedOrIdle",
 		edits: []edit{{`if f.Death(&client.Policy, now) != "" {`, `if f.Death(&client.Policy, now) == "none" {`}},
 	},
 	{
-		rule: "an expired access token revokes nothing", pkg: "api", file: "revoke.go", test: "api.TestRevoke",
+		rule: "an expired access token revokes nothing", pkg: "manage", test: "server.TestRevoke",
 		edits: []edit{{`now, (*signing.Set).VerifyExpired)`, `now, (*signing.Set).Verify)`}},
 	},
 	{
-		rule: "a revocation of all ends the first page alone", pkg: "api", test: "api.TestRevokeAll",
+		rule: "a revocation of all ends the first page alone", pkg: "manage", test: "server.TestRevokeAll",
 		edits: []edit{{`answer.Next = pages.sealULID(before)`, `answer.Next = pages.sealULID(ulid.ULID{})`}},
 	},
 	{
-		rule: "a revocation of all ends other clients' families, too", pkg: "api", test: "api.TestRevokeAll",
+		rule: "a revocation of all ends other clients' families, too", pkg: "manage", test: "server.TestRevokeAll",
 		edits: []edit{{`if rev.clientID != "" && f.ClientID != rev.clientID ||`, `if rev.clientID != "" && f.ClientID == "" ||`}},
 	},
 	{
-		rule: "a dry run revokes", pkg: "api", test: "api.TestRevokeAll",
+		rule: "a dry run revokes", pkg: "manage", test: "server.TestRevokeAll",
 		edits: []edit{{`	case dryRun:
 `, `	case dryRun && rev.now.IsZero():
 `}},
 	},
 	{
-		rule: "a password change is recorded as any other revocation", pkg: "api", test: "api.TestRevokeAll",
+		rule: "a password change is recorded as any other revocation", pkg: "manage", test: "server.TestRevokeAll",
 		edits: []edit{{`case family.RevokedByAdmin, family.PasswordChanged:
 `, `case family.RevokedByAdmin, family.PasswordChanged:
 		cause = family.RevokedByAdmin
 `}},
 	},
 	{
-		rule: "a revocation of all ends before its event is stored", pkg: "api", test: "api.TestRevokeAllFailsMidway",
+		rule: "a revocation of all ends before its event is stored", pkg: "manage", test: "server.TestRevokeAllFailsMidway",
 		edits: []edit{{`		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
 `, `		if _, _, err := a.end(ctx, rev, others, e); err != nil {
 			return 0, next, err
@@ -87,38 +87,38 @@ var revocations = chapter{"Revocation", []mutant{
 
 var partialRevocations = chapter{"A revocation of many that does not get through", []mutant{
 	{
-		rule: "what there was no time for is skipped", pkg: "api", test: "api.TestRevokeAllOnASlowStore",
+		rule: "what there was no time for is skipped", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`		if tried < len(others) {
 `, `		if tried < 0 {
 `}},
 	},
 	{
-		rule: "of all but one, what there was no time for is skipped", pkg: "api", test: "api.TestRevokeAllOnASlowStore",
+		rule: "of all but one, what there was no time for is skipped", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`			next = ended[len(ended)-1].Family.ID.ULID()
 `, ``}},
 	},
 	{
-		rule: "it takes the time that it likes", pkg: "api", test: "api.TestRevokeAllOnASlowStore",
+		rule: "it takes the time that it likes", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`if i > 0 && (rev.budget.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
 	},
 	{
-		rule: "its budget is not the request's", pkg: "api", test: "api.TestRevokeAllOnASlowStore",
+		rule: "its budget is not the request's", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`d = min(d, time.Until(end)*2/3)`, `d = max(d, time.Until(end)*2/3)`}},
 	},
 	{
-		rule: "the event counts what was meant to end", pkg: "api", test: "api.TestRevokeAllOnASlowStore",
+		rule: "the event counts what was meant to end", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`	if names(e, ended); e.Removed < stored {`, `	if e.Removed < stored {`}},
 	},
 	{
-		rule: "the stored event names what was meant to end", pkg: "api", test: "api.TestRevokeAllOnASlowStore",
+		rule: "the stored event names what was meant to end", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`	if names(e, ended); e.Removed < stored {`, `	if names(e, ended); e.Removed > stored {`}},
 	},
 	{
-		rule: "what another call ended is counted", pkg: "api", test: "api.TestRevokeAllTwiceAtOnce",
+		rule: "what another call ended is counted", pkg: "manage", test: "server.TestRevokeAllTwiceAtOnce",
 		edits: []edit{{`ours[i] = done || err != nil`, `ours[i] = done || err == nil`}},
 	},
 	{
-		rule: "what may bear the event is not named", pkg: "api", test: "api.TestRevokeAllFailsMidway",
+		rule: "what may bear the event is not named", pkg: "manage", test: "server.TestRevokeAllFailsMidway",
 		edits: []edit{{`ours[i] = done || err != nil`, `ours[i] = done`}},
 	},
 	{
@@ -130,7 +130,7 @@ var partialRevocations = chapter{"A revocation of many that does not get through
 
 var erasure = chapter{"Erasure", []mutant{
 	{
-		rule: "events go before families", pkg: "api", test: "api.TestEraseFaults",
+		rule: "events go before families", pkg: "manage", test: "server.TestEraseFaults",
 		edits: []edit{{`	var err error
 	if e.ErasedFamilies, err`, `	var err error
 	if _, err := a.eraseAll(ctx, userKey, found.Events, b); err != nil {
@@ -139,7 +139,7 @@ var erasure = chapter{"Erasure", []mutant{
 	if e.ErasedFamilies, err`}},
 	},
 	{
-		rule: "events go although a family is left", pkg: "api", test: "api.TestEraseInPages",
+		rule: "events go although a family is left", pkg: "manage", test: "server.TestEraseInPages",
 		edits: []edit{{`if err != nil || families.Next != "" {
 		return families, true, err
 	}`, `if err != nil {
@@ -152,72 +152,72 @@ var erasure = chapter{"Erasure", []mutant{
 `}},
 	},
 	{
-		rule: "other kinds of items stay", pkg: "api", test: "api.TestErase",
+		rule: "other kinds of items stay", pkg: "manage", test: "server.TestErase",
 		edits: []edit{{`a.eraseAll(ctx, userKey, found.Others, b); err != nil || n < len(found.Others) {`, `a.eraseAll(ctx, userKey, found.Others[:0], b); err != nil || n < 0 {`}, {`	return !left.Empty(), nil`, `	return false, nil`}},
 	},
 	{
-		rule: "the entry on the work list stays", pkg: "store", test: "api.TestErase",
+		rule: "the entry on the work list stays", pkg: "store", test: "server.TestErase",
 		edits: []edit{{`strings.CutPrefix(sk, "o#"); ok {`, `strings.CutPrefix(sk, "o#"); ok && clientID == "" {`}},
 	},
 	{
-		rule: "what came meanwhile stays", pkg: "api", test: "api.TestEraseBesideOthers",
+		rule: "what came meanwhile stays", pkg: "manage", test: "server.TestEraseBesideOthers",
 		edits: []edit{{`	return !left.Empty(), nil`, `	return false, nil`}},
 	},
 	{
-		rule: "the event is the user's, and goes with the next erasure", pkg: "store", test: "api.TestErase",
+		rule: "the event is the user's, and goes with the next erasure", pkg: "store", test: "server.TestErase",
 		edits: []edit{{`	if eventType == audit.Erased {
 		pk = erasures`, `	if eventType == audit.Ahead {
 		pk = erasures`}},
 	},
 	{
-		rule: "the event bears the caller's address", pkg: "api", test: "api.TestErase",
-		edits: []edit{{`e.RequestID, e.By, e.User = by.requestID, by.by, userKey`, `e.RequestID, e.By, e.User, e.IP = by.requestID, by.by, userKey, by.ip`}},
+		rule: "the event bears the caller's address", pkg: "manage", test: "server.TestErase",
+		edits: []edit{{`e.RequestID, e.By, e.User = by.RequestID, by.By, userKey`, `e.RequestID, e.By, e.User, e.IP = by.RequestID, by.By, userKey, by.ip`}},
 	},
 	{
-		rule: "the event does not say whose it is", pkg: "store", test: "api.TestErase",
+		rule: "the event does not say whose it is", pkg: "store", test: "server.TestErase",
 		edits: []edit{{`		erased = audit.EncodeUserKey(e.User)
 `, `		erased = audit.EncodeUserKey([16]byte{})
 `}},
 	},
 	{
-		rule: "an erasure that finds nothing has no event", pkg: "api", test: "api.TestErase",
+		rule: "an erasure that finds nothing has no event", pkg: "manage", test: "server.TestErase",
 		edits: []edit{{`if found.Empty() && !first {`, `if found.Empty() {`}},
 	},
 	{
-		rule: "something is erased before the event is stored", pkg: "api", test: "api.TestEraseFaults",
+		rule: "something is erased before the event is stored", pkg: "manage", test: "server.TestEraseFaults",
 		edits: []edit{{`	if err := a.Table.PutEvent(ctx, e); err != nil {
 		return nil, false, err
 	}
 	e.Erased`, `	e.Erased`}, {`	if e.ErasedFamilies < len(found.Families) ||`, `	if e.ErasedFamilies <= len(found.Families) ||`}},
 	},
 	{
-		rule: "the event counts what was found", pkg: "api", test: "api.TestEraseOnASlowStore",
+		rule: "the event counts what was found", pkg: "manage", test: "server.TestEraseOnASlowStore",
 		edits: []edit{{`if e.ErasedFamilies < len(found.Families) || e.ErasedEvents < len(found.Events) {`, `if e.ErasedFamilies < 0 {`}},
 	},
 	{
-		rule: "an erasure takes the time that it likes", pkg: "api", test: "api.TestEraseOnASlowStore",
+		rule: "an erasure takes the time that it likes", pkg: "manage", test: "server.TestEraseOnASlowStore",
 		edits: []edit{{`if i > 0 && (b.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
 	},
 	{
-		rule: "a dry run erases", pkg: "api", test: "api.TestErase",
+		rule: "a dry run erases", pkg: "manage", test: "server.TestErase",
 		edits: []edit{{`	if dryRun {
 `, `	if dryRun && userID == "" {
 `}},
 	},
 	{
-		rule: "a user key is read in any spelling", pkg: "audit", test: "api.TestEraseQueriesRefused",
+		rule: "a user key is read in any spelling", pkg: "audit", test: "server.TestEraseQueriesRefused",
 		edits: []edit{{` || base64.RawURLEncoding.EncodeToString(b) != s {`, ` {`}},
 	},
 	{
-		rule: "a cursor of a dry run goes on with an erasure", pkg: "api", test: "api.TestEraseInPages",
+		rule: "a cursor of a dry run goes on with an erasure", pkg: "manage", test: "server.TestEraseInPages",
 		edits: []edit{{`"erase\x00%s\x00%t", audit.EncodeUserKey(userKey), dryRun)`, `"erase\x00%s", audit.EncodeUserKey(userKey))`}},
 	},
 	{
-		rule: "erasures are not listed beyond a page", pkg: "store", test: "api.TestErasuresAreListed",
+		rule: "erasures are not listed beyond a page", pkg: "store", test: "server.TestErasuresAreListed",
 		edits: []edit{{`in.ExclusiveStartKey = eventKey(eventType, userKey, before)`, `in.ExclusiveStartKey = eventKey(audit.Revoked, userKey, before)`}},
 	},
 	{
-		rule: "a revocation of many stores its event on its own", pkg: "api", test: "api.TestOthersBesideAnErasure",
+		rule: "a revocation of many stores its event on its own", pkg: "manage", test: "server.TestOthersBesideAnErasure",
 		edits: []edit{{`		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
 `, `		if err := a.Table.PutEvent(ctx, e); err != nil {
 			return 0, next, err

@@ -76,7 +76,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 		edits: []edit{{`math.Ceil(`, `math.Floor(`}},
 	},
 	{
-		rule: "a record that cannot be read is taken for an empty one", pkg: "store", test: "api.TestDamagedRecords",
+		rule: "a record that cannot be read is taken for an empty one", pkg: "store", test: "server.TestDamagedRecords",
 		edits: []edit{{`	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
 		return nil, fmt.Errorf("unmarshal a family: %w", err)
 	}
@@ -84,7 +84,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 `}},
 	},
 	{
-		rule: "a damaged key names whatever family", pkg: "store", test: "api.TestDamagedRecords",
+		rule: "a damaged key names whatever family", pkg: "store", test: "server.TestDamagedRecords",
 		edits: []edit{{`	if copy(u[:], i.Family) != len(u) || copy(a.Asked[:], i.Asked) != len(a.Asked) {
 		return nil, errors.New("unmarshal an alias: it is not an alias")
 	}
@@ -94,11 +94,11 @@ var recordRules = chapter{"Records and rules", []mutant{
 `}},
 	},
 	{
-		rule: "a damaged secret takes the process down", pkg: "store", test: "api.TestDamagedRecords",
+		rule: "a damaged secret takes the process down", pkg: "store", test: "server.TestDamagedRecords",
 		edits: []edit{{`err != nil || len(s.Hash) != sha256.Size {`, `err != nil {`}},
 	},
 	{
-		rule: "a damaged policy is the default one", pkg: "store", test: "api.TestDamagedRecords",
+		rule: "a damaged policy is the default one", pkg: "store", test: "server.TestDamagedRecords",
 		edits: []edit{{`		return nil, fmt.Errorf("unmarshal the policy of client %s: %w", i.SK, err)`, `		c.Policy = family.DefaultPolicy()`}},
 	},
 	{
@@ -141,15 +141,15 @@ var recordRules = chapter{"Records and rules", []mutant{
 		edits: []edit{{`day.UTC().Format`, `day.Format`}},
 	},
 	{
-		rule: "the item of a key ends in milliseconds, which is never", pkg: "store", test: "api.TestIdempotencyKeyLastsADay",
+		rule: "the item of a key ends in milliseconds, which is never", pkg: "store", test: "server.TestIdempotencyKeyLastsADay",
 		edits: []edit{{`":purge_at": number(epoch(a.Until))`, `":purge_at": number(a.Until.UnixMilli())`}},
 	},
 	{
-		rule: "the record of an owner ends in milliseconds, which is never", pkg: "store", test: "api.TestOwnerRecordMoves",
+		rule: "the record of an owner ends in milliseconds, which is never", pkg: "store", test: "server.TestOwnerRecordMoves",
 		edits: []edit{{`values[":purge_at"] = number(epoch(keep))`, `values[":purge_at"] = number(keep.UnixMilli())`}},
 	},
 	{
-		rule: "an event ends in milliseconds, which is never", pkg: "store", test: "api.TestEvents",
+		rule: "an event ends in milliseconds, which is never", pkg: "store", test: "server.TestEvents",
 		edits: []edit{{`epoch(e.At.Add(t.retention.Events))`, `millis(e.At.Add(t.retention.Events))`}},
 	},
 	{
@@ -184,7 +184,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 		edits: []edit{{`living+1 > p.MaxActive || !all`, `living > p.MaxActive || !all`}},
 	},
 	{
-		rule: "more families end at once than a transaction holds", pkg: "store", test: "api.TestRevokeAllButMany",
+		rule: "more families end at once than a transaction holds", pkg: "store", test: "server.TestRevokeAllButMany",
 		edits: []edit{{`MaxOthers = 98`, `MaxOthers = 99`}},
 	},
 	{
@@ -223,7 +223,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 	return t.userItems`}},
 	},
 	{
-		rule: "a racer whose use is recorded has used the newest token", pkg: "store", test: "api.TestRecordedRacerIsNoUseOfTheNewest",
+		rule: "a racer whose use is recorded has used the newest token", pkg: "store", test: "server.TestRecordedRacerIsNoUseOfTheNewest",
 		edits: []edit{{`	if held {
 		set += heldSet
 `, `	if held || true {
@@ -231,7 +231,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 `}},
 	},
 	{
-		rule: "a secret that is removed takes along the one that came into its place", pkg: "store", test: "api.TestSecretReplacedMeanwhile",
+		rule: "a secret that is removed takes along the one that came into its place", pkg: "store", test: "server.TestSecretReplacedMeanwhile",
 		edits: []edit{{`aws.String(slot + " = :seen")`, `aws.String("attribute_exists(pk)")`}},
 	},
 	{

@@ -61,11 +61,11 @@ var tokens = chapter{"The token", []mutant{
 
 var introspection = chapter{"Reading, introspection, explanation", []mutant{
 	{
-		rule: "a family is read eventually consistent", pkg: "store", test: "api.TestIntrospect",
+		rule: "a family is read eventually consistent", pkg: "store", test: "server.TestIntrospect",
 		edits: []edit{{`Key: key, ConsistentRead: aws.Bool(true)})`, `Key: key})`}},
 	},
 	{
-		rule: "a user's families are listed eventually consistent", pkg: "store", file: "families.go", test: "api.TestListFamilies",
+		rule: "a user's families are listed eventually consistent", pkg: "store", file: "families.go", test: "server.TestListFamilies",
 		edits: []edit{{`ConsistentRead:            aws.Bool(true),`, `ConsistentRead:            aws.Bool(false),`}},
 	},
 	{
@@ -73,60 +73,60 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 		edits: []edit{{`ConsistentRead:            aws.Bool(true),`, `ConsistentRead:            aws.Bool(false),`}},
 	},
 	{
-		rule: "a refresh token is active while its family lives", pkg: "api", test: "api.TestIntrospect",
+		rule: "a refresh token is active while its family lives", pkg: "oauth", test: "server.TestIntrospect",
 		edits: []edit{{`if !v.Active() {`, `if v.Kind == family.Dead {`}},
 	},
 	{
-		rule: "another client's refresh token is active", pkg: "api", test: "api.TestIntrospect",
-		edits: []edit{{`ClientID: client.ID, Now: now})`, `ClientID: f.ClientID, Now: now})`}},
+		rule: "another client's refresh token is active", pkg: "oauth", test: "server.TestIntrospect",
+		edits: []edit{{`ClientID: q.client.ID, Now: q.now})`, `ClientID: f.ClientID, Now: q.now})`}},
 	},
 	{
-		rule: "an access token is active after its family's death", pkg: "api", test: "api.TestIntrospect",
-		edits: []edit{{`f.Death(&owner.Policy, now) != ""`, `f.Death(&owner.Policy, now) == "none"`}},
+		rule: "an access token is active after its family's death", pkg: "oauth", test: "server.TestIntrospect",
+		edits: []edit{{`f.Death(&owner.Policy, q.now) != ""`, `f.Death(&owner.Policy, q.now) == "none"`}},
 	},
 	{
-		rule: "an access token lives by the policy of who asks", pkg: "api", test: "api.TestIntrospect",
-		edits: []edit{{`f.Death(&owner.Policy, now) != ""`, `owner == nil || f.Death(&client.Policy, now) != ""`}},
+		rule: "an access token lives by the policy of who asks", pkg: "oauth", test: "server.TestIntrospect",
+		edits: []edit{{`f.Death(&owner.Policy, q.now) != ""`, `owner == nil || f.Death(&q.client.Policy, q.now) != ""`}},
 	},
 	{
-		rule: "any confidential client may introspect access tokens", pkg: "api", test: "api.TestIntrospect",
-		edits: []edit{{`access.ClientID != client.ID && !client.MayIntrospect {`, `access.ClientID == "" {`}},
+		rule: "any confidential client may introspect access tokens", pkg: "oauth", test: "server.TestIntrospect",
+		edits: []edit{{`access.ClientID != q.client.ID && !q.client.MayIntrospect {`, `access.ClientID == "" {`}},
 	},
 	{
-		rule: "a superseded token is explained as one that was revoked for reuse", pkg: "family", test: "api.TestExplainValid",
+		rule: "a superseded token is explained as one that was revoked for reuse", pkg: "family", test: "server.TestExplainValid",
 		edits: []edit{{`Verdict: DeadToken, Cause: Superseded,`, `Verdict: DeadToken, Cause: ReuseDetected,`}},
 	},
 	{
-		rule: "a forged token is explained as purged", pkg: "api", test: "api.TestExplainCauses",
+		rule: "a forged token is explained as purged", pkg: "manage", test: "server.TestExplainCauses",
 		edits: []edit{{`Verdict: family.DeadToken, Cause: family.NeverIssued,
 			Summary: "We never`, `Verdict: family.DeadToken, Cause: family.Purged,
 			Summary: "We never`}},
 	},
 	{
-		rule: "a purged family is explained as never issued", pkg: "family", test: "api.TestExplainCauses",
+		rule: "a purged family is explained as never issued", pkg: "family", test: "server.TestExplainCauses",
 		edits: []edit{{`Verdict: DeadToken, Cause: Purged,`, `Verdict: DeadToken, Cause: NeverIssued,`}},
 	},
 	{
-		rule: "the interval that would have saved it is a second too short", pkg: "family", test: "api.TestExplainCauses",
+		rule: "the interval that would have saved it is a second too short", pkg: "family", test: "server.TestExplainCauses",
 		edits: []edit{{`return Seconds(age/time.Second) + 1 }`, `return Seconds(age / time.Second) }`}},
 	},
 	{
-		rule: "the first token's return is advised upon like any other's", pkg: "family", test: "api.TestExplainCauses",
+		rule: "the first token's return is advised upon like any other's", pkg: "family", test: "server.TestExplainCauses",
 		edits: []edit{{`	case n == 1:
 `, `	case n == 0:
 `}},
 	},
 	{
-		rule: "the asking client is not told apart", pkg: "api", test: "api.TestExplainCauses",
+		rule: "the asking client is not told apart", pkg: "manage", test: "server.TestExplainCauses",
 		edits: []edit{{`	if clientID == "" {
 		attempt.ClientID`, `	if attempt.ClientID != f.ClientID {
 		attempt.ClientID`}},
 	},
 	{
-		rule: "to explain reads the family twice", pkg: "api", file: "explain.go", test: "api.TestExplainOneRead",
-		edits: []edit{{`	f, err := a.Table.Family(ctx, id)
-`, `	_, _ = a.Table.Family(ctx, id)
-	f, err := a.Table.Family(ctx, id)
+		rule: "to explain reads the family twice", pkg: "session", test: "server.TestExplainOneRead",
+		edits: []edit{{`	f, err := en.Table.Family(ctx, id)
+`, `	_, _ = en.Table.Family(ctx, id)
+	f, err := en.Table.Family(ctx, id)
 `}},
 	},
 }}
@@ -175,30 +175,30 @@ var diagnosis = chapter{"Diagnosis", []mutant{
 		return`}},
 	},
 	{
-		rule: "an access token is explained as malformed", pkg: "api", test: "api.TestExplainWhatIsPasted",
+		rule: "an access token is explained as malformed", pkg: "manage", test: "server.TestExplainWhatIsPasted",
 		edits: []edit{{`case strings.Count(pasted, ".") == 2:`, `case strings.Count(pasted, ".") == 3:`}},
 	},
 	{
-		rule: "an expired access token is not explained", pkg: "api", file: "explain.go", test: "api.TestExplainWhatIsPasted",
+		rule: "an expired access token is not explained", pkg: "manage", test: "server.TestExplainWhatIsPasted",
 		edits: []edit{{`now, (*signing.Set).VerifyExpired)`, `now, (*signing.Set).Verify)`}},
 	},
 	{
-		rule: "a sid is not looked for among the user's families", pkg: "api", test: "api.TestExplainWhatIsPasted",
+		rule: "a sid is not looked for among the user's families", pkg: "manage", test: "server.TestExplainWhatIsPasted",
 		edits: []edit{{`case notSID == nil && q.userID != "":`, `case notSID == nil && q.userID == "none":`}},
 	},
 	{
-		rule: "the interval that is set is recommended", pkg: "api", test: "api.TestNoRecommendationOfWhatIsSet",
+		rule: "the interval that is set is recommended", pkg: "manage", test: "server.TestNoRecommendationOfWhatIsSet",
 		edits: []edit{{`if best.ReuseInterval == present {`, `if best.ReuseInterval == 0 {`}},
 	},
 }}
 
 var tokenEnds = chapter{"Ends", []mutant{
 	{
-		rule: "an access token outlives its family by a part of a second", pkg: "api", test: "api.TestAccessTokenEndsWithItsFamily",
+		rule: "an access token outlives its family by a part of a second", pkg: "session", test: "server.TestAccessTokenEndsWithItsFamily",
 		edits: []edit{{`	if end := f.ExpiresAt.Truncate(time.Second); end.Before(expires) {`, `	if end := now.Add(time.Duration(max(1, secondsUntil(f.ExpiresAt, now))) * time.Second); end.Before(expires) {`}},
 	},
 	{
-		rule: "an access token outlives its family", pkg: "api", test: "api.TestAccessTokenEndsWithItsFamily",
+		rule: "an access token outlives its family", pkg: "session", test: "server.TestAccessTokenEndsWithItsFamily",
 		edits: []edit{{`	if f.ExpiresAt.IsZero() {
 		return expires, expiresIn
 	}
@@ -208,34 +208,34 @@ var tokenEnds = chapter{"Ends", []mutant{
 	if end`}},
 	},
 	{
-		rule: "expires_in is 0", pkg: "api", test: "api.TestAccessTokenEndsWithItsFamily",
+		rule: "expires_in is 0", pkg: "session", test: "server.TestAccessTokenEndsWithItsFamily",
 		edits: []edit{{`max(1, min(expiresIn, secondsUntil(f.ExpiresAt, now)))`, `max(0, min(expiresIn, secondsUntil(f.ExpiresAt, now)))`}},
 	},
 	{
-		rule: "expires_in is past the family's end", pkg: "api", test: "api.TestAccessTokenEndsWithItsFamily",
+		rule: "expires_in is past the family's end", pkg: "session", test: "server.TestAccessTokenEndsWithItsFamily",
 		edits: []edit{{`max(1, min(expiresIn, secondsUntil(f.ExpiresAt, now)))`, `max(1, min(expiresIn, 1+secondsUntil(f.ExpiresAt, now)))`}},
 	},
 	{
-		rule: "refresh_token_timeout is past the absolute end", pkg: "api", test: "api.TestTokenAnswer",
+		rule: "refresh_token_timeout is past the absolute end", pkg: "session", test: "server.TestTokenAnswer",
 		edits: []edit{{`		left := max(0, secondsUntil(f.End(p), now))
 		e.RefreshTokenTimeout`, `		left := max(0, secondsUntil(f.IdleEnd(p), now))
 		e.RefreshTokenTimeout`}},
 	},
 	{
-		rule: "there is a refresh_token_timeout without an idle end", pkg: "api", test: "api.TestTokenAnswer",
+		rule: "there is a refresh_token_timeout without an idle end", pkg: "session", test: "server.TestTokenAnswer",
 		edits: []edit{{`	if p.IdleLifetime != 0 {
 		left`, `	if !f.End(p).IsZero() {
 		left`}},
 	},
 	{
-		rule: "authorization_expires_in is the idle end", pkg: "api", test: "api.TestTokenAnswer",
+		rule: "authorization_expires_in is the idle end", pkg: "session", test: "server.TestTokenAnswer",
 		edits: []edit{{`		left := max(0, secondsUntil(f.ExpiresAt, now))
 		e.AuthorizationExpiresIn`, `		left := max(0, secondsUntil(f.End(p), now))
 		e.AuthorizationExpiresIn`}},
 	},
 	{
-		rule: "introspection does not say when a refresh token ends", pkg: "api", file: "introspect.go", test: "api.TestIntrospect",
-		edits: []edit{{`	answer.expirations = expirationsOf(f, p, now)
+		rule: "introspection does not say when a refresh token ends", pkg: "session", test: "server.TestIntrospect",
+		edits: []edit{{`	answer.Expirations = ExpirationsOf(f, p, now)
 `, ``}},
 	},
 }}

@@ -2,85 +2,86 @@ package main
 
 var auditTrail = chapter{"The audit trail", []mutant{
 	{
-		rule: "a deletion by the management API leaves no line", pkg: "api", test: "api.TestEveryOperationIsOnRecord",
+		rule: "a deletion by the management API leaves no line", pkg: "manage", test: "server.TestEveryOperationIsOnRecord",
 		edits: []edit{{`|| method == http.MethodGet {`, `|| method == http.MethodGet || method == http.MethodDelete {`}},
 	},
 	{
-		rule: "an operation that was refused leaves no line", pkg: "api", file: "operation.go", test: "api.TestEveryOperationIsOnRecord",
-		edits: []edit{{`a.trail.Record(r.Context(), &e)`, "if e.Status < 400 {\n\t\t\t\ta.trail.Record(r.Context(), &e)\n\t\t\t}"}},
+		rule: "an operation that was refused leaves no line", pkg: "manage", test: "server.TestEveryOperationIsOnRecord",
+		edits: []edit{{`a.Trail.Record(r.Context(), &e)`, "if e.Status < 400 {\n\t\t\t\ta.Trail.Record(r.Context(), &e)\n\t\t\t}"}},
 	},
 	{
-		rule: "an operation that failed is on record as done", pkg: "api", test: "api.TestEveryOperationIsOnRecord",
+		rule: "an operation that failed is on record as done", pkg: "manage", test: "server.TestEveryOperationIsOnRecord",
 		edits: []edit{{`e.Status = answer.status`, `e.Status = min(answer.status, 499)`}},
 	},
 	{
-		rule: "an operation with a bug in it is on record as done", pkg: "api", test: "api.TestPanicIsAnsweredAndOnRecord",
+		rule: "an operation with a bug in it is on record as done", pkg: "manage", test: "server.TestPanicIsAnsweredAndOnRecord",
 		edits: []edit{{`e.Status = http.StatusInternalServerError // of a panic`, `e.Status = http.StatusOK // of a panic`}},
 	},
 	{
-		rule: "what a panic was with is logged", pkg: "api", test: "api.TestPanicIsAnsweredAndOnRecord",
+		rule: "what a panic was with is logged", pkg: "web", test: "server.TestPanicIsAnsweredAndOnRecord",
 		edits: []edit{{`fmt.Sprintf("%T", v)`, `fmt.Sprintf("%v", v)`}},
 	},
 	{
-		rule: "reading is on record", pkg: "api", test: "api.TestReadsAreNotOnRecord",
+		rule: "reading is on record", pkg: "manage", test: "server.TestReadsAreNotOnRecord",
 		edits: []edit{{`|| method == http.MethodGet {`, `|| method == http.MethodOptions {`}},
 	},
 	{
-		rule: "nobody knows who called the management API", pkg: "api", test: "api.TestEveryOperationIsOnRecord",
-		edits: []edit{{`by: principal(r.Context())`, `by: ""`}},
+		rule: "nobody knows who called the management API", pkg: "web", test: "server.TestEveryOperationIsOnRecord",
+		edits: []edit{{`By: session.Principal(r.Context())`, `By: ""`}},
 	},
 	{
-		rule: "the stored event of a revocation does not say who asked", pkg: "store", test: "api.TestRevocationSaysWhoAsked",
+		rule: "the stored event of a revocation does not say who asked", pkg: "store", test: "server.TestRevocationSaysWhoAsked",
 		edits: []edit{{`By:            e.By,`, `By:            "",`}},
 	},
 	{
-		rule: "the timeline does not say who revoked", pkg: "api", test: "api.TestRevocationSaysWhoAsked",
+		rule: "the timeline does not say who revoked", pkg: "manage", test: "server.TestRevocationSaysWhoAsked",
 		edits: []edit{{`m[at].EventID = e.By, e.ID.String()`, `m[at].EventID = "", e.ID.String()`}},
 	},
 	{
-		rule: "an operation does not name the family that it issued", pkg: "api", test: "api.TestEveryOperationIsOnRecord",
-		edits: []edit{{`	operationOf(ctx).Family = f.ID
-`, ``}},
+		rule: "an operation does not name the family that it issued", pkg: "manage", test: "server.TestEveryOperationIsOnRecord",
+		edits: []edit{{`	operation.Family = id
+`, `	_ = id
+`}},
 	},
 	{
-		rule: "a dry run is on record as a revocation", pkg: "api", test: "api.TestDryRunIsOnRecordAsOne",
+		rule: "a dry run is on record as a revocation", pkg: "manage", test: "server.TestDryRunIsOnRecordAsOne",
 		edits: []edit{{`e.DryRun, _ = strconv.ParseBool(q.Get("dry_run"))`, `e.DryRun, _ = strconv.ParseBool("")`}},
 	},
 	{
-		rule: "that a client became public is not said", pkg: "api", test: "api.TestChangesOfAClient",
+		rule: "that a client became public is not said", pkg: "manage", test: "server.TestChangesOfAClient",
 		edits: []edit{{`before.Confidential && !put.Confidential)`, `before.Confidential && !put.Confidential && put.MayIntrospect)`}},
 	},
 	{
-		rule: "observing for longer is not said", pkg: "api", test: "api.TestChangesOfAClient",
+		rule: "observing for longer is not said", pkg: "manage", test: "server.TestChangesOfAClient",
 		edits: []edit{{`is.ObserveUntil.After(was.ObserveUntil)`, `was.ObserveUntil.IsZero() && !is.ObserveUntil.IsZero()`}},
 	},
 	{
-		rule: "what was so before is said to be changed", pkg: "api", test: "api.TestChangesOfAClient",
+		rule: "what was so before is said to be changed", pkg: "manage", test: "server.TestChangesOfAClient",
 		edits: []edit{{`put.MayIntrospect && !before.MayIntrospect`, `put.MayIntrospect`}},
 	},
 	{
-		rule: "a secret that was refused is said to be added", pkg: "api", test: "api.TestRefusedSecretIsNoChange",
+		rule: "a secret that was refused is said to be added", pkg: "manage", test: "server.TestRefusedSecretIsNoChange",
 		edits: []edit{{`e.Changes = nil`, `_ = e.Changes`}},
 	},
 	{
-		rule: "of two puts at once one says what the other has changed", pkg: "store", test: "api.TestPutsAtOnceAreEachOnRecord",
+		rule: "of two puts at once one says what the other has changed", pkg: "store", test: "server.TestPutsAtOnceAreEachOnRecord",
 		edits: []edit{{`"version = :version"`, `"(version = :version OR version <> :version)"`}},
 	},
 	{
-		rule: "a change whose answer was lost is no change", pkg: "store", test: "api.TestChangesWhoseAnswerWasLost",
+		rule: "a change whose answer was lost is no change", pkg: "store", test: "server.TestChangesWhoseAnswerWasLost",
 		edits: []edit{{`if !ok || !bytes.Equal(by.Value, putBy) {`, `if !ok || !bytes.Equal(by.Value, nil) {`}},
 	},
 	{
-		rule: "a client that is not believed leaves no line", pkg: "api", test: "api.TestInvalidClientIsOnRecord",
+		rule: "a client that is not believed leaves no line", pkg: "oauth", test: "server.TestInvalidClientIsOnRecord",
 		edits: []edit{{`|| refused.reason == "" {`, `|| refused.reason != "" {`}},
 	},
 	{
-		rule: "the log does not tell an unknown client from a wrong secret", pkg: "api", test: "api.TestInvalidClientIsOnRecord",
+		rule: "the log does not tell an unknown client from a wrong secret", pkg: "oauth", test: "server.TestInvalidClientIsOnRecord",
 		edits: []edit{{`audit.InvalidClient, refused.reason,`, `audit.InvalidClient, "",`}},
 	},
 	{
-		rule: "of an unknown client's id the whole is in the log", pkg: "api", test: "api.TestInvalidClientIsOnRecord",
-		edits: []edit{{`cut(audit.Hide(c.id), maxUnknownID), true`, `cut(audit.Hide(c.id), 64), true`}},
+		rule: "of an unknown client's id the whole is in the log", pkg: "oauth", test: "server.TestInvalidClientIsOnRecord",
+		edits: []edit{{`session.Cut(audit.Hide(c.id), maxUnknownID), true`, `session.Cut(audit.Hide(c.id), 64), true`}},
 	},
 	{
 		rule: "a token in the place of an id is in the log", pkg: "audit", test: "audit.TestHide",
@@ -140,7 +141,7 @@ var metrics = chapter{"Metrics", []mutant{
 		edits: []edit{{`if t.Metrics {`, `if !t.Metrics || e.Type != "" {`}},
 	},
 	{
-		rule: "the API makes no metrics whatever its settings are", pkg: "api", test: "api.TestMetrics",
+		rule: "the API makes no metrics whatever its settings are", pkg: "session", test: "server.TestMetrics",
 		edits: []edit{{`Metrics: c.Metrics}`, `Metrics: false}`}},
 	},
 }}
@@ -172,7 +173,7 @@ var callers = chapter{"Who may call the management API", []mutant{
 	},
 	{
 		rule: "the caller does not reach the audit trail", pkg: "gateway", test: "gateway.TestManageAsksForIAM",
-		edits: []edit{{`r.WithContext(api.WithCaller(r.Context(), caller))`, `r.WithContext(api.WithCaller(r.Context(), caller[:0]))`}},
+		edits: []edit{{`r.WithContext(session.WithPrincipal(r.Context(), caller))`, `r.WithContext(session.WithPrincipal(r.Context(), caller[:0]))`}},
 	},
 	{
 		rule: "a refused caller is not logged", pkg: "gateway", test: "gateway.TestManageAsksForIAM",

@@ -15,7 +15,7 @@ const (
 	secretFor  = 300  // s: maxAge in shared/keyring/secret.go
 	attempts   = 3    // of the SDK: MaxAttempts in shared/store/table.go
 	backoff    = 50   // ms, at most, before the second attempt; twice that before the third
-	retryAfter = 1000 // ms, in a 503 of Rotor's: shared/api/errors.go; the gateway's answers have none
+	retryAfter = 1000 // ms, in a 503 of Rotor's: shared/internal/web/answer.go; the gateway's answers have none
 	reuse      = 60   // s: the default policy of shared/family/policy.go
 
 	// A caller whose refresh fails pauses as clients/tokensource does with that interval:

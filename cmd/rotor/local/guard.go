@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/problem"
+	"github.com/rotor-auth/rotor/shared/session"
 )
 
 // guard keeps web pages out. What is served here asks for no signature, and any
@@ -126,9 +126,9 @@ func logRequests(c *config, log *slog.Logger, next http.Handler) http.Handler {
 		began := time.Now()
 		id := rand.Text()
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		ctx := api.WithRequestID(r.Context(), id)
+		ctx := session.WithRequestID(r.Context(), id)
 		if strings.HasPrefix(c.pathOf(r), "/v1/") {
-			ctx = api.WithCaller(ctx, caller)
+			ctx = session.WithPrincipal(ctx, caller)
 		}
 		next.ServeHTTP(answer, r.WithContext(ctx))
 		log.InfoContext(r.Context(), "request",

@@ -22,8 +22,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -74,15 +74,15 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		return err
 	}
 	issuer := "http://" + net.JoinHostPort(c.addr.host, portOf(listener)) + c.base
-	settings := api.Config{
+	settings := server.Config{
 		Issuer: issuer, Table: table, Keys: keys, Log: log, Now: clock.now,
 		Origins: c.origins, Timeout: requestTimeout,
 	}
-	handler := api.New(settings).Handler()
+	handler := server.New(settings).Handler()
 	// Of the demo clients nobody wants to read in the log: it is about what comes then.
 	prepared := settings
 	prepared.Log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	demo, err := demoClients(starting, api.New(prepared).Handler())
+	demo, err := demoClients(starting, server.New(prepared).Handler())
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -149,7 +149,7 @@ func newBubble(t *testing.T) *bubble {
 	log := slog.New(slog.NewJSONHandler(b.log, nil))
 	clock := &clock{}
 	b.sweeper = sweeper{clock, table, log}
-	b.handler = withLocal(&config{}, b.sweeper, api.New(api.Config{
+	b.handler = withLocal(&config{}, b.sweeper, server.New(server.Config{
 		Issuer: "http://localhost:3000", Table: table, Keys: keys, Log: log, Now: clock.now, Timeout: requestTimeout,
 	}).Handler())
 	b.call(http.MethodPut, "/v1/clients/app", `{"type":"public","policy":{"max_active":1}}`)

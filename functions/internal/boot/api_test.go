@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/manage"
 	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -173,7 +174,11 @@ func TestMetrics(t *testing.T) {
 		r := httptest.NewRequest(method, path, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
-		if a.Handler().ServeHTTP(w, r); w.Code != status {
+		door := a.Handler()
+		if strings.HasPrefix(path, "/v1/") {
+			door = manage.New(a.Engine, manage.Config{}).Handler()
+		}
+		if door.ServeHTTP(w, r); w.Code != status {
 			t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
 		}
 	}

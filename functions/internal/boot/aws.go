@@ -14,9 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/oauth"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -29,10 +30,10 @@ const attemptTimeout = 1500 * time.Millisecond
 // longer than an invocation.
 const maxBackoff = 200 * time.Millisecond
 
-// NewAPI returns the API that c describes. The SDK's own environment variables say
+// NewEngine returns the engine that c describes. The SDK's own environment variables say
 // where AWS is: AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB. It
 // sends no requests; the first invocation reads the keys.
-func NewAPI(ctx context.Context, c Config, log *slog.Logger) (*api.API, error) {
+func NewEngine(ctx context.Context, c Config, log *slog.Logger) (*session.Engine, error) {
 	sdk, err := loadSDK(ctx, attemptTimeout)
 	if err != nil {
 		return nil, err
@@ -41,18 +42,26 @@ func NewAPI(ctx context.Context, c Config, log *slog.Logger) (*api.API, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Config{
+	return session.New(session.Config{
 		Issuer:  c.Issuer,
 		Table:   store.New(sdk, c.Table, c.Retention),
 		Keys:    keys,
 		Log:     log,
 		Metrics: true,
 		Now:     time.Now,
-		Origins: c.Origins,
 	}), nil
 }
 
-// NewTable returns the table that c describes, as [NewAPI] does. It sends no
+// NewAPI returns the public endpoints that c describes, over an engine of [NewEngine].
+func NewAPI(ctx context.Context, c Config, log *slog.Logger) (*oauth.API, error) {
+	engine, err := NewEngine(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	return oauth.New(engine, oauth.Config{Origins: c.Origins}), nil
+}
+
+// NewTable returns the table that c describes, as [NewEngine] does. It sends no
 // requests.
 func NewTable(ctx context.Context, c TableConfig) (*store.Table, error) {
 	sdk, err := loadSDK(ctx, attemptTimeout)

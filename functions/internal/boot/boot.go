@@ -13,23 +13,26 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
-	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/manage"
+	"github.com/rotor-auth/rotor/shared/oauth"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/version"
 )
 
-// Main runs a function that serves one group of the API's endpoints. It warms the
-// API before it asks for the first event, because Lambda may start a function ahead
+// Main runs a function that serves one group of the public endpoints. It warms the
+// engine before it asks for the first event, because Lambda may start a function ahead
 // of need and gives it more CPU while it starts.
-func Main(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Context) error) {
+func Main(endpoints func(*oauth.API) http.Handler, warm func(*session.Engine, context.Context) error) {
 	Run(LoadConfig, wire(endpoints, warm))
 }
 
-func wire(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Context) error) func(context.Context, Config, *slog.Logger) (any, error) {
+func wire(endpoints func(*oauth.API) http.Handler, warm func(*session.Engine, context.Context) error) func(context.Context, Config, *slog.Logger) (any, error) {
 	return func(ctx context.Context, c Config, log *slog.Logger) (any, error) {
-		a, err := warmed(ctx, c, log, warm)
+		a, err := NewAPI(ctx, c, log)
 		if err != nil {
 			return nil, err
 		}
+		readAhead(ctx, a.Engine, warm, log)
 		return gateway.NewHandler(endpoints(a), log), nil
 	}
 }
@@ -39,26 +42,22 @@ func wire(endpoints func(*api.API) http.Handler, warm func(*api.API, context.Con
 func Manage() { Run(LoadManageConfig, wireManage) }
 
 func wireManage(ctx context.Context, c ManageConfig, log *slog.Logger) (any, error) {
-	a, err := warmed(ctx, c.Config, log, (*api.API).Warm)
+	engine, err := NewEngine(ctx, c.Config, log)
 	if err != nil {
 		return nil, err
 	}
+	readAhead(ctx, engine, (*session.Engine).Warm, log)
 	callers := gateway.Callers{APIID: c.APIID, Local: c.LocalCaller}
-	return gateway.NewHandler(gateway.Authorized(a.Manage(), callers, log), log), nil
+	return gateway.NewHandler(gateway.Authorized(manage.New(engine, manage.Config{}).Handler(), callers, log), log), nil
 }
 
-// warmed returns the configured API, warmed as far as the time allows.
-func warmed(ctx context.Context, c Config, log *slog.Logger, warm func(*api.API, context.Context) error) (*api.API, error) {
-	a, err := NewAPI(ctx, c, log)
-	if err != nil {
-		return nil, err
-	}
+// readAhead warms the engine as far as the time allows.
+func readAhead(ctx context.Context, engine *session.Engine, warm func(*session.Engine, context.Context) error, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
 	defer cancel()
-	if err := warm(a, ctx); err != nil {
+	if err := warm(engine, ctx); err != nil {
 		log.WarnContext(ctx, "not warmed, the first request will read again", slog.Any("error", err))
 	}
-	return a, nil
 }
 
 // warmTimeout limits the warming, whose reads the first request can also do. If AWS

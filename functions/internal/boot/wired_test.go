@@ -21,8 +21,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/oauth"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -134,10 +135,10 @@ func wireAll(t *testing.T, changes ...string) *wired {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, endpoints := range map[string]func(*api.API) http.Handler{
-		"token": (*api.API).Token, "revoke": (*api.API).Revoke, "introspect": (*api.API).Introspect, "discovery": (*api.API).Discovery,
+	for name, endpoints := range map[string]func(*oauth.API) http.Handler{
+		"token": (*oauth.API).Token, "revoke": (*oauth.API).Revoke, "introspect": (*oauth.API).Introspect, "discovery": (*oauth.API).Discovery,
 	} {
-		made, err := wire(endpoints, (*api.API).WarmKeys)(t.Context(), c, log)
+		made, err := wire(endpoints, (*session.Engine).WarmKeys)(t.Context(), c, log)
 		add(name, made, err)
 	}
 	m, err := LoadManageConfig(getenv)
@@ -371,7 +372,7 @@ func TestOriginsShow(t *testing.T) {
 	if _, err := keyring.File(c.KeysFile, signing.ES256, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	made, err := wire((*api.API).Token, (*api.API).WarmKeys)(t.Context(), c, slog.New(slog.DiscardHandler))
+	made, err := wire((*oauth.API).Token, (*session.Engine).WarmKeys)(t.Context(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/akrylysov/algnhsa"
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/problem"
+	"github.com/rotor-auth/rotor/shared/session"
 )
 
 // Callers says who may call the management API.
@@ -20,7 +20,7 @@ type Callers struct {
 
 // Authorized returns a handler that passes to h the requests of our HTTP API for
 // which IAM has authorized a principal. h finds the principal's ARN where
-// [api.WithCaller] puts it. The handler logs any other request and answers 403
+// [session.WithPrincipal] puts it. The handler logs any other request and answers 403
 // before it reads anything: a request of a route without an authorizer or with
 // another one, of another API, or of a function URL.
 func Authorized(h http.Handler, c Callers, log *slog.Logger) http.Handler {
@@ -28,7 +28,7 @@ func Authorized(h http.Handler, c Callers, log *slog.Logger) http.Handler {
 		event, _ := algnhsa.APIGatewayV2RequestFromContext(r.Context())
 		caller, why := callerOf(&event.RequestContext, c)
 		if why == "" {
-			h.ServeHTTP(w, r.WithContext(api.WithCaller(r.Context(), caller)))
+			h.ServeHTTP(w, r.WithContext(session.WithPrincipal(r.Context(), caller)))
 			return
 		}
 		id := event.RequestContext.APIID

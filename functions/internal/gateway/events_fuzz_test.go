@@ -16,8 +16,8 @@ import (
 
 	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -57,15 +57,15 @@ func deploy(tb testing.TB) *deployed {
 	}
 	d := &deployed{}
 	log := slog.New(slog.NewJSONHandler(&d.log, nil))
-	a := api.New(api.Config{
+	a := server.New(server.Config{
 		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: log, Metrics: true, Now: now, Origins: origins("https://app.example.com"),
 	})
 	d.functions = map[string]lambda.Handler{
-		"token":      gateway.NewHandler(a.Token(), log),
-		"revoke":     gateway.NewHandler(a.Revoke(), log),
-		"introspect": gateway.NewHandler(a.Introspect(), log),
-		"discovery":  gateway.NewHandler(a.Discovery(), log),
-		"manage":     gateway.NewHandler(gateway.Authorized(a.Manage(), gateway.Callers{APIID: sampleAPI}, log), log),
+		"token":      gateway.NewHandler(a.OAuth.Token(), log),
+		"revoke":     gateway.NewHandler(a.OAuth.Revoke(), log),
+		"introspect": gateway.NewHandler(a.OAuth.Introspect(), log),
+		"discovery":  gateway.NewHandler(a.OAuth.Discovery(), log),
+		"manage":     gateway.NewHandler(gateway.Authorized(a.Manage.Handler(), gateway.Callers{APIID: sampleAPI}, log), log),
 	}
 	d.sweep = lambda.NewHandler(boot.Sweep(table, log, now))
 	must := func(name string) map[string]any {

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/rotor-auth/rotor/shared/api"
+	"github.com/rotor-auth/rotor/shared/session"
 )
 
 // Handler answers events of an API Gateway HTTP API, payload format 2.0, with an
@@ -99,7 +99,7 @@ func fromEvent(next http.Handler) http.Handler {
 			return
 		}
 		if id := event.RequestContext.RequestID; id != "" {
-			r = r.WithContext(api.WithRequestID(r.Context(), id))
+			r = r.WithContext(session.WithRequestID(r.Context(), id))
 		}
 		// algnhsa decodes the path a second time, and could take a part of it for
 		// the host.

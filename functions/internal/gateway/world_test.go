@@ -21,9 +21,9 @@ import (
 
 	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
-	"github.com/rotor-auth/rotor/shared/api"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/origin"
+	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
@@ -106,7 +106,7 @@ func newWorldAt(t *testing.T, issuer string) *world {
 		w.now = w.now.Add(time.Millisecond)
 		return w.now
 	}
-	a := api.New(api.Config{
+	a := server.New(server.Config{
 		Issuer:  issuer,
 		Table:   table,
 		Keys:    keys,
@@ -116,13 +116,13 @@ func newWorldAt(t *testing.T, issuer string) *world {
 		Origins: origins("https://app.example.com"),
 	})
 	w.manage = func(c gateway.Callers) lambda.Handler {
-		return gateway.NewHandler(gateway.Authorized(a.Manage(), c, log), log)
+		return gateway.NewHandler(gateway.Authorized(a.Manage.Handler(), c, log), log)
 	}
 	w.functions = map[string]lambda.Handler{
-		"token":      gateway.NewHandler(a.Token(), log),
-		"revoke":     gateway.NewHandler(a.Revoke(), log),
-		"introspect": gateway.NewHandler(a.Introspect(), log),
-		"discovery":  gateway.NewHandler(a.Discovery(), log),
+		"token":      gateway.NewHandler(a.OAuth.Token(), log),
+		"revoke":     gateway.NewHandler(a.OAuth.Revoke(), log),
+		"introspect": gateway.NewHandler(a.OAuth.Introspect(), log),
+		"discovery":  gateway.NewHandler(a.OAuth.Discovery(), log),
 		"manage":     w.manage(gateway.Callers{APIID: sampleAPI}),
 	}
 	w.sweep = lambda.NewHandler(boot.Sweep(table, log, tick))

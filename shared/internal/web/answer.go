@@ -1,0 +1,62 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/rotor-auth/rotor/shared/session"
+)
+
+// Errors of requests that both doors answer, each in its own form.
+var (
+	ErrNoRoute    = errors.New("there is nothing at this path")
+	ErrMethod     = errors.New("the method is not allowed here; see the Allow header")
+	ErrTooLarge   = errors.New("the request body is larger than 16 KiB")
+	ErrUnreadable = errors.New("the request body could not be read")
+	ErrInternal   = errors.New("internal error")
+)
+
+// ReadBody reads the body of a request, of at most [MaxBody] bytes.
+func ReadBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, ErrTooLarge
+	case r.Context().Err() != nil:
+		return nil, fmt.Errorf("read a request body: %w", r.Context().Err())
+	case err != nil:
+		return nil, ErrUnreadable
+	}
+	return body, nil
+}
+
+// Unavailable logs a failure that is not the caller's, and says in the answer when to
+// come again.
+func Unavailable(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	log.ErrorContext(r.Context(), "unavailable", slog.String("method", r.Method), slog.String("route", r.Pattern),
+		slog.String("http_request_id", session.RequestID(r.Context())), slog.Any("error", err))
+	w.Header().Set("Retry-After", "1") // seconds
+}
+
+// NoStore keeps an answer out of caches (RFC 6749 §5.1).
+func NoStore(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+}
+
+// WriteJSON answers with v as JSON.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		// Every value written here is made of strings, numbers and times of ours.
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the client may be gone: nobody is left to tell
+}

@@ -1,0 +1,41 @@
+package manage
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A call that does much begins new work for 20 seconds, or for two thirds of what its
+// request has left: the gateway waits for 30, and what was begun is to be finished.
+func TestBudget(t *testing.T) {
+	for _, tt := range []struct{ left, want time.Duration }{
+		{0, 20 * time.Second}, // no deadline
+		{time.Hour, 20 * time.Second},
+		{30 * time.Second, 20 * time.Second},
+		{28500 * time.Millisecond, 19 * time.Second},
+		{3 * time.Second, 2 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx := t.Context()
+			if tt.left > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, tt.left)
+				defer cancel()
+			}
+			b, cancel := newBudget(ctx)
+			defer cancel()
+			time.Sleep(tt.want - time.Millisecond)
+			synctest.Wait()
+			if b.spent() {
+				t.Errorf("with %v left it is spent before %v", tt.left, tt.want)
+			}
+			time.Sleep(2 * time.Millisecond)
+			synctest.Wait()
+			if !b.spent() {
+				t.Errorf("with %v left it is not spent after %v", tt.left, tt.want)
+			}
+		})
+	}
+}

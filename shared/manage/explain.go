@@ -1,0 +1,312 @@
+package manage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/token"
+)
+
+// explanation is the answer of POST /v1/explain.
+type explanation struct {
+	Verdict        family.State    `json:"verdict"`
+	Cause          family.Cause    `json:"cause,omitempty"`
+	Summary        string          `json:"summary"`
+	Advice         string          `json:"advice"`
+	TokenCounter   uint32          `json:"token_counter,omitempty"`
+	IssuedAt       time.Time       `json:"issued_at,omitzero"` // of the family, also where its record is gone
+	Family         *familyJSON     `json:"family,omitempty"`
+	Timeline       []moment        `json:"timeline,omitempty"`
+	Recommendation *recommendation `json:"recommendation,omitempty"`
+}
+
+// recommendation is a reuse interval for a client, from what it saw.
+type recommendation struct {
+	family.Recommendation
+	PresentInterval family.Seconds `json:"present_interval"`
+	Days            int            `json:"days"` // looked back
+}
+
+// explain tells the story of a token and what to do about it: POST /v1/explain with
+// a refresh_token, an access_token, a family, or the sid of an access token and its
+// user_id; and with client_id to ask as that client. What stands under one name and
+// has the shape of another is taken for what it is. Nothing is changed by asking.
+func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
+	now := a.Now()
+	if err := noQuery(r); err != nil {
+		return err
+	}
+	var q question
+	if err := readJSON(r, q.fields()); err != nil {
+		return err
+	}
+	if err := q.check(); err != nil {
+		return err
+	}
+	answer, err := a.answer(r.Context(), &q, now)
+	if err != nil {
+		return err
+	}
+	web.NoStore(w)
+	web.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// question is the body of POST /v1/explain.
+type question struct {
+	refreshToken, accessToken, family, sid string // one of them
+	userID                                 string // of the sid
+	clientID                               string
+}
+
+func (q *question) fields() map[string]any {
+	return map[string]any{
+		"refresh_token": &q.refreshToken, "access_token": &q.accessToken, "family": &q.family, "sid": &q.sid,
+		"user_id": &q.userID, "client_id": &q.clientID,
+	}
+}
+
+func (q *question) check() error {
+	var in input
+	asked := slices.DeleteFunc([]string{q.refreshToken, q.accessToken, q.family, q.sid}, func(s string) bool { return s == "" })
+	switch {
+	case len(asked) == 0 && q.userID != "":
+		in.wrong("user_id", "", "given with a sid. GET /v1/families?user_id= lists the user's families, and GET /v1/events?user_id= what happened to them")
+	case len(asked) != 1:
+		in.wrong("refresh_token", "", "given, or else one of access_token, family or sid, but not two of them")
+	case q.userID != "" && q.sid == "":
+		in.wrong("user_id", "", "left out: a token and a family say whose they are")
+	case q.userID != "":
+		in.text("user_id", q.userID, maxUserID)
+	}
+	if q.clientID != "" {
+		in.clientID(q.clientID)
+	}
+	return in.err()
+}
+
+// answer explains what was asked about, by its shape.
+func (a *API) answer(ctx context.Context, q *question, now time.Time) (explanation, error) {
+	pasted := strings.TrimSpace(cmp.Or(q.refreshToken, q.accessToken, q.family, q.sid)) // exactly one is given
+	keys, err := a.Keys.Keys(ctx, now)
+	if err != nil {
+		return explanation{}, err
+	}
+	sid, notSID := ulid.ParseStrict(pasted)
+	id, notFamily := family.ParseID(pasted)
+	switch {
+	case strings.Count(pasted, ".") == 2:
+		return a.explainAccess(ctx, keys, pasted, q.clientID, now)
+	case notSID == nil && q.userID != "":
+		answer, err := a.explainCounter(ctx, family.JoinID(keys.Codec.UserKey(q.userID), sid), 0, q.clientID, now)
+		if err == nil && answer.Cause == family.Purged {
+			answer.Summary = "There is no record of a family with this sid and this user. If both are right, it was issued on " +
+				sid.Timestamp().UTC().Format(time.DateTime) + " UTC, and its record is gone."
+			answer.Advice = "Check the user_id: it is the sub of the access token with this sid."
+		}
+		return answer, err
+	case notSID == nil:
+		return explanation{
+			Verdict: family.DeadToken, Cause: family.Malformed,
+			Summary: "This has the form of a sid, the session id in access tokens, of a family that was issued on " + sid.Timestamp().UTC().Format(time.DateTime) + " UTC.",
+			Advice:  "A sid names a family together with its user: send user_id beside it, which is the sub of the same access token.",
+		}, nil
+	case notFamily == nil:
+		return a.explainFamily(ctx, id, q.clientID, now)
+	case q.family != "" && !strings.HasPrefix(pasted, token.Prefix):
+		return explanation{
+			Verdict: family.DeadToken, Cause: family.Malformed,
+			Summary: "This is not a family id: those are 43 characters of base64url.",
+			Advice:  "Copy the whole familyId from a log line, or family from the answer to POST /v1/families.",
+		}, nil
+	}
+	return a.explainToken(ctx, keys, pasted, q.clientID, now)
+}
+
+func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
+	tok, err := a.ParseToken(ctx, keys, presented, now)
+	var revoked *token.RevokedError
+	switch {
+	case errors.Is(err, keyring.ErrUnavailable):
+		return explanation{}, err
+	case errors.As(err, &revoked):
+		return a.explainRevoked(ctx, revoked, clientID, now)
+	case errors.Is(err, token.ErrForged):
+		return explanation{
+			Verdict: family.DeadToken, Cause: family.NeverIssued,
+			Summary: "We never issued this: it has the form of a refresh token, but its seal is not ours.",
+			Advice:  "It was made up, altered, or issued by another installation or with keys that are gone: check which environment the application talks to.",
+		}, nil
+	case err != nil:
+		return explanation{
+			Verdict: family.DeadToken, Cause: family.Malformed,
+			Summary: "This is not a refresh token: those are " + strconv.Itoa(token.Length) + " characters long and begin with " + token.Prefix + "; this has " + strconv.Itoa(len(presented)) + " bytes.",
+			Advice: "Look for what cut or changed it on its way: a column that is too short, quotes, URL encoding, or another kind of token in its place. " +
+				"An access token, a family id, or a sid with its user_id can be explained as well; GET /v1/families?user_id= lists a user's families.",
+		}, nil
+	}
+	return a.explainCounter(ctx, tok.Family, tok.Counter, clientID, now)
+}
+
+// explainRevoked explains a token under a key that is revoked, with what is known of
+// the family that it names.
+func (a *API) explainRevoked(ctx context.Context, e *token.RevokedError, clientID string, now time.Time) (explanation, error) {
+	answer, err := a.explainCounter(ctx, e.Token.Family, e.Token.Counter, clientID, now)
+	if err != nil {
+		return explanation{}, err
+	}
+	answer.Verdict, answer.Cause, answer.Recommendation = family.DeadToken, family.KeyRevoked, nil
+	answer.Summary = "It was made with a key that was revoked on " + e.At.UTC().Format(time.DateTime) +
+		" UTC: all refresh tokens of that key are void since then."
+	answer.Advice = "The key was, or may have been, in other hands, so that a token of it proves nothing. The user must log in again. " +
+		"The family is not revoked by this: if somebody else may hold its session, revoke it."
+	return answer, nil
+}
+
+// explainAccess explains the newest token of an access token's family.
+func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
+	access, err := a.VerifyAccess(ctx, keys, presented, now, (*signing.Set).VerifyExpired)
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return explanation{}, err
+	}
+	if err != nil {
+		return explanation{
+			Verdict: family.DeadToken, Cause: family.NeverIssued,
+			Summary: "This has the form of a JWT, but it is no access token that a key published now has signed for " + a.Issuer + ".",
+			Advice: "It is an id token, of another issuer, altered, so old that its key is no longer published, or under a key that was revoked. " +
+				"If it is an old access token of ours, read its claims and send sid with user_id, which is its sub.",
+		}, nil
+	}
+	sid, err := ulid.ParseStrict(access.SessionID)
+	if err != nil {
+		return explanation{}, fmt.Errorf("read the sid of an access token: %w", err) // we signed it
+	}
+	answer, err := a.explainCounter(ctx, family.JoinID(keys.Codec.UserKey(access.Subject), sid), 0, clientID, now)
+	if err != nil {
+		return explanation{}, err
+	}
+	expiry := "it expires on "
+	if !now.Before(access.ExpiresAt) {
+		expiry = "it expired on "
+	}
+	answer.Summary = "This is an access token; " + expiry + access.ExpiresAt.Format(time.DateTime) + " UTC. Of its family's newest refresh token: " + answer.Summary
+	return answer, nil
+}
+
+// explainFamily explains the newest token of a family.
+func (a *API) explainFamily(ctx context.Context, id family.ID, clientID string, now time.Time) (explanation, error) {
+	answer, err := a.explainCounter(ctx, id, 0, clientID, now)
+	if err == nil && answer.Cause == family.Purged {
+		// An id has no seal: who knows it did not make it up cannot be told.
+		answer.Summary = "There is no record of this family. If the id is ours, it was issued on " +
+			id.IssuedAt().Format(time.DateTime) + " UTC, and its record is gone; a refresh token of it would prove that."
+	}
+	return answer, err
+}
+
+// explainCounter explains the family's token of that number, the newest if 0.
+func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, clientID string, now time.Time) (explanation, error) {
+	f, err := a.Table.Family(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return explanation{}, err
+	}
+	attempt := family.Attempt{Counter: counter, ClientID: clientID, Now: now}
+	if f == nil {
+		return explained(family.Explain(nil, nil, id.IssuedAt(), attempt), id, counter), nil
+	}
+	if counter == 0 {
+		attempt.Counter = f.Counter
+	}
+	if clientID == "" {
+		attempt.ClientID = f.ClientID
+	}
+	client, err := a.registered(ctx, f.ClientID, now)
+	if err != nil {
+		return explanation{}, err
+	}
+	answer := explained(family.Explain(f, policyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
+	if client == nil && answer.Verdict != family.DeadToken {
+		answer.Verdict = family.DeadToken
+		answer.Summary = "The client " + f.ClientID + " is not registered any more: its tokens are refused with invalid_client."
+		answer.Advice = "Register the client again if it was deleted by mistake: its families live on."
+	}
+	shown := show(f, client, now)
+	answer.Family = &shown
+	if answer.Timeline, err = a.timeline(ctx, f, shown); err != nil {
+		return explanation{}, err
+	}
+	if client != nil && (answer.Cause == family.ReuseDetected || answer.Cause == family.Superseded) {
+		if answer.Recommendation, err = a.recommend(ctx, client, now); err != nil {
+			return explanation{}, err
+		}
+	}
+	return answer, nil
+}
+
+func explained(e family.Explanation, id family.ID, counter uint32) explanation {
+	return explanation{
+		Verdict: e.Verdict, Cause: e.Cause, Summary: e.Summary, Advice: e.Advice,
+		TokenCounter: counter, IssuedAt: id.IssuedAt(),
+	}
+}
+
+const (
+	recommendDays = 30
+	// recommendEvents bounds what a recommendation reads: the newest.
+	recommendEvents = 1000
+)
+
+// recommend returns a reuse interval for the client, from its reuse of the last 30
+// days; nil where a longer one than the present would have kept nothing alive.
+func (a *API) recommend(ctx context.Context, client *store.Client, now time.Time) (*recommendation, error) {
+	filter := eventFilter{eventType: audit.Reuse, span: store.Span{
+		From: now.AddDate(0, 0, -recommendDays), To: now.Add(time.Millisecond),
+	}}
+	var lost []time.Duration
+	all := 0
+	var at position
+	for read := 0; read < recommendEvents; {
+		events, next, err := a.events(ctx, &filter, at)
+		if err != nil {
+			return nil, err
+		}
+		for i := range events {
+			e := &events[i]
+			if e.ClientID != client.ID {
+				continue
+			}
+			all++
+			if family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {
+				lost = append(lost, e.Age)
+			}
+		}
+		read += max(1, len(events))
+		if at = next; at.event == (ulid.ULID{}) {
+			break
+		}
+	}
+	if all == 0 {
+		return nil, nil
+	}
+	present := client.Policy.ReuseInterval
+	best := family.Recommend(present, lost, all)
+	if best.ReuseInterval == present {
+		return nil, nil // it is set already
+	}
+	return &recommendation{best, present, recommendDays}, nil
+}

@@ -1,0 +1,97 @@
+package manage
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// moment is one thing that happened to a family.
+type moment struct {
+	At           time.Time    `json:"at"`
+	Event        string       `json:"event"`                   // issued, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired, ahead
+	Counter      uint32       `json:"counter,omitempty"`       // the newest token then
+	TokenCounter uint32       `json:"token_counter,omitempty"` // the token that was presented
+	Cause        family.Cause `json:"cause,omitempty"`
+	IP           string       `json:"ip,omitempty"`
+	UserAgent    string       `json:"user_agent,omitempty"`
+	ForwardedBy  string       `json:"forwarded_by,omitempty"` // whose word the address and the agent are
+	By           string       `json:"by,omitempty"`           // who asked for it, of the management API
+	EventID      string       `json:"event_id,omitempty"`     // of the stored event
+}
+
+// eventsInTimeline is how many of a user's stored events a timeline looks at.
+const eventsInTimeline = 100
+
+// timeline is the family's life in order: what its record knows, with what the
+// stored events add.
+func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON) ([]moment, error) {
+	m := recorded(f, s)
+	// Clocks differ: another server may have written down a time that is yet to come here,
+	// or one of before the family began.
+	span := store.Span{From: f.IssuedAt(), To: ulid.Time(ulid.MaxTime())}
+	for _, at := range []time.Time{f.ObservedAt, f.Revoked.At} {
+		if !at.IsZero() {
+			span.From = earlier(span.From, at)
+		}
+	}
+	events, _, err := a.Table.UserEvents(ctx, f.ID.UserKey(), span, ulid.ULID{}, eventsInTimeline)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		if e.Family != f.ID && !slices.Contains(e.Families, f.ID.ULID()) {
+			continue
+		}
+		if e.ID == f.Revoked.Event {
+			at := slices.IndexFunc(m, func(m moment) bool { return m.Event == "revoked" || m.Event == "reuse_detected" })
+			if at >= 0 {
+				m[at].IP, m[at].UserAgent, m[at].ForwardedBy = e.IP, e.UserAgent, e.ForwardedBy
+				m[at].By, m[at].EventID = e.By, e.ID.String()
+			}
+			continue
+		}
+		switch {
+		case e.Type == audit.Ahead:
+			m = append(m, moment{At: e.At, Event: "ahead", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
+		case e.Type == audit.Reuse && e.Observed:
+			m = append(m, moment{At: e.At, Event: "reuse_observed", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
+		}
+	}
+	slices.SortStableFunc(m, func(a, b moment) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Counter, b.Counter))
+	})
+	return m, nil
+}
+
+// recorded is what the record itself knows of the family's life.
+func recorded(f *family.Family, s familyJSON) []moment {
+	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
+	if f.Skipped.To != 0 && f.Skipped.To == f.Counter-1 {
+		m = append(m, moment{At: f.RotatedAt, Event: "skipped", Counter: f.Skipped.To})
+	}
+	if !f.RotatedAt.IsZero() {
+		m = append(m, moment{At: f.RotatedAt, Event: "rotated", Counter: f.Counter})
+	}
+	if !f.LastUsedAt.Equal(f.IssuedAt()) && !f.LastUsedAt.Equal(f.RotatedAt) {
+		m = append(m, moment{At: f.LastUsedAt, Event: "used", Counter: f.Counter})
+	}
+	switch {
+	case s.Cause == family.ReuseDetected:
+		m = append(m, moment{At: s.RevokedAt, Event: "reuse_detected", Cause: s.Cause, TokenCounter: f.Revoked.TokenCounter, Counter: f.Counter})
+	case !s.RevokedAt.IsZero():
+		m = append(m, moment{At: s.RevokedAt, Event: "revoked", Cause: s.Cause, Counter: f.Counter})
+	case s.Cause == family.ExpiredAbsolute:
+		m = append(m, moment{At: s.ExpiresAt, Event: "expired", Cause: s.Cause, Counter: f.Counter})
+	case s.Cause == family.ExpiredIdle:
+		m = append(m, moment{At: s.IdleExpiresAt, Event: "expired", Cause: s.Cause, Counter: f.Counter})
+	}
+	return m
+}

@@ -1,0 +1,97 @@
+package oauth
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/rotor-auth/rotor/shared/internal/web"
+)
+
+func (a *API) discoveryEndpoints() []web.Endpoint {
+	get := func(path string, h web.Handler) web.Endpoint {
+		return web.Endpoint{Path: path, Wrap: forEveryone, Methods: map[string]web.Handler{http.MethodGet: h}}
+	}
+	endpoints := []web.Endpoint{
+		get("/.well-known/jwks.json", a.jwks),
+		get("/.well-known/oauth-authorization-server", a.metadata),
+		get("/.well-known/openid-configuration", a.metadata),
+	}
+	// RFC 8414 §3.1 inserts the well-known path before the issuer's; OpenID Connect
+	// appends it. Clients ask for either document in either way (§5).
+	if path := web.PrefixOf(a.Issuer).Written; path != "" {
+		endpoints = append(endpoints,
+			get("/.well-known/oauth-authorization-server"+path, a.metadata),
+			get("/.well-known/openid-configuration"+path, a.metadata))
+	}
+	return endpoints
+}
+
+// maxAge lets gateways and browsers keep the documents: keys are published long
+// before they sign.
+const maxAge = 300 // seconds
+
+// jwks is the JWK Set (RFC 7517 §5) of the keys that access and id tokens are
+// signed with, now or soon.
+func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
+	now := a.Now()
+	keys, err := a.Keys.Keys(r.Context(), now)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	_, _ = w.Write(append(slices.Clip(keys.Signing.JWKS(now)), '\n')) // the client may be gone
+	return nil
+}
+
+// serverMetadata is RFC 8414 §2, with what OpenID Connect Discovery §3 asks for
+// besides.
+type serverMetadata struct {
+	Issuer                           string   `json:"issuer"`
+	TokenEndpoint                    string   `json:"token_endpoint"`
+	JWKSURI                          string   `json:"jwks_uri"`
+	ResponseTypesSupported           []string `json:"response_types_supported"`
+	GrantTypesSupported              []string `json:"grant_types_supported"`
+	TokenEndpointAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationEndpoint               string   `json:"revocation_endpoint"`
+	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
+	IntrospectionEndpointAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	SubjectTypesSupported            []string `json:"subject_types_supported"`
+	IDTokenSigningAlgValuesSupported []string `json:"id_token_signing_alg_values_supported"`
+	ClaimsSupported                  []string `json:"claims_supported"`
+	RefreshTokenExpirationTypes      []string `json:"refresh_token_expiration_types_supported"` // see expirations
+	RequestParameterSupported        bool     `json:"request_parameter_supported"`
+	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
+}
+
+// metadata serves both discovery documents: they are the same here. There is no
+// authorization endpoint, hence the response type "none".
+func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
+	now := a.Now()
+	keys, err := a.Keys.Keys(r.Context(), now)
+	if err != nil {
+		return err
+	}
+	secret := []string{"client_secret_basic", "client_secret_post"}
+	any := append([]string{"none"}, secret...)
+	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
+	web.WriteJSON(w, http.StatusOK, serverMetadata{
+		Issuer:                           a.Issuer,
+		TokenEndpoint:                    a.Issuer + "/oauth/token",
+		JWKSURI:                          a.Issuer + "/.well-known/jwks.json",
+		ResponseTypesSupported:           []string{"none"},
+		GrantTypesSupported:              []string{"refresh_token"},
+		TokenEndpointAuthMethods:         any,
+		RevocationEndpoint:               a.Issuer + "/oauth/revoke",
+		RevocationEndpointAuthMethods:    any,
+		IntrospectionEndpoint:            a.Issuer + "/oauth/introspect",
+		IntrospectionEndpointAuthMethods: secret,
+		SubjectTypesSupported:            []string{"public"},
+		IDTokenSigningAlgValuesSupported: keys.Signing.Algorithms(now),
+		ClaimsSupported:                  []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid"},
+		RefreshTokenExpirationTypes:      []string{"authorization", "token_timeout"},
+	})
+	return nil
+}

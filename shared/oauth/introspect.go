@@ -1,0 +1,137 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/session"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+func (a *API) introspectEndpoint() []web.Endpoint {
+	return []web.Endpoint{{
+		Path:    "/oauth/introspect",
+		Methods: map[string]web.Handler{http.MethodPost: a.introspect},
+	}}
+}
+
+// introspection is the answer of RFC 7662 §2.2; inactive, it says nothing else.
+type introspection struct {
+	Active    bool             `json:"active"`
+	TokenType string           `json:"token_type,omitempty"` // of RFC 6749 §7.1: of access tokens
+	Scope     string           `json:"scope,omitempty"`
+	ClientID  string           `json:"client_id,omitempty"`
+	Subject   string           `json:"sub,omitempty"`
+	Audience  signing.Audience `json:"aud,omitempty"`
+	Issuer    string           `json:"iss,omitempty"`
+	SessionID string           `json:"sid,omitempty"`
+	ID        string           `json:"jti,omitempty"`
+	IssuedAt  int64            `json:"iat,omitempty"`
+	ExpiresAt int64            `json:"exp,omitempty"`
+	session.Expirations
+}
+
+// introspect is the introspection web.Endpoint (RFC 7662), for confidential clients.
+// It reads the family strongly consistent: after a revocation has answered, no
+// token of it is active.
+func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
+	q, err := a.inquiry(r, a.authenticateConfidential)
+	if err != nil {
+		return err
+	}
+	answer, err := a.introspectRefresh(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	if !answer.Active {
+		answer, err = a.introspectAccess(r.Context(), q)
+		if err != nil {
+			return err
+		}
+	}
+	web.NoStore(w)
+	web.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// introspectRefresh is of a refresh token of the client's own: active means that
+// a refresh now would succeed.
+func (a *API) introspectRefresh(ctx context.Context, q *inquiry) (introspection, error) {
+	tok, err := a.ParseToken(ctx, q.keys, q.token, q.now)
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return introspection{}, err
+	}
+	if err != nil {
+		return introspection{}, nil
+	}
+	f, err := a.Table.Family(ctx, tok.Family)
+	if errors.Is(err, store.ErrNotFound) {
+		return introspection{}, nil
+	}
+	if err != nil {
+		return introspection{}, err
+	}
+	p := &q.client.Policy
+	v := family.Decide(f, p, family.Attempt{Counter: tok.Counter, ClientID: q.client.ID, Now: q.now})
+	if !v.Active() {
+		return introspection{}, nil
+	}
+	answer := introspection{
+		Active: true, Scope: strings.Join(q.client.Bound(f.Scope), " "), ClientID: f.ClientID, Subject: f.UserID,
+		Issuer: a.Issuer, SessionID: f.ID.ULID().String(), IssuedAt: f.IssuedAt().Unix(),
+	}
+	if end := f.End(p); !end.IsZero() {
+		answer.ExpiresAt = end.Unix()
+	}
+	answer.Expirations = session.ExpirationsOf(f, p, q.now)
+	return answer, nil
+}
+
+// introspectAccess is of an access token, of the client's own or of any where the
+// client may: inactive once its family is dead.
+func (a *API) introspectAccess(ctx context.Context, q *inquiry) (introspection, error) {
+	access, err := a.VerifyAccess(ctx, q.keys, q.token, q.now, (*signing.Set).Verify)
+	if errors.Is(err, keyring.ErrUnavailable) {
+		return introspection{}, err
+	}
+	if err != nil || access.ClientID != q.client.ID && !q.client.MayIntrospect {
+		return introspection{}, nil
+	}
+	owner := q.client
+	if access.ClientID != q.client.ID {
+		owner, err = a.Clients.Client(ctx, access.ClientID, q.now)
+		if errors.Is(err, store.ErrNotFound) {
+			return introspection{}, nil
+		}
+		if err != nil {
+			return introspection{}, err
+		}
+	}
+	sid, err := ulid.ParseStrict(access.SessionID)
+	if err != nil {
+		return introspection{}, nil
+	}
+	f, err := a.Table.Family(ctx, family.JoinID(q.keys.Codec.UserKey(access.Subject), sid))
+	if errors.Is(err, store.ErrNotFound) {
+		return introspection{}, nil
+	}
+	if err != nil {
+		return introspection{}, err
+	}
+	if f.ClientID != access.ClientID || f.Death(&owner.Policy, q.now) != "" {
+		return introspection{}, nil
+	}
+	return introspection{
+		Active: true, TokenType: "Bearer", Scope: access.Scope, ClientID: access.ClientID, Subject: access.Subject,
+		Audience: access.Audience, Issuer: access.Issuer, SessionID: access.SessionID, ID: access.JTI,
+		IssuedAt: access.IssuedAt.Unix(), ExpiresAt: access.ExpiresAt.Unix(),
+	}, nil
+}

@@ -1,0 +1,58 @@
+// Package oauth is the public HTTP API: the token endpoint, revocation, introspection
+// and discovery, with one file for each, and the one place that maps their errors to the
+// wire.
+package oauth
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/origin"
+	"github.com/rotor-auth/rotor/shared/session"
+)
+
+// Config is what an [API] is made of, besides its engine.
+type Config struct {
+	Origins origin.Set    // web origins that may call the token and revocation endpoints, besides the issuer's own
+	Timeout time.Duration // of a request's own work, after which it is answered 503; 0 is none
+}
+
+// API has the handlers of the public endpoints. It is safe for concurrent use.
+type API struct {
+	*session.Engine
+	Config
+	ownOrigin string // the issuer's
+}
+
+// New returns an API over the engine.
+func New(engine *session.Engine, c Config) *API {
+	return &API{Engine: engine, Config: c, ownOrigin: origin.Of(engine.Issuer)}
+}
+
+// Token returns a handler of POST /oauth/token.
+func (a *API) Token() http.Handler { return a.serve(a.tokenEndpoint()) }
+
+// Revoke returns a handler of POST /oauth/revoke.
+func (a *API) Revoke() http.Handler { return a.serve(a.revokeEndpoint()) }
+
+// Introspect returns a handler of POST /oauth/introspect.
+func (a *API) Introspect() http.Handler { return a.serve(a.introspectEndpoint()) }
+
+// Discovery returns a handler of the documents under /.well-known, and of whatever has
+// no route.
+func (a *API) Discovery() http.Handler { return a.serve(a.discoveryEndpoints()) }
+
+// Handler returns a handler of all public endpoints.
+func (a *API) Handler() http.Handler { return a.serve(a.Endpoints()) }
+
+// Endpoints returns all of them, for a server that has more doors.
+func (a *API) Endpoints() []web.Endpoint {
+	return slices.Concat(a.tokenEndpoint(), a.revokeEndpoint(), a.introspectEndpoint(), a.discoveryEndpoints())
+}
+
+func (a *API) serve(endpoints []web.Endpoint) http.Handler {
+	s := web.Server{Issuer: a.Issuer, Log: a.Log, Timeout: a.Timeout, Fail: a.Fail}
+	return s.Serve(endpoints...)
+}

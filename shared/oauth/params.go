@@ -1,0 +1,159 @@
+package oauth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/rotor-auth/rotor/shared/internal/web"
+)
+
+// params are the parameters of a request to an OAuth endpoint, as often as they
+// were given. A parameter without a value counts as left out (RFC 6749 §3.2).
+type params map[string][]string
+
+// knownParams may be named in an error description. Whatever else a request has is
+// ignored, however often it has it (RFC 6749 §3.2).
+var knownParams = []string{
+	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint", resourceParam,
+}
+
+// resourceParam is the one parameter that may be given several times (RFC 8707 §2).
+const resourceParam = "resource"
+
+// readParams reads the parameters from the body, form-encoded (RFC 6749 §3.2) or
+// one flat JSON object of strings; never from the query string.
+func readParams(r *http.Request) (params, error) {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/x-www-form-urlencoded" && mediaType != "application/json" {
+		return nil, invalidRequest("Content-Type must be application/x-www-form-urlencoded or application/json.")
+	}
+	body, err := web.ReadBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(body) {
+		return nil, invalidRequest("The request body is not UTF-8.")
+	}
+	if mediaType == "application/json" {
+		return readJSONParams(body)
+	}
+	return readFormParams(body)
+}
+
+func readFormParams(body []byte) (params, error) {
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, invalidRequest("The request body is not form-encoded.")
+	}
+	p := params{}
+	for name, vs := range values {
+		if slices.ContainsFunc(append(vs, name), func(s string) bool { return !utf8.ValidString(s) }) {
+			return nil, invalidRequest("A parameter is not UTF-8.")
+		}
+		if len(vs) > 1 && name != resourceParam && slices.Contains(knownParams, name) {
+			return nil, repeated(name)
+		}
+		p.set(name, vs...)
+	}
+	return p, nil
+}
+
+// readJSONParams reads member by member: encoding/json would take the last of a
+// repeated one. Several resources are an array.
+func readJSONParams(body []byte) (params, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, invalidRequest("The request body is not a JSON object.")
+	}
+	p := params{}
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, invalidRequest("The request body is not JSON.")
+		}
+		name := t.(string) // of an object's member, by the decoder's contract
+		known := slices.Contains(knownParams, name)
+		if known && seen[name] {
+			return nil, repeated(name)
+		}
+		seen[name] = true
+		var value any
+		if err := d.Decode(&value); err != nil {
+			return nil, invalidRequest("The request body is not JSON.")
+		}
+		switch v := value.(type) {
+		case string:
+			p.set(name, v)
+		case nil: // left out
+		case []any:
+			if name == resourceParam {
+				resource, ok := stringsOf(v)
+				if !ok {
+					return nil, invalidRequest("resource must be a JSON string or an array of strings.")
+				}
+				p.set(name, resource...)
+			} else if known {
+				return nil, invalidRequest(name + " must be a JSON string.")
+			}
+		default:
+			if known {
+				return nil, invalidRequest(name + " must be a JSON string.")
+			}
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, invalidRequest("The request body is not JSON.")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, invalidRequest("The request body has more than one JSON value.")
+	}
+	return p, nil
+}
+
+// stringsOf returns the elements of a JSON array; ok says that all are strings.
+func stringsOf(array []any) (values []string, ok bool) {
+	for _, v := range array {
+		s, ok := v.(string)
+		if !ok {
+			return nil, false
+		}
+		values = append(values, s)
+	}
+	return values, true
+}
+
+// set sets a parameter to those of the values that are not empty.
+func (p params) set(name string, values ...string) {
+	for _, v := range values {
+		if v != "" {
+			p[name] = append(p[name], v)
+		}
+	}
+}
+
+// get returns the value of a parameter that is given at most once, "" for none.
+func (p params) get(name string) string {
+	if len(p[name]) == 0 {
+		return ""
+	}
+	return p[name][0]
+}
+
+func (p params) required(name string) (string, error) {
+	if v := p.get(name); v != "" {
+		return v, nil
+	}
+	return "", invalidRequest(name + " is missing.")
+}
+
+// repeated is RFC 6749 §3.2: parameters must not be included more than once.
+func repeated(name string) error { return invalidRequest(name + " is repeated.") }

@@ -1,0 +1,70 @@
+package server_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/embedded"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
+)
+
+// benchmarked is a handler whose every refresh is answered as the first one was,
+// without a store, and a refresh token for it.
+func benchmarked(b *testing.B, alg signing.Algorithm) (q *quiet, refreshToken string) {
+	b.Helper()
+	rt := &storetest.Replay{Below: embedded.New()}
+	table := store.New(embedded.Config(rt), "rotor", store.DefaultRetention)
+	if err := table.Create(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	q = newQuietOver(b, table, alg)
+	q.must(b, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
+	issued := q.must(b, http.MethodPost, "/v1/families",
+		`{"user_id":"auth0|0123456789abcdef01234567","client_id":"app","scope":"read write","audience":"https://api.example.com"}`)
+	refreshToken, _ = issued["refresh_token"].(string)
+	if w := q.serve(http.MethodPost, "/oauth/token", formType, "", refreshForm(refreshToken)); w.Code != http.StatusOK {
+		b.Fatal(w.Code, w.Body)
+	}
+	rt.Below = nil
+	return q, refreshToken
+}
+
+// BenchmarkRefresh is a refresh, all but the network and the store: routing,
+// parameters, client, MACs, the SDK's request and its signature, the answer's
+// decoding, the access token's signature.
+func BenchmarkRefresh(b *testing.B) {
+	for _, alg := range []signing.Algorithm{signing.ES256, signing.RS256} {
+		b.Run(string(alg), func(b *testing.B) {
+			q, tok := benchmarked(b, alg)
+			body := refreshForm(tok)
+			b.ReportAllocs()
+			for b.Loop() {
+				if w := q.serve(http.MethodPost, "/oauth/token", formType, "", body); w.Code != http.StatusOK {
+					b.Fatal(w.Code, w.Body)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkHandler is what is left without store and signature: a token that is
+// refused for what it is.
+func BenchmarkHandler(b *testing.B) {
+	q, tok := benchmarked(b, signing.ES256)
+	for _, tt := range []struct{ name, contentType, body string }{
+		{"malformed", formType, refreshForm("rotor_x")},
+		{"forged", formType, refreshForm(forge(tok))},
+		{"forged, JSON", jsonType, object("grant_type", "refresh_token", "client_id", "app", "refresh_token", forge(tok))},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if w := q.serve(http.MethodPost, "/oauth/token", tt.contentType, "", tt.body); w.Code != http.StatusBadRequest {
+					b.Fatal(w.Code, w.Body)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,696 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// record is a family in the state of most bytes that requests from this machine can
+// bring it to: the counter and the skipped range at their largest, a use without
+// rotation on record, a reuse observed.
+type record struct {
+	client, userAgent string
+	token             string // its newest, and no longer held
+	family            string
+}
+
+// grown starts a family by a login, and makes its record grow.
+func (w *world) grown(body, client, userAgent string) record {
+	w.t.Helper()
+	r := record{client: client, userAgent: userAgent}
+	w.putGrowing(client)
+	issued := w.issue(body)
+	first := issued.text("refresh_token")
+	r.family = issued.text("family")
+	superseded := w.rotateRecord(r, w.mint(r.family, 4_294_967_000))
+	w.clock.Advance(time.Hour)
+	w.rotateRecord(r, superseded)
+	w.clock.Advance(time.Hour)
+	r.token = w.rotateRecord(r, superseded) // the successor is skipped
+	w.rotateRecord(r, r.token)              // held
+	w.rotateRecord(r, first)                // observed
+	w.clock.Advance(time.Minute)
+	return r
+}
+
+// putGrowing registers a client whose families may get into every such state.
+func (w *world) putGrowing(client string) {
+	w.t.Helper()
+	w.putClient(client, fmt.Sprintf(`{"type":"public","policy":{"lost_response":"until_used","reuse_detection":"observe","observe_until":%q,"absolute_lifetime":315360000,"idle_lifetime":0}}`,
+		w.clock.Now().Add(29*24*time.Hour).Format(time.RFC3339)))
+}
+
+func (w *world) refreshRecord(r record) answer {
+	w.t.Helper()
+	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(r.token, "client_id", r.client), "User-Agent", r.userAgent)
+}
+
+func (w *world) rotateRecord(r record, refreshToken string) string {
+	w.t.Helper()
+	r.token = refreshToken
+	a := w.refreshRecord(r)
+	if a.status != http.StatusOK {
+		w.t.Fatal(a)
+	}
+	return a.text("refresh_token")
+}
+
+// usual is a record of usual size.
+func (w *world) usual() record {
+	w.t.Helper()
+	return w.grown(w.usualBody(), "usual-spa", usualAgent)
+}
+
+func (w *world) usualBody() string {
+	return fmt.Sprintf(`{"user_id":"5c7d8f00-1b2a-4c3d-9e8f-7a6b5c4d3e2f","client_id":"usual-spa","scope":"openid profile orders","audience":"https://api.example.com",`+
+		`"claims":{"tenant":"acme-international","roles":["purchasing","approver"],"email":"firstname.lastname@example.com","v":1},"auth_time":%q,"amr":["pwd","otp"],`+
+		`"device":"Samsung Galaxy S24 Ultra (SM-S928B)"}`, w.clock.Now().Add(-time.Hour).Format(time.RFC3339))
+}
+
+const usualAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140"
+
+// longest is the largest record that there may be.
+func (w *world) longest() record {
+	w.t.Helper()
+	return w.grown(w.longestBody(), longClient, strings.Repeat("m", 300))
+}
+
+var longClient = strings.Repeat("c", 64)
+
+// longestBody has all that a login may say at its longest.
+func (w *world) longestBody() string {
+	w.t.Helper()
+	return w.fullBody(func(claims int) string {
+		return fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":%q,"audience":[%s],"claims":{"k":%q},"auth_time":%q,"acr":%q,"amr":[%q],"device":%q}`,
+			strings.Repeat("u", 128), longClient, strings.Repeat("s", 1024), quoted(8, 64), strings.Repeat("v", claims-len(`{"k":""}`)),
+			w.clock.Now().Add(-time.Hour).Format(time.RFC3339), strings.Repeat("r", 128), strings.Repeat("m", 128), strings.Repeat("d", 300))
+	})
+}
+
+// fullBody is a body whose claims are as long as the record then lets them.
+func (w *world) fullBody(body func(claims int) string) string {
+	w.t.Helper()
+	w.putGrowing(longClient)
+	a := w.send(http.MethodPost, "/v1/families", jsonType, body(2048))
+	a.names(w.t, "claims", "2048 bytes long", "4096")
+	m := regexp.MustCompile(`must be at most (\d+) bytes`).FindStringSubmatch(a.text("detail"))
+	if m == nil {
+		w.t.Fatal(a)
+	}
+	most, err := strconv.Atoi(m[1])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.send(http.MethodPost, "/v1/families", jsonType, body(most+1)).names(w.t, "claims", fmt.Sprint(most))
+	return body(most)
+}
+
+// TestCapacity holds what every kind of request consumes, in DynamoDB's units. The
+// embedded store reports none: there the requests are held, and nothing consumed.
+func TestCapacity(t *testing.T) {
+	const (
+		update   = "UpdateItem"
+		put      = "PutItem"
+		get      = "GetItem"
+		query    = "Query"
+		transact = "TransactWriteItems"
+		remove   = "DeleteItem"
+	)
+	// superseded leaves the family's first token superseded for longer than the interval.
+	superseded := func(w *world) (first, newest, id string) {
+		first, id = w.login()
+		newest = w.rotate(first)
+		w.clock.Advance(2 * time.Minute)
+		return first, newest, id
+	}
+	reused := func(w *world) (newest, id string) {
+		first, newest, id := superseded(w)
+		if a := w.refresh(first); !a.refused(http.StatusBadRequest) {
+			w.t.Fatal(a)
+		}
+		return newest, id
+	}
+	policy := func(w *world, policy string) { w.putClient("app", `{"type":"public","policy":`+policy+`}`) }
+	present := func(refreshToken string, more ...string) func(*world) answer {
+		return func(w *world) answer { return w.refresh(refreshToken, more...) }
+	}
+	explain := func(member, value string) func(*world) answer {
+		return func(w *world) answer { return w.explain(member, value) }
+	}
+	request := func(method, path, contentType, body string) func(*world) answer {
+		return func(w *world) answer { return w.send(method, path, contentType, body) }
+	}
+	repeat := func(n int, operation string) string { return strings.TrimSpace(strings.Repeat(operation+" ", n)) }
+
+	for _, tt := range []struct {
+		what    string
+		prepare func(w *world) func(*world) answer // returns the request that is measured; its client is then cached
+
+		status   int
+		requests string  // operations, in order
+		write    float64 // units of the table
+		read     float64
+		index    float64 // units of the index, of writes and reads; DynamoDB Local says 2 where DynamoDB takes 1 for an event put in a transaction
+	}{
+		// POST /oauth/token
+		{"refresh", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		{"refresh, narrowed", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(first, "scope", "read")
+		}, 200, update, 1, 0, 0},
+		{"refresh without rotation", func(w *world) func(*world) answer {
+			w.confidential(`{"rotation":false}`)
+			first, _ := w.login()
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		// A record of usual size takes one unit, whatever state it is in; one that has more
+		// takes one for each KB.
+		{"refresh of a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 1, 0, 0},
+		{"refresh of the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 4, 0, 0},
+		{"refresh of the largest record, for its scope and all resources", func(w *world) func(*world) answer {
+			r := w.longest()
+			return func(w *world) answer {
+				form := refreshForm(r.token, "client_id", r.client, "scope", strings.Repeat("s", 1024))
+				return w.send(http.MethodPost, "/oauth/token", formType, form, "User-Agent", r.userAgent)
+			}
+		}, 200, update, 4, 0, 0},
+		{"refresh, held", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(w.rotate(first))
+		}, 200, update, 1, 0, 0},
+		{"refresh, held, of a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			r.token = w.rotateRecord(r, r.token)
+			w.rotateRecord(r, r.token)
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 1, 0, 0},
+		{"refresh, held, of the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			r.token = w.rotateRecord(r, r.token)
+			w.rotateRecord(r, r.token)
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 4, 0, 0},
+		{"refresh, held, the first use where lost responses are forgiven", func(w *world) func(*world) answer {
+			policy(w, `{"lost_response":"until_used"}`)
+			first, _ := w.login()
+			return present(w.rotate(first))
+		}, 200, update + " " + update, 2, 0, 0},
+		{"refresh, held, the second use where lost responses are forgiven", func(w *world) func(*world) answer {
+			policy(w, `{"lost_response":"until_used"}`)
+			first, _ := w.login()
+			second := w.rotate(first)
+			w.rotate(second)
+			return present(second)
+		}, 200, update, 1, 0, 0},
+		{"refresh, held, the last use long ago", func(w *world) func(*world) answer {
+			policy(w, `{"reuse_interval":3600}`)
+			first, _ := w.login()
+			second := w.rotate(first)
+			w.clock.Advance(2 * time.Minute)
+			return present(second)
+		}, 200, update + " " + update, 2, 0, 0},
+		{"reuse inside the interval", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.rotate(first)
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		{"reuse inside the interval, of a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			w.rotateRecord(r, r.token)
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 1, 0, 0},
+		{"reuse inside the interval, of the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			w.rotateRecord(r, r.token)
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 4, 0, 0},
+		{"lost response, forgiven", func(w *world) func(*world) answer {
+			policy(w, `{"lost_response":"until_used"}`)
+			first, _, _ := superseded(w)
+			return present(first)
+		}, 200, update + " " + update, 2, 0, 0},
+		{"real reuse", func(w *world) func(*world) answer {
+			first, _, _ := superseded(w)
+			return present(first)
+		}, 400, update + " " + transact, 5, 0, 2},
+		{"reuse, observed", func(w *world) func(*world) answer {
+			policy(w, fmt.Sprintf(`{"reuse_detection":"observe","observe_until":%q}`, w.clock.Now().Add(time.Hour).Format(time.RFC3339)))
+			first, _, _ := superseded(w)
+			return present(first)
+		}, 200, update + " " + transact, 5, 0, 2},
+		{"reuse, observed again", func(w *world) func(*world) answer {
+			policy(w, fmt.Sprintf(`{"reuse_detection":"observe","observe_until":%q}`, w.clock.Now().Add(time.Hour).Format(time.RFC3339)))
+			first, _, _ := superseded(w)
+			w.refresh(first)
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		{"token newer than its record", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return present(w.mint(id, 7))
+		}, 200, update + " " + transact, 5, 0, 2},
+		{"dead token", func(w *world) func(*world) answer {
+			newest, _ := reused(w)
+			return present(newest)
+		}, 400, update, 1, 0, 0},
+		{"dead token, replayed", func(w *world) func(*world) answer {
+			first, _, _ := superseded(w)
+			w.refresh(first)
+			return present(first)
+		}, 400, update, 1, 0, 0},
+		{"expired token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.clock.Advance(16 * 24 * time.Hour)
+			return present(first)
+		}, 400, update, 1, 0, 0},
+		{"token whose record is purged", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.clock.Advance(61 * 24 * time.Hour)
+			w.purge()
+			return present(first)
+		}, 400, update, 1, 0, 0},
+		{"another client's token", func(w *world) func(*world) answer {
+			first := w.issue(`{"user_id":"u","client_id":"web"}`).text("refresh_token")
+			return present(first)
+		}, 400, update, 1, 0, 0},
+		{"scope that was not granted", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(first, "scope", "admin")
+		}, 400, update, 1, 0, 0},
+		{"malformed token", func(*world) func(*world) answer { return present("rotor_none") }, 400, "", 0, 0, 0},
+		{"forged token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return present(forge(first))
+		}, 400, "", 0, 0, 0},
+		{"token of the largest counter", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return present(w.mint(id, 1<<32-1))
+		}, 400, "", 0, 0, 0},
+		{"token from before the client's not_before", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.clock.Advance(time.Second)
+			w.putClient("app", fmt.Sprintf(`{"type":"public","not_before":%q}`, w.clock.Now().Format(time.RFC3339Nano)))
+			return present(first)
+		}, 400, "", 0, 0, 0},
+		{"refresh, the client not cached", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return func(w *world) answer {
+				w.clock.Advance(61 * time.Second)
+				return w.refresh(first)
+			}
+		}, 200, get + " " + update, 1, 1, 0},
+
+		// POST /oauth/revoke, POST /oauth/introspect
+		{"revoke", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", first))
+		}, 200, get + " " + transact, 4, 1, 2},
+		// A dead record says why, and has up to 0.1 KB more.
+		{"revoke a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			return func(w *world) answer {
+				return w.send(http.MethodPost, "/oauth/revoke", formType, form("client_id", r.client, "token", r.token), "User-Agent", r.userAgent)
+			}
+		}, 200, get + " " + transact, 4, 1, 2},
+		{"revoke the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			return func(w *world) answer {
+				return w.send(http.MethodPost, "/oauth/revoke", formType, form("client_id", r.client, "token", r.token), "User-Agent", r.userAgent)
+			}
+		}, 200, get + " " + transact, 12, 1, 2},
+		{"dead token of a usual record", func(w *world) func(*world) answer {
+			r := w.usual()
+			w.send(http.MethodDelete, "/v1/families/"+r.family, "", "")
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 400, update, 1, 0, 0},
+		{"dead token of the largest record", func(w *world) func(*world) answer {
+			r := w.longest()
+			w.send(http.MethodDelete, "/v1/families/"+r.family, "", "")
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 400, update, 5, 0, 0},
+		{"revoke by access token", func(w *world) func(*world) answer {
+			access := w.issue(`{"user_id":"u","client_id":"app"}`).text("access_token")
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", access))
+		}, 200, get + " " + transact, 4, 1, 2},
+		{"revoke what is dead", func(w *world) func(*world) answer {
+			newest, _ := reused(w)
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", newest))
+		}, 200, get, 0, 1, 0},
+		{"revoke what is no token", func(*world) func(*world) answer {
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", "none"))
+		}, 200, "", 0, 0, 0},
+		{"introspect a refresh token", func(w *world) func(*world) answer {
+			secret := w.addSecret("web")
+			first := w.issue(`{"user_id":"u","client_id":"web"}`).text("refresh_token")
+			return request(http.MethodPost, "/oauth/introspect", formType, form("client_id", "web", "client_secret", secret, "token", first))
+		}, 200, get, 0, 1, 0},
+		{"introspect an access token", func(w *world) func(*world) answer {
+			secret := w.addSecret("web")
+			access := w.issue(`{"user_id":"u","client_id":"web"}`).text("access_token")
+			return request(http.MethodPost, "/oauth/introspect", formType, form("client_id", "web", "client_secret", secret, "token", access))
+		}, 200, get, 0, 1, 0},
+		{"introspect what is no token", func(w *world) func(*world) answer {
+			secret := w.addSecret("web")
+			return request(http.MethodPost, "/oauth/introspect", formType, form("client_id", "web", "client_secret", secret, "token", "none"))
+		}, 200, "", 0, 0, 0},
+
+		// POST /v1/families
+		{"issue, the user's first", func(*world) func(*world) answer {
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
+		}, 201, update + " " + query + " " + put + " " + put, 3, 0, 0},
+		{"issue, the user's first in the client", func(w *world) func(*world) answer {
+			w.issue(`{"user_id":"u","client_id":"web"}`)
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
+		}, 201, update + " " + query + " " + put + " " + put, 3, 1, 0},
+		{"issue", func(w *world) func(*world) answer {
+			w.login()
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
+		}, 201, update + " " + put, 2, 0, 0},
+		{"issue under a key", func(w *world) func(*world) answer {
+			w.login()
+			return func(w *world) answer { return w.issueAs("key", `{"user_id":"u","client_id":"app"}`) }
+		}, 201, get + " " + update + " " + transact, 3, 1, 0}, // of the transaction Local says 2 units, where DynamoDB takes 4
+		{"issue under a key again", func(w *world) func(*world) answer {
+			w.issueAs("key", `{"user_id":"u","client_id":"app"}`)
+			return func(w *world) answer { return w.issueAs("key", `{"user_id":"u","client_id":"app"}`) }
+		}, 201, get + " " + get, 0, 2, 0},
+		{"issue a usual record", func(w *world) func(*world) answer {
+			w.putClient("usual-spa", `{"type":"public"}`)
+			w.issue(w.usualBody())
+			return request(http.MethodPost, "/v1/families", jsonType, w.usualBody())
+		}, 201, update + " " + put, 2, 0, 0},
+		{"issue the largest record", func(w *world) func(*world) answer {
+			w.issue(w.longestBody())
+			return request(http.MethodPost, "/v1/families", jsonType, w.longestBody())
+		}, 201, update + " " + put, 5, 0, 0},
+		{"issue for a shorter time than the one before", func(w *world) func(*world) answer {
+			w.login()
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app","absolute_lifetime":60}`)
+		}, 201, update + " " + update + " " + put, 3, 0, 0},
+		{"issue past the limit", func(w *world) func(*world) answer {
+			policy(w, `{"max_active":1}`)
+			w.login()
+			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
+		}, 201, update + " " + put + " " + put, 3, 0, 0},
+
+		// PUT /v1/clients: a read first, for the trail to say what has changed
+		{"put a client", func(*world) func(*world) answer {
+			return request(http.MethodPut, "/v1/clients/app", jsonType, `{"type":"public"}`)
+		}, 200, get + " " + update, 1, 1, 0},
+
+		// /v1/families: one read, and for the timeline what is stored of the user's events
+		{"show a family", func(w *world) func(*world) answer {
+			_, id := reused(w)
+			return request(http.MethodGet, "/v1/families/"+id, "", "")
+		}, 200, get + " " + query, 0, 2, 0},
+		{"list ten families", func(w *world) func(*world) answer { // of some 200 bytes
+			for range 10 {
+				w.login()
+			}
+			return request(http.MethodGet, "/v1/families?user_id=u", "", "")
+		}, 200, query, 0, 1, 0},
+		{"change a family", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return request(http.MethodPatch, "/v1/families/"+id, jsonType, `{"scope":"read","acr":"aal2"}`)
+		}, 200, get + " " + update, 1, 1, 0},
+		{"change ten families", func(w *world) func(*world) answer {
+			for range 10 {
+				w.login()
+			}
+			return request(http.MethodPatch, "/v1/families?user_id=u", jsonType, `{"acr":"aal2"}`)
+		}, 200, query + " " + repeat(10, update), 10, 1, 0},
+		{"revoke one family", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return request(http.MethodDelete, "/v1/families/"+id, "", "")
+		}, 200, get + " " + transact, 4, 1, 2},
+		{"revoke ten families", func(w *world) func(*world) answer {
+			for range 10 {
+				w.login()
+			}
+			return request(http.MethodDelete, "/v1/families?user_id=u", "", "")
+		}, 200, query + " " + transact + " " + repeat(9, update), 13, 1, 2},
+		{"revoke all but one of ten families", func(w *world) func(*world) answer {
+			for range 9 {
+				w.login()
+			}
+			_, id := w.login()
+			return request(http.MethodDelete, "/v1/families?user_id=u&except="+id, "", "")
+		}, 200, get + " " + query + " " + transact, 4, 2, 2}, // DynamoDB: 22, for each family two
+
+		// DELETE /v1/users
+		{"erase a user of ten families and ten events", func(w *world) func(*world) answer {
+			for range 10 {
+				_, id := w.login()
+				w.send(http.MethodDelete, "/v1/families/"+id, "", "")
+			}
+			return request(http.MethodDelete, "/v1/users?user_id=u", "", "")
+		}, 200, repeat(2, query) + " " + put + " " + repeat(10, remove) + " " + query + " " + repeat(12, remove) + " " + query, 23, 3, 11},
+		{"erase a user of whom there is nothing", func(*world) func(*world) answer {
+			return request(http.MethodDelete, "/v1/users?user_id=u", "", "")
+		}, 200, repeat(2, query) + " " + put + " " + repeat(2, query), 1, 0, 1},
+
+		// POST /v1/explain
+		{"explain a valid token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return explain("refresh_token", first)
+		}, 200, get + " " + query, 0, 1, 0}, // of a query that finds nothing DynamoDB Local says 0
+		{"explain its family", func(w *world) func(*world) answer {
+			_, id := w.login()
+			return explain("family", id)
+		}, 200, get + " " + query, 0, 1, 0},
+		{"explain the largest record", func(w *world) func(*world) answer {
+			return explain("refresh_token", w.longest().token)
+		}, 200, get + " " + query, 0, 2, 0},
+		{"explain a revoked token", func(w *world) func(*world) answer {
+			first, id := w.login()
+			w.send(http.MethodDelete, "/v1/families/"+id, "", "")
+			return explain("refresh_token", first)
+		}, 200, get + " " + query, 0, 2, 0},
+		{"explain a reuse", func(w *world) func(*world) answer { // 31 days of the index, for the recommendation
+			newest, _ := reused(w)
+			return explain("refresh_token", newest)
+		}, 200, get + " " + query + " " + repeat(31, query), 0, 2, .5},
+		{"explain the reuse of a family", func(w *world) func(*world) answer {
+			_, id := reused(w)
+			return explain("family", id)
+		}, 200, get + " " + query + " " + repeat(31, query), 0, 2, .5},
+		{"explain a purged token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			w.clock.Advance(61 * 24 * time.Hour)
+			w.purge()
+			return explain("refresh_token", first)
+		}, 200, get, 0, 1, 0},
+		{"explain a forged token", func(w *world) func(*world) answer {
+			first, _ := w.login()
+			return explain("refresh_token", forge(first))
+		}, 200, "", 0, 0, 0},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			w := newWorld(t)
+			measured := tt.prepare(w)
+			for _, client := range []string{"app", "web", "usual-spa", longClient} {
+				w.refresh("none", "client_id", client)
+			}
+			w.store.Counted()
+			w.store.Consumed()
+			a := measured(w)
+			if a.status != tt.status {
+				t.Errorf("answered %v", a)
+			}
+			if calls := strings.Join(w.store.Counted(), " "); calls != tt.requests {
+				t.Errorf("requests %s, not %s", calls, tt.requests)
+			}
+			w.consumed(tt.write, tt.read, tt.index)
+		})
+	}
+}
+
+// consumed checks what was consumed since it was last asked, where the store
+// reports it: of the table, and of the index.
+func (w *world) consumed(write, read, index float64) {
+	w.t.Helper()
+	c := w.store.Consumed()
+	log := c.Indexes["log"]
+	got := [3]float64{c.Write - log.Write, c.Read - log.Read, log.Write + log.Read}
+	want := [3]float64{write, read, index}
+	if !w.store.ReportsCapacity() {
+		want = [3]float64{}
+	}
+	if got != want {
+		w.t.Errorf("consumed %v write units, %v read units and %v of the index, not %v, %v and %v", got[0], got[1], got[2], want[0], want[1], want[2])
+	}
+}
+
+// A thousand who present one token at once consume a write unit each, and nothing
+// else.
+func TestCapacityOfARace(t *testing.T) {
+	w := newWorld(t, servers(2))
+	first, _ := w.login()
+	for i := range w.servers { // every server knows the client
+		w.sendTo(i, http.MethodPost, "/oauth/token", formType, refreshForm("none"))
+	}
+	w.store.Counted()
+	w.store.Consumed()
+	for _, a := range w.race(racers, first) {
+		if a.status != http.StatusOK {
+			t.Fatalf("a racer got %v", a)
+		}
+	}
+	if calls := w.store.Counted(); len(calls) != racers || slices.ContainsFunc(calls, func(c string) bool { return c != "UpdateItem" }) {
+		t.Errorf("%d requests", len(calls))
+	}
+	w.consumed(racers, 0, 0)
+}
+
+// The longest address too leaves the largest record its four units, and a usual one its
+// one. No request from this machine can have it.
+func TestCapacityOfTheLongestAddress(t *testing.T) {
+	const address = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+	for _, tt := range []struct {
+		name     string
+		record   func(*world) record
+		units    float64 // of a refresh
+		from, to int     // the record's bytes
+	}{
+		// With the 46 bytes that the name of a key will take.
+		{"usual", (*world).usual, 1, 700, 1024 - 46},
+		{"the largest", (*world).longest, 4, 4096 - 6, 4096}, // there is room for the times of the year 9999
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			r := tt.record(w)
+			familyID, counter := w.content(r.token)
+			client, err := w.table.Client(t.Context(), r.client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.store.Counted()
+			w.store.Consumed()
+			for i := range uint32(2) { // with the address before the write as well as after it
+				w.clock.Advance(time.Minute)
+				_, done, err := w.table.Refresh(t.Context(), store.Refresh{
+					Family: familyID, Policy: &client.Policy,
+					Attempt: family.Attempt{Counter: counter + i, ClientID: client.ID, WriteID: make([]byte, 8), Now: w.clock.Now()},
+					LastIP:  address, LastUserAgent: r.userAgent[:min(256, len(r.userAgent))],
+				})
+				if err != nil || !done {
+					t.Fatal(done, err)
+				}
+			}
+			if calls := w.store.Counted(); !slices.Equal(calls, []string{"UpdateItem", "UpdateItem"}) {
+				t.Errorf("requests %v", calls)
+			}
+			w.consumed(2*tt.units, 0, 0)
+			if f := w.family(r.family); int(f.number("counter")) != int(counter)+2 || f.text("last_ip") != address {
+				t.Errorf("the family is %v", f)
+			}
+			sizes, err := w.store.Sizes(t.Context(), "f#")
+			if err != nil || len(sizes) != 1 || sizes[0] < tt.from || sizes[0] > tt.to {
+				t.Errorf("the item has %v bytes, not %d to %d: %v", sizes, tt.from, tt.to, err)
+			}
+			t.Logf("up to %v bytes", sizes)
+		})
+	}
+}
+
+// A sweep consumes, for an owner, one write unit for each family that it ends, and
+// besides those what one plan, its event and the settling take. What it reads is what
+// is active, and of what has ended a bounded part.
+func TestCapacityOfASweep(t *testing.T) {
+	for _, tt := range []struct {
+		families, excess   int
+		write, read, index float64
+	}{
+		// Written: the plan, the families' ends, 2 each for the plan's removal and the event, and 2 to settle, where
+		// DynamoDB takes 4: DynamoDB Local does not count the removal from the work list. Read: the work list, the client,
+		// and the owner and its families, again after a plan.
+		{2, 0, 2, 4, 0},
+		{3, 1, 8, 6, 2},
+		{12, 10, 17, 6, 2},
+		{120, 100, 123, 19, 6}, // a plan of 5 KB, an event of 3 KB, families of 25 KB and then 32 KB
+	} {
+		t.Run(fmt.Sprintf("%d of %d families", tt.excess, tt.families), func(t *testing.T) {
+			w := newWorld(t)
+			w.putClient("app", `{"type":"public","policy":{"max_active":1}}`)
+			for range tt.families {
+				w.login()
+			}
+			w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"max_active":%d}}`, tt.families-tt.excess))
+			w.store.Counted()
+			w.store.Consumed()
+			if r := w.sweep(); r.Owners != 1 || r.Removed != tt.excess {
+				t.Fatalf("swept %+v", r)
+			}
+			want := []string{"Query", "GetItem", "GetItem", "Query"}
+			if tt.excess > 0 {
+				want = slices.Concat(want, slices.Repeat([]string{"UpdateItem"}, 1+tt.excess), []string{"TransactWriteItems", "GetItem", "Query"})
+			}
+			want = append(want, "TransactWriteItems")
+			if calls := w.store.Counted(); !slices.Equal(calls, want) {
+				t.Errorf("requests %v, not %v", calls, want)
+			}
+			w.consumed(tt.write, tt.read, tt.index)
+		})
+	}
+}
+
+// Beside a device in use, up to some 1,000 records of what has ended are read again by
+// each sweep; of more than that the device is remembered instead, and they are not read.
+func TestCapacityOfASweepAmongTheDead(t *testing.T) {
+	for _, tt := range []struct {
+		dead               int
+		reads              int // GetItem, of each time that the owner is read
+		write, read, index float64
+	}{
+		{0, 1, 8, 6, 2},
+		{900, 1, 8, 132, 2}, // 260 KB, twice
+		{2000, 3, 8, 10, 2}, // DynamoDB: 10 written, for what is remembered
+	} {
+		t.Run(fmt.Sprint(tt.dead), func(t *testing.T) {
+			w := newWorld(t)
+			w.putClient("app", `{"type":"public","policy":{"max_active":1}}`)
+			device, _ := w.login()
+			w.clock.Advance(time.Second)
+			w.issueMany(tt.dead)
+			for range 2 { // the second looks at what is older than five minutes
+				w.clock.Advance(10 * time.Minute)
+				device = w.rotate(device)
+				w.login()
+				w.clock.Advance(time.Minute)
+				device = w.rotate(device)
+				w.sweep()
+			}
+			w.clock.Advance(10 * time.Minute)
+			w.rotate(device)
+			w.login()
+			w.store.Counted()
+			w.store.Consumed()
+			if r := w.sweep(); r.Owners != 1 || r.Removed != 1 {
+				t.Fatalf("swept %+v", r)
+			}
+			owner := slices.Repeat([]string{"GetItem"}, tt.reads)
+			want := slices.Concat([]string{"Query", "GetItem"}, owner, []string{"Query", "UpdateItem", "UpdateItem", "TransactWriteItems"}, owner, []string{"Query", "TransactWriteItems"})
+			if calls := w.store.Counted(); !slices.Equal(calls, want) {
+				t.Errorf("requests %v, not %v", calls, want)
+			}
+			w.consumed(tt.write, tt.read, tt.index)
+		})
+	}
+}

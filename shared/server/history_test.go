@@ -1,0 +1,226 @@
+package server_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// Random histories against the model. One fails with the shortest script that
+// does; saved in testdata/histories, it is played again by every run. For longer
+// runs: -rapid.checks (histories for each of the players) and -rapid.steps.
+func TestHistories(t *testing.T) {
+	const players = 16 // a retry after a fault waits: meanwhile others play
+	brief(t)
+	var played atomic.Int64
+	t.Cleanup(func() { t.Logf("%d steps", played.Load()) })
+	for i := range players {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(rt *rapid.T) {
+				h := newHistory(historyTB{t, rt})
+				rt.Repeat(map[string]func(*rapid.T){"step": func(rt *rapid.T) {
+					h.play(steps.Draw(rt, "step"))
+					played.Add(1)
+				}})
+				h.end()
+			})
+		})
+	}
+}
+
+// brief makes the run a short one, unless the command line says how long.
+func brief(t *testing.T) {
+	long := false
+	flag.Visit(func(f *flag.Flag) { long = long || f.Name == "rapid.checks" })
+	if long {
+		return
+	}
+	for name, value := range map[string]string{"rapid.checks": "6", "rapid.steps": "50"} {
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The scripts in testdata/histories: what once failed, and what should be seen to
+// happen.
+func TestSavedHistories(t *testing.T) {
+	files, err := filepath.Glob("testdata/histories/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			script, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := newHistory(t)
+			for line := range strings.Lines(string(script)) {
+				if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+					h.play(parseStep(t, line))
+				}
+			}
+			h.end()
+		})
+	}
+}
+
+// historyTB is the testing.TB of one history among many.
+type historyTB struct {
+	testing.TB
+	rt *rapid.T
+}
+
+func (t historyTB) Helper()                   {}
+func (t historyTB) Cleanup(f func())          { t.rt.Cleanup(f) }
+func (t historyTB) Context() context.Context  { return t.rt.Context() }
+func (t historyTB) Error(args ...any)         { t.rt.Error(args...) }
+func (t historyTB) Errorf(f string, a ...any) { t.rt.Errorf(f, a...) }
+func (t historyTB) Fatal(args ...any)         { t.rt.Fatal(args...) }
+func (t historyTB) Fatalf(f string, a ...any) { t.rt.Fatalf(f, a...) }
+func (t historyTB) Logf(f string, a ...any)   { t.rt.Logf(f, a...) }
+func (t historyTB) Failed() bool              { return t.rt.Failed() }
+
+// step is one line of a script. Families are numbered in the order of their
+// logins, and every number is taken modulo what there is, so that a script
+// without some of its lines is a script too.
+type step struct {
+	Op     string
+	User   int
+	Client int // by whom; a family's own is 0, another 1
+	Family int
+	Back   int // how many tokens before the newest; negative: never issued
+	Scope  int // 1 asks for one that was never granted, 2 for one that a change may have taken away
+	Target int // 1 asks for one of the two resources, 2 for that and one that is not of the audience
+	Server int
+	Count  int // of racers
+	Policy int
+	Key    int // of a login, 0 for none; of a few
+	Claim  int // that a change makes
+	Narrow int // 1: a change takes a scope away; 2: it asks for both again
+	MS     int // by how much the clock moves
+	// The store fails: once at the call, from it on, or at it, when the server
+	// crashes.
+	Fault string
+	Call  int
+	Kind  string
+}
+
+func (s *step) fields() map[string]any {
+	return map[string]any{
+		"user": &s.User, "client": &s.Client, "family": &s.Family, "back": &s.Back, "scope": &s.Scope, "target": &s.Target, "server": &s.Server,
+		"count": &s.Count, "policy": &s.Policy, "key": &s.Key, "claim": &s.Claim, "narrow": &s.Narrow, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
+	}
+}
+
+// String is the step as parseStep reads it.
+func (s step) String() string {
+	line := s.Op
+	fields := s.fields()
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		switch v := fields[name].(type) {
+		case *int:
+			if *v != 0 {
+				line += fmt.Sprintf(" %s=%d", name, *v)
+			}
+		case *string:
+			if *v != "" {
+				line += fmt.Sprintf(" %s=%s", name, *v)
+			}
+		}
+	}
+	return line
+}
+
+func parseStep(t testing.TB, line string) step {
+	t.Helper()
+	words := strings.Fields(line)
+	s := step{Op: words[0]}
+	fields := s.fields()
+	for _, word := range words[1:] {
+		name, value, _ := strings.Cut(word, "=")
+		switch v := fields[name].(type) {
+		case *int:
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			*v = n
+		case *string:
+			*v = value
+		default:
+			t.Fatalf("%s: there is no %s", line, name)
+		}
+	}
+	return s
+}
+
+// often are the steps, as often as they are drawn.
+var often = map[string]int{
+	"refresh": 16, "race": 2, "hold": 2, "release": 3, "login": 4, "advance": 7, "policy": 2, "logout": 1, "end": 1, "change": 2, "changes": 1,
+	"password": 1, "others": 1, "erase": 1, "not_before": 1, "sweep": 3, "purge": 1, "introspect": 1, "explain": 2,
+}
+
+// steps draws one step of a history.
+var steps = rapid.Custom(func(t *rapid.T) step {
+	pick := func(name string, values ...int) int { return rapid.SampledFrom(values).Draw(t, name) }
+	var ops []string
+	for _, op := range slices.Sorted(maps.Keys(often)) {
+		ops = append(ops, slices.Repeat([]string{op}, often[op])...)
+	}
+	s := step{Op: rapid.SampledFrom(ops).Draw(t, "op"), Server: pick("server", 0, 1)}
+	token := func() {
+		s.Family = pick("family", 0, 0, 0, 1, 1, 2, 3, 4, 5)
+		s.Back = pick("back", 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 9, -1, -3)
+		s.Client = pick("client", 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
+	}
+	switch s.Op {
+	case "refresh", "hold":
+		token()
+		s.Scope = pick("scope", 0, 0, 0, 0, 0, 0, 0, 2, 2, 1)
+		s.Target = pick("target", 0, 0, 0, 0, 0, 0, 0, 1, 1, 2)
+	case "race":
+		token()
+		s.Count = pick("count", 2, 3, 4)
+	case "logout", "introspect", "explain":
+		token()
+	case "end", "others":
+		s.Family = pick("family", 0, 1, 2, 3)
+	case "login":
+		s.User, s.Client = pick("user", 0, 0, 1), pick("client", 0, 0, 1)
+		s.Key, s.Scope = pick("key", 0, 0, 1, 1, 2), pick("scope", 0, 0, 0, 0, 0, 2)
+	case "change":
+		s.Family, s.Claim, s.Narrow = pick("family", 0, 0, 1, 2, 3), pick("claim", 0, 1, 2), pick("narrow", 0, 1, 2)
+	case "changes":
+		s.User, s.Claim = pick("user", 0, 1), pick("claim", 1, 2)
+		s.Narrow = pick("narrow", 0, 0, 1)
+	case "password", "erase":
+		s.User = pick("user", 0, 1)
+	case "policy":
+		s.Client, s.Policy = pick("client", 0, 1), pick("policy", 0, 1, 2, 3, 4, 5, 6, 7)
+	case "not_before":
+		s.Client = pick("client", 0, 1)
+	case "advance":
+		s.MS = pick("ms", 1, 1, 999, 1000, 1000, 4999, 5000, 9_999, 10_000, 30_000, 59_999, 60_000, 61_000, 61_000,
+			1_800_000, 3_599_999, 3_600_000, 7_200_000, 86_400_000, 16*86_400_000, 31*86_400_000, 62*86_400_000)
+	}
+	if slices.Contains([]string{"refresh", "login", "logout", "end", "others", "change", "changes", "password", "erase", "sweep"}, s.Op) && pick("faulty", 0, 0, 0, 0, 0, 0, 1) == 1 {
+		s.Fault = rapid.SampledFrom([]string{"once", "from", "crash"}).Draw(t, "fault")
+		s.Kind = rapid.SampledFrom([]string{"failed", "throttled", "timeout", "lost", "lost"}).Draw(t, "kind")
+		s.Call = pick("call", 1, 1, 2, 2, 3, 4, 6)
+	}
+	return s
+})

@@ -1,0 +1,299 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
+)
+
+// meanwhile starts one more server, right before whose n-th request of that
+// operation something happens; it returns the server's number.
+func (w *world) meanwhile(n int64, operation string, happens func()) (server int) {
+	w.t.Helper()
+	_, server = w.another(w.store.Meanwhile(n, operation, happens), keysAsTheyAre{w.keys})
+	return server
+}
+
+// also makes a request to the first server, of those that happen meanwhile.
+func (w *world) also(status int, method, path, contentType, body string) {
+	if a, err := w.try(0, method, path, contentType, body); err != nil || a.status != status {
+		w.t.Errorf("meanwhile: %v, %v", a, err)
+	}
+}
+
+// keysAsTheyAre is a source of keys that never change.
+type keysAsTheyAre struct{ keys *keyring.Keys }
+
+func (k keysAsTheyAre) Keys(context.Context, time.Time) (*keyring.Keys, error) { return k.keys, nil }
+
+func (k keysAsTheyAre) Newer(context.Context, time.Time) (*keyring.Keys, error) { return k.keys, nil }
+
+// A lost response is skipped in the record that was seen, or else decided anew.
+func TestSkipIsOfTheRecordSeen(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		happens func(w *world, newest, id string)
+		cause   family.Cause
+	}{
+		{"its successor was used", func(w *world, newest, _ string) {
+			w.also(http.StatusOK, http.MethodPost, "/oauth/token", formType, refreshForm(newest))
+		}, family.ReuseDetected},
+		{"revoked", func(w *world, _, id string) {
+			w.also(http.StatusOK, http.MethodDelete, "/v1/families/"+id, "", "")
+		}, family.RevokedByAdmin},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
+			first, id := w.login()
+			newest := w.rotate(first)
+			w.clock.Advance(time.Hour)
+			server := w.meanwhile(2, "UpdateItem", func() { tt.happens(w, newest, id) })
+			if a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(first)); !a.refused(http.StatusBadRequest) {
+				t.Errorf("got %v", a)
+			}
+			if f := w.family(id); f.text("cause") != string(tt.cause) {
+				t.Errorf("the family is %v", f)
+			}
+		})
+	}
+}
+
+// Neither is a family moved ahead that was revoked after it was seen.
+func TestMoveAheadIsOfTheRecordSeen(t *testing.T) {
+	w := newWorld(t)
+	_, id := w.login()
+	server := w.meanwhile(1, "TransactWriteItems", func() { w.also(http.StatusOK, http.MethodDelete, "/v1/families/"+id, "", "") })
+	if a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(w.mint(id, 7))); !a.refused(http.StatusBadRequest) {
+		t.Errorf("got %v", a)
+	}
+	if f := w.family(id); f.text("cause") != string(family.RevokedByAdmin) || f.number("counter") != 1 || len(w.logged("ahead")) != 0 {
+		t.Errorf("the family is %v, logged %v", f, w.logged("ahead"))
+	}
+}
+
+// The SDK's retry of a skip, or of a move ahead, that had been applied finds its
+// mark: the family advances once, however strict the policy is, and that is
+// logged.
+func TestAnswerOfAnAdvanceLostToTheSDK(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		present func(w *world, first, id string) string
+		want    int
+	}{
+		{"skip", func(w *world, first, _ string) string { w.rotate(first); return first }, 3},
+		{"ahead", func(w *world, _, id string) string { return w.mint(id, 7) }, 8},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used","reuse_interval":0}}`)
+			first, id := w.login()
+			presented := tt.present(w, first, id)
+			w.refresh("none") // the client is cached
+			w.store.Once(2, storetest.Lost)
+			successor := w.rotate(presented)
+			if calls := w.store.Counted(); len(calls) != 3 {
+				t.Errorf("the store was asked %v", calls)
+			}
+			w.store.Break(nil)
+			if _, n := w.content(successor); int(n) != tt.want || w.counter(id) != tt.want {
+				t.Errorf("token %d, counter %d", n, w.counter(id))
+			}
+			if n := len(w.logged("ferrt")) + len(w.logged("fertft")); n != 1 { // that of "none"
+				t.Errorf("%d refusals were logged", n)
+			}
+			lost := slices.DeleteFunc(w.logged("sertft"), func(line map[string]any) bool { return line["lostResponse"] != true })
+			if ahead := w.logged("ahead"); len(ahead)+len(lost) != 1 || len(ahead) != w.storedEvents("ahead") {
+				t.Errorf("logged %v and %v", lost, ahead)
+			}
+			w.rotate(successor)
+		})
+	}
+}
+
+// The SDK's retry of a revocation that had been applied finds its event: it is
+// this request's own, and logged.
+func TestAnswerOfARevocationLostToTheSDK(t *testing.T) {
+	w := newWorld(t)
+	first, _ := w.login()
+	newest := w.rotate(first)
+	w.clock.Advance(time.Hour)
+	w.refresh("none") // the client is cached
+	w.store.Once(2, storetest.Lost)
+	if a := w.refresh(first); !a.refused(http.StatusBadRequest) {
+		t.Errorf("got %v", a)
+	}
+	w.store.Break(nil)
+	if logged, stored := len(w.logged("ferrt")), w.storedEvents("ferrt"); logged != 1 || stored != 1 {
+		t.Errorf("%d events logged, %d stored", logged, stored)
+	}
+	w.dead(newest, family.ReuseDetected)
+}
+
+// Of two replays at once the second one to revoke is refused like any dead token,
+// and records nothing.
+func TestReplayDuringAReplay(t *testing.T) {
+	w := newWorld(t)
+	first, id := w.login()
+	newest := w.rotate(first)
+	w.clock.Advance(time.Hour)
+	server := w.meanwhile(1, "TransactWriteItems", func() {
+		w.also(http.StatusBadRequest, http.MethodPost, "/oauth/token", formType, refreshForm(first))
+	})
+	if a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(first)); !a.refused(http.StatusBadRequest) {
+		t.Errorf("got %v", a)
+	}
+	lines := w.logged("ferrt")
+	if len(lines) != 1 || w.storedEvents("ferrt") != 1 {
+		t.Fatalf("%d events logged, %d stored", len(lines), w.storedEvents("ferrt"))
+	}
+	timeline := w.family(id).json["timeline"].([]any)
+	if last := timeline[len(timeline)-1].(map[string]any); last["event"] != "reuse_detected" || last["event_id"] != lines[0]["eventId"] {
+		t.Errorf("the last moment is %v, the event %v", last, lines[0])
+	}
+	w.dead(newest, family.ReuseDetected)
+}
+
+// A family is revoked and its event stored, both or neither: whichever request
+// fails, the next replay leaves one event. A failure is never the token's fault.
+func TestReuseThatCannotBeRecorded(t *testing.T) {
+	for _, operation := range []string{"TransactWriteItems", "PutItem"} {
+		t.Run(operation, func(t *testing.T) {
+			w := newWorld(t)
+			first, _ := w.login()
+			newest := w.rotate(first)
+			w.clock.Advance(time.Hour)
+			failed := false
+			w.store.Break(func(_ int, op string) storetest.Fault {
+				if op == operation {
+					failed = true
+					return storetest.Failed
+				}
+				return storetest.None
+			})
+			if a := w.refresh(first); failed && !a.unavailable() {
+				t.Errorf("broken: %v", a)
+			}
+			w.store.Break(nil)
+			if a := w.refresh(first); !a.refused(http.StatusBadRequest) {
+				t.Errorf("mended: %v", a)
+			}
+			if logged, stored := len(w.logged("ferrt")), w.storedEvents("ferrt"); logged != 1 || stored != 1 {
+				t.Errorf("%d events logged, %d stored", logged, stored)
+			}
+			w.dead(newest, family.ReuseDetected)
+		})
+	}
+}
+
+// Of observed replays at once one is recorded; those that come later do not even
+// ask.
+func TestObserveRace(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"reuse_detection":"observe","observe_until":%q}}`,
+		w.clock.Now().Add(24*time.Hour).Format(time.RFC3339)))
+	first, _ := w.login()
+	newest := w.rotate(first)
+	w.clock.Advance(time.Hour)
+	server := w.meanwhile(1, "TransactWriteItems", func() { w.also(http.StatusOK, http.MethodPost, "/oauth/token", formType, refreshForm(first)) })
+	a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(first))
+	if a.status != http.StatusOK || a.text("refresh_token") != newest {
+		t.Errorf("got %v", a)
+	}
+	if logged, stored := len(w.logged("ferrt")), w.storedEvents("ferrt"); logged != 1 || stored != 1 {
+		t.Errorf("%d events logged, %d stored", logged, stored)
+	}
+	w.store.Counted()
+	w.rotate(first)
+	if calls := w.store.Counted(); !slices.Equal(calls, []string{"UpdateItem"}) {
+		t.Errorf("the store was asked %v", calls)
+	}
+}
+
+// A revocation does not bring back the record of a family that was purged after
+// it had been seen.
+func TestRevocationOfAPurgedFamily(t *testing.T) {
+	w := newWorld(t)
+	first, id := w.login()
+	w.clock.Advance(14 * day)
+	server := w.meanwhile(1, "TransactWriteItems", func() {
+		if _, err := w.table.Purge(t.Context(), w.clock.Now().Add(365*day)); err != nil {
+			t.Error(err)
+		}
+	})
+	if a := w.sendTo(server, http.MethodPost, "/oauth/revoke", formType, "client_id=app&token="+first); a.status != http.StatusOK {
+		t.Errorf("got %v", a)
+	}
+	if a := w.send(http.MethodGet, "/v1/families/"+id, "", ""); a.status != http.StatusNotFound {
+		t.Errorf("the family is %v", a)
+	}
+	if n := len(w.logged("srrt")); n != 0 {
+		t.Errorf("%d revocations logged", n)
+	}
+}
+
+// The event of a revocation of all is stored before the first family ends: what
+// died always has a cause that can be found.
+func TestRevokeAllIsRecordedFirst(t *testing.T) {
+	w := newWorld(t)
+	first, _ := w.login()
+	w.store.Break(func(_ int, operation string) storetest.Fault {
+		if operation == "UpdateItem" {
+			return storetest.Lost
+		}
+		return storetest.None
+	})
+	if a := w.send(http.MethodDelete, "/v1/families?user_id=u", "", ""); a.status != http.StatusServiceUnavailable && a.status != http.StatusOK {
+		t.Errorf("got %v", a)
+	}
+	w.store.Break(nil)
+	w.dead(first, family.RevokedByAdmin)
+	if n := w.storedEvents("srrt"); n != 1 {
+		t.Errorf("%d events stored", n)
+	}
+}
+
+// The token with the largest number has no successor: it is refused without
+// asking the store, also where the record has come that far.
+func TestLargestCounter(t *testing.T) {
+	w := newWorld(t)
+	_, id := w.login()
+	last := w.later(w.rotate(w.mint(id, math.MaxUint32-1)))
+	if _, n := w.content(last); n != math.MaxUint32 {
+		t.Fatalf("token %d", n)
+	}
+	w.store.Counted()
+	w.dead(last, family.CounterSpent)
+	if calls := w.store.Counted(); len(calls) != 0 {
+		t.Errorf("the store was asked %v", calls)
+	}
+	if f := w.family(id); f.text("status") != "active" || f.number("counter") != math.MaxUint32 {
+		t.Errorf("the family is %v", f)
+	}
+}
+
+// A skip whose answer was lost, of a family that was revoked before the SDK tried
+// again: what was revoked issues nothing any more.
+func TestRevokedBeforeTheRetryOfASkip(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
+	first, _ := w.login()
+	w.rotate(first)
+	w.clock.Advance(time.Hour)
+	server := w.meanwhile(3, "UpdateItem", func() {
+		w.also(http.StatusOK, http.MethodDelete, "/v1/families?user_id=u&cause=password_changed", "", "")
+	})
+	w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm("none"))
+	w.store.Once(2, storetest.Lost)
+	if a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(first)); !a.refused(http.StatusBadRequest) {
+		t.Errorf("got %v", a)
+	}
+}

@@ -1,0 +1,150 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rotor-auth/rotor/shared/signing"
+)
+
+// unreached is what no test's family has: an address of 39 characters.
+const unreached = 39 - len("127.0.0.1")
+
+// The largest record that a login may ask for has at most 4 KB while it lives, in
+// whatever state it gets, and one of usual size 1 KB: a refresh costs a write unit for
+// each.
+func TestItemSize(t *testing.T) {
+	w := newWorld(t)
+	size := func() int {
+		sizes, err := w.store.Sizes(t.Context(), "f#")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Max(sizes) + unreached
+	}
+	w.usual()
+	const key = 46 // bytes that the name of a key takes in a record
+	if n := size() + key; n > 1024 {
+		t.Errorf("a usual item has up to %d bytes", n)
+	}
+	t.Logf("a usual item has up to %d bytes", size())
+	w.longest()
+	longest := size()
+	if longest > 4096 || longest < 4096-6 {
+		t.Errorf("the item has up to %d bytes", longest)
+	}
+	t.Logf("up to %d of 4096 bytes", longest)
+}
+
+// An event is one write unit, however long what it says of its request is.
+func TestEventSize(t *testing.T) {
+	w := newWorld(t)
+	r := w.longest()
+	w.send(http.MethodPost, "/oauth/revoke", formType, form("client_id", r.client, "token", r.token), "User-Agent", r.userAgent)
+	sizes, err := w.store.Sizes(t.Context(), "e#")
+	if err != nil || len(sizes) != 3 { // the token that was ahead, the observed reuse, the revocation
+		t.Fatal(sizes, err)
+	}
+	if longest := slices.Max(sizes) + unreached; longest > 1024 {
+		t.Errorf("an event has up to %d bytes", longest)
+	}
+}
+
+// What is usual elsewhere must simply work.
+func TestUsualInputs(t *testing.T) {
+	w := newWorld(t)
+	const (
+		// SMART on FHIR (HL7), a patient's app: 167 bytes.
+		smart  = "launch/patient patient/Patient.rs patient/Observation.rs patient/Condition.rs patient/MedicationRequest.rs patient/AllergyIntolerance.rs openid fhirUser offline_access"
+		claims = `{"tenant":"acme-international","roles":["accounts","approver"],"email":"firstname@example.com"}`
+		device = "Samsung Galaxy S24 Ultra (SM-S928B)"
+	)
+	if len(smart) != 167 || len(claims) != 95 || len(device) != 35 {
+		t.Fatal(len(smart), len(claims), len(device))
+	}
+	a := w.issue(fmt.Sprintf(`{"user_id":"u","client_id":"app","scope":%q,"claims":%s,"device":%q,"acr":"http://eidas.europa.eu/LoA/substantial","amr":["pwd","otp","mfa","user","geo"]}`, smart, claims, device))
+	for _, a := range []answer{a, w.refresh(a.text("refresh_token"), "scope", smart), w.refresh(a.text("refresh_token"))} {
+		_, said := decodeJWT(t, a.text("access_token"))
+		if a.text("scope") != smart || said["scope"] != smart || said["tenant"] != "acme-international" || said["acr"] != "http://eidas.europa.eu/LoA/substantial" {
+			t.Errorf("%v: %v", a, said)
+		}
+	}
+	if f := w.family(a.text("family")); f.text("device") != device {
+		t.Errorf("the family is %v", f)
+	}
+}
+
+// Texts that only describe are cut at a character, and never a reason to refuse: not a
+// login, and not a refresh.
+func TestDescriptionsAreCut(t *testing.T) {
+	w := newWorld(t)
+	const limit = 256
+	for _, tt := range []struct{ name, text, want string }{
+		{"at the limit", strings.Repeat("x", limit), strings.Repeat("x", limit)},
+		{"past it", strings.Repeat("x", limit+1), strings.Repeat("x", limit)},
+		{"within a character of two bytes", "x" + strings.Repeat("é", 200), "x" + strings.Repeat("é", 127)},
+		{"within a character of four bytes", "abc" + strings.Repeat("😀", 100), "abc" + strings.Repeat("😀", 63)},
+		{"before a character", strings.Repeat("é", 129), strings.Repeat("é", 128)},
+		{"long", strings.Repeat("y", 4000), strings.Repeat("y", limit)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := w.issue(fmt.Sprintf(`{"user_id":"u","client_id":"app","device":%q}`, tt.text))
+			if a := w.send(http.MethodPost, "/oauth/token", formType, refreshForm(a.text("refresh_token")), "User-Agent", tt.text); a.status != http.StatusOK {
+				t.Fatal(a)
+			}
+			f := w.family(a.text("family"))
+			lines := w.logged("sertft")
+			if f.text("device") != tt.want || f.text("last_user_agent") != tt.want || lines[len(lines)-1]["userAgent"] != tt.want {
+				t.Errorf("device %q, user agent %q, logged %q", f.text("device"), f.text("last_user_agent"), lines[len(lines)-1]["userAgent"])
+			}
+		})
+	}
+	t.Run("control characters of a device", func(t *testing.T) {
+		a := w.issue(`{"user_id":"u","client_id":"app","device":"My\nphone\u0000\u007f\u0085!"}`)
+		if got := w.family(a.text("family")).text("device"); got != "My phone   !" {
+			t.Errorf("%q", got)
+		}
+	})
+	// Two browsers that begin alike are told apart.
+	t.Run("Chrome and Edge", func(t *testing.T) {
+		const chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+		first, _ := w.login()
+		use := func(agent string) {
+			w.send(http.MethodPost, "/oauth/token", formType, refreshForm(first), "User-Agent", agent)
+		}
+		use(chrome)
+		use(chrome + " Edg/140.0.0.0")
+		lines := w.logged("sertft")
+		if last := lines[len(lines)-1]; last["reused"] != true || last["otherUserAgent"] != true || last["userAgent"] != chrome+" Edg/140.0.0.0" {
+			t.Errorf("logged %v", last)
+		}
+	})
+}
+
+// Whatever a login may ask for, its access token fits into a header: API Gateway takes
+// 10,240 bytes of all headers together, and servers often 8 KB of one line. Characters
+// that JSON can escape are not.
+func TestLongestAccessToken(t *testing.T) {
+	w := newWorld(t, algorithm(signing.RS256)) // whose signatures are longer
+	longest := 0
+	for _, c := range []string{"v", "<", "&", `\"`, "é", "\u2028"} {
+		text := func(bytes int) string { return strings.Repeat(c, bytes/len(c)) }
+		a := w.issue(w.fullBody(func(claims int) string {
+			const long = `{"user_id":"%s","client_id":%q,"scope":%q,"audience":["%s","%s"],"claims":{"k":"%s"},"auth_time":"2029-01-01T00:00:00Z","acr":"%s","amr":["%s"]}`
+			value := text(claims - len(`{"k":""}`))
+			value += strings.Repeat("v", claims-len(`{"k":""}`)-len(value))
+			return fmt.Sprintf(long, text(128), longClient, "openid "+strings.Repeat("s", 1017), text(256), "a"+text(255), value, text(128), text(128))
+		}))
+		longest = max(longest, len(a.text("access_token")))
+		if line := len("Authorization: Bearer " + a.text("access_token")); line > 8000 {
+			t.Errorf("of %q the header has %d bytes", c, line)
+		}
+		if a := w.refresh(a.text("refresh_token"), "client_id", longClient); a.status != http.StatusOK {
+			t.Error(a)
+		}
+	}
+	t.Logf("up to %d bytes", longest)
+}

@@ -1,0 +1,143 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/token"
+)
+
+// Tokens are what a family gives at its start and at each refresh, as the token
+// endpoint answers (RFC 6749 §5.1).
+type Tokens struct {
+	AccessToken           string `json:"access_token"`
+	TokenType             string `json:"token_type"`
+	ExpiresIn             int64  `json:"expires_in"`
+	RefreshToken          string `json:"refresh_token"`
+	RefreshTokenExpiresIn *int64 `json:"refresh_token_expires_in,omitempty"` // left out where there is no end
+	Expirations
+	Scope   *string `json:"scope,omitempty"` // left out where nothing was ever granted
+	IDToken string  `json:"id_token,omitempty"`
+	Family  string  `json:"family,omitempty"` // of the management API
+}
+
+// Tokens makes the tokens of a family that has just been started, for all that was
+// granted.
+func (en *Engine) Tokens(ctx context.Context, f *family.Family, client *store.Client, now time.Time) (*Tokens, error) {
+	keys, err := en.Keys.Keys(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	return en.tokens(keys, f, client, nil, nil, now)
+}
+
+// tokens makes the tokens for the family as it now is: its newest refresh token
+// and an access token of the scope and for the resources asked for, all that was
+// granted if nil, but for scope that the client may no longer be granted.
+func (en *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Client, scope, resource []string, now time.Time) (*Tokens, error) {
+	p := &client.Policy
+	if scope == nil {
+		scope = f.Scope
+	}
+	scope = client.Bound(scope)
+	if resource == nil {
+		resource = f.Audience
+	}
+	if resource == nil {
+		resource = []string{en.Issuer} // RFC 9068 §3: there is always an audience
+	}
+	expires, lifetime := accessEnd(f, p, now)
+	sid := f.ID.ULID().String()
+	access := signing.Access{
+		Issuer: en.Issuer, Subject: f.UserID, Audience: resource, ClientID: f.ClientID,
+		Scope: strings.Join(scope, " "), SessionID: sid,
+		IssuedAt: now, ExpiresAt: expires, AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
+	}
+	if f.Claims != "" {
+		var claims map[string]json.RawMessage // raw: a number keeps its digits
+		if err := json.Unmarshal([]byte(f.Claims), &claims); err != nil {
+			return nil, fmt.Errorf("read the claims of a family: %w", err)
+		}
+		access.Custom = make(map[string]any, len(claims))
+		for name, value := range claims {
+			access.Custom[name] = value
+		}
+	}
+	answer := &Tokens{
+		TokenType:    "Bearer",
+		ExpiresIn:    lifetime,
+		RefreshToken: keys.Codec.Mint(token.Token{Family: f.ID, Counter: f.Counter}, now).Reveal(),
+	}
+	if len(f.Scope) > 0 {
+		answer.Scope = &access.Scope
+	}
+	answer.Expirations = ExpirationsOf(f, p, now)
+	var err error
+	if answer.AccessToken, err = keys.Signing.SignAccess(now, access); err != nil {
+		return nil, err
+	}
+	if end := f.End(p); !end.IsZero() {
+		left := max(0, secondsUntil(end, now))
+		answer.RefreshTokenExpiresIn = &left
+	}
+	if slices.Contains(scope, "openid") {
+		// OpenID Connect Core §12.2: iss, sub, aud and auth_time as at the login.
+		answer.IDToken, err = keys.Signing.SignID(now, signing.ID{
+			Issuer: en.Issuer, Subject: f.UserID, ClientID: f.ClientID, SessionID: sid,
+			IssuedAt: now, ExpiresAt: expires, AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+// accessEnd returns when an access token of f that is made at now expires, in whole
+// seconds, and the expires_in that goes with it. The token does not outlive its
+// family's absolute end, not by a part of a second: made in the last one, it may have
+// expired when it is made. Its expires_in is 1 even then, since there are clients that
+// take 0 for a token that never expires.
+func accessEnd(f *family.Family, p *family.Policy, now time.Time) (expires time.Time, expiresIn int64) {
+	expires, expiresIn = now.Truncate(time.Second).Add(p.AccessTokenLifetime.Duration()), int64(p.AccessTokenLifetime)
+	if f.ExpiresAt.IsZero() {
+		return expires, expiresIn
+	}
+	if end := f.ExpiresAt.Truncate(time.Second); end.Before(expires) {
+		expires = end
+	}
+	return expires, max(1, min(expiresIn, secondsUntil(f.ExpiresAt, now)))
+}
+
+// Expirations are the members of an answer about a refresh token by which
+// draft-ietf-oauth-refresh-token-expiration tells its two ends apart. One that there
+// is not is left out.
+type Expirations struct {
+	RefreshTokenTimeout    *int64 `json:"refresh_token_timeout,omitempty"`    // until it ends unless it is used; no longer than the other
+	AuthorizationExpiresIn *int64 `json:"authorization_expires_in,omitempty"` // until it ends, used or not
+}
+
+// ExpirationsOf returns those of a family at now.
+func ExpirationsOf(f *family.Family, p *family.Policy, now time.Time) Expirations {
+	var e Expirations
+	if !f.ExpiresAt.IsZero() {
+		left := max(0, secondsUntil(f.ExpiresAt, now))
+		e.AuthorizationExpiresIn = &left
+	}
+	if p.IdleLifetime != 0 {
+		left := max(0, secondsUntil(f.End(p), now))
+		e.RefreshTokenTimeout = &left
+	}
+	return e
+}
+
+// secondsUntil returns the whole seconds from now until t.
+func secondsUntil(t, now time.Time) int64 { return int64(t.Sub(now) / time.Second) }
