@@ -11,7 +11,7 @@ import (
 const (
 	registered = 20   // clients in the registry, all used alike: an assumption
 	registry   = 3    // read units of a query of them all: of less than 600 bytes each, which is one of a long policy
-	cachedFor  = 60   // s: clientsFor in shared/store/clients.go
+	cachedFor  = 60   // s: freshFor in shared/store/registry.go
 	secretFor  = 300  // s: maxAge in shared/keyring/secret.go
 	attempts   = 3    // of the SDK: MaxAttempts in shared/store/table.go
 	backoff    = 50   // ms, at most, before the second attempt; twice that before the third

@@ -22,8 +22,8 @@ func TestAssumptionsAreRotors(t *testing.T) {
 	}{
 		{"shared/store/table.go", `MaxAttempts = (\d+)`, attempts},
 		{"shared/store/table.go", `rand\.N\((\d+) \* time\.Millisecond << `, backoff / 2}, // shifted by 1 for the first
-		{"shared/store/clients.go", `clientsFor += (\d+) \* time\.Second`, cachedFor},
-		{"shared/store/clients.go", `clientsWarm += (\d+)`, registered * 5}, // at least as many as there are
+		{"shared/store/registry.go", `freshFor += (\d+) \* time\.Second`, cachedFor},
+		{"shared/store/registry.go", `warmClients += (\d+)`, registered * 5}, // at least as many as there are
 		{"shared/keyring/secret.go", `maxAge = (\d+) \* time\.Minute`, secretFor / 60},
 		{"shared/internal/web/answer.go", `"Retry-After", "(\d+)"`, retryAfter / 1000},
 		{"clients/tokensource/refresh.go", `const shortest = (\d+) \* time\.Millisecond`, shortestPause},

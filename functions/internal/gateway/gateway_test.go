@@ -185,6 +185,19 @@ func TestOtherEvents(t *testing.T) {
 	}
 }
 
+// The management API says of a body that it cannot read that it is the caller's.
+func TestUnreadableBodyOfManagement(t *testing.T) {
+	w := newWorld(t)
+	w.register()
+	w.log.Reset()
+	function, e := w.sample("manage-issue-family")
+	e.IsBase64Encoded = true // and it is not
+	a := w.want(w.invoke(t.Context(), function, e), http.StatusBadRequest)
+	if a.text("detail") != "the request body could not be read" || strings.Contains(w.log.String(), "unavailable") {
+		t.Errorf("the answer is %s, and the log has %s", a.Body, &w.log)
+	}
+}
+
 func TestHead(t *testing.T) {
 	w := newWorld(t)
 	function, e := w.sample("discovery-jwks")
