@@ -184,7 +184,7 @@ var forwarded = chapter{"A backend's word about its user", []mutant{
 	},
 	{
 		rule: "an agent that is told is kept at any length", pkg: "web", test: "server.TestForwardedUser",
-		edits: []edit{{`keptAgent(strings.Join(r.Header.Values(ClientAgentHeader), ", "))`, `strings.Join(r.Header.Values(ClientAgentHeader), ", ")`}},
+		edits: []edit{{`userAgent(strings.Join(r.Header.Values(ClientAgentHeader), ", "))`, `strings.Join(r.Header.Values(ClientAgentHeader), ", ")`}},
 	},
 	{
 		rule: "an event does not say whose word an address is", pkg: "oauth", test: "server.TestForwardedUser",

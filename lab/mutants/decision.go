@@ -192,8 +192,8 @@ var decisions = chapter{"The decision", []mutant{
 	{
 		rule: "a held use that cannot be written down is a success", pkg: "session", test: "server.TestHeldUseThatCannotBeRecorded",
 		edits: []edit{{`			if err == nil && done {
-				return seen, en.exchanged(ctx, u, tok, seen, v)`, `			if err != nil || done {
-				return seen, en.exchanged(ctx, u, tok, seen, v)`}},
+				e.recordExchange(ctx, u, tok, seen, v)`, `			if err != nil || done {
+				e.recordExchange(ctx, u, tok, seen, v)`}},
 	},
 	{
 		rule: "a record of before uses were recorded is not skipped", pkg: "store", test: "server.TestSkipOfAnOlderRecord",

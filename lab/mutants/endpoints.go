@@ -32,7 +32,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "the clock is read again when a token is answered", pkg: "session", test: "server.TestClockIsReadOnce",
-		edits: []edit{{`u.Client, u.Scope, u.Resource, u.Now)`, `u.Client, u.Scope, u.Resource, en.Now())`}},
+		edits: []edit{{`u.Client, u.Scope, u.Resource, u.Now)`, `u.Client, u.Scope, u.Resource, e.Now())`}},
 	},
 	{
 		rule: "the clock is read again when a family is revoked", pkg: "oauth", test: "server.TestClockIsReadOnce",
@@ -40,15 +40,15 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "times are finer than records have them", pkg: "session", test: "server.TestTimesAreWholeMilliseconds",
-		edits: []edit{{`en.clock().UTC().Truncate(time.Millisecond)`, `en.clock().UTC()`}},
+		edits: []edit{{`e.clock().UTC().Truncate(time.Millisecond)`, `e.clock().UTC()`}},
 	},
 	{
 		rule: "keys and clients are read ahead one after the other", pkg: "session", test: "server.TestWarmReadsBothAtOnce",
-		edits: []edit{{`reading.Go(func() { _, keys = en.Keys.Keys(ctx, now) })`, `_, keys = en.Keys.Keys(ctx, now)`}},
+		edits: []edit{{`reading.Go(func() { _, keys = e.Keys.Keys(ctx, now) })`, `_, keys = e.Keys.Keys(ctx, now)`}},
 	},
 	{
 		rule: "where no clients are needed nothing is read ahead", pkg: "session", test: "server.TestWarmKeys",
-		edits: []edit{{`	_, err := en.Keys.Keys(ctx, en.Now())
+		edits: []edit{{`	_, err := e.Keys.Keys(ctx, e.Now())
 	return err`, `	return ctx.Err()`}},
 	},
 	{
@@ -89,7 +89,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "events do not say of which request they are", pkg: "session", test: "server.TestLinesOfUses",
-		edits: []edit{{`e.IP, e.UserAgent, e.RequestID, e.By = c.IP, c.UserAgent, c.RequestID, c.By`, `e.IP, e.UserAgent, e.By = c.IP, c.UserAgent, c.By`}},
+		edits: []edit{{`event.IP, event.UserAgent, event.RequestID, event.By = c.IP, c.UserAgent, c.RequestID, c.By`, `event.IP, event.UserAgent, event.By = c.IP, c.UserAgent, c.By`}},
 	},
 	{
 		rule: "a refused origin does not say of which request it is", pkg: "oauth", test: "server.TestForeignOriginIsLogged",
@@ -111,24 +111,24 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "a use does not say which token it was", pkg: "session", test: "server.TestLinesOfUses",
-		edits: []edit{{`	e.TokenCounter = tok.Counter
+		edits: []edit{{`	event.TokenCounter = tok.Counter
 `, ``}},
 	},
 	{
 		rule: "a use does not say which token is the newest", pkg: "session", test: "server.TestLinesOfUses",
-		edits: []edit{{`		e.LatestCounter = f.Counter
+		edits: []edit{{`		event.LatestCounter = f.Counter
 `, ``}},
 	},
 	{
 		rule: "a lost response has no age", pkg: "session", test: "server.TestLinesOfUses",
-		edits: []edit{{`		e.LostResponse = true
-		e.Age = v.Age
-`, `		e.LostResponse = true
+		edits: []edit{{`		event.LostResponse = true
+		event.Age = v.Age
+`, `		event.LostResponse = true
 `}},
 	},
 	{
 		rule: "a logout does not say which token asked for it", pkg: "session", test: "server.TestLinesOfUses",
-		edits: []edit{{`e.Cause, e.TokenCounter, e.LatestCounter = cause, counter, f.Counter`, `e.Cause, e.LatestCounter = cause, f.Counter`}},
+		edits: []edit{{`event.Cause, event.TokenCounter, event.LatestCounter = cause, counter, f.Counter`, `event.Cause, event.LatestCounter = cause, f.Counter`}},
 	},
 	{
 		rule: "a stored event has no user agent", pkg: "store", test: "server.TestLinesOfUses",
@@ -223,8 +223,8 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	// What fails.
 	{
 		rule: "a logout that failed is answered 200", pkg: "session", test: "server.TestRevocationFaults",
-		edits: []edit{{`	_, err = en.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
-	return err`, `	_, _ = en.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
+		edits: []edit{{`	_, err = e.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
+	return err`, `	_, _ = e.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
 	return nil`}},
 	},
 	{

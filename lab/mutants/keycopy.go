@@ -120,7 +120,7 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "families are started with any keys", pkg: "session", test: "server.TestStaleKeysStartNoFamily",
-		edits: []edit{{`en.startingKeys(ctx, now)`, `en.Keys.Keys(ctx, now)`}},
+		edits: []edit{{`e.freshKeys(ctx, now)`, `e.Keys.Keys(ctx, now)`}},
 	},
 	{
 		rule: "a MAC key that is newer than the copy at hand is the token's fault", pkg: "session", test: "server.TestRotationMissed",
@@ -175,8 +175,8 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "a signing key made in an emergency is unknown to others for five minutes", pkg: "session", test: "server.TestEmergencySigningKey",
-		edits: []edit{{`	access, err := verify(keys.Signing, presented, en.Issuer, now)
-	if !errors.Is(err, signing.ErrUnknownKey) {`, `	access, err := verify(keys.Signing, presented, en.Issuer, now)
+		edits: []edit{{`	access, err := verify(keys.Signing, presented, e.Issuer, now)
+	if !errors.Is(err, signing.ErrUnknownKey) {`, `	access, err := verify(keys.Signing, presented, e.Issuer, now)
 	if !keys.Overdue || !errors.Is(err, signing.ErrUnknownKey) {`}},
 	},
 	{

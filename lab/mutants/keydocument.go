@@ -317,11 +317,11 @@ var emergencies = chapter{"An emergency", []mutant{
 	},
 	{
 		rule: "a token under a revoked key is refused as forged", pkg: "session", test: "server.TestEmergencyMACKey",
-		edits: []edit{{`en.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)`, `en.refuse(ctx, u, revoked.Token, nil, family.NeverIssued)`}},
+		edits: []edit{{`e.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)`, `e.refuse(ctx, u, revoked.Token, nil, family.NeverIssued)`}},
 	},
 	{
 		rule: "of a token under a revoked key the log does not say whose it is", pkg: "session", test: "server.TestEmergencyMACKey",
-		edits: []edit{{`en.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)`, `en.refuse(ctx, u, token.Token{}, nil, family.KeyRevoked)`}},
+		edits: []edit{{`e.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)`, `e.refuse(ctx, u, token.Token{}, nil, family.KeyRevoked)`}},
 	},
 	{
 		rule: "a token under a revoked key is explained as if it were good", pkg: "manage", test: "server.TestEmergencyMACKey",

@@ -4,8 +4,8 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	{
 		rule: "a key is not looked for before a family is counted", pkg: "session", test: "server.TestIdempotencyKey",
 		edits: []edit{{`		case err == nil:
-			return en.started(`, `		case err == nil && there == nil:
-			return en.started(`}},
+			return e.alreadyStarted(`, `		case err == nil && existing == nil:
+			return e.alreadyStarted(`}},
 	},
 	{
 		rule: "a key names a family after its time is over", pkg: "store", test: "server.TestIdempotencyKeyLastsADay",
@@ -21,9 +21,9 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	},
 	{
 		rule: "a try that another overtook is given a family that is not on record", pkg: "session", test: "server.TestIdempotencyKeyAtOnce",
-		edits: []edit{{`	if err != nil || there == nil {
+		edits: []edit{{`	if err != nil || existing == nil {
 		return f.ID, f, err
-	}`, `	if err != nil || there == nil || there.Family != f.ID {
+	}`, `	if err != nil || existing == nil || existing.Family != f.ID {
 		return f.ID, f, err
 	}`}},
 	},
@@ -37,11 +37,11 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	},
 	{
 		rule: "a key names one family in all clients", pkg: "session", test: "server.TestIdempotencyKey",
-		edits: []edit{{`s.UserID + "\x00" + s.Client.ID + "\x00" + what`, `s.UserID + "\x00" + what`}},
+		edits: []edit{{`s.UserID + "\x00" + s.Client.ID + "\x00" + value`, `s.UserID + "\x00" + value`}},
 	},
 	{
 		rule: "other parameters are given the family that there is", pkg: "session", test: "server.TestIdempotencyKeyOfOtherParameters",
-		edits: []edit{{`if there.Asked != asked {`, `if there.Asked == [16]byte{} {`}},
+		edits: []edit{{`if existing.Asked != asked {`, `if existing.Asked == [16]byte{} {`}},
 	},
 	{
 		rule: "the spelling of the parameters counts", pkg: "manage", test: "server.TestIdempotencyKeyOfOtherParameters",
@@ -69,7 +69,7 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	},
 	{
 		rule: "a family whose record is gone is started again by its key", pkg: "session", test: "server.TestIdempotencyKeyOfAUsedFamily",
-		edits: []edit{{`return there.Family, nil, ErrKeyPurged`, `return there.Family, nil, err`}},
+		edits: []edit{{`return existing.Family, nil, ErrKeyPurged`, `return existing.Family, nil, err`}},
 	},
 	{
 		rule: "of repeated keys the first counts", pkg: "manage", test: "server.TestIdempotencyKeyForms",

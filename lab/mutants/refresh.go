@@ -112,9 +112,9 @@ var refreshWrite = chapter{"The write of a refresh", []mutant{
 	{
 		rule: "the record is read before it is written", pkg: "session", test: "server.TestRace",
 		edits: []edit{{
-			`f, done, err := en.Table.Refresh(ctx, write)`,
-			`_, _ = en.Table.Family(ctx, tok.Family)
-	f, done, err := en.Table.Refresh(ctx, write)`,
+			`f, done, err := e.Table.Refresh(ctx, write)`,
+			`_, _ = e.Table.Family(ctx, tok.Family)
+	f, done, err := e.Table.Refresh(ctx, write)`,
 		}},
 	},
 }}
@@ -158,7 +158,7 @@ var lostResponses = chapter{"Lost responses and restored backups", []mutant{
 	},
 	{
 		rule: "who loses the race of a skip does not look again", pkg: "session", test: "server.TestSkipIsOfTheRecordSeen",
-		edits: []edit{{`const looks = 4`, `const looks = 1`}},
+		edits: []edit{{`const attempts = 4`, `const attempts = 1`}},
 	},
 	{
 		rule: "moving ahead keeps the time of the last rotation that is known", pkg: "family", test: "family.TestAfterRestore",
@@ -192,60 +192,60 @@ var lostResponses = chapter{"Lost responses and restored backups", []mutant{
 var outcomes = chapter{"What a decision leads to", []mutant{
 	{
 		rule: "a superseded token gets its own successor, not the newest", pkg: "session", test: "server.TestRacerAfterALostResponse",
-		edits: []edit{{`				return seen, en.exchanged(ctx, u, tok, seen, v)`, `				if v.Kind == family.Newest {
+		edits: []edit{{`				e.recordExchange(ctx, u, tok, seen, v)`, `				if v.Kind == family.Newest {
 					seen.Counter = tok.Counter + 1
 				}
-				return seen, en.exchanged(ctx, u, tok, seen, v)`}},
+				e.recordExchange(ctx, u, tok, seen, v)`}},
 	},
 	{
 		rule: "reuse is refused, but the family lives", pkg: "session", test: "server.TestStraggler",
-		edits: []edit{{`return nil, en.revokeReused(ctx, u, tok, f, v)`, `return nil, en.refuse(ctx, u, tok, f, v.Cause)`}},
+		edits: []edit{{`return nil, e.revokeReused(ctx, u, tok, f, v)`, `return nil, e.refuse(ctx, u, tok, f, v.Cause)`}},
 	},
 	{
 		rule: "reuse inside the interval is logged like any refresh", pkg: "session", test: "server.TestStraggler",
-		edits: []edit{{`e.Reused = true`, `e.Reused = false`}},
+		edits: []edit{{`event.Reused = true`, `event.Reused = false`}},
 	},
 	{
 		rule: "a held use is logged like any refresh", pkg: "session", test: "server.TestHeld",
-		edits: []edit{{`e.Held = true`, `e.Held = false`}},
+		edits: []edit{{`event.Held = true`, `event.Held = false`}},
 	},
 	{
 		rule: "losers of the race to revoke log the reuse, too", pkg: "session", test: "server.TestReplayDuringAReplay",
 		edits: []edit{{`if done {
-		en.Trail.Record(ctx, &e)
+		e.Trail.Record(ctx, &event)
 	}
 	return ErrDeadToken`, `if done || err == nil {
-		en.Trail.Record(ctx, &e)
+		e.Trail.Record(ctx, &event)
 	}
 	return ErrDeadToken`}},
 	},
 	{
 		rule: "a failure of the storage is invalid_grant", pkg: "session", test: "server.TestStorageFails",
-		edits: []edit{{`	for range looks {
+		edits: []edit{{`	for range attempts {
 		if err != nil {
 			return nil, err
-		}`, `	for range looks {
+		}`, `	for range attempts {
 		if err != nil {
 			return nil, ErrDeadToken
 		}`}},
 	},
 	{
 		rule: "a failure to revoke is invalid_grant", pkg: "session", test: "server.TestReuseThatCannotBeRecorded",
-		edits: []edit{{`done, err := en.Table.Revoke(ctx, f, &u.Client.Policy, &e)
+		edits: []edit{{`done, err := e.Table.Revoke(ctx, f, &u.Client.Policy, &event)
 	if err != nil {
 		return err
-	}`, `done, err := en.Table.Revoke(ctx, f, &u.Client.Policy, &e)
+	}`, `done, err := e.Table.Revoke(ctx, f, &u.Client.Policy, &event)
 	if err != nil {
 		return ErrDeadToken
 	}`}},
 	},
 	{
 		rule: "a record that explains nothing refuses the token", pkg: "session", test: "server.TestRecordThatExplainsNothing",
-		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return nil, en.refuse(ctx, u, tok, f, v.Cause)`}},
+		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return nil, e.refuse(ctx, u, tok, f, v.Cause)`}},
 	},
 	{
 		rule: "a record that explains nothing is taken for a success", pkg: "session", test: "server.TestRecordThatExplainsNothing",
-		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return f, en.exchanged(ctx, u, tok, f, v)`}},
+		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return f, nil`}},
 	},
 	{
 		rule: "who observes does not record", pkg: "session", test: "server.TestObserve",
@@ -265,11 +265,11 @@ var outcomes = chapter{"What a decision leads to", []mutant{
 	},
 	{
 		rule: "a refused token is stored as an event: with one the table can be filled", pkg: "session", test: "server.TestStorageCalls",
-		edits: []edit{{`	e.Cause = cause
-	en.Trail.Record(ctx, &e)
-`, `	e.Cause = cause
-	_ = en.Table.PutEvent(ctx, &e)
-	en.Trail.Record(ctx, &e)
+		edits: []edit{{`	event.Cause = cause
+	e.Trail.Record(ctx, &event)
+`, `	event.Cause = cause
+	_ = e.Table.PutEvent(ctx, &event)
+	e.Trail.Record(ctx, &event)
 `}},
 	},
 	{

@@ -147,29 +147,29 @@ var issuerPath = chapter{"The issuer's path", []mutant{
 	},
 	{
 		rule: "what looks like the issuer's path is taken off", pkg: "web", test: "server.TestIssuerPath",
-		edits: []edit{{`	if !routed(mux, without) && routed(mux, r) {
+		edits: []edit{{`	if !hasRoute(mux, without) && hasRoute(mux, r) {
 		return r
 	}
 `, ``}},
 	},
 	{
 		rule: "a path that has a route without the issuer's is not served with it", pkg: "web", test: "server.TestIssuerPath",
-		edits: []edit{{`	if !routed(mux, without) && routed(mux, r) {`, `	if routed(mux, r) || r.URL.RawPath == "" && routed(mux, without) {`}},
+		edits: []edit{{`	if !hasRoute(mux, without) && hasRoute(mux, r) {`, `	if hasRoute(mux, r) || r.URL.RawPath == "" && hasRoute(mux, without) {`}},
 	},
 	{
 		rule: "an encoded slash is one", pkg: "web", test: "server.TestPathsUnderAnIssuerPath",
 		edits: []edit{{`	if !ok && r.URL.RawPath != "" {
 		return r
 	}
-`, ``}, {`	rawPath, ok := cutPath(r.URL.RawPath, p.Written)`, `	rawPath := ""`}},
+`, ``}, {`	rawPath, ok := cutPath(r.URL.RawPath, p.Escaped)`, `	rawPath := ""`}},
 	},
 	{
 		rule: "links leave the issuer's path out", pkg: "manage", test: "server.TestIssuerPath",
-		edits: []edit{{`web.TakenOff(r)+"/v1/families/"`, `"/v1/families/"`}},
+		edits: []edit{{`web.StrippedPrefix(r)+"/v1/families/"`, `"/v1/families/"`}},
 	},
 	{
 		rule: "links have the issuer's path where the request had none", pkg: "manage", test: "server.TestIssuerPath",
-		edits: []edit{{`web.TakenOff(r)+"/v1/families/"`, `a.prefix().written+"/v1/families/"`}},
+		edits: []edit{{`web.StrippedPrefix(r)+"/v1/families/"`, `a.prefix().written+"/v1/families/"`}},
 	},
 	{
 		rule: "the metadata is not where RFC 8414 inserts it", pkg: "oauth", test: "server.TestIssuerPath",

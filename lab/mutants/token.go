@@ -124,9 +124,9 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 	},
 	{
 		rule: "to explain reads the family twice", pkg: "session", test: "server.TestExplainOneRead",
-		edits: []edit{{`	f, err := en.Table.Family(ctx, id)
-`, `	_, _ = en.Table.Family(ctx, id)
-	f, err := en.Table.Family(ctx, id)
+		edits: []edit{{`	f, err := e.Table.Family(ctx, id)
+`, `	_, _ = e.Table.Family(ctx, id)
+	f, err := e.Table.Family(ctx, id)
 `}},
 	},
 }}

@@ -64,7 +64,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	if err := in.err(); err != nil {
 		return err
 	}
-	user, err := web.ToldBy(r)
+	user, err := web.ForwardedCaller(r)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	id, f, err := a.Start(r.Context(), session.Start{
-		UserID: body.userID, Client: client, Key: key, Asked: asked,
+		UserID: body.userID, Client: client, IdempotencyKey: key, Asked: asked,
 		Family: func() (*family.Family, error) {
 			f, err := body.family(client, now)
 			if err != nil {
@@ -103,7 +103,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer.Family = f.ID.String()
 	web.NoStore(w)
-	w.Header().Set("Location", web.TakenOff(r)+"/v1/families/"+answer.Family)
+	w.Header().Set("Location", web.StrippedPrefix(r)+"/v1/families/"+answer.Family)
 	web.WriteJSON(w, http.StatusCreated, answer)
 	return nil
 }

@@ -78,7 +78,7 @@ func canonical(v any) ([]byte, error) {
 func keyRefused(err error) error {
 	var dead *session.DeadError
 	switch {
-	case errors.Is(err, session.ErrKeyOfAnother):
+	case errors.Is(err, session.ErrKeyMismatch):
 		return &unprocessable{Field: idempotencyHeader, Want: "a new one for each login: this has been used with other parameters"}
 	case errors.Is(err, session.ErrKeyPurged):
 		return conflict("the family that this Idempotency-Key started is gone: log in again, with a key of its own")

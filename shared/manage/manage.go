@@ -36,7 +36,7 @@ func (a *API) Handler() http.Handler {
 func (a *API) Endpoints() []web.Endpoint {
 	var all []web.Endpoint
 	for _, e := range a.endpoints() {
-		all = append(all, web.Endpoint{Path: e.path, Methods: e.methods, Around: func(method string, next http.HandlerFunc) http.HandlerFunc {
+		all = append(all, web.Endpoint{Path: e.path, Methods: e.methods, WrapMethod: func(method string, next http.HandlerFunc) http.HandlerFunc {
 			if name := e.operation(method); name != changesNothing {
 				return a.onRecord(name, next)
 			}

@@ -19,7 +19,7 @@ func (a *API) discoveryEndpoints() []web.Endpoint {
 	}
 	// RFC 8414 §3.1 inserts the well-known path before the issuer's; OpenID Connect
 	// appends it. Clients ask for either document in either way (§5).
-	if path := web.PrefixOf(a.Issuer).Written; path != "" {
+	if path := web.PrefixOf(a.Issuer).Escaped; path != "" {
 		endpoints = append(endpoints,
 			get("/.well-known/oauth-authorization-server"+path, a.metadata),
 			get("/.well-known/openid-configuration"+path, a.metadata))

@@ -20,7 +20,7 @@ func endUser(r *http.Request, client *store.Client) (session.Caller, error) {
 		c.ForwardIgnored = forwards(r.Header)
 		return c, nil
 	}
-	user, err := web.ToldBy(r)
+	user, err := web.ForwardedCaller(r)
 	if err != nil {
 		return session.Caller{}, invalidRequest(web.ClientIPHeader + " must be one IPv4 or IPv6 address.")
 	}

@@ -1,6 +1,6 @@
-// Package server is the whole of Rotor in one process: both doors, the public endpoints
-// and the management API, over one engine. The local program serves it, and the tests of
-// what Rotor does are here, over HTTP.
+// Package server serves the public endpoints and the management API in one process, over
+// one engine. The local program runs it, and its tests, over HTTP, are those of Rotor as a
+// whole.
 package server
 
 import (
@@ -19,29 +19,29 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// MaxBody is the size of the largest request body that is read.
+// MaxBody is the largest size of a request body, in bytes.
 const MaxBody = web.MaxBody
 
-// Config is what a [Server] is made of.
+// Config holds what [New] needs to make a [Server].
 type Config struct {
 	Issuer  string           // the issuer identifier, an https URL (RFC 8414 §2); http is for local runs
-	Table   *store.Table     // where families, clients and events are
-	Keys    keyring.Source   // what tokens are made and checked with
-	Log     *slog.Logger     // audit events and failures
-	Metrics bool             // adds to the audit lines what CloudWatch makes metrics of
+	Table   *store.Table     // holds families, clients and events
+	Keys    keyring.Source   // makes and checks tokens
+	Log     *slog.Logger     // receives audit events and failures
+	Metrics bool             // adds CloudWatch's embedded metrics to the audit lines
 	Now     func() time.Time // read once for each request
 	Origins origin.Set       // web origins that may call the token and revocation endpoints, besides the issuer's own
-	Timeout time.Duration    // of a request's own work, after which it is answered 503; 0 is none
+	Timeout time.Duration    // limits the work on one request, which is then answered 503; 0 for no limit
 }
 
-// Server has both doors. It is safe for concurrent use.
+// Server has both APIs. It is safe for concurrent use.
 type Server struct {
 	*session.Engine
 	OAuth  *oauth.API
 	Manage *manage.API
 }
 
-// New returns a Server made of c.
+// New returns a Server for the given configuration.
 func New(c Config) *Server {
 	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Now: c.Now})
 	return &Server{
@@ -57,7 +57,7 @@ func (s *Server) Handler() http.Handler {
 	return both.Serve(slices.Concat(s.OAuth.Endpoints(), s.Manage.Endpoints())...)
 }
 
-// fail answers with an error in the form of the door that the path is behind.
+// fail writes the answer for an error in the format of the API that the path belongs to.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if strings.HasPrefix(r.URL.Path, "/v1/") || r.URL.Path == "/v1" {
 		s.Manage.Fail(w, r, err)

@@ -7,32 +7,32 @@ import (
 	"github.com/rotor-auth/rotor/shared/audit"
 )
 
-// Caller is where a request came from, cut to what the records keep.
+// Caller describes the sender of a request. Its texts are cut to what records keep.
 type Caller struct {
 	IP, UserAgent, RequestID string
-	By                       string // the principal that IAM has authorized, of the management API
+	By                       string // the IAM principal that calls the management API; "" on public endpoints
 
-	ForwardedBy    string // the address of the client whose word the others are, "" where they were seen
-	ForwardIgnored bool   // another caller was told of, by a client that may not
+	ForwardedBy    string // the address of the backend that reported IP and UserAgent; "" where they are the connection's own
+	ForwardIgnored bool   // a client that may not forward sent the forwarding headers
 }
 
-// Event returns an event of this request.
+// Event returns an audit event caused by this request.
 func (c Caller) Event(t audit.Type, now time.Time) audit.Event {
-	e := audit.New(t, now)
-	e.IP, e.UserAgent, e.RequestID, e.By = c.IP, c.UserAgent, c.RequestID, c.By
-	e.ForwardedBy, e.ForwardIgnored = c.ForwardedBy, c.ForwardIgnored
-	return e
+	event := audit.New(t, now)
+	event.IP, event.UserAgent, event.RequestID, event.By = c.IP, c.UserAgent, c.RequestID, c.By
+	event.ForwardedBy, event.ForwardIgnored = c.ForwardedBy, c.ForwardIgnored
+	return event
 }
 
 type requestIDKey struct{}
 
-// WithRequestID sets the id under which a request is logged: the one that the
-// client sees. Without it one is made up.
+// WithRequestID returns ctx with the id under which the request is logged, the same
+// that the client sees. A request without one is given a random id.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID returns what [WithRequestID] has set, "" for nothing.
+// RequestID returns the id set by [WithRequestID], or "".
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
@@ -40,16 +40,16 @@ func RequestID(ctx context.Context) string {
 
 type principalKey struct{}
 
-// maxPrincipal is more than the ARN of a user or role has, in bytes.
+// maxPrincipal is in bytes. No ARN of a user or role is that long.
 const maxPrincipal = 1024
 
-// WithPrincipal sets who calls the management API, for the audit trail: the ARN of
-// the IAM principal that the gateway has authorized.
+// WithPrincipal returns ctx with the caller of the management API, for the audit trail:
+// the ARN of the IAM principal that the gateway has authorized.
 func WithPrincipal(ctx context.Context, arn string) context.Context {
 	return context.WithValue(ctx, principalKey{}, Cut(arn, maxPrincipal))
 }
 
-// Principal returns what [WithPrincipal] has set, "" for nothing.
+// Principal returns the ARN set by [WithPrincipal], or "".
 func Principal(ctx context.Context) string {
 	arn, _ := ctx.Value(principalKey{}).(string)
 	return arn

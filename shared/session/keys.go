@@ -11,21 +11,21 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// ParseToken reads a refresh token. One whose key the keys do not have may be of a
-// newer key. Where newer ones cannot be read the error is [keyring.ErrUnavailable]:
-// that is not the token's fault.
-func (en *Engine) ParseToken(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (token.Token, error) {
-	tok, _, err := en.parseToken(ctx, keys, presented, now)
+// ParseToken parses a refresh token and verifies its MAC. If its key is not among keys,
+// it reads the key store again, since the key may be newer than this copy. If that fails,
+// the error is [keyring.ErrUnavailable], which says nothing about the token.
+func (e *Engine) ParseToken(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (token.Token, error) {
+	tok, _, err := e.parseToken(ctx, keys, presented, now)
 	return tok, err
 }
 
-// parseToken is ParseToken, and returns the keys by which the token was read.
-func (en *Engine) parseToken(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (token.Token, *keyring.Keys, error) {
+// parseToken does the work of ParseToken. It also returns the keys that it used last.
+func (e *Engine) parseToken(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (token.Token, *keyring.Keys, error) {
 	tok, err := keys.Codec.Parse(presented)
 	if !errors.Is(err, token.ErrUnknownKey) {
 		return tok, keys, err
 	}
-	newer, err := en.Keys.Newer(ctx, now)
+	newer, err := e.Keys.Newer(ctx, now)
 	if err != nil {
 		return token.Token{}, keys, err
 	}
@@ -36,19 +36,20 @@ func (en *Engine) parseToken(ctx context.Context, keys *keyring.Keys, presented 
 	return tok, newer, err
 }
 
-// VerifyAccess is ParseToken for access tokens: verify is the method to ask.
-func (en *Engine) VerifyAccess(ctx context.Context, keys *keyring.Keys, presented string, now time.Time,
+// VerifyAccess verifies an access token with the given method of [signing.Set]. Like
+// ParseToken, it reads the key store again if the token's key is not among keys.
+func (e *Engine) VerifyAccess(ctx context.Context, keys *keyring.Keys, presented string, now time.Time,
 	verify func(set *signing.Set, presented, issuer string, now time.Time) (signing.Access, error),
 ) (signing.Access, error) {
-	access, err := verify(keys.Signing, presented, en.Issuer, now)
+	access, err := verify(keys.Signing, presented, e.Issuer, now)
 	if !errors.Is(err, signing.ErrUnknownKey) {
 		return access, err
 	}
-	keys, err = en.Keys.Newer(ctx, now)
+	keys, err = e.Keys.Newer(ctx, now)
 	if err != nil {
 		return signing.Access{}, err
 	}
-	access, err = verify(keys.Signing, presented, en.Issuer, now)
+	access, err = verify(keys.Signing, presented, e.Issuer, now)
 	if keys.Overdue && errors.Is(err, signing.ErrUnknownKey) {
 		return signing.Access{}, fmt.Errorf("verify an access token: %w: its key may be newer than ours", keyring.ErrUnavailable)
 	}

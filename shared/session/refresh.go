@@ -27,55 +27,56 @@ var (
 type Use struct {
 	Client   *store.Client
 	Token    string   // as it was presented
-	Scope    []string // that is asked for, nil for all that was granted
-	Resource []string // the same
+	Scope    []string // the scope asked for; nil for all that was granted
+	Resource []string // the resources asked for; nil for the whole audience
 	From     Caller
 	Now      time.Time
 }
 
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
-// costs no request to the store where the token is not ours, one as a rule, and two
-// where reuse is detected, a lost response forgiven, a restored record moved ahead, or
-// a use that rotates nothing is to be recorded.
-func (en *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
-	keys, err := en.Keys.Keys(ctx, u.Now)
+// normally makes one request to the store, and none if the token is not ours. It makes
+// two to revoke a family for reuse, to forgive a lost response, to move a restored record
+// ahead, and to record a use that does not rotate.
+func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
+	keys, err := e.Keys.Keys(ctx, u.Now)
 	if err != nil {
 		return nil, err
 	}
-	tok, keys, err := en.parseToken(ctx, keys, u.Token, u.Now)
+	tok, keys, err := e.parseToken(ctx, keys, u.Token, u.Now)
 	if err != nil {
-		return nil, en.unread(ctx, u, err)
+		return nil, e.refuseUnreadable(ctx, u, err)
 	}
-	f, err := en.exchange(ctx, u, tok)
+	f, err := e.exchange(ctx, u, tok)
 	if err != nil {
 		return nil, err
 	}
-	return en.tokens(keys, f, u.Client, u.Scope, u.Resource, u.Now)
+	return e.tokens(keys, f, u.Client, u.Scope, u.Resource, u.Now)
 }
 
-// unread returns the error of a refresh whose token could not be read for err, and logs
-// what the token is to blame for.
-func (en *Engine) unread(ctx context.Context, u Use, err error) error {
+// refuseUnreadable turns err, returned by parseToken, into the error of a refresh. If the
+// token is to blame, it logs the refusal with its cause.
+func (e *Engine) refuseUnreadable(ctx context.Context, u Use, err error) error {
 	var revoked *token.RevokedError
 	switch {
 	case errors.Is(err, keyring.ErrUnavailable):
 		return err
 	case errors.As(err, &revoked):
-		return en.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)
+		return e.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)
 	case errors.Is(err, token.ErrForged):
-		return en.refuse(ctx, u, token.Token{}, nil, family.NeverIssued)
+		return e.refuse(ctx, u, token.Token{}, nil, family.NeverIssued)
 	}
-	return en.refuse(ctx, u, token.Token{}, nil, family.Malformed)
+	return e.refuse(ctx, u, token.Token{}, nil, family.Malformed)
 }
 
-// exchange returns the family of the token, whose newest token is the successor.
-func (en *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.Family, error) {
+// exchange rotates the token's family, or decides why it must not, and returns the family
+// as it is then. Its newest token is the one to answer with.
+func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.Family, error) {
 	p := &u.Client.Policy
 	if tok.Counter == math.MaxUint32 {
-		return nil, en.refuse(ctx, u, tok, nil, family.CounterSpent)
+		return nil, e.refuse(ctx, u, tok, nil, family.CounterSpent)
 	}
 	if family.ID(tok.Family).IssuedAt().Before(p.NotBefore) {
-		return nil, en.refuse(ctx, u, tok, nil, family.ClientNotBefore)
+		return nil, e.refuse(ctx, u, tok, nil, family.ClientNotBefore)
 	}
 	if len(u.Client.Bound(u.Scope)) < len(u.Scope) {
 		return nil, ErrScopeWithdrawn
@@ -85,151 +86,158 @@ func (en *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family
 	write := store.Refresh{
 		Family: tok.Family,
 		Attempt: family.Attempt{
-			Counter: tok.Counter, ClientID: u.Client.ID, Scope: u.Scope, Resource: u.Resource, Issuer: en.Issuer,
+			Counter: tok.Counter, ClientID: u.Client.ID, Scope: u.Scope, Resource: u.Resource, Issuer: e.Issuer,
 			WriteID: writeID, Now: u.Now,
 		},
 		Policy: p, LastIP: u.From.IP, LastUserAgent: u.From.UserAgent,
 	}
-	f, done, err := en.Table.Refresh(ctx, write)
+	f, done, err := e.Table.Refresh(ctx, write)
 	if err == nil && done {
-		return f, en.exchanged(ctx, u, tok, f, family.Verdict{Kind: family.Current})
+		e.recordExchange(ctx, u, tok, f, family.Verdict{Kind: family.Current})
+		return f, nil
 	}
-	// The record moves on under other callers' writes: look again each time.
-	const looks = 4
-	for range looks {
+	// Other callers may change the record meanwhile. Each change calls for a new decision.
+	const attempts = 4
+	for range attempts {
 		if err != nil {
 			return nil, err
 		}
 		v := family.Decide(f, p, write.Attempt)
 		switch v.Kind {
 		case family.Ours:
-			return f, en.exchanged(ctx, u, tok, f, v)
+			e.recordExchange(ctx, u, tok, f, v)
+			return f, nil
 		case family.Observed:
-			return f, en.observe(ctx, u, tok, f, v)
+			return f, e.observe(ctx, u, tok, f, v)
 		case family.Held, family.Newest:
 			seen := f
 			done = !f.MustRecord(v, p, u.Now)
 			if !done {
-				f, done, err = en.Table.RecordUse(ctx, f, v.Kind == family.Held, write)
+				f, done, err = e.Table.RecordUse(ctx, f, v.Kind == family.Held, write)
 			}
 			if err == nil && done {
-				return seen, en.exchanged(ctx, u, tok, seen, v)
+				e.recordExchange(ctx, u, tok, seen, v)
+				return seen, nil
 			}
 		case family.ScopeNotGranted:
 			return nil, ErrScopeNotGranted
 		case family.TargetNotGranted:
 			return nil, ErrTarget
 		case family.Refused, family.Dead:
-			return nil, en.refuse(ctx, u, tok, f, v.Cause)
+			return nil, e.refuse(ctx, u, tok, f, v.Cause)
 		case family.Reuse:
-			return nil, en.revokeReused(ctx, u, tok, f, v)
+			return nil, e.revokeReused(ctx, u, tok, f, v)
 		case family.Lost:
-			f, done, err = en.Table.ForgiveLost(ctx, f, f.AfterLost(tok.Counter, u.Now), write)
+			f, done, err = e.Table.ForgiveLost(ctx, f, f.AfterLost(tok.Counter, u.Now), write)
 			if err == nil && done {
-				return f, en.exchanged(ctx, u, tok, f, v)
+				e.recordExchange(ctx, u, tok, f, v)
+				return f, nil
 			}
 		case family.Ahead:
-			f, done, err = en.catchUp(ctx, u, tok, f, write)
+			f, done, err = e.catchUp(ctx, u, tok, f, write)
 			if err == nil && done {
 				return f, nil
 			}
 		case family.Unclear, family.Current:
-			// The condition failed and the record does not say why, or it moved on twice
-			// while this request was under way: never guess.
+			// The condition failed and the record does not say why, or the record moved on
+			// twice during this request. Either way the answer is 503, and not a guess.
 			return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)
 		}
 	}
 	return nil, fmt.Errorf("refresh family %s: its record kept changing", f.ID)
 }
 
-// exchanged logs a success; v says which kind.
-func (en *Engine) exchanged(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict) error {
-	e := en.useEvent(audit.Exchanged, u, tok, f)
+// recordExchange logs a successful exchange; v says of which kind.
+func (e *Engine) recordExchange(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict) {
+	event := e.useEvent(audit.Exchanged, u, tok, f)
 	switch v.Kind {
 	case family.Held:
-		e.Held = true
-		markReuse(&e, u, f, v)
+		event.Held = true
+		markReuse(&event, u, f, v)
 	case family.Newest:
-		e.Reused = true
-		markReuse(&e, u, f, v)
+		event.Reused = true
+		markReuse(&event, u, f, v)
 	case family.Lost:
-		e.LostResponse = true
-		e.Age = v.Age
+		event.LostResponse = true
+		event.Age = v.Age
 	}
-	en.Trail.Record(ctx, &e)
-	return nil
+	e.Trail.Record(ctx, &event)
 }
 
-// refuse logs a refusal. f is the family where it is known.
-func (en *Engine) refuse(ctx context.Context, u Use, tok token.Token, f *family.Family, cause family.Cause) error {
-	e := en.useEvent(audit.Refused, u, tok, f)
-	e.Cause = cause
-	en.Trail.Record(ctx, &e)
+// refuse logs why a token is rejected, and returns [ErrDeadToken]. f is nil if the family
+// is unknown.
+func (e *Engine) refuse(ctx context.Context, u Use, tok token.Token, f *family.Family, cause family.Cause) error {
+	event := e.useEvent(audit.Refused, u, tok, f)
+	event.Cause = cause
+	e.Trail.Record(ctx, &event)
 	return ErrDeadToken
 }
 
-// revokeReused ends a family one of whose tokens is in other hands. Of many
-// callers at once one revokes and records it.
-func (en *Engine) revokeReused(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict) error {
-	e := en.useEvent(audit.Reuse, u, tok, f)
-	e.Cause = family.ReuseDetected
-	markReuse(&e, u, f, v)
-	done, err := en.Table.Revoke(ctx, f, &u.Client.Policy, &e)
+// revokeReused revokes a family because one of its tokens was reused, and returns
+// [ErrDeadToken]. Of many concurrent callers, one revokes and records the event.
+func (e *Engine) revokeReused(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict) error {
+	event := e.useEvent(audit.Reuse, u, tok, f)
+	event.Cause = family.ReuseDetected
+	markReuse(&event, u, f, v)
+	done, err := e.Table.Revoke(ctx, f, &u.Client.Policy, &event)
 	if err != nil {
 		return err
 	}
 	if done {
-		en.Trail.Record(ctx, &e)
+		e.Trail.Record(ctx, &event)
 	}
 	return ErrDeadToken
 }
 
-// observe records, once for each family, a reuse that would have ended it.
-func (en *Engine) observe(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict) error {
+// observe records a reuse that the policy only observes, once for each family, and lets
+// the exchange succeed.
+func (e *Engine) observe(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict) error {
 	if f.ObservedAt.IsZero() {
-		e := en.useEvent(audit.Reuse, u, tok, f)
-		e.Observed = true
-		markReuse(&e, u, f, v)
-		done, err := en.Table.Observe(ctx, f, &e)
+		event := e.useEvent(audit.Reuse, u, tok, f)
+		event.Observed = true
+		markReuse(&event, u, f, v)
+		done, err := e.Table.Observe(ctx, f, &event)
 		if err != nil {
 			return err
 		}
 		if done {
-			en.Trail.Record(ctx, &e)
+			e.Trail.Record(ctx, &event)
 		}
 	}
 	v.Kind = family.Newest
-	return en.exchanged(ctx, u, tok, f, v)
+	e.recordExchange(ctx, u, tok, f, v)
+	return nil
 }
 
-// catchUp follows a token that is newer than its record.
-func (en *Engine) catchUp(ctx context.Context, u Use, tok token.Token, f *family.Family, write store.Refresh) (*family.Family, bool, error) {
-	e := en.useEvent(audit.Ahead, u, tok, f)
-	f, done, err := en.Table.CatchUp(ctx, f, f.AfterRestore(tok.Counter, &u.Client.Policy, u.Now), write, &e)
+// catchUp moves a record that was restored from a backup ahead to the token, which is
+// newer, and records the event.
+func (e *Engine) catchUp(ctx context.Context, u Use, tok token.Token, f *family.Family, write store.Refresh) (*family.Family, bool, error) {
+	event := e.useEvent(audit.Ahead, u, tok, f)
+	f, done, err := e.Table.CatchUp(ctx, f, f.AfterRestore(tok.Counter, &u.Client.Policy, u.Now), write, &event)
 	if err == nil && done {
-		en.Trail.Record(ctx, &e)
+		e.Trail.Record(ctx, &event)
 	}
 	return f, done, err
 }
 
-// useEvent is an event of this use of a token; f is nil where it is not known.
-func (en *Engine) useEvent(t audit.Type, u Use, tok token.Token, f *family.Family) audit.Event {
-	e := u.From.Event(t, u.Now)
-	e.ClientID = u.Client.ID
-	e.Family = tok.Family
-	e.TokenCounter = tok.Counter
+// useEvent returns an event about this use of a token. f is nil if the family is unknown.
+func (e *Engine) useEvent(t audit.Type, u Use, tok token.Token, f *family.Family) audit.Event {
+	event := u.From.Event(t, u.Now)
+	event.ClientID = u.Client.ID
+	event.Family = tok.Family
+	event.TokenCounter = tok.Counter
 	if f != nil {
-		e.UserID = f.UserID
-		e.LatestCounter = f.Counter
+		event.UserID = f.UserID
+		event.LatestCounter = f.Counter
 	}
-	return e
+	return event
 }
 
-// markReuse adds what tells a second tab from a second holder: how old the token
-// was, and whether the rotation came from elsewhere. What a backend did not tell of
-// its user is no evidence.
-func markReuse(e *audit.Event, u Use, f *family.Family, v family.Verdict) {
-	e.Age = v.Age
-	e.OtherIP = f.LastIP != "" && u.From.IP != f.LastIP && (u.From.IP != "" || u.From.ForwardedBy == "")
-	e.OtherAgent = f.LastUserAgent != "" && u.From.UserAgent != f.LastUserAgent && (u.From.UserAgent != "" || u.From.ForwardedBy == "")
+// markReuse adds what helps to tell a second tab from a second holder of the token: how
+// long ago it was superseded, and whether the rotation came from another address or user
+// agent. A value that a forwarding backend left out does not count as different.
+func markReuse(event *audit.Event, u Use, f *family.Family, v family.Verdict) {
+	event.Age = v.Age
+	event.OtherIP = f.LastIP != "" && u.From.IP != f.LastIP && (u.From.IP != "" || u.From.ForwardedBy == "")
+	event.OtherAgent = f.LastUserAgent != "" && u.From.UserAgent != f.LastUserAgent && (u.From.UserAgent != "" || u.From.ForwardedBy == "")
 }

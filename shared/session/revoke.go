@@ -14,18 +14,18 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// ErrOtherClient is returned where a token was issued to another client.
+// ErrOtherClient is returned if a token was issued to a client other than the caller.
 var ErrOtherClient = errors.New("the token was issued to another client")
 
-// RevokeByToken ends the family of a refresh or access token, expired or not, for the
-// client that it was issued to. A token of no family, or of a dead one, is as revoked as
-// can be.
-func (en *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, from Caller, now time.Time) error {
-	id, counter, ok, err := en.familyOf(ctx, keys, presented, now)
+// RevokeByToken revokes the family of a refresh or access token, expired or not, for the
+// client that the token was issued to. It succeeds without doing anything if the token is
+// unknown or its family has ended.
+func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, from Caller, now time.Time) error {
+	id, counter, ok, err := e.familyOf(ctx, keys, presented, now)
 	if err != nil || !ok {
 		return err
 	}
-	f, err := en.Table.Family(ctx, id)
+	f, err := e.Table.Family(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -38,22 +38,23 @@ func (en *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client 
 	if f.Death(&client.Policy, now) != "" {
 		return nil
 	}
-	_, err = en.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
+	_, err = e.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)
 	return err
 }
 
-// familyOf returns the family of a refresh or access token that we issued; counter is
-// 0 for an access token. A token under a revoked key is not ok: whoever has the key
-// could make it, and end the families of others.
-func (en *Engine) familyOf(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (id family.ID, counter uint32, ok bool, err error) {
-	tok, err := en.ParseToken(ctx, keys, presented, now)
+// familyOf returns the family of a refresh or access token that we issued, and the
+// refresh token's counter, which is 0 for an access token. ok is false for any other
+// token. It is false for a token under a revoked key as well: whoever has that key can
+// forge tokens, and could revoke the families of others with them.
+func (e *Engine) familyOf(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (id family.ID, counter uint32, ok bool, err error) {
+	tok, err := e.ParseToken(ctx, keys, presented, now)
 	if err == nil {
 		return tok.Family, tok.Counter, true, nil
 	}
 	if errors.Is(err, keyring.ErrUnavailable) {
 		return family.ID{}, 0, false, err
 	}
-	access, err := en.VerifyAccess(ctx, keys, presented, now, (*signing.Set).VerifyExpired)
+	access, err := e.VerifyAccess(ctx, keys, presented, now, (*signing.Set).VerifyExpired)
 	if errors.Is(err, keyring.ErrUnavailable) {
 		return family.ID{}, 0, false, err
 	}
@@ -67,15 +68,16 @@ func (en *Engine) familyOf(ctx context.Context, keys *keyring.Keys, presented st
 	return family.JoinID(keys.Codec.UserKey(access.Subject), sid), 0, true, nil
 }
 
-// RevokeLiving ends one living family and records it; not done where another was
-// first. counter is of the token that asked for it, or 0.
-func (en *Engine) RevokeLiving(ctx context.Context, f *family.Family, p *family.Policy, cause family.Cause, counter uint32, from Caller, now time.Time) (done bool, err error) {
-	e := from.Event(audit.Revoked, now)
-	e.UserID, e.ClientID, e.Family = f.UserID, f.ClientID, f.ID
-	e.Cause, e.TokenCounter, e.LatestCounter = cause, counter, f.Counter
-	done, err = en.Table.Revoke(ctx, f, p, &e)
+// RevokeLiving revokes a family that has not ended and records the event. done is false
+// if the family ended meanwhile. counter is that of the token presented for revocation,
+// 0 if there was none.
+func (e *Engine) RevokeLiving(ctx context.Context, f *family.Family, p *family.Policy, cause family.Cause, counter uint32, from Caller, now time.Time) (done bool, err error) {
+	event := from.Event(audit.Revoked, now)
+	event.UserID, event.ClientID, event.Family = f.UserID, f.ClientID, f.ID
+	event.Cause, event.TokenCounter, event.LatestCounter = cause, counter, f.Counter
+	done, err = e.Table.Revoke(ctx, f, p, &event)
 	if err == nil && done {
-		en.Trail.Record(ctx, &e)
+		e.Trail.Record(ctx, &event)
 	}
 	return done, err
 }

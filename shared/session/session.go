@@ -1,5 +1,5 @@
-// Package session starts, refreshes, revokes and looks up token families: what the
-// public endpoints and the management API have in common, without HTTP.
+// Package session starts, refreshes, revokes and looks up token families. It is the part
+// that the public endpoints and the management API share, and knows no HTTP.
 package session
 
 import (
@@ -14,29 +14,29 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// Config is what an [Engine] is made of.
+// Config holds what [New] needs to make an [Engine].
 type Config struct {
 	Issuer  string           // the issuer identifier, an https URL (RFC 8414 §2); http is for local runs
-	Table   *store.Table     // where families, clients and events are
-	Keys    keyring.Source   // what tokens are made and checked with
-	Log     *slog.Logger     // audit events and failures
-	Metrics bool             // adds to the audit lines what CloudWatch makes metrics of
+	Table   *store.Table     // holds families, clients and events
+	Keys    keyring.Source   // makes and checks tokens
+	Log     *slog.Logger     // receives audit events and failures
+	Metrics bool             // adds CloudWatch's embedded metrics to the audit lines
 	Now     func() time.Time // read once for each request
 }
 
-// Engine works on families. It is safe for concurrent use.
+// Engine carries out what both APIs do to families. It is safe for concurrent use.
 type Engine struct {
 	Issuer  string
 	Table   *store.Table
 	Keys    keyring.Source
 	Log     *slog.Logger
-	Clients *store.Registry // the registry, as this process last read it
+	Clients *store.Registry // a cache of the registered clients
 	Trail   audit.Trail
 
 	clock func() time.Time
 }
 
-// New returns an Engine made of c.
+// New returns an Engine for the given configuration.
 func New(c Config) *Engine {
 	return &Engine{
 		Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, clock: c.Now,
@@ -44,23 +44,23 @@ func New(c Config) *Engine {
 	}
 }
 
-// Now returns the time of a request, which everything it does is measured by.
-func (en *Engine) Now() time.Time { return en.clock().UTC().Truncate(time.Millisecond) }
+// Now returns the current time in UTC, in milliseconds. Each request calls it once.
+func (e *Engine) Now() time.Time { return e.clock().UTC().Truncate(time.Millisecond) }
 
-// Warm reads ahead what requests need, the keys and clients, both at once. Whatever
-// fails is read again by the first request that needs it.
-func (en *Engine) Warm(ctx context.Context) error {
-	now := en.Now()
+// Warm reads keys and clients, concurrently, before the first request needs them. What
+// could not be read then is read again by the first request that needs it.
+func (e *Engine) Warm(ctx context.Context) error {
+	now := e.Now()
 	var keys error
 	var reading sync.WaitGroup
-	reading.Go(func() { _, keys = en.Keys.Keys(ctx, now) })
-	clients := en.Clients.Warm(ctx, now)
+	reading.Go(func() { _, keys = e.Keys.Keys(ctx, now) })
+	clients := e.Clients.Warm(ctx, now)
 	reading.Wait()
 	return errors.Join(keys, clients)
 }
 
-// WarmKeys is Warm for endpoints that need no clients.
-func (en *Engine) WarmKeys(ctx context.Context) error {
-	_, err := en.Keys.Keys(ctx, en.Now())
+// WarmKeys reads the keys alone, for endpoints that need no clients.
+func (e *Engine) WarmKeys(ctx context.Context) error {
+	_, err := e.Keys.Keys(ctx, e.Now())
 	return err
 }

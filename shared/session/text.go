@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of inputs that a family's record keeps, in bytes; those of its whole are
-// [store.MaxFamilySize]. What means something is refused past its limit, a text that only
-// describes is cut.
+// Limits of single inputs that a family's record keeps, in bytes; [store.MaxFamilySize]
+// limits the whole record. A longer scope or audience is refused. A longer description,
+// which grants nothing, is cut.
 const (
 	MaxScope     = 1024
-	MaxAudiences = 8   // values
-	MaxText      = 256 // of a device and a user agent, which are cut
+	MaxAudiences = 8   // values, not bytes
+	MaxText      = 256 // of a device name and of a user agent, which are cut
 )
 
 // Cut returns the longest prefix of s that has at most n bytes and ends with a whole
@@ -28,8 +28,8 @@ func Cut(s string, n int) string {
 	return s[:n]
 }
 
-// Describe returns a text that only describes as records keep it: its control
-// characters replaced, and cut.
+// Describe returns a description (a device name, a user agent) as records keep it: with
+// spaces for control characters, and cut to [MaxText] bytes.
 func Describe(s string) string {
 	return Cut(strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
@@ -40,17 +40,17 @@ func Describe(s string) string {
 }
 
 // IsClientID reports whether id is 1 to 64 letters, digits, dots, underscores and
-// hyphens. It is no regular expression: to compile one is part of each cold start.
+// hyphens. A regular expression would have to be compiled at each cold start.
 func IsClientID(id string) bool {
 	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 	return id != "" && len(id) <= 64 && strings.Trim(id, characters) == ""
 }
 
-// ErrScope is returned for a text that is not a scope.
+// ErrScope is returned by [ParseScope] for a text that is not a scope.
 var ErrScope = errors.New("not a scope")
 
-// ParseScope splits a scope into its tokens, repeated ones once (RFC 6749 §3.3).
-// The empty scope is nil.
+// ParseScope splits a scope into its tokens, each of them once (RFC 6749 §3.3). It
+// returns nil for the empty scope.
 func ParseScope(s string) ([]string, error) {
 	if s == "" {
 		return nil, nil

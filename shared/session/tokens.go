@@ -15,34 +15,33 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// Tokens are what a family gives at its start and at each refresh, as the token
-// endpoint answers (RFC 6749 §5.1).
+// Tokens is the answer to the start of a family and to each refresh, in the form of the
+// token endpoint (RFC 6749 §5.1).
 type Tokens struct {
 	AccessToken           string `json:"access_token"`
 	TokenType             string `json:"token_type"`
 	ExpiresIn             int64  `json:"expires_in"`
 	RefreshToken          string `json:"refresh_token"`
-	RefreshTokenExpiresIn *int64 `json:"refresh_token_expires_in,omitempty"` // left out where there is no end
+	RefreshTokenExpiresIn *int64 `json:"refresh_token_expires_in,omitempty"` // left out if the family has no end
 	Expirations
-	Scope   *string `json:"scope,omitempty"` // left out where nothing was ever granted
+	Scope   *string `json:"scope,omitempty"` // left out if no scope was ever granted
 	IDToken string  `json:"id_token,omitempty"`
-	Family  string  `json:"family,omitempty"` // of the management API
+	Family  string  `json:"family,omitempty"` // set by the management API alone
 }
 
-// Tokens makes the tokens of a family that has just been started, for all that was
-// granted.
-func (en *Engine) Tokens(ctx context.Context, f *family.Family, client *store.Client, now time.Time) (*Tokens, error) {
-	keys, err := en.Keys.Keys(ctx, now)
+// Tokens makes the first tokens of a family, for all that it was granted.
+func (e *Engine) Tokens(ctx context.Context, f *family.Family, client *store.Client, now time.Time) (*Tokens, error) {
+	keys, err := e.Keys.Keys(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	return en.tokens(keys, f, client, nil, nil, now)
+	return e.tokens(keys, f, client, nil, nil, now)
 }
 
-// tokens makes the tokens for the family as it now is: its newest refresh token
-// and an access token of the scope and for the resources asked for, all that was
-// granted if nil, but for scope that the client may no longer be granted.
-func (en *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Client, scope, resource []string, now time.Time) (*Tokens, error) {
+// tokens makes the family's newest refresh token and an access token for the given scope
+// and resources; nil stands for all that was granted. Scope that the client may no longer
+// be granted is left out.
+func (e *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Client, scope, resource []string, now time.Time) (*Tokens, error) {
 	p := &client.Policy
 	if scope == nil {
 		scope = f.Scope
@@ -52,17 +51,17 @@ func (en *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Cli
 		resource = f.Audience
 	}
 	if resource == nil {
-		resource = []string{en.Issuer} // RFC 9068 §3: there is always an audience
+		resource = []string{e.Issuer} // RFC 9068 §3: there is always an audience
 	}
 	expires, lifetime := accessEnd(f, p, now)
 	sid := f.ID.ULID().String()
 	access := signing.Access{
-		Issuer: en.Issuer, Subject: f.UserID, Audience: resource, ClientID: f.ClientID,
+		Issuer: e.Issuer, Subject: f.UserID, Audience: resource, ClientID: f.ClientID,
 		Scope: strings.Join(scope, " "), SessionID: sid,
 		IssuedAt: now, ExpiresAt: expires, AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
 	}
 	if f.Claims != "" {
-		var claims map[string]json.RawMessage // raw: a number keeps its digits
+		var claims map[string]json.RawMessage // raw, so that numbers keep their digits
 		if err := json.Unmarshal([]byte(f.Claims), &claims); err != nil {
 			return nil, fmt.Errorf("read the claims of a family: %w", err)
 		}
@@ -91,7 +90,7 @@ func (en *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Cli
 	if slices.Contains(scope, "openid") {
 		// OpenID Connect Core §12.2: iss, sub, aud and auth_time as at the login.
 		answer.IDToken, err = keys.Signing.SignID(now, signing.ID{
-			Issuer: en.Issuer, Subject: f.UserID, ClientID: f.ClientID, SessionID: sid,
+			Issuer: e.Issuer, Subject: f.UserID, ClientID: f.ClientID, SessionID: sid,
 			IssuedAt: now, ExpiresAt: expires, AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
 		})
 		if err != nil {
@@ -101,11 +100,11 @@ func (en *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Cli
 	return answer, nil
 }
 
-// accessEnd returns when an access token of f that is made at now expires, in whole
-// seconds, and the expires_in that goes with it. The token does not outlive its
-// family's absolute end, not by a part of a second: made in the last one, it may have
-// expired when it is made. Its expires_in is 1 even then, since there are clients that
-// take 0 for a token that never expires.
+// accessEnd returns when an access token of f made at now expires, in whole seconds, and
+// the expires_in that goes with it. The token never outlives its family's absolute end,
+// not even by a part of a second. In the family's last second it has therefore expired as
+// soon as it is made. Its expires_in is 1 even then, since some clients take 0 to mean a
+// token that never expires.
 func accessEnd(f *family.Family, p *family.Policy, now time.Time) (expires time.Time, expiresIn int64) {
 	expires, expiresIn = now.Truncate(time.Second).Add(p.AccessTokenLifetime.Duration()), int64(p.AccessTokenLifetime)
 	if f.ExpiresAt.IsZero() {
@@ -117,15 +116,15 @@ func accessEnd(f *family.Family, p *family.Policy, now time.Time) (expires time.
 	return expires, max(1, min(expiresIn, secondsUntil(f.ExpiresAt, now)))
 }
 
-// Expirations are the members of an answer about a refresh token by which
-// draft-ietf-oauth-refresh-token-expiration tells its two ends apart. One that there
-// is not is left out.
+// Expirations holds the members that draft-ietf-oauth-refresh-token-expiration adds to
+// an answer about a refresh token, in seconds. They tell its two ends apart; an end that
+// the family does not have is left out.
 type Expirations struct {
-	RefreshTokenTimeout    *int64 `json:"refresh_token_timeout,omitempty"`    // until it ends unless it is used; no longer than the other
+	RefreshTokenTimeout    *int64 `json:"refresh_token_timeout,omitempty"`    // until it ends if it is not used; no more than the other
 	AuthorizationExpiresIn *int64 `json:"authorization_expires_in,omitempty"` // until it ends, used or not
 }
 
-// ExpirationsOf returns those of a family at now.
+// ExpirationsOf returns the Expirations of a family at now.
 func ExpirationsOf(f *family.Family, p *family.Policy, now time.Time) Expirations {
 	var e Expirations
 	if !f.ExpiresAt.IsZero() {

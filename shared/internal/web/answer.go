@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// Errors of requests that both doors answer, each in its own form.
+// Errors of requests to either API. Each API answers them in its own format.
 var (
 	ErrNoRoute    = errors.New("there is nothing at this path")
 	ErrMethod     = errors.New("the method is not allowed here; see the Allow header")
@@ -20,7 +20,7 @@ var (
 	ErrInternal   = errors.New("internal error")
 )
 
-// ReadBody reads the body of a request, of at most [MaxBody] bytes.
+// ReadBody reads the body of a request, at most [MaxBody] bytes.
 func ReadBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	var tooLarge *http.MaxBytesError
@@ -35,15 +35,15 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// Unavailable logs a failure that is not the caller's, and says in the answer when to
-// come again.
+// Unavailable logs a failure that is not the caller's and sets Retry-After. The caller of
+// Unavailable writes the rest of the answer.
 func Unavailable(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	log.ErrorContext(r.Context(), "unavailable", slog.String("method", r.Method), slog.String("route", r.Pattern),
 		slog.String("http_request_id", session.RequestID(r.Context())), slog.Any("error", err))
 	w.Header().Set("Retry-After", "1") // seconds
 }
 
-// NoStore keeps an answer out of caches (RFC 6749 §5.1).
+// NoStore sets the headers that keep an answer out of caches (RFC 6749 §5.1).
 func NoStore(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Pragma", "no-cache")
@@ -53,10 +53,10 @@ func NoStore(w http.ResponseWriter) {
 func WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		// Every value written here is made of strings, numbers and times of ours.
+		// Only values of our own types get here, and all of them can be encoded.
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client may be gone: nobody is left to tell
+	_, _ = w.Write(append(body, '\n')) // fails only if the client is gone
 }

@@ -7,16 +7,15 @@ import (
 	"strings"
 )
 
-// Prefix is the path of an issuer, "" where it has none. Everything is published
-// under it, and behind an API mapping or a stage of API Gateway it stays in the path
-// of a request.
+// Prefix is the path of an issuer's URL, "" if it has none. All public URLs begin with
+// it. Behind an API mapping or a stage of API Gateway, so do the paths of requests.
 type Prefix struct {
 	decoded string
-	Written string // as in a URL
+	Escaped string // percent-encoded, as in a URL
 }
 
-// PrefixOf returns an issuer's path. That the issuer is a URL is checked where it is
-// configured.
+// PrefixOf returns an issuer's path. An issuer that is no URL is rejected when the
+// configuration is loaded.
 func PrefixOf(issuer string) Prefix {
 	u, err := url.Parse(issuer)
 	if err != nil {
@@ -25,44 +24,45 @@ func PrefixOf(issuer string) Prefix {
 	return Prefix{strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.EscapedPath(), "/")}
 }
 
-// off returns the request without the prefix. A path without it stays as it is: what
-// is in front may have taken it off. So does one that only looks as if it had it, as
-// /oauth/token does where the prefix is /oauth.
-func (p Prefix) off(mux *http.ServeMux, r *http.Request) *http.Request {
+// strip returns the request with the prefix removed from its path. A path without the
+// prefix is left alone, since a proxy may have removed it. So is a path that has a route
+// only as it is, such as /oauth/token under the prefix /oauth.
+func (p Prefix) strip(mux *http.ServeMux, r *http.Request) *http.Request {
 	path, ok := cutPath(r.URL.Path, p.decoded)
 	if !ok {
 		return r
 	}
-	rawPath, ok := cutPath(r.URL.RawPath, p.Written)
+	rawPath, ok := cutPath(r.URL.RawPath, p.Escaped)
 	if !ok && r.URL.RawPath != "" {
 		return r
 	}
 	u := *r.URL
 	u.Path, u.RawPath = path, rawPath
-	without := r.WithContext(context.WithValue(r.Context(), prefixKey{}, p.Written))
+	without := r.WithContext(context.WithValue(r.Context(), strippedKey{}, p.Escaped))
 	without.URL = &u
-	if !routed(mux, without) && routed(mux, r) {
+	if !hasRoute(mux, without) && hasRoute(mux, r) {
 		return r
 	}
 	return without
 }
 
-// cutPath takes a prefix of whole segments off a path; ok says that it had one.
+// cutPath removes a prefix of whole segments from a path. ok reports whether the path had it.
 func cutPath(path, prefix string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(path, prefix)
 	return rest, ok && prefix != "" && strings.HasPrefix(rest, "/")
 }
 
-// routed reports whether there is something at the request's path.
-func routed(mux *http.ServeMux, r *http.Request) bool {
+// hasRoute reports whether an endpoint is registered for the request's path.
+func hasRoute(mux *http.ServeMux, r *http.Request) bool {
 	_, pattern := mux.Handler(r)
 	return pattern != "/"
 }
 
-type prefixKey struct{}
+type strippedKey struct{}
 
-// TakenOff returns the issuer's path where a request had it, for the paths in an answer.
-func TakenOff(r *http.Request) string {
-	taken, _ := r.Context().Value(prefixKey{}).(string)
-	return taken
+// StrippedPrefix returns the prefix that was removed from the request's path, "" if none
+// was. Paths in an answer begin with it.
+func StrippedPrefix(r *http.Request) string {
+	prefix, _ := r.Context().Value(strippedKey{}).(string)
+	return prefix
 }

@@ -1,5 +1,5 @@
-// Package web is what the public endpoints and the management API have in common as
-// HTTP: routes, limits of a request, and how answers are written.
+// Package web is the HTTP that the public endpoints and the management API share: routing,
+// limits on requests, and the writing of answers.
 package web
 
 import (
@@ -17,34 +17,33 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// MaxBody is the size of the largest request body that is read.
+// MaxBody is the largest size of a request body, in bytes.
 const MaxBody = 16 << 10
 
-// Handler answers a request, or returns an error before anything is written.
+// Handler answers a request. If it returns an error, it has written nothing.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Endpoint is a path and what it does for each method.
+// Endpoint is a path with a handler for each of its methods.
 type Endpoint struct {
 	Path    string // a pattern of http.ServeMux, without method
 	Methods map[string]Handler
-	// Around returns next, for a method that there is, with something around it; nil for
-	// nothing.
-	Around func(method string, next http.HandlerFunc) http.HandlerFunc
-	// Wrap returns all of the endpoint with something around it, also for methods that
-	// there are none of; nil for nothing.
+	// WrapMethod, if not nil, wraps the handler of one method.
+	WrapMethod func(method string, next http.HandlerFunc) http.HandlerFunc
+	// Wrap, if not nil, wraps the whole endpoint, including the answer to methods that it
+	// does not have.
 	Wrap func(http.Handler) http.Handler
 }
 
 // Server serves endpoints.
 type Server struct {
-	Issuer  string        // whose path may be in front of every other
-	Log     *slog.Logger  // of panics
-	Timeout time.Duration // of a request's own work; 0 is none
-	// Fail answers with an error: that of a handler, or one of this package's.
+	Issuer  string        // its path may precede that of every endpoint
+	Log     *slog.Logger  // receives panics
+	Timeout time.Duration // limits the work on one request; 0 for no limit
+	// Fail writes the answer for an error, of a handler or of this package.
 	Fail func(w http.ResponseWriter, r *http.Request, err error)
 }
 
-// Serve returns a handler of these endpoints and of nothing else.
+// Serve returns a handler of these endpoints. Any other path is answered with [ErrNoRoute].
 func (s *Server) Serve(endpoints ...Endpoint) http.Handler {
 	mux := http.NewServeMux()
 	for _, e := range endpoints {
@@ -70,14 +69,14 @@ func (s *Server) Serve(endpoints ...Endpoint) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		defer func() {
 			if v := recover(); v != nil {
-				// The value may hold anything: its type and the stack say where to look.
+				// The value itself stays out of the log: it may hold a token or a secret.
 				s.Log.ErrorContext(ctx, "panic", slog.String("value_type", fmt.Sprintf("%T", v)), slog.String("stack", string(debug.Stack())))
 				s.Fail(w, r, ErrInternal)
 			}
 		}()
-		r = prefix.off(mux, r)
-		// ServeMux would redirect to the clean path; to a token endpoint that is an
-		// answer no client expects.
+		r = prefix.strip(mux, r)
+		// ServeMux would redirect to the clean path, which no client of a token endpoint
+		// expects.
 		if p := r.URL.Path; p != path.Clean("/"+strings.TrimPrefix(p, "/")) {
 			s.Fail(w, r, ErrNoRoute)
 			return
@@ -86,6 +85,8 @@ func (s *Server) Serve(endpoints ...Endpoint) http.Handler {
 	})
 }
 
+// methods returns a handler that picks the endpoint's handler by the request's method. HEAD
+// is served like GET.
 func (s *Server) methods(e Endpoint) http.Handler {
 	var allow []string
 	for m := range e.Methods {
@@ -116,8 +117,8 @@ func (s *Server) methods(e Endpoint) http.Handler {
 				s.Fail(w, r, err)
 			}
 		}
-		if e.Around != nil {
-			serve = e.Around(method, serve)
+		if e.WrapMethod != nil {
+			serve = e.WrapMethod(method, serve)
 		}
 		serve(w, r)
 	})
