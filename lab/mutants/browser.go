@@ -3,11 +3,11 @@ package main
 var webOrigins = chapter{"Web origins", []mutant{
 	{
 		rule: "a request from a foreign origin is answered", pkg: "oauth", test: "server.TestForeignOriginSpendsNothing",
-		edits: []edit{{`if from == "" || a.mayCall(from)`, `if from != "x" || a.mayCall(from)`}},
+		edits: []edit{{`if from == "" || a.originAllowed(from)`, `if from != "x" || a.originAllowed(from)`}},
 	},
 	{
 		rule: "a foreign origin's preflight is answered like any other", pkg: "oauth", test: "server.TestForeignOriginSpendsNothing",
-		edits: []edit{{`return a.knownOrigins(cors.New(options).Handler(h))`, `return cors.New(options).Handler(a.knownOrigins(h))`}},
+		edits: []edit{{`return a.refuseOtherOrigins(cors.New(options).Handler(h))`, `return cors.New(options).Handler(a.refuseOtherOrigins(h))`}},
 	},
 	{
 		rule: "where no origin is configured any may call", pkg: "oauth", test: "server.TestForeignOriginSpendsNothing",
@@ -35,7 +35,7 @@ var webOrigins = chapter{"Web origins", []mutant{
 	},
 	{
 		rule: "introspection asks for an origin, too", pkg: "oauth", test: "server.TestWhoseOriginMayCall",
-		edits: []edit{{`Path:    "/oauth/introspect",`, `Path: "/oauth/introspect", Wrap: a.forPages,`}},
+		edits: []edit{{`Path:    "/oauth/introspect",`, `Path: "/oauth/introspect", Wrap: a.corsForOrigins,`}},
 	},
 	{
 		rule: "a refused origin is not logged", pkg: "manage", test: "server.TestForeignOriginIsLogged",
@@ -201,7 +201,7 @@ var forwarded = chapter{"A backend's word about its user", []mutant{
 	},
 	{
 		rule: "that the headers were ignored is not logged", pkg: "oauth", test: "server.TestForwardedByOthers",
-		edits: []edit{{`c.ForwardIgnored = forwards(r.Header)`, `_ = forwards(r.Header)`}},
+		edits: []edit{{`c.ForwardIgnored = hasForwardingHeaders(r.Header)`, `_ = hasForwardingHeaders(r.Header)`}},
 	},
 	{
 		rule: "an address that is not told is another one", pkg: "session", test: "server.TestForwardedReuse",
@@ -213,7 +213,7 @@ var forwarded = chapter{"A backend's word about its user", []mutant{
 	},
 	{
 		rule: "a page may ask to forward", pkg: "oauth", test: "server.TestPagesDoNotForward",
-		edits: []edit{{`if asksToForward(r) {`, `if asksToForward(r) && from == "" {`}},
+		edits: []edit{{`if preflightsForwarding(r) {`, `if preflightsForwarding(r) && from == "" {`}},
 	},
 	{
 		rule: "the login's own address is the user's", pkg: "manage", test: "server.TestForwardedLogin",

@@ -74,7 +74,7 @@ var clientWire = chapter{"Who a client is, on the wire", []mutant{
 	},
 	{
 		rule: "a public client that introspects is told that it is known", pkg: "oauth", test: "server.TestStrangersLearnNothing",
-		edits: []edit{{`notThatClient("public_client"), now)`, `refused("public_client", "Only confidential clients may introspect."), now)`}},
+		edits: []edit{{`authenticationFailed("public_client"), now)`, `invalidClient("public_client", "Only confidential clients may introspect."), now)`}},
 	},
 }}
 

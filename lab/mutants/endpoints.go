@@ -192,7 +192,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "pages cannot read when to come again for discovery", pkg: "oauth", test: "server.TestCrossOriginHeaders",
-		edits: []edit{{`ExposedHeaders: exposed, MaxAge: 600,
+		edits: []edit{{`ExposedHeaders: exposedHeaders, MaxAge: 600,
 		AllowedOrigins`, `MaxAge: 600,
 		AllowedOrigins`}},
 	},

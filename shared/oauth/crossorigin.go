@@ -13,59 +13,58 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// exposed are the headers of answers that scripts act on: when to come again, and
-// how to authenticate.
-var exposed = []string{"Retry-After", "WWW-Authenticate"}
+// exposedHeaders are the response headers that scripts of a page may read.
+var exposedHeaders = []string{"Retry-After", "WWW-Authenticate"}
 
-// forPages returns h with answers to preflights, and marks its answers for pages of the
-// origins that may call (the Fetch standard). Credentials are never allowed: tokens
-// travel in bodies. Request headers are whatever the page's SDK or tracing adds, but for
-// those in which a backend tells of its user.
+// corsForOrigins returns h with CORS (the Fetch standard) for the web origins that may call:
+// it answers preflights, and lets pages of those origins read the answers. Requests with
+// credentials are never allowed, since tokens travel in bodies. Any request header is
+// allowed, as SDKs and tracing add their own, except for the forwarding headers.
 //
-// An endpoint that is neither forPages nor forEveryone has no CORS, and does not look
-// at the origin: pages cannot read its answers, and nothing that a page could lose
-// is spent there. /v1 takes requests that IAM has authorized, which no page makes;
-// introspection changes nothing, and whoever asks may pass on the headers that a
-// browser sent to them.
-func (a *API) forPages(h http.Handler) http.Handler {
+// An endpoint with neither corsForOrigins nor corsForAll has no CORS and ignores the
+// origin. Pages cannot read its answers, and it spends no token that a page could lose.
+// /v1 takes requests that IAM has authorized, which pages do not send. Introspection
+// changes nothing, and its callers may pass on the headers of a browser's request.
+func (a *API) corsForOrigins(h http.Handler) http.Handler {
 	options := cors.Options{
-		AllowedHeaders: []string{"*"}, ExposedHeaders: exposed, MaxAge: 600,
+		AllowedHeaders: []string{"*"}, ExposedHeaders: exposedHeaders, MaxAge: 600,
 		AllowedMethods: []string{http.MethodPost},
 	}
 	if a.Origins.Any() {
 		options.AllowedOrigins = []string{"*"}
 	} else {
-		options.AllowOriginFunc = a.mayCall
+		options.AllowOriginFunc = a.originAllowed
 	}
-	return a.knownOrigins(cors.New(options).Handler(h))
+	return a.refuseOtherOrigins(cors.New(options).Handler(h))
 }
 
-// forEveryone returns h with what lets pages of any origin read its answers.
-func forEveryone(h http.Handler) http.Handler {
+// corsForAll returns h with CORS for every web origin.
+func corsForAll(h http.Handler) http.Handler {
 	return cors.New(cors.Options{
-		AllowedHeaders: []string{"*"}, ExposedHeaders: exposed, MaxAge: 600,
+		AllowedHeaders: []string{"*"}, ExposedHeaders: exposedHeaders, MaxAge: 600,
 		AllowedOrigins: []string{"*"}, AllowedMethods: []string{http.MethodGet, http.MethodHead},
 	}).Handler(h)
 }
 
-// mayCall reports whether pages of the origin may call: it is configured, or the
-// service's own.
-func (a *API) mayCall(header string) bool {
+// originAllowed reports whether pages of the origin may call, because it is configured or
+// is the issuer's own.
+func (a *API) originAllowed(header string) bool {
 	return a.Origins.Has(header) || a.ownOrigin != "" && header == a.ownOrigin
 }
 
-// knownOrigins refuses requests from other origins before anything is read. CORS
-// would only hide the answer, and the page would lose the token that is in it.
+// refuseOtherOrigins returns next for requests from allowed origins and refuses others
+// before anything is read. CORS alone would only hide the answer from the page: the token
+// would be spent, and its successor lost.
 //
-// Sec-Fetch-Site: same-origin is sent by a browser where the page's own server hands
-// the request on; no script can set it. A program that is no browser can send what
-// it likes, and loses only its own token.
-func (a *API) knownOrigins(next http.Handler) http.Handler {
+// A request with Sec-Fetch-Site: same-origin passes: a browser sends it if the page's own
+// server forwards the request to us, and no script can set it. A program that is not a
+// browser can send any header, but risks only its own token.
+func (a *API) refuseOtherOrigins(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from := strings.Join(r.Header.Values("Origin"), ", ")
 		site := r.Header.Values("Sec-Fetch-Site")
-		if from == "" || a.mayCall(from) || len(site) == 1 && site[0] == "same-origin" {
-			if asksToForward(r) {
+		if from == "" || a.originAllowed(from) || len(site) == 1 && site[0] == "same-origin" {
+			if preflightsForwarding(r) {
 				w.Header().Add("Vary", "Origin")
 				a.Fail(w, r, errForwardingPage)
 				return
@@ -74,29 +73,29 @@ func (a *API) knownOrigins(next http.Handler) http.Handler {
 			return
 		}
 		e := web.CallerOf(r).Event(audit.OriginRefused, a.Now())
-		e.Origin, e.Reason = loggedOrigin(from), whyForeign(from)
+		e.Origin, e.Reason = loggedOrigin(from), refusalReason(from)
 		a.Trail.Record(r.Context(), &e)
 		w.Header().Add("Vary", "Origin")
 		a.Fail(w, r, errForeignOrigin)
 	})
 }
 
-// whyForeign says what is wrong with an origin that may not call.
-func whyForeign(header string) string {
+// refusalReason returns the reason that the log gives for refusing an origin.
+func refusalReason(header string) string {
 	switch sent, err := origin.Parse(header); {
 	case header == "null" || header == "file://":
-		return "names_nobody" // a sandboxed frame, a data: URL, a local file: it cannot be configured
+		return "names_nobody" // sent by sandboxed frames, data: URLs and local files; it cannot be configured
 	case err != nil || sent != strings.ToLower(header):
 		return "not_an_origin"
 	}
 	return "not_configured"
 }
 
-// maxLoggedOrigin is how much of an origin is logged, in bytes.
+// maxLoggedOrigin limits what is logged of an origin, in bytes.
 const maxLoggedOrigin = 256
 
-// loggedOrigin returns what is logged of an Origin header, in which anybody may have
-// put anything: printable text, cut, and none that could be a token.
+// loggedOrigin returns what is logged of an Origin header, which can hold anything. It
+// replaces unprintable characters, hides what could be a token, and cuts the rest.
 func loggedOrigin(header string) string {
 	printable := strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {

@@ -10,15 +10,15 @@ import (
 
 func (a *API) discoveryEndpoints() []web.Endpoint {
 	get := func(path string, h web.Handler) web.Endpoint {
-		return web.Endpoint{Path: path, Wrap: forEveryone, Methods: map[string]web.Handler{http.MethodGet: h}}
+		return web.Endpoint{Path: path, Wrap: corsForAll, Methods: map[string]web.Handler{http.MethodGet: h}}
 	}
 	endpoints := []web.Endpoint{
 		get("/.well-known/jwks.json", a.jwks),
 		get("/.well-known/oauth-authorization-server", a.metadata),
 		get("/.well-known/openid-configuration", a.metadata),
 	}
-	// RFC 8414 §3.1 inserts the well-known path before the issuer's; OpenID Connect
-	// appends it. Clients ask for either document in either way (§5).
+	// RFC 8414 §3.1 puts the well-known path before the issuer's, OpenID Connect puts it
+	// after. Clients request either document either way (§5).
 	if path := web.PrefixOf(a.Issuer).Escaped; path != "" {
 		endpoints = append(endpoints,
 			get("/.well-known/oauth-authorization-server"+path, a.metadata),
@@ -27,12 +27,12 @@ func (a *API) discoveryEndpoints() []web.Endpoint {
 	return endpoints
 }
 
-// maxAge lets gateways and browsers keep the documents: keys are published long
-// before they sign.
+// maxAge is how long gateways and browsers may cache the documents. It is short against
+// the time for which a key is published before it signs.
 const maxAge = 300 // seconds
 
-// jwks is the JWK Set (RFC 7517 §5) of the keys that access and id tokens are
-// signed with, now or soon.
+// jwks serves the JWK Set (RFC 7517 §5) with the public keys of access and id tokens, also
+// of keys that do not sign yet or no longer.
 func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	keys, err := a.Keys.Keys(r.Context(), now)
@@ -41,12 +41,12 @@ func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
 	w.Header().Set("Content-Type", "application/jwk-set+json")
-	_, _ = w.Write(append(slices.Clip(keys.Signing.JWKS(now)), '\n')) // the client may be gone
+	_, _ = w.Write(append(slices.Clip(keys.Signing.JWKS(now)), '\n')) // fails only if the client is gone
 	return nil
 }
 
-// serverMetadata is RFC 8414 §2, with what OpenID Connect Discovery §3 asks for
-// besides.
+// serverMetadata is the document of RFC 8414 §2, with the members that OpenID Connect
+// Discovery §3 requires in addition.
 type serverMetadata struct {
 	Issuer                           string   `json:"issuer"`
 	TokenEndpoint                    string   `json:"token_endpoint"`
@@ -61,13 +61,13 @@ type serverMetadata struct {
 	SubjectTypesSupported            []string `json:"subject_types_supported"`
 	IDTokenSigningAlgValuesSupported []string `json:"id_token_signing_alg_values_supported"`
 	ClaimsSupported                  []string `json:"claims_supported"`
-	RefreshTokenExpirationTypes      []string `json:"refresh_token_expiration_types_supported"` // see expirations
+	RefreshTokenExpirationTypes      []string `json:"refresh_token_expiration_types_supported"` // of draft-ietf-oauth-refresh-token-expiration; see [session.Expirations]
 	RequestParameterSupported        bool     `json:"request_parameter_supported"`
 	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
 }
 
-// metadata serves both discovery documents: they are the same here. There is no
-// authorization endpoint, hence the response type "none".
+// metadata serves the documents of RFC 8414 and of OpenID Connect, which are the same. The
+// response type is "none", because there is no authorization endpoint.
 func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	keys, err := a.Keys.Keys(r.Context(), now)
@@ -75,7 +75,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	secret := []string{"client_secret_basic", "client_secret_post"}
-	any := append([]string{"none"}, secret...)
+	secretOrNone := append([]string{"none"}, secret...)
 	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
 	web.WriteJSON(w, http.StatusOK, serverMetadata{
 		Issuer:                           a.Issuer,
@@ -83,9 +83,9 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 		JWKSURI:                          a.Issuer + "/.well-known/jwks.json",
 		ResponseTypesSupported:           []string{"none"},
 		GrantTypesSupported:              []string{"refresh_token"},
-		TokenEndpointAuthMethods:         any,
+		TokenEndpointAuthMethods:         secretOrNone,
 		RevocationEndpoint:               a.Issuer + "/oauth/revoke",
-		RevocationEndpointAuthMethods:    any,
+		RevocationEndpointAuthMethods:    secretOrNone,
 		IntrospectionEndpoint:            a.Issuer + "/oauth/introspect",
 		IntrospectionEndpointAuthMethods: secret,
 		SubjectTypesSupported:            []string{"public"},

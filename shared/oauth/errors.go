@@ -8,13 +8,13 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// oauthError is an error of RFC 6749 §5.2. Descriptions are of its character
-// set: printable ASCII without quotes and backslashes.
+// oauthError is an error response of RFC 6749 §5.2. Its description has the characters
+// allowed there: printable ASCII without quotes and backslashes.
 type oauthError struct {
 	status      int
 	code        string
 	description string
-	reason      string // of invalid_client, for the log alone
+	reason      string // logged, and never sent; set for invalid_client
 }
 
 func (e *oauthError) Error() string { return e.code + ": " + e.description }
@@ -23,20 +23,20 @@ func invalidRequest(description string) *oauthError {
 	return &oauthError{status: http.StatusBadRequest, code: "invalid_request", description: description}
 }
 
-// invalidGrant is what the bearer of a dead token gets, whatever killed it.
+// invalidGrant returns the error for a rejected refresh token, the same for every cause.
 func invalidGrant(status int) *oauthError {
 	return &oauthError{status: status, code: "invalid_grant", description: "Unknown or invalid refresh token."}
 }
 
 var (
-	errForwardingPage = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "A page may not tell who its user is: " + web.ClientIPHeader + " and " + web.ClientAgentHeader + " are for backends."}
+	errForwardingPage = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Web pages may not send " + web.ClientIPHeader + " and " + web.ClientAgentHeader + ": these headers are for backends."}
 
-	errForeignOrigin = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Requests from this web origin are not allowed: it is not a configured one."}
+	errForeignOrigin = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Requests from this web origin are not allowed: it is not configured."}
 )
 
-// Fail answers with err: the one place where errors become answers. What is not
-// known here is a failure of storage or keys: it is logged, and the client is
-// told to come again, never that its token is bad.
+// Fail writes the answer for err. No other function turns errors into answers. An error
+// that is not listed here is a failure of storage or keys: it is logged and answered 503,
+// so that the client tries again. It is never taken for a bad token.
 func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	web.NoStore(w)
 	var e *oauthError
@@ -62,9 +62,9 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		e = &oauthError{status: http.StatusInternalServerError, code: "server_error", description: "Internal error."}
 	default:
 		web.Unavailable(w, r, a.Log, err)
-		e = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "Please try again with the same token."}
+		e = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "The service is temporarily unavailable. Please try again with the same token."}
 	}
-	if e.status == http.StatusUnauthorized { // RFC 9110 §15.5.2, and not only where the header was tried (RFC 6749 §5.2)
+	if e.status == http.StatusUnauthorized { // RFC 9110 §15.5.2 requires it for every 401; RFC 6749 §5.2 only after an Authorization header
 		w.Header().Set("WWW-Authenticate", `Basic realm="rotor", charset="UTF-8"`)
 	}
 	web.WriteJSON(w, e.status, map[string]string{"error": e.code, "error_description": e.description})

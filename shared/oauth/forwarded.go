@@ -10,14 +10,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// endUser returns who is behind a request of the client, which has authenticated.
-// One that may forward is believed: what it does not tell of its user is not known,
-// and what it tells is marked with the address that it came from. Of others only
-// that they told something is kept.
+// endUser returns the user on whose behalf the authenticated client calls. If the client may
+// forward, the address and user agent are those in its forwarding headers, and ForwardedBy
+// is the client's own address; a value that it left out is unknown. For any other client
+// they are those of the connection, and ForwardIgnored says whether it sent such headers.
 func endUser(r *http.Request, client *store.Client) (session.Caller, error) {
 	c := web.CallerOf(r)
 	if !client.Confidential || !client.MayForward {
-		c.ForwardIgnored = forwards(r.Header)
+		c.ForwardIgnored = hasForwardingHeaders(r.Header)
 		return c, nil
 	}
 	user, err := web.ForwardedCaller(r)
@@ -31,14 +31,14 @@ func endUser(r *http.Request, client *store.Client) (session.Caller, error) {
 	return user, nil
 }
 
-// forwards reports whether the header tells anything of another caller.
-func forwards(h http.Header) bool {
+// hasForwardingHeaders reports whether a forwarding header has a value.
+func hasForwardingHeaders(h http.Header) bool {
 	return h.Get(web.ClientIPHeader) != "" || h.Get(web.ClientAgentHeader) != ""
 }
 
-// asksToForward reports whether a page asks, by its preflight, to tell of a caller.
-// It may not: what a page says of where it is would be its own word.
-func asksToForward(r *http.Request) bool {
+// preflightsForwarding reports whether a page asks in a preflight to send forwarding headers.
+// Pages may not: they could claim any address.
+func preflightsForwarding(r *http.Request) bool {
 	asked := strings.ToLower(strings.Join(r.Header.Values("Access-Control-Request-Headers"), ","))
 	return r.Method == http.MethodOptions && (strings.Contains(asked, strings.ToLower(web.ClientIPHeader)) || strings.Contains(asked, strings.ToLower(web.ClientAgentHeader)))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// inquiry is a request about a token: of revocation (RFC 7009 §2.1) and introspection
+// inquiry is a request about one token: for revocation (RFC 7009 §2.1) or introspection
 // (RFC 7662 §2.1).
 type inquiry struct {
 	client *store.Client
@@ -18,8 +18,8 @@ type inquiry struct {
 	now    time.Time
 }
 
-// inquiry reads a request about a token, from a client that authenticates as given.
-func (a *API) inquiry(r *http.Request, authenticate func(context.Context, *http.Request, params, time.Time) (*store.Client, error)) (*inquiry, error) {
+// readInquiry reads the request and authenticates its client with the given function.
+func (a *API) readInquiry(r *http.Request, authenticate func(context.Context, *http.Request, params, time.Time) (*store.Client, error)) (*inquiry, error) {
 	q := &inquiry{now: a.Now()}
 	p, err := readParams(r)
 	if err != nil {

@@ -23,10 +23,10 @@ func (a *API) introspectEndpoint() []web.Endpoint {
 	}}
 }
 
-// introspection is the answer of RFC 7662 §2.2; inactive, it says nothing else.
+// introspection is the answer of RFC 7662 §2.2. If Active is false, nothing else is set.
 type introspection struct {
 	Active    bool             `json:"active"`
-	TokenType string           `json:"token_type,omitempty"` // of RFC 6749 §7.1: of access tokens
+	TokenType string           `json:"token_type,omitempty"` // a type of RFC 6749 §7.1, thus of access tokens only
 	Scope     string           `json:"scope,omitempty"`
 	ClientID  string           `json:"client_id,omitempty"`
 	Subject   string           `json:"sub,omitempty"`
@@ -39,11 +39,11 @@ type introspection struct {
 	session.Expirations
 }
 
-// introspect is the introspection web.Endpoint (RFC 7662), for confidential clients.
-// It reads the family strongly consistent: after a revocation has answered, no
-// token of it is active.
+// introspect serves POST /oauth/introspect (RFC 7662) to confidential clients. Reads of the
+// family are strongly consistent: once a revocation has been answered, no token of the
+// family is active.
 func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
-	q, err := a.inquiry(r, a.authenticateConfidential)
+	q, err := a.readInquiry(r, a.authenticateConfidential)
 	if err != nil {
 		return err
 	}
@@ -62,8 +62,8 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// introspectRefresh is of a refresh token of the client's own: active means that
-// a refresh now would succeed.
+// introspectRefresh describes one of the client's own refresh tokens. It is active if a
+// refresh would succeed now.
 func (a *API) introspectRefresh(ctx context.Context, q *inquiry) (introspection, error) {
 	tok, err := a.ParseToken(ctx, q.keys, q.token, q.now)
 	if errors.Is(err, keyring.ErrUnavailable) {
@@ -95,8 +95,8 @@ func (a *API) introspectRefresh(ctx context.Context, q *inquiry) (introspection,
 	return answer, nil
 }
 
-// introspectAccess is of an access token, of the client's own or of any where the
-// client may: inactive once its family is dead.
+// introspectAccess describes an access token of the client's own, or of any client if it may
+// introspect those. The token is inactive once its family has ended.
 func (a *API) introspectAccess(ctx context.Context, q *inquiry) (introspection, error) {
 	access, err := a.VerifyAccess(ctx, q.keys, q.token, q.now, (*signing.Set).Verify)
 	if errors.Is(err, keyring.ErrUnavailable) {

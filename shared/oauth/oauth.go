@@ -1,6 +1,6 @@
 // Package oauth is the public HTTP API: the token endpoint, revocation, introspection
-// and discovery, with one file for each, and the one place that maps their errors to the
-// wire.
+// and discovery, each in a file of its own. Fail, in errors.go, turns their errors into
+// answers.
 package oauth
 
 import (
@@ -13,20 +13,20 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// Config is what an [API] is made of, besides its engine.
+// Config holds what [New] needs to make an [API], besides the engine.
 type Config struct {
 	Origins origin.Set    // web origins that may call the token and revocation endpoints, besides the issuer's own
-	Timeout time.Duration // of a request's own work, after which it is answered 503; 0 is none
+	Timeout time.Duration // limits the work on one request, which is then answered 503; 0 for no limit
 }
 
-// API has the handlers of the public endpoints. It is safe for concurrent use.
+// API serves the public endpoints. It is safe for concurrent use.
 type API struct {
 	*session.Engine
 	Config
-	ownOrigin string // the issuer's
+	ownOrigin string // the issuer's web origin, "" if it has none
 }
 
-// New returns an API over the engine.
+// New returns an API that works with the given engine.
 func New(engine *session.Engine, c Config) *API {
 	return &API{Engine: engine, Config: c, ownOrigin: origin.Of(engine.Issuer)}
 }
@@ -40,14 +40,14 @@ func (a *API) Revoke() http.Handler { return a.serve(a.revokeEndpoint()) }
 // Introspect returns a handler of POST /oauth/introspect.
 func (a *API) Introspect() http.Handler { return a.serve(a.introspectEndpoint()) }
 
-// Discovery returns a handler of the documents under /.well-known, and of whatever has
-// no route.
+// Discovery returns a handler of the documents under /.well-known. It answers every other
+// path with not_found.
 func (a *API) Discovery() http.Handler { return a.serve(a.discoveryEndpoints()) }
 
 // Handler returns a handler of all public endpoints.
 func (a *API) Handler() http.Handler { return a.serve(a.Endpoints()) }
 
-// Endpoints returns all of them, for a server that has more doors.
+// Endpoints returns all public endpoints, for a server that has others as well.
 func (a *API) Endpoints() []web.Endpoint {
 	return slices.Concat(a.tokenEndpoint(), a.revokeEndpoint(), a.introspectEndpoint(), a.discoveryEndpoints())
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/rotor-auth/rotor/shared/internal/web"
 )
 
-// params are the parameters of a request to an OAuth endpoint, as often as they
-// were given. A parameter without a value counts as left out (RFC 6749 §3.2).
+// params are the parameters of a request to an OAuth endpoint, each with all its values. A
+// parameter without a value counts as left out (RFC 6749 §3.2).
 type params map[string][]string
 
-// knownParams may be named in an error description. Whatever else a request has is
-// ignored, however often it has it (RFC 6749 §3.2).
+// knownParams are the parameters that Rotor reads. Others are ignored, even repeated ones
+// (RFC 6749 §3.2).
 var knownParams = []string{
 	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint", resourceParam,
 }
 
-// resourceParam is the one parameter that may be given several times (RFC 8707 §2).
+// resourceParam is the only known parameter that may be repeated (RFC 8707 §2).
 const resourceParam = "resource"
 
-// readParams reads the parameters from the body, form-encoded (RFC 6749 §3.2) or
-// one flat JSON object of strings; never from the query string.
+// readParams reads the parameters from the body, which is form-encoded (RFC 6749 §3.2) or
+// one flat JSON object of strings. It ignores the query string.
 func readParams(r *http.Request) (params, error) {
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "application/x-www-form-urlencoded" && mediaType != "application/json" {
@@ -47,6 +47,7 @@ func readParams(r *http.Request) (params, error) {
 	return readFormParams(body)
 }
 
+// readFormParams reads parameters from a form-encoded body.
 func readFormParams(body []byte) (params, error) {
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -58,15 +59,16 @@ func readFormParams(body []byte) (params, error) {
 			return nil, invalidRequest("A parameter is not UTF-8.")
 		}
 		if len(vs) > 1 && name != resourceParam && slices.Contains(knownParams, name) {
-			return nil, repeated(name)
+			return nil, errRepeated(name)
 		}
 		p.set(name, vs...)
 	}
 	return p, nil
 }
 
-// readJSONParams reads member by member: encoding/json would take the last of a
-// repeated one. Several resources are an array.
+// readJSONParams reads parameters from a JSON object. It decodes member by member, since
+// encoding/json accepts repeated members and keeps the last. Several resources are given
+// as an array.
 func readJSONParams(body []byte) (params, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -80,10 +82,10 @@ func readJSONParams(body []byte) (params, error) {
 		if err != nil {
 			return nil, invalidRequest("The request body is not JSON.")
 		}
-		name := t.(string) // of an object's member, by the decoder's contract
+		name := t.(string) // between the members of an object, the decoder returns strings
 		known := slices.Contains(knownParams, name)
 		if known && seen[name] {
-			return nil, repeated(name)
+			return nil, errRepeated(name)
 		}
 		seen[name] = true
 		var value any
@@ -96,7 +98,7 @@ func readJSONParams(body []byte) (params, error) {
 		case nil: // left out
 		case []any:
 			if name == resourceParam {
-				resource, ok := stringsOf(v)
+				resource, ok := toStrings(v)
 				if !ok {
 					return nil, invalidRequest("resource must be a JSON string or an array of strings.")
 				}
@@ -119,8 +121,8 @@ func readJSONParams(body []byte) (params, error) {
 	return p, nil
 }
 
-// stringsOf returns the elements of a JSON array; ok says that all are strings.
-func stringsOf(array []any) (values []string, ok bool) {
+// toStrings returns the elements of a JSON array. ok reports whether all are strings.
+func toStrings(array []any) (values []string, ok bool) {
 	for _, v := range array {
 		s, ok := v.(string)
 		if !ok {
@@ -131,7 +133,7 @@ func stringsOf(array []any) (values []string, ok bool) {
 	return values, true
 }
 
-// set sets a parameter to those of the values that are not empty.
+// set adds the values that are not empty to a parameter.
 func (p params) set(name string, values ...string) {
 	for _, v := range values {
 		if v != "" {
@@ -140,7 +142,7 @@ func (p params) set(name string, values ...string) {
 	}
 }
 
-// get returns the value of a parameter that is given at most once, "" for none.
+// get returns the value of a parameter that cannot be repeated, "" if it was left out.
 func (p params) get(name string) string {
 	if len(p[name]) == 0 {
 		return ""
@@ -148,6 +150,7 @@ func (p params) get(name string) string {
 	return p[name][0]
 }
 
+// required returns the value of a parameter, or an error if it was left out.
 func (p params) required(name string) (string, error) {
 	if v := p.get(name); v != "" {
 		return v, nil
@@ -155,5 +158,5 @@ func (p params) required(name string) (string, error) {
 	return "", invalidRequest(name + " is missing.")
 }
 
-// repeated is RFC 6749 §3.2: parameters must not be included more than once.
-func repeated(name string) error { return invalidRequest(name + " is repeated.") }
+// errRepeated returns the error for a parameter given more than once (RFC 6749 §3.2).
+func errRepeated(name string) error { return invalidRequest(name + " is repeated.") }

@@ -9,10 +9,10 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// resourceOf returns the resources that a refresh asks for, each once; nil asks for
-// the family's whole audience. They must be absolute URIs without a fragment
+// requestedResource returns the resources that a refresh asks for, without duplicates; nil
+// stands for the family's whole audience. They must be absolute URIs without a fragment
 // (RFC 8707 §2), and no more than a family can have.
-func resourceOf(p params) ([]string, error) {
+func requestedResource(p params) ([]string, error) {
 	var resource []string
 	for _, r := range p[resourceParam] {
 		if !isResource(r) {
@@ -28,15 +28,16 @@ func resourceOf(p params) ([]string, error) {
 	return resource, nil
 }
 
-// errTarget is returned where a resource is not one of the family's audience.
+// errTarget is returned if a requested resource is not in the family's audience.
 var errTarget = invalidTarget("A requested resource is not among the audiences of this refresh token.")
 
+// invalidTarget returns the error of RFC 8707 §2.
 func invalidTarget(description string) *oauthError {
 	return &oauthError{status: http.StatusBadRequest, code: "invalid_target", description: description}
 }
 
-// isResource reports whether s is an absolute URI (RFC 3986 §4.3), which has no
-// fragment.
+// isResource reports whether s is an absolute URI (RFC 3986 §4.3). By that definition it has
+// no fragment.
 func isResource(s string) bool {
 	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?[]@!$&'()*+,;=%"
 	if strings.Trim(s, characters) != "" {

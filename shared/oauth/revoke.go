@@ -8,16 +8,16 @@ import (
 
 func (a *API) revokeEndpoint() []web.Endpoint {
 	return []web.Endpoint{{
-		Path: "/oauth/revoke", Wrap: a.forPages,
+		Path: "/oauth/revoke", Wrap: a.corsForOrigins,
 		Methods: map[string]web.Handler{http.MethodPost: a.revoke},
 	}}
 }
 
-// revoke is the revocation web.Endpoint (RFC 7009). Any token of a family ends the
-// family: a superseded refresh token, and an access token, expired or not.
-// token_type_hint changes nothing: our tokens tell what they are (§2.1).
+// revoke serves POST /oauth/revoke (RFC 7009). Any token of a family revokes the family,
+// including superseded refresh tokens and access tokens, expired or not. token_type_hint is
+// ignored (§2.1), since the form of our tokens tells their type.
 func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
-	q, err := a.inquiry(r, a.authenticate)
+	q, err := a.readInquiry(r, a.authenticate)
 	if err != nil {
 		return err
 	}
@@ -28,8 +28,8 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := a.RevokeByToken(r.Context(), q.keys, q.client, q.token, from, q.now); err != nil {
 		return err
 	}
-	// Unknown and dead tokens are as revoked as can be (§2.2). Some clients insist
-	// on a JSON body.
+	// Unknown and dead tokens are answered like revoked ones (§2.2). Some clients require
+	// a JSON body.
 	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, struct{}{})
 	return nil

@@ -11,12 +11,12 @@ import (
 
 func (a *API) tokenEndpoint() []web.Endpoint {
 	return []web.Endpoint{{
-		Path: "/oauth/token", Wrap: a.forPages,
+		Path: "/oauth/token", Wrap: a.corsForOrigins,
 		Methods: map[string]web.Handler{http.MethodPost: a.token},
 	}}
 }
 
-// token is the token web.Endpoint (RFC 6749 §6): the grant type refresh_token.
+// token serves POST /oauth/token for the grant type refresh_token (RFC 6749 §6).
 func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	p, err := readParams(r)
@@ -42,11 +42,11 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	scope, err := scopeOf(p)
+	scope, err := requestedScope(p)
 	if err != nil {
 		return err
 	}
-	resource, err := resourceOf(p)
+	resource, err := requestedResource(p)
 	if err != nil {
 		return err
 	}
@@ -64,22 +64,24 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// invalidScope returns the error of RFC 6749 §5.2.
 func invalidScope(description string) *oauthError {
 	return &oauthError{status: http.StatusBadRequest, code: "invalid_scope", description: description}
 }
 
-// maxAskedScopes is how many scope tokens a refresh may ask for. Each is a part of
-// the write's condition, and DynamoDB takes expressions of 4 KB.
+// maxAskedScopes is the number of scope tokens that one refresh may ask for. Each is a part
+// of the write's condition, and DynamoDB limits expressions to 4 KB.
 const maxAskedScopes = 64
 
-// scopeOf returns the scope that a refresh asks for, nil for all that was granted.
-func scopeOf(p params) ([]string, error) {
+// requestedScope returns the scope that a refresh asks for; nil stands for all that was
+// granted.
+func requestedScope(p params) ([]string, error) {
 	scope, err := session.ParseScope(p.get("scope"))
 	if err != nil {
 		return nil, invalidScope("The scope is malformed.")
 	}
 	if len(scope) > maxAskedScopes {
-		return nil, invalidScope(fmt.Sprintf("More than %d scopes are asked for at once. Leave scope out for all that was granted.", maxAskedScopes))
+		return nil, invalidScope(fmt.Sprintf("More than %d scopes are requested at once. Leave scope out to get all that was granted.", maxAskedScopes))
 	}
 	return scope, nil
 }

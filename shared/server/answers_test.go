@@ -42,9 +42,9 @@ func TestErrorAnswers(t *testing.T) {
 	again := map[string]string{"Retry-After": "1"}
 	vary := map[string]string{"Vary": "Origin"}
 	allow := map[string]string{"Allow": "POST"}
-	const notConfigured = "Requests from this web origin are not allowed: it is not a configured one."
+	const notConfigured = "Requests from this web origin are not allowed: it is not configured."
 	const wrongMethod = "The method is not allowed here. See the Allow header."
-	const unclear = "Please try again with the same token."
+	const unclear = "The service is temporarily unavailable. Please try again with the same token."
 	at := func(server int, path string) func(body string, header ...string) answer {
 		return func(body string, header ...string) answer {
 			return w.sendTo(server, http.MethodPost, path, formType, body, header...)
@@ -83,7 +83,7 @@ func TestErrorAnswers(t *testing.T) {
 		},
 		{
 			"many scopes", token(refreshForm(tok, "scope", many(65))), 400, "invalid_scope",
-			"More than 64 scopes are asked for at once. Leave scope out for all that was granted.", nil,
+			"More than 64 scopes are requested at once. Leave scope out to get all that was granted.", nil,
 		},
 		{
 			"malformed resource", token(refreshForm(tok, "resource", "x")), 400, "invalid_target",
