@@ -1,4 +1,4 @@
-// Command rotor is Rotor's program for people.
+// Command rotor is Rotor's command line.
 package main
 
 import (
@@ -23,13 +23,13 @@ rotor version   says which version this is.
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // so that a second signal ends the program at once
 	code := command(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
-// command runs the command that the arguments name, and returns the exit code.
+// command runs the command named by the arguments, and returns the exit code.
 func command(ctx context.Context, args []string) int {
 	var name string
 	if len(args) > 0 {

@@ -101,7 +101,7 @@ var localProgram = chapter{"The local program", []mutant{
 	},
 	{
 		rule: "a purge that fails is a success", pkg: "local", test: "local.TestPurgeFails",
-		edits: []edit{{`		problem.Write(w, http.StatusServiceUnavailable, "the clock was moved, but not all was purged that is due")
+		edits: []edit{{`		problem.Write(w, http.StatusServiceUnavailable, "the clock was moved, but records that have expired could not be purged; see the log")
 		return
 `, ``}},
 	},
@@ -123,7 +123,7 @@ var localProgram = chapter{"The local program", []mutant{
 	},
 	{
 		rule: "after one sweep there is no other", pkg: "local", test: "local.TestSweepsByItself",
-		edits: []edit{{`			_, _ = s.sweep(ctx) // logged; the next may do better
+		edits: []edit{{`			_, _ = s.sweep(ctx) // it has logged its error, and the next one may succeed
 `, `			_, _ = s.sweep(ctx)
 			return
 `}},
@@ -225,7 +225,7 @@ var localProgram = chapter{"The local program", []mutant{
 	},
 	{
 		rule: "two programs that start at once are an error", pkg: "local", test: "local.TestDemoClientsBesideAnother",
-		edits: []edit{{`	case status == http.StatusConflict: // others start at the same time
+		edits: []edit{{`	case status == http.StatusConflict: // another process starts at the same time
 		c.note = hasOne
 `, ``}},
 	},
@@ -265,7 +265,7 @@ var localProgram = chapter{"The local program", []mutant{
 	},
 	{
 		rule: "a second signal is not heard", pkg: "rotor", test: "rotor.TestSecondSignalEndsTheProcess",
-		edits: []edit{{`	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+		edits: []edit{{`	context.AfterFunc(ctx, stop) // so that a second signal ends the program at once
 `, ``}}, hangs: true,
 	},
 	{

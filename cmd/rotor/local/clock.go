@@ -23,17 +23,19 @@ const (
 	// lifetime that a policy may have.
 	maxAdvance = 10 * 365 * 24 * time.Hour
 	// maxAhead is how far all calls together may move it. A time.Duration holds
-	// some 292 years.
+	// about 292 years.
 	maxAhead = 10 * maxAdvance
 )
 
-// clock is the service's: the machine's, moved ahead. It goes forward only, and
-// starts anew with the program. It is safe for concurrent use.
+// clock is the service's clock: that of the machine, moved ahead. It only moves
+// forward, and starts at the machine's time with each run. It is safe for concurrent
+// use.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
-// advance moves the clock, unless it would be more than [maxAhead] ahead.
+// advance moves the clock ahead, and reports whether it did: it does not move it
+// further than [maxAhead].
 func (c *clock) advance(d time.Duration) bool {
 	for {
 		ahead := c.ahead.Load()
@@ -46,15 +48,15 @@ func (c *clock) advance(d time.Duration) bool {
 	}
 }
 
-// withLocal serves /local, and leaves the rest to next.
+// withLocal returns a handler that serves /local, and passes other requests to next.
 //
 //	GET  /local/clock                      {"now":"2026-05-04T10:00:00Z"}
 //	POST /local/clock {"advance":"26h"}    {"now":"2026-05-05T12:00:00Z","purged":0}
 //	POST /local/sweep                      {"owners":1,"removed":2}
 //
-// Moving the clock purges what is past its purge_at, as DynamoDB's TTL would.
-// Clients that verify access tokens by their own clock find those that were made
-// since to be from the future.
+// Moving the clock purges the records whose purge_at has passed, as DynamoDB's TTL
+// would. To clients that verify access tokens by their own clock, new tokens are
+// from the future.
 func withLocal(cfg *config, sweep sweeper, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := cfg.pathOf(r); {
@@ -104,13 +106,13 @@ func serveClock(w http.ResponseWriter, r *http.Request, c *clock, table *store.T
 	purged, err := table.Purge(r.Context(), now)
 	if err != nil {
 		log.ErrorContext(r.Context(), "purge failed", slog.Any("error", err))
-		problem.Write(w, http.StatusServiceUnavailable, "the clock was moved, but not all was purged that is due")
+		problem.Write(w, http.StatusServiceUnavailable, "the clock was moved, but records that have expired could not be purged; see the log")
 		return
 	}
 	writeJSON(w, clockAnswer{Now: shown(now), Purged: &purged})
 }
 
-// readBody reads the body, or answers that it cannot.
+// readBody reads the body. If it cannot, it answers with an error and returns false.
 func readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, server.MaxBody))
 	var tooLarge *http.MaxBytesError
@@ -125,8 +127,8 @@ func readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
 
 func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// parseAdvance reads {"advance":"26h"}. Where that is not what the body is, detail
-// says what is wrong.
+// parseAdvance reads a body such as {"advance":"26h"}. If the body is not valid,
+// detail and errs say what is wrong.
 func parseAdvance(body []byte) (d time.Duration, detail string, errs []problem.Field) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil || members == nil || !utf8.Valid(body) {
@@ -162,10 +164,11 @@ func parseAdvance(body []byte) (d time.Duration, detail string, errs []problem.F
 	return d, strings.Join(details, "; "), errs
 }
 
-// parseDuration is time.ParseDuration, which also takes whole days.
+// parseDuration parses a duration as [time.ParseDuration] does, and whole days such
+// as 15d.
 func parseDuration(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16) // 16 bits of days are too few to overflow
+		n, err := strconv.ParseUint(days, 10, 16) // 16 bits of days do not overflow
 		return time.Duration(n) * 24 * time.Hour, err
 	}
 	return time.ParseDuration(s)

@@ -18,30 +18,29 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// config is what the environment asks for. All of it may be left out.
+// config is the configuration, as read from the environment. All of it is optional.
 type config struct {
-	addr    address           // ADDR: where to listen; 127.0.0.1:3000
-	base    string            // BASE_PATH: the path of the issuer, as behind an API mapping; none
-	keys    string            // KEYS: the file that the keys are kept in; none
-	alg     signing.Algorithm // ALG: RS256 or ES256; "" is the file's, and RS256 for new keys
-	origins origin.Set        // ORIGINS: web origins that may refresh and revoke; loopback, which is this machine's on any port
-	table   string            // TABLE: its name in DynamoDB; rotor
+	addr    address           // ADDR: where to listen; by default 127.0.0.1:3000
+	base    string            // BASE_PATH: the path of the issuer, as behind an API mapping; by default none
+	keys    string            // KEYS: the file in which the keys are kept; by default none
+	alg     signing.Algorithm // ALG: RS256 or ES256; by default that of the file, or RS256 for new keys
+	origins origin.Set        // ORIGINS: web origins that may refresh and revoke; by default loopback, on any port
+	table   string            // TABLE: the table's name in DynamoDB; by default rotor
 
-	// AWS_ENDPOINT_URL_DYNAMODB: a DynamoDB to use instead of the embedded one,
-	// with AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-	// AWS_SESSION_TOKEN. DynamoDB Local takes any credentials: without these, made
-	// up ones.
+	// AWS_ENDPOINT_URL_DYNAMODB: a DynamoDB to use instead of the embedded one, with
+	// AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+	// Without credentials, arbitrary ones are sent, which DynamoDB Local accepts.
 	dynamodb, region                           string
 	accessKeyID, secretAccessKey, sessionToken string
 }
 
-// address is a host and a port, which may be 0 for any that is free.
+// address is a host and a port, where port 0 means any free one.
 type address struct{ host, port string }
 
 func (a address) String() string { return net.JoinHostPort(a.host, a.port) }
 
-// loadConfig reads the configuration. Its error names all that is wrong, one in
-// a line.
+// loadConfig reads the configuration. Its error lists everything that is wrong, one
+// problem per line.
 func loadConfig(getenv func(string) string) (*config, error) {
 	c := &config{
 		keys:            getenv("KEYS"),
@@ -96,11 +95,11 @@ func loadConfig(getenv func(string) string) (*config, error) {
 	return c, nil
 }
 
-// ownPaths are where things are without a base path.
+// ownPaths are the paths that are served without a base path.
 var ownPaths = []string{"/oauth", "/.well-known", "/v1", "/local", "/debug"}
 
-// isBasePath says whether s is a path of plain segments that is apart from all of
-// ownPaths: whether a request has it cannot be mistaken then.
+// isBasePath reports whether s is a path of plain segments that begins with none of
+// ownPaths, so that it is always clear whether a request has the base path.
 func isBasePath(s string) bool {
 	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-/"
 	own := slices.ContainsFunc(ownPaths, func(p string) bool { return s == p || strings.HasPrefix(s, p+"/") })
@@ -115,8 +114,8 @@ func (c *config) pathOf(r *http.Request) string {
 	return r.URL.Path
 }
 
-// parseAddress reads host:port; where it is not one to listen on, it says what
-// would be.
+// parseAddress parses host:port. If that is no address to listen on, want says what
+// it must be.
 func parseAddress(s string) (a address, want string) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {

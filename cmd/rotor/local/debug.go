@@ -8,12 +8,11 @@ import (
 	"github.com/rotor-auth/rotor/shared/problem"
 )
 
-// withDebug serves what the Go runtime knows of this program, for go tool pprof
-// and for people, under the base path as well, and leaves the rest to next. Profiles name functions and count
-// bytes; what is in memory is in none. Pages of other origins do not get here: see
-// [guard].
+// withDebug returns a handler that serves profiles of this program, for go tool pprof and for people, and passes other
+// requests to next. It serves them under the base path as well. Profiles name functions and count bytes, but hold no
+// contents of memory. [guard] keeps pages of other origins out.
 //
-//	GET /debug/pprof/                       what there is
+//	GET /debug/pprof/                       the list of profiles
 //	GET /debug/pprof/profile?seconds=10     where CPU time goes, for as long as is asked
 //	GET /debug/pprof/heap?gc=1&debug=1      what is in use after a collection
 //	GET /debug/pprof/goroutine?debug=1      what runs and waits, and where
@@ -41,7 +40,7 @@ func withDebug(c *config, next http.Handler) http.Handler {
 		case "trace":
 			pprof.Trace(w, r)
 		default:
-			// The profiles of runtime/pprof too, by name. Index knows them by their path alone.
+			// Index also serves the profiles of runtime/pprof, which it finds by their path.
 			r = r.Clone(r.Context())
 			r.URL.Path = path
 			pprof.Index(w, r)

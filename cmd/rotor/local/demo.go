@@ -15,8 +15,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/problem"
 )
 
-// demoClient is a client to try things with: as it is registered, and what is to
-// be said about its secret.
+// demoClient is a client for trying things out, as registered, with a note about its
+// secret.
 type demoClient struct {
 	ID     string        `json:"client_id"`
 	Type   string        `json:"type"`
@@ -25,9 +25,9 @@ type demoClient struct {
 	note string
 }
 
-// demoClients registers the demo clients, by the API's own calls. Those that are
-// there already stay as they are: in a DynamoDB outside they may have been
-// changed on purpose.
+// demoClients registers the demo clients through the API. Clients that exist stay as
+// they are, because in an external DynamoDB somebody may have changed them on
+// purpose.
 func demoClients(ctx context.Context, handler http.Handler) ([]demoClient, error) {
 	var clients []demoClient
 	for _, want := range []struct{ id, body string }{
@@ -73,7 +73,7 @@ func demoClientOf(ctx context.Context, handler http.Handler, id, body string) (d
 	}
 	status, err = call(ctx, handler, http.MethodPost, path+"/secrets", "", &made)
 	switch {
-	case status == http.StatusConflict: // others start at the same time
+	case status == http.StatusConflict: // another process starts at the same time
 		c.note = hasOne
 	case err != nil:
 		return demoClient{}, err
@@ -83,8 +83,8 @@ func demoClientOf(ctx context.Context, handler http.Handler, id, body string) (d
 	return c.demoClient, nil
 }
 
-// call makes a request to the handler in this process and unmarshals the answer
-// into v. A status other than 2xx is an error, and returned.
+// call makes a request to the handler in this process and unmarshals the response
+// into v. A status other than 2xx is an error.
 func call(ctx context.Context, handler http.Handler, method, path, body string, v any) (status int, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 	if err != nil {
@@ -104,7 +104,7 @@ func call(ctx context.Context, handler http.Handler, method, path, body string, 
 	return w.status, json.Unmarshal(w.body.Bytes(), v)
 }
 
-// answer is a http.ResponseWriter in memory.
+// answer is an [http.ResponseWriter] in memory.
 type answer struct {
 	header http.Header
 	status int
@@ -120,8 +120,8 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.body.Write(p)
 }
 
-// welcome is what a person reads first. From the line that begins with "# 1." on
-// it is a script for bash.
+// welcome returns the text that the program prints once it is ready. From the line
+// that begins with "# 1." on, it is a bash script.
 func welcome(c *config, issuer string, algorithms []string, clients []demoClient) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Rotor is ready at %s\n\n", issuer)
@@ -156,7 +156,7 @@ func welcome(c *config, issuer string, algorithms []string, clients []demoClient
 	return b.String()
 }
 
-// days is a lifetime in days where it is whole ones.
+// days returns a lifetime in days, or in seconds if it is not whole days.
 func days(s family.Seconds) string {
 	switch day := family.Days(1); {
 	case s == 0:
@@ -168,7 +168,7 @@ func days(s family.Seconds) string {
 	}
 }
 
-// transcript are the commands to paste. They need bash, curl and sed.
+// transcript is the script to paste. It needs bash, curl and sed.
 const transcript = `# 1. A login has succeeded: start a token family. T is its first refresh token.
 R={issuer}
 issue() { curl -sS $R/v1/families -H 'Content-Type: application/json' -d '{"user_id":"alice","client_id":"demo-spa"}'; }

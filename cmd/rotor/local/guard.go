@@ -15,16 +15,17 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// guard keeps web pages out. What is served here asks for no signature, and any
-// page in a browser on this machine can send requests to loopback.
+// guard returns a handler that keeps web pages out. This program requires no
+// signatures, and any page in a browser on this machine can send requests to
+// loopback.
 //
-//   - A Host that is not this machine's own is refused: else a page could have
+//   - It refuses a Host that does not name this machine. Otherwise a page could make
 //     its own name resolve to loopback and be of the same origin (DNS rebinding).
-//   - What is not for browsers, which is all but /oauth and /.well-known, refuses
-//     requests that come from another origin, whatever their method, and takes JSON
-//     alone: what a form can send is none.
+//   - Outside /oauth and /.well-known, which are for browsers, it refuses requests of
+//     pages of another origin, whatever their method, and bodies that are not JSON,
+//     which is all that a form can send.
 //
-// c says what the program was told to listen on, and its base path.
+// c has the address that the program listens on, and its base path.
 func guard(c *config, next http.Handler) http.Handler {
 	protected, host := jsonOnly(next), c.addr.host
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,20 +42,19 @@ func guard(c *config, next http.Handler) http.Handler {
 	})
 }
 
-// forBrowsers says whether the path is one of those that web pages may call, as
-// far as the API's own CORS rules let them. No other one is: a path that is added
-// later is guarded.
+// forBrowsers reports whether web pages may call the path, as far as the API's own
+// CORS rules allow. All other paths are guarded, including any that are added later.
 func forBrowsers(path string) bool {
 	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/")
 }
 
-// fromElsewhere reports whether a page of another origin has made the request. Browsers
-// say so by Sec-Fetch-Site, and older ones by Origin, where they send it. A GET is no
-// exception, as it is for net/http's CrossOriginProtection: a profile takes a processor
-// for as long as it is told to, whoever reads the answer.
+// fromElsewhere reports whether a page of another origin made the request. Browsers
+// say so in Sec-Fetch-Site, and older ones in Origin, if they send it. Unlike
+// net/http's CrossOriginProtection it makes no exception for GET, because a profile
+// takes CPU even if the page cannot read it.
 func fromElsewhere(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
-	case "same-origin", "none": // a page of this program's, or a person who typed the address
+	case "same-origin", "none": // a page of this program, or a user who typed the address
 		return false
 	case "":
 		from := r.Header.Get("Origin")
@@ -63,8 +63,8 @@ func fromElsewhere(r *http.Request) bool {
 	return true
 }
 
-// isOwnHost says whether a Host header names this machine: a loopback address,
-// localhost, or the host listened on; with or without a port.
+// isOwnHost reports whether a Host header names this machine: a loopback address,
+// localhost, or the host listened on, with or without a port.
 func isOwnHost(header, listened string) bool {
 	host, port, err := net.SplitHostPort(header)
 	if err != nil {
@@ -83,8 +83,8 @@ func isOwnHost(header, listened string) bool {
 	return false
 }
 
-// jsonOnly refuses a body that is not JSON, and a request that says it has
-// another one: also where the API itself would not look at it.
+// jsonOnly returns a handler that refuses requests whose Content-Type is not JSON,
+// and bodies without one, even if the API would not read them.
 func jsonOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		types := r.Header.Values("Content-Type")
@@ -106,21 +106,22 @@ func jsonOnly(next http.Handler) http.Handler {
 func writeJSON(w http.ResponseWriter, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // every value written here is made of strings, numbers and times of ours
+		panic(err) // every value consists of our strings, numbers and times
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(append(body, '\n')) // the client may be gone: nobody is left to tell
+	_, _ = w.Write(append(body, '\n')) // fails only if the client has gone away
 }
 
-// caller is who calls the management API here, in the audit trail: whoever reaches
-// this program.
+// caller is the name that the audit trail has for callers of the management API,
+// since anybody who reaches this program may call it.
 const caller = "local"
 
-// logRequests logs each request under the id that its audit events have. Those of
-// the management API, under the base path too, have a caller there as well.
+// logRequests returns a handler that logs each request with the id that its audit
+// events have. It also sets the [caller] of requests of the management API, under
+// the base path as well.
 func logRequests(c *config, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -138,8 +139,8 @@ func logRequests(c *config, log *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
-// loggedPath is the path without what may be a token or a secret that was put
-// there by mistake: no part of the API's paths looks like one.
+// loggedPath returns the path without segments that may be a token or a secret put
+// there by mistake. No segment of the API's paths looks like one.
 func loggedPath(path string) string {
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
@@ -150,7 +151,7 @@ func loggedPath(path string) string {
 	return strings.Join(parts, "/")
 }
 
-// statusWriter remembers the status of an answer.
+// statusWriter records the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -161,6 +162,6 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap returns the writer below, by which net/http/pprof puts off the deadline of
-// an answer that takes long.
+// Unwrap returns the underlying writer, with which net/http/pprof extends the
+// deadline of a long response.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

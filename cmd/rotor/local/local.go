@@ -1,6 +1,6 @@
-// Package local runs the whole of Rotor's API in one process, on loopback: for
-// trying it out, for developing against it and for tests. It needs neither AWS
-// nor Docker, and nobody's permission: management calls need no signature here.
+// Package local runs the whole API in one process, on loopback, for trying it out,
+// for development and for tests. It needs neither AWS nor Docker, and its management
+// calls need no signature.
 package local
 
 import (
@@ -31,24 +31,23 @@ import (
 
 const (
 	startTimeout    = 30 * time.Second // for the table and the demo clients
-	requestTimeout  = 30 * time.Second // of the API's own work, of which a revocation of many may take 20 s
-	shutdownTimeout = requestTimeout   // for the requests under way, which take no longer
+	requestTimeout  = 30 * time.Second // of the API's own work; revoking many families may take 20 s
+	shutdownTimeout = requestTimeout   // for the requests under way, which take at most that long
 
-	// databaseConns is how many requests are with DynamoDB at a time, each on a
-	// connection that is kept. The SDK would open one for each of 1,000 callers at
-	// once, and keep 10.
+	// databaseConns is how many requests to DynamoDB run at a time, each on a
+	// connection that is kept. For 1,000 callers at once the SDK would open 1,000
+	// connections, and keep 10.
 	databaseConns = 64
 )
 
-// Run serves the API, as the environment asks for it, until ctx is done, then gives
-// the requests under way half a minute to finish. Once requests are answered, and not
-// before, it writes the whole of its [welcome] to stdout, for a person to read. Stderr
-// gets the log lines.
+// Run serves the API, configured by the environment, until ctx is done. It then
+// gives the requests under way 30 s to finish. Once it can answer requests, it
+// writes its [welcome] to stdout in one piece. It logs to stderr.
 func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writer) error {
-	// The garbage collector runs when the heap has doubled, and there are no 4 MB in
-	// it: under load that was a fifth of all CPU time. Ballast counts as heap, and
-	// since nobody touches it takes no memory; what does is the garbage, as much as
-	// the ballast, that may lie now. A higher GOGC would multiply a large heap too.
+	// The garbage collector runs when the heap has doubled. With a heap of less than
+	// 4 MB, that took a fifth of all CPU time under load. The ballast counts as
+	// heap, but takes no memory because nothing touches it; it only lets as much
+	// garbage accumulate. A higher GOGC would also multiply a large heap.
 	ballast := make([]byte, 12<<20)
 	defer runtime.KeepAlive(ballast)
 	c, err := loadConfig(getenv)
@@ -59,7 +58,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	defer func() { _ = listener.Close() }() // closed already where it was served on
+	defer func() { _ = listener.Close() }() // closed already if it was served on
 
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
 	clock := &clock{}
@@ -79,7 +78,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		Origins: c.origins, Timeout: requestTimeout,
 	}
 	handler := server.New(settings).Handler()
-	// Of the demo clients nobody wants to read in the log: it is about what comes then.
+	// Registering the demo clients is not logged; the log begins after it.
 	prepared := settings
 	prepared.Log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	demo, err := demoClients(starting, server.New(prepared).Handler())
@@ -95,11 +94,11 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	sweep := sweeper{clock, table, log}
 	server := &http.Server{
 		Handler: logRequests(c, log, guard(c, withDebug(c, withLocal(c, sweep, handler)))),
-		// As long as IdleTimeout: clients keep connections that they have opened and not
-		// yet used, and cannot know that one is being closed when they do use it.
+		// As long as IdleTimeout, because clients also keep connections that they
+		// have not used yet, and may use one just as it is being closed.
 		ReadHeaderTimeout: 2 * time.Minute,
 		ReadTimeout:       2 * time.Minute,
-		WriteTimeout:      time.Minute, // moving the clock may have much to purge
+		WriteTimeout:      time.Minute, // moving the clock may purge many records
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -123,7 +122,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	return shutdown(ctx, server)
 }
 
-// shutdown stops the server, at the latest after [shutdownTimeout].
+// shutdown stops the server, after [shutdownTimeout] at the latest.
 func shutdown(ctx context.Context, server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
@@ -133,7 +132,8 @@ func shutdown(ctx context.Context, server *http.Server) error {
 	return nil
 }
 
-// listen listens on a, and nowhere but on loopback whatever its name means here.
+// listen listens on a, which must be a loopback address, whatever its name resolves
+// to.
 func listen(ctx context.Context, a address) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", a.String())
@@ -156,8 +156,7 @@ func portOf(listener net.Listener) string {
 	return strconv.Itoa(addr.Port)
 }
 
-// openKeys are the keys in the configured file, or new ones that end with the
-// program.
+// openKeys returns the keys in the configured file, or new ones for this run.
 func openKeys(c *config, now time.Time) (keyring.Source, error) {
 	if c.keys != "" {
 		return keyring.File(c.keys, c.alg, now)
@@ -169,7 +168,8 @@ func openKeys(c *config, now time.Time) (keyring.Source, error) {
 	return keyring.Local(d)
 }
 
-// databaseOf is the configured DynamoDB, or a new and empty one in this process.
+// databaseOf returns the SDK configuration of the configured DynamoDB, or of a new,
+// empty one in this process.
 func databaseOf(c *config) aws.Config {
 	if c.dynamodb == "" {
 		return embedded.Config(embedded.New())

@@ -14,24 +14,24 @@ import (
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
-// sweepEvery is how often the program sweeps by itself, by the machine's clock.
+// sweepEvery is the interval at which the program sweeps, by the machine's clock.
 const sweepEvery = time.Minute
 
-// sweeper keeps owners to their limits, as the function behind the schedule does.
+// sweeper keeps owners within their limits, as the scheduled function does.
 type sweeper struct {
 	clock *clock
 	table *store.Table
 	log   *slog.Logger
 }
 
-// sweep sweeps once, and logs what fails. Clients are read anew: a limit that was
-// just changed holds.
+// sweep sweeps once, and logs failures. It reads the clients again, so that a limit
+// that was just changed applies.
 func (s sweeper) sweep(ctx context.Context) (sweep.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	inner := sweep.Sweeper{Table: s.table, Clients: store.NewRegistry(s.table, s.log), Trail: audit.Trail{Log: s.log}}
 	result, err := inner.Sweep(ctx, s.clock.now().UTC().Truncate(time.Millisecond))
-	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // else nobody waits for it any more
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // otherwise nobody waits for the result
 		s.log.ErrorContext(ctx, "sweep failed", slog.Any("error", err), slog.Int("owners", result.Owners), slog.Int("removed", result.Removed))
 	}
 	return result, err
@@ -46,12 +46,12 @@ func (s sweeper) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			_, _ = s.sweep(ctx) // logged; the next may do better
+			_, _ = s.sweep(ctx) // it has logged its error, and the next one may succeed
 		}
 	}
 }
 
-// serve sweeps on request, for those who would rather not wait.
+// serve sweeps on request.
 func (s sweeper) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -69,7 +69,7 @@ func (s sweeper) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	result, err := s.sweep(r.Context())
 	if err != nil {
-		problem.Write(w, http.StatusServiceUnavailable, "not every owner could be swept: those that are left stay on the list")
+		problem.Write(w, http.StatusServiceUnavailable, "some owners could not be swept and stay on the list for the next sweep; see the log")
 		return
 	}
 	writeJSON(w, result)
