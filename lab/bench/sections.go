@@ -265,7 +265,7 @@ func costTable(r *Report) *page.Table {
 
 func priceTable(*Report) *page.Table {
 	t := &page.Table{Title: "What the cost assumes"}
-	t.Note("Prices: %s.", price.Of)
+	t.Note("Prices: %s.", price.Basis)
 	t.Note("The duration is the CPU time of an invocation, measured, at the share of a vCPU that %s MB have (%s MB have a whole one), and %s ms for DynamoDB, "+
 		"which is an assumption; rounded up to a millisecond. A core here and one of Lambda's are taken to be the same.", page.Number(price.Memory, 0), page.Number(price.FullCPU, 0), page.Short(price.Wait))
 	t.Note("Left out: what costs by the month (the secret, alarms, metrics), storage, backups, cold starts.")

@@ -1,12 +1,13 @@
-// Package load puts load on a Rotor that runs, for tests and benchmarks: apps that
-// refresh as fast as they are answered, and follow rotation as apps do. The token
-// of an answer is the next one that they present.
+// Package load puts load on a running Rotor, for tests and benchmarks. It simulates
+// apps that refresh as soon as they have a response, and present the token of that
+// response next.
 //
-// Only a rotation is a success: an answer of status 200, whole, with a token that is
-// another than the one presented. All else is counted apart, the token presented
-// among it: an app may rely on that as well, but it was held, and rotated nothing.
-// A family rotates once in a reuse interval. So who is to rotate again at once has
-// none, and who is to race has one, and rotates again after it.
+// Only a rotation is a success: a complete response of status 200 with another token
+// than the one presented. Everything else is counted separately, including a
+// response with the token presented, which an app may use as well but which rotated
+// nothing. A family rotates once in a reuse interval. A client that rotates
+// continuously therefore has no interval, and one that races has one, and rotates
+// again after it.
 package load
 
 import (
@@ -25,36 +26,36 @@ import (
 	"time"
 )
 
-// timeout is how long a request may take. The local program gives up earlier.
+// timeout is how long a request may take, which is longer than the local program's
+// own limit.
 const timeout = time.Minute
 
-// NoInterval is the policy under which every refresh rotates, however soon it comes.
-// Nothing is forgiven under it either: a token that is presented again, because its
-// answer was lost, ends its family.
+// NoInterval is the policy under which every refresh rotates, however soon. Under
+// it, a token that is presented again because its response was lost ends its family.
 const NoInterval = `{"reuse_interval":0}`
 
-// Options are what a [Generator] is made from.
+// Options configure a [Generator].
 type Options struct {
 	URL      string // of the Rotor
-	Client   string // the id of the client that is registered; "load"
-	Policy   string // the client's policy, a JSON object; [NoInterval]
-	Sessions int    // how many families are started, each of a user of its own
+	Client   string // the id of the client to register; by default "load"
+	Policy   string // the client's policy, a JSON object; by default [NoInterval]
+	Sessions int    // how many families to start, each for its own user
 }
 
-// Generator makes load over its sessions. It is safe for concurrent use: calls
-// share the sessions, and no two hold the same one at the same time.
+// Generator makes load with its sessions. It is safe for concurrent use: calls share
+// the sessions, and no two use the same one at the same time.
 type Generator struct {
 	http     *http.Client
 	url      string
-	template *http.Request // a refresh, but for its body
-	prefix   []byte        // of the body: all but the token
+	template *http.Request // a refresh without its body
+	prefix   []byte        // the body up to the token
 
 	sessions int
-	free     chan *session // those that nobody holds
-	taking   sync.Mutex    // held by who takes many of them
+	free     chan *session // the sessions that nobody uses
+	taking   sync.Mutex    // held while taking several sessions
 }
 
-// session is a family, and the token that its app holds.
+// session is a family, with the token that its app has.
 type session struct{ token string }
 
 // Open registers the client and starts the families.
@@ -62,7 +63,7 @@ func Open(ctx context.Context, o Options) (*Generator, error) {
 	client := cmp.Or(o.Client, "load")
 	g := &Generator{
 		http: &http.Client{Timeout: timeout, Transport: &http.Transport{
-			MaxIdleConnsPerHost: 10_000, // every connection is kept: apps do not come and go
+			MaxIdleConnsPerHost: 10_000, // so that every connection is kept
 			IdleConnTimeout:     time.Minute,
 			DisableCompression:  true,
 		}},
@@ -89,7 +90,7 @@ func (g *Generator) open(ctx context.Context, client string, o Options) error {
 	if err := g.manage(ctx, http.MethodPut, "/v1/clients/"+client, registration, nil); err != nil {
 		return err
 	}
-	users := rand.Text() // others than those of a run before, on a store that stays
+	users := rand.Text() // so that they differ from those of an earlier run on the same store
 	for i := range o.Sessions {
 		var first tokenAnswer
 		family := map[string]any{"user_id": users + "-" + strconv.Itoa(i), "client_id": client}
@@ -135,15 +136,15 @@ func (g *Generator) manage(ctx context.Context, method, path string, body, into 
 	return nil
 }
 
-// Close closes the connections that are open, unless in use. The families stay.
+// Close closes the idle connections. The families stay.
 func (g *Generator) Close() { g.http.CloseIdleConnections() }
 
-// take is n sessions, once that many are free. They must be given back.
+// take waits until n sessions are free, and returns them. They must be given back.
 func (g *Generator) take(ctx context.Context, n int) ([]*session, error) {
 	if n < 1 || n > g.sessions {
 		return nil, fmt.Errorf("there are %d sessions, not %d", g.sessions, n)
 	}
-	g.taking.Lock() // two who each had half of what they need would wait for ever
+	g.taking.Lock() // otherwise two callers that each have half of what they need would wait forever
 	defer g.taking.Unlock()
 	taken := make([]*session, 0, n)
 	for len(taken) < n {

@@ -10,33 +10,33 @@ import (
 	"time"
 )
 
-// What is wrong with an answer of status 200, or with none.
+// What can be wrong with a response of status 200, or with none.
 const (
-	NoAnswer         = "no answer"       // and why
-	CutShort         = "cut short"       // and why
+	NoAnswer         = "no answer"       // followed by the reason
+	CutShort         = "cut short"       // followed by the reason
 	NotJSON          = "not a JSON body" // that has a refresh_token of text
 	NoToken          = "no refresh_token"
 	SameToken        = "the refresh_token presented" // it was held, or does not rotate
 	AnotherSuccessor = "another successor than the other racers'"
 )
 
-// tokenAnswer is what is read of an answer.
+// tokenAnswer is the part of a response that is read.
 type tokenAnswer struct {
 	RefreshToken string `json:"refresh_token"`
 }
 
-// caller makes one refresh after the other. Its buffers are used again.
+// caller makes one refresh after another, and reuses its buffers.
 type caller struct {
 	*Generator
 	body   []byte
 	answer bytes.Buffer
 }
 
-// outcome is what became of a refresh.
+// outcome is the outcome of a refresh.
 type outcome struct {
-	status int    // of an answer that came whole; else 0
-	wrong  string // where it should have been a success
-	token  string // of a success: the successor
+	status int    // of a complete response; otherwise 0
+	wrong  string // what is wrong, if it should have been a success
+	token  string // the successor, of a success
 	took   time.Duration
 }
 
@@ -44,7 +44,7 @@ func (o *outcome) succeeded() bool { return o.token != "" }
 
 // refresh presents a token, once.
 func (c *caller) refresh(ctx context.Context, token string) outcome {
-	c.body = append(append(c.body[:0], c.prefix...), token...) // it has nothing to be escaped
+	c.body = append(append(c.body[:0], c.prefix...), token...) // a token needs no escaping
 	r := c.template.WithContext(ctx)
 	r.ContentLength = int64(len(c.body))
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.body)), nil }
@@ -77,8 +77,8 @@ func (c *caller) refresh(ctx context.Context, token string) outcome {
 	return o
 }
 
-// innermost is the text of the error that others were wrapped around: without the
-// ports, which would make every one another.
+// innermost returns the text of the innermost wrapped error, without its ports,
+// which would make each text different.
 func innermost(err error) string {
 	for {
 		inner := errors.Unwrap(err)

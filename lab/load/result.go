@@ -11,16 +11,15 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what became of the requests of a load.
+// Result is the outcome of a load.
 type Result struct {
 	Requests int64            // all of them
 	Count    int64            // the successes
-	ByStatus map[int]int64    // the answers that came whole, successes among them
-	Errors   map[string]int64 // what came not, not whole, or as 200 and no success; by what was wrong
+	ByStatus map[int]int64    // the complete responses, including successes
+	Errors   map[string]int64 // missing or incomplete responses, and those of status 200 that are no success, by what is wrong
 
-	// Successors is how many different tokens were given to those of
-	// [Generator.Race], which should be 1, and [Generator.Spread], which should be
-	// as many as were presented.
+	// Successors is how many different tokens [Generator.Race] got, which should be
+	// 1, or [Generator.Spread], which should be as many as were presented.
 	Successors int
 
 	Elapsed time.Duration
@@ -29,7 +28,7 @@ type Result struct {
 }
 
 func newResult() *Result {
-	const digits = 3 // that percentiles are exact to
+	const digits = 3 // of precision
 	return &Result{
 		ByStatus: map[int]int64{}, Errors: map[string]int64{},
 		latencies: hdrhistogram.New(1, timeout.Microseconds(), digits),
@@ -50,7 +49,7 @@ func (r *Result) add(o outcome) {
 	}
 }
 
-// Merge is several results in one. Elapsed and Successors are added up.
+// Merge returns the sum of several results, including their Elapsed and Successors.
 func Merge(results ...*Result) *Result {
 	all := newResult()
 	for _, r := range results {
@@ -69,7 +68,7 @@ func Merge(results ...*Result) *Result {
 	return all
 }
 
-// Err is nil where all was a success; else it says what was not.
+// Err returns an error that says what failed, or nil if nothing did.
 func (r *Result) Err() error {
 	if r.Count == r.Requests {
 		return nil
@@ -86,7 +85,7 @@ func (r *Result) Err() error {
 	return fmt.Errorf("%d of %d requests failed: %s", r.Requests-r.Count, r.Requests, strings.Join(what, ", "))
 }
 
-// Rate is the successes in a second.
+// Rate returns the successes per second.
 func (r *Result) Rate() float64 {
 	if r.Elapsed <= 0 {
 		return 0
@@ -94,21 +93,22 @@ func (r *Result) Rate() float64 {
 	return float64(r.Count) / r.Elapsed.Seconds()
 }
 
-// P50 is the median latency of the successes, exact to 3 digits as all of them: from
-// before the request is written until the answer has been read. Workers wait for an
-// answer before they ask again, so a slow Rotor is asked less.
+// P50 returns the median latency of the successes, from before the request is
+// written until the response is read, with 3 digits of precision like the others.
+// Workers wait for a response before the next request, so a slow Rotor gets fewer
+// requests.
 func (r *Result) P50() time.Duration { return r.quantile(50) }
 
-// P90 is the latency that 90 % of the successes were within.
+// P90 returns the latency that 90 % of the successes did not exceed.
 func (r *Result) P90() time.Duration { return r.quantile(90) }
 
-// P99 is the latency that 99 % were within.
+// P99 returns the latency that 99 % did not exceed.
 func (r *Result) P99() time.Duration { return r.quantile(99) }
 
-// P999 is the latency that 99.9 % were within.
+// P999 returns the latency that 99.9 % did not exceed.
 func (r *Result) P999() time.Duration { return r.quantile(99.9) }
 
-// Max is the longest latency.
+// Max returns the longest latency.
 func (r *Result) Max() time.Duration {
 	return time.Duration(r.latencies.Max()) * time.Microsecond
 }
@@ -117,7 +117,7 @@ func (r *Result) quantile(percent float64) time.Duration {
 	return time.Duration(r.latencies.ValueAtQuantile(percent)) * time.Microsecond
 }
 
-// String is the result in a line.
+// String returns the result in one line.
 func (r *Result) String() string {
 	return fmt.Sprintf("%d of %d, %.0f/s, p50 %s, p90 %s, p99 %s, p99.9 %s, max %s",
 		r.Count, r.Requests, r.Rate(), r.P50(), r.P90(), r.P99(), r.P999(), r.Max())

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// pause is what a worker waits after a failure: a Rotor that is down is not asked
-// as fast as the machine can.
+// pause is how long a worker waits after a failure, so that it does not flood a
+// Rotor that is down.
 const pause = 10 * time.Millisecond
 
-// Run says how long, and how hard, [Generator.Run] goes on. Of Requests and For the
-// one that is reached first ends it; one may be left out.
+// Run says how long, and with how many workers, [Generator.Run] makes load. It ends
+// when Requests or For is reached, whichever is first. One of them may be left out.
 type Run struct {
-	Workers  int           // requests under way at a time; 1 is one after the other
+	Workers  int           // requests under way at a time; with 1, one after another
 	Requests int           // how many in all
-	For      time.Duration // no request begins later
+	For      time.Duration // after which no request begins
 }
 
-// Run has workers refresh: each takes the session that has been free for longest,
-// presents its token, keeps the successor for it, and takes the next one. A token
-// that gets none is kept, and presented again. When ctx is done it breaks off, and
-// returns what it has done along with the error.
+// Run makes workers refresh. Each takes the session that has been free for longest,
+// presents its token, keeps the successor, and takes the next session. A token that
+// gets no successor is kept and presented again. When ctx is done, Run stops and
+// returns the result so far with the error.
 func (g *Generator) Run(ctx context.Context, run Run) (*Result, error) {
 	if run.Workers < 1 || run.Workers > g.sessions {
 		return nil, errors.New("run a load: there must be a worker, and a session for each")
@@ -64,7 +64,7 @@ func (g *Generator) work(ctx context.Context, more func() bool, result *Result) 
 		}
 		g.giveBack(s)
 		if !o.succeeded() && ctx.Err() != nil {
-			return // broken off here
+			return // stopped by ctx
 		}
 		result.add(o)
 		if !o.succeeded() {
@@ -77,10 +77,10 @@ func (g *Generator) work(ctx context.Context, more func() bool, result *Result) 
 	}
 }
 
-// Race has one token of one session presented by so many at the same moment. All
-// must get the same successor; who gets another than most did is no success. The
-// session goes on with it. It takes a client with a reuse interval, and a session
-// that has not rotated within it.
+// Race presents one token of one session many times at the same moment. All must get
+// the same successor; one that differs from that of most is a failure. The session
+// continues with it. Race needs a client with a reuse interval, and a session that
+// has not rotated within it.
 func (g *Generator) Race(ctx context.Context, racers int) (*Result, error) {
 	taken, err := g.take(ctx, 1)
 	if err != nil {
@@ -116,8 +116,8 @@ func (g *Generator) Race(ctx context.Context, racers int) (*Result, error) {
 	return result, ctx.Err()
 }
 
-// Spread has the tokens of so many sessions presented at the same moment, each
-// once. With a reuse interval none of them may have rotated within it.
+// Spread presents the tokens of many sessions at the same moment, each once. If
+// there is a reuse interval, none of them may have rotated within it.
 func (g *Generator) Spread(ctx context.Context, sessions int) (*Result, error) {
 	taken, err := g.take(ctx, sessions)
 	if err != nil {
@@ -141,7 +141,7 @@ func (g *Generator) Spread(ctx context.Context, sessions int) (*Result, error) {
 	return result, ctx.Err()
 }
 
-// atOnce presents all of the tokens at the same moment.
+// atOnce presents all tokens at the same moment.
 func (g *Generator) atOnce(ctx context.Context, tokens []string) ([]outcome, time.Duration) {
 	outcomes := make([]outcome, len(tokens))
 	start := make(chan struct{})

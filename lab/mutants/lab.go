@@ -21,11 +21,11 @@ import (
 // mutant is one way in which the code can be wrong.
 type mutant struct {
 	rule  string // what is broken, in the words of the protocol
-	pkg   string // where: a key of suites
-	file  string // of the package: given only where the texts of edits occur in another file, too
+	pkg   string // the package, by its key in suites
+	file  string // of the package; only if the texts of edits also occur in another file
 	edits []edit
-	test  string // tried first, as in "family.TestDecide"; where it passes, whole suites are run
-	hangs bool   // a test that does not end has noticed it, too
+	test  string // the test to run first, such as "family.TestDecide"; if it passes, whole suites are run
+	hangs bool   // a test that does not end has noticed it as well
 }
 
 // edit replaces a text that occurs exactly once in the package, or in the mutant's file. Where the text alone occurs more
@@ -43,11 +43,11 @@ type outcome string
 const (
 	killed   outcome = "killed"
 	survived outcome = "SURVIVED"
-	broken   outcome = "BROKEN" // it does not compile: a mistake in the table
-	hung     outcome = "HUNG"   // a test did not end, of which the table says nothing
+	broken   outcome = "BROKEN" // it does not compile, which is a mistake in the table
+	hung     outcome = "HUNG"   // a test did not end, which the table does not expect
 )
 
-// verdict is what became of a mutant.
+// verdict is the outcome of a mutant.
 type verdict struct {
 	outcome outcome
 	by      string // the first test that failed or did not end
@@ -61,7 +61,7 @@ const (
 	suiteTime = 15 * time.Minute
 )
 
-// check finds what is stale in the table: a text that is no longer there, a test that is gone.
+// check returns an error for each mutant whose text or test is gone.
 func check(root string, mutants []mutant) error {
 	var errs []error
 	read := sources{root: root}
@@ -113,7 +113,7 @@ func (m mutant) mutate(read *sources) (map[string]string, error) {
 	return changed, nil
 }
 
-// exists says whether there is such a test.
+// exists returns an error unless the test exists.
 func exists(root, test string) error {
 	pkg, name, _ := strings.Cut(test, ".")
 	files, err := filepath.Glob(filepath.Join(root, folder(pkg), "*_test.go"))
@@ -132,11 +132,11 @@ func exists(root, test string) error {
 	return fmt.Errorf("there is no test %s", test)
 }
 
-// lab is where mutants are made and tried.
+// lab makes and tries mutants.
 type lab struct {
 	root, dir string
-	quick     bool // no whole suites are run
-	// sound says whether all tests of a package pass without a mutant.
+	quick     bool // whole suites are not run
+	// sound has, for each package, a function that returns an error unless all its tests pass without a mutant.
 	sound map[string]func() error
 }
 
@@ -156,7 +156,7 @@ func newLab(ctx context.Context, root string) (*lab, error) {
 
 func (l *lab) close() { _ = os.RemoveAll(l.dir) }
 
-// baseline runs the tests that are tried first without a mutant: the error says what fails.
+// baseline runs the tests that are tried first, without a mutant. Its error says which fail.
 func (l *lab) baseline(ctx context.Context, mutants []mutant, atOnce int) error {
 	tests := map[string][]string{}
 	for _, m := range mutants {
@@ -188,7 +188,7 @@ func (l *lab) pass(ctx context.Context, pkg, pattern string, limit time.Duration
 	return err
 }
 
-// try is the verdict on m.
+// try returns the verdict on m.
 func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
 	changed, err := m.mutate(&sources{root: l.root})
 	if err != nil {
@@ -235,7 +235,7 @@ func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
 	return v, err
 }
 
-// overlay makes a folder with overlay.json, by which go reads these contents instead of the files of the repository.
+// overlay makes a folder with an overlay.json, by which go reads these contents instead of the repository's files.
 func (l *lab) overlay(contents map[string]string) (dir string, err error) {
 	if dir, err = os.MkdirTemp(l.dir, ""); err != nil {
 		return "", err
@@ -257,7 +257,7 @@ func (l *lab) overlay(contents map[string]string) (dir string, err error) {
 
 var errCompile = errors.New("the tests do not compile")
 
-// compile makes the program of a package's tests, under the overlay in the folder.
+// compile compiles a package's tests, with the overlay in the folder dir, into a program.
 func (l *lab) compile(ctx context.Context, dir, pkg string) (program, output string, err error) {
 	program = filepath.Join(dir, pkg+".test")
 	overlay := filepath.Join(dir, "overlay.json")
@@ -279,9 +279,9 @@ var (
 	timeout = regexp.MustCompile(`(?s)^.*?panic: test timed out after .*?running tests:\s+(\S+) \(`)
 )
 
-// test runs the tests that match until one fails; survived says that none did.
+// test runs the tests that match until one fails. Its outcome is survived if none does.
 func (l *lab) test(ctx context.Context, program, pkg, pattern string, limit time.Duration) (verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit+time.Minute) // the program ends by itself before
+	ctx, cancel := context.WithTimeout(ctx, limit+time.Minute) // by then the program has ended by itself
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "-test.run", pattern, "-test.failfast", "-test.timeout", limit.String()) //nolint:gosec // compiled here
 	cmd.Dir = filepath.Join(l.root, folder(pkg))
@@ -293,19 +293,19 @@ func (l *lab) test(ctx context.Context, program, pkg, pattern string, limit time
 	if err == nil {
 		return verdict{outcome: survived}, nil
 	}
-	if exit := new(exec.ExitError); !errors.As(err, &exit) || !exit.Exited() { // such as one that the system killed
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || !exit.Exited() { // for example because the system killed it
 		return verdict{}, fmt.Errorf("%s: %w", pkg, err)
 	}
 	outcome, by := failedIn(output)
 	return verdict{outcome: outcome, by: pkg + "." + by, output: tail(output, 40)}, nil
 }
 
-// failedIn is which test failed first, with its subtest, by the output of a program of tests.
+// failedIn returns which test failed first, with its subtest, according to the output of a test program.
 func failedIn(output string) (o outcome, test string) {
 	if m := timeout.FindStringSubmatch(output); m != nil {
 		return hung, m[1]
 	}
-	test = "TestMain" // it fails where no test does
+	test = "TestMain" // which fails if no test does
 	for i, m := range failure.FindAllStringSubmatch(output, -1) {
 		if i > 0 && !strings.HasPrefix(m[1], test+"/") {
 			break
@@ -315,7 +315,7 @@ func failedIn(output string) (o outcome, test string) {
 	return killed, test
 }
 
-// tail is the last lines of s.
+// tail returns the last n lines of s.
 func tail(s string, n int) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(slices.Clone(lines[max(0, len(lines)-n):]), "\n")

@@ -1,11 +1,11 @@
-// Mutants breaks the protocol on purpose, one way at a time, and says whether the tests notice. Each mutant of the table
-// in table.go is compiled by an overlay: the tree itself is never changed.
+// Mutants breaks the protocol on purpose, in one way at a time, and reports whether the tests notice. Each mutant of
+// the table in table.go is compiled with an overlay, so the tree itself is never changed.
 //
 //	go run ./lab/mutants [-run REGEXP] [-since COMMIT] [-at-once N] [-quick]
 //	go run ./lab/mutants -write docs/mutants.md
 //
-// It is run in the root of the repository. It fails if a mutant survives, if one does not compile, if the text that one
-// replaces is no longer there, or if a test fails without a mutant. The second form writes the table, and tries nothing.
+// It is run in the root of the repository. It fails if a mutant survives or does not compile, if the text that one
+// replaces is gone, or if a test fails without a mutant. The second form writes the table and tries nothing.
 package main
 
 import (
@@ -79,7 +79,7 @@ func run(ctx context.Context, out *log.Logger, o options) error {
 	return nil
 }
 
-// options are what the command line says.
+// options are the flags of the command line.
 type options struct {
 	only, since string
 	atOnce      int
@@ -87,8 +87,8 @@ type options struct {
 	write       string
 }
 
-// changed returns those of the mutants in whose package a file differs from the
-// commit, in the commits since or in the working tree.
+// changed returns those mutants in whose package a file differs from the commit, in later commits or in the working
+// tree.
 func changed(ctx context.Context, root, since string, mutants []mutant) ([]mutant, error) {
 	cmd := exec.CommandContext(ctx, "git", "diff", "--name-only", since, "--", "*.go") //nolint:gosec // the caller's own commit
 	cmd.Dir = root
@@ -103,7 +103,7 @@ func changed(ctx context.Context, root, since string, mutants []mutant) ([]mutan
 	return slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !touched[folder(m.pkg)] }), nil
 }
 
-// byPackage returns how many of how many mutants are killed, a line for each package.
+// byPackage returns, in a line for each package, how many of its mutants are killed.
 func byPackage(mutants []mutant, verdicts []verdict) string {
 	all, dead := map[string]int{}, map[string]int{}
 	for i, m := range mutants {
@@ -120,7 +120,7 @@ func byPackage(mutants []mutant, verdicts []verdict) string {
 	return b.String()
 }
 
-// choose is the mutants of all chapters, or those that match.
+// choose returns the mutants that match, of all chapters.
 func choose(chapters []chapter, only string) ([]mutant, error) {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
@@ -140,7 +140,7 @@ func choose(chapters []chapter, only string) ([]mutant, error) {
 	return chosen, nil
 }
 
-// tryAll tries the mutants, so many at the same time, and prints the verdicts in the order of the table.
+// tryAll tries the mutants, atOnce of them at a time, and prints the verdicts in the order of the table.
 func tryAll(ctx context.Context, out *log.Logger, root string, mutants []mutant, atOnce int, quick bool) ([]verdict, error) {
 	if err := check(root, mutants); err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func line(m mutant, v verdict) string {
 	return s
 }
 
-// topLevel is the test without its subtest: which one fails first may differ from run to run.
+// topLevel returns the test without its subtest, because which subtest fails first may differ from run to run.
 func topLevel(test string) string {
 	name, _, _ := strings.Cut(test, "/")
 	return name
@@ -215,7 +215,7 @@ protocol on purpose, one way at a time, and runs the tests against each such mut
 run. These are the mutants, each with the test that is tried first, and notices.
 `
 
-// markdown returns the table for readers.
+// markdown returns the table as a page of the documentation.
 func markdown(chapters []chapter) string {
 	var b strings.Builder
 	b.WriteString(preface)

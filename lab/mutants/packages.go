@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// suites are the packages whose tests may notice what is wrong in one of them, the quickest first.
+// suites lists, for each package, the packages whose tests may notice what is wrong in it, the quickest first.
 var suites = map[string][]string{
 	"family":      {"family", "sweep", "server"},
 	"origin":      {"origin", "server"},
@@ -34,13 +34,13 @@ var suites = map[string][]string{
 	"rotor":       {"rotor"},
 }
 
-// folders are where packages are that do not lie in shared/.
+// folders has the folders of the packages that are not in shared/.
 var folders = map[string]string{
 	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "web": "shared/internal/web", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
 	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource",
 }
 
-// folder returns where a package lies, from the root of the repository.
+// folder returns a package's folder, relative to the root of the repository.
 func folder(pkg string) string {
 	if f, ok := folders[pkg]; ok {
 		return f
@@ -48,13 +48,13 @@ func folder(pkg string) string {
 	return "shared/" + pkg
 }
 
-// sources are the files of packages, tests aside. Each package is read once.
+// sources reads the files of packages, without tests. It reads each package once.
 type sources struct {
 	root string
 	read map[string]map[string]string
 }
 
-// of returns the sources of a package's files, by their paths from the root of the repository.
+// of returns the contents of a package's files, by their paths relative to the root of the repository.
 func (s *sources) of(pkg string) (map[string]string, error) {
 	if files, ok := s.read[pkg]; ok {
 		return files, nil
@@ -84,7 +84,7 @@ func (s *sources) of(pkg string) (map[string]string, error) {
 	return files, nil
 }
 
-// elsewhere says which other packages a text occurs in: it may have moved there.
+// elsewhere returns a note about the other packages in which a text occurs, since it may have moved there.
 func (s *sources) elsewhere(pkg, text string) string {
 	var found []string
 	for _, other := range slices.Sorted(maps.Keys(suites)) {

@@ -1,5 +1,5 @@
-// Package page makes tables of what programs have found, and sets them on pages of
-// the documentation, so that no number there is typed by hand.
+// Package page formats results as tables, and inserts them into pages of the
+// documentation, so that no number there is typed by hand.
 package page
 
 import (
@@ -9,8 +9,7 @@ import (
 	"regexp"
 )
 
-// Set sets the tables of the page at path, and leaves the rest of it as it is. See
-// [Fill].
+// Set replaces the tables of the page at path, as [Fill] does.
 func Set(path, marker string, table func(name string) *Table) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -23,9 +22,9 @@ func Set(path, marker string, table func(name string) *Table) error {
 	return os.WriteFile(path, text, 0o644) //nolint:gosec // a page of the documentation
 }
 
-// Fill is text with its tables set: what stands between <!-- marker: name --> and
-// <!-- end --> is the table of that name. It is an error if there is no such place,
-// or no such table, which is nil.
+// Fill returns text with its tables replaced: what is between <!-- marker: name -->
+// and <!-- end --> becomes the table with that name. It fails if the text has no
+// such place, or if table returns nil for a name.
 func Fill(text []byte, marker string, table func(name string) *Table) ([]byte, error) {
 	place := regexp.MustCompile(`(?s)<!-- ` + regexp.QuoteMeta(marker) + `: ([a-z]+) -->\n.*?<!-- end -->`)
 	if !place.Match(text) {

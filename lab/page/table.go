@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Table is what was found, to be shown as text or on a page. Cells may be **strong**,
-// which text leaves out.
+// Table is a table of results, to be shown as text or on a page. Cells may be
+// **strong**, which the text form drops.
 type Table struct {
 	Title   string
 	Columns []string
@@ -27,7 +27,7 @@ func (t *Table) Note(format string, args ...any) {
 	t.Notes = append(t.Notes, fmt.Sprintf(format, args...))
 }
 
-// Text is for a terminal.
+// Text returns the table as text for a terminal.
 func (t *Table) Text() string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n\n", t.Title)
@@ -44,8 +44,8 @@ func (t *Table) Text() string {
 	return b.String()
 }
 
-// Wrap puts a break between words so that no line is longer than width, but for a
-// word that is.
+// Wrap inserts end between words, so that no line is longer than width unless a
+// single word is.
 func Wrap(text string, width int, end string) string {
 	var b strings.Builder
 	line := 0
@@ -66,7 +66,8 @@ func Wrap(text string, width int, end string) string {
 	return b.String()
 }
 
-// Markdown is for a page, whose heading says the title.
+// Markdown returns the table for a page, without the title, which the page has as a
+// heading.
 func (t *Table) Markdown() string {
 	var b strings.Builder
 	if len(t.Rows) > 0 {
@@ -88,8 +89,8 @@ func (t *Table) Markdown() string {
 	return b.String()
 }
 
-// Number is n with so many decimals, rounded half away from zero as prices are, and,
-// from 1,000 on, commas.
+// Number returns n with the given decimals, rounded half away from zero as prices
+// are, and with commas from 1,000 on.
 func Number(n float64, decimals int) string {
 	shift := math.Pow10(decimals)
 	text := strconv.FormatFloat(math.Round(n*shift)/shift, 'f', decimals, 64)
@@ -107,7 +108,7 @@ func Number(n float64, decimals int) string {
 	return sign + whole + fraction
 }
 
-// Short is n with as many decimals as it has, and at most two.
+// Short returns n with as many decimals as it has, and at most two.
 func Short(n float64) string {
 	text := Number(n, 2)
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")

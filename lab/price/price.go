@@ -1,4 +1,4 @@
-// Package price is what AWS asks for, and what a refresh costs by it.
+// Package price has the prices of AWS, and computes what a refresh costs.
 package price
 
 import (
@@ -7,11 +7,10 @@ import (
 	"github.com/rotor-auth/rotor/lab/page"
 )
 
-// List prices in US dollars: us-east-1, on demand, without free tiers and without
-// the discounts for volume. DynamoDB's are those since 1 November 2024; the others
-// have been the same for longer.
+// List prices in US dollars: us-east-1, on demand, without free tiers or volume
+// discounts. DynamoDB's apply since 1 November 2024, the others for longer.
 const (
-	Of = "us-east-1, on demand, list prices since 1 November 2024, without free tiers"
+	Basis = "us-east-1, on demand, list prices since 1 November 2024, without free tiers"
 
 	Write    = 0.625        // DynamoDB, a million write request units
 	Read     = 0.125        // a million read request units
@@ -24,15 +23,16 @@ const (
 	SecretReads = 0.05         // Secrets Manager, 10,000 requests
 )
 
-// What is not measured.
+// Quantities that are not measured.
 const (
-	// Memory is what infra/functions.go gives the function token, in MB.
+	// Memory is the memory of the function token in infra/functions.go, in MB.
 	Memory = 512
-	// FullCPU is the memory at which Lambda gives one whole vCPU, in MB: "Configure
-	// Lambda function memory" in its developer guide. The share grows with the memory.
+	// FullCPU is the memory with which Lambda gives one whole vCPU, in MB
+	// ("Configure Lambda function memory" in its developer guide). The share grows
+	// with the memory.
 	FullCPU = 1769
-	// Wait is how long a refresh waits for DynamoDB, in ms. It is an assumption:
-	// DynamoDB says "single-digit milliseconds".
+	// Wait is how long a refresh waits for DynamoDB, in ms. It is an assumption: AWS
+	// says "single-digit milliseconds".
 	Wait = 5.0
 )
 
@@ -51,7 +51,7 @@ type Item struct {
 	USD   float64 `json:"usd"`
 }
 
-// Total is the cost in US dollars.
+// Total returns the cost in US dollars.
 func (c Cost) Total() float64 {
 	sum := 0.0
 	for _, item := range c.Items {
@@ -60,11 +60,10 @@ func (c Cost) Total() float64 {
 	return sum
 }
 
-// Refreshes is the cost of a million refreshes, each of which takes so much CPU time
-// on a whole core, in ms, so many of DynamoDB's units, and writes so many bytes of
-// log.
+// Refreshes returns the cost of a million refreshes. For each, cpu is the CPU time
+// on a whole core in ms, write and read are DynamoDB units, and log is bytes of log.
 func Refreshes(algorithm string, cpu, write, read float64, log int) Cost {
-	duration := Billed(cpu)
+	duration := BilledTime(cpu)
 	gigabyteSeconds := Memory / 1024.0 * duration * 1e6 / 1000
 	logs := float64(log) * 1e6 / 1e9
 	return Cost{Algorithm: algorithm, Duration: duration, Items: []Item{
@@ -77,13 +76,14 @@ func Refreshes(algorithm string, cpu, write, read float64, log int) Cost {
 	}}
 }
 
-// Takes is how long an invocation lasts that takes so much CPU time on a whole core,
-// in ms: at the share of one that it has, and with the wait.
-func Takes(cpu float64) float64 { return Share(cpu) + Wait }
+// InvocationTime returns how long an invocation with the given CPU time on a whole
+// core takes, in ms: its [ElapsedTime] and the wait for DynamoDB.
+func InvocationTime(cpu float64) float64 { return ElapsedTime(cpu) + Wait }
 
-// Share is how long so much CPU time on a whole core takes with the share of one
-// that the function has.
-func Share(cpu float64) float64 { return cpu * FullCPU / Memory }
+// ElapsedTime returns how long work with the given CPU time on a whole core takes
+// with the function's share of a core.
+func ElapsedTime(cpu float64) float64 { return cpu * FullCPU / Memory }
 
-// Billed is the duration that is billed for it: rounded up to 1 ms.
-func Billed(cpu float64) float64 { return math.Ceil(Takes(cpu)) }
+// BilledTime returns the duration that is billed for an invocation, which is rounded
+// up to 1 ms.
+func BilledTime(cpu float64) float64 { return math.Ceil(InvocationTime(cpu)) }

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 )
 
-// Event is what a function is invoked with.
+// Event is the event of an invocation.
 type Event map[string]any
 
-// SampleEvent is the sample of that name in the folder events. The working directory
+// SampleEvent reads the named sample in the folder events. The working directory
 // must be inside the module.
 func SampleEvent(name string) (Event, error) {
 	root, err := moduleRoot()
@@ -29,8 +29,8 @@ func SampleEvent(name string) (Event, error) {
 	return e, nil
 }
 
-// WithBody is the JSON of the event with another body, which leaves the event as it
-// is.
+// WithBody returns the JSON of the event with another body, and leaves the event as
+// it is.
 func (e Event) WithBody(body string) ([]byte, error) {
 	e = maps.Clone(e)
 	e["body"] = body

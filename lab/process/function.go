@@ -11,33 +11,34 @@ import (
 	"time"
 )
 
-// shutdownTimeout is how long the Runtime API waits for requests whose program is
-// gone: they end by themselves.
+// shutdownTimeout is how long the Runtime API waits for requests of a program that
+// is gone, which end by themselves.
 const shutdownTimeout = 10 * time.Second
 
-// Function is a Lambda function's program that runs, over a Runtime API that gives
-// it one event at a time: so much of Lambda's as a program needs that is invoked
-// again and again.
+// Function is the running program of a Lambda function. It has a Runtime API that
+// gives it one event at a time, which is as much of Lambda as a warm function needs.
 type Function struct {
 	*Process
-	// Events are given to the program, each when it asks for the next one.
+	// Events takes the events for the program, which gets each when it asks for the
+	// next one.
 	Events chan<- []byte
-	// Answers are what it gave. One waits here; the next waits for it to be taken.
+	// Answers has the program's answers. It holds one; the program waits until that
+	// is taken.
 	Answers <-chan Answer
 
 	server *http.Server
 }
 
-// Answer is what a program gave to the Runtime API for an event. Path ends with
-// /response or, where the invocation failed, with /error.
+// Answer is what a program sent to the Runtime API for an event. Path ends in
+// /response or, if the invocation failed, in /error.
 type Answer struct {
 	Path string
 	Body []byte
 }
 
-// StartFunction starts the program at path with what Lambda sets, as far as
-// programs here read it, and env. Name is the function's, and memory is its own, in
-// MB.
+// StartFunction starts the program at path, with env and those of Lambda's
+// environment variables that our programs read. name is the function's name, and
+// memory its memory in MB.
 func StartFunction(ctx context.Context, path, name string, memory int, env ...string) (*Function, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,8 +59,8 @@ func StartFunction(ctx context.Context, path, name string, memory int, env ...st
 	return &Function{p, events, answers, server}, nil
 }
 
-// Invoke gives the program an event and returns its answer, for which it waits until
-// ctx is done.
+// Invoke gives the program an event and returns its answer. It waits until ctx is
+// done.
 func (f *Function) Invoke(ctx context.Context, event []byte) (Answer, error) {
 	select {
 	case f.Events <- event:
@@ -78,8 +79,8 @@ func (f *Function) Invoke(ctx context.Context, event []byte) (Answer, error) {
 	}
 }
 
-// Kill ends the program as [Process.Kill] does, and the Runtime API: an answer that
-// was given by then is in Answers.
+// Kill ends the program, as [Process.Kill] does, and the Runtime API. An answer that
+// was sent by then is in Answers.
 func (f *Function) Kill() error {
 	err := f.Process.Kill()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)

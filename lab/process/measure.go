@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// tick is the kernel's unit of CPU time towards programs, USER_HZ: the same on
-// every architecture that Go has for Linux.
+// tick is the unit of CPU time that the kernel reports to programs (USER_HZ). It is
+// the same on every architecture that Go supports on Linux.
 const tick = 10 * time.Millisecond
 
-// errNotLinux is the answer where there is no /proc as Linux has it.
+// errNotLinux is returned where there is no /proc as on Linux.
 var errNotLinux = errors.New("running processes are measured on Linux alone")
 
-// CPU is the time that the program has spent on processors, in user and system
-// mode, to 10 ms. Of a running program it is known on Linux alone.
+// CPU returns the program's CPU time, in user and system mode, to 10 ms. For a
+// running program it works only on Linux.
 func (p *Process) CPU() (time.Duration, error) {
 	if p.hasEnded() {
 		return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime(), nil
@@ -42,7 +42,7 @@ func (p *Process) CPU() (time.Duration, error) {
 	return time.Duration(user+system) * tick, nil
 }
 
-// RSS is how many bytes of memory the running program has resident, on Linux.
+// RSS returns the resident memory of the running program in bytes, on Linux.
 func (p *Process) RSS() (int64, error) {
 	if p.hasEnded() {
 		return 0, fmt.Errorf("RSS of %s: %w", p.name(), os.ErrProcessDone)
@@ -59,13 +59,13 @@ func (p *Process) RSS() (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("RSS of %s: %w", p.name(), err)
 	}
-	if pages == 0 { // it has just ended, and nobody has waited for it yet
+	if pages == 0 { // it has just ended, and has not been waited for yet
 		return 0, fmt.Errorf("RSS of %s: %w", p.name(), os.ErrProcessDone)
 	}
 	return pages * int64(os.Getpagesize()), nil
 }
 
-// proc reads a file of the kernel's about the process.
+// proc reads a file in the process's folder in /proc.
 func (p *Process) proc(file string) (string, error) {
 	if runtime.GOOS != "linux" {
 		return "", errNotLinux

@@ -1,5 +1,5 @@
-// Package process runs the repository's programs as processes of their own, for
-// tests and benchmarks that must kill or measure them.
+// Package process runs the repository's programs as separate processes, for tests
+// and benchmarks that kill or measure them.
 package process
 
 import (
@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// stopTimeout is how long a program may take to end after SIGTERM. It is more
-	// than cmd/rotor gives to the requests under way.
+	// stopTimeout is how long a program may take to end after SIGTERM. It is longer
+	// than cmd/rotor waits for requests under way.
 	stopTimeout = 35 * time.Second
-	// drainTimeout is how long the output of a program that has ended may be held
-	// open by others that it started.
+	// drainTimeout is how long the children of an ended program may hold its output
+	// open.
 	drainTimeout = 2 * time.Second
 )
 
@@ -31,14 +31,14 @@ type Process struct {
 	cmd    *exec.Cmd
 	output output
 
-	asked atomic.Bool   // to end
+	asked atomic.Bool   // whether it was asked to end
 	ended chan struct{} // closed once it has
-	err   error         // what Wait returned; to be read once ended is closed
+	err   error         // what Wait returned; read it only once ended is closed
 }
 
-// Build builds a package of this module, such as ./cmd/rotor, into dir, and
-// returns the program's path. The working directory must be inside the module. The
-// flags are those of go build.
+// Build builds a package of this module, such as ./cmd/rotor, into dir, and returns
+// the program's path. The working directory must be inside the module. flags are
+// flags of go build.
 func Build(dir, pkg string, flags ...string) (string, error) {
 	root, err := moduleRoot()
 	if err != nil {
@@ -57,7 +57,8 @@ func Build(dir, pkg string, flags ...string) (string, error) {
 	return program, nil
 }
 
-// moduleRoot is the nearest folder with a go.mod, from the working directory up.
+// moduleRoot returns the nearest folder with a go.mod, from the working directory
+// upwards.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -76,8 +77,8 @@ func moduleRoot() (string, error) {
 	}
 }
 
-// Start starts the program at path, whose whole environment is env: what else the
-// caller's has stays out. It is killed when ctx is done.
+// Start starts the program at path, with env as its whole environment. The program
+// is killed when ctx is done.
 func Start(ctx context.Context, path string, env ...string) (*Process, error) {
 	return launch(ctx, env, path)
 }
@@ -105,12 +106,12 @@ func command(ctx context.Context, path string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, path, args...) //nolint:gosec // running the program that the caller names is what this package is for
 }
 
-// Ended is closed once the program has ended.
+// Ended returns a channel that is closed once the program has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Kill ends the program as a crash of the machine would, without asking it, and
-// waits until it has ended. It is an error if the program had ended before, unless
-// by Kill, Stop or its context.
+// Kill ends the program without asking it, as a crash of the machine would, and
+// waits until it has ended. It fails if the program had ended before, unless by
+// Kill, Stop or its context.
 func (p *Process) Kill() error {
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
@@ -119,10 +120,9 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Stop asks the program to end, by SIGTERM, and waits until it has. It is an error
-// if the program ends with another status than 0, if it has to be killed because
-// it takes too long, or if it had ended before, unless by Kill, Stop or its
-// context.
+// Stop asks the program to end, by SIGTERM, and waits until it has. It fails if the
+// program ends with another status than 0, takes so long that it must be killed, or
+// had ended before, unless by Kill, Stop or its context.
 func (p *Process) Stop() error { return p.stop(stopTimeout) }
 
 func (p *Process) stop(timeout time.Duration) error {
@@ -141,8 +141,8 @@ func (p *Process) stop(timeout time.Duration) error {
 	return nil
 }
 
-// signal asks the program to end. That it has done so already is an error, unless
-// it was asked.
+// signal asks the program to end. It fails if the program has ended without being
+// asked.
 func (p *Process) signal(s os.Signal) error {
 	select {
 	case <-p.ended:
@@ -161,22 +161,22 @@ func (p *Process) signal(s os.Signal) error {
 
 func (p *Process) name() string { return filepath.Base(p.cmd.Path) }
 
-// PID is the program's process id.
+// PID returns the program's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Output is what the program has written to stdout and stderr by now, in one: its
-// first 64 KiB and, of what follows, at least the last 64 KiB.
+// Output returns what the program has written to stdout and stderr so far: the first
+// 64 KiB, and at least the last 64 KiB of the rest.
 func (p *Process) Output() string { return p.output.String() }
 
-// kept is how much of an output's beginning is kept, and of its end.
+// kept is how many bytes are kept of the beginning of an output, and of its end.
 const kept = 64 << 10
 
 // output keeps the beginning and the end of what is written to it.
 type output struct {
 	mu             sync.Mutex
 	head           []byte
-	previous, tail []byte // the end: one is filled while the other is kept
-	left           int64  // bytes that were left out between head and previous
+	previous, tail []byte // the end: tail is filled while previous is kept
+	left           int64  // how many bytes were dropped between head and previous
 }
 
 func (o *output) Write(p []byte) (int, error) {

@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// readyTimeout is how long the local program may take until it answers.
+// readyTimeout is how long the local program may take until it responds.
 const readyTimeout = 60 * time.Second
 
-// Rotor is the local program, which answers at URL.
+// Rotor is a running local program, which serves at URL.
 type Rotor struct {
 	*Process
 	URL string
 }
 
-// ready is the first line that the local program writes.
+// ready matches the first line that the local program writes.
 var ready = regexp.MustCompile(`(?m)^Rotor is ready at (http://\S+)\n`)
 
-// secret is that of a demo client, which the local program shows to a person.
+// secret matches the secret of a demo client, which the local program prints.
 var secret = regexp.MustCompile(`rotor_secret_[A-Za-z0-9_-]+`)
 
-// StartRotor starts "rotor run", cmd/rotor built to path, on a free port
-// of loopback, and waits until it answers. ADDR=host:port in env chooses another
-// address, such as that of a program before it.
+// StartRotor starts "rotor run" of the program at path, which is cmd/rotor, on a
+// free port of loopback, and waits until it responds. ADDR=host:port in env chooses
+// another address, such as that of an earlier program.
 func StartRotor(ctx context.Context, path string, env ...string) (*Rotor, error) {
 	p, err := launch(ctx, append([]string{"ADDR=127.0.0.1:0"}, env...), path, "run")
 	if err != nil {
@@ -41,7 +41,7 @@ func StartRotor(ctx context.Context, path string, env ...string) (*Rotor, error)
 	return r, nil
 }
 
-// wait waits until the program says where it is ready, and answers there.
+// wait waits until the program has printed its address and responds there.
 func (r *Rotor) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -52,7 +52,7 @@ func (r *Rotor) wait(ctx context.Context) error {
 	for {
 		select {
 		case <-r.ended:
-			return fmt.Errorf("it ended: %w", errors.Join(ctx.Err(), err)) // the context's end is the program's too
+			return fmt.Errorf("it ended: %w", errors.Join(ctx.Err(), err)) // the end of the context also ends the program
 		case <-ctx.Done():
 			return fmt.Errorf("it does not answer: %w", errors.Join(ctx.Err(), err))
 		case <-ticker.C:

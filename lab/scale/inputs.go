@@ -110,8 +110,8 @@ func readInputs(path string) (*inputs, error) {
 }
 
 // takes is how long an invocation takes, warm, with the slower signature.
-func (in *inputs) takes() float64 { return price.Takes(in.cpu["RS256"]) }
+func (in *inputs) takes() float64 { return price.InvocationTime(in.cpu["RS256"]) }
 
 // cold is what a cold start takes besides: its CPU time at the share that there is,
 // and what Lambda adds.
-func (in *inputs) cold() float64 { return price.Share(in.start) + lambdaStarts }
+func (in *inputs) cold() float64 { return price.ElapsedTime(in.start) + lambdaStarts }

@@ -127,7 +127,7 @@ type region struct {
 // some time. The same seed gives the same.
 func simulate(s settings, l load, seed uint64) outcome {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be the same each time
-	warm := int(math.Ceil(2 * l.rate(0) * price.Takes(s.cpu) / 1000))
+	warm := int(math.Ceil(2 * l.rate(0) * price.InvocationTime(s.cpu) / 1000))
 	r := &region{
 		settings: s, random: random,
 		stage: newBucket(s.stageRate, s.stageBurst), account: newBucket(s.accountRate, s.accountMax),
@@ -257,7 +257,7 @@ func (r *region) arrive(q request) {
 		return
 	}
 	r.out.served++
-	takes := price.Share(r.cpu)
+	takes := price.ElapsedTime(r.cpu)
 	if cold {
 		takes += r.cold
 		if r.table.readAhead(r.now) {

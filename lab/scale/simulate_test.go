@@ -83,7 +83,7 @@ func TestBelowTheLimits(t *testing.T) {
 func TestLittlesLaw(t *testing.T) {
 	s := turned(kept(t), 5000)[4]
 	o := simulate(s, short(5000, 30), 1)
-	want := float64(o.presented) / 30 * price.Takes(s.cpu) / 1000
+	want := float64(o.presented) / 30 * price.InvocationTime(s.cpu) / 1000
 	// Every environment reads each client once a minute, and waits for that as well.
 	reading := float64(o.environments*registered) / cachedFor * price.Wait / 1000
 	if o.busy < want*0.98 || o.busy > (want+reading)*1.02 {

@@ -63,7 +63,7 @@ func inputTable(f *findings) *page.Table {
 	}
 	t.Row("waiting for DynamoDB", page.Short(price.Wait)+" ms", "assumed: \"single-digit milliseconds\"")
 	for _, alg := range []string{"RS256", "ES256"} {
-		t.Row("invocation with "+number(price.Memory)+" MB, "+alg, page.Number(price.Takes(in.cpu[alg]), 1)+" ms, billed "+number(price.Billed(in.cpu[alg])), "computed of these, with the share of a vCPU")
+		t.Row("invocation with "+number(price.Memory)+" MB, "+alg, page.Number(price.InvocationTime(in.cpu[alg]), 1)+" ms, billed "+number(price.BilledTime(in.cpu[alg])), "computed of these, with the share of a vCPU")
 	}
 	t.Row("write units, read units", page.Short(in.writes)+", "+page.Short(in.reads), measured)
 	t.Row("log lines, of the function and the gateway", number(float64(in.logs))+" bytes", measured)
@@ -198,7 +198,7 @@ func costTable(f *findings) *page.Table {
 		}
 		t.Row(cells...)
 	}
-	t.Note("730 hours at the rate, day and night; rows are those of RS256. Prices: %s, and without what AWS takes off for volume.", price.Of)
+	t.Note("730 hours at the rate, day and night; rows are those of RS256. Prices: %s, and without what AWS takes off for volume.", price.Basis)
 	return t
 }
 
