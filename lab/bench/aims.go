@@ -6,7 +6,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/page"
 )
 
-// Aim is what Rotor is to reach, and whether it did.
+// Aim is a goal that Rotor should reach, and whether it did.
 type Aim struct {
 	What  string `json:"what"`
 	Want  string `json:"want"`
@@ -21,8 +21,8 @@ const (
 	notMeasured = "not measured"
 )
 
-// aim is one of which this was measured, or was not, and is as it is wanted, or is
-// not.
+// aim returns an Aim with what was got. It is unknown unless measured is set, and
+// otherwise reached if ok is set.
 func aim(what, want, got string, measured, ok bool) Aim {
 	switch {
 	case !measured:
@@ -33,7 +33,7 @@ func aim(what, want, got string, measured, ok bool) Aim {
 	return Aim{what, want, got, missed}
 }
 
-// aims compares what was measured with what is wanted.
+// aims compares what was measured with the goals.
 func aims(r *Report) []Aim {
 	var all []Aim
 	add := func(what, want, got string, measured, ok bool) { all = append(all, aim(what, want, got, measured, ok)) }

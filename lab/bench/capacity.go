@@ -10,20 +10,20 @@ import (
 	"strings"
 )
 
-// reads has the operations that DynamoDB bills, and whether they read.
+// reads has the operations that DynamoDB bills, with true for those that read.
 var reads = map[string]bool{
 	"GetItem": true, "Query": true, "Scan": true,
 	"PutItem": false, "UpdateItem": false, "DeleteItem": false, "TransactWriteItems": false,
 }
 
-// used are the units that a request consumed.
+// used is the number of units that a request consumed.
 type used struct {
 	table, index float64
-	unknown      bool // nothing says
+	unknown      bool // not reported, and not computable
 }
 
-// asking is a request's body with ReturnConsumedCapacity; allOld says whether a
-// failed condition returns the item.
+// asking returns a request's body with ReturnConsumedCapacity added. allOld reports
+// whether a failed condition returns the item.
 func asking(body io.Reader) (asked []byte, allOld bool, err error) {
 	var in map[string]json.RawMessage
 	if err := json.NewDecoder(body).Decode(&in); err != nil {
@@ -35,11 +35,12 @@ func asking(body io.Reader) (asked []byte, allOld bool, err error) {
 	return asked, allOld, err
 }
 
-// consumed reads an answer. What a failed condition consumed is not reported, but
-// billed: by the size of the item that is there, which came with the error, and at
-// least one unit (the developer guide's "Capacity unit consumption for write
-// operations"). Where it did not come, and of a cancelled transaction, nothing
-// says. Other failures consume nothing.
+// consumed returns the units that a response reports. What a failed condition
+// consumed is billed but not reported: it depends on the size of the existing item,
+// which came with the error, and is at least one unit (the developer guide's
+// "Capacity unit consumption for write operations"). If the item did not come, and
+// for a cancelled transaction, the units are unknown. Other failures consume
+// nothing.
 func consumed(operation string, allOld bool, status int, body []byte) (used, error) {
 	var out struct {
 		Type             string `json:"__type"`
@@ -73,7 +74,7 @@ func reported(operation string, capacity json.RawMessage) (used, error) {
 	list := []of{{}}
 	var into any = &list[0]
 	if operation == "TransactWriteItems" {
-		into = &list // one for each table
+		into = &list // with an entry for each table
 	}
 	if err := json.Unmarshal(capacity, into); err != nil {
 		return used{}, err
@@ -92,17 +93,17 @@ func reported(operation string, capacity json.RawMessage) (used, error) {
 // item is an item in DynamoDB's JSON.
 type item map[string]attribute
 
-// attribute is a value under the name of its type.
+// attribute is a value, keyed by its type.
 type attribute map[string]json.RawMessage
 
 func (i item) text(name string) string {
 	var s string
-	_ = json.Unmarshal(i[name]["S"], &s) // else it is none
+	_ = json.Unmarshal(i[name]["S"], &s) // otherwise it is no string
 	return s
 }
 
-// size follows "DynamoDB item sizes and formats" in the developer guide, and
-// shared/store/storetest, which counts typed items.
+// size returns the item's size by "DynamoDB item sizes and formats" in the developer
+// guide, as shared/store/storetest does for typed items.
 func (i item) size() (int, error) {
 	n := 0
 	for name, value := range i {
@@ -124,7 +125,7 @@ func (a attribute) size() (int, error) {
 				return 0, err
 			}
 			switch kind {
-			case "N": // a byte for two digits, and one; and one for the sign
+			case "N": // a byte for two digits, one more, and one for the sign
 				digits := strings.TrimLeft(s, "-0")
 				return (len(digits)+1)/2 + 1 + strings.Count(s, "-"), nil
 			case "B":

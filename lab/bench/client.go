@@ -14,22 +14,23 @@ import (
 	"github.com/rotor-auth/rotor/lab/process"
 )
 
-// service is a Rotor that runs, and its table's name.
+// service is a running Rotor, with the name of its table.
 type service struct {
 	*process.Rotor
 	table string
 }
 
-// newTable is the name of a table that nobody has yet.
+// newTable returns a new name for a table.
 func newTable() string { return "bench-" + rand.Text() }
 
-// start starts the local program over the store at this URL, "" for the one in the
-// process, with a table of its own.
+// start starts the local program over the store at the URL, or over the embedded one
+// if that is "", with a new table.
 func (b *bench) start(ctx context.Context, store string, env ...string) (*service, error) {
 	return b.startOn(ctx, store, newTable(), env...)
 }
 
-// startOn starts it with this table, which it makes if there is none.
+// startOn starts the local program with the given table, which it creates if
+// necessary.
 func (b *bench) startOn(ctx context.Context, store, table string, env ...string) (*service, error) {
 	env = append(env, "TABLE="+table)
 	if store != "" {
@@ -42,8 +43,8 @@ func (b *bench) startOn(ctx context.Context, store, table string, env ...string)
 	return &service{r, table}, nil
 }
 
-// call makes a request that must be answered with this status, and reads the answer
-// into v unless that is nil.
+// call makes a request that must be answered with the given status, and reads the
+// response into v unless that is nil.
 func (s *service) call(ctx context.Context, status int, method, path, contentType, body string, v any) error {
 	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader([]byte(body)))
 	if err != nil {
@@ -71,7 +72,7 @@ func (s *service) call(ctx context.Context, status int, method, path, contentTyp
 	return nil
 }
 
-// manage is a call of the management API, or of /local.
+// manage calls the management API, or /local.
 func (s *service) manage(ctx context.Context, status int, method, path, body string, v any) error {
 	return s.call(ctx, status, method, path, "application/json", body, v)
 }
@@ -81,7 +82,7 @@ func (s *service) register(ctx context.Context, client, policy string) error {
 	return s.manage(ctx, http.StatusCreated, http.MethodPut, "/v1/clients/"+client, `{"type":"public","policy":`+policy+`}`, nil)
 }
 
-// issued is a family that was started.
+// issued is the response to starting a family.
 type issued struct {
 	Family       string `json:"family"`
 	RefreshToken string `json:"refresh_token"`
@@ -93,13 +94,13 @@ func (s *service) issue(ctx context.Context, user, client string) (issued, error
 	return i, err
 }
 
-// refresh presents a token, and wants this status.
+// refresh presents a token, and fails unless it gets the given status.
 func (s *service) refresh(ctx context.Context, status int, client, token string) error {
 	_, err := s.present(ctx, status, client, token)
 	return err
 }
 
-// rotate presents a token of app's, and returns its successor.
+// rotate presents a token of the client app, and returns its successor.
 func (s *service) rotate(ctx context.Context, token string) (string, error) {
 	next, err := s.present(ctx, http.StatusOK, app, token)
 	if err == nil && next == token {
@@ -108,8 +109,8 @@ func (s *service) rotate(ctx context.Context, token string) (string, error) {
 	return next, err
 }
 
-// hold presents a token of app's that was made less than the reuse interval ago, and
-// wants it again.
+// hold presents a token of the client app that is younger than the reuse interval,
+// and fails unless it gets the same one.
 func (s *service) hold(ctx context.Context, token string) error {
 	next, err := s.present(ctx, http.StatusOK, app, token)
 	if err == nil && next != token {
@@ -118,7 +119,8 @@ func (s *service) hold(ctx context.Context, token string) error {
 	return err
 }
 
-// present presents a token, wants this status, and returns the token of the answer.
+// present presents a token, fails unless it gets the given status, and returns the
+// token of the response.
 func (s *service) present(ctx context.Context, status int, client, token string) (string, error) {
 	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}
 	var answer issued
@@ -126,15 +128,15 @@ func (s *service) present(ctx context.Context, status int, client, token string)
 	return answer.RefreshToken, err
 }
 
-// usualPolicy is Rotor's own.
+// usualPolicy is Rotor's default policy.
 const usualPolicy = "{}"
 
-// pass has time pass for the service: longer than its own reuse interval is.
+// pass moves the service's clock ahead by more than the default reuse interval.
 func (s *service) pass(ctx context.Context) error {
 	return s.manage(ctx, http.StatusOK, http.MethodPost, "/local/clock", `{"advance":"2m"}`, nil)
 }
 
-// meet has the service read the client, which it knows from then on for a minute.
+// meet makes the service read the client, which it then caches for a minute.
 func (s *service) meet(ctx context.Context, client string) error {
 	return s.refresh(ctx, http.StatusBadRequest, client, "none")
 }

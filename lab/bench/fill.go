@@ -30,32 +30,33 @@ import (
 )
 
 // app is the client whose families fill a table. It is confidential, so that it may
-// introspect; strict, so that every refresh rotates and any token that comes back is
-// reuse; and lets a user have as many families as any client can.
+// introspect. It has no reuse interval, so that every refresh rotates and any token
+// that comes back is reuse. It allows a user as many families as a client can.
 const app = "app"
 
 const appPolicy = `{"reuse_interval":0,"max_active":1000}`
 
-// limited is a client whose users may have so many families.
+// limited returns the id of a client whose users may have the given number of
+// families.
 func limited(families int) string { return fmt.Sprintf("limited-%d", families) }
 
-// filler fills tables faster than families can be issued: it has Rotor make one item
-// of each kind, and puts copies of them that differ in user, client and ULID alone.
+// filler fills tables faster than Rotor could issue families. Rotor makes one item
+// of each kind, and filler puts copies that differ only in user, client and ULID.
 type filler struct {
 	url    string // of the store that is filled
 	rt     http.RoundTripper
-	env    []string // of a local program, which shares the keys
+	env    []string // of local programs, which share the keys
 	keys   *keyring.Keys
-	secret string // of app
+	secret string // of the client app
 	issued time.Time
 
-	clients                  []item // every one that is registered
+	clients                  []item // all registered clients
 	family, owner, overLimit item
 	counter                  uint32 // of the family
 }
 
-// newFiller has Rotor make what is copied. dir is for the keys; the limits are those
-// of [limited] clients.
+// newFiller makes Rotor create the items to copy. The keys are kept in dir. limits
+// are those of the [limited] clients.
 func (b *bench) newFiller(ctx context.Context, at, dir string, limits ...int) (f *filler, err error) {
 	file := filepath.Join(dir, "keys.json")
 	source, err := keyring.File(file, signing.ES256, time.Now())
@@ -85,7 +86,7 @@ func (b *bench) newFiller(ctx context.Context, at, dir string, limits ...int) (f
 		return nil, err
 	}
 	f.secret = made.Secret
-	limits = append(limits, 1) // that of the owner who is over it
+	limits = append(limits, 1) // of the owner that is over its limit
 	slices.Sort(limits)
 	for _, n := range slices.Compact(limits) {
 		if err := s.register(ctx, limited(n), fmt.Sprintf(`{"max_active":%d}`, n)); err != nil {
@@ -115,7 +116,7 @@ func (b *bench) newFiller(ctx context.Context, at, dir string, limits ...int) (f
 	return f, f.take(ctx, s.table)
 }
 
-// take reads what Rotor has made.
+// take reads the items that Rotor has made.
 func (f *filler) take(ctx context.Context, table string) error {
 	all, err := scan(ctx, f.rt, f.url, table)
 	if err != nil {
@@ -139,33 +140,33 @@ func (f *filler) take(ctx context.Context, table string) error {
 	return nil
 }
 
-// userOf is the id of a user, as long as any other's.
+// userOf returns the id of a user. All ids have the same length.
 func userOf(i int) string { return fmt.Sprintf("auth0|%024d", i) }
 
-// owner is a user in a client, and how many families they have.
+// owner is a user of a client, with a number of families.
 type owner struct {
 	user, client string
 	families     int
-	overLimit    bool // and on the work list
+	overLimit    bool // and so on the work list
 }
 
-// id is the owner's family of this number, from 0 on. All were issued in the same
-// millisecond.
+// id returns the id of the owner's n-th family, from 0 on. All were issued in the
+// same millisecond.
 func (f *filler) id(o owner, n int) family.ID {
 	key := f.keys.Codec.UserKey(o.user)
 	var u ulid.ULID
-	_ = u.SetTime(ulid.Timestamp(f.issued)) // fails after the year 10889
+	_ = u.SetTime(ulid.Timestamp(f.issued)) // fails only after the year 10889
 	copy(u[6:14], key[:])
 	binary.BigEndian.PutUint16(u[14:], uint16(n)) //nolint:gosec // an owner has thousands at most
 	return family.JoinID(key, u)
 }
 
-// token is the newest token of the owner's first family.
+// token returns the newest token of the owner's first family.
 func (f *filler) token(o owner) string {
 	return f.keys.Codec.Mint(token.Token{Family: f.id(o, 0), Counter: f.counter}, f.issued).Reveal()
 }
 
-// items are all that the table has of an owner.
+// items returns all items of an owner.
 func (f *filler) items(o owner) iter.Seq[item] {
 	return func(yield func(item) bool) {
 		key := f.keys.Codec.UserKey(o.user)
@@ -186,22 +187,22 @@ func (f *filler) items(o owner) iter.Seq[item] {
 	}
 }
 
-// with is the item, some of whose attributes are others.
+// with returns a copy of the item with other values for some attributes.
 func with(i item, others map[string]attribute) item {
 	i = maps.Clone(i)
 	maps.Copy(i, others)
 	return i
 }
 
-// stringValue is the attribute of a string that needs no escapes.
+// stringValue returns the attribute of a string that needs no escaping.
 func stringValue(s string) attribute { return attribute{"S": json.RawMessage(`"` + s + `"`)} }
 
 const (
-	writers = 4  // requests that are made at the same time
-	batch   = 25 // items in a request: DynamoDB takes no more
+	writers = 4  // requests at a time
+	batch   = 25 // items in a request, DynamoDB's maximum
 )
 
-// open makes a table that has the clients and nothing else.
+// open creates a table that has only the clients.
 func (f *filler) open(ctx context.Context, table string) error {
 	if err := tableAt(f.url, table).Create(ctx); err != nil {
 		return err
@@ -209,12 +210,12 @@ func (f *filler) open(ctx context.Context, table string) error {
 	return f.put(ctx, table, slices.Values(f.clients))
 }
 
-// add puts all of the owners.
+// add puts all items of the owners.
 func (f *filler) add(ctx context.Context, table string, owners ...owner) error {
 	return f.put(ctx, table, f.all(slices.Values(owners)))
 }
 
-// all are the items of all owners.
+// all returns the items of all owners.
 func (f *filler) all(owners iter.Seq[owner]) iter.Seq[item] {
 	return func(yield func(item) bool) {
 		for o := range owners {
@@ -252,7 +253,7 @@ func (f *filler) put(ctx context.Context, table string, items iter.Seq[item]) er
 			send()
 		}
 		if ctx.Err() != nil {
-			break // one has failed
+			break // a request has failed
 		}
 	}
 	if len(requests) > 0 {
@@ -264,8 +265,8 @@ func (f *filler) put(ctx context.Context, table string, items iter.Seq[item]) er
 	return nil
 }
 
-// check wants the table to have so many items beside the clients. DynamoDB itself
-// counts every six hours, these stores at once.
+// check fails unless the table has the given number of items besides the clients.
+// DynamoDB itself counts every six hours, but these stores count at once.
 func (f *filler) check(ctx context.Context, table string, items int) error {
 	var out struct{ Table struct{ ItemCount int } }
 	if err := ask(ctx, f.rt, f.url, "DescribeTable", map[string]any{"TableName": table}, &out); err != nil {
@@ -277,14 +278,15 @@ func (f *filler) check(ctx context.Context, table string, items int) error {
 	return nil
 }
 
-// tableAt is Rotor's table of that name in the store at this URL.
+// tableAt returns Rotor's named table in the store at the URL.
 func tableAt(endpoint, name string) *store.Table {
 	return store.New(aws.Config{
 		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""), BaseEndpoint: &endpoint,
 	}, name, store.DefaultRetention)
 }
 
-// refresh presents a token of app's, wants this status, and returns the successor.
+// refresh presents a token of the client app, fails unless it gets the given status,
+// and returns the successor.
 func (f *filler) refresh(ctx context.Context, s *service, status int, presented string) (string, error) {
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {presented}}
 	var answer issued
@@ -292,7 +294,7 @@ func (f *filler) refresh(ctx context.Context, s *service, status int, presented 
 	return answer.RefreshToken, err
 }
 
-// introspect wants a token of app's to be active.
+// introspect fails unless a token of the client app is active.
 func (f *filler) introspect(ctx context.Context, s *service, presented string) error {
 	var answer struct{ Active bool }
 	err := f.post(ctx, s, http.StatusOK, "/oauth/introspect", url.Values{"token": {presented}}, &answer)
@@ -302,7 +304,7 @@ func (f *filler) introspect(ctx context.Context, s *service, presented string) e
 	return err
 }
 
-// post sends a form and app's credentials.
+// post sends a form with the credentials of the client app.
 func (f *filler) post(ctx context.Context, s *service, status int, path string, form url.Values, v any) error {
 	form.Set("client_id", app)
 	form.Set("client_secret", f.secret)

@@ -15,13 +15,13 @@ import (
 	"github.com/rotor-auth/rotor/lab/page"
 )
 
-// Growth is what a run has found of how cost grows. Of times it says only what they
-// are relative to each other.
+// Growth is the report of how cost grows. Its times are only comparable with each
+// other.
 type Growth struct {
 	Short   bool    `json:"short"`
 	Machine Machine `json:"machine"`
 
-	FamilyItem int `json:"family_item"` // bytes of each
+	FamilyItem int `json:"family_item"` // bytes
 
 	Tables   []Grown `json:"families_in_table"`
 	Embedded []Grown `json:"families_in_table_embedded"` // the same calls, over the embedded store
@@ -31,22 +31,22 @@ type Growth struct {
 	Aims []Aim `json:"aims"`
 }
 
-// Grown is what a call asks of the store where there is so much of something.
+// Grown is the cost of a call at one size.
 type Grown struct {
 	Size int `json:"size"`
 	Storage
 	Latencies *Latencies `json:"one_at_a_time,omitempty"`
 }
 
-// growthSize is how much work a run does that measures how cost grows.
+// growthSize says how much work the measurement of growth does.
 type growthSize struct {
 	tables   []int // families in the table
-	embedded []int // the same, for the embedded store, which slows down past some 20,000 items
+	embedded []int // the same for the embedded store, which is slow beyond some 20,000 items
 	users    []int // families of a user
 	lists    []int // owners on the work list
-	repeat   int   // of a call that is counted
-	rounds   int   // of calls that are timed, after one that is not,
-	each     int   // so many in a round on each table
+	repeat   int   // how often a counted call is made
+	rounds   int   // rounds of timed calls, after one that is not timed
+	each     int   // calls on each table in a round
 }
 
 var (
@@ -61,8 +61,8 @@ var (
 )
 
 // growth measures how cost grows, and prints it: on DynamoDB Local, and over the
-// embedded store with as many families as it takes. dir is for what is needed
-// meanwhile.
+// embedded store with as many families as that can handle. It keeps temporary files
+// in dir.
 func (b *bench) growth(ctx context.Context, short bool, dir string) (*Growth, error) {
 	size := fullGrowth
 	if short {
@@ -86,7 +86,7 @@ func (b *bench) growth(ctx context.Context, short bool, dir string) (*Growth, er
 	if err != nil {
 		return nil, fmt.Errorf("measure on DynamoDB Local: %w", err)
 	}
-	size.rounds = 0 // its times grow by themselves
+	size.rounds = 0 // the embedded store's own times grow
 	b.progress("measuring how cost grows, over the embedded store")
 	err = b.over(ctx, embeddedStore, dir, size, func(o *overStore) (err error) {
 		g.Embedded, err = o.tables(ctx, size.embedded)
@@ -104,16 +104,16 @@ func (b *bench) growth(ctx context.Context, short bool, dir string) (*Growth, er
 	return g, nil
 }
 
-// overStore measures over a store.
+// overStore measures growth over a store.
 type overStore struct {
 	*bench
 	*filler
-	counting *storeProcess // stands before it
-	units    bool          // it reports them
+	counting *storeProcess // counts the requests to the store
+	units    bool          // whether the store reports units
 	growthSize
 }
 
-// over does what measures over a store, below, whose tables are to be filled.
+// over calls measure with the store below, whose tables it can fill.
 func (b *bench) over(ctx context.Context, below, dir string, size growthSize, measure func(*overStore) error) (err error) {
 	counting, err := b.startStore(ctx, below)
 	if err != nil {
@@ -122,7 +122,7 @@ func (b *bench) over(ctx context.Context, below, dir string, size growthSize, me
 	defer func() { err = errors.Join(err, counting.Stop()) }()
 	o := &overStore{bench: b, counting: counting, units: below != embeddedStore, growthSize: size}
 	if below == embeddedStore {
-		below = counting.url // it is in that process
+		below = counting.url // that process has the store
 	}
 	if o.filler, err = b.newFiller(ctx, below, dir, append(slices.Clone(size.users), usualLimit)...); err != nil {
 		return err
@@ -130,14 +130,14 @@ func (b *bench) over(ctx context.Context, below, dir string, size growthSize, me
 	return measure(o)
 }
 
-// place is a table with the clients, on which no local program runs.
+// place creates a table with the clients, on which no local program runs yet.
 func (o *overStore) place(ctx context.Context) (*place, error) {
 	p := &place{filler: o.filler, table: newTable(), store: o.counting.url}
 	return p, o.open(ctx, p.table)
 }
 
-// serving runs a local program on each of the places while do does, over the store at
-// this URL. It knows app from the start.
+// serving runs a local program on each of the places while do runs, over the store
+// at the URL. The programs have read the client app.
 func (o *overStore) serving(ctx context.Context, places []*place, store string, do func([]*place) error) (err error) {
 	var served []*place
 	defer func() {
@@ -160,7 +160,7 @@ func (o *overStore) serving(ctx context.Context, places []*place, store string, 
 	return do(served)
 }
 
-// tables measures calls on tables of so many families each.
+// tables measures calls on tables with the given numbers of families.
 func (o *overStore) tables(ctx context.Context, sizes []int) ([]Grown, error) {
 	var all []Grown
 	var places []*place
@@ -178,7 +178,7 @@ func (o *overStore) tables(ctx context.Context, sizes []int) ([]Grown, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := o.check(ctx, p.table, 2*n); err != nil { // a family and its owner
+		if err := o.check(ctx, p.table, 2*n); err != nil { // a family and its owner each
 			return nil, err
 		}
 		o.progress("  a table of %s families, filled in %s", page.Number(float64(n), 0), time.Since(began).Round(time.Millisecond))
@@ -209,12 +209,12 @@ func (o *overStore) tables(ctx context.Context, sizes []int) ([]Grown, error) {
 		return nil, err
 	}
 	for _, p := range places {
-		p.store = o.url // nothing stands before it
+		p.store = o.url // without counting
 	}
 	return all, o.time(ctx, places, tableSweeps, all)
 }
 
-// count is what each call asks of the store, on the average of n.
+// count returns what each call asks of the store, as the average of n calls.
 func (o *overStore) count(ctx context.Context, p *place, size int, calls []grownCall, n int) ([]Grown, error) {
 	var all []Grown
 	for _, call := range calls {
@@ -234,7 +234,7 @@ func (o *overStore) count(ctx context.Context, p *place, size int, calls []grown
 	return all, nil
 }
 
-// once is what a call asks of the store.
+// once makes a call and returns what it asked of the store.
 func (o *overStore) once(ctx context.Context, p *place, call grownCall, i int) (counts, error) {
 	if call.prepare != nil {
 		if err := call.prepare(ctx, p, i); err != nil {
@@ -252,8 +252,8 @@ func (o *overStore) once(ctx context.Context, p *place, call grownCall, i int) (
 	return after.since(before), err
 }
 
-// time times the calls on all places by turns, so that whatever else the machine
-// does meets each, and sets the latencies.
+// time times the calls on all places in turn, so that other work of the machine
+// affects all alike, and sets the latencies.
 func (o *overStore) time(ctx context.Context, places []*place, calls []grownCall, all []Grown) error {
 	for _, call := range calls {
 		latencies := make([]*hdrhistogram.Histogram, len(places)) // in microseconds
@@ -272,7 +272,7 @@ func (o *overStore) time(ctx context.Context, places []*place, calls []grownCall
 						return fmt.Errorf("%s, %d: %w", call.name, p.families, err)
 					}
 					if round == 0 {
-						continue // the first of their kind
+						continue // the first ones warm up
 					}
 					if err := latencies[at].RecordValue(took.Microseconds()); err != nil {
 						return err
@@ -306,8 +306,8 @@ func timed(ctx context.Context, p *place, call grownCall, i int) (time.Duration,
 	return time.Since(began), err
 }
 
-// users measures calls of users with so many families each. A user's last family is
-// issued through the API.
+// users measures calls for users with the given numbers of families. A user's last
+// family is issued through the API.
 func (o *overStore) users(ctx context.Context, sizes []int) ([]Grown, error) {
 	p, err := o.place(ctx)
 	if err != nil {
@@ -360,8 +360,8 @@ func (o *overStore) users(ctx context.Context, sizes []int) ([]Grown, error) {
 	return all, nil
 }
 
-// lists measures a sweep of so many owners, each 10 over the limit: what it asks for
-// is that for each owner.
+// lists measures sweeps of the given numbers of owners, each 10 families over the
+// limit. The results are per owner.
 func (o *overStore) lists(ctx context.Context, sizes []int) ([]Grown, error) {
 	var all []Grown
 	for _, n := range sizes {

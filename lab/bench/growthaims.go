@@ -9,12 +9,12 @@ import (
 	"github.com/rotor-auth/rotor/lab/page"
 )
 
-// growthAims compares how cost grows with how it is to grow. Only counts are
-// compared: times are the machine's.
+// growthAims compares how cost grows with how it should grow. It compares only
+// counts, since times depend on the machine.
 func growthAims(g *Growth) []Aim {
 	var all []Aim
 	add := func(what, want, got string, measured, ok bool) { all = append(all, aim(what, want, got, measured, ok)) }
-	// flat wants what is asked for to be the same at every size.
+	// flat adds the aim that the cost is the same at every size.
 	flat := func(what string, of []Grown, spoken func(*Grown) string) {
 		same, got := constant(of, spoken)
 		add(what, "the same at every size", got, len(of) > 1 && got != "", same)
@@ -40,7 +40,7 @@ func growthAims(g *Growth) []Aim {
 
 	owners := sizesOf(g.Lists, sweepOfOwner)
 	flat("sweep, write units for each owner on the work list", owners, written)
-	// fewer wants no more for each of many owners than for each of few.
+	// fewer adds the aim that many owners cost no more each than few do.
 	fewer := func(what string, n func(*Grown) (units float64, known bool)) {
 		got, measured, ok := "", len(owners) > 1, false
 		if measured {
@@ -62,8 +62,8 @@ func growthAims(g *Growth) []Aim {
 	return all
 }
 
-// constant says whether what is asked for is the same at every size, and in words
-// what it is.
+// constant reports whether the cost is the same at every size, and returns it in
+// words.
 func constant(of []Grown, spoken func(*Grown) string) (same bool, got string) {
 	same = true
 	for i := range of {
@@ -78,7 +78,7 @@ func constant(of []Grown, spoken func(*Grown) string) (same bool, got string) {
 	return same, got
 }
 
-// written are the units that writes take, in words; "" where they are not known.
+// written returns the write units in words, or "" if they are not known.
 func written(g *Grown) string {
 	if g.Units == nil {
 		return ""
@@ -86,8 +86,8 @@ func written(g *Grown) string {
 	return page.Short(g.Units.Write) + " write, " + page.Short(g.Units.Index) + " of the index"
 }
 
-// sameCalls says whether the calls make the same requests over the embedded store,
-// and up to which size, or else which do not.
+// sameCalls reports whether the calls make the same requests over the embedded
+// store, and returns up to which size, or which calls do not.
 func sameCalls(g *Growth) (got string, ok bool) {
 	var others []string
 	most := 0

@@ -25,13 +25,13 @@ const (
 type place struct {
 	*filler
 	s        *service
-	store    string // its URL, for the sweep
+	store    string // the URL of the store, for the sweep
 	table    string
-	families int // that it was filled with
+	families int // how many it was filled with
 }
 
-// grownCall is a call that is made on tables of different size. Calls are numbered
-// from 0 on.
+// grownCall is a call that is measured on tables of different size. Calls are
+// numbered from 0 on.
 type grownCall struct {
 	name    string
 	do      func(ctx context.Context, p *place, i int) error
@@ -39,8 +39,8 @@ type grownCall struct {
 	slow    bool                                             // a tenth of the calls is timed
 }
 
-// thirds share out a table's families: calls that change what the next one finds
-// have some of their own.
+// The thirds divide a table's families, so that calls which change a family have
+// their own.
 const (
 	rotated = iota
 	revoked
@@ -48,16 +48,16 @@ const (
 	thirds
 )
 
-// seeded is the owner of the family that the call of this number finds in the third.
-// Neighbours in the table are not asked for one after the other.
+// seeded returns the owner of the family for the i-th call in a third. Consecutive
+// calls do not use neighbours in the table.
 func (p *place) seeded(third, i int) owner {
-	const prime = 7919 // to every size
+	const prime = 7919 // has no common divisor with any size
 	n := third*(p.families/thirds) + i
 	return owner{user: userOf(1 + n*prime%p.families), client: app, families: 1}
 }
 
-// tableCalls are the calls of the API on tables of different size. A token that was
-// refreshed is reused, and one that was revoked is presented: both come after.
+// tableCalls are the API calls on tables of different size. The reuse of a refreshed
+// token and the use of a revoked one come after the calls that they depend on.
 var tableCalls = []grownCall{
 	{name: oneRefresh, do: func(ctx context.Context, p *place, i int) error {
 		_, err := p.refresh(ctx, p.s, http.StatusOK, p.token(p.seeded(rotated, i)))
@@ -84,15 +84,15 @@ var tableCalls = []grownCall{
 	{name: listFamilies, do: func(ctx context.Context, p *place, i int) error {
 		return p.list(ctx, 1, p.seeded(asked, i).user)
 	}},
-	// Of users that have logged in before.
+	// For users that have logged in before.
 	{name: "issue", do: func(ctx context.Context, p *place, i int) error {
 		_, err := p.s.issue(ctx, p.seeded(rotated, i).user, app)
 		return err
 	}},
 }
 
-// tableSweeps are the others. No local program runs meanwhile, which would sweep by
-// itself once a minute.
+// tableSweeps are the sweeps on tables of different size. No local program runs
+// meanwhile, because it would sweep once a minute.
 var tableSweeps = []grownCall{
 	{name: sweepOfOwner, slow: true, prepare: func(ctx context.Context, p *place, i int) error {
 		return p.add(ctx, p.table, owner{userOf(1 + 2*p.families + i), limited(usualLimit), usualLimit + excess, true})
@@ -104,10 +104,10 @@ var tableSweeps = []grownCall{
 	}},
 }
 
-// usualLimit is how many families an owner may have who is swept.
+// usualLimit is the limit of families of the owners that are swept.
 const usualLimit = 5
 
-// revoke makes a call that revokes so many families.
+// revoke makes a call that must revoke the given number of families.
 func (p *place) revoke(ctx context.Context, want int, path string) error {
 	var answer struct{ Revoked int }
 	if err := p.s.manage(ctx, http.StatusOK, http.MethodDelete, path, "", &answer); err != nil {
@@ -119,7 +119,8 @@ func (p *place) revoke(ctx context.Context, want int, path string) error {
 	return nil
 }
 
-// list asks for the first page of a user's families, and wants so many.
+// list requests the first page of a user's families, and fails unless it has the
+// given number.
 func (p *place) list(ctx context.Context, want int, user string) error {
 	var answer struct{ Families []struct{} }
 	if err := p.s.manage(ctx, http.StatusOK, http.MethodGet, "/v1/families?user_id="+url.QueryEscape(user), "", &answer); err != nil {
@@ -131,7 +132,7 @@ func (p *place) list(ctx context.Context, want int, user string) error {
 	return nil
 }
 
-// sweep sweeps as the function does.
+// sweep sweeps as the function sweep does.
 func (p *place) sweep(ctx context.Context, owners, removed int) error {
 	table := tableAt(p.store, p.table)
 	sweeper := sweep.Sweeper{Table: table, Clients: store.NewRegistry(table, slog.New(slog.DiscardHandler)), Trail: audit.Trail{Log: slog.New(slog.DiscardHandler)}}

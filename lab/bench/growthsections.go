@@ -6,8 +6,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/page"
 )
 
-// growthSections are the tables of how cost grows, by the names that a page gives
-// them.
+// growthSections are the tables of how cost grows, by their names on a page.
 var growthSections = map[string]func(*Growth) *page.Table{
 	"machine": grownMachineTable,
 	"tables":  grownTablesTable,
@@ -17,7 +16,7 @@ var growthSections = map[string]func(*Growth) *page.Table{
 	"aims":    func(g *Growth) *page.Table { return aimsOf("How cost grows: aims", g.Aims) },
 }
 
-// table is the one of this name, or nil.
+// table returns the named table, or nil.
 func (g *Growth) table(name string) *page.Table {
 	if section := growthSections[name]; section != nil {
 		return section(g)
@@ -41,7 +40,7 @@ func grownUsersTable(g *Growth) *page.Table {
 	next := 0
 	for _, call := range callsOf(g.Users) {
 		for _, s := range stretches(sizesOf(g.Users, call)) {
-			each := "" // what does not grow is not shared by them
+			each := "" // costs that do not grow are not given per owner
 			if u := s[0].Units; u != nil && len(s) == 1 {
 				each = page.Short((u.Write + u.Read + u.Index) / float64(s[0].Size))
 			}
@@ -53,8 +52,8 @@ func grownUsersTable(g *Growth) *page.Table {
 	return t
 }
 
-// grownTable has a row for each call, and for each size from which on it asks for
-// something else.
+// grownTable returns a table with a row for each call, and for each size from which
+// on its cost differs.
 func grownTable(title, sizes string, all []Grown) *page.Table {
 	t := &page.Table{Title: title, Columns: []string{"call", sizes, "requests", "write units", "read units", "units of the index"}}
 	for _, call := range callsOf(all) {
@@ -69,7 +68,7 @@ func grownTable(title, sizes string, all []Grown) *page.Table {
 	return t
 }
 
-// callsOf are the calls in the order in which they were measured.
+// callsOf returns the names of the calls, in the order in which they were measured.
 func callsOf(all []Grown) []string {
 	var calls []string
 	for i := range all {
@@ -80,7 +79,7 @@ func callsOf(all []Grown) []string {
 	return calls
 }
 
-// sizesOf is what a call asks for, from the smallest size to the largest.
+// sizesOf returns the costs of a call, from the smallest size to the largest.
 func sizesOf(all []Grown, call string) []Grown {
 	var of []Grown
 	for i := range all {
@@ -92,10 +91,10 @@ func sizesOf(all []Grown, call string) []Grown {
 	return of
 }
 
-// stretch is what a call asks for where it is the same at each size.
+// stretch is a run of sizes at which a call's cost is the same.
 type stretch []Grown
 
-// stretches divides what a call asks for, by growing size.
+// stretches divides the costs of a call, which are sorted by size, into stretches.
 func stretches(of []Grown) []stretch {
 	var all []stretch
 	for i := range of {
@@ -107,7 +106,7 @@ func stretches(of []Grown) []stretch {
 	return all
 }
 
-// spokenOf is all that is asked for, in words: units where they are known.
+// spokenOf returns a cost in words, with units if they are known.
 func spokenOf(g *Grown) string {
 	if g.Units == nil {
 		return g.requests()

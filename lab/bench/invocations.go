@@ -17,13 +17,13 @@ import (
 	"github.com/rotor-auth/rotor/lab/process"
 )
 
-// invocations measures the function token as Lambda runs it, once it is warm: its
-// program over a Lambda Runtime API of our own and a store in a process of its own,
-// one refresh after the other, each with the token of the last answer. The client has
-// no reuse interval, so that every one of them rotates.
+// invocations measures the warm function token as Lambda runs it. Its program has a
+// Runtime API of ours and a store in a separate process. It makes one refresh after
+// another, each with the token of the last response. The client has no reuse
+// interval, so that each of them rotates.
 func (b *bench) invocations(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
-		return nil // the built functions run there alone
+		return nil // the built functions only run there
 	}
 	for _, alg := range []string{"ES256", "RS256"} {
 		i, err := b.invoke(ctx, alg)
@@ -41,14 +41,14 @@ func (b *bench) invoke(ctx context.Context, alg string) (i Invocations, err erro
 	if err != nil {
 		return i, err
 	}
-	defer func() { _ = os.RemoveAll(scratch) }() // nothing is lost with it
+	defer func() { _ = os.RemoveAll(scratch) }() // it holds only temporary files
 	store, err := b.startStore(ctx, embeddedStore)
 	if err != nil {
 		return i, err
 	}
 	defer func() { err = errors.Join(err, store.Stop()) }()
 	keys := filepath.Join(scratch, "keys.json")
-	s, err := b.start(ctx, store.url, "KEYS="+keys, "ALG="+alg) // makes the keys and the table, and issues
+	s, err := b.start(ctx, store.url, "KEYS="+keys, "ALG="+alg) // creates the keys and the table, and issues families
 	if err != nil {
 		return i, err
 	}
@@ -63,7 +63,7 @@ func (b *bench) invoke(ctx context.Context, alg string) (i Invocations, err erro
 	if err != nil {
 		return i, err
 	}
-	defer func() { err = errors.Join(err, f.Kill()) }() // it waits for its next event for ever
+	defer func() { err = errors.Join(err, f.Kill()) }() // it would wait for its next event forever
 
 	event, err := process.SampleEvent("token-refresh")
 	if err != nil {
@@ -107,7 +107,7 @@ func (b *bench) invoke(ctx context.Context, alg string) (i Invocations, err erro
 	return i, err
 }
 
-// successor is the refresh token in a function's answer to the gateway.
+// successor returns the refresh token in a function's response to the gateway.
 func successor(answer []byte) (string, error) {
 	var a struct {
 		StatusCode int
@@ -126,7 +126,7 @@ func successor(answer []byte) (string, error) {
 	return i.RefreshToken, nil
 }
 
-// invoke has the program answer an event.
+// invoke gives the program an event and returns its response.
 func invoke(ctx context.Context, f *process.Function, event []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// machine is what this runs on. What the system does not tell stays empty.
+// machine describes the machine. What the system does not tell stays empty.
 func machine(ctx context.Context) Machine {
 	return Machine{
 		Began: time.Now().UTC().Truncate(time.Second), Revision: revision(ctx),
@@ -22,7 +22,7 @@ func machine(ctx context.Context) Machine {
 func revision(ctx context.Context) string {
 	commit, err := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output()
 	if err != nil {
-		return "" // no git, or no repository: a copy
+		return "" // there is no git, or this is a copy and no repository
 	}
 	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
 	if err != nil || len(bytes.TrimSpace(changed)) > 0 {
@@ -32,15 +32,15 @@ func revision(ctx context.Context) string {
 }
 
 func cpuModel() string {
-	text, _ := os.ReadFile("/proc/cpuinfo") // Linux alone has it
+	text, _ := os.ReadFile("/proc/cpuinfo") // only on Linux
 	_, after, _ := strings.Cut(string(text), "model name")
 	line, _, _ := strings.Cut(after, "\n")
 	return strings.TrimLeft(line, "\t :")
 }
 
-// loadAverage is how many were running or waiting to, over 1, 5 and 15 minutes.
+// loadAverage returns the load average over 1, 5 and 15 minutes.
 func loadAverage() string {
-	text, _ := os.ReadFile("/proc/loadavg") // Linux alone has it
+	text, _ := os.ReadFile("/proc/loadavg") // only on Linux
 	fields := strings.Fields(string(text))
 	if len(fields) < 3 {
 		return ""

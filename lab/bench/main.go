@@ -1,15 +1,15 @@
-// Command bench measures Rotor the way somebody who doubts it would: the local
-// program as a process of its own, under a load that follows rotation, over each
-// store that there is, beside what it asks of storage, what it weighs, how fast the
-// functions start and what all that costs. It is run in the module's root.
+// Command bench measures Rotor the way a skeptic would. It puts load that follows
+// rotation on the local program, as a separate process, over each available store.
+// It also measures the requests to storage, sizes, the cold starts of the functions,
+// and what all that costs. It is run in the module's root.
 //
 //	bench [-short] [-o dist]                   measures, prints tables, writes bench.json to the folder
 //	bench -growth [-short] [-o dist]           the same of how cost grows, to growth.json
 //	bench -markdown docs/benchmarks.md [-o …]  measures nothing: sets the tables of a page, and draws its plot, from the JSON
 //
 // With ROTOR_TEST_DYNAMODB=http://127.0.0.1:PORT it measures on DynamoDB Local as
-// well, which alone says what DynamoDB would bill, and without which there is no
-// -growth. A request of a load that fails, for whatever reason, fails the run.
+// well. Only DynamoDB Local reports what DynamoDB would bill, and -growth needs it.
+// If any request of a load fails, so does the run.
 package main
 
 import (
@@ -105,23 +105,23 @@ const (
 
 // bench is a run.
 type bench struct {
-	rotor, self string // programs
+	rotor, self string // the paths of the programs
 	functions   string // the folder of the built functions, for this machine
 	dynamodb    string // the URL of DynamoDB Local, or ""
 	size        size
-	stdout      io.Writer // tables
-	stderr      io.Writer // what is under way
+	stdout      io.Writer // for tables
+	stderr      io.Writer // for progress
 	report      *Report
 }
 
-// measure fills the report, and prints each section once it is known.
+// measure fills the report, and prints each section as soon as it is complete.
 func (b *bench) measure(ctx context.Context) error {
 	for _, part := range []struct {
 		doing    string
 		do       func(context.Context) error
 		sections []string
 	}{
-		{"the zips", b.weigh, nil}, // first: where they are missing, nothing is to be waited for
+		{"the zips", b.weigh, nil}, // first, so that a run without them fails at once
 		{"the machine", func(ctx context.Context) error {
 			b.report.Machine = machine(ctx)
 			return nil

@@ -18,24 +18,24 @@ const (
 )
 
 const (
-	sessions = 64 // that are refreshed in turn
+	sessions = 64 // refreshed in turn
 	workers  = 8
-	crowd    = "crowd" // the client of those who race
+	crowd    = "crowd" // the client of the races
 )
 
-// subject is a Rotor under load, and what has been measured of it so far.
+// subject is a Rotor under load, with what has been measured of it so far.
 type subject struct {
 	Load
 	service         *service
-	own             *storeProcess // where the store is ours to measure, or nil
+	own             *storeProcess // the store, if it is a process of ours, or nil
 	load            *load.Generator
 	alone, together []*load.Result
 }
 
-// loads measures refreshes under both signatures over each store: all by turns, so
-// that whatever else the machine does meets each of them. The client has no reuse
-// interval, so that every refresh rotates: with one, all but a few would be held. The
-// condition of its write has a comparison less than the usual one.
+// loads measures refreshes under both signatures over each store, all in turn, so
+// that other work of the machine affects all alike. The client has no reuse
+// interval, so that every refresh rotates: with one, all but a few would be held.
+// The condition of its write has one comparison less than usual.
 func (b *bench) loads(ctx context.Context) (err error) {
 	var subjects []*subject
 	defer func() {
@@ -78,7 +78,7 @@ func (b *bench) measureAll(ctx context.Context, subjects []*subject) error {
 	return nil
 }
 
-// subject starts a Rotor over that store, and warms it.
+// subject starts a Rotor over the given store, and warms it.
 func (b *bench) subject(ctx context.Context, alg, store string) (*subject, error) {
 	s := &subject{Load: Load{Algorithm: alg, Store: store}}
 	if err := s.start(ctx, b); err != nil {
@@ -87,7 +87,7 @@ func (b *bench) subject(ctx context.Context, alg, store string) (*subject, error
 	return s, nil
 }
 
-// start starts what stop ends: all of it, or as much as could be.
+// start starts everything that stop ends, or as much of it as possible.
 func (s *subject) start(ctx context.Context, b *bench) (err error) {
 	at := ""
 	switch s.Store {
@@ -108,7 +108,7 @@ func (s *subject) start(ctx context.Context, b *bench) (err error) {
 	return failed(s.load.Run(ctx, load.Run{Workers: workers, Requests: b.size.warm}))
 }
 
-// stop ends what was started.
+// stop ends what start has started.
 func (s *subject) stop() (err error) {
 	if s.load != nil {
 		s.load.Close()
@@ -122,7 +122,7 @@ func (s *subject) stop() (err error) {
 	return err
 }
 
-// round measures refreshes one at a time, and samples of 8 at a time.
+// round measures refreshes one at a time, and takes samples of 8 at a time.
 func (b *bench) round(ctx context.Context, s *subject) error {
 	sign, err := signatureCPU(s.Algorithm)
 	if err != nil {
@@ -135,7 +135,7 @@ func (b *bench) round(ctx context.Context, s *subject) error {
 	s.alone = append(s.alone, one)
 	many := load.Run{Workers: workers, Requests: b.size.together, For: b.size.limit}
 	if s.Algorithm == "ES256" && s.Store != dynamodbLocal && !b.report.Short {
-		many.For = 0 // whatever it takes
+		many.For = 0 // without a limit of time
 	}
 	for range b.size.samples {
 		cpu, storeCPU, err := s.cpuTimes()
@@ -159,7 +159,8 @@ func (b *bench) round(ctx context.Context, s *subject) error {
 	return nil
 }
 
-// cpuTimes are the CPU times of the service and, if there is one, of its store.
+// cpuTimes returns the CPU times of the service and of its store, if that is a
+// process.
 func (s *subject) cpuTimes() (cpu, storeCPU time.Duration, err error) {
 	if cpu, err = s.service.CPU(); err != nil || s.own == nil {
 		return cpu, 0, err
@@ -168,7 +169,7 @@ func (s *subject) cpuTimes() (cpu, storeCPU time.Duration, err error) {
 	return cpu, storeCPU, err
 }
 
-// finish sums up the rounds, and measures what comes after them.
+// finish sums up the rounds, and makes the measurements that follow them.
 func (b *bench) finish(ctx context.Context, s *subject) error {
 	alone, together := load.Merge(s.alone...), load.Merge(s.together...)
 	s.Alone, s.Together = latenciesOf(alone), latenciesOf(together)
@@ -193,9 +194,10 @@ func (b *bench) finish(ctx context.Context, s *subject) error {
 	return err
 }
 
-// races measures many at the same moment: of one token, and beside it of a token
-// each. The most come first, right after all the connections were opened. The policy
-// is the usual one: between two rounds time passes, so that every token may rotate.
+// races measures many refreshes at the same moment, with one token for all and with
+// a token each. The largest race comes first, right after all connections were
+// opened. The policy is the default one. Between two rounds the clock moves ahead,
+// so that every token may rotate.
 func (b *bench) races(ctx context.Context, s *service, l *Load) error {
 	g, err := load.Open(ctx, load.Options{URL: s.URL, Client: crowd, Policy: usualPolicy, Sessions: racers})
 	if err != nil {
@@ -206,7 +208,7 @@ func (b *bench) races(ctx context.Context, s *service, l *Load) error {
 		if err := s.pass(ctx); err != nil {
 			return err
 		}
-		return s.meet(ctx, crowd) // or the racers would wait for the client, too
+		return s.meet(ctx, crowd) // otherwise the racers would wait for the client, too
 	}
 	if err := failed(g.Spread(ctx, racers)); err != nil { // opens the connections
 		return err
@@ -215,7 +217,7 @@ func (b *bench) races(ctx context.Context, s *service, l *Load) error {
 		one := Race{Racers: n, Tokens: 1, Rounds: b.size.rounds}
 		each := Race{Racers: n, Tokens: n, Rounds: b.size.rounds}
 		var ones, eaches []*load.Result
-		for range b.size.rounds { // by turns, so that whatever else the machine does meets both
+		for range b.size.rounds { // in turn, so that other work of the machine affects both alike
 			if err := later(); err != nil {
 				return err
 			}
@@ -248,7 +250,7 @@ func (b *bench) races(ctx context.Context, s *service, l *Load) error {
 	return nil
 }
 
-// of takes over what the rounds came to.
+// of takes the results of the rounds.
 func (r *Race) of(all *load.Result) {
 	r.Statuses, r.Latencies = all.ByStatus, latenciesOf(all)
 }

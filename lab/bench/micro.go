@@ -29,10 +29,10 @@ func (b *bench) micro(ctx context.Context) error {
 	return nil
 }
 
-// procs is what a benchmark's name ends with: GOMAXPROCS.
+// procs matches GOMAXPROCS at the end of a benchmark's name.
 var procs = regexp.MustCompile(`-\d+$`)
 
-// parseMicro reads the results of benchmarks that counted allocations.
+// parseMicro parses the results of benchmarks that counted allocations.
 func parseMicro(out io.Reader) ([]Micro, error) {
 	var all []Micro
 	reader := benchfmt.NewReader(out, "go test")

@@ -8,14 +8,14 @@ import (
 	"github.com/rotor-auth/rotor/lab/page"
 )
 
-// The markers of the tables of each report on a page.
+// The markers of each report's tables on a page.
 const (
 	marker       = "bench"
 	growthMarker = "growth"
 )
 
-// setPage sets the tables of the page from the reports in the folder, and draws its
-// plot beside it. One of the reports may be missing: its tables stay.
+// setPage replaces the tables of the page by those of the reports in the folder, and
+// draws the plot beside the page. If one of the reports is missing, its tables stay.
 func setPage(file, folder string) error {
 	r, err := read[Report](filepath.Join(folder, benchFile))
 	if err != nil {

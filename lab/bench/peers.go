@@ -1,7 +1,7 @@
 package main
 
-// peer is what others reach: measured on another machine of 2 cores that made the
-// load too, or published by themselves. It is not measured by this program.
+// peer is the result of another product, measured on another machine of 2 cores that
+// also made the load, or published by its makers. This program does not measure it.
 type peer struct {
 	what, rate, cpu, calls, alone, race string
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/page"
 )
 
-// The plot's size, and that of its parts, in points.
+// The sizes of the plot and its parts, in points.
 const (
 	plotWidth, plotHeight vg.Length = 700, 320
 	margin                vg.Length = 8
@@ -29,8 +29,8 @@ const (
 	lineHeight                      = 1.25 * textSize
 )
 
-// colors are Okabe and Ito's, which the colour-blind can tell apart. A line has that of
-// the first of its calls; what is not here is grey.
+// colors are Okabe and Ito's, which colour-blind readers can tell apart. A line has
+// the color of its first call, or is grey if that has none.
 var colors = map[string]color.Color{
 	oneRefresh:   color.RGBA{0x00, 0x72, 0xb2, 0xff},
 	"issue":      color.RGBA{0xd5, 0x5e, 0x00, 0xff},
@@ -40,14 +40,15 @@ var colors = map[string]color.Color{
 	revokeAll:    color.RGBA{0x22, 0x22, 0x22, 0xff},
 }
 
-// series is a line of the plot: calls that take the same units at every size.
+// series is a line of the plot, for calls that take the same units at every size.
 type series struct {
 	calls  []string
 	points plotter.XYs
 }
 
-// seriesOf are the lines, from the top to the bottom of their right ends. What takes
-// no unit at some size is left out: there is no zero on a logarithmic axis.
+// seriesOf returns the lines, in the order of their right ends from top to bottom.
+// It leaves out calls that take no units at some size, because a logarithmic axis
+// has no zero.
 func seriesOf(all []Grown) []series {
 	var lines []series
 	for _, call := range callsOf(all) {
@@ -80,8 +81,8 @@ func (s series) color() color.Color {
 
 func (s series) end() float64 { return s.points[len(s.points)-1].Y }
 
-// plot draws what calls take against the size of the table, and of the user, as SVG
-// on white.
+// plot draws the units of calls against the size of the table and of the user, as
+// SVG on white.
 func (g *Growth) plot() ([]byte, error) {
 	tables, users := seriesOf(g.Tables), seriesOf(g.Users)
 	if len(tables) == 0 || len(users) == 0 {
@@ -113,18 +114,18 @@ func (g *Growth) plot() ([]byte, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return nil, err
 	}
-	// Where the font is missing another of the same widths is taken.
+	// If the font is missing, another with the same widths is used.
 	return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
 }
 
-// sans is the plot's font, one of those that gonum brings along.
+// sans returns the plot's font, which is one of gonum's.
 func sans(size vg.Length) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 }
 
-// panel draws lines over a logarithmic size, and their names to the right of them.
-// The title says what is along the axes: their own labels would, on a logarithmic
-// axis, be given room where they are not.
+// panel draws lines over a logarithmic size, with their names to the right. The
+// title says what the axes show, because on a logarithmic axis gonum reserves room
+// for labels in the wrong place.
 func panel(c draw.Canvas, title string, lines []series, most float64) error {
 	p := plot.New()
 	p.Title.Text, p.Title.Padding = title, 10
@@ -147,15 +148,15 @@ func panel(c draw.Canvas, title string, lines []series, most float64) error {
 		points.Color, points.Shape, points.Radius = line.Color, draw.CircleGlyph{}, vg.Points(2.4)
 		p.Add(line, points)
 	}
-	p.Y.Min, p.Y.Max = 0.3, 1.5*most // room for the names of those who take one
+	p.Y.Min, p.Y.Max = 0.3, 1.5*most // with room for the names of the calls that take one unit
 	plotted := draw.Crop(c, 0, -namesWidth, 0, 0)
 	p.Draw(plotted)
 	name(c, p, plotted, lines)
 	return nil
 }
 
-// name writes the names of the lines at the height of their ends, or where there is
-// room next to it.
+// name writes the names of the lines at the height of their ends, or as near to it
+// as there is room.
 func name(c draw.Canvas, p *plot.Plot, plotted draw.Canvas, lines []series) {
 	data := p.DataCanvas(plotted)
 	_, y := p.Transforms(&data)
@@ -173,7 +174,7 @@ func name(c draw.Canvas, p *plot.Plot, plotted draw.Canvas, lines []series) {
 	}
 }
 
-// decades are the powers of ten, with unnamed ticks between them.
+// decades returns ticks at the powers of ten, with unlabeled ticks between them.
 func decades(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	for ten := math.Pow10(int(math.Floor(math.Log10(low)))); ten <= high; ten *= 10 {

@@ -2,8 +2,8 @@ package main
 
 import "github.com/rotor-auth/rotor/lab/price"
 
-// costs are computed from what was measured, for each signature; none without the
-// units of a refresh, which DynamoDB Local alone reports.
+// costs computes the costs under each signature from what was measured. It returns
+// none without the units of a refresh, which only DynamoDB Local reports.
 func costs(r *Report) []price.Cost {
 	refresh := r.storage(oneRefresh)
 	if refresh == nil || refresh.Units == nil {

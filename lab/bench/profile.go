@@ -13,15 +13,16 @@ import (
 	"github.com/rotor-auth/rotor/lab/load"
 )
 
-// part is a part of a refresh's CPU time: that of the stacks in which a function's
+// part is a part of a refresh's CPU time: that of the stacks with a function whose
 // name matches.
 type part struct {
 	what  string
 	named *regexp.Regexp
 }
 
-// parts are the parts of a refresh. A stack is of the first that it matches, so what
-// is called stands before what calls it. What matches none is the runtime's.
+// parts are the parts of a refresh. A stack belongs to the first part that it
+// matches, so a callee comes before its callers. Stacks that match none belong to
+// the runtime.
 var parts = []part{
 	{"garbage collection", regexp.MustCompile(`^runtime\.(gcBgMarkWorker|gcAssistAlloc|bgsweep|bgscavenge)`)},
 	{"the signature of the access token", regexp.MustCompile(`^crypto/(ecdsa|rsa)\.`)},
@@ -42,8 +43,8 @@ const (
 	profileTime = 10 // seconds
 )
 
-// profile says where the CPU time goes at eight at a time: it asks the service for a
-// profile while the load goes on.
+// profile measures where the CPU time goes at eight refreshes at a time, with a CPU
+// profile of the service under load.
 func (b *bench) profile(ctx context.Context, s *service, g *load.Generator, l *Load) error {
 	seconds := profileTime
 	if b.report.Short {
@@ -55,7 +56,7 @@ func (b *bench) profile(ctx context.Context, s *service, g *load.Generator, l *L
 	go func() {
 		result, err := g.Run(ctx, load.Run{Workers: workers, Requests: 1 << 30})
 		if errors.Is(err, context.Canceled) {
-			err = nil // it is over when the profile is there
+			err = nil // the load ends when the profile is complete
 		}
 		loaded <- failed(result, err)
 	}()
@@ -71,7 +72,7 @@ func (b *bench) profile(ctx context.Context, s *service, g *load.Generator, l *L
 	return err
 }
 
-// profile is a CPU profile of the local program, which runs on for so many seconds.
+// profile returns a CPU profile of the local program over the given seconds.
 func (s *service) profile(ctx context.Context, seconds int) (*profile.Profile, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.URL, seconds), nil)
 	if err != nil {
@@ -88,10 +89,10 @@ func (s *service) profile(ctx context.Context, seconds int) (*profile.Profile, e
 	return profile.Parse(response.Body)
 }
 
-// sharesOf are the parts of a CPU profile as Go's runtime makes them, all of it in
-// one of them.
+// sharesOf divides a CPU profile of Go's runtime into parts, which together are all
+// of it.
 func sharesOf(p *profile.Profile) ([]Share, error) {
-	const cpu = 1 // of a sample's values; the first is how many there were
+	const cpu = 1 // the index of a sample's CPU time; index 0 is the number of samples
 	if len(p.SampleType) <= cpu || p.SampleType[cpu].Type != "cpu" {
 		return nil, errors.New("it is no CPU profile")
 	}
@@ -124,8 +125,8 @@ func sharesOf(p *profile.Profile) ([]Share, error) {
 	return shares, nil
 }
 
-// classify says which part a sample is of, and whether it is a system call or an
-// allocation.
+// classify returns which part a sample belongs to, and whether it is a system call
+// or an allocation.
 func classify(sample *profile.Sample) (of int, kernel, allocation bool) {
 	of = len(parts)
 	for _, location := range sample.Location {

@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/price"
 )
 
-// sections are the tables, by the names that a page gives them.
+// sections are the tables, by their names on a page.
 var sections = map[string]func(*Report) *page.Table{
 	"machine":     machineTable,
 	"storage":     storageTable,
@@ -28,7 +28,7 @@ var sections = map[string]func(*Report) *page.Table{
 	"aims":        aimTable,
 }
 
-// table is the section of that name, or nil.
+// table returns the named table, or nil.
 func (r *Report) table(name string) *page.Table {
 	section := sections[name]
 	if section == nil {
@@ -81,17 +81,17 @@ func storageTable(r *Report) *page.Table {
 	return t
 }
 
-// all is how many requests there are.
+// all returns the number of requests.
 func (s *Storage) all() float64 {
 	n := 0.0
-	// In order, for fractions that are added in another have another sum.
+	// In order, because the sum of floating-point numbers depends on it.
 	for _, operation := range slices.Sorted(maps.Keys(s.Requests)) {
 		n += s.Requests[operation]
 	}
 	return n
 }
 
-// requests are those of each operation, in words.
+// requests returns the requests of each operation, in words.
 func (s *Storage) requests() string {
 	var parts []string
 	for _, operation := range slices.Sorted(maps.Keys(s.Requests)) {
@@ -103,7 +103,7 @@ func (s *Storage) requests() string {
 	return strings.Join(parts, ", ")
 }
 
-// spoken is all that a call asks for, in words.
+// spoken returns everything that a call asks of the store, in words.
 func spoken(s *Storage) string {
 	text := s.requests() + ": " + page.Short(s.Units.Write) + " write, " + page.Short(s.Units.Read) + " read"
 	if s.Units.Index > 0 {
@@ -136,7 +136,7 @@ func loadTable(r *Report) *page.Table {
 	return t
 }
 
-// spread is the median of the samples, with the least and the most.
+// spread returns the median of the samples, with the smallest and the largest.
 func spread(samples []Sample, of func(Sample) float64, decimals int) string {
 	least, most := extremes(samples, of)
 	return fmt.Sprintf("%s (%s–%s)", page.Number(median(samples, of), decimals), page.Number(least, decimals), page.Number(most, decimals))

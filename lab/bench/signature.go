@@ -8,11 +8,11 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// enough is the CPU time that signatures are made for.
+// enough is the CPU time for which signatures are made.
 const enough = 300 * time.Millisecond
 
-// signatureCPU is the CPU time of an access token's signature, the collector's work
-// for it included, in ms. A clock would count what else runs on the machine.
+// signatureCPU returns the CPU time of an access token's signature in ms, including
+// the garbage collector's work for it. A clock would also count other programs.
 func signatureCPU(algorithm string) (float64, error) {
 	alg, err := signing.ParseAlgorithm(algorithm)
 	if err != nil {
@@ -49,7 +49,7 @@ func signatureCPU(algorithm string) (float64, error) {
 	}
 }
 
-// ownCPU is the CPU time of this process.
+// ownCPU returns the CPU time of this process.
 func ownCPU() (time.Duration, error) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -2,17 +2,17 @@ package main
 
 import "time"
 
-// size is how much work a run does.
+// size says how much work a run does.
 type size struct {
 	warm        int           // refreshes before any is measured
-	loads       int           // rounds of all loads: what else the machine does changes within minutes
-	alone       int           // one at a time, in a round
-	samples     int           // in a round, of 8 at a time:
-	together    int           // each of so many, at most,
-	limit       time.Duration // and for so long at most, but for ES256 over the embedded store
+	loads       int           // rounds of all loads, since the machine's other work changes within minutes
+	alone       int           // refreshes one at a time, in a round
+	samples     int           // samples of 8 at a time, in a round
+	together    int           // refreshes in a sample, at most
+	limit       time.Duration // the time of a sample, at most, except with ES256 over the embedded store
 	invocations int           // of a function
-	rounds      int           // of races
-	repeat      int           // of a call whose storage requests are counted
+	rounds      int           // rounds of races
+	repeat      int           // how often a call is made whose storage requests are counted
 	benchtime   string        // of a micro-benchmark
 }
 

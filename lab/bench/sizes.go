@@ -25,7 +25,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// A usual family, and a usual request.
+// A typical family, and a typical request.
 const (
 	usualUser   = "auth0|0123456789abcdef01234567"
 	usualFamily = `{"user_id":"` + usualUser + `","client_id":"app","scope":"openid profile read write","audience":"https://api.example.com"}`
@@ -33,11 +33,11 @@ const (
 	usualIP     = "203.0.113.24"
 )
 
-// rotations are those of a family that has been in use for a while: more of them add
-// no attribute, and a digit to its counter now and then.
+// rotations is how often the family is rotated. More rotations add no attribute, and
+// only a digit to its counter now and then.
 const rotations = 10
 
-// sizes weighs a family, and the log lines of a refresh.
+// sizes measures the size of a family and of a refresh's log lines.
 func (b *bench) sizes(ctx context.Context) (err error) {
 	if b.report.Sizes.Family, b.report.Sizes.LogLine, err = usual(ctx); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (b *bench) sizes(ctx context.Context) (err error) {
 	return err
 }
 
-// longestLine is what TestItemSize logs.
+// longestLine matches what TestItemSize logs.
 var longestLine = regexp.MustCompile(`(?m)\bup to (\d+) of 4096 bytes$`)
 
 func parseLongest(out []byte) (int, error) {
@@ -66,8 +66,8 @@ func parseLongest(out []byte) (int, error) {
 	return strconv.Atoi(string(match[1]))
 }
 
-// usual is the size of a usual family's item, and that of the line that Lambda's
-// logger writes of its refresh.
+// usual returns the size of a typical family's item, and of the line that Lambda's
+// logger writes about its refresh.
 func usual(ctx context.Context) (family, line int, err error) {
 	rt := embedded.New()
 	const name = "usual"
@@ -90,7 +90,7 @@ func usual(ctx context.Context) (family, line int, err error) {
 	}).Handler()
 	call := func(method, path, contentType, body string) (answer issued, err error) {
 		r := httptest.NewRequestWithContext(session.WithRequestID(ctx, "L5fx6RabOe7RCjZ="), method, path, strings.NewReader(body))
-		r.RemoteAddr = usualIP // of the gateway it has no port
+		r.RemoteAddr = usualIP // without a port, as from the gateway
 		r.Header.Set("Content-Type", contentType)
 		r.Header.Set("User-Agent", usualAgent)
 		w := httptest.NewRecorder()
@@ -109,7 +109,7 @@ func usual(ctx context.Context) (family, line int, err error) {
 	}
 	for range rotations {
 		lines.Reset()
-		now = now.Add(time.Hour) // past the reuse interval: an access token's lifetime
+		now = now.Add(time.Hour) // after an access token's lifetime, which is beyond the reuse interval
 		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}, "refresh_token": {answer.RefreshToken}}
 		if answer, err = call(http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode()); err != nil {
 			return 0, 0, err
@@ -125,8 +125,9 @@ func usual(ctx context.Context) (family, line int, err error) {
 	return families[0], lines.Len(), nil
 }
 
-// lambdaLogger writes what aws-lambda-go's lambdacontext.NewLogger writes, which the
-// functions use: its names for time and message, and the invocation's id.
+// lambdaLogger returns a logger that writes what lambdacontext.NewLogger of
+// aws-lambda-go writes, which the functions use: with its names for time and
+// message, and the invocation's id.
 func lambdaLogger(w *bytes.Buffer) *slog.Logger {
 	names := map[string]string{slog.TimeKey: "timestamp", slog.MessageKey: "message"}
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
@@ -138,8 +139,8 @@ func lambdaLogger(w *bytes.Buffer) *slog.Logger {
 	return slog.New(handler).With(slog.String("requestId", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")) //nolint:sloglint // the name that Lambda gives it
 }
 
-// accessLogLine is a line of the gateway's access log, whose format the stack sets
-// in infra/api.go.
+// accessLogLine is a line of the gateway's access log, whose format is set in
+// infra/api.go.
 var accessLogLine = map[string]string{
 	"requestId":        "L5fx6RabOe7RCjZ=",
 	"time":             "1768471205412",

@@ -15,19 +15,20 @@ import (
 	"time"
 )
 
-// weigh weighs the zips that are deployed.
+// weigh measures the sizes of the zips that are deployed.
 func (b *bench) weigh(context.Context) (err error) {
 	b.report.Zips, err = zips("dist/arm64")
 	return err
 }
 
-// coldStarts has the tests under Lambda's emulator measure how the functions start.
+// coldStarts runs the tests under Lambda's emulator, which measure how the functions
+// start.
 func (b *bench) coldStarts(ctx context.Context) error {
 	if b.report.StartsLeftOut = cannotEmulate(); b.report.StartsLeftOut != "" {
 		return nil
 	}
 	script := exec.CommandContext(ctx, "lab/rie/run.sh", "-run", "^TestColdStart$")
-	script.Cancel = func() error { return script.Process.Signal(syscall.SIGTERM) } // it ends what it started
+	script.Cancel = func() error { return script.Process.Signal(syscall.SIGTERM) } // which makes it end what it started
 	script.WaitDelay = 30 * time.Second
 	out, err := script.CombinedOutput()
 	if err != nil {
@@ -42,7 +43,7 @@ func (b *bench) coldStarts(ctx context.Context) error {
 	return nil
 }
 
-// cannotEmulate is why the emulator does not run here, or "".
+// cannotEmulate returns why the emulator does not run here, or "".
 func cannotEmulate() string {
 	if runtime.GOOS != "linux" {
 		return "Lambda's programs run on Linux only"
@@ -83,9 +84,8 @@ func zips(dir string) ([]Zip, error) {
 	return all, nil
 }
 
-// startLine is a row of the table that TestColdStart prints: function, what it is
-// asked for, zips, ready, first answer, memory, first and second answer under the
-// emulator.
+// startLine matches a row of the table that TestColdStart prints: function, request,
+// zips, ready, first answer, memory, and first and second answer under the emulator.
 var startLine = regexp.MustCompile(`(?m)^ *([a-z]+)  +(\S.*?)  +[\d.]+ MB  +[\d.]+ MB  +([\d.]+) ms  +([\d.]+) ms  +(\d+) MB  +([\d.]+) ms  +([\d.]+) ms *$`)
 
 func parseStarts(out string) ([]Start, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/load"
 )
 
-// racers present one token at the same moment.
+// racers is how many requests present one token at the same moment.
 const racers = 1000
 
 // The calls whose storage requests are aims.
@@ -20,20 +20,20 @@ const (
 	theRace    = "race of 1,000"
 )
 
-// excess is how many families are over the limit in the sweep that is measured.
+// excess is how many families are over the limit in the measured sweep.
 const excess = 10
 
 // counted is a call whose storage requests are counted.
 type counted struct {
 	name string
-	// prepare does what comes before, and returns the call, which is made n times.
+	// prepare prepares n calls, and returns the call.
 	prepare func(ctx context.Context, s *service, n int) (func(context.Context) error, error)
 	once    bool
 }
 
 var countedCalls = []counted{
-	// Under the usual policy, so that the write is the usual one; each of another
-	// family, so that every one of them rotates.
+	// Under the default policy, so that the write is the usual one, and each for
+	// another family, so that each rotates.
 	{name: oneRefresh, prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
 		g, err := load.Open(ctx, load.Options{URL: s.URL, Client: "app", Policy: usualPolicy, Sessions: n})
 		if err != nil {
@@ -51,8 +51,8 @@ var countedCalls = []counted{
 			return times(n, func(i int) error { return s.hold(ctx, newest[i]) })
 		}, err
 	}},
-	// With the newest token in an interval of hours, minutes after the last use on
-	// record: the condition fails, and the use is written down.
+	// With the newest token in an interval of hours, minutes after the last recorded
+	// use: the condition fails, and the use is recorded.
 	{name: "refresh inside a long interval, minutes later", prepare: func(ctx context.Context, s *service, n int) (func(context.Context) error, error) {
 		newest, err := s.rotated(ctx, n, `{"reuse_interval":7200}`)
 		if err != nil {
@@ -62,7 +62,8 @@ var countedCalls = []counted{
 			return times(n, func(i int) error { return s.hold(ctx, newest[i]) })
 		}, s.pass(ctx)
 	}},
-	// Of one token that may rotate: one of them does, and its successor is for all.
+	// With one token that may rotate: one request rotates it, and all get its
+	// successor.
 	{name: theRace, once: true, prepare: func(ctx context.Context, s *service, _ int) (func(context.Context) error, error) {
 		g, err := load.Open(ctx, load.Options{URL: s.URL, Client: "app", Policy: usualPolicy, Sessions: 1})
 		if err != nil {
@@ -144,7 +145,7 @@ var countedCalls = []counted{
 	}},
 }
 
-// failed is what is wrong with a load.
+// failed returns what is wrong with a load, or nil.
 func failed(r *load.Result, err error) error {
 	if err != nil {
 		return err
@@ -161,7 +162,7 @@ func times(n int, do func(int) error) error {
 	return nil
 }
 
-// families registers app, and starts n families, each of a user of its own.
+// families registers the client app, and starts n families, each for its own user.
 func (s *service) families(ctx context.Context, n int, policy string) ([]issued, error) {
 	if err := s.register(ctx, "app", policy); err != nil {
 		return nil, err
@@ -173,8 +174,8 @@ func (s *service) families(ctx context.Context, n int, policy string) ([]issued,
 	})
 }
 
-// rotated registers app, starts n families, rotates each once, and returns the
-// newest token of each.
+// rotated registers the client app, starts n families, rotates each once, and
+// returns the newest token of each.
 func (s *service) rotated(ctx context.Context, n int, policy string) ([]string, error) {
 	families, err := s.families(ctx, n, policy)
 	if err != nil {
@@ -187,7 +188,7 @@ func (s *service) rotated(ctx context.Context, n int, policy string) ([]string, 
 	})
 }
 
-// storage counts what calls ask of the store: on DynamoDB Local in units as well.
+// storage counts what calls ask of the store, on DynamoDB Local in units as well.
 func (b *bench) storage(ctx context.Context) error {
 	below := embeddedStore
 	if b.dynamodb != "" {
@@ -215,7 +216,7 @@ func (b *bench) storage(ctx context.Context) error {
 	return store.Stop()
 }
 
-// storageOf is what a call asks for, of what n asked for.
+// storageOf returns what one call asks of the store, given what n calls asked.
 func storageOf(name string, n int, asked counts, units bool) Storage {
 	s := Storage{Call: name, Calls: n, Requests: map[string]float64{}}
 	for operation, all := range asked.Operations {
@@ -227,8 +228,8 @@ func storageOf(name string, n int, asked counts, units bool) Storage {
 	return s
 }
 
-// count is what the store is asked for by n calls. The program that makes them is
-// new: its clock has not moved, and its own sweep is a minute away.
+// count returns what n calls ask of the store. It starts a new program for them,
+// whose clock has not moved and whose own sweep is a minute away.
 func (b *bench) count(ctx context.Context, store *storeProcess, call counted, n int) (asked counts, err error) {
 	s, err := b.start(ctx, store.url)
 	if err != nil {

@@ -20,22 +20,22 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// storeVariable makes this program a store: "embedded", a new and empty one, or the
-// URL of a DynamoDB API that it stands before.
+// storeVariable is an environment variable that makes this program a store: a new,
+// empty one if it is "embedded", or else a proxy for the DynamoDB API at the URL.
 const storeVariable = "ROTOR_BENCH_STORE"
 
 const embeddedStore = "embedded"
 
-// counts are what a store was asked for since it was started.
+// counts is what a store was asked since it was started.
 type counts struct {
 	Operations map[string]int64 `json:"operations"`
 	Write      float64          `json:"write"` // units of the table
 	Read       float64          `json:"read"`
 	Index      float64          `json:"index"`   // units of the index
-	Unknown    int64            `json:"unknown"` // requests of which nothing says what they consumed
+	Unknown    int64            `json:"unknown"` // requests whose consumption is not known
 }
 
-// since are the counts without those of before.
+// since returns the counts since before.
 func (c counts) since(before counts) counts {
 	operations := map[string]int64{}
 	for name, n := range c.Operations {
@@ -46,7 +46,7 @@ func (c counts) since(before counts) counts {
 	return counts{operations, c.Write - before.Write, c.Read - before.Read, c.Index - before.Index, c.Unknown - before.Unknown}
 }
 
-// add adds others.
+// add adds other counts.
 func (c *counts) add(others counts) {
 	for name, n := range others.Operations {
 		c.Operations[name] += n
@@ -57,11 +57,11 @@ func (c *counts) add(others counts) {
 	c.Unknown += others.Unknown
 }
 
-// countingStore serves a DynamoDB API, and at countsPath what it was asked for.
+// countingStore serves a DynamoDB API, and its counts at countsPath.
 type countingStore struct {
 	below   http.RoundTripper
-	url     *url.URL // of what is below
-	reports bool     // it says what a request consumed
+	url     *url.URL // of the DynamoDB API behind it
+	reports bool     // whether that API reports what a request consumed
 
 	mu     sync.Mutex
 	counts counts
@@ -78,7 +78,7 @@ func (s *countingStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		_, _ = w.Write(text) // who asked is gone
+		_, _ = w.Write(text) // fails only if the client has gone away
 		return
 	}
 	response, err := s.pass(r)
@@ -89,10 +89,10 @@ func (s *countingStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer response.Body.Close()
 	maps.Copy(w.Header(), response.Header)
 	w.WriteHeader(response.StatusCode)
-	_, _ = io.Copy(w, response.Body) // who asked is gone
+	_, _ = io.Copy(w, response.Body) // fails only if the client has gone away
 }
 
-// pass passes a request on, and counts it.
+// pass forwards a request, and counts it.
 func (s *countingStore) pass(r *http.Request) (*http.Response, error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	out := r.Clone(r.Context())
@@ -155,7 +155,7 @@ func newCountingStore(below string) (*countingStore, error) {
 	return s, nil
 }
 
-// serveStore is this program as a store, until ctx is done.
+// serveStore runs this program as a store, until ctx is done.
 func serveStore(ctx context.Context, below string, stdout io.Writer) error {
 	s, err := newCountingStore(below)
 	if err != nil {
@@ -166,7 +166,7 @@ func serveStore(ctx context.Context, below string, stdout io.Writer) error {
 		return err
 	}
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Close() }) // who asks is gone, or gone soon
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // the client has ended, or is about to
 	if _, err := fmt.Fprintf(stdout, "store at http://%s\n", listener.Addr()); err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func serveStore(ctx context.Context, below string, stdout io.Writer) error {
 	return nil
 }
 
-// storeProcess is a store in a process of its own.
+// storeProcess is a store in a separate process.
 type storeProcess struct {
 	*process.Process
 	url string
@@ -206,7 +206,7 @@ func (b *bench) startStore(ctx context.Context, below string) (*storeProcess, er
 	}
 }
 
-// counts asks the store.
+// counts asks the store for its counts.
 func (s *storeProcess) counts(ctx context.Context) (counts, error) {
 	var c counts
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+countsPath, nil)
@@ -224,8 +224,9 @@ func (s *storeProcess) counts(ctx context.Context) (counts, error) {
 	return c, nil
 }
 
-// items are the sizes of a table's items whose sort key begins with the prefix, as
-// DynamoDB counts them. The table must be small: one page is read.
+// items returns the sizes, as DynamoDB counts them, of a table's items whose sort
+// key begins with the prefix. The table must be small, because only one page is
+// read.
 func items(ctx context.Context, rt http.RoundTripper, endpoint, table, prefix string) ([]int, error) {
 	all, err := scan(ctx, rt, endpoint, table)
 	if err != nil {
@@ -244,7 +245,7 @@ func items(ctx context.Context, rt http.RoundTripper, endpoint, table, prefix st
 	return sizes, nil
 }
 
-// scan is the first page of a table.
+// scan returns the first page of a table.
 func scan(ctx context.Context, rt http.RoundTripper, endpoint, table string) ([]item, error) {
 	var page struct{ Items []item }
 	if err := ask(ctx, rt, endpoint, "Scan", map[string]any{"TableName": table}, &page); err != nil {
@@ -253,7 +254,8 @@ func scan(ctx context.Context, rt http.RoundTripper, endpoint, table string) ([]
 	return page.Items, nil
 }
 
-// ask is a request to a DynamoDB API that checks no signature, and its answer.
+// ask makes a request to a DynamoDB API that checks no signature, and reads its
+// response into out.
 func ask(ctx context.Context, rt http.RoundTripper, endpoint, operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {

@@ -67,14 +67,16 @@ func Refreshes(algorithm string, cpu, write, read float64, log int) Cost {
 	gigabyteSeconds := Memory / 1024.0 * duration * 1e6 / 1000
 	logs := float64(log) * 1e6 / 1e9
 	return Cost{Algorithm: algorithm, Duration: duration, Items: []Item{
-		{"HTTP API requests", "1,000,000", "$1.00 a million", Gateway},
-		{"Lambda requests", "1,000,000", "$0.20 a million", Request},
-		{"Lambda duration, arm64", page.Number(gigabyteSeconds, 0) + " GB-s", "$13.33 a million GB-s", gigabyteSeconds * Duration},
-		{"DynamoDB write units", page.Number(write*1e6, 0), "$0.625 a million", write * Write},
-		{"DynamoDB read units", page.Number(read*1e6, 0), "$0.125 a million", read * Read},
-		{"CloudWatch logs", page.Number(logs, 2) + " GB", "$0.50 a GB", logs * Log},
+		{"HTTP API requests", "1,000,000", usd(Gateway, 2) + " a million", Gateway},
+		{"Lambda requests", "1,000,000", usd(Request, 2) + " a million", Request},
+		{"Lambda duration, arm64", page.Number(gigabyteSeconds, 0) + " GB-s", usd(Duration*1e6, 2) + " a million GB-s", gigabyteSeconds * Duration},
+		{"DynamoDB write units", page.Number(write*1e6, 0), usd(Write, 3) + " a million", write * Write},
+		{"DynamoDB read units", page.Number(read*1e6, 0), usd(Read, 3) + " a million", read * Read},
+		{"CloudWatch logs", page.Number(logs, 2) + " GB", usd(Log, 2) + " a GB", logs * Log},
 	}}
 }
+
+func usd(n float64, decimals int) string { return "$" + page.Number(n, decimals) }
 
 // InvocationTime returns how long an invocation with the given CPU time on a whole
 // core takes, in ms: its [ElapsedTime] and the wait for DynamoDB.

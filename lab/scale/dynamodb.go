@@ -5,35 +5,35 @@ import (
 	"sort"
 )
 
-// What AWS documents of DynamoDB: "Burst and adaptive capacity", "DynamoDB on-demand
-// capacity mode".
+// What AWS documents about DynamoDB: "Burst and adaptive capacity" and "DynamoDB
+// on-demand capacity mode".
 const (
-	partitionWrites = 1000      // write units a second
-	partitionReads  = 3000      // read units a second
-	doublesIn       = 30 * 60.0 // s until a table takes twice what it took: at the latest
-	burstSeconds    = 300       // s of unused capacity that may be kept for a burst: of a table's; whether beyond a partition's limit it does not say
+	partitionWrites = 1000      // write units per second
+	partitionReads  = 3000      // read units per second
+	doublesIn       = 30 * 60.0 // s, at most, until a table accepts twice as much
+	burstSeconds    = 300       // s of a table's unused capacity that may be kept for a burst; whether beyond a partition's limit is not documented
 )
 
 // partition is a range of the hash of partition keys.
 type partition struct {
-	from   uint32 // to where the next begins
+	from   uint32 // up to that of the next partition
 	writes bucket
 	served int   // in this second
-	hot    int   // seconds in which it refused
-	hotAt  int32 // the last of these
+	hot    int   // how many seconds it has throttled in
+	hotAt  int32 // the last of these seconds
 }
 
 // table is Rotor's table, on demand.
 type table struct {
 	quota      bucket // of the table
 	partitions []partition
-	clients    bucket // reads of the partition key "clients", taken to be in one partition, or apart
+	clients    bucket // reads of the partition key "clients", in one partition unless apart is set
 	splitsIn   float64
 	reads      int // of clients, in this second
 }
 
-// newTable takes so many write units a second, however long that has been so, and
-// keeps the unused capacity of so many seconds for a burst.
+// newTable returns a table that accepts warm write units per second, and keeps the
+// unused capacity of kept seconds for a burst.
 func newTable(warm, quota, kept, splitsIn float64, apart bool) *table {
 	reads := float64(partitionReads)
 	if apart {
@@ -49,7 +49,8 @@ func newTable(warm, quota, kept, splitsIn float64, apart bool) *table {
 	return t
 }
 
-// write is one write unit for the family at key, or a throttle.
+// write uses one write unit for the family at key, and reports whether it was not
+// throttled.
 func (t *table) write(key uint32, now int32) bool {
 	i := sort.Search(len(t.partitions), func(i int) bool { return t.partitions[i].from > key }) - 1
 	p := &t.partitions[i]
@@ -70,7 +71,7 @@ func (t *table) write(key uint32, now int32) bool {
 	return true
 }
 
-// split makes two of a partition, each of which serves as much as it did.
+// split divides a partition in two, each of which serves as much as it did.
 func (t *table) split(i int) {
 	to := uint64(1) << 32
 	if i+1 < len(t.partitions) {
@@ -82,12 +83,12 @@ func (t *table) split(i int) {
 	half.served = 0
 	half.from = uint32((uint64(p.from) + to) / 2) //nolint:gosec // less than 1 << 32
 	if half.from == p.from {
-		return // one key: nothing is left to split
+		return // it has only one key left
 	}
 	t.partitions = slices.Insert(t.partitions, i+1, half)
 }
 
-// read is one read unit for a client, or a throttle.
+// read uses one read unit for a client, and reports whether it was not throttled.
 func (t *table) read(now int32) bool {
 	if !t.clients.take(now) {
 		return false
@@ -96,7 +97,7 @@ func (t *table) read(now int32) bool {
 	return true
 }
 
-// readAhead is the query of all clients, or a throttle.
+// readAhead queries all clients, and reports whether it was not throttled.
 func (t *table) readAhead(now int32) bool {
 	if !t.clients.has(now) || t.clients.tokens < registry {
 		return false
@@ -106,7 +107,7 @@ func (t *table) readAhead(now int32) bool {
 	return true
 }
 
-// second ends one, and returns how much the hottest partition wrote in it.
+// second ends a second, and returns how much the hottest partition wrote in it.
 func (t *table) second() (hottest int) {
 	for i := range t.partitions {
 		hottest = max(hottest, t.partitions[i].served)

@@ -10,15 +10,15 @@ import (
 	"github.com/rotor-auth/rotor/lab/price"
 )
 
-// keptInputs is a report of lab/bench that is kept in the repository, for who has
-// not measured.
+// keptInputs is a report of lab/bench in the repository, for use without measuring.
 const keptInputs = "lab/scale/bench.json"
 
-// lambdaStarts is what Lambda adds to a cold start, in ms: fetching the zip, making
-// the environment, and TLS. It is an assumption: nothing here can measure it.
+// lambdaStarts is what Lambda adds to a cold start, in ms, for fetching the zip,
+// creating the environment, and TLS. It is an assumption, since nothing here can
+// measure it.
 const lambdaStarts = 200
 
-// inputs are what is taken from a report of lab/bench. Times are in ms.
+// inputs are the values from a report of lab/bench. Times are in ms.
 type inputs struct {
 	path     string
 	began    time.Time
@@ -26,16 +26,16 @@ type inputs struct {
 	machine  string
 	short    bool
 
-	cpu      map[string]float64 // of an invocation that refreshes, on a whole core, by signature
-	writes   float64            // write units of a refresh, the index's among them
+	cpu      map[string]float64 // of a refresh, on a whole core, by signature algorithm
+	writes   float64            // write units of a refresh, including the index's
 	reads    float64
-	logs     int     // bytes of a refresh, the gateway's and the function's
+	logs     int     // bytes of a refresh's log lines, the gateway's and the function's
 	family   int     // bytes of an item
 	start    float64 // of the function token, to its first answer
 	sweeping float64 // requests to sweep one owner
 }
 
-// readInputs reads the report at path. What is missing from it is an error.
+// readInputs reads the report at path. It fails if a value is missing.
 func readInputs(path string) (*inputs, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -109,9 +109,9 @@ func readInputs(path string) (*inputs, error) {
 	return in, errors.Join(errs...)
 }
 
-// takes is how long an invocation takes, warm, with the slower signature.
+// takes returns how long a warm invocation takes with the slower signature.
 func (in *inputs) takes() float64 { return price.InvocationTime(in.cpu["RS256"]) }
 
-// cold is what a cold start takes besides: its CPU time at the share that there is,
-// and what Lambda adds.
+// cold returns what a cold start adds: its CPU time at the function's share of a
+// core, and what Lambda adds.
 func (in *inputs) cold() float64 { return price.ElapsedTime(in.start) + lambdaStarts }

@@ -6,8 +6,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/price"
 )
 
-// read is when the documentation was read. What was read is copies, which may be
-// older than that.
+// read is when the documentation was read, in copies that may be older.
 const read = "2026-11-26"
 
 // The stack's defaults, in infra/config.go and infra/functions.go.
@@ -30,15 +29,15 @@ const (
 	partitionGB   = 10
 )
 
-// headroom is what is asked for beyond what is needed.
+// headroom is the factor by which quotas are set above what is needed.
 const headroom = 1.5
 
-// What the paper part assumes of the traffic.
+// What the computation assumes about the traffic.
 const (
-	trough    = 0.25       // of the peak: what a Monday morning begins with
-	racers    = 1000       // that present one token in a second
-	reused    = 0.001      // of the refreshes are reuse, each a stored event
-	refreshes = 3600.0     // s between two of a session that is in use: the access token's lifetime, so that every one rotates
+	trough    = 0.25       // of the peak, with which a Monday morning begins
+	racers    = 1000       // requests that present one token in a second
+	reused    = 0.001      // the fraction of refreshes that is reuse, each with a stored event
+	refreshes = 3600.0     // s between two refreshes of a session in use: the access token's lifetime, so that each rotates
 	months    = 730 * 3600 // s in a month
 )
 
@@ -67,18 +66,18 @@ var quotas = []quota{
 	{"CloudWatch Logs, PutLogEvents", number(logPuts) + " a second", "PutLogEvents throttle limit in transactions per second (L-7E1FAE88)", "yes", "Amazon CloudWatch Logs endpoints and quotas", docs + "general/latest/gr/cwl_region.html"},
 }
 
-// What a caller sees when a limit is reached.
+// What a caller gets when a limit is reached.
 const (
 	sees429 = "429 of the gateway, without Retry-After"
 	sees503 = "503 of the gateway, without Retry-After"
 	seesOur = "503 `temporarily_unavailable`, Retry-After: 1"
 )
 
-// limit is one that refreshes can reach.
+// limit is a limit that refreshes can reach.
 type limit struct {
 	what  string
 	most  float64
-	asked func(in *inputs, rate float64) float64 // at so many refreshes a second
+	asked func(in *inputs, rate float64) float64 // at a rate of refreshes per second
 	sees  string
 	turn  string
 }
@@ -105,8 +104,9 @@ var limits = []limit{
 	{"PutLogEvents/s, one for each environment", logPuts, func(in *inputs, rate float64) float64 { return in.fleet(rate) }, "nothing: log lines come late or are lost", "the quota L-7E1FAE88"},
 }
 
-// coldMonday is how many invocations there are at the same time when a quarter of the
-// rate becomes all of it and each request more finds no environment.
+// coldMonday returns how many invocations run at the same time when the rate rises
+// from a quarter to all of it at once, and each additional request finds no
+// environment.
 func (in *inputs) coldMonday(rate float64) float64 {
 	return rate*trough*in.takes()/1000 + min(rate*(1-trough)*(in.takes()+in.cold())/1000, scalingBurst)
 }
@@ -115,14 +115,15 @@ func perRefresh(n float64) func(*inputs, float64) float64 {
 	return func(_ *inputs, rate float64) float64 { return rate * n }
 }
 
-// fleet is how many environments there are, if each of them served no more than the
-// ten requests a second for which the account has concurrency; or as many as work at
-// the same time, if those are more.
+// fleet returns how many environments there are if each serves at most the ten
+// requests per second for which the account has concurrency, or how many work at the
+// same time if those are more.
 func (in *inputs) fleet(rate float64) float64 {
 	return math.Ceil(max(rate/perConcurrency, rate*in.takes()/1000))
 }
 
-// breaksAt is the rate at which more is asked for than there is; infinite if none.
+// breaksAt returns the rate at which the limit is exceeded, or infinity if there is
+// none.
 func (l *limit) breaksAt(in *inputs) float64 {
 	low, high := 0.0, 1e7
 	if l.asked(in, high) <= l.most {
@@ -138,7 +139,8 @@ func (l *limit) breaksAt(in *inputs) float64 {
 	return high
 }
 
-// deployed is what a deployment with its defaults has, in an account with its own.
+// deployed returns the settings of a deployment with the defaults, in an account
+// with the defaults.
 func deployed(in *inputs) settings {
 	return settings{
 		name: "as deployed", stageRate: throttleRate, stageBurst: throttleBurst, accountRate: accountRate, accountMax: accountBurst,
@@ -146,8 +148,8 @@ func deployed(in *inputs) settings {
 	}
 }
 
-// turned are the settings for a rate, one turn after another: in the order in which
-// limits break.
+// turned returns settings for a rate, each with one more setting raised, in the
+// order in which limits break.
 func turned(in *inputs, rate float64) []settings {
 	need := rate * headroom
 	s := deployed(in)
@@ -173,7 +175,7 @@ func turned(in *inputs, rate float64) []settings {
 	return all
 }
 
-// monthly is what a rate costs for a month, in US dollars, part by part.
+// monthly returns what a rate costs per month in US dollars, part by part.
 func (in *inputs) monthly(algorithm string, rate float64) []price.Item {
 	c := price.Refreshes(algorithm, in.cpu[algorithm], in.writes, in.reads, in.logs)
 	for i := range c.Items {

@@ -1,12 +1,13 @@
-// Command scale says where Rotor breaks first as it grows, and what to turn then: on
-// paper, by the quotas that AWS documents, and in a simulation of a region. What a
-// refresh takes comes from a report of lab/bench. It is run in the module's root.
+// Command scale shows which limit Rotor reaches first as it grows, and which setting
+// to raise then. It computes this from the quotas that AWS documents, and simulates
+// a region. The cost of a refresh comes from a report of lab/bench. It is run in the
+// module's root.
 //
 //	scale [-bench file]                          prints the tables
 //	scale -markdown docs/scale.md [-bench file]  sets them on a page
 //
-// Without -bench the report is dist/bench.json or, where nobody has measured, the one
-// that is kept beside this program.
+// Without -bench the report is dist/bench.json or, if there is none, the one beside
+// this program.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/page"
 )
 
-// marker is what stands before a table's name on a page.
+// marker precedes a table's name on a page.
 const marker = "scale"
 
 func main() {
@@ -70,5 +71,5 @@ func start(args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// seed is that of all simulations.
+// seed is the seed of all simulations.
 const seed = 1

@@ -2,9 +2,10 @@ package main
 
 import "math"
 
-// The loads of a rate, which is the most that the day has.
+// The loads at a rate, which is the peak of the day.
 
-// day is the swing of a day, in ten minutes: steeper than any.
+// day returns the swing of a day, compressed into ten minutes, and so steeper than
+// any.
 func day(rate float64) load {
 	const seconds = 600
 	return load{name: "a day, in ten minutes", seconds: seconds, rate: func(s float64) float64 {
@@ -12,7 +13,8 @@ func day(rate float64) load {
 	}}
 }
 
-// monday is a quarter of it and then, from one second to the next, all of it.
+// monday returns a quarter of the rate and then, from one second to the next, all of
+// it.
 func monday(rate float64) load {
 	return load{name: "Monday morning", seconds: 130, rate: func(s float64) float64 {
 		if s < 10 {
@@ -22,20 +24,21 @@ func monday(rate float64) load {
 	}}
 }
 
-// everybody is what ten seconds bring, in one second more: an app was deployed that
-// refreshes when it starts.
+// everybody returns the rate, with the requests of ten seconds more in one second:
+// an app was deployed that refreshes when it starts.
 func everybody(rate float64) load {
 	return load{name: "everybody at once", seconds: 60, rate: steady(rate), crowdAt: 10, crowd: int(10 * rate), within: 1000}
 }
 
-// race is one token that a thousand present within a tenth of a second.
+// race returns the rate, with a thousand requests more within a tenth of a second
+// that present one token.
 func race(rate float64) load {
 	return load{name: "race of " + number(racers), seconds: 20, rate: steady(rate), crowdAt: 10, crowd: racers, within: 100, race: true}
 }
 
 func steady(rate float64) func(float64) float64 { return func(float64) float64 { return rate } }
 
-// run is a load under settings.
+// run is a load with the settings to simulate it under.
 type run struct {
 	rate float64
 	load
@@ -43,8 +46,9 @@ type run struct {
 	outcome
 }
 
-// runs are the simulations. At 100,000 a second those that turn nothing are left
-// out: a hundred times as many as are let in ask for minutes.
+// runs returns the simulations. At 100,000 requests per second it leaves out those
+// that raise no setting, in which a hundred times as many requests as are accepted
+// keep asking for minutes.
 func runs(in *inputs) []run {
 	var all []run
 	add := func(rate float64, l load, s settings) { all = append(all, run{rate: rate, load: l, settings: s}) }
@@ -60,7 +64,7 @@ func runs(in *inputs) []run {
 		}
 		for _, s := range steps {
 			add(rate, monday(rate), s)
-			if s.warm < rate && s.stageRate >= rate { // what if partitions keep for a burst what they did not use?
+			if s.warm < rate && s.stageRate >= rate { // in case partitions keep unused capacity for a burst
 				s.name, s.kept = s.name+", bursts", burstSeconds
 				add(rate, monday(rate), s)
 			}

@@ -7,71 +7,71 @@ import (
 	"github.com/rotor-auth/rotor/lab/price"
 )
 
-// What callers and functions do, in Rotor's own code; and what is assumed of them.
+// What callers and functions do in Rotor's code, and what is assumed about them.
 const (
-	registered = 20   // clients in the registry, all used alike: an assumption
-	registry   = 3    // read units of a query of them all: of less than 600 bytes each, which is one of a long policy
+	registered = 20   // clients in the registry, all equally used; an assumption
+	registry   = 3    // read units of a query of them all, with less than 600 bytes each, which is a client with a long policy
 	cachedFor  = 60   // s: freshFor in shared/store/registry.go
 	secretFor  = 300  // s: maxAge in shared/keyring/secret.go
-	attempts   = 3    // of the SDK: MaxAttempts in shared/store/table.go
-	backoff    = 50   // ms, at most, before the second attempt; twice that before the third
-	retryAfter = 1000 // ms, in a 503 of Rotor's: shared/internal/web/answer.go; the gateway's answers have none
+	attempts   = 3    // by the SDK: MaxAttempts in shared/store/table.go
+	backoff    = 50   // ms, at most, before the second attempt, and twice that before the third
+	retryAfter = 1000 // ms, in Rotor's own 503 (shared/internal/web/answer.go); the gateway's responses have none
 	reuse      = 60   // s: the default policy of shared/family/policy.go
 
-	// A caller whose refresh fails pauses as clients/tokensource does with that interval:
-	// for a random part of 250 ms, which double each time, up to 10 s.
+	// A caller whose refresh fails pauses as clients/tokensource does with that
+	// interval: for a random part of 250 ms, which doubles each time up to 10 s.
 	shortestPause = 250
 	longestPause  = 10_000
-	// asksFor is how long a caller keeps asking, in s: an assumption.
+	// asksFor is how long a caller keeps trying, in s; an assumption.
 	asksFor = 300
-	// twice is how many tokens are presented by two at the same moment, such as two
-	// tabs, each of which keeps asking with the token that it has: an assumption.
+	// twice is the fraction of tokens that two callers present at the same moment,
+	// such as two tabs, each of which keeps trying with its token; an assumption.
 	twice = 0.02
 )
 
-// settings are what a deployment and its account have.
+// settings are the settings and quotas of a deployment and its account.
 type settings struct {
 	name                    string
-	stageRate, stageBurst   float64 // requests a second that the API takes in the long run, and at once
-	accountRate, accountMax float64 // the same of all APIs of the account
+	stageRate, stageBurst   float64 // requests per second that the API accepts, sustained and at once
+	accountRate, accountMax float64 // the same for all APIs of the account
 	concurrency             int     // of the account
 	provisioned             int     // environments that are always there
-	warm, tableWrites       float64 // write units a second: what the table takes at once, and its quota
-	kept                    float64 // s of unused capacity that a partition may use later
-	splits                  float64 // s that a partition is too hot until it is split
-	apart                   bool    // each client has a partition of its own, which is not so
-	cpu, cold               float64 // ms: of a refresh on a whole core; that a cold start takes besides
+	warm, tableWrites       float64 // write units per second: what the table is ready for, and its quota
+	kept                    float64 // s of unused capacity that a partition can use later
+	splits                  float64 // s for which a partition throttles before it is split
+	apart                   bool    // each client has its own partition, which is not so in reality
+	cpu, cold               float64 // ms: of a refresh on a whole core, and what a cold start adds
 }
 
-// load is what arrives.
+// load is the traffic that arrives.
 type load struct {
 	name    string
 	seconds int
-	rate    func(second float64) float64 // of requests in a second
-	crowdAt int                          // s: when so many more come, within so many ms
+	rate    func(second float64) float64 // requests per second
+	crowdAt int                          // s: when a crowd comes, how many, and within how many ms
 	crowd   int
 	within  int
-	race    bool // they have one and the same token
+	race    bool // the crowd presents one token
 }
 
-// outcome is what became of it.
+// outcome is the outcome of a load.
 type outcome struct {
-	// Each request that was presented ends as one of the others: answered at once, or
-	// after failures; refused for good; or not answered in asksFor.
+	// Each presented request ends as one of the others: answered at once, answered
+	// after failures, refused for good, or not answered within asksFor.
 	presented, first, retried, refused, gaveUp int
 
 	gateway, lambda, store int // failures: 429, 503, and Rotor's own 503
-	clients                int // of the last: the client could not be read
+	clients                int // the failures of the store in which the client could not be read
 
-	waits   []int // how many waited so many ms to be answered
-	longest int   // ms, of these
+	waits   []int // how many callers waited that many ms for an answer
+	longest int   // ms, the longest of these
 
 	busy                          float64 // invocations at the same time, on average while requests arrived
 	peakBusy, environments        int
 	peakColds, peakReads, hottest int         // in a second: cold starts, reads of clients, writes to one partition
-	gaps                          map[int]int // tokens presented by several: s between the rotation and the last use
-	leftAlone                     int         // of these, those that somebody gave up with after it
-	served, written               int         // in all: invocations, writes
+	gaps                          map[int]int // s between the rotation and the last use of the tokens that several callers present
+	leftAlone                     int         // of these, how many were given up by a caller afterwards
+	served, written               int         // totals of invocations and writes
 }
 
 // stage is what a request does next.
@@ -79,36 +79,36 @@ type stage uint8
 
 const (
 	arrives  stage = iota // at the gateway
-	reads                 // its client from the table
+	reads                 // the client from the table
 	writes                // its family
-	succeeds              // has been answered
-	dies                  // has been refused for good
+	succeeds              // it has been answered
+	dies                  // it has been refused for good
 	fails                 // the table has throttled too often
 )
 
 // request is one caller with one token, until it is answered.
 type request struct {
 	began  int32
-	key    uint32 // where the family lies in the table
+	key    uint32 // the place of the family in the table
 	env    int32
 	stage  stage
 	client uint8
-	tries  uint8 // of the caller, before
-	asked  uint8 // attempts of the SDK, before
-	token  int32 // that others present too, or alone
+	tries  uint8 // earlier tries of the caller
+	asked  uint8 // earlier attempts of the SDK
+	token  int32 // the token, if others present it too, or alone
 }
 
-// alone is the token of a request that nobody else presents.
+// alone is the token of a request whose token nobody else presents.
 const alone = -1
 
-// token is one that several present.
+// token is a token that several callers present.
 type token struct {
-	rotated, last    int32 // when it was superseded, or -1; and last used
-	revoked, givenUp bool  // its family; by one of them
+	rotated, last    int32 // when it was superseded, or -1, and when it was last used
+	revoked, givenUp bool  // whether its family was revoked, and whether a caller gave up
 }
 
-// region is a simulation in steps of 1 ms, which is less than any time that decides
-// something. What happens in one step happens in the order in which it came about.
+// region is a simulation in steps of 1 ms, which is shorter than any time that
+// matters. The events of one step happen in the order in which they were caused.
 type region struct {
 	settings
 	stage, account bucket
@@ -117,14 +117,14 @@ type region struct {
 
 	random  *rand.Rand
 	now     int32              // ms
-	ahead   [1 << 14][]request // a ring: what happens that many ms from now
+	ahead   [1 << 14][]request // a ring of what happens that many ms from now
 	pending int                // requests that have not ended
-	tokens  []token            // those that several present
+	tokens  []token            // that several callers present
 	out     outcome
 }
 
-// simulate is what becomes of the load, in a region that has had its first rate for
-// some time. The same seed gives the same.
+// simulate returns the outcome of the load in a region that has had its first rate
+// for some time. The same seed gives the same outcome.
 func simulate(s settings, l load, seed uint64) outcome {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be the same each time
 	warm := int(math.Ceil(2 * l.rate(0) * price.InvocationTime(s.cpu) / 1000))
@@ -189,12 +189,13 @@ func simulate(s settings, l load, seed uint64) outcome {
 	return r.out
 }
 
-// gap is the time to the next arrival, in ms: they come independently of each other.
+// gap returns the time to the next arrival in ms. Requests arrive independently of
+// each other.
 func (r *region) gap(l load, at float64) float64 {
 	return r.random.ExpFloat64() * 1000 / l.rate(at/1000) * (1 + twice)
 }
 
-// second ends one.
+// second ends a second.
 func (r *region) second() {
 	o := &r.out
 	o.environments = max(o.environments, r.lambda.environments())
@@ -203,8 +204,9 @@ func (r *region) second() {
 	o.hottest = max(o.hottest, r.table.second())
 }
 
-// later has the request do what it does next in so many ms, of which a step is the
-// shortest: rounded up or down at random, so that they are right on average.
+// later schedules the request's next stage in the given ms. The time is rounded up
+// or down to a step at random, so that it is right on average, and is at least one
+// step.
 func (r *region) later(q request, next stage, ms float64) {
 	q.stage = next
 	in := min(max(1, int(ms+r.random.Float64())), len(r.ahead)-1)
@@ -212,16 +214,16 @@ func (r *region) later(q request, next stage, ms float64) {
 	*slot = append(*slot, q)
 }
 
-// wait is how long DynamoDB takes, in ms: half of the average at least.
+// wait returns how long DynamoDB takes in ms, which is at least half of the average.
 func (r *region) wait() float64 { return price.Wait / 2 * (1 + r.random.ExpFloat64()) }
 
-// several is a new token that several will present.
+// several adds a token that several callers will present, and returns its index.
 func (r *region) several() int32 {
 	r.tokens = append(r.tokens, token{rotated: -1})
 	return int32(len(r.tokens) - 1) //nolint:gosec // millions
 }
 
-// present is the first request of a caller.
+// present makes the first request of a caller.
 func (r *region) present(key uint32, token int32) {
 	r.out.presented++
 	r.pending++
@@ -285,7 +287,7 @@ func (r *region) read(q request) {
 	r.later(q, writes, r.wait())
 }
 
-// write is the refresh: the one conditional write, and what the record says.
+// write refreshes: it makes the conditional write, and decides by the record.
 func (r *region) write(q request) {
 	if !r.table.write(q.key, r.now) {
 		r.throttled(q)
@@ -308,7 +310,7 @@ func (r *region) write(q request) {
 	r.later(q, succeeds, r.wait())
 }
 
-// throttled is what the SDK does then.
+// throttled does what the SDK does when the table throttles a request.
 func (r *region) throttled(q request) {
 	q.asked++
 	e := &r.lambda.all[q.env]
@@ -355,7 +357,7 @@ func (r *region) answer(q request) {
 	r.pending--
 }
 
-// again has the caller come back after a pause, of so many ms at least.
+// again makes the caller retry after a pause of at least the given ms.
 func (r *region) again(q request, asked float64) {
 	pause := min(float64(int(shortestPause)<<min(q.tries, 10)), longestPause)
 	pause = max(pause*(1+r.random.Float64())/2, asked)
@@ -371,7 +373,8 @@ func (r *region) again(q request, asked float64) {
 	r.later(q, arrives, pause)
 }
 
-// percentile is how long that share of those who were answered waited at most, in ms.
+// percentile returns how long, in ms, the given share of the answered callers waited
+// at most.
 func (o *outcome) percentile(share float64) int {
 	n := int(math.Ceil(share * float64(o.first+o.retried)))
 	for ms, count := range o.waits {
@@ -382,8 +385,8 @@ func (o *outcome) percentile(share float64) int {
 	return 0
 }
 
-// later counts the tokens of several whose last use came so many seconds after the
-// rotation, or later.
+// later counts the tokens of several callers whose last use came at least the given
+// seconds after the rotation.
 func (o *outcome) later(seconds int) int {
 	n := 0
 	for gap, tokens := range o.gaps {

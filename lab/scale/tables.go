@@ -11,16 +11,16 @@ import (
 	"github.com/rotor-auth/rotor/lab/price"
 )
 
-// findings are all that there is to show.
+// findings are the results to show.
 type findings struct {
 	in   *inputs
 	runs []run
 }
 
-// rates are those that are asked about, in refreshes a second.
+// rates are the rates to examine, in refreshes per second.
 var rates = []float64{100, 10_000, 100_000}
 
-// sections are the tables, by the names that a page gives them.
+// sections are the tables, by their names on a page.
 var sections = []struct {
 	name  string
 	table func(*findings) *page.Table
@@ -35,7 +35,7 @@ var sections = []struct {
 	{"reuse", reuseTable},
 }
 
-// table is the one of that name, or nil.
+// table returns the named table, or nil.
 func (f *findings) table(name string) *page.Table {
 	for _, s := range sections {
 		if s.name == name {
@@ -122,7 +122,7 @@ func limitTable(f *findings) *page.Table {
 	return t
 }
 
-// orderTable has the limits in the order in which a growing rate reaches them.
+// orderTable returns the limits in the order in which a growing rate reaches them.
 func orderTable(f *findings) *page.Table {
 	t := &page.Table{Title: "What breaks first", Columns: []string{"at refreshes/s", "what", "there is", "callers see", "turn"}}
 	for _, i := range inOrder(f.in) {
@@ -132,7 +132,8 @@ func orderTable(f *findings) *page.Table {
 	return t
 }
 
-// inOrder are the limits that a rate can reach, by that rate.
+// inOrder returns the indexes of the limits that a rate can reach, in the order of
+// that rate.
 func inOrder(in *inputs) []int {
 	var order []int
 	at := make([]float64, len(limits))
@@ -219,7 +220,7 @@ func runTable(f *findings) *page.Table {
 	return t
 }
 
-// duration is so many ms, in words.
+// duration returns a number of ms in words.
 func duration(ms int) string {
 	if ms < 1000 {
 		return fmt.Sprintf("%d ms", ms)
