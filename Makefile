@@ -183,10 +183,11 @@ tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(SAM)/sam ## fetch now what t
 	shared/family/spec/run.sh fetch
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## linters, formatting, go.mod and known vulnerabilities, at the versions pinned here
+lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## linters, comments, formatting, go.mod and known vulnerabilities, at the versions pinned here
 	go mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run
+	go run ./lab/prose
 	lab/vulnerabilities.sh $(GOVULNCHECK)
 
 .PHONY: lint-infra
