@@ -141,9 +141,9 @@ var clientCache = chapter{"The registry's cache", []mutant{
 		rule: "made-up ids drive known clients out", pkg: "store", test: "server.TestMadeUpClientsDriveNobodyOut",
 		edits: []edit{{`	if client == nil {
 		makeRoom`, `	if client == nil {
-		makeRoom(c.known, func(kept clientCopy) time.Time { return kept.readAt.Add(-time.Duration(len(c.unknown))) })
-		if len(c.unknown) >= maxCached-1 {
-			clear(c.known)
+		makeRoom(r.known, func(kept clientCopy) time.Time { return kept.readAt.Add(-time.Duration(len(r.unknown))) })
+		if len(r.unknown) >= maxCached-1 {
+			clear(r.known)
 		}
 		makeRoom`}},
 	},

@@ -81,7 +81,7 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	},
 	{
 		rule: "a transaction that meets another is not tried again", pkg: "store", test: "server.TestIdempotencyKeyAtOnce",
-		edits: []edit{{`case try == tries || !cancelledFor(cancelled, "TransactionConflict"):`, `case try == 1 || !has(cancelled, "TransactionConflict"):`}},
+		edits: []edit{{`case try == tries || !cancelledFor(cancelled, "TransactionConflict"):`, `case try == 1 || !cancelledFor(cancelled, "TransactionConflict"):`}},
 	},
 }}
 

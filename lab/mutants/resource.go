@@ -28,7 +28,7 @@ var resources = chapter{"Resources and audiences", []mutant{
 	},
 	{
 		rule: "the condition does not ask for the resources", pkg: "store", test: "store.TestRefreshForResources",
-		edits: []edit{{`condition += audienceCondition(a, values)`, `_ = isFor(a, item{})`}},
+		edits: []edit{{`condition += audienceCondition(a, values)`, `_ = audienceCondition(a, item{})`}},
 	},
 	{
 		rule: "a racer gets a resource that is not of the audience", pkg: "family", test: "family.TestDecide",

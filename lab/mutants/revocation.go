@@ -157,7 +157,7 @@ var erasure = chapter{"Erasure", []mutant{
 	},
 	{
 		rule: "the entry on the work list stays", pkg: "store", test: "server.TestErase",
-		edits: []edit{{`strings.CutPrefix(sk, "o#"); ok {`, `strings.CutPrefix(sk, "o#"); ok && clientID == "" {`}},
+		edits: []edit{{`strings.CutPrefix(sk, schema.OwnerPrefix); ok {`, `strings.CutPrefix(sk, schema.OwnerPrefix); ok && clientID == "" {`}},
 	},
 	{
 		rule: "what came meanwhile stays", pkg: "manage", test: "server.TestEraseBesideOthers",
@@ -166,8 +166,8 @@ var erasure = chapter{"Erasure", []mutant{
 	{
 		rule: "the event is the user's, and goes with the next erasure", pkg: "store", test: "server.TestErase",
 		edits: []edit{{`	if eventType == audit.Erased {
-		pk = erasures`, `	if eventType == audit.Ahead {
-		pk = erasures`}},
+		pk = schema.ErasuresPK`, `	if eventType == audit.Ahead {
+		pk = schema.ErasuresPK`}},
 	},
 	{
 		rule: "the event bears the caller's address", pkg: "manage", test: "server.TestErase",

@@ -115,7 +115,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "what ends in this second is not purged", pkg: "store", test: "storetest.TestPurgeCounts",
-		edits: []edit{{`purge_at <= :now`, `purge_at < :now`}},
+		edits: []edit{{`schema.TTL + " <= :now"`, `schema.TTL + " < :now"`}},
 	},
 	{
 		rule: "a purge does not say how much it deleted", pkg: "store", test: "storetest.TestPurgeCounts",

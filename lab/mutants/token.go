@@ -69,7 +69,7 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 		edits: []edit{{`ConsistentRead:            aws.Bool(true),`, `ConsistentRead:            aws.Bool(false),`}},
 	},
 	{
-		rule: "the work list is read eventually consistent", pkg: "store", file: "owner.go", test: "sweep.TestSweep",
+		rule: "the work list is read eventually consistent", pkg: "store", file: "worklist.go", test: "sweep.TestSweep",
 		edits: []edit{{`ConsistentRead:            aws.Bool(true),`, `ConsistentRead:            aws.Bool(false),`}},
 	},
 	{

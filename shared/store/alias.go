@@ -13,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // Alias is the name under which a login asks for a family, so that it can ask again and
@@ -32,7 +33,7 @@ type aliasItem struct {
 }
 
 func aliasKey(userKey, name [16]byte) item {
-	return key(userPK(userKey), "i#"+base64.RawURLEncoding.EncodeToString(name[:]))
+	return key(userPK(userKey), schema.AliasPrefix+base64.RawURLEncoding.EncodeToString(name[:]))
 }
 
 func unmarshalAlias(userKey, name [16]byte, m item) (*Alias, error) {

@@ -18,11 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
-
-// clientsPK is the partition of all clients. There is one, so that a list is a query and
-// never a scan. Each function instance reads a client from it once a minute.
-const clientsPK = "clients"
 
 // MaxSecrets is how many secrets a client has at most: the one in use and the one that
 // replaces it.
@@ -74,7 +71,6 @@ type Secret struct {
 }
 
 type clientItem struct {
-	PK            string `dynamodbav:"pk"`
 	SK            string `dynamodbav:"sk"`
 	Type          string `dynamodbav:"type"`
 	Preset        string `dynamodbav:"preset,omitempty"`
@@ -149,7 +145,9 @@ func presetPolicy(name string) family.Policy {
 	return p
 }
 
-func clientKey(id string) item { return key(clientsPK, id) }
+// clientKey returns the key of a client. All clients are in one partition, so that a list
+// is a query and never a scan. Each function instance reads a client once a minute.
+func clientKey(id string) item { return key(schema.ClientsPK, id) }
 
 // Client reads a client, strongly consistent. It returns [ErrNotFound] if there is none.
 // Requests with tokens read through a [Registry] instead.
@@ -270,7 +268,7 @@ func (t *Table) ListClients(ctx context.Context, after string, limit int32) (cli
 	in := &dynamodb.QueryInput{
 		TableName:                 &t.name,
 		KeyConditionExpression:    aws.String("pk = :pk"),
-		ExpressionAttributeValues: item{":pk": text(clientsPK)},
+		ExpressionAttributeValues: item{":pk": text(schema.ClientsPK)},
 		ConsistentRead:            aws.Bool(true),
 		Limit:                     &limit,
 	}
@@ -288,7 +286,7 @@ func (t *Table) ListClients(ctx context.Context, after string, limit int32) (cli
 		}
 		clients = append(clients, c)
 	}
-	if sk, ok := out.LastEvaluatedKey["sk"].(*types.AttributeValueMemberS); ok {
+	if sk, ok := out.LastEvaluatedKey[schema.SK].(*types.AttributeValueMemberS); ok {
 		next = sk.Value
 	}
 	return clients, next, nil

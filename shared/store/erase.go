@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // UserItems are the sort keys of items in a user's partition, by kind. Others are those of
@@ -23,9 +25,9 @@ func (u *UserItems) Empty() bool { return len(u.Families)+len(u.Events)+len(u.Ot
 
 func (u *UserItems) add(sk string) {
 	switch {
-	case strings.HasPrefix(sk, "f#"):
+	case strings.HasPrefix(sk, schema.FamilyPrefix):
 		u.Families = append(u.Families, sk)
-	case strings.HasPrefix(sk, "e#"):
+	case strings.HasPrefix(sk, schema.EventPrefix):
 		u.Events = append(u.Events, sk)
 	default:
 		u.Others = append(u.Others, sk)
@@ -46,7 +48,7 @@ func (t *Table) UserItems(ctx context.Context, userKey [16]byte, after string, l
 // UserFamilies reads the keys of up to limit families of the user, oldest first and
 // strongly consistent.
 func (t *Table) UserFamilies(ctx context.Context, userKey [16]byte, limit int) (*UserItems, error) {
-	return t.userItems(ctx, t.keysQuery(userKey, "pk = :pk AND begins_with(sk, :families)", item{":families": text("f#")}), limit)
+	return t.userItems(ctx, t.keysQuery(userKey, "pk = :pk AND begins_with(sk, :families)", item{":families": text(schema.FamilyPrefix)}), limit)
 }
 
 func (t *Table) keysQuery(userKey [16]byte, condition string, values item) *dynamodb.QueryInput {
@@ -55,7 +57,7 @@ func (t *Table) keysQuery(userKey [16]byte, condition string, values item) *dyna
 		TableName:                 &t.name,
 		KeyConditionExpression:    &condition,
 		ExpressionAttributeValues: values,
-		ProjectionExpression:      aws.String("pk, sk"),
+		ProjectionExpression:      aws.String(schema.PK + ", " + schema.SK),
 		ConsistentRead:            aws.Bool(true),
 	}
 }
@@ -69,14 +71,14 @@ func (t *Table) userItems(ctx context.Context, in *dynamodb.QueryInput, limit in
 			return nil, fmt.Errorf("read the items of a user: %w", err)
 		}
 		for _, m := range out.Items {
-			sk, ok := m["sk"].(*types.AttributeValueMemberS)
+			sk, ok := m[schema.SK].(*types.AttributeValueMemberS)
 			if !ok {
 				return nil, fmt.Errorf("read the items of a user: an item without a sort key")
 			}
 			found.add(sk.Value)
 		}
 		found.Next = ""
-		if last, ok := out.LastEvaluatedKey["sk"].(*types.AttributeValueMemberS); ok {
+		if last, ok := out.LastEvaluatedKey[schema.SK].(*types.AttributeValueMemberS); ok {
 			found.Next = last.Value
 		}
 		if found.Next == "" {
@@ -92,7 +94,7 @@ func (t *Table) userItems(ctx context.Context, in *dynamodb.QueryInput, limit in
 // owner, it deletes the owner's entry on the sweep's work list first, since nothing else
 // says where that is.
 func (t *Table) Erase(ctx context.Context, userKey [16]byte, sk string) error {
-	if clientID, ok := strings.CutPrefix(sk, "o#"); ok {
+	if clientID, ok := strings.CutPrefix(sk, schema.OwnerPrefix); ok {
 		if err := t.DropOverLimit(ctx, OwnerID{userKey, clientID}); err != nil {
 			return fmt.Errorf("erase an owner: %w", err)
 		}

@@ -18,13 +18,13 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // eventItem is an event as the table holds it: in its user's partition, and in the index
 // "log" by type and day.
 type eventItem struct {
 	PK    string `dynamodbav:"pk,omitempty"`
-	SK    string `dynamodbav:"sk,omitempty"`
 	LogPK string `dynamodbav:"log_pk"`
 	LogSK string `dynamodbav:"log_sk"`
 
@@ -58,16 +58,13 @@ type eventItem struct {
 	ErasedEvents   int    `dynamodbav:"erased_events,omitempty"`
 }
 
-// erasures is the partition of the events of erasures, which outlive what was erased.
-const erasures = "erasures"
-
 // eventKey returns the key of an event of the user.
 func eventKey(eventType audit.Type, userKey [16]byte, id ulid.ULID) item {
 	pk := userPK(userKey)
 	if eventType == audit.Erased {
-		pk = erasures
+		pk = schema.ErasuresPK
 	}
-	return key(pk, "e#"+id.String())
+	return key(pk, schema.EventPrefix+id.String())
 }
 
 func (t *Table) marshalEvent(e *audit.Event) (item, error) {
@@ -208,13 +205,13 @@ func (t *Table) UserEvents(ctx context.Context, userKey [16]byte, s Span, before
 		TableName:              &t.name,
 		KeyConditionExpression: aws.String("pk = :pk AND sk BETWEEN :low AND :high"),
 		ExpressionAttributeValues: item{
-			":pk": text(userPK(userKey)), ":low": text("e#" + low.String()), ":high": text("e#" + high.String()),
+			":pk": text(userPK(userKey)), ":low": text(schema.EventPrefix + low.String()), ":high": text(schema.EventPrefix + high.String()),
 		},
 		ConsistentRead: aws.Bool(true),
 		Limit:          pageLimit(limit),
 	}
 	if before != (ulid.ULID{}) {
-		in.ExclusiveStartKey = key(userPK(userKey), "e#"+before.String())
+		in.ExclusiveStartKey = key(userPK(userKey), schema.EventPrefix+before.String())
 	}
 	return t.events(ctx, in)
 }
@@ -228,7 +225,7 @@ func (t *Table) DayEvents(ctx context.Context, eventType audit.Type, s Span, bef
 	pk := logPK(eventType, s.From)
 	in := &dynamodb.QueryInput{
 		TableName:              &t.name,
-		IndexName:              aws.String("log"),
+		IndexName:              aws.String(schema.LogIndex),
 		KeyConditionExpression: aws.String("log_pk = :pk AND log_sk BETWEEN :low AND :high"),
 		ExpressionAttributeValues: item{
 			":pk": text(pk), ":low": text(low.String()), ":high": text(high.String()),
@@ -237,8 +234,8 @@ func (t *Table) DayEvents(ctx context.Context, eventType audit.Type, s Span, bef
 	}
 	if before != (ulid.ULID{}) {
 		in.ExclusiveStartKey = eventKey(eventType, userKey, before)
-		in.ExclusiveStartKey["log_pk"] = text(pk)
-		in.ExclusiveStartKey["log_sk"] = text(before.String())
+		in.ExclusiveStartKey[schema.LogPK] = text(pk)
+		in.ExclusiveStartKey[schema.LogSK] = text(before.String())
 	}
 	return t.events(ctx, in)
 }
@@ -286,8 +283,8 @@ func unmarshalEvent(m item) (audit.Event, error) {
 		return audit.Event{}, fmt.Errorf("unmarshal an event: %w", err)
 	}
 	pk := i.PK
-	if pk == erasures {
-		pk = "u#" + i.UserKey
+	if pk == schema.ErasuresPK {
+		pk = schema.UserPrefix + i.UserKey
 	}
 	if e.User, err = userKeyOf(pk); err != nil {
 		return audit.Event{}, fmt.Errorf("unmarshal an event: %w", err)

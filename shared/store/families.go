@@ -10,6 +10,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // familiesPerRead is how many families one request reads at most. DynamoDB ends a page at
@@ -20,11 +21,11 @@ const familiesPerRead = 1000
 // newest first and strongly consistent, in one request. The zero ULID stands for the
 // end of time. next is where to go on, or zero at the end.
 func (t *Table) FamiliesBefore(ctx context.Context, userKey [16]byte, before ulid.ULID, limit int) (families []*family.Family, next ulid.ULID, err error) {
-	in := t.familiesQuery(userKey, "f#", "f#~")
+	in := t.familiesQuery(userKey, schema.FamilyPrefix, schema.FamilyPrefix+"~")
 	in.ScanIndexForward = aws.Bool(false)
 	in.Limit = pageLimit(limit)
 	if before != (ulid.ULID{}) {
-		in.ExclusiveStartKey = key(userPK(userKey), "f#"+before.String())
+		in.ExclusiveStartKey = key(userPK(userKey), schema.FamilyPrefix+before.String())
 	}
 	return t.families(ctx, userKey, in)
 }
@@ -43,7 +44,7 @@ func (t *Table) FamiliesFrom(ctx context.Context, userKey [16]byte, from ulid.UL
 // EachFamilyFrom calls do with each of the user's families from the ULID on, as
 // [Table.FamiliesFrom] reads them. It holds one page of them in memory.
 func (t *Table) EachFamilyFrom(ctx context.Context, userKey [16]byte, from ulid.ULID, do func(*family.Family)) error {
-	in := t.familiesQuery(userKey, "f#"+from.String(), "f#~")
+	in := t.familiesQuery(userKey, schema.FamilyPrefix+from.String(), schema.FamilyPrefix+"~")
 	in.Limit = pageLimit(familiesPerRead)
 	for {
 		page, next, err := t.families(ctx, userKey, in)
@@ -56,7 +57,7 @@ func (t *Table) EachFamilyFrom(ctx context.Context, userKey [16]byte, from ulid.
 		if next == (ulid.ULID{}) {
 			return nil
 		}
-		in.ExclusiveStartKey = key(userPK(userKey), "f#"+next.String())
+		in.ExclusiveStartKey = key(userPK(userKey), schema.FamilyPrefix+next.String())
 	}
 }
 
@@ -95,7 +96,7 @@ func (t *Table) families(ctx context.Context, userKey [16]byte, in *dynamodb.Que
 
 // skULID returns the ULID in an item's sort key, which follows a letter and "#".
 func skULID(m item) (ulid.ULID, error) {
-	sk, ok := m["sk"].(*types.AttributeValueMemberS)
+	sk, ok := m[schema.SK].(*types.AttributeValueMemberS)
 	if !ok || len(sk.Value) < 2 {
 		return ulid.ULID{}, fmt.Errorf("a sort key without a ULID")
 	}

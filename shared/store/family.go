@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -20,9 +21,6 @@ import (
 // familyItem is a family as the table holds it. An attribute that a refresh reads is
 // in every record.
 type familyItem struct {
-	PK string `dynamodbav:"pk"`
-	SK string `dynamodbav:"sk"`
-
 	UserID   string `dynamodbav:"user_id"`
 	ClientID string `dynamodbav:"client_id"`
 
@@ -66,7 +64,6 @@ type details struct {
 }
 
 func marshalFamily(f *family.Family) (item, error) {
-	k := familyKey(f.ID)
 	expires := f.ExpiresAt
 	if expires.IsZero() {
 		expires = never
@@ -97,7 +94,7 @@ func marshalFamily(f *family.Family) (item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("marshal a family: %w", err)
 	}
-	m["pk"], m["sk"] = k["pk"], k["sk"]
+	maps.Copy(m, familyKey(f.ID))
 	return m, nil
 }
 

@@ -9,13 +9,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // Purge deletes every item whose purge_at has come, and returns how many those were. In
 // AWS DynamoDB's TTL does that; Purge is for local runs, whose clock can be moved. It scans
 // the table. An item that gets a later purge_at meanwhile stays.
 func (t *Table) Purge(ctx context.Context, now time.Time) (int, error) {
-	const due = "purge_at <= :now"
+	const due = schema.TTL + " <= :now"
 	purged, values := 0, item{":now": number(now.Unix())}
 	pages := dynamodb.NewScanPaginator(t.db, &dynamodb.ScanInput{
 		TableName:                 &t.name,
@@ -29,7 +31,7 @@ func (t *Table) Purge(ctx context.Context, now time.Time) (int, error) {
 		}
 		for _, m := range page.Items {
 			_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-				TableName: &t.name, Key: map[string]types.AttributeValue{"pk": m["pk"], "sk": m["sk"]},
+				TableName: &t.name, Key: map[string]types.AttributeValue{schema.PK: m[schema.PK], schema.SK: m[schema.SK]},
 				ConditionExpression: aws.String(due), ExpressionAttributeValues: values,
 			})
 			var later *types.ConditionalCheckFailedException

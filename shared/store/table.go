@@ -1,14 +1,17 @@
 // Package store is Rotor's one DynamoDB table: what is in it, and every request that is
 // made to it. Each kind of item has a file.
 //
-//	item            pk              sk                       file
-//	family          u#<user key>    f#<ULID>                 family.go
-//	owner           u#<user key>    o#<client id>            owner.go
-//	over the limit  over_limit      <user key>#<client id>   owner.go
-//	alias           u#<user key>    i#<hash>                 alias.go
-//	event           u#<user key>    e#<ULID>                 event.go
-//	client          clients         <client id>              client.go
+//	item                  pk             sk                       file
+//	family                u#<user key>   f#<ULID>                 family.go
+//	owner                 u#<user key>   o#<client id>            owner.go, with its plan (plan.go)
+//	old active families   u#<user key>   k#<client id>            horizon.go
+//	owner over the limit  over_limit     <user key>#<client id>   worklist.go
+//	alias                 u#<user key>   i#<hash>                 alias.go
+//	event                 u#<user key>   e#<ULID>                 event.go
+//	event of an erasure   erasures       e#<ULID>                 event.go
+//	client                clients        <client id>              client.go
 //
+// The names are in [github.com/rotor-auth/rotor/shared/store/schema].
 // Times are in epoch milliseconds. Only purge_at, which is the TTL attribute, and what it
 // is computed from are in epoch seconds. TTL deletes late, and no check relies on it.
 package store
@@ -33,6 +36,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // ErrNotFound is returned if there is no such item.
@@ -110,15 +114,15 @@ func (t *Table) Create(ctx context.Context) error {
 		TableName:   &t.name,
 		BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String("pk"), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String("sk"), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String("log_pk"), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String("log_sk"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(schema.PK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(schema.SK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(schema.LogPK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(schema.LogSK), AttributeType: types.ScalarAttributeTypeS},
 		},
-		KeySchema: keySchema("pk", "sk"),
+		KeySchema: keySchema(schema.PK, schema.SK),
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName:  aws.String("log"),
-			KeySchema:  keySchema("log_pk", "log_sk"),
+			IndexName:  aws.String(schema.LogIndex),
+			KeySchema:  keySchema(schema.LogPK, schema.LogSK),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 		}},
 	})
@@ -156,15 +160,15 @@ func number[N int | int64 | uint32](n N) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(int64(n), 10)}
 }
 
-func key(pk, sk string) item { return item{"pk": text(pk), "sk": text(sk)} }
+func key(pk, sk string) item { return item{schema.PK: text(pk), schema.SK: text(sk)} }
 
 func userPK(userKey [16]byte) string {
-	return "u#" + base64.RawURLEncoding.EncodeToString(userKey[:])
+	return schema.UserPrefix + base64.RawURLEncoding.EncodeToString(userKey[:])
 }
 
 // userKeyOf returns the user key in a partition key that userPK made.
 func userKeyOf(pk string) (userKey [16]byte, err error) {
-	encoded, ok := strings.CutPrefix(pk, "u#")
+	encoded, ok := strings.CutPrefix(pk, schema.UserPrefix)
 	b, err := base64.RawURLEncoding.DecodeString(encoded)
 	if !ok || err != nil || len(b) != len(userKey) {
 		return userKey, fmt.Errorf("the partition key %q is not a user's", pk)
@@ -172,7 +176,9 @@ func userKeyOf(pk string) (userKey [16]byte, err error) {
 	return [16]byte(b), nil
 }
 
-func familyKey(id family.ID) item { return key(userPK(id.UserKey()), "f#"+id.ULID().String()) }
+func familyKey(id family.ID) item {
+	return key(userPK(id.UserKey()), schema.FamilyPrefix+id.ULID().String())
+}
 
 // read returns the item with that key, strongly consistent, or [ErrNotFound].
 func (t *Table) read(ctx context.Context, key item) (item, error) {

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // partitions are those of all tables that something was ever written to. minidyn
@@ -52,7 +54,7 @@ func written(r *http.Request) (next *http.Request, all []partition, transacted i
 	}
 	add := func(table string, w write) {
 		for _, a := range []attributes{w.Key, w.Item} {
-			if pk, ok := a["pk"]; ok {
+			if pk, ok := a[schema.PK]; ok {
 				all = append(all, partition{table, pk.S})
 			}
 		}

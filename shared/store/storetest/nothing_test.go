@@ -46,11 +46,14 @@ func TestNothingComesOfNothing(t *testing.T) {
 	change := &store.Change{Device: &device}
 	revocation := family.Revocation{At: now, Cause: family.LimitExceeded, Event: plan.Event}
 	for name, write := range map[string]func() (done bool, err error){
-		"Refresh":                   func() (bool, error) { _, done, err := table.Refresh(ctx, use(true)); return done, err },
-		"Refresh of a scope":        func() (bool, error) { _, done, err := table.Refresh(ctx, scoped); return done, err },
-		"Refresh without rotation":  func() (bool, error) { _, done, err := table.Refresh(ctx, use(false)); return done, err },
-		"RecordUse":                 func() (bool, error) { _, done, err := table.RecordUse(ctx, f, true, use(true)); return done, err },
-		"ForgiveLost":                    func() (bool, error) { _, done, err := table.ForgiveLost(ctx, f, f.AfterLost(1, now), use(true)); return done, err },
+		"Refresh":                  func() (bool, error) { _, done, err := table.Refresh(ctx, use(true)); return done, err },
+		"Refresh of a scope":       func() (bool, error) { _, done, err := table.Refresh(ctx, scoped); return done, err },
+		"Refresh without rotation": func() (bool, error) { _, done, err := table.Refresh(ctx, use(false)); return done, err },
+		"RecordUse":                func() (bool, error) { _, done, err := table.RecordUse(ctx, f, true, use(true)); return done, err },
+		"ForgiveLost": func() (bool, error) {
+			_, done, err := table.ForgiveLost(ctx, f, f.AfterLost(1, now), use(true))
+			return done, err
+		},
 		"Revoke":                    func() (bool, error) { return table.Revoke(ctx, f, &policy, event(audit.Reuse)) },
 		"Observe":                   func() (bool, error) { return table.Observe(ctx, f, event(audit.Reuse)) },
 		"End":                       func() (bool, error) { return table.End(ctx, f.ID, &policy, revocation) },

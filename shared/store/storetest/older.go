@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // Without takes an attribute from the one item with the sort key: what is left is
@@ -23,7 +25,7 @@ func (rt *Transport) Without(ctx context.Context, sk, attribute string) error {
 		return fmt.Errorf("scan the table: %w", err)
 	}
 	for _, item := range out.Items {
-		if key, ok := item["sk"].(*types.AttributeValueMemberS); !ok || key.Value != sk || item[attribute] == nil {
+		if key, ok := item[schema.SK].(*types.AttributeValueMemberS); !ok || key.Value != sk || item[attribute] == nil {
 			continue
 		}
 		delete(item, attribute)
@@ -69,7 +71,7 @@ func (rt *Transport) Delete(ctx context.Context, prefix string) error {
 	}
 	for _, item := range items {
 		_, err := dynamodb.NewFromConfig(rt.Config()).DeleteItem(ctx, &dynamodb.DeleteItemInput{
-			TableName: aws.String(rt.name), Key: map[string]types.AttributeValue{"pk": item["pk"], "sk": item["sk"]},
+			TableName: aws.String(rt.name), Key: map[string]types.AttributeValue{schema.PK: item[schema.PK], schema.SK: item[schema.SK]},
 		})
 		if err != nil {
 			return fmt.Errorf("delete an item: %w", err)
@@ -86,7 +88,7 @@ func (rt *Transport) items(ctx context.Context, prefix string) ([]map[string]typ
 		return nil, fmt.Errorf("scan the table: %w", err)
 	}
 	items := slices.DeleteFunc(out.Items, func(item map[string]types.AttributeValue) bool {
-		key, ok := item["sk"].(*types.AttributeValueMemberS)
+		key, ok := item[schema.SK].(*types.AttributeValueMemberS)
 		return !ok || !strings.HasPrefix(key.Value, prefix)
 	})
 	if len(items) == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // Sizes are the sizes in bytes, as DynamoDB counts them, of all items in the
@@ -21,7 +22,7 @@ func (rt *Transport) Sizes(ctx context.Context, prefix string) ([]int, error) {
 	}
 	var sizes []int
 	for _, item := range out.Items {
-		sk, ok := item["sk"].(*types.AttributeValueMemberS)
+		sk, ok := item[schema.SK].(*types.AttributeValueMemberS)
 		if !ok || !strings.HasPrefix(sk.Value, prefix) {
 			continue
 		}
