@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // function is a Lambda function, whose code is in a folder of functions/.
@@ -95,10 +97,10 @@ var functions = []function{
 
 // The partitions of the table (see shared/store).
 const (
-	users     = "u#*"
-	clients   = "clients"
-	overLimit = "over_limit"
-	erasures  = "erasures"
+	users     = schema.UserPrefix + "*"
+	clients   = schema.ClientsPK
+	overLimit = schema.OverLimitPK
+	erasures  = schema.ErasuresPK
 )
 
 func apiEnv(p parts) map[string]*string {

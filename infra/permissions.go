@@ -6,6 +6,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 func allow(actions []string, resource *string) awsiam.PolicyStatement {
@@ -29,7 +31,7 @@ func (p parts) items(requests string, partitions ...string) awsiam.PolicyStateme
 
 // queryLog allows queries of the events' index.
 func (p parts) queryLog() awsiam.PolicyStatement {
-	return allow([]string{"dynamodb:Query"}, awscdk.Fn_Join(jsii.String(""), &[]*string{p.table.TableArn(), jsii.String("/index/" + logIndex)}))
+	return allow([]string{"dynamodb:Query"}, awscdk.Fn_Join(jsii.String(""), &[]*string{p.table.TableArn(), jsii.String("/index/" + schema.LogIndex)}))
 }
 
 func (p parts) readKeys() awsiam.PolicyStatement {

@@ -14,15 +14,13 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-const (
-	// logIndex is the table's index of events.
-	logIndex = "log"
-	// keyRotationDays is how often the keys are rotated. MAC keys have an id of one byte and are never removed: 256 of
-	// them last for twenty years.
-	keyRotationDays = 30
-)
+// keyRotationDays is how often the keys are rotated. MAC keys have an id of one byte and are never removed: 256 of them
+// last for twenty years.
+const keyRotationDays = 30
 
 // parts holds those parts of the stack that others refer to.
 type parts struct {
@@ -79,17 +77,17 @@ func (p *parts) newTable() {
 		warm = &awsdynamodb.WarmThroughput{WriteUnitsPerSecond: jsii.Number(p.cfg.warmWriteUnits)}
 	}
 	p.table = awsdynamodb.NewTableV2(p.Stack, jsii.String("Table"), &awsdynamodb.TablePropsV2{
-		PartitionKey: text("pk"),
-		SortKey:      text("sk"),
+		PartitionKey: text(schema.PK),
+		SortKey:      text(schema.SK),
 		GlobalSecondaryIndexes: &[]*awsdynamodb.GlobalSecondaryIndexPropsV2{{
-			IndexName:      jsii.String(logIndex),
-			PartitionKey:   text("log_pk"),
-			SortKey:        text("log_sk"),
+			IndexName:      jsii.String(schema.LogIndex),
+			PartitionKey:   text(schema.LogPK),
+			SortKey:        text(schema.LogSK),
 			ProjectionType: awsdynamodb.ProjectionType_ALL,
 		}},
 		Billing:             awsdynamodb.Billing_OnDemand(nil),
 		WarmThroughput:      warm,
-		TimeToLiveAttribute: jsii.String("purge_at"),
+		TimeToLiveAttribute: jsii.String(schema.TTL),
 		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		},

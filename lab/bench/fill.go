@@ -26,6 +26,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
@@ -123,14 +124,14 @@ func (f *filler) take(ctx context.Context, table string) error {
 		return err
 	}
 	for _, i := range all {
-		switch pk, sk := i.text("pk"), i.text("sk"); {
-		case pk == "clients":
+		switch pk, sk := i.text(schema.PK), i.text(schema.SK); {
+		case pk == schema.ClientsPK:
 			f.clients = append(f.clients, i)
-		case strings.HasPrefix(sk, "f#") && i.text("client_id") == app:
+		case strings.HasPrefix(sk, schema.FamilyPrefix) && i.text("client_id") == app:
 			f.family = i
-		case sk == "o#"+app:
+		case sk == schema.OwnerPrefix+app:
 			f.owner = i
-		case pk == "over_limit":
+		case pk == schema.OverLimitPK:
 			f.overLimit = i
 		}
 	}
@@ -172,17 +173,17 @@ func (f *filler) items(o owner) iter.Seq[item] {
 		key := f.keys.Codec.UserKey(o.user)
 		user := base64.RawURLEncoding.EncodeToString(key[:])
 		for n := range o.families {
-			sk := "f#" + f.id(o, n).ULID().String()
-			if !yield(with(f.family, map[string]attribute{"pk": stringValue("u#" + user), "sk": stringValue(sk), "user_id": stringValue(o.user), "client_id": stringValue(o.client)})) {
+			sk := schema.FamilyPrefix + f.id(o, n).ULID().String()
+			if !yield(with(f.family, map[string]attribute{schema.PK: stringValue(schema.UserPrefix + user), schema.SK: stringValue(sk), "user_id": stringValue(o.user), "client_id": stringValue(o.client)})) {
 				return
 			}
 		}
 		active := attribute{"N": json.RawMessage(strconv.Quote(strconv.Itoa(o.families)))}
-		if !yield(with(f.owner, map[string]attribute{"pk": stringValue("u#" + user), "sk": stringValue("o#" + o.client), "active": active})) {
+		if !yield(with(f.owner, map[string]attribute{schema.PK: stringValue(schema.UserPrefix + user), schema.SK: stringValue(schema.OwnerPrefix + o.client), "active": active})) {
 			return
 		}
 		if o.overLimit {
-			yield(with(f.overLimit, map[string]attribute{"sk": stringValue(user + "#" + o.client)}))
+			yield(with(f.overLimit, map[string]attribute{schema.SK: stringValue(user + "#" + o.client)}))
 		}
 	}
 }

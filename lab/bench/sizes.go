@@ -23,6 +23,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // A typical family, and a typical request.
@@ -118,7 +119,7 @@ func usual(ctx context.Context) (family, line int, err error) {
 	if strings.Count(lines.String(), "\n") != 1 || !strings.Contains(lines.String(), `"type":"`+string(audit.Exchanged)+`"`) {
 		return 0, 0, errors.New("a refresh does not log one line, of an exchange")
 	}
-	families, err := items(ctx, rt, "http://dynamodb.invalid", name, "f#")
+	families, err := items(ctx, rt, "http://dynamodb.invalid", name, schema.FamilyPrefix)
 	if err != nil || len(families) != 1 {
 		return 0, 0, errors.Join(fmt.Errorf("there are %d families", len(families)), err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rotor-auth/rotor/lab/process"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
+	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
 // storeVariable is an environment variable that makes this program a store: a new,
@@ -234,7 +235,7 @@ func items(ctx context.Context, rt http.RoundTripper, endpoint, table, prefix st
 	}
 	var sizes []int
 	for _, i := range all {
-		if strings.HasPrefix(i.text("sk"), prefix) {
+		if strings.HasPrefix(i.text(schema.SK), prefix) {
 			n, err := i.size()
 			if err != nil {
 				return nil, fmt.Errorf("scan the table: %w", err)
