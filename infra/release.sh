@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what a release has, in dist/release: the functions' zips, the rotor command, an SBOM and checksums; and its notes,
-# dist/notes.md. Usage: infra/release.sh TAG, after `make build`.
+# Builds the files of a release in dist/release: the functions' zips, the rotor command, an SBOM and checksums. Writes its
+# notes to dist/notes.md. Usage: infra/release.sh TAG, after `make build`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

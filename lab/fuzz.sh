@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the tree, one after another, for so long or so many executions each.
+# Runs every fuzz target of the tree, one after another, for the given time or number of executions each.
 # Usage: lab/fuzz.sh 10000x
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

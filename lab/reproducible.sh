@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds all zips twice, here and elsewhere with nothing cached, and compares their bytes.
+# Builds all zips twice, here and in another folder without a build cache, and compares them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Runs DynamoDB Local, Amazon's own stand-in for DynamoDB, in memory. Needs Java 17 or newer, and Maven once, to fetch it.
 #
-#   run.sh fetch            fetches it into .tools, unless it is there
+#   run.sh fetch            fetches it into .tools, unless it is already there
 #   run.sh serve PORT       runs it in the foreground
 #   run.sh with COMMAND…    runs it on a free port while COMMAND runs, with ROTOR_TEST_DYNAMODB set to its address;
 #                           ends with COMMAND's exit code
 #
-# It keeps one database for all credentials and regions (-sharedDb): whoever needs a table alone gives it a name of its
-# own. It listens on every interface and has no option to do otherwise: do not put anything real into it.
+# It keeps one database for all credentials and regions (-sharedDb), so a test that needs its own table gives it its own
+# name. It listens on every interface, which cannot be changed: do not put real data into it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -28,7 +28,7 @@ fetch() {
 	need java "Java 17 or newer" default-jre-headless
 	need mvn Maven maven
 	echo "fetching DynamoDB Local $version into $lib" >&2
-	# Into a neighbour first, so that a fetch cut short is not taken for a whole one.
+	# Into another folder first, so that an interrupted fetch is not taken for a complete one.
 	local part=$lib.part output
 	rm -rf "$part"
 	output=$(mvn --batch-mode --strict-checksums --file "$here/pom.xml" \
@@ -36,18 +36,18 @@ fetch() {
 	mv "$part" "$lib"
 }
 
-# Becomes the server, so that who started it can wait for it and kill it.
+# Becomes the server, so that the process that started it can wait for it and kill it.
 serve() {
 	exec java -Djava.library.path="$lib" -cp "$lib/*" software.amazon.dynamodb.services.local.main.ServerRunner \
 		-inMemory -sharedDb -disableTelemetry -port "$1"
 }
 
-# Whether something listens on the port.
+# Succeeds if something listens on the port.
 listens() {
 	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# Whether HTTP is spoken there.
+# Succeeds if an HTTP server listens there.
 answers() {
 	(
 		exec 3<>"/dev/tcp/127.0.0.1/$1"
@@ -57,7 +57,7 @@ answers() {
 	) 2>/dev/null
 }
 
-# A port that nobody listens on, from below the range that systems give to outgoing connections.
+# Prints a free port, from below the range that systems use for outgoing connections.
 free_port() {
 	local port
 	for _ in {1..50}; do

@@ -3,7 +3,6 @@ package main
 // unread are the folders whose comments are still to be read. It becomes shorter until it is empty.
 var unread = []string{
 	"shared/family",
-	"shared/internal/web",
 	"shared/manage",
 	"shared/oauth",
 	"shared/origin",

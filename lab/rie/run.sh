@@ -2,11 +2,11 @@
 # Runs the built functions the way Lambda does: under the runtime interface emulator that `sam local` uses, on DynamoDB
 # Local. Needs Linux; Java 17 or newer, and Maven once, for DynamoDB Local; Python with pip once, to fetch the emulator.
 #
-#   run.sh fetch        fetches the emulator into .tools, unless it is there
-#   run.sh [FLAG…]      builds the functions and runs the tests beside this script; flags are go test's, like -run Race
+#   run.sh fetch        fetches the emulator into .tools, unless it is already there
+#   run.sh [FLAG…]      builds the functions and runs the tests beside this script; the flags are those of go test, such as -run Race
 set -euo pipefail
 
-# The wheel of aws-sam-cli on PyPI has the emulators for both architectures in it.
+# The wheel of aws-sam-cli on PyPI contains the emulators for both architectures.
 version=1.170.0
 wheel_sha256=24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf
 
@@ -32,7 +32,7 @@ fetch() {
 		die "Python with pip not found; install it (on Debian: apt-get install python3-pip)"
 	echo "fetching the emulator of aws-sam-cli $version into $emulator" >&2
 	mkdir -p "$root/.tools"
-	# Beside its place first, so that a fetch cut short is not taken for a whole one.
+	# Into another folder first, so that an interrupted fetch is not taken for a complete one.
 	local part
 	part=$(mktemp -d "$emulator.XXXXXX")
 	# shellcheck disable=SC2064 # the value of now
