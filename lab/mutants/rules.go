@@ -337,7 +337,7 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "the embedded store takes a transaction of any size", pkg: "embedded", test: "embedded.TestRefusals",
-		edits: []edit{{`transacted > mostTransacted`, `transacted > 100*mostTransacted`}},
+		edits: []edit{{`transacted > maxTransactItems`, `transacted > 100*maxTransactItems`}},
 	},
 	{
 		rule: "no read is found to be weak", pkg: "storetest", test: "storetest.TestWeakReads",

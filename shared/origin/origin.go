@@ -1,10 +1,10 @@
-// Package origin is the one rule for what a web origin is: what may be configured
-// as one, how it is written, and which Origin header is one that may call.
+// Package origin says what a web origin is: what may be configured as one, how it is
+// written, and which Origin header may call.
 //
-// An origin is written as browsers send it in the Origin header (RFC 6454 §6.2, and
-// the HTML standard's "serialization of an origin"): scheme://host, in small
-// letters, and :port unless it is the scheme's own. The schemes are http, https and
-// those of native webviews and extensions, such as capacitor and chrome-extension.
+// An origin is written as browsers send it in the Origin header (RFC 6454 §6.2, and the
+// HTML standard's "serialization of an origin"): scheme://host in lower case, and :port
+// unless it is the scheme's default. The schemes are http, https and those of native
+// webviews and extensions, such as capacitor and chrome-extension.
 package origin
 
 import (
@@ -16,17 +16,17 @@ import (
 	"strings"
 )
 
-// example is what the errors show.
+// example is the origin that error messages show.
 const example = "https://app.example.com"
 
-var errNotOne = errors.New("a web origin as browsers send it, such as " + example)
+var errNotOrigin = errors.New("a web origin as browsers send it, such as " + example)
 
-// Parse returns the origin that a browser at s sends. It takes what a browser's own
-// parser would rewrite (letter case, the scheme's own port, a slash at the end) and
-// refuses all that is more than an origin. Its error says what s must be, and what
-// to write instead: it is made to be read after "it must be".
+// Parse returns the origin that a browser sends for a page at s. It accepts what a
+// browser's own parser would rewrite (letter case, the scheme's default port, a slash at
+// the end), and refuses anything that is more than an origin. Its error says what s must
+// be and what to write instead, in words that follow "it must be".
 //
-// A host that is not ASCII is refused. A label in Punycode is taken as it is.
+// Parse refuses a host that is not ASCII. It does not check labels in Punycode.
 func Parse(s string) (string, error) {
 	p, err := parse(s)
 	if err != nil {
@@ -35,7 +35,7 @@ func Parse(s string) (string, error) {
 	return p.String(), nil
 }
 
-// Of returns the origin of a URL, "" where it has none.
+// Of returns the origin of a URL, or "" if it has none.
 func Of(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -48,7 +48,8 @@ func Of(s string) string {
 	return o
 }
 
-// parts are an origin's, as a browser writes them. port is "" for the scheme's own.
+// parts are the parts of an origin as a browser writes them. port is "" for the scheme's
+// default.
 type parts struct{ scheme, host, port string }
 
 func (p parts) String() string {
@@ -64,7 +65,7 @@ func parse(s string) (parts, error) {
 	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok || !isScheme(scheme) {
-		return parts{}, errNotOne
+		return parts{}, errNotOrigin
 	}
 	scheme = strings.ToLower(scheme)
 	switch scheme {
@@ -86,7 +87,7 @@ func parse(s string) (parts, error) {
 	if strings.Contains(authority, "*") {
 		return parts{}, errors.New("whole: there are no patterns. List each origin, or write * alone, which is any")
 	}
-	if strings.ContainsFunc(authority, func(c rune) bool { return c > '~' }) { // before letter case is changed, of the Kelvin sign as well
+	if strings.ContainsFunc(authority, func(c rune) bool { return c > '~' }) { // before lower case makes a letter of the Kelvin sign
 		return parts{}, errors.New("in Punycode, as browsers send it, such as https://xn--bcher-kva.example: in a browser's console, new URL(\"…\").origin says how")
 	}
 	host, port, err := splitPort(authority)
@@ -100,7 +101,7 @@ func parse(s string) (parts, error) {
 	if strings.HasPrefix(host, "[") {
 		ip, err := netip.ParseAddr(host[1 : len(host)-1])
 		if err != nil || !ip.Is6() || ip.Zone() != "" {
-			return parts{}, errNotOne
+			return parts{}, errNotOrigin
 		}
 		p.host = "[" + ipv6(ip) + "]"
 		return p, nil
@@ -108,8 +109,8 @@ func parse(s string) (parts, error) {
 	return p, checkHost(p)
 }
 
-// instead returns the error of an origin with too much in it, which says what is
-// left without that.
+// instead returns the error for an origin with too much in it. want says what must not be
+// in it, and the error shows the origin without that.
 func instead(want, scheme, authority string) error {
 	p, err := parse(scheme + "://" + authority)
 	if err != nil {
@@ -124,25 +125,25 @@ func isScheme(s string) bool {
 	return s != "" && strings.Trim(s[:1], letters) == "" && strings.Trim(s, letters+"0123456789+-.") == ""
 }
 
-// splitPort splits host:port. The host of an IPv6 address keeps its brackets; the
-// port is a number without leading zeros, or "".
+// splitPort splits host:port. An IPv6 address keeps its brackets. The port is a number
+// without leading zeros, or "".
 func splitPort(authority string) (host, port string, err error) {
 	end := strings.IndexByte(authority, ']') + 1 // 0 where there are no brackets
 	if strings.HasPrefix(authority, "[") != (end > 0) {
-		return "", "", errNotOne
+		return "", "", errNotOrigin
 	}
 	host = authority
 	if i := strings.IndexByte(authority[end:], ':'); i >= 0 {
 		host, port = authority[:end+i], authority[end+i+1:]
 	}
 	if end > 0 && len(host) != end {
-		return "", "", errNotOne
+		return "", "", errNotOrigin
 	}
 	if port == "" {
 		return host, "", nil
 	}
 	if strings.Trim(port, "0123456789") != "" {
-		return "", "", errNotOne
+		return "", "", errNotOrigin
 	}
 	n, err := strconv.ParseUint(cmp.Or(strings.TrimLeft(port, "0"), "0"), 10, 16)
 	if err != nil {
@@ -151,10 +152,10 @@ func splitPort(authority string) (host, port string, err error) {
 	return host, strconv.FormatUint(n, 10), nil
 }
 
-// checkHost refuses a name that browsers would not send as it is.
+// checkHost returns an error if the host is a name that browsers would not send as it is.
 func checkHost(p parts) error {
 	if p.host == "" || strings.Trim(p.host, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" {
-		return errNotOne
+		return errNotOrigin
 	}
 	labels := strings.Split(p.host, ".")
 	web := p.scheme == "http" || p.scheme == "https"
@@ -163,11 +164,11 @@ func checkHost(p parts) error {
 	}
 	for _, l := range labels {
 		if web && l == "" {
-			return errNotOne
+			return errNotOrigin
 		}
 	}
-	// To browsers a name whose last label is a number is an IPv4 address, in one of
-	// many spellings, of which they send this one.
+	// Browsers take a name whose last label is a number for an IPv4 address. They accept
+	// many spellings of it, and send this one.
 	if isNumber(labels[len(labels)-1]) {
 		if ip, err := netip.ParseAddr(p.host); err != nil || ip.String() != p.host {
 			return errors.New("with an IPv4 address of four decimal numbers, such as http://127.0.0.1")
@@ -176,7 +177,7 @@ func checkHost(p parts) error {
 	return nil
 }
 
-// isNumber reports whether browsers take the last label of a host for a number.
+// isNumber reports whether browsers take label, the last of a host, for a number.
 func isNumber(label string) bool {
 	if hex, ok := strings.CutPrefix(label, "0x"); ok {
 		return strings.Trim(hex, "0123456789abcdef") == ""
@@ -184,7 +185,7 @@ func isNumber(label string) bool {
 	return label != "" && strings.Trim(label, "0123456789") == ""
 }
 
-// ipv6 returns the address as browsers write it: in hexadecimal to its end.
+// ipv6 returns the address as browsers write it, which is in hexadecimal to the end.
 func ipv6(ip netip.Addr) string {
 	if !ip.Is4In6() {
 		return ip.String()
@@ -194,8 +195,8 @@ func ipv6(ip netip.Addr) string {
 	return "::ffff:" + hex(12) + ":" + hex(14)
 }
 
-// isLoopback reports whether the host is this machine, for pages that browsers
-// fetch: localhost, a name under it (RFC 6761 §6.3), or a loopback address.
+// isLoopback reports whether the origin is that of a page served over http or https by
+// this machine: by localhost, a name under it (RFC 6761 §6.3), or a loopback address.
 func (p parts) isLoopback() bool {
 	if p.scheme != "http" && p.scheme != "https" {
 		return false

@@ -5,23 +5,23 @@ import (
 	"strings"
 )
 
-// What stands for many origins in a list. [ParseSet] knows Any alone: Loopback is of
-// the program that runs on loopback.
+// The words that stand for many origins in a list. [ParseSet] accepts Any alone. Loopback is
+// a word of the program that runs on loopback, and stands for [Set.AndLoopback].
 const (
 	Any      = "*"
 	Loopback = "loopback"
 )
 
-// Set is the origins that may call. The zero Set is none.
+// Set is a set of origins that may call. The zero Set is empty.
 type Set struct {
 	any      bool
 	loopback bool
 	origins  []string // as [Parse] returns them
 }
 
-// ParseSet reads a list of origins, or [Any]. Of each that is none it calls wrong
-// with what is written there and what it must be, and leaves it out. Empty values are
-// passed over, and so are spaces around one.
+// ParseSet parses a list of origins, or [Any]. For each value that is not an origin it
+// calls wrong with the value and what it must be, and leaves it out. It ignores empty
+// values and spaces around a value.
 func ParseSet(values []string, wrong func(value, want string)) Set {
 	var s Set
 	for _, value := range values {
@@ -44,24 +44,23 @@ func ParseSet(values []string, wrong func(value, want string)) Set {
 	return s
 }
 
-// AndLoopback returns s and, besides, the http and https origins of this machine on
-// any port.
+// AndLoopback returns s with the http and https origins of this machine on any port.
 func (s Set) AndLoopback() Set {
 	s.loopback = true
 	return s
 }
 
-// Any reports whether any origin is in s.
+// Any reports whether every origin is in s.
 func (s Set) Any() bool { return s.any }
 
-// Has reports whether the Origin header is of an origin in s. Browsers send small
-// letters, but for hosts of some schemes of their own: letter case makes no difference.
+// Has reports whether the value of an Origin header is an origin in s. Letter case makes no
+// difference: browsers send lower case, except in the hosts of some non-web schemes.
 func (s Set) Has(header string) bool {
 	if s.any {
 		return true
 	}
 	o, err := Parse(header)
-	if err != nil || !strings.EqualFold(o, header) { // as browsers send it, and not only as people write it
+	if err != nil || !strings.EqualFold(o, header) { // it must be as browsers send it, not merely as people may write it
 		return false
 	}
 	if slices.Contains(s.origins, o) {
@@ -74,7 +73,7 @@ func (s Set) Has(header string) bool {
 	return err == nil && p.isLoopback()
 }
 
-// String returns the origins as a setting lists them.
+// String returns the origins separated by commas, as in a setting.
 func (s Set) String() string {
 	var all []string
 	if s.any {
@@ -86,7 +85,7 @@ func (s Set) String() string {
 	return strings.Join(append(all, s.origins...), ",")
 }
 
-// Equal reports whether both are the same, in the same order.
+// Equal reports whether s and t have the same origins in the same order.
 func (s Set) Equal(t Set) bool {
 	return s.any == t.any && s.loopback == t.loopback && slices.Equal(s.origins, t.origins)
 }

@@ -13,25 +13,25 @@ import (
 )
 
 const (
-	// maxReread is how many records of what has ended each sweep reads again, and
-	// rereadPerKept how many more for each open family before them: with more, the open
-	// families are remembered instead, and read one by one.
+	// maxReread is how many records of families that have ended the next sweep may read
+	// again, and rereadPerKept how many more for each open family before them. If there are
+	// more, the open families are remembered instead, and read one by one.
 	maxReread     = 1000
 	rereadPerKept = 10
-	// maxKept is how many open families are remembered at most: what one record holds
-	// with room to spare.
+	// maxKept is how many open families are remembered at most. A record can hold more than
+	// that.
 	maxKept = 5000
 )
 
 // reading is what a sweep finds of an owner's families.
 type reading struct {
 	active  []*family.Family
-	horizon store.Horizon // of the next sweep
-	purgeAt time.Time     // when all that the horizon keeps will have been purged
+	horizon store.Horizon // for the next sweep
+	purgeAt time.Time     // when all families that the horizon keeps will have been purged
 }
 
-// read reads the owner's families that may be active: from the horizon on, and those
-// that it keeps.
+// read reads the owner's families that may be active, which are those from its horizon on
+// and those that the horizon keeps.
 func (s *Sweeper) read(ctx context.Context, o *store.Owner, p *family.Policy, now time.Time) (*reading, error) {
 	before := o.Horizon
 	if !before.Holds(p) {
@@ -43,7 +43,7 @@ func (s *Sweeper) read(ctx context.Context, o *store.Owner, p *family.Policy, no
 		settled.From = before.From
 	}
 	found := &reading{}
-	ended := 0 // records that are read again if the next sweep begins at the oldest open family
+	ended := 0 // how many records are read again if the next sweep begins at the oldest open family
 	see := func(f *family.Family) {
 		u := f.ID.ULID()
 		open := f.ClientID == o.ID.ClientID && f.Death(p, now.Add(-settleAge)) == ""
@@ -68,7 +68,7 @@ func (s *Sweeper) read(ctx context.Context, o *store.Owner, p *family.Policy, no
 	for _, f := range kept {
 		see(f)
 	}
-	beyond := len(settled.Kept) > 0 // open families with who knows how many records after them
+	beyond := len(settled.Kept) > 0 // whether there are open families with an unknown number of records after them
 	if err := s.Table.EachFamilyFrom(ctx, o.ID.UserKey, before.From, see); err != nil {
 		return nil, err
 	}
@@ -82,8 +82,8 @@ func (s *Sweeper) read(ctx context.Context, o *store.Owner, p *family.Policy, no
 	return found, nil
 }
 
-// families reads those of the user's families that are still on record, in the order
-// of the ULIDs.
+// families reads the user's families with these ULIDs, in that order. It leaves out those
+// that are no longer on record.
 func (s *Sweeper) families(ctx context.Context, userKey [16]byte, ulids []ulid.ULID) ([]*family.Family, error) {
 	read := make([]*family.Family, len(ulids))
 	group, groupCtx := errgroup.WithContext(ctx)

@@ -9,12 +9,12 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// Run sweeps once, as a function does: with metrics, and a log line of what failed. The
-// error, be it of one owner of many, says that the sweep is to come again.
+// Run sweeps once, as the function does, with metrics and a log line if it fails. It returns
+// an error if it failed for any owner, so that the sweep is tried again.
 func Run(ctx context.Context, table *store.Table, log *slog.Logger, now time.Time) (Result, error) {
 	sweeper := Sweeper{
 		Table:   table,
-		Clients: store.NewRegistry(table, log), // of this sweep: what it ends cannot be undone, and a limit may just have been raised
+		Clients: store.NewRegistry(table, log), // made anew: an end cannot be undone, and a limit may just have been raised
 		Trail:   audit.Trail{Log: log, Metrics: true},
 	}
 	result, err := sweeper.Sweep(ctx, now.UTC().Truncate(time.Millisecond))

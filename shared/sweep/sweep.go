@@ -1,28 +1,28 @@
-// Package sweep keeps each owner, a user in an application, to as many active
-// families as the client's policy has in max_active. Which of them go is the
-// policy's evict: the least recently used, or the oldest.
+// Package sweep ends families that are too many. An owner, which is a user in an
+// application, may have as many active families as max_active of the client's policy says.
+// The policy's evict says which of them end: the least recently used or the oldest.
 //
-// Issuing counts a family to its owner before it puts it on record, and puts an
-// owner whose count is past the limit on a work list. A sweep reads that list,
-// so its cost grows with the owners on it and not with the table. For an owner
-// that really has too many it first stores a plan (which families, the event's
-// id), then ends them, and removes the plan together with storing one
-// resource_cleanup event that names them. Whoever finds a plan carries it out.
-// Each step can be repeated: running a sweep twice, two at once, or dying anywhere
-// does no harm and leaves one event.
+// A login counts its family to the owner before it puts the family on record. If the count
+// is then past the limit, it puts the owner on a work list. A sweep reads that list, so its
+// cost grows with the owners on it and not with the table. If an owner really has too many
+// families, the sweep stores a plan, which has the families that are to end and the id of
+// an event. Then it ends them, and at last it removes the plan and stores the event,
+// resource_cleanup, which names them. A sweep that finds a plan carries it out. Each step
+// can be repeated: it does no harm to run a sweep twice, or two at once, or to stop one
+// anywhere, and there is one event.
 //
-// A family that is counted and not on record may be one that is being issued. So it
-// counts until the last login is five minutes old, and an owner whom it takes past the
-// limit stays on the list.
+// A family that is counted and not on record may be one that is being issued. So it counts
+// until the last login is five minutes ago, and if it takes the owner past the limit, the
+// owner stays on the list.
 //
-// A plan may be old when it is carried out: its sweep died. So a family ends under
-// it only if it was not used since; one that was falls out, and the next plan is made
-// of what is active then.
+// A plan may be old when it is carried out, because its sweep died. So it ends a family
+// only if that has not been used since. The next plan is made of the families that are
+// active by then.
 //
-// What a sweep reads of an owner grows with the families that are active, and those
-// that were issued since the last sweep or in the five minutes before it; not with
-// those that ended. It remembers for that how far back it need not look, and which
-// active families are older than that (see [store.Horizon]).
+// What a sweep reads of an owner grows with the families that are active, and with those
+// that were issued since the last sweep or in the five minutes before it, but not with
+// those that have ended. For that it stores how far back the next sweep must look, and
+// which active families are older than that; see [store.Horizon].
 package sweep
 
 import (
@@ -42,35 +42,35 @@ import (
 
 const (
 	ownersPerRead = 100
-	// maxPlanSize is how many families one plan ends at most: what its record and its
-	// event hold with room to spare.
+	// maxPlanSize is how many families one plan ends at most. Its record and its event can
+	// hold more than that.
 	maxPlanSize = 1000
 	// revokeConcurrency is how many families are read or ended at the same time.
 	revokeConcurrency = 16
-	// settleAge is how old a family is whose issuing has surely ended, one way or
-	// the other, and how long ago an idle end must be that no use under way can undo:
-	// what is younger is looked at again.
+	// settleAge is the time after which no login or use can be under way any more: a family
+	// that was counted longer ago is on record or never will be, and an idle end longer ago
+	// cannot be undone. The next sweep looks again at what is younger.
 	settleAge = 5 * time.Minute
-	// maxFruitless is how many plans one sweep of an owner carries out that end nothing,
-	// because all of their families came into use.
+	// maxFruitless is how many plans a sweep of an owner carries out that end nothing because
+	// all of their families have been used since.
 	maxFruitless = 3
 )
 
-// Sweeper sweeps the owners that are over their limit.
+// Sweeper ends the families of owners that are over their limit.
 type Sweeper struct {
 	Table   *store.Table
 	Clients *store.Registry
 	Trail   audit.Trail
 }
 
-// Result is what a sweep did.
+// Result says what a sweep did.
 type Result struct {
-	Owners  int `json:"owners"`  // that were on the work list
-	Removed int `json:"removed"` // families ended
+	Owners  int `json:"owners"`  // the number of owners that were on the work list
+	Removed int `json:"removed"` // the number of families that it ended
 }
 
-// Sweep works through the list. An owner that fails stays on it, and does not
-// keep the others waiting: the error has all that failed.
+// Sweep works through the list. If it fails for an owner, that owner stays on the list and
+// Sweep goes on with the others. The error joins all failures.
 func (s *Sweeper) Sweep(ctx context.Context, now time.Time) (Result, error) {
 	var result Result
 	var errs []error
@@ -98,13 +98,13 @@ func (s *Sweeper) Sweep(ctx context.Context, now time.Time) (Result, error) {
 	}
 }
 
-// sweepOwner carries out plans until the owner is within its limit, and then
-// settles its count. An owner whose families come into use as fast as they are
-// planned stays on the work list.
+// sweepOwner makes plans and carries them out until the owner is within its limit, and then
+// settles its count. An owner whose families are used as fast as plans are made stays on
+// the work list.
 func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Time) (removed int, err error) {
 	client, err := s.Clients.Client(ctx, id.ClientID, now)
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, s.Table.DropOverLimit(ctx, id) // its families can no longer be used
+		return 0, s.Table.DropOverLimit(ctx, id) // without a client its families cannot be used
 	}
 	if err != nil {
 		return 0, err
@@ -137,7 +137,7 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 				return removed, err
 			}
 			if !done {
-				continue // another sweep was first: its plan is the one
+				continue // another sweep stored its plan first, and that is carried out
 			}
 		}
 		n, err := s.carryOut(ctx, o, &client.Policy)
@@ -152,14 +152,13 @@ func (s *Sweeper) sweepOwner(ctx context.Context, id store.OwnerID, now time.Tim
 	return removed, nil
 }
 
-// settle corrects the count of an owner who is within the limit, and takes it off the
-// work list. A family is counted before it is on record: so what is counted and not
-// found may be one that is being issued, unless the last was counted longer ago than
-// that takes. Until then it counts, and an owner whom it takes past the limit is looked
-// at again by the next sweep.
+// settle corrects the count of an owner that is within the limit, and takes the owner off
+// the work list. A family is counted before it is on record. So one that is counted and not
+// found may be being issued, unless the last was counted longer ago than settleAge. Until
+// then it counts, and if it takes the owner past the limit, the next sweep looks again.
 func (s *Sweeper) settle(ctx context.Context, o *store.Owner, found *reading, limit int, now time.Time) error {
 	active := len(found.active)
-	// A login whose clock is ahead must not keep the owner on the list for as long.
+	// A login whose clock was ahead must not keep the owner on the list until its time.
 	if now.Sub(o.CountedAt).Abs() < settleAge {
 		active = max(active, o.Active)
 	}
@@ -169,9 +168,10 @@ func (s *Sweeper) settle(ctx context.Context, o *store.Owner, found *reading, li
 	return s.Table.Settle(ctx, o, active, found.horizon, found.purgeAt)
 }
 
-// findOwner looks for the families of an owner whose own record is gone: it was
-// kept for as long as they were expected to live, and some may have lived longer.
-// Where there are any it is put on record again; otherwise the owner is done with.
+// findOwner looks for active families of an owner whose record is gone. The record was kept
+// for as long as they were expected to live, and some may live longer. If there are any,
+// findOwner puts the owner on record again. Otherwise it takes the owner off the work list,
+// and done is true.
 func (s *Sweeper) findOwner(ctx context.Context, id store.OwnerID, p *family.Policy, now time.Time) (done bool, err error) {
 	found, err := s.read(ctx, &store.Owner{ID: id}, p, now)
 	if err != nil {
@@ -202,9 +202,9 @@ func newPlan(ending []*family.Family, active int, p *family.Policy, now time.Tim
 	return plan, nil
 }
 
-// carryOut does what the owner's plan says. A family that was revoked before it
-// could be ended, for another cause, keeps that cause, and one that came into use
-// lives on: the event does not name them.
+// carryOut does what the owner's plan says. A family that was revoked for another cause
+// before keeps that cause, and one that has been used since lives on. The event names
+// neither.
 func (s *Sweeper) carryOut(ctx context.Context, o *store.Owner, p *family.Policy) (removed int, err error) {
 	plan := o.Plan
 	r := family.Revocation{At: plan.At, Cause: family.LimitExceeded, Event: plan.Event, Evict: plan.Evict, Active: plan.Start}
@@ -242,7 +242,7 @@ func (s *Sweeper) carryOut(ctx context.Context, o *store.Owner, p *family.Policy
 	}
 	stored, err := s.Table.FinishPlan(ctx, o.ID, plan, &e)
 	if err != nil || !stored {
-		return 0, err // another sweep has stored it
+		return 0, err // without an error another sweep has stored the event
 	}
 	s.Trail.Record(ctx, &e)
 	return e.Removed, nil

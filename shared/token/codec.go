@@ -14,63 +14,62 @@ import (
 	"time"
 )
 
-// What Parse returns for a string that is no token of ours.
+// The errors that [Codec.Parse] returns for a string that is not a token of this codec.
 var (
-	// ErrMalformed: the string is not of the format, so nobody's keys made it.
+	// ErrMalformed means that the string does not have the format of a token, whoever
+	// made it.
 	ErrMalformed = errors.New("malformed refresh token")
-	// ErrForged: the string is of the format, but no key of the codec made it.
-	// A token whose key was dropped counts as forged.
+	// ErrForged means that the string has the format, but no key of the codec made it. A
+	// token whose key was removed counts as forged.
 	ErrForged = errors.New("forged refresh token")
 
-	// ErrUnknownKey is an ErrForged: the codec has no key of the id that the
-	// string names.
+	// ErrUnknownKey is an ErrForged: the codec has no key with the id in the string.
 	ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrForged)
 )
 
-// RevokedError is what Parse returns for a token whose key is revoked. Someone who
-// holds that key made it: the service before the key leaked, or whoever it leaked
-// to. So what it says is good for telling its bearer what happened, and for
-// nothing else.
+// RevokedError is returned by [Codec.Parse] for a token whose key is revoked. Somebody who
+// had that key made the token: the service before the key leaked, or whoever it leaked
+// to. So use Token only to tell its bearer what happened.
 type RevokedError struct {
 	Token Token
-	At    time.Time // since when the key is revoked
+	At    time.Time // when the key was revoked
 }
 
-// Error says since when the key is revoked.
+// Error says when the key was revoked.
 func (e *RevokedError) Error() string {
 	return "refresh token under a key that was revoked at " + e.At.UTC().Format(time.RFC3339)
 }
 
 const redactedCodec = "[token codec]"
 
-// encoding is strict so that stray bits after the last byte are refused. Even
-// so it skips line breaks, which Parse sees by the length of what it decodes.
+// encoding is strict so that it refuses stray bits after the last byte. It still skips
+// line breaks, which Parse notices by the length of what it decodes.
 var encoding = base64.RawURLEncoding.Strict()
 
-// Codec mints and parses refresh tokens. It is made by [NewCodec], is safe for
+// Codec mints and parses refresh tokens. Make one with [NewCodec]. It is safe for
 // concurrent use, and prints as "[token codec]".
 type Codec struct {
-	// Only pointers lead from here to secrets: fmt does not follow them when
-	// a Codec stands in a field where it may not call Format.
+	// Secrets are behind pointers, which fmt does not follow where a Codec is in a field
+	// on which it may not call Format.
 	user *mac
-	keys []codecKey // by From, then by ID; one at least is not revoked
+	keys []codecKey // by From, then by ID; at least one is not revoked
 }
 
 type codecKey struct {
 	id      byte
 	from    time.Time
-	end     int64 // in epoch milliseconds: families that begin then or later are not this key's
+	end     int64 // in epoch milliseconds: it verifies no family that began then or later
 	revoked time.Time
 	mac     *mac
 }
 
-// NewCodec returns a codec that mints under the newest of keys and parses
-// tokens minted under any of them. userKey is the key of [Codec.UserKey]; it
-// must never change, or users lose their families.
+// NewCodec returns a codec that mints under the newest of keys and parses tokens minted
+// under any of them. userKey is the key of [Codec.UserKey]. It must never change, or
+// users lose their families. NewCodec copies its arguments.
 //
-// It is an error if there are no keys, if two share an id, if a secret is not of
-// 32 to 64 bytes, or if the key that mints in the end is revoked; all that is
-// wrong is reported at once. What is given is copied.
+// It is an error if there are no keys, if two have the same id, if a secret does not have
+// 32 to 64 bytes, or if the last key to take over is revoked. All errors are reported at
+// once.
 func NewCodec(userKey []byte, keys []Key) (*Codec, error) {
 	var errs []error
 	if err := checkSecret(userKey); err != nil {
@@ -129,20 +128,20 @@ func checkSecret(secret []byte) error {
 	return nil
 }
 
-// UserKey is the head of HMAC-SHA-256 of the user id, under a key that is
-// never rotated. It is the first half of [Token.Family].
+// UserKey returns the head of HMAC-SHA-256 of the user id, under a key that is never
+// rotated. It is the first half of [Token.Family].
 func (c *Codec) UserKey(userID string) [16]byte {
 	full := sum(c.user, userID)
 	return [userKeySize]byte(full[:userKeySize])
 }
 
-// Mint encodes t under the newest key whose From is not after now, the highest
-// id if several are as new. If no key's From has come it uses the oldest key
-// (the lowest id of them), so Mint never fails. A key that is revoked, or does not
-// verify the family because it began too late, is passed over for the next newer
-// one: Mint makes nothing that Parse refuses, whatever now is.
+// Mint encodes t under the newest key whose From is not after now, or under the one with
+// the highest id if several are as new. If every From is after now, it uses the oldest
+// key, or the one with the lowest id of them, so it never fails. Instead of a key that is
+// revoked, or that does not verify the family because it began too late, it uses the next
+// newer one. So Parse accepts whatever Mint makes, whatever now is.
 //
-// The caller sees to it that t.Counter is not 0: Parse refuses such a token.
+// The caller must make sure that t.Counter is not 0: Parse refuses such a token.
 func (c *Codec) Mint(t Token, now time.Time) Encoded {
 	k := c.minting(began(t), now)
 
@@ -162,8 +161,8 @@ func (c *Codec) Mint(t Token, now time.Time) Encoded {
 	return Encoded{token: string(text[:])}
 }
 
-// minting returns the key to mint under at now, for a family that began at that
-// time.
+// minting returns the key to mint under at now, for a family that began at the given time
+// in epoch milliseconds.
 func (c *Codec) minting(began int64, now time.Time) *codecKey {
 	var chosen *codecKey
 	for i := range c.keys {
@@ -178,31 +177,31 @@ func (c *Codec) minting(began int64, now time.Time) *codecKey {
 	return chosen
 }
 
-// began returns when t's family began, in epoch milliseconds: the head of its ULID.
+// began returns when t's family began, in epoch milliseconds, which is the head of its
+// ULID.
 func began(t Token) int64 {
 	var ms [8]byte
 	copy(ms[2:], t.Family[userKeySize:userKeySize+6])
 	return int64(binary.BigEndian.Uint64(ms[:])) //nolint:gosec // it has 48 bits
 }
 
-// Parse returns what the refresh token s says, once it is certain that this
-// codec's keys made it. Otherwise the error is [ErrMalformed], [ErrForged] or a
-// [RevokedError], and the Token is zero. That the token is still good is not for
-// Parse to say.
+// Parse returns what the refresh token s says if one of this codec's keys made it.
+// Otherwise it returns [ErrMalformed], [ErrForged] or a [RevokedError], and a zero Token.
+// It does not say whether the token is still good.
 //
-// A key verifies only families that began before its end, which is [Lead] after
-// the From of the key that took over from it. So whoever finds an old key can make
-// no token of a session that began later, and its reach shrinks as sessions end.
-// Its tokens of older families parse for as long as the codec holds the key.
+// A key verifies only families that began before its end, which is [Lead] after the From
+// of the key that took over from it. So somebody who finds an old key cannot make a token
+// of a session that began later, and the key is worth less as sessions end. Its tokens of
+// older families parse for as long as the codec has the key.
 //
-// Honest tokens are inside that bound. Who knows the successor mints under it from
-// its From on, and under no older key for a family that began past the end. Who
-// does not know it cannot read the tokens of such a family, and would start one
-// under the old key only with a copy of the keys from before the successor was
-// among them. That copy is older than the From by Lead, less the time that it takes
-// to publish keys; and who has a copy older than Lead starts no family. With at most
-// five minutes for publishing, the last such family therefore begins five minutes
-// after the From. The other ten are for clocks that differ.
+// Every token that the service mints is within that bound. A server that knows the
+// successor mints under it from its From on, and never under an older key for a family
+// that began past the end. A server that does not know the successor cannot read the
+// tokens of such a family. It would start one under the old key only with a copy of the
+// keys from before the successor was added. That copy is older than the From by Lead, less
+// the time that it takes to publish keys, and a server whose copy is older than Lead
+// starts no family. With at most five minutes for publishing, the last such family begins
+// five minutes after the From. The other ten minutes are for clocks that differ.
 func (c *Codec) Parse(s string) (Token, error) {
 	if len(s) != Length || s[:len(Prefix)] != Prefix {
 		return Token{}, ErrMalformed

@@ -8,19 +8,19 @@ import (
 
 const redactedToken = "[refresh token]"
 
-// Encoded is a refresh token as it goes over the wire: a secret. Only
-// [Encoded.Reveal] gives it out; fmt and slog print "[refresh token]" and
-// encoding/json prints {}.
+// Encoded is a refresh token as it is sent to the client, which is a secret. Only
+// [Encoded.Reveal] returns it: fmt and slog print "[refresh token]", and encoding/json
+// prints {}.
 //
-// Two limits are fmt's own. It calls no methods on the unexported fields of a
-// struct, and prints what they hold: a struct that may be printed should hold
-// an Encoded in an exported field. And it does not ask Format about %p and %w,
-// which have no business with an Encoded.
+// fmt sets two limits. It calls no methods on the unexported fields of a struct and prints
+// their contents, so a struct that may be printed should have an Encoded in an exported
+// field. And it does not call Format for %p and %w, which nobody should use with an
+// Encoded.
 type Encoded struct {
 	token string
 }
 
-// Reveal returns the token itself, to be sent to the client and nowhere else.
+// Reveal returns the token itself, which must be sent to the client and nowhere else.
 func (e Encoded) Reveal() string { return e.token }
 
 // String returns "[refresh token]".

@@ -16,38 +16,38 @@ const (
 	maxSecret = 64
 )
 
-// Lead is how long before its From a key must be where everybody reads keys from.
-// Whoever parses tokens knows it by then. A key verifies families that began up to
-// as long after its successor took over: see [Codec.Parse].
+// Lead is how long before its From a key must be published, so that every server that
+// parses tokens knows it by then. A key also verifies families that began up to Lead after
+// its successor took over; see [Codec.Parse].
 const Lead = 15 * time.Minute
 
-// Key is one MAC key. It prints as its id alone: fmt, slog and encoding/json
-// leave the secret out, within the limits told at [Encoded].
+// Key is a MAC key. It prints as its id: fmt, slog and encoding/json leave the secret out,
+// within the limits described at [Encoded].
 //
-// To rotate, add a key whose From lies at least [Lead] ahead. The old one stays:
-// it verifies the families that began before, and may be dropped when the last
-// token minted under it has expired.
+// To rotate, add a key whose From is at least [Lead] ahead. Keep the old one, which
+// verifies the families that began before. It may be removed when the last token minted
+// under it has expired.
 //
-// To void all tokens of a key, set Revoked, and do not drop it: its tokens are then
+// To void all tokens of a key, set Revoked and keep the key, so that its tokens can be
 // told from forged ones.
 type Key struct {
 	ID      byte
 	Secret  []byte    `json:"-"` // 32 to 64 bytes
-	From    time.Time // mints from then on
-	Revoked time.Time // since when its tokens are void; zero for a good key
+	From    time.Time // when it begins to mint
+	Revoked time.Time // when its tokens became void, or zero
 }
 
-// takesOver reports whether the key ever mints, so that it ends the one before it.
+// takesOver reports whether the key ever mints, and so takes over from the one before it.
 func (k Key) takesOver() bool { return k.Revoked.IsZero() || k.Revoked.After(k.From) }
 
-// String names the key by its id.
+// String returns a name of the key that has its id.
 func (k Key) String() string { return "[token key " + strconv.Itoa(int(k.ID)) + "]" }
 
-// GoString is String.
+// GoString returns String.
 func (k Key) GoString() string { return k.String() }
 
 // Format prints String whatever the verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
-// LogValue is String.
+// LogValue returns String.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }

@@ -13,16 +13,16 @@ type mac struct {
 	states sync.Pool // of *macState
 }
 
-// macState is what one computation needs. It is pooled because preparing an
-// HMAC costs two blocks of hashing, and because what is passed through the
-// hash.Hash interface would otherwise be allocated at every call.
+// macState is what one computation needs. It is pooled because preparing an HMAC costs two
+// blocks of hashing, and because arguments to the hash.Hash interface would otherwise be
+// allocated in every call.
 type macState struct {
 	hash hash.Hash
 	in   [128]byte
 	out  [sha256.Size]byte
 }
 
-// newMAC copies secret.
+// newMAC returns a mac under a copy of secret.
 func newMAC(secret []byte) *mac {
 	secret = bytes.Clone(secret)
 	m := new(mac)

@@ -1,5 +1,4 @@
-// Package token is the refresh token's codec: it mints refresh tokens and
-// parses them.
+// Package token mints refresh tokens and parses them.
 //
 // A token is 84 characters: "rotor_" and the base64url, without padding, of
 // these 58 bytes:
@@ -12,54 +11,54 @@
 //	    34     4  counter, big-endian: the first token of a family is 1
 //	    38    20  tag: the head of HMAC-SHA-256 of a label and bytes 0 to 37
 //
-// Why this and not a random string looked up in a table:
+// The reasons for this format, rather than a random string that is looked up in a table:
 //
-//   - Nothing stored can be replayed. Storage has to hold only a family and
-//     its latest counter, which make no token without the MAC key: there is
-//     neither a token nor a hash of one to steal.
-//   - A forged token costs no storage call. The tag is checked first, by
-//     computation alone, so guesses load nobody but the guesser's own request.
-//   - A superseded token says how far behind it is. Its family and counter
-//     are readable from the token alone, whether it was the last one or the
-//     tenth before, and no list of used tokens is kept to recognise it.
-//   - The user key and the ULID are the family's address. It can be read and
-//     written at once, with no index from token to family.
+//   - Nothing stored can be replayed. The table holds only a family and its latest
+//     counter, which make no token without the MAC key. There is neither a token nor a
+//     hash of one to steal.
+//   - A forged token costs no request to the table. The tag is checked first, by
+//     computation alone.
+//   - A superseded token says how far behind it is. Its family and counter can be read
+//     from the token alone, whether it was the last one or the tenth before, and no list
+//     of used tokens is needed to recognise it.
+//   - The user key and the ULID are the family's address. Its record can be read and
+//     written at once, without an index from tokens to families.
 //
-// The tag's 160 bits meet the bound RFC 6749 section 10.10 recommends, that a
-// guess succeed with a probability of at most 2^-160. The label keeps a tag
-// from meaning anything to another use of the same secret.
+// The tag's 160 bits meet the bound that RFC 6749 section 10.10 recommends: a guess
+// succeeds with a probability of at most 2^-160. The label keeps a tag from being valid
+// for another use of the same secret.
 //
-// A token has one spelling. Each byte is under the tag or is the tag, and only
-// the canonical encoding parses, so a string which parses is, to the byte, one
-// that was minted. Minting takes no randomness: the same [Token] under the
-// same key is the same string.
+// A token has one spelling. Each byte is under the tag or part of it, and only the
+// canonical encoding parses, so a string that parses is, to the byte, one that was minted.
+// Minting takes no randomness: the same [Token] under the same key gives the same string.
 //
-// The fields are signed, not encrypted: who holds a token can read them. The
-// user key is therefore a keyed hash, which neither shows the user id nor lets
-// a guess at it be checked, and it is the same in all tokens of one user.
+// The fields are signed and not encrypted, so whoever has a token can read them. The user
+// key is therefore a keyed hash, which neither shows the user id nor lets anybody check a
+// guess at it. It is the same in all tokens of a user.
 package token
 
-// Token is what a refresh token says: which family, and which of its tokens.
+// Token is the content of a refresh token: which family it belongs to, and which of the
+// family's tokens it is.
 type Token struct {
 	Family  [32]byte // user key (16) followed by the family's ULID (16)
 	Counter uint32   // the first of a family is 1
 }
 
-// Prefix begins every refresh token. It lets people and scanners for leaked
-// secrets recognise one.
+// Prefix begins every refresh token, so that people and scanners for leaked secrets
+// recognise one.
 const Prefix = "rotor_"
 
-// Length is that of every refresh token, in bytes.
+// Length is the length of every refresh token, in bytes.
 const Length = 84
 
 const (
 	version = 0x01
 
-	// label is the head of what is MACed. No other use of a MAC key may
-	// begin its message with it.
+	// label begins the message that is MACed. No other use of a MAC key may begin its
+	// message with it.
 	label = "rotor refresh token v1\x00"
 
-	// Where the fields start in the bytes that are encoded.
+	// The offsets of the fields in the bytes that are encoded.
 	atVersion = 0
 	atKey     = 1
 	atFamily  = 2

@@ -1,7 +1,7 @@
-// Package embedded is a DynamoDB API in memory, for local runs and for tests:
-// minidyn's HTTP server, spoken to by the real AWS SDK over a transport that
-// never leaves the process. It is kinder than DynamoDB in places; where the two
-// differ, DynamoDB Local is right.
+// Package embedded is a DynamoDB API in memory, for local runs and for tests. It is
+// minidyn's HTTP server, to which the real AWS SDK speaks over a transport within the
+// process. In places it is more lenient than DynamoDB. Where the two differ, DynamoDB Local
+// is right.
 package embedded
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/truora/minidyn/server"
 )
 
-// New is a transport to a new, empty DynamoDB.
+// New returns a transport to a new, empty DynamoDB.
 func New() http.RoundTripper {
 	return &transport{server.NewServer(), partitions{written: map[partition]bool{}, pending: map[partition]int{}}}
 }
@@ -36,19 +36,19 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if transacted > mostTransacted {
-		w = refusal(validation, "Value at 'transactItems' failed to satisfy constraint: Member must have length less than or equal to 100")
+	if transacted > maxTransactItems {
+		w = errorResponse(validation, "Value at 'transactItems' failed to satisfy constraint: Member must have length less than or equal to 100")
 	}
 	if w == nil {
 		w = httptest.NewRecorder()
 		t.partitions.begin(partitions)
 		t.handler.ServeHTTP(w, r)
 		t.partitions.end(partitions, w.Code == http.StatusOK)
-		// DynamoDB's contains() of an attribute that is not there is false; minidyn's is
-		// an error. Rotor's conditions are conjunctions: false makes them fail, and the
-		// item that lacks the attribute is none at all.
+		// In DynamoDB contains() of a missing attribute is false, and in minidyn an error.
+		// Rotor's conditions are conjunctions, which then fail. An item lacks such an
+		// attribute only where there is no item at all.
 		if strings.Contains(w.Body.String(), "contains is not supported for path=NULL") {
-			w = refusal("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "The conditional request failed")
+			w = errorResponse("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "The conditional request failed")
 		}
 	}
 	resp := w.Result()
@@ -56,15 +56,15 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// query answers a query that need not, or must not, get to minidyn; of others, and of
-// what is no query, the answer is nil. It returns the request to go on with.
+// query answers a query that need not or must not be passed on to minidyn. For any other
+// request the answer is nil. It returns the request to go on with.
 func (t *transport) query(r *http.Request) (*httptest.ResponseRecorder, *http.Request, error) {
 	r, q, err := readQuery(r)
 	if q == nil || err != nil {
 		return nil, r, err
 	}
-	if message := q.misasked(); message != "" {
-		return refusal(validation, message), r, nil
+	if message := q.invalid(); message != "" {
+		return errorResponse(validation, message), r, nil
 	}
 	if pk, given := q.ExpressionAttributeValues[":pk"]; given && q.IndexName == "" {
 		return t.partitions.answer(q.TableName, pk.S), r, nil
@@ -72,8 +72,8 @@ func (t *transport) query(r *http.Request) (*httptest.ResponseRecorder, *http.Re
 	return nil, r, nil
 }
 
-// Config is an SDK configuration whose every request goes through rt. The
-// credentials are made up: there is nobody to check them.
+// Config returns an SDK configuration that sends every request through rt. The credentials
+// are made up, since nobody checks them.
 func Config(rt http.RoundTripper) aws.Config {
 	return aws.Config{
 		Region:       "us-east-1",

@@ -12,21 +12,21 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-// partitions are those of all tables that something was ever written to. minidyn
-// looks at every item of a table for a query; of a partition that has none, as that
-// of a new user, there is no need to.
+// partitions records the partitions, of all tables, that something was written to. For a
+// query minidyn looks at every item of a table, which is needless for an empty partition,
+// such as that of a new user.
 type partitions struct {
 	mu      sync.Mutex
 	written map[partition]bool
-	pending map[partition]int // writes under way, which may have been done already
+	pending map[partition]int // the number of writes under way, which may be done already
 }
 
 type partition struct{ table, key string }
 
 type attributes map[string]struct{ S string }
 
-// written returns the partitions that a request writes to, and of how many items a
-// transaction is. It returns the request to go on with, whose body it has read.
+// written returns the partitions that a request writes to, and how many items it has if it
+// is a transaction. It reads the request's body, and returns the request to go on with.
 func written(r *http.Request) (next *http.Request, all []partition, transacted int, err error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	switch operation {
@@ -73,7 +73,7 @@ func written(r *http.Request) (next *http.Request, all []partition, transacted i
 	return r, all, len(in.TransactItems), nil
 }
 
-// begin takes note of a write to all of the partitions.
+// begin records that a write to all of the partitions begins.
 func (p *partitions) begin(all []partition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,7 +82,7 @@ func (p *partitions) begin(all []partition) {
 	}
 }
 
-// end takes note of its end.
+// end records that the write has ended, and whether it was done.
 func (p *partitions) end(all []partition, done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,7 +96,7 @@ func (p *partitions) end(all []partition, done bool) {
 	}
 }
 
-// answer answers a query of a partition that has nothing; nil where it may have.
+// answer answers a query of a partition that is empty. It returns nil if there may be items.
 func (p *partitions) answer(table, key string) *httptest.ResponseRecorder {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 var between = regexp.MustCompile(`(\w+) BETWEEN (:\w+) AND (:\w+)`)
 
 const (
-	// validation is the error of a request that is not as it must be.
+	// validation is the type of the error for an invalid request.
 	validation = "com.amazon.coral.validate#ValidationException"
-	// mostTransacted is how many items a transaction has at most. minidyn takes more.
-	mostTransacted = 100
+	// maxTransactItems is how many items a transaction may have. minidyn accepts more.
+	maxTransactItems = 100
 )
 
-// query is what a query asks for.
+// query is the body of a query.
 type query struct {
 	TableName                 string
 	IndexName                 string
@@ -28,8 +28,8 @@ type query struct {
 	ExclusiveStartKey         attributes
 }
 
-// readQuery reads a request that is a query; nil where it is none. It returns the
-// request to go on with, whose body it has read.
+// readQuery reads the body of a query, or returns nil if the request is not a query. It
+// returns the request to go on with.
 func readQuery(r *http.Request) (*http.Request, *query, error) {
 	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".Query") {
 		return r, nil, nil
@@ -44,9 +44,10 @@ func readQuery(r *http.Request) (*http.Request, *query, error) {
 	return r, in, json.Unmarshal(body, in)
 }
 
-// misasked says what DynamoDB has against the query, "" for nothing: bounds of BETWEEN
-// that are the wrong way around, or a start key outside them. minidyn takes both.
-func (in *query) misasked() string {
+// invalid returns DynamoDB's error message for a query that minidyn accepts and DynamoDB
+// does not, or "". Such a query has the bounds of BETWEEN the wrong way around, or a start
+// key outside them.
+func (in *query) invalid() string {
 	m := between.FindStringSubmatch(in.KeyConditionExpression)
 	if m == nil {
 		return ""
@@ -62,8 +63,8 @@ func (in *query) misasked() string {
 	return ""
 }
 
-// refusal is DynamoDB's answer to a request that is not as it must be.
-func refusal(kind, message string) *httptest.ResponseRecorder {
+// errorResponse returns DynamoDB's answer to a request that fails with that error.
+func errorResponse(kind, message string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.WriteHeader(http.StatusBadRequest)
