@@ -58,14 +58,14 @@ func clone(params url.Values) url.Values {
 func checkParams(params url.Values) error {
 	for _, name := range ownParams {
 		if params.Has(name) {
-			return fmt.Errorf("WithParams: %s is not for it", name)
+			return fmt.Errorf("WithParams: the parameter %s is not allowed", name)
 		}
 	}
 	if params.Has("") {
 		return errors.New("WithParams: a parameter has no name")
 	}
 	if n := len(params.Encode()); n > maxParams {
-		return fmt.Errorf("WithParams: the parameters have %d bytes, and %d are allowed", n, maxParams)
+		return fmt.Errorf("WithParams: the parameters have %d bytes, but at most %d are allowed", n, maxParams)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (f *File) open(folder *os.Root, name string, flag int) (*os.File, error) {
 		}
 		_ = file.Close() // it was replaced meanwhile: by a save, or by a link, which an os.Root follows within its folder
 	}
-	return nil, fmt.Errorf("%s is replaced all the time", f.in(name))
+	return nil, fmt.Errorf("%s keeps being replaced", f.in(name))
 }
 
 // mine returns an error unless info describes a regular file with one name that
@@ -116,9 +116,9 @@ func (f *File) mine(name string, info fs.FileInfo) error {
 	case uid != me:
 		return fmt.Errorf("%s belongs to user %d, and this is user %d: chown it, or run as its owner", f.in(name), uid, me)
 	case mode&0o077 != 0:
-		return fmt.Errorf("%s is open to others than its owner (mode %04o): chmod 600 it", f.in(name), mode)
+		return fmt.Errorf("%s can be accessed by others than its owner (mode %04o): run chmod 600 on it", f.in(name), mode)
 	case links > 1:
-		return fmt.Errorf("%s has %d names, of which a save would replace one: remove the others (find -samefile)", f.in(name), links)
+		return fmt.Errorf("%s has %d names (hard links), and a save would replace only one: remove the others (find -samefile)", f.in(name), links)
 	}
 	return nil
 }

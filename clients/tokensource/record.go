@@ -73,7 +73,7 @@ func decode(r Record) (state, error) {
 		return st, fmt.Errorf("record %d is no token record", r.Version) // the cause may quote the data
 	}
 	if st.Format != format {
-		return st, fmt.Errorf("record %d has format %d, and this program knows format %d", r.Version, st.Format, format)
+		return st, fmt.Errorf("record %d has format %d, but this program supports only format %d", r.Version, st.Format, format)
 	}
 	return st, nil
 }

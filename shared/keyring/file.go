@@ -64,7 +64,7 @@ func readFile(path string) (*Document, error) {
 	}
 	// Windows keeps its permissions elsewhere and reports 0666 for every file.
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%s is open to others than its owner (mode %04o): chmod 600 it", path, mode)
+		return nil, fmt.Errorf("%s can be accessed by others than its owner (mode %04o): run chmod 600 on it", path, mode)
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {

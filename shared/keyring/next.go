@@ -161,7 +161,7 @@ func refreshes(reader, maker *Keys, at time.Time) error {
 		return err
 	}
 	if parsed != minted {
-		return errors.New("a refresh token comes back as another")
+		return errors.New("a refresh token does not parse as it was minted")
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (d *Document) follows(current *Document, now time.Time, longestAccessToken 
 		case !bytes.Equal(d.MAC[i].Secret, k.Secret) || !d.MAC[i].From.Equal(k.From):
 			return fmt.Errorf("MAC key %d is another", k.ID)
 		case !d.MAC[i].Revoked.Equal(k.Revoked):
-			return fmt.Errorf("MAC key %d is revoked in one of them alone", k.ID)
+			return fmt.Errorf("MAC key %d is revoked in only one of the two documents", k.ID)
 		}
 	}
 	for _, k := range d.MAC {
@@ -208,7 +208,7 @@ func (d *Document) follows(current *Document, now time.Time, longestAccessToken 
 		i := slices.IndexFunc(d.Signing, func(other signing.Key) bool { return other.JWK.KeyID == k.JWK.KeyID })
 		switch {
 		case i >= 0 && !d.Signing[i].Revoked.Equal(k.Revoked):
-			return fmt.Errorf("signing key %q is revoked in one of them alone", k.JWK.KeyID)
+			return fmt.Errorf("signing key %q is revoked in only one of the two documents", k.JWK.KeyID)
 		case !published(k, now):
 		case i < 0:
 			return fmt.Errorf("signing key %q is missing", k.JWK.KeyID)
@@ -243,7 +243,7 @@ func (d *Document) interchanges(current *Document, now time.Time, longestAccessT
 			signs(before, after, at, at), signs(after, before, at, at),
 		)
 		if err != nil {
-			return fmt.Errorf("beside the current keys, at %s: %w", at.Format(time.RFC3339), err)
+			return fmt.Errorf("together with the current keys, at %s: %w", at.Format(time.RFC3339), err)
 		}
 	}
 	err = signs(after, before, now, now.Add(longestAccessToken-1))

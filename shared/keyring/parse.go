@@ -228,7 +228,7 @@ func instant(at string, data []byte) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	t = t.UTC() // which may be in another year, one that RFC 3339 cannot write
 	if err != nil || t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
-		return time.Time{}, fmt.Errorf("%s: is not a time as of RFC 3339", at)
+		return time.Time{}, fmt.Errorf("%s: is not a time in the format of RFC 3339", at)
 	}
 	return t, nil
 }

@@ -235,7 +235,7 @@ func (r Rotation) current(ctx context.Context, state rotating) (*Document, error
 	if !placeholder(text) {
 		d, err := Parse([]byte(text))
 		if err != nil {
-			return nil, fmt.Errorf("the current version of the secret has a text that is not a keys document, and may have been one: it is not written over: %w", err)
+			return nil, fmt.Errorf("the current version of the secret is not a valid keys document; it may be a damaged one and is not overwritten: %w", err)
 		}
 		return d, nil
 	}
@@ -244,7 +244,7 @@ func (r Rotation) current(ctx context.Context, state rotating) (*Document, error
 		return nil, err
 	}
 	if !placeholder(text) {
-		return nil, fmt.Errorf("the current version of the secret has no keys, but the one before it, %s, may have: label that one %s again", state.previous, labelCurrent)
+		return nil, fmt.Errorf("the current version of the secret has no keys, but the version before it, %s, may have: give that version the label %s again", state.previous, labelCurrent)
 	}
 	return nil, nil //nolint:nilnil // no keys, and nothing wrong with that
 }

@@ -152,7 +152,7 @@ func (k Key) checked() (Key, error) {
 
 func checkedMaterial(alg Algorithm, material any) (any, error) {
 	if !whole(material) {
-		return nil, fmt.Errorf("is not a whole RSA or ECDSA key, as %s needs", alg)
+		return nil, fmt.Errorf("is not a complete RSA or ECDSA key, which %s requires", alg)
 	}
 	switch m := material.(type) {
 	case *rsa.PublicKey:
@@ -179,7 +179,7 @@ func checkedMaterial(alg Algorithm, material any) (any, error) {
 		}
 		return checkedPrivateECDSA(m)
 	}
-	return nil, fmt.Errorf("is not an RSA or ECDSA key, as %s needs", alg)
+	return nil, fmt.Errorf("is not an RSA or ECDSA key, which %s requires", alg)
 }
 
 // whole reports whether the key has all its parts. The crypto packages may panic on

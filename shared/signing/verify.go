@@ -63,7 +63,7 @@ func (s *Set) read(tok, issuer string, now time.Time) (Access, error) {
 		return Access{}, refused("claims: %w", err)
 	}
 	if a.Issuer != issuer {
-		return Access{}, refused("its issuer is another")
+		return Access{}, refused("it is from another issuer")
 	}
 	return a, unknown
 }

@@ -61,7 +61,7 @@ func loadConfig(getenv func(string) string) (*config, error) {
 		wrong("ADDR", addr, want)
 	}
 	if c.base = getenv("BASE_PATH"); c.base != "" && !isBasePath(c.base) {
-		wrong("BASE_PATH", c.base, "a path such as /auth, and none that begins with "+strings.Join(ownPaths, ", "))
+		wrong("BASE_PATH", c.base, "a path such as /auth that does not begin with "+strings.Join(ownPaths, ", "))
 	}
 	if alg := getenv("ALG"); alg != "" {
 		var err error
@@ -83,7 +83,7 @@ func loadConfig(getenv func(string) string) (*config, error) {
 			wrong("AWS_ENDPOINT_URL_DYNAMODB", c.dynamodb, "a URL such as http://127.0.0.1:8000")
 		}
 		if (c.accessKeyID == "") != (c.secretAccessKey == "") {
-			errs = append(errs, errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be given both or neither"))
+			errs = append(errs, errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must both be set, or neither"))
 		}
 		if c.accessKeyID == "" {
 			c.accessKeyID, c.secretAccessKey, c.sessionToken = "local", "local", ""

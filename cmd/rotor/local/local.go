@@ -143,7 +143,7 @@ func listen(ctx context.Context, a address) (net.Listener, error) {
 	bound, err := netip.ParseAddrPort(listener.Addr().String())
 	if err != nil || !bound.Addr().IsLoopback() {
 		_ = listener.Close() // never served on
-		return nil, fmt.Errorf("ADDR %s: %s means %s here, which is not loopback", a, a.host, listener.Addr())
+		return nil, fmt.Errorf("ADDR %s: %s resolves to %s, which is not loopback", a, a.host, listener.Addr())
 	}
 	return listener, nil
 }

@@ -56,7 +56,7 @@ func readAhead(ctx context.Context, engine *session.Engine, warm func(*session.E
 	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
 	defer cancel()
 	if err := warm(engine, ctx); err != nil {
-		log.WarnContext(ctx, "not warmed, the first request will read again", slog.Any("error", err))
+		log.WarnContext(ctx, "warming failed, the first request will read again", slog.Any("error", err))
 	}
 }
 

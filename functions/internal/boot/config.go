@@ -81,7 +81,7 @@ func LoadManageConfig(getenv func(string) string) (ManageConfig, error) {
 	e := environment{getenv: getenv}
 	c := ManageConfig{Config: base, APIID: e.apiID("ROTOR_API_ID"), LocalCaller: getenv("ROTOR_LOCAL_CALLER")}
 	if c.LocalCaller != "" && c.KeysFile == "" {
-		e.wrong("ROTOR_LOCAL_CALLER", c.LocalCaller, "left out unless the keys are in a file: it lets everybody call")
+		e.wrong("ROTOR_LOCAL_CALLER", c.LocalCaller, "left out unless the keys are in a file, because it lets anybody call")
 	}
 	return c, errors.Join(append([]error{err}, e.errs...)...)
 }

@@ -69,7 +69,7 @@ func (e *environment) keys(secretVar, fileVar string) (secret, file string) {
 	case secret == "" && file == "":
 		e.errs = append(e.errs, fmt.Errorf("%s is not set: it must be the name or ARN of the secret with the keys (or %s a file with them)", secretVar, fileVar))
 	case secret != "" && file != "":
-		e.errs = append(e.errs, fmt.Errorf("%s and %s are both set: it must be one of them", secretVar, fileVar))
+		e.errs = append(e.errs, fmt.Errorf("%s and %s are both set: it must be only one of them", secretVar, fileVar))
 	case secret != "":
 		secret = e.secret(secretVar)
 	}
@@ -84,7 +84,7 @@ func (e *environment) secret(name string) string {
 		e.errs = append(e.errs, fmt.Errorf("%s is not set: it must be the name or ARN of the secret with the keys", name))
 	case !isSecretID(secret):
 		// The value is not shown: it might be the secret instead of its name.
-		e.errs = append(e.errs, fmt.Errorf("%s must be the name or ARN of a secret in Secrets Manager, and its value cannot be one", name))
+		e.errs = append(e.errs, fmt.Errorf("%s must be the name or ARN of a secret in Secrets Manager, but its value cannot be one", name))
 	}
 	return secret
 }
