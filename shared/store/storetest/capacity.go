@@ -13,33 +13,32 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// Units are read and write units, by which DynamoDB bills.
+// Units are numbers of read and write units, by which DynamoDB bills.
 type Units struct{ Read, Write float64 }
 
-// Capacity is what requests consumed.
+// Capacity is the capacity that requests consumed.
 type Capacity struct {
 	Units
-	Operations map[string]Units // by the operation
-	Indexes    map[string]Units // of the whole, what was for an index
+	Operations map[string]Units // by operation
+	Indexes    map[string]Units // the part that was for each index
 }
 
-// ReportsCapacity says whether the store reports capacity, as the embedded one
-// does not.
+// ReportsCapacity reports whether the store says what requests consume. The embedded one does
+// not.
 func (rt *Transport) ReportsCapacity() bool { return rt.endpoint != "" }
 
-// Consumed is what was consumed since it was last called; on a store that
-// reports no capacity, nothing.
+// Consumed returns what was consumed since it was last called, which is nothing if the store
+// does not report it.
 //
-// Reported is what a successful request consumed: ReturnConsumedCapacity asks for
-// it. A failed condition is billed as well, but its error does not report it. That
-// is computed by the developer guide's rule, "Capacity unit consumption for write
-// operations": by the size of the item that is there, which came back with the
-// error, at least one unit. (The guide counts the item as it would have become
-// where that is larger; that one is not known here.) A failed condition without
-// ALL_OLD does not show the item, and of a cancelled transaction the guide says
-// nothing: the test that asks then fails.
+// The store reports what a successful request consumed, since ReturnConsumedCapacity asks
+// for it. A failed condition is billed as well, but its error does not report it. Consumed
+// computes that by the developer guide's rule, "Capacity unit consumption for write
+// operations": by the size of the item that is there, which the error returns, and at
+// least one unit. (The guide counts the item as it would have become if that is larger,
+// which is not known here.) A failed condition without ALL_OLD does not return the item,
+// and the guide says nothing of a cancelled transaction. In both cases the test fails.
 //
-// What DynamoDB Local reports otherwise than DynamoDB is in docs/stores.md.
+// docs/stores.md says where DynamoDB Local reports something else than DynamoDB.
 func (rt *Transport) Consumed() Capacity {
 	rt.t.Helper()
 	rt.mu.Lock()
@@ -68,7 +67,7 @@ func (u Units) add(operation string, units float64) Units {
 	return u
 }
 
-// reads has the operations that consume capacity, and whether they read.
+// reads has the operations that consume capacity. The value says whether they read.
 var reads = map[string]bool{
 	"GetItem": true, "Query": true, "Scan": true,
 	"PutItem": false, "UpdateItem": false, "DeleteItem": false, "TransactWriteItems": false,
@@ -78,18 +77,18 @@ var reads = map[string]bool{
 type use struct {
 	operation string
 	units     float64
-	indexes   map[string]float64 // of the units
+	indexes   map[string]float64 // the part of the units that was for each index
 	unknown   string             // why they are not known
 }
 
-// send sends the request to the store, which is asked to report what it consumed
-// if it can. The request's signature is then of another body: DynamoDB Local checks
-// none. The answer is passed on as it came, for the SDK knows its checksum.
+// send sends the request to the store, and asks the store to report what it consumed if it
+// can. The request's signature is then of another body, but DynamoDB Local checks none. It
+// returns the answer as it came, since the SDK knows its checksum.
 func (rt *Transport) send(r *http.Request, operation string) (*http.Response, error) {
 	if _, ok := reads[operation]; !ok || !rt.ReportsCapacity() {
 		return rt.below.RoundTrip(r)
 	}
-	r, allOld, err := asking(r)
+	r, allOld, err := askForCapacity(r)
 	if err != nil {
 		return nil, err
 	}
@@ -113,9 +112,9 @@ func (rt *Transport) send(r *http.Request, operation string) (*http.Response, er
 	return resp, nil
 }
 
-// asking is the request with ReturnConsumedCapacity; allOld says whether a failed
-// condition returns the item.
-func asking(r *http.Request) (asked *http.Request, allOld bool, err error) {
+// askForCapacity returns the request with ReturnConsumedCapacity. allOld reports whether a
+// failed condition returns the item.
+func askForCapacity(r *http.Request) (asked *http.Request, allOld bool, err error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, false, err
@@ -142,7 +141,7 @@ type reported struct {
 	GlobalSecondaryIndexes map[string]struct{ CapacityUnits float64 }
 }
 
-// consumed reads an answer.
+// consumed returns what an answer says that its request consumed.
 func consumed(operation string, allOld bool, status int, body []byte) (use, error) {
 	u := use{operation: operation, indexes: map[string]float64{}}
 	var out struct {

@@ -9,8 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Contents returns every string and every binary value that the table has, the keys
-// among them.
+// Contents returns every string and every binary value in the table, with the keys.
 func (rt *Transport) Contents(ctx context.Context) ([]string, error) {
 	out, err := dynamodb.NewFromConfig(rt.Config()).Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(rt.name), ConsistentRead: aws.Bool(true)})
 	if err != nil {

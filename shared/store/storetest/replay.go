@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// Replay stands under the SDK in benchmarks, which the store's own work would drown.
-// While it has a store below it passes requests on, and keeps the last answer to
-// each operation; without one it gives these at once.
+// Replay is a transport for benchmarks that would otherwise measure the store. While it has a
+// store below, it passes requests on and keeps the last answer to each operation. Without
+// one it gives those answers at once.
 type Replay struct {
 	Below   http.RoundTripper
 	answers map[string]string
 }
 
-// RoundTrip is http.RoundTripper.
+// RoundTrip implements [http.RoundTripper].
 func (rt *Replay) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if rt.Below != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-// Sizes are the sizes in bytes, as DynamoDB counts them, of all items in the
-// table whose sort key begins with the prefix.
+// Sizes returns the sizes in bytes, as DynamoDB counts them, of all items whose sort key
+// begins with the prefix.
 func (rt *Transport) Sizes(ctx context.Context, prefix string) ([]int, error) {
 	out, err := dynamodb.NewFromConfig(rt.Config()).Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(rt.name)})
 	if err != nil {
@@ -31,7 +31,7 @@ func (rt *Transport) Sizes(ctx context.Context, prefix string) ([]int, error) {
 	return sizes, nil
 }
 
-// Put puts an item of texts into the table, one that Rotor does not know.
+// Put puts an item with text attributes into the table, such as Rotor does not know.
 func (rt *Transport) Put(ctx context.Context, attributes map[string]string) error {
 	item := map[string]types.AttributeValue{}
 	for name, value := range attributes {

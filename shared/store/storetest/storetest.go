@@ -1,6 +1,6 @@
-// Package storetest opens tables for tests: in the embedded store, or, where
-// ROTOR_TEST_DYNAMODB is the URL of one, in a real DynamoDB API. Between the SDK
-// and the store sits a [Transport] that counts requests and makes them fail.
+// Package storetest opens tables for tests, in the embedded store or, if
+// ROTOR_TEST_DYNAMODB is its URL, in a real DynamoDB API. Between the SDK and the store is
+// a [Transport] that counts requests and makes them fail.
 package storetest
 
 import (
@@ -23,11 +23,11 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// Endpoint is the URL of the DynamoDB API that tests run against, "" for the
+// Endpoint returns the URL of the DynamoDB API that tests run against, or "" for the
 // embedded store.
 func Endpoint() string { return os.Getenv("ROTOR_TEST_DYNAMODB") }
 
-// Open is a new, empty table, and the transport under it.
+// Open returns a new, empty table and the transport under it.
 func Open(t testing.TB) (*store.Table, *Transport) {
 	t.Helper()
 	rt := &Transport{t: t, name: "rotor-" + rand.Text()}
@@ -46,22 +46,22 @@ func Open(t testing.TB) (*store.Table, *Transport) {
 	return table, rt
 }
 
-// Fault is what becomes of a request to the store.
+// Fault is what happens to a request to the store.
 type Fault int
 
 const (
 	None      Fault = iota
 	Failed          // it fails and is not applied
-	Throttled       // likewise, with DynamoDB's error for too many requests
-	Timeout         // likewise, without an answer
-	Lost            // it is applied, but the answer is lost
-	Refused         // it is not applied: a write's condition is said to fail on the last item that an update returned
-	Hang            // it is not applied, and nothing comes until the caller gives up
-	Hold            // it waits, before it is applied, for who called [Transport.Hold]
-	Conflict        // it is not applied: a transaction is said to hold its item, as happens on DynamoDB alone
+	Throttled       // it fails with DynamoDB's error for too many requests, and is not applied
+	Timeout         // it gets no answer and is not applied
+	Lost            // it is applied, and its answer is lost
+	Refused         // it is not applied; the answer is that its condition failed on the last item that an update returned
+	Hang            // it is not applied, and gets no answer until the caller gives up
+	Hold            // before it is applied it waits for the caller of [Transport.Hold]
+	Conflict        // it is not applied; the answer is that a transaction holds its item, as happens on DynamoDB alone
 )
 
-// Transport is what the SDK sends its requests through.
+// Transport is the transport through which the SDK sends its requests.
 type Transport struct {
 	t        testing.TB
 	name     string
@@ -70,23 +70,23 @@ type Transport struct {
 
 	mu    sync.Mutex
 	calls []string
-	last  json.RawMessage // item that an update returned
-	weak  []string        // reads of the table that were not strongly consistent
-	used  []use           // capacity
+	last  json.RawMessage // the last item that an update returned
+	weak  []string        // the reads of the table that were not strongly consistent
+	used  []use           // the capacity consumed
 	fault func(call int, operation string) Fault
 	hold  *held
-	slow  map[string]time.Duration // by operation
+	slow  map[string]time.Duration // how much longer each operation takes
 }
 
-// held is a request that waits.
+// held has the channels of a request that waits.
 type held struct{ waits, goes chan struct{} }
 
-// Table is the table behind the transport, as one more server opens it.
+// Table returns the table behind the transport, opened once more as by another server.
 func (rt *Transport) Table() *store.Table {
 	return store.New(rt.Config(), rt.name, store.DefaultRetention)
 }
 
-// Config is the SDK configuration that uses the transport.
+// Config returns an SDK configuration that uses the transport.
 func (rt *Transport) Config() aws.Config {
 	cfg := embedded.Config(rt)
 	if rt.endpoint != "" {
@@ -95,11 +95,11 @@ func (rt *Transport) Config() aws.Config {
 	return cfg
 }
 
-// Name is the name of the table.
+// Name returns the name of the table.
 func (rt *Transport) Name() string { return rt.name }
 
-// Counted returns the operations requested since it was last called, the SDK's
-// retries among them, in order.
+// Counted returns the operations requested since it was last called, in order and with the
+// SDK's retries.
 func (rt *Transport) Counted() []string {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -108,14 +108,15 @@ func (rt *Transport) Counted() []string {
 	return calls
 }
 
-// Break asks f about each request from now on, numbered from 1. nil mends.
+// Break makes f decide the fault of each request from now on. f gets the number of the
+// request, from 1, and its operation. If f is nil, there are no faults any more.
 func (rt *Transport) Break(f func(call int, operation string) Fault) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	rt.fault, rt.calls = f, nil
 }
 
-// Once breaks the n-th request from now on, alone.
+// Once gives the n-th request from now on a fault, and no other.
 func (rt *Transport) Once(n int, fault Fault) {
 	rt.Break(func(call int, _ string) Fault {
 		if call == n {
@@ -125,8 +126,8 @@ func (rt *Transport) Once(n int, fault Fault) {
 	})
 }
 
-// Slow makes each request of that operation take so much longer from now on, in real
-// time; 0 makes it as fast as before.
+// Slow makes each request of the operation take longer from now on, in real time. 0 makes it
+// as fast as before.
 func (rt *Transport) Slow(operation string, longer time.Duration) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -136,8 +137,8 @@ func (rt *Transport) Slow(operation string, longer time.Duration) {
 	rt.slow[operation] = longer
 }
 
-// Hold makes the next request of that operation wait: waits is closed once it does,
-// and release lets it go. Others pass meanwhile.
+// Hold makes the next request of the operation wait. It closes waits once the request does,
+// and release lets the request go on. Others pass meanwhile.
 func (rt *Transport) Hold(operation string) (waits <-chan struct{}, release func()) {
 	h := &held{make(chan struct{}), make(chan struct{})}
 	done := false
@@ -154,8 +155,9 @@ func (rt *Transport) Hold(operation string) (waits <-chan struct{}, release func
 	return h.waits, func() { close(h.goes) }
 }
 
-// HoldAt makes the request wait that at says true of: waits is closed once it does, and
-// it goes when goes is. Requests are numbered from 1. Others pass meanwhile.
+// HoldAt makes the request wait for whose number, from 1, at returns true. It closes waits
+// once the request does, and the request goes on when goes is closed. Others pass
+// meanwhile.
 func (rt *Transport) HoldAt(at func(call int) bool, waits, goes chan struct{}) {
 	rt.Break(func(call int, _ string) Fault {
 		if at(call) {
@@ -168,8 +170,8 @@ func (rt *Transport) HoldAt(at func(call int) bool, waits, goes chan struct{}) {
 	rt.hold = &held{waits, goes}
 }
 
-// Meanwhile is a table, opened once more, right before whose n-th request of that
-// operation something happens. The test fails if there are not so many.
+// Meanwhile returns the table, opened once more, which calls happens right before its n-th
+// request of the operation. The test fails if it makes fewer.
 func (rt *Transport) Meanwhile(n int64, operation string, happens func()) *store.Table {
 	cfg := rt.Config()
 	m := &meanwhile{below: cfg.HTTPClient, operation: operation, n: n, happens: happens}
@@ -182,7 +184,7 @@ func (rt *Transport) Meanwhile(n int64, operation string, happens func()) *store
 	return store.New(cfg, rt.name, store.DefaultRetention)
 }
 
-// meanwhile counts the requests of an operation.
+// meanwhile counts the requests of an operation, and calls happens before the n-th.
 type meanwhile struct {
 	below     aws.HTTPClient
 	operation string
@@ -200,7 +202,7 @@ func (m *meanwhile) Do(r *http.Request) (*http.Response, error) {
 
 var errNoAnswer = errors.New("the store did not answer")
 
-// RoundTrip is http.RoundTripper.
+// RoundTrip implements [http.RoundTripper].
 func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	r, weak, err := weakRead(r, operation)
@@ -261,17 +263,16 @@ func (rt *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// WeakReads are the reads of the table, not of its index, that were not strongly
-// consistent: on DynamoDB they may miss what was just written, which neither
-// store here shows.
+// WeakReads returns the reads of the table, not of its index, that were not strongly
+// consistent. On DynamoDB they may miss what was just written, which no store here shows.
 func (rt *Transport) WeakReads() []string {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	return rt.weak
 }
 
-// weakRead says whether the request is such a read; it returns a copy of the
-// request, whose body it has read.
+// weakRead reports whether the request is such a read. It reads the request's body, and
+// returns the request to go on with.
 func weakRead(r *http.Request, operation string) (*http.Request, bool, error) {
 	if operation != "GetItem" && operation != "Query" {
 		return r, false, nil
@@ -292,7 +293,7 @@ func weakRead(r *http.Request, operation string) (*http.Request, bool, error) {
 	return r, !in.ConsistentRead && in.IndexName == "", nil
 }
 
-// remember keeps the item that an update returned.
+// remember stores the item that an update returned.
 func (rt *Transport) remember(resp *http.Response) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -328,17 +329,17 @@ type Clock struct {
 	now time.Time
 }
 
-// NewClock starts at a whole millisecond.
+// NewClock returns a clock that shows a whole millisecond.
 func NewClock() *Clock { return &Clock{now: time.Date(2030, 1, 2, 3, 4, 5, 6e6, time.UTC)} }
 
-// Now is the time that the clock shows.
+// Now returns the time that the clock shows.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// Advance moves the clock.
+// Advance moves the clock by d, which may be negative.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
