@@ -220,7 +220,7 @@ var forwarded = chapter{"A backend's word about its user", []mutant{
 		edits: []edit{{`	f.LastIP, f.LastUserAgent = user.IP, user.UserAgent
 `, `	f.LastIP, f.LastUserAgent = user.IP, user.UserAgent
 	if user == (caller{}) {
-		f.LastIP = web.CallerOf(r).ip
+		f.LastIP = web.CallerOf(r).IP
 	}
 `}},
 	},

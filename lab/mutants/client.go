@@ -105,7 +105,7 @@ var unsafeSettings = chapter{"Settings that trade safety away", []mutant{
 	},
 	{
 		rule: "a usual interval is warned of", pkg: "manage", test: "server.TestWarnings",
-		edits: []edit{{`add(p.ReuseInterval > tooLong,`, `add(p.ReuseInterval >= tooLong,`}},
+		edits: []edit{{`add(p.ReuseInterval > longLifetime,`, `add(p.ReuseInterval >= longLifetime,`}},
 	},
 	{
 		rule: "a not_before that is left out is warned of", pkg: "manage", test: "server.TestWarningsOfChanges",

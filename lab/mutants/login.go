@@ -46,17 +46,17 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	{
 		rule: "the spelling of the parameters counts", pkg: "manage", test: "server.TestIdempotencyKeyOfOtherParameters",
 		edits: []edit{{`	if err := d.Decode(&plain); err != nil {
-		return nil, fmt.Errorf("spell out a request: %w", err)
+		return nil, fmt.Errorf("write a request in canonical form: %w", err)
 	}
-	return json.Marshal(plain)`, `	return b, nil`}, {`	d.UseNumber() // a number keeps its digits
-	var plain any // and not v: what that points to would be written to
+	return json.Marshal(plain)`, `	return b, nil`}, {`	d.UseNumber() // numbers keep their digits
+	var plain any // decoding into v would overwrite what its pointers refer to
 `, `	d.UseNumber()
 	_ = d
 `}},
 	},
 	{
 		rule: "numbers that look different are one", pkg: "manage", test: "server.TestIdempotencyKeyOfOtherParameters",
-		edits: []edit{{`	d.UseNumber() // a number keeps its digits
+		edits: []edit{{`	d.UseNumber() // numbers keep their digits
 `, ``}},
 	},
 	{
@@ -118,7 +118,7 @@ var familyChanges = chapter{"Changes of living families", []mutant{
 	},
 	{
 		rule: "a change looks once", pkg: "manage", test: "server.TestChangeBesideOthers",
-		edits: []edit{{`const looks = 8 `, `const looks = 1 `}},
+		edits: []edit{{`const attempts = 8 `, `const attempts = 1 `}},
 	},
 	{
 		rule: "a dead family is changed", pkg: "manage", test: "server.TestChangeOfADeadFamily",
@@ -138,7 +138,7 @@ var familyChanges = chapter{"Changes of living families", []mutant{
 	},
 	{
 		rule: "a change makes a record larger than it may be", pkg: "manage", test: "server.TestChangeFitsTheRecord",
-		edits: []edit{{`if err := fits(c.Of(f)); err != nil {`, `if err := fits(f); err != nil {`}},
+		edits: []edit{{`if err := checkRecordSize(c.Of(f)); err != nil {`, `if err := checkRecordSize(f); err != nil {`}},
 	},
 	{
 		rule: "a change of many widens scopes", pkg: "manage", test: "server.TestChangeAll",
@@ -153,11 +153,11 @@ var familyChanges = chapter{"Changes of living families", []mutant{
 	},
 	{
 		rule: "a change of many is refused when some are changed", pkg: "manage", test: "server.TestChangeAllOrNone",
-		edits: []edit{{`			narrower, err := kept(c, l.Family)
+		edits: []edit{{`			narrower, err := narrowChange(c, l.Family)
 			if err != nil {
 				return err
 			}
-`, `			narrower, err := kept(c, l.Family)
+`, `			narrower, err := narrowChange(c, l.Family)
 			if err != nil {
 				continue
 			}
@@ -165,13 +165,13 @@ var familyChanges = chapter{"Changes of living families", []mutant{
 	},
 	{
 		rule: "a scope that no family has is left out of a change of many", pkg: "manage", test: "server.TestChangeAll",
-		edits: []edit{{`		if !had[s] {
-`, `		if !had[s] && s == "" {
+		edits: []edit{{`		if !granted[token] {
+`, `		if !granted[token] && token == "" {
 `}},
 	},
 	{
 		rule: "a change of many forgets those that do not fit into a call", pkg: "manage", test: "server.TestChangeAllPages",
-		edits: []edit{{`Next: pages.sealULID(before)})`, `Next: pages.sealULID(ulid.ULID{})})`}},
+		edits: []edit{{`Next: pages.next(next)})`, `Next: pages.next(ulid.ULID{})})`}},
 	},
 	{
 		rule: "a change of many ends with a family that ended meanwhile", pkg: "manage", test: "server.TestChangeBesideOthers",

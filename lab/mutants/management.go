@@ -17,7 +17,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "after a PUT without an answer the copy stays in use", pkg: "manage", test: "server.TestClientChangedWithoutAnAnswer",
-		edits: []edit{{`	a.Clients.Forget(id) // it may have been done, whatever the answer
+		edits: []edit{{`	a.Clients.Forget(id) // also after an error, as the write may have been done
 `, `	if err == nil {
 		a.Clients.Forget(id)
 	}
@@ -50,12 +50,12 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a revocation of all without an answer has an event of families that it did not end", pkg: "manage", test: "server.TestRevocationWithoutAnAnswer",
-		edits: []edit{{`			a.amend(ctx, e, []store.Ending{oldest})
+		edits: []edit{{`			a.amendEvent(ctx, e, []store.Ending{oldest})
 `, ``}},
 	},
 	{
 		rule: "all but one: the first transaction without an answer has an event of families that it did not end", pkg: "manage", test: "server.TestRevocationWithoutAnAnswer",
-		edits: []edit{{`			a.amend(ctx, e, living[:n])
+		edits: []edit{{`			a.amendEvent(ctx, e, living[:n])
 `, ``}},
 	},
 	{
@@ -68,8 +68,8 @@ var managementCalls = chapter{"Management calls", []mutant{
 		edits: []edit{{`if tried < len(living) {`, `if tried < 0 {`}},
 	},
 	{
-		rule: "a change of many takes the time that it likes", pkg: "manage", test: "server.TestChangeAllOnASlowStore",
-		edits: []edit{{`if i > 0 && (limited.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
+		rule: "a change of many takes the time that it likes", pkg: "manage", file: "familychange.go", test: "server.TestChangeAllOnASlowStore",
+		edits: []edit{{`if i > 0 && (budget.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
 	},
 	{
 		rule: "a change of many counts what ended meanwhile", pkg: "manage", test: "server.TestChangeBesideOthers",
@@ -77,18 +77,18 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a call that finds nothing in its time says that there is nothing", pkg: "manage", test: "server.TestManyOnAStoreThatIsSlowToRead",
-		edits: []edit{{`		if next == (ulid.ULID{}) || len(living) == revokedPerCall || rev.budget.spent() {
+		edits: []edit{{`		if next == (ulid.ULID{}) || len(living) == revokedPerCall || s.budget.spent() {
 			return living, next, nil
 		}`, `		if next == (ulid.ULID{}) || len(living) == revokedPerCall {
 			return living, next, nil
 		}
-		if rev.budget.spent() {
+		if s.budget.spent() {
 			return living, ulid.ULID{}, nil
 		}`}},
 	},
 	{
 		rule: "a call reads for as long as it takes", pkg: "manage", test: "server.TestManyOnAStoreThatIsSlowToRead",
-		edits: []edit{{`len(living) == revokedPerCall || rev.budget.spent() {`, `len(living) == revokedPerCall {`}},
+		edits: []edit{{`len(living) == revokedPerCall || s.budget.spent() {`, `len(living) == revokedPerCall {`}},
 	},
 	{
 		rule: "a scope is said to be none's before all families were looked at", pkg: "manage", test: "server.TestChangeOfScopesOnAStoreThatIsSlowToRead",
@@ -96,7 +96,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a change of many looks at the families of one call alone", pkg: "manage", test: "server.TestChangeAllIsRefusedBeforeAnyIsChanged",
-		edits: []edit{{`if !first || next == (ulid.ULID{}) || of.budget.spent() {`, `if !first || next == (ulid.ULID{}) || len(living) > 0 {`}},
+		edits: []edit{{`if !first || next == (ulid.ULID{}) || s.budget.spent() {`, `if !first || next == (ulid.ULID{}) || len(living) > 0 {`}},
 	},
 	// Clocks that differ.
 	{
@@ -117,7 +117,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a list of events leaves out what a clock that is ahead stored", pkg: "manage", test: "server.TestEventsOfAClockThatIsAhead",
-		edits: []edit{{`filter.span.To = now.Add(clocksDiffer)`, `filter.span.To = now.Add(time.Millisecond)`}},
+		edits: []edit{{`filter.span.To = now.Add(maxClockSkew)`, `filter.span.To = now.Add(time.Millisecond)`}},
 	},
 	{
 		rule: "a list of events goes past the end that was asked for", pkg: "manage", test: "server.TestEventsOfAClockThatIsAhead",
@@ -135,9 +135,9 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a list of families that finds nothing in a call is over", pkg: "manage", test: "server.TestListsThatFindLittle",
-		edits: []edit{{`	page.Next = pages.sealULID(before)
+		edits: []edit{{`	page.Next = pages.next(before)
 `, `	if len(page.Families) > 0 {
-		page.Next = pages.sealULID(before)
+		page.Next = pages.next(before)
 	}
 `}},
 	},
@@ -163,19 +163,19 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a cursor of a dry run goes on with a revocation", pkg: "manage", test: "server.TestCursorsOfARevocation",
-		edits: []edit{{`q.Get("except"), rev.cause, dryRun)}`, `q.Get("except"), rev.cause, false)}`}},
+		edits: []edit{{`q.Get("except"), rev.cause, dryRun)`, `q.Get("except"), rev.cause, false)`}},
 	},
 	{
 		rule: "a cursor that keeps a family goes on without it", pkg: "manage", test: "server.TestCursorsOfARevocation",
-		edits: []edit{{`rev.userID, rev.clientID, q.Get("except"), rev.cause`, `rev.userID, rev.clientID, "", rev.cause`}},
+		edits: []edit{{`q.userID, q.clientID, q.Get("except"), rev.cause`, `q.userID, q.clientID, "", rev.cause`}},
 	},
 	{
 		rule: "a cursor goes on for another cause", pkg: "manage", test: "server.TestCursorsOfARevocation",
-		edits: []edit{{`q.Get("except"), rev.cause, dryRun)}`, `q.Get("except"), "", dryRun)}`}},
+		edits: []edit{{`q.Get("except"), rev.cause, dryRun)`, `q.Get("except"), "", dryRun)`}},
 	},
 	{
 		rule: "a cursor of one client goes on in all", pkg: "manage", test: "server.TestCursorsOfARevocation",
-		edits: []edit{{`rev.userID, rev.clientID, q.Get("except"), rev.cause`, `rev.userID, "", q.Get("except"), rev.cause`}},
+		edits: []edit{{`q.userID, q.clientID, q.Get("except"), rev.cause`, `q.userID, "", q.Get("except"), rev.cause`}},
 	},
 	{
 		rule: "a cursor that was altered is taken", pkg: "manage", test: "server.TestFamilyQueriesRefused",
@@ -196,15 +196,15 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "events of exactly 400 days are refused", pkg: "manage", test: "server.TestManagementLimitsAreExact",
-		edits: []edit{{`d <= 0 || d > longestSpan`, `d <= 0 || d >= longestSpan`}},
+		edits: []edit{{`d <= 0 || d > maxSpan`, `d <= 0 || d >= maxSpan`}},
 	},
 	{
 		rule: "events of more than 400 days are listed", pkg: "manage", test: "server.TestManagementLimitsAreExact",
-		edits: []edit{{`d <= 0 || d > longestSpan`, `d <= 0 || d > longestSpan+time.Second`}},
+		edits: []edit{{`d <= 0 || d > maxSpan`, `d <= 0 || d > maxSpan+time.Second`}},
 	},
 	{
 		rule: "events of no time at all are asked for", pkg: "manage", test: "server.TestManagementLimitsAreExact",
-		edits: []edit{{`d <= 0 || d > longestSpan`, `d < 0 || d > longestSpan`}},
+		edits: []edit{{`d <= 0 || d > maxSpan`, `d < 0 || d > maxSpan`}},
 	},
 	{
 		rule: "a record of exactly its limit is refused", pkg: "manage", test: "server.TestRecordAtItsLimit",
@@ -268,9 +268,9 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a call without parameters takes any", pkg: "manage", test: "server.TestManagementRequests",
-		edits: []edit{{`	_, err := query(r)
+		edits: []edit{{`	_, err := readQuery(r)
 	return err
-`, `	_, _ = query(r)
+`, `	_, _ = readQuery(r)
 	return nil
 `}},
 	},
@@ -314,11 +314,11 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "nobody is warned that access tokens last", pkg: "manage", test: "server.TestWarnings",
-		edits: []edit{{`add(p.AccessTokenLifetime > tooLong,`, `add(p.AccessTokenLifetime > 6*tooLong,`}},
+		edits: []edit{{`add(p.AccessTokenLifetime > longLifetime,`, `add(p.AccessTokenLifetime > 6*longLifetime,`}},
 	},
 	{
 		rule: "access tokens of four hours are warned of", pkg: "manage", test: "server.TestWarnings",
-		edits: []edit{{`add(p.AccessTokenLifetime > tooLong,`, `add(p.AccessTokenLifetime >= tooLong,`}},
+		edits: []edit{{`add(p.AccessTokenLifetime > longLifetime,`, `add(p.AccessTokenLifetime >= longLifetime,`}},
 	},
 	{
 		rule: "nobody is warned that reuse is only observed", pkg: "manage", test: "server.TestWarnings",

@@ -169,7 +169,7 @@ var issuerPath = chapter{"The issuer's path", []mutant{
 	},
 	{
 		rule: "links have the issuer's path where the request had none", pkg: "manage", test: "server.TestIssuerPath",
-		edits: []edit{{`web.StrippedPrefix(r)+"/v1/families/"`, `a.prefix().written+"/v1/families/"`}},
+		edits: []edit{{`web.StrippedPrefix(r)+"/v1/families/"`, `web.PrefixOf(a.Issuer).Escaped+"/v1/families/"`}},
 	},
 	{
 		rule: "the metadata is not where RFC 8414 inserts it", pkg: "oauth", test: "server.TestIssuerPath",

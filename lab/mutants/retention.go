@@ -180,7 +180,7 @@ var recordSizes = chapter{"Sizes", []mutant{
 var elsewhere = chapter{"Everywhere else", []mutant{
 	{
 		rule: "the family that is kept ends, too", pkg: "manage", test: "server.TestRevokeAllBut",
-		edits: []edit{{`rev.kept != nil && f.ID == rev.kept.Family.ID {`, `rev.kept != nil && f.ID == (family.ID{}) {`}},
+		edits: []edit{{`s.keep != nil && f.ID == s.keep.Family.ID {`, `s.keep != nil && f.ID == (family.ID{}) {`}},
 	},
 	{
 		rule: "another user's family can be the one to keep", pkg: "manage", test: "server.TestRevokeAllButNothing",
@@ -193,10 +193,10 @@ var elsewhere = chapter{"Everywhere else", []mutant{
 	{
 		rule: "a family whose client is gone can be the one to keep", pkg: "manage", test: "server.TestRevokeAllButNothing",
 		edits: []edit{{`	if client == nil || f.Death(&client.Policy, now) != "" {
-		return nil, errNotKept
+		return nil, errNoFamilyToKeep
 	}
 	return &store.Ending{Family: f, Policy: &client.Policy}, nil`, `	if f.Death(policyOf(client), now) != "" {
-		return nil, errNotKept
+		return nil, errNoFamilyToKeep
 	}
 	return &store.Ending{Family: f, Policy: policyOf(client)}, nil`}},
 	},
@@ -210,7 +210,7 @@ var elsewhere = chapter{"Everywhere else", []mutant{
 	},
 	{
 		rule: "one that ended meanwhile keeps the others from ending", pkg: "manage", test: "server.TestRevokeAllButBesideOthers",
-		edits: []edit{{`		case len(dead) > 0: // they ended since they were read
+		edits: []edit{{`		case len(dead) > 0: // they ended after they were read
 `, `		case len(dead) > 0 && len(living) == 0:
 `}},
 	},

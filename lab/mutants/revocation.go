@@ -55,11 +55,11 @@ var revocations = chapter{"Revocation", []mutant{
 	},
 	{
 		rule: "a revocation of all ends the first page alone", pkg: "manage", test: "server.TestRevokeAll",
-		edits: []edit{{`answer.Next = pages.sealULID(before)`, `answer.Next = pages.sealULID(ulid.ULID{})`}},
+		edits: []edit{{`answer.Next = pages.next(before)`, `answer.Next = pages.next(ulid.ULID{})`}},
 	},
 	{
 		rule: "a revocation of all ends other clients' families, too", pkg: "manage", test: "server.TestRevokeAll",
-		edits: []edit{{`if rev.clientID != "" && f.ClientID != rev.clientID ||`, `if rev.clientID != "" && f.ClientID == "" ||`}},
+		edits: []edit{{`if s.clientID != "" && f.ClientID != s.clientID ||`, `if s.clientID != "" && f.ClientID == "" ||`}},
 	},
 	{
 		rule: "a dry run revokes", pkg: "manage", test: "server.TestRevokeAll",
@@ -77,7 +77,7 @@ var revocations = chapter{"Revocation", []mutant{
 	{
 		rule: "a revocation of all ends before its event is stored", pkg: "manage", test: "server.TestRevokeAllFailsMidway",
 		edits: []edit{{`		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
-`, `		if _, _, err := a.end(ctx, rev, others, e); err != nil {
+`, `		if _, _, err := a.endFamilies(ctx, rev, others, e); err != nil {
 			return 0, next, err
 		}
 		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
@@ -107,11 +107,11 @@ var partialRevocations = chapter{"A revocation of many that does not get through
 	},
 	{
 		rule: "the event counts what was meant to end", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
-		edits: []edit{{`	if names(e, ended); e.Removed < stored {`, `	if e.Removed < stored {`}},
+		edits: []edit{{`	if setFamilies(e, ended); e.Removed < stored {`, `	if e.Removed < stored {`}},
 	},
 	{
 		rule: "the stored event names what was meant to end", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
-		edits: []edit{{`	if names(e, ended); e.Removed < stored {`, `	if names(e, ended); e.Removed > stored {`}},
+		edits: []edit{{`	if setFamilies(e, ended); e.Removed < stored {`, `	if setFamilies(e, ended); e.Removed > stored {`}},
 	},
 	{
 		rule: "what another call ended is counted", pkg: "manage", test: "server.TestRevokeAllTwiceAtOnce",
@@ -133,7 +133,7 @@ var erasure = chapter{"Erasure", []mutant{
 		rule: "events go before families", pkg: "manage", test: "server.TestEraseFaults",
 		edits: []edit{{`	var err error
 	if e.ErasedFamilies, err`, `	var err error
-	if _, err := a.eraseAll(ctx, userKey, found.Events, b); err != nil {
+	if _, err := a.eraseItems(ctx, userKey, found.Events, budget); err != nil {
 		return true, err
 	}
 	if e.ErasedFamilies, err`}},
@@ -153,7 +153,7 @@ var erasure = chapter{"Erasure", []mutant{
 	},
 	{
 		rule: "other kinds of items stay", pkg: "manage", test: "server.TestErase",
-		edits: []edit{{`a.eraseAll(ctx, userKey, found.Others, b); err != nil || n < len(found.Others) {`, `a.eraseAll(ctx, userKey, found.Others[:0], b); err != nil || n < 0 {`}, {`	return !left.Empty(), nil`, `	return false, nil`}},
+		edits: []edit{{`a.eraseItems(ctx, userKey, found.Others, budget); err != nil || n < len(found.Others) {`, `a.eraseItems(ctx, userKey, found.Others[:0], budget); err != nil || n < 0 {`}, {`	return !left.Empty(), nil`, `	return false, nil`}},
 	},
 	{
 		rule: "the entry on the work list stays", pkg: "store", test: "server.TestErase",
@@ -171,7 +171,7 @@ var erasure = chapter{"Erasure", []mutant{
 	},
 	{
 		rule: "the event bears the caller's address", pkg: "manage", test: "server.TestErase",
-		edits: []edit{{`e.RequestID, e.By, e.User = by.RequestID, by.By, userKey`, `e.RequestID, e.By, e.User, e.IP = by.RequestID, by.By, userKey, by.ip`}},
+		edits: []edit{{`e.RequestID, e.By, e.User = caller.RequestID, caller.By, userKey`, `e.RequestID, e.By, e.User, e.IP = caller.RequestID, caller.By, userKey, caller.IP`}},
 	},
 	{
 		rule: "the event does not say whose it is", pkg: "store", test: "server.TestErase",
@@ -195,8 +195,8 @@ var erasure = chapter{"Erasure", []mutant{
 		edits: []edit{{`if e.ErasedFamilies < len(found.Families) || e.ErasedEvents < len(found.Events) {`, `if e.ErasedFamilies < 0 {`}},
 	},
 	{
-		rule: "an erasure takes the time that it likes", pkg: "manage", test: "server.TestEraseOnASlowStore",
-		edits: []edit{{`if i > 0 && (b.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
+		rule: "an erasure takes the time that it likes", pkg: "manage", file: "erase.go", test: "server.TestEraseOnASlowStore",
+		edits: []edit{{`if i > 0 && (budget.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
 	},
 	{
 		rule: "a dry run erases", pkg: "manage", test: "server.TestErase",

@@ -15,7 +15,7 @@ var auditTrail = chapter{"The audit trail", []mutant{
 	},
 	{
 		rule: "an operation with a bug in it is on record as done", pkg: "manage", test: "server.TestPanicIsAnsweredAndOnRecord",
-		edits: []edit{{`e.Status = http.StatusInternalServerError // of a panic`, `e.Status = http.StatusOK // of a panic`}},
+		edits: []edit{{`e.Status = http.StatusInternalServerError // unless h answers, thus after a panic`, `e.Status = http.StatusOK // unless h answers, thus after a panic`}},
 	},
 	{
 		rule: "what a panic was with is logged", pkg: "web", test: "server.TestPanicIsAnsweredAndOnRecord",

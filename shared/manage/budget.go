@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// callBudget is how long one call that ends or erases many works: less than the 30 s
-// for which API Gateway waits.
+// callBudget is how long a call that works on many records begins new work. API Gateway
+// waits for 30 s.
 const callBudget = 20 * time.Second
 
-// budget is the time in which a call that does much begins new work. What it has begun
-// it finishes.
-type budget struct{ over <-chan struct{} }
+// workBudget is the time in which a call may begin new work. Work that has begun is
+// finished.
+type workBudget struct{ over <-chan struct{} }
 
-// newBudget returns a budget of callBudget, or of two thirds of what the request has
-// left, from now on. It is real time: the rest of a request's work is done in it too.
-func newBudget(ctx context.Context) (budget, context.CancelFunc) {
+// newBudget returns a budget that starts now and lasts for callBudget, or for two thirds of
+// the time to the request's deadline, whichever is shorter.
+func newBudget(ctx context.Context) (workBudget, context.CancelFunc) {
 	d := callBudget
 	if end, ok := ctx.Deadline(); ok {
-		d = min(d, time.Until(end)*2/3) //nolint:forbidigo // a deadline is of real time, which the request's now is not
+		d = min(d, time.Until(end)*2/3) //nolint:forbidigo // a context's deadline is real time, and the request's now need not be
 	}
 	limited, cancel := context.WithTimeout(ctx, d)
-	return budget{limited.Done()}, cancel
+	return workBudget{limited.Done()}, cancel
 }
 
-// spent reports whether the budget is over.
-func (b budget) spent() bool {
+// spent reports whether the budget's time is over.
+func (b workBudget) spent() bool {
 	select {
 	case <-b.over:
 		return true

@@ -1,18 +1,12 @@
 package manage
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
@@ -25,8 +19,8 @@ import (
 // newClient is the body of PUT /v1/clients/{client_id}.
 type newClient struct {
 	clientType    string          // public or confidential
-	preset        string          // what the policy starts from
-	policy        json.RawMessage // what differs from the preset
+	preset        string          // the policy to start from
+	policy        json.RawMessage // the members that differ from the preset
 	scope         string
 	audience      signing.Audience
 	mayIntrospect bool
@@ -51,15 +45,15 @@ func policyFields(p *family.Policy) map[string]any {
 	}
 }
 
-// clientJSON is a client as the management API shows it: its whole policy, and
-// of its secrets their ids.
+// clientJSON is a client as the management API shows it, with its whole policy, but only the
+// ids of its secrets.
 type clientJSON struct {
 	ClientID      string           `json:"client_id"`
 	Type          string           `json:"type"`
 	Preset        string           `json:"preset,omitempty"`
 	Policy        family.Policy    `json:"policy"`
 	Scope         string           `json:"scope,omitempty"`
-	Audience      signing.Audience `json:"audience,omitempty"` // a string, or a list where there are several
+	Audience      signing.Audience `json:"audience,omitempty"` // a string if there is one, else a list
 	MayIntrospect bool             `json:"may_introspect"`
 	MayForward    bool             `json:"may_forward"`
 	NotBefore     time.Time        `json:"not_before,omitzero"`
@@ -67,9 +61,9 @@ type clientJSON struct {
 	CreatedAt     time.Time        `json:"created_at"`
 	UpdatedAt     time.Time        `json:"updated_at"`
 
-	// Recommendation is of GET of one client alone, where there was reuse.
+	// Recommendation is set by GET of one client, if there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
-	// Warnings is of PUT alone.
+	// Warnings is set by PUT.
 	Warnings []warning `json:"warnings,omitempty"`
 }
 
@@ -78,7 +72,7 @@ type secretJSON struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-func showClient(c *store.Client) clientJSON {
+func newClientJSON(c *store.Client) clientJSON {
 	s := clientJSON{
 		ClientID: c.ID, Type: "public", Preset: c.Preset, Policy: c.Policy,
 		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
@@ -93,7 +87,7 @@ func showClient(c *store.Client) clientJSON {
 	return s
 }
 
-// clientID is the client that the path names, of a call without query parameters.
+// clientID returns the client id in the path, for a call without query parameters.
 func clientID(r *http.Request) (string, error) {
 	if err := noQuery(r); err != nil {
 		return "", err
@@ -104,8 +98,8 @@ func clientID(r *http.Request) (string, error) {
 	return id, in.err()
 }
 
-// putClient registers a client or replaces all of it but its secrets:
-// PUT /v1/clients/{client_id}. Other instances see the change within 60 s.
+// putClient serves PUT /v1/clients/{client_id}, which registers a client or replaces all of it
+// except its secrets. Other instances see the change within 60 s.
 func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	id, err := clientID(r)
@@ -116,13 +110,13 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, body.fields()); err != nil {
 		return err
 	}
-	client, err := body.client(id, now)
+	client, err := body.toClient(id, now)
 	if err != nil {
 		return err
 	}
 	before, after, err := a.Table.PutClient(r.Context(), client)
-	a.Clients.Forget(id) // it may have been done, whatever the answer
-	operationOf(r.Context()).Changes = changes(before, client)
+	a.Clients.Forget(id) // also after an error, as the write may have been done
+	operationOf(r.Context()).Changes = auditedChanges(before, client)
 	if err != nil {
 		return err
 	}
@@ -130,15 +124,15 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	if before == nil {
 		status = http.StatusCreated
 	}
-	shown := showClient(after)
+	shown := newClientJSON(after)
 	shown.Warnings = warnings(before, after, now)
 	web.WriteJSON(w, status, shown)
 	return nil
 }
 
-// changes returns what somebody should know of when a client is put; before is nil
-// where there was none.
-func changes(before, put *store.Client) []audit.Change {
+// auditedChanges returns the changes of a PUT that the audit log names, because they weaken
+// the client or end its families. before is nil if the client is new.
+func auditedChanges(before, put *store.Client) []audit.Change {
 	if before == nil {
 		before = &store.Client{Confidential: put.Confidential, Policy: family.DefaultPolicy()}
 	}
@@ -159,8 +153,8 @@ func changes(before, put *store.Client) []audit.Change {
 	return all
 }
 
-// client is the client that the body asks for, checked.
-func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
+// toClient checks the body and returns the client that it describes.
+func (body *newClient) toClient(id string, now time.Time) (*store.Client, error) {
 	var in input
 	c := &store.Client{
 		ID: id, Confidential: body.clientType == "confidential", Preset: body.preset,
@@ -192,10 +186,10 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	c.Scope = in.scope("scope", body.scope)
 	c.Audience = in.audience("audience", body.audience)
 	if body.mayIntrospect && !c.Confidential {
-		in.wrong("may_introspect", "true", "false for a public client: only confidential ones introspect")
+		in.wrong("may_introspect", "true", "false for a public client: only confidential clients introspect")
 	}
 	if body.mayForward && !c.Confidential {
-		in.wrong("may_forward", "true", "false for a public client: anybody can say that it is that client, and tell any address")
+		in.wrong("may_forward", "true", "false for a public client: anybody can claim to be that client, and report any address")
 	}
 	if body.notBefore.After(now) {
 		in.wrong("not_before", body.notBefore.Format(time.RFC3339), "no later than now, "+now.Format(time.RFC3339))
@@ -204,9 +198,9 @@ func (body *newClient) client(id string, now time.Time) (*store.Client, error) {
 	return c, in.err()
 }
 
-// client shows one client: GET /v1/clients/{client_id}. From the reuse of its last
-// 30 days it recommends a reuse interval.
-func (a *API) client(w http.ResponseWriter, r *http.Request) error {
+// showClient serves GET /v1/clients/{client_id}, which shows one client. If the reuse of the
+// last 30 days calls for it, the answer recommends a reuse interval.
+func (a *API) showClient(w http.ResponseWriter, r *http.Request) error {
 	id, err := clientID(r)
 	if err != nil {
 		return err
@@ -215,7 +209,7 @@ func (a *API) client(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shown := showClient(c)
+	shown := newClientJSON(c)
 	if shown.Recommendation, err = a.recommend(r.Context(), c, a.Now()); err != nil {
 		return err
 	}
@@ -223,8 +217,8 @@ func (a *API) client(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// deleteClient removes a client: DELETE /v1/clients/{client_id}. Its families
-// are refused with invalid_client from then on.
+// deleteClient serves DELETE /v1/clients/{client_id}, which removes a client. From then on its
+// tokens are refused with invalid_client.
 func (a *API) deleteClient(w http.ResponseWriter, r *http.Request) error {
 	id, err := clientID(r)
 	if err != nil {
@@ -239,13 +233,13 @@ func (a *API) deleteClient(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// clientsPerPage is how many clients a page of GET /v1/clients has.
+// clientsPerPage limits the clients on one page of GET /v1/clients.
 const clientsPerPage = 100
 
-// listClients lists the registry by client id: GET /v1/clients?next=.
+// listClients serves GET /v1/clients?next=, which lists all clients by id.
 func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
-	q, err := query(r, "next")
+	q, err := readQuery(r, "next")
 	if err != nil {
 		return err
 	}
@@ -267,66 +261,8 @@ func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 		Next    string       `json:"next,omitempty"`
 	}{Clients: []clientJSON{}, Next: pages.seal(next)}
 	for _, c := range clients {
-		page.Clients = append(page.Clients, showClient(c))
+		page.Clients = append(page.Clients, newClientJSON(c))
 	}
 	web.WriteJSON(w, http.StatusOK, page)
-	return nil
-}
-
-// addSecret makes a secret for a confidential client and shows it this once:
-// POST /v1/clients/{client_id}/secrets. Two may be live, while one is replaced.
-func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
-	now := a.Now()
-	id, err := clientID(r)
-	if err != nil {
-		return err
-	}
-	c, err := a.Table.Client(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	if !c.Confidential {
-		return conflict("the client is public: it cannot keep a secret")
-	}
-	secretID, err := ulid.New(ulid.Timestamp(now), rand.Reader)
-	if err != nil {
-		return fmt.Errorf("make a secret id: %w", err)
-	}
-	var random [32]byte
-	_, _ = rand.Read(random[:]) // never fails, by its contract
-	secret := "rotor_secret_" + base64.RawURLEncoding.EncodeToString(random[:])
-	operation := operationOf(r.Context())
-	operation.SecretID, operation.Changes = secretID.String(), []audit.Change{audit.SecretAdded}
-	err = a.Table.AddSecret(r.Context(), id, store.Secret{ID: secretID.String(), Hash: sha256.Sum256([]byte(secret)), CreatedAt: now})
-	a.Clients.Forget(id)
-	if errors.Is(err, store.ErrTooManySecrets) {
-		return conflict(fmt.Sprintf("the client has %d secrets already: delete one first", store.MaxSecrets))
-	}
-	if err != nil {
-		return err
-	}
-	web.NoStore(w)
-	web.WriteJSON(w, http.StatusCreated, map[string]string{"client_secret": secret, "secret_id": secretID.String()})
-	return nil
-}
-
-// removeSecret ends a secret:
-// DELETE /v1/clients/{client_id}/secrets/{secret_id}. Other instances honour it
-// for up to 60 s more.
-func (a *API) removeSecret(w http.ResponseWriter, r *http.Request) error {
-	id, err := clientID(r)
-	if err != nil {
-		return err
-	}
-	secretID, err := ulid.ParseStrict(r.PathValue("secret_id"))
-	if err != nil {
-		return fieldErrors{{Field: "secret_id", Want: "the id of a secret"}}
-	}
-	err = a.Table.RemoveSecret(r.Context(), id, secretID.String())
-	a.Clients.Forget(id)
-	if err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -7,17 +7,17 @@ import (
 	"github.com/rotor-auth/rotor/shared/keyring"
 )
 
-// cursors are the "next" of a list's pages: where to go on, under a MAC over it
-// and over which list it is of, so that only a cursor we gave is taken back, and
-// only by the request that it was given to.
+// cursors makes and reads the "next" of a list's pages, which holds the position where the
+// next page begins. Its MAC is over the position and the list's parameters, so that a cursor
+// is accepted only if we issued it, and only for a list with the same parameters.
 type cursors struct {
 	keys *keyring.Keys
-	list string // which list, with its parameters
+	list string // the list's name and its parameters
 }
 
-const cursorTag = 8 // bytes of the MAC
+const cursorTag = 8 // length of the MAC, in bytes
 
-// seal is the cursor for a position, "" for none.
+// seal returns the cursor for a position, "" for "".
 func (c cursors) seal(position string) string {
 	if position == "" {
 		return ""
@@ -26,7 +26,7 @@ func (c cursors) seal(position string) string {
 	return base64.RawURLEncoding.EncodeToString(append(tag[:cursorTag:cursorTag], position...))
 }
 
-// open is the position of a cursor, "" of none.
+// open returns the position in a cursor, "" for "".
 func (c cursors) open(cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
@@ -35,15 +35,16 @@ func (c cursors) open(cursor string) (string, error) {
 	if err == nil && len(b) > cursorTag {
 		position := string(b[cursorTag:])
 		tag := c.tag(position)
-		// The decoder skips line breaks: only the one spelling is ours.
+		// The decoder skips line breaks. Only the cursor as we wrote it is accepted.
 		if subtle.ConstantTimeCompare(tag[:cursorTag], b[:cursorTag]) == 1 && c.seal(position) == cursor {
 			return position, nil
 		}
 	}
-	return "", fieldErrors{{Field: "next", Want: "what the page before gave as next, with the same parameters"}}
+	return "", fieldErrors{{Field: "next", Want: "the next of the page before, sent with the same parameters"}}
 }
 
-// tag is a MAC under the key of user ids, none of which has a NUL.
+// tag returns the MAC of a position. Its key is that of user ids, which have no NUL, so that
+// the two never collide.
 func (c cursors) tag(position string) [16]byte {
 	return c.keys.Codec.UserKey("\x00cursor\x00" + c.list + "\x00" + position)
 }

@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	// erasedPerCall is how many families one call erases at most, and how many items of
+	// erasedPerCall limits the families that one call erases. It also limits the items of
 	// other kinds.
 	erasedPerCall = 1000
-	// countedPerCall is how many items one call of a dry run counts at most.
+	// countedPerCall limits the items that one call of a dry run counts.
 	countedPerCall = 10_000
-	// eraseConcurrency is how many items are erased at the same time.
+	// eraseConcurrency is the number of items erased at the same time.
 	eraseConcurrency = 16
 )
 
-// erasedJSON is the answer of an erasure.
+// erasedJSON is the answer to an erasure.
 type erasedJSON struct {
 	Families int    `json:"families"`
 	Events   int    `json:"events"`
@@ -34,23 +34,23 @@ type erasedJSON struct {
 	Next     string `json:"next,omitempty"`
 }
 
-// eraseUser erases all that is kept of a user: families, stored events, and whatever
-// else is in the user's partition: DELETE /v1/users?user_id=&dry_run=&next=, or with
-// user_key= in the place of user_id=. While the answer has a next there is more: call
-// again with it. It can be repeated. One event is stored for each call that finds
-// anything, and for each first one: it has the user's key, and outlives the erasure.
+// eraseUser serves DELETE /v1/users?user_id=&dry_run=&next=, or with user_key= in place of
+// user_id=. It erases everything that is stored of a user: families, events, and all else
+// in the user's partition. If the answer has a next, there is more, and the caller repeats
+// the call with it. Repeating an erasure is safe. Each call that finds anything stores one
+// event, and so does the first call in any case. The event has only the user's key, and
+// outlives the erasure.
 //
-// Families go before anything else, so that none can be used whose events are gone. A
-// call without a next in its answer has seen the partition empty after that: whatever
-// writes there does so on the condition that a family or an owner exists, but for a
-// login, which makes both.
+// Families are erased first, so that no family can be used after its events are gone. When
+// the answer has no next, the partition was seen empty after that. Nothing but a new login
+// can fill it again, since all other writes there require a family or an owner to exist.
 func (a *API) eraseUser(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	operation := operationOf(r.Context())
-	operation.UserID = "" // the trail has the key alone, as the event does
-	limited, cancel := newBudget(r.Context())
+	operation.UserID = "" // the audit log has only the key, like the event
+	budget, cancel := newBudget(r.Context())
 	defer cancel()
-	q, err := query(r, "user_id", "user_key", "dry_run", "next")
+	q, err := readQuery(r, "user_id", "user_key", "dry_run", "next")
 	if err != nil {
 		return err
 	}
@@ -81,13 +81,13 @@ func (a *API) eraseUser(w http.ResponseWriter, r *http.Request) error {
 		}
 		answer.Families, answer.Events, answer.Next = len(found.Families), len(found.Events), pages.seal(found.Next)
 	} else {
-		e, more, err := a.erase(r.Context(), userKey, after == "", web.CallerOf(r), limited, now)
+		e, more, err := a.eraseBatch(r.Context(), userKey, after == "", web.CallerOf(r), budget, now)
 		if err != nil {
 			return err
 		}
 		answer.Families, answer.Events = e.ErasedFamilies, e.ErasedEvents
 		if more {
-			answer.Next = pages.seal("more") // what has been erased need not be passed over
+			answer.Next = pages.seal("more") // the next call starts from the beginning, as what it would skip is gone
 		}
 	}
 	web.NoStore(w)
@@ -95,13 +95,13 @@ func (a *API) eraseUser(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// userOrKey checks the query's user_id, or its user_key where that is given instead.
+// userOrKey returns the query's user_id, or its user_key if that is given instead.
 func (in *input) userOrKey(q url.Values) (userID string, userKey [16]byte) {
 	if !q.Has("user_key") {
 		return in.user(q), userKey
 	}
 	if q.Has("user_id") {
-		in.wrong("user_key", "", "left out where user_id is given")
+		in.wrong("user_key", "", "left out if user_id is given")
 	}
 	userKey, ok := audit.DecodeUserKey(q.Get("user_key"))
 	if !ok {
@@ -110,17 +110,18 @@ func (in *input) userOrKey(q url.Values) (userID string, userKey [16]byte) {
 	return "", userKey
 }
 
-// erase erases what one call can of a user; more says whether there may be more. The
-// event, which says how many there were, is stored before and logged after it.
-func (a *API) erase(ctx context.Context, userKey [16]byte, first bool, by session.Caller, b budget, now time.Time) (e *audit.Event, more bool, err error) {
-	found, more, err := a.erasable(ctx, userKey)
+// eraseBatch erases as much of a user as one call may, and returns the event that counts it.
+// more reports whether there may be more. The event is stored before anything is erased, and
+// logged afterwards.
+func (a *API) eraseBatch(ctx context.Context, userKey [16]byte, first bool, caller session.Caller, budget workBudget, now time.Time) (e *audit.Event, more bool, err error) {
+	found, more, err := a.findErasable(ctx, userKey)
 	if err != nil {
 		return nil, false, err
 	}
 	event := audit.New(audit.Erased, now)
 	e = &event
-	// The caller's address and program stay out: they may be the user's.
-	e.RequestID, e.By, e.User = by.RequestID, by.By, userKey
+	// The caller's address and user agent are left out, as they may be the user's.
+	e.RequestID, e.By, e.User = caller.RequestID, caller.By, userKey
 	if found.Empty() && !first {
 		return e, more, nil
 	}
@@ -129,19 +130,19 @@ func (a *API) erase(ctx context.Context, userKey [16]byte, first bool, by sessio
 		return nil, false, err
 	}
 	e.ErasedFamilies, e.ErasedEvents = 0, 0
-	more, err = a.eraseItems(ctx, userKey, found, more, b, e)
+	more, err = a.eraseFound(ctx, userKey, found, more, budget, e)
 	if e.ErasedFamilies < len(found.Families) || e.ErasedEvents < len(found.Events) {
 		if putErr := a.Table.PutEvent(ctx, e); putErr != nil {
-			a.Log.ErrorContext(ctx, "an event counts what it did not erase", slog.String("event_id", e.ID.String()), slog.Any("error", putErr))
+			a.Log.ErrorContext(ctx, "a stored event counts items that were not erased", slog.String("event_id", e.ID.String()), slog.Any("error", putErr))
 		}
 	}
 	a.Trail.Record(ctx, e)
 	return e, more, err
 }
 
-// erasable is what one call erases of a user: families, or where those are all of
-// them, other items too; more says whether that leaves any.
-func (a *API) erasable(ctx context.Context, userKey [16]byte) (found *store.UserItems, more bool, err error) {
+// findErasable returns what one call erases of a user: up to erasedPerCall families and, if
+// there are no more, items of other kinds. more reports whether that leaves any.
+func (a *API) findErasable(ctx context.Context, userKey [16]byte) (found *store.UserItems, more bool, err error) {
 	families, err := a.Table.UserFamilies(ctx, userKey, erasedPerCall)
 	if err != nil || families.Next != "" {
 		return families, true, err
@@ -151,25 +152,25 @@ func (a *API) erasable(ctx context.Context, userKey [16]byte) (found *store.User
 		return nil, false, err
 	}
 	more = found.Next != "" || len(found.Families) > len(families.Families)
-	found.Families = families.Families // what has come since is the next call's
+	found.Families = families.Families // newer ones are left to the next call
 	return found, more, nil
 }
 
-// eraseItems erases what was found, and counts it in e. more says whether there may be
-// more, as more did before.
-func (a *API) eraseItems(ctx context.Context, userKey [16]byte, found *store.UserItems, more bool, b budget, e *audit.Event) (bool, error) {
+// eraseFound erases what findErasable found and counts it in e. It returns whether there may
+// be more; the parameter more is what findErasable said.
+func (a *API) eraseFound(ctx context.Context, userKey [16]byte, found *store.UserItems, more bool, budget workBudget, e *audit.Event) (bool, error) {
 	var err error
-	if e.ErasedFamilies, err = a.eraseAll(ctx, userKey, found.Families, b); err != nil || e.ErasedFamilies < len(found.Families) {
+	if e.ErasedFamilies, err = a.eraseItems(ctx, userKey, found.Families, budget); err != nil || e.ErasedFamilies < len(found.Families) {
 		return true, err
 	}
 	left, err := a.Table.UserFamilies(ctx, userKey, 1)
 	if err != nil || !left.Empty() {
 		return true, err
 	}
-	if n, err := a.eraseAll(ctx, userKey, found.Others, b); err != nil || n < len(found.Others) {
+	if n, err := a.eraseItems(ctx, userKey, found.Others, budget); err != nil || n < len(found.Others) {
 		return true, err
 	}
-	if e.ErasedEvents, err = a.eraseAll(ctx, userKey, found.Events, b); err != nil || e.ErasedEvents < len(found.Events) {
+	if e.ErasedEvents, err = a.eraseItems(ctx, userKey, found.Events, budget); err != nil || e.ErasedEvents < len(found.Events) {
 		return true, err
 	}
 	if more {
@@ -182,26 +183,25 @@ func (a *API) eraseItems(ctx context.Context, userKey [16]byte, found *store.Use
 	return !left.Empty(), nil
 }
 
-// eraseAll erases items, as many as the budget allows, and one at least; it returns how
-// many.
-func (a *API) eraseAll(ctx context.Context, userKey [16]byte, items []string, b budget) (int, error) {
-	gone := make([]bool, len(items))
+// eraseItems erases items until the budget is spent, at least one, and returns how many.
+func (a *API) eraseItems(ctx context.Context, userKey [16]byte, items []string, budget workBudget) (int, error) {
+	erased := make([]bool, len(items))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(eraseConcurrency)
 	for i, sk := range items {
-		if i > 0 && (b.spent() || groupCtx.Err() != nil) {
+		if i > 0 && (budget.spent() || groupCtx.Err() != nil) {
 			break
 		}
 		group.Go(func() error {
 			err := a.Table.Erase(groupCtx, userKey, sk)
-			gone[i] = err == nil
+			erased[i] = err == nil
 			return err
 		})
 	}
 	err := group.Wait()
 	n := 0
-	for _, g := range gone {
-		if g {
+	for _, ok := range erased {
+		if ok {
 			n++
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// fieldErrors are all that is wrong with an input of the management API.
+// fieldErrors lists everything that is wrong with a request, by field. It is answered 400.
 type fieldErrors []*family.FieldError
 
 func (e fieldErrors) Error() string {
@@ -24,14 +24,14 @@ func (e fieldErrors) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// badRequest and conflict are errors of the management API without a field.
+// Errors that concern no single field, answered 400, 409 and 415.
 type (
 	badRequest  string
 	conflict    string
 	unsupported string
 )
 
-// unprocessable is an input that is well formed, and yet not what it must be.
+// unprocessable is the error of a well-formed field that cannot be acted on, answered 422.
 type unprocessable family.FieldError
 
 func (e *unprocessable) Error() string { return (*family.FieldError)(e).Error() }
@@ -40,21 +40,21 @@ func (e badRequest) Error() string  { return string(e) }
 func (e conflict) Error() string    { return string(e) }
 func (e unsupported) Error() string { return string(e) }
 
-// Fail answers with err, as a problem document: the one place where errors become
-// answers. What is not known here is a failure of storage or keys: it is logged, and the
-// caller is told to come again.
+// Fail writes the answer for err, a problem document. No other function turns errors into
+// answers. An error that is not listed here is a failure of storage or keys: it is logged and
+// answered 503, so that the caller tries again.
 func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	var (
-		fields fieldErrors
-		bad    badRequest
-		clash  conflict
-		media  unsupported
-		unfit  *unprocessable
-		told   *web.AddressError
+		fields   fieldErrors
+		bad      badRequest
+		clash    conflict
+		media    unsupported
+		unusable *unprocessable
+		address  *web.AddressError
 	)
 	var p problem.Document
-	if errors.As(err, &told) {
-		err = fieldErrors{{Field: web.ClientIPHeader, Value: strconv.Quote(session.Cut(told.Value, 64)), Want: "one IPv4 or IPv6 address"}}
+	if errors.As(err, &address) {
+		err = fieldErrors{{Field: web.ClientIPHeader, Value: strconv.Quote(session.Cut(address.Value, 64)), Want: "one IPv4 or IPv6 address"}}
 	}
 	switch {
 	case errors.As(err, &fields):
@@ -62,9 +62,9 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		for _, f := range fields {
 			p.Errors = append(p.Errors, problem.Field{Field: f.Field, Detail: f.Error()})
 		}
-	case errors.As(err, &unfit):
-		p.Status, p.Detail = http.StatusUnprocessableEntity, unfit.Error()
-		p.Errors = []problem.Field{{Field: unfit.Field, Detail: unfit.Error()}}
+	case errors.As(err, &unusable):
+		p.Status, p.Detail = http.StatusUnprocessableEntity, unusable.Error()
+		p.Errors = []problem.Field{{Field: unusable.Field, Detail: unusable.Error()}}
 	case errors.As(err, &bad):
 		p.Status, p.Detail = http.StatusBadRequest, bad.Error()
 	case errors.As(err, &clash):
@@ -85,7 +85,7 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.Status, p.Detail = http.StatusInternalServerError, web.ErrInternal.Error()
 	default:
 		web.Unavailable(w, r, a.Log, err)
-		p.Status, p.Detail = http.StatusServiceUnavailable, "storage or keys are not to be had; please try again"
+		p.Status, p.Detail = http.StatusServiceUnavailable, "storage or signing keys are temporarily unavailable; please try again"
 	}
 	problem.Write(w, p.Status, p.Detail, p.Errors...)
 }

@@ -18,19 +18,19 @@ import (
 
 const (
 	eventsPerPage = 100
-	// eventsSpan is how far back a list of events goes where from is left out.
-	eventsSpan = 30 * 24 * time.Hour
-	// clocksDiffer is how far into the future a list of events goes where to is left out:
-	// the clock of the server that stored an event may be ahead of this one's.
-	clocksDiffer = time.Hour
-	// longestSpan bounds the days that a list by type goes through.
-	longestSpan = 400 * 24 * time.Hour
+	// defaultSpan is how far back a list of events goes if from is left out.
+	defaultSpan = 30 * 24 * time.Hour
+	// maxClockSkew is how far into the future a list of events goes if to is left out, since
+	// the clock of the server that stored an event may be ahead of this server's.
+	maxClockSkew = time.Hour
+	// maxSpan limits the time that a list covers. A list by type reads it day by day.
+	maxSpan = 400 * 24 * time.Hour
 )
 
-// storedTypes are the types of which events are stored.
+// storedTypes are the types of stored events. Others are only logged.
 var storedTypes = []audit.Type{audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased}
 
-// eventJSON is a stored event as the management API shows it, its members named
+// eventJSON is a stored event as the management API shows it. Its members have the same names
 // as in the log.
 type eventJSON struct {
 	ID            string       `json:"eventId"`
@@ -50,20 +50,20 @@ type eventJSON struct {
 	Start         *int         `json:"start,omitempty"`
 	Removed       *int         `json:"removedCount,omitempty"`
 	End           *int         `json:"endCount,omitempty"`
-	Families      []string     `json:"families,omitempty"` // ids of families
+	Families      []string     `json:"families,omitempty"` // the full ids of the families
 	IP            string       `json:"ip,omitempty"`
 	UserAgent     string       `json:"userAgent,omitempty"`
 	ForwardedBy   string       `json:"forwardedBy,omitempty"`
 	RequestID     string       `json:"http_request_id,omitempty"`
 	By            string       `json:"by,omitempty"`
 
-	// Of an erasure.
+	// Set for an erasure.
 	UserKey        string `json:"userKey,omitempty"`
 	ErasedFamilies *int   `json:"erasedFamilies,omitempty"`
 	ErasedEvents   *int   `json:"erasedEvents,omitempty"`
 }
 
-func showEvent(e *audit.Event) eventJSON {
+func newEventJSON(e *audit.Event) eventJSON {
 	s := eventJSON{
 		ID: e.ID.String(), Type: e.Type, At: e.At, UserID: e.UserID, ClientID: e.ClientID, Cause: e.Cause,
 		TokenCounter: e.TokenCounter, LatestCounter: e.LatestCounter,
@@ -92,7 +92,7 @@ func showEvent(e *audit.Event) eventJSON {
 	return s
 }
 
-// eventFilter is what a list of events is of.
+// eventFilter says which events a list has.
 type eventFilter struct {
 	eventType audit.Type
 	userKey   *[16]byte
@@ -100,6 +100,8 @@ type eventFilter struct {
 	span      store.Span
 }
 
+// matches reports whether the filter's type and family fit the event. The reads themselves
+// apply the user and the span.
 func (f *eventFilter) matches(e *audit.Event) bool {
 	if f.eventType != "" && e.Type != f.eventType {
 		return false
@@ -107,14 +109,13 @@ func (f *eventFilter) matches(e *audit.Event) bool {
 	return f.family == nil || e.Family == *f.family || slices.Contains(e.Families, f.family.ULID())
 }
 
-// listEvents lists stored events, newest first:
-// GET /v1/events?type=&user_id=&family=&from=&to=&next=. It asks for a type, a
-// user or a family; of a user or family it reads their own events alone, of a
-// type the days from from to to. Those default to the last 30 days, and what a clock
-// that is ahead has stored.
+// listEvents serves GET /v1/events?type=&user_id=&family=&from=&to=&next=, which lists stored
+// events, newest first. The caller must give a type, a user or a family. For a user or a
+// family only their own events are read, for a type all days from from to to. The default is
+// the last 30 days, and an hour of the future, for events of a clock that is ahead.
 func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
-	q, err := query(r, "type", "user_id", "family", "from", "to", "next")
+	q, err := readQuery(r, "type", "user_id", "family", "from", "to", "next")
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 	var in input
 	filter := eventFilter{eventType: audit.Type(q.Get("type"))}
 	if filter.eventType != "" && !slices.Contains(storedTypes, filter.eventType) {
-		in.wrong("type", strconv.Quote(session.Cut(string(filter.eventType), 32)), "ferrt, srrt, resource_cleanup, ahead or sdu: others are in the log alone")
+		in.wrong("type", strconv.Quote(session.Cut(string(filter.eventType), 32)), "ferrt, srrt, resource_cleanup, ahead or sdu: other events are only in the log")
 	}
 	if q.Get("user_id") != "" {
 		userKey := keys.Codec.UserKey(in.user(q))
@@ -146,17 +147,17 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 		in.wrong("type", "", "given, or else user_id or family")
 	}
 	filter.span.To = in.time("to", q.Get("to"), now.Add(time.Millisecond))
-	filter.span.From = in.time("from", q.Get("from"), filter.span.To.Add(-eventsSpan))
-	if d := filter.span.To.Sub(filter.span.From); d <= 0 || d > longestSpan {
+	filter.span.From = in.time("from", q.Get("from"), filter.span.To.Add(-defaultSpan))
+	if d := filter.span.To.Sub(filter.span.From); d <= 0 || d > maxSpan {
 		in.wrong("from", filter.span.From.Format(time.RFC3339), "before to, by 400 days at most")
 	}
 	if err := in.err(); err != nil {
 		return err
 	}
 	if q.Get("to") == "" {
-		filter.span.To = now.Add(clocksDiffer)
+		filter.span.To = now.Add(maxClockSkew)
 	}
-	// The default span ends now, which moves: a cursor is of what was asked for.
+	// The cursor is bound to the parameters as given, since the default span moves with time.
 	pages := cursors{keys, "events\x00" + string(filter.eventType) + "\x00" + q.Get("user_id") + "\x00" + q.Get("family") + "\x00" + q.Get("from") + "\x00" + q.Get("to")}
 	at, err := pages.open(q.Get("next"))
 	if err != nil {
@@ -175,28 +176,28 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 		Next   string      `json:"next,omitempty"`
 	}{Events: []eventJSON{}, Next: pages.seal(position.String())}
 	for i := range events {
-		page.Events = append(page.Events, showEvent(&events[i]))
+		page.Events = append(page.Events, newEventJSON(&events[i]))
 	}
 	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, page)
 	return nil
 }
 
-// time reads a time of the query.
+// time returns a time in the query, or otherwise if s is empty or invalid.
 func (in *input) time(field, s string, otherwise time.Time) time.Time {
 	if s == "" {
 		return otherwise
 	}
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || !showable(t.UTC()) {
+	if err != nil || !hasStorableYear(t.UTC()) {
 		in.wrong(field, strconv.Quote(session.Cut(s, 64)), wantTime)
 		return otherwise
 	}
-	return t.UTC().Truncate(time.Millisecond) // as events have it
+	return t.UTC().Truncate(time.Millisecond) // the precision of events
 }
 
-// position is where a list of events goes on: before an event, of which the
-// index wants the user as well.
+// position is an event, before which a list of events goes on. The index needs the event's
+// user as well.
 type position struct {
 	event   ulid.ULID
 	userKey [16]byte
@@ -217,10 +218,11 @@ func parsePosition(s string) (position, error) {
 	return position{id.ULID(), id.UserKey()}, err
 }
 
-// events are up to a page of events that match, and where to go on.
+// events returns up to a page of events that match, and the position where the next page
+// begins, zero if there is none.
 func (a *API) events(ctx context.Context, f *eventFilter, p position) ([]audit.Event, position, error) {
 	if p.event != (ulid.ULID{}) && p.event.Timestamp().Before(f.span.From) {
-		return nil, position{}, nil // the default span has moved on past it
+		return nil, position{}, nil // the default span no longer reaches back that far
 	}
 	if f.userKey != nil {
 		return a.userEvents(ctx, f, p)
@@ -238,8 +240,8 @@ func (a *API) events(ctx context.Context, f *eventFilter, p position) ([]audit.E
 			return nil, position{}, err
 		}
 		all = append(all, page...)
-		// A full page may be the last: the next one then is empty. One that goes on
-		// without being full is where a read of 1 MB was not enough.
+		// A page that is full may be the last, in which case the next is empty. A page that
+		// is not full goes on if DynamoDB ended the read at 1 MB.
 		if len(all) == eventsPerPage || next != (ulid.ULID{}) {
 			last := all[len(all)-1]
 			return all, position{last.ID, last.UserKey()}, nil
@@ -249,9 +251,10 @@ func (a *API) events(ctx context.Context, f *eventFilter, p position) ([]audit.E
 	return all, position{}, nil
 }
 
+// userEvents does what events does for the events of one user.
 func (a *API) userEvents(ctx context.Context, f *eventFilter, p position) ([]audit.Event, position, error) {
 	var all []audit.Event
-	const reads = 10 // of a page's worth each, while few match
+	const reads = 10 // of a page's size each, before a short page is returned
 	for range reads {
 		page, next, err := a.Table.UserEvents(ctx, *f.userKey, f.span, p.event, eventsPerPage)
 		if err != nil {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
-	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/keyring"
@@ -22,30 +21,23 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// explanation is the answer of POST /v1/explain.
+// explanation is the answer to POST /v1/explain.
 type explanation struct {
 	Verdict        family.State    `json:"verdict"`
 	Cause          family.Cause    `json:"cause,omitempty"`
 	Summary        string          `json:"summary"`
 	Advice         string          `json:"advice"`
 	TokenCounter   uint32          `json:"token_counter,omitempty"`
-	IssuedAt       time.Time       `json:"issued_at,omitzero"` // of the family, also where its record is gone
+	IssuedAt       time.Time       `json:"issued_at,omitzero"` // when the family was issued; known even if its record is gone
 	Family         *familyJSON     `json:"family,omitempty"`
 	Timeline       []moment        `json:"timeline,omitempty"`
 	Recommendation *recommendation `json:"recommendation,omitempty"`
 }
 
-// recommendation is a reuse interval for a client, from what it saw.
-type recommendation struct {
-	family.Recommendation
-	PresentInterval family.Seconds `json:"present_interval"`
-	Days            int            `json:"days"` // looked back
-}
-
-// explain tells the story of a token and what to do about it: POST /v1/explain with
-// a refresh_token, an access_token, a family, or the sid of an access token and its
-// user_id; and with client_id to ask as that client. What stands under one name and
-// has the shape of another is taken for what it is. Nothing is changed by asking.
+// explain serves POST /v1/explain, which says what happened to a token and what to do about
+// it. The body has a refresh_token, an access_token, a family, or the sid of an access token
+// with its user_id. With a client_id, it explains what that client would be answered. A value
+// under the wrong name is recognized by its form. Nothing is changed.
 func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	if err := noQuery(r); err != nil {
@@ -58,7 +50,7 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
-	answer, err := a.answer(r.Context(), &q, now)
+	answer, err := a.explainQuestion(r.Context(), &q, now)
 	if err != nil {
 		return err
 	}
@@ -69,8 +61,8 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
 
 // question is the body of POST /v1/explain.
 type question struct {
-	refreshToken, accessToken, family, sid string // one of them
-	userID                                 string // of the sid
+	refreshToken, accessToken, family, sid string // exactly one is given
+	userID                                 string // given with sid alone
 	clientID                               string
 }
 
@@ -100,8 +92,8 @@ func (q *question) check() error {
 	return in.err()
 }
 
-// answer explains what was asked about, by its shape.
-func (a *API) answer(ctx context.Context, q *question, now time.Time) (explanation, error) {
+// explainQuestion explains the value in the question, whose form says what it is.
+func (a *API) explainQuestion(ctx context.Context, q *question, now time.Time) (explanation, error) {
 	pasted := strings.TrimSpace(cmp.Or(q.refreshToken, q.accessToken, q.family, q.sid)) // exactly one is given
 	keys, err := a.Keys.Keys(ctx, now)
 	if err != nil {
@@ -138,6 +130,7 @@ func (a *API) answer(ctx context.Context, q *question, now time.Time) (explanati
 	return a.explainToken(ctx, keys, pasted, q.clientID, now)
 }
 
+// explainToken explains a refresh token.
 func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
 	tok, err := a.ParseToken(ctx, keys, presented, now)
 	var revoked *token.RevokedError
@@ -163,7 +156,7 @@ func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, c
 	return a.explainCounter(ctx, tok.Family, tok.Counter, clientID, now)
 }
 
-// explainRevoked explains a token under a key that is revoked, with what is known of
+// explainRevoked explains a refresh token whose key has been revoked, with what is known of
 // the family that it names.
 func (a *API) explainRevoked(ctx context.Context, e *token.RevokedError, clientID string, now time.Time) (explanation, error) {
 	answer, err := a.explainCounter(ctx, e.Token.Family, e.Token.Counter, clientID, now)
@@ -178,7 +171,7 @@ func (a *API) explainRevoked(ctx context.Context, e *token.RevokedError, clientI
 	return answer, nil
 }
 
-// explainAccess explains the newest token of an access token's family.
+// explainAccess explains the newest refresh token of an access token's family.
 func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
 	access, err := a.VerifyAccess(ctx, keys, presented, now, (*signing.Set).VerifyExpired)
 	if errors.Is(err, keyring.ErrUnavailable) {
@@ -187,14 +180,14 @@ func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, 
 	if err != nil {
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.NeverIssued,
-			Summary: "This has the form of a JWT, but it is no access token that a key published now has signed for " + a.Issuer + ".",
+			Summary: "This has the form of a JWT, but it is not an access token of " + a.Issuer + " under a key that is published now.",
 			Advice: "It is an id token, of another issuer, altered, so old that its key is no longer published, or under a key that was revoked. " +
 				"If it is an old access token of ours, read its claims and send sid with user_id, which is its sub.",
 		}, nil
 	}
 	sid, err := ulid.ParseStrict(access.SessionID)
 	if err != nil {
-		return explanation{}, fmt.Errorf("read the sid of an access token: %w", err) // we signed it
+		return explanation{}, fmt.Errorf("read the sid of an access token: %w", err) // never, as we signed it
 	}
 	answer, err := a.explainCounter(ctx, family.JoinID(keys.Codec.UserKey(access.Subject), sid), 0, clientID, now)
 	if err != nil {
@@ -208,18 +201,18 @@ func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, 
 	return answer, nil
 }
 
-// explainFamily explains the newest token of a family.
+// explainFamily explains the newest refresh token of a family.
 func (a *API) explainFamily(ctx context.Context, id family.ID, clientID string, now time.Time) (explanation, error) {
 	answer, err := a.explainCounter(ctx, id, 0, clientID, now)
 	if err == nil && answer.Cause == family.Purged {
-		// An id has no seal: who knows it did not make it up cannot be told.
+		// A family id has no MAC, so that it cannot be told from one that was made up.
 		answer.Summary = "There is no record of this family. If the id is ours, it was issued on " +
 			id.IssuedAt().Format(time.DateTime) + " UTC, and its record is gone; a refresh token of it would prove that."
 	}
 	return answer, err
 }
 
-// explainCounter explains the family's token of that number, the newest if 0.
+// explainCounter explains the family's refresh token with that counter, the newest if it is 0.
 func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, clientID string, now time.Time) (explanation, error) {
 	f, err := a.Table.Family(ctx, id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -227,7 +220,7 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, 
 	}
 	attempt := family.Attempt{Counter: counter, ClientID: clientID, Now: now}
 	if f == nil {
-		return explained(family.Explain(nil, nil, id.IssuedAt(), attempt), id, counter), nil
+		return newExplanation(family.Explain(nil, nil, id.IssuedAt(), attempt), id, counter), nil
 	}
 	if counter == 0 {
 		attempt.Counter = f.Counter
@@ -235,17 +228,17 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, 
 	if clientID == "" {
 		attempt.ClientID = f.ClientID
 	}
-	client, err := a.registered(ctx, f.ClientID, now)
+	client, err := a.findClient(ctx, f.ClientID, now)
 	if err != nil {
 		return explanation{}, err
 	}
-	answer := explained(family.Explain(f, policyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
+	answer := newExplanation(family.Explain(f, policyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
 	if client == nil && answer.Verdict != family.DeadToken {
 		answer.Verdict = family.DeadToken
 		answer.Summary = "The client " + f.ClientID + " is not registered any more: its tokens are refused with invalid_client."
 		answer.Advice = "Register the client again if it was deleted by mistake: its families live on."
 	}
-	shown := show(f, client, now)
+	shown := newFamilyJSON(f, client, now)
 	answer.Family = &shown
 	if answer.Timeline, err = a.timeline(ctx, f, shown); err != nil {
 		return explanation{}, err
@@ -258,55 +251,10 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, 
 	return answer, nil
 }
 
-func explained(e family.Explanation, id family.ID, counter uint32) explanation {
+// newExplanation returns the explanation of the family's refresh token with that counter.
+func newExplanation(e family.Explanation, id family.ID, counter uint32) explanation {
 	return explanation{
 		Verdict: e.Verdict, Cause: e.Cause, Summary: e.Summary, Advice: e.Advice,
 		TokenCounter: counter, IssuedAt: id.IssuedAt(),
 	}
-}
-
-const (
-	recommendDays = 30
-	// recommendEvents bounds what a recommendation reads: the newest.
-	recommendEvents = 1000
-)
-
-// recommend returns a reuse interval for the client, from its reuse of the last 30
-// days; nil where a longer one than the present would have kept nothing alive.
-func (a *API) recommend(ctx context.Context, client *store.Client, now time.Time) (*recommendation, error) {
-	filter := eventFilter{eventType: audit.Reuse, span: store.Span{
-		From: now.AddDate(0, 0, -recommendDays), To: now.Add(time.Millisecond),
-	}}
-	var lost []time.Duration
-	all := 0
-	var at position
-	for read := 0; read < recommendEvents; {
-		events, next, err := a.events(ctx, &filter, at)
-		if err != nil {
-			return nil, err
-		}
-		for i := range events {
-			e := &events[i]
-			if e.ClientID != client.ID {
-				continue
-			}
-			all++
-			if family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {
-				lost = append(lost, e.Age)
-			}
-		}
-		read += max(1, len(events))
-		if at = next; at.event == (ulid.ULID{}) {
-			break
-		}
-	}
-	if all == 0 {
-		return nil, nil
-	}
-	present := client.Policy.ReuseInterval
-	best := family.Recommend(present, lost, all)
-	if best.ReuseInterval == present {
-		return nil, nil // it is set already
-	}
-	return &recommendation{best, present, recommendDays}, nil
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// changedFamily is the body of both PATCHes of families. What is left out stays, and
-// what is empty is taken away.
+// changedFamily is the body of a PATCH of one family or of many. A member that is left out
+// stays as it is; an empty one is removed.
 type changedFamily struct {
 	scope    *string
 	claims   json.RawMessage
@@ -38,14 +38,15 @@ func (body *changedFamily) fields() map[string]any {
 	}
 }
 
-// change is the change that the body asks for, checked as far as that needs no family.
-func (body *changedFamily) change(now time.Time) (*store.Change, error) {
+// toChange returns the change that the body asks for. It checks all that can be checked
+// without a family.
+func (body *changedFamily) toChange(now time.Time) (*store.Change, error) {
 	var in input
 	c := &store.Change{ACR: body.acr, AMR: body.amr}
 	if body.scope != nil {
 		scope := in.scope("scope", *body.scope)
 		if *body.scope == "" {
-			in.wrong("scope", "", "one scope or more: a family that is to have none is revoked")
+			in.wrong("scope", "", "at least one scope token: a family that should have none can be revoked")
 		}
 		c.Scope = &scope
 	}
@@ -68,14 +69,14 @@ func (body *changedFamily) change(now time.Time) (*store.Change, error) {
 		c.Device = &device
 	}
 	if *c == (store.Change{}) && len(in.errs) == 0 {
-		return nil, badRequest("nothing is to be changed: give scope, claims, auth_time, acr, amr or device")
+		return nil, badRequest("there is nothing to change: give scope, claims, auth_time, acr, amr or device")
 	}
 	return c, in.err()
 }
 
-// changeOne changes what the tokens of one family say from its next refresh on:
-// PATCH /v1/families/{family}. A scope can be narrowed, and never widened.
-func (a *API) changeOne(w http.ResponseWriter, r *http.Request) error {
+// changeFamily serves PATCH /v1/families/{family}, which changes what the tokens of one family
+// say from its next refresh on. Its scope can be narrowed, but never widened.
+func (a *API) changeFamily(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	id, err := familyID(r)
 	if err != nil {
@@ -85,7 +86,7 @@ func (a *API) changeOne(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, body.fields()); err != nil {
 		return err
 	}
-	change, err := body.change(now)
+	change, err := body.toChange(now)
 	if err != nil {
 		return err
 	}
@@ -93,8 +94,8 @@ func (a *API) changeOne(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	about(operationOf(r.Context()), f.UserID, f.ClientID)
-	client, err := a.registered(r.Context(), f.ClientID, now)
+	setUserAndClient(operationOf(r.Context()), f.UserID, f.ClientID)
+	client, err := a.findClient(r.Context(), f.ClientID, now)
 	if err != nil {
 		return err
 	}
@@ -107,19 +108,19 @@ func (a *API) changeOne(w http.ResponseWriter, r *http.Request) error {
 		}
 		return change, nil
 	}
-	if f, err = a.change(r.Context(), f, policyOf(client), narrowed, now); err != nil {
+	if f, err = a.writeChange(r.Context(), f, policyOf(client), narrowed, now); err != nil {
 		return err
 	}
 	web.NoStore(w)
-	web.WriteJSON(w, http.StatusOK, show(f, client, now))
+	web.WriteJSON(w, http.StatusOK, newFamilyJSON(f, client, now))
 	return nil
 }
 
-// change writes what narrowed makes of the family as it is then, and returns it. The
-// first look is at f.
-func (a *API) change(ctx context.Context, f *family.Family, p *family.Policy, narrowed func(*family.Family) (*store.Change, error), now time.Time) (*family.Family, error) {
-	const looks = 8 // others narrow the scope meanwhile
-	for range looks {
+// writeChange changes a family that has not ended, and returns it as it is then. narrowed
+// returns the change for the family as it was last read, first for f.
+func (a *API) writeChange(ctx context.Context, f *family.Family, p *family.Policy, narrowed func(*family.Family) (*store.Change, error), now time.Time) (*family.Family, error) {
+	const attempts = 8 // each fails only if another call narrows the scope meanwhile
+	for range attempts {
 		if f == nil {
 			return nil, store.ErrNotFound
 		}
@@ -130,7 +131,7 @@ func (a *API) change(ctx context.Context, f *family.Family, p *family.Policy, na
 		if err != nil {
 			return nil, err
 		}
-		if err := fits(c.Of(f)); err != nil {
+		if err := checkRecordSize(c.Of(f)); err != nil {
 			return nil, err
 		}
 		after, done, err := a.Table.Change(ctx, f, p, c, now)
@@ -142,27 +143,24 @@ func (a *API) change(ctx context.Context, f *family.Family, p *family.Policy, na
 	return nil, fmt.Errorf("change family %s: its record kept changing", f.ID)
 }
 
-// changedJSON is the answer of the change of many.
+// changedJSON is the answer to a change of many families.
 type changedJSON struct {
 	Changed int    `json:"changed"`
 	Next    string `json:"next,omitempty"`
 }
 
-// changeFamilies changes all living families of a user, or those in one client:
-// PATCH /v1/families?user_id=&client_id=&next=. Each keeps of the scope given what it
-// has. While the answer has a next there may be more to change: call again with it.
+// changeFamilies serves PATCH /v1/families?user_id=&client_id=&next=, which changes all living
+// families of a user, or those in one client. Of the scope in the body, each family keeps
+// what it had before. If the answer has a next, the caller repeats the call with it to change
+// the rest.
 func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
-	limited, cancel := newBudget(r.Context())
+	budget, cancel := newBudget(r.Context())
 	defer cancel()
-	q, err := query(r, "user_id", "client_id", "next")
+	var in input
+	q, err := in.familyQuery(r)
 	if err != nil {
 		return err
-	}
-	var in input
-	userID, clientID := in.user(q), q.Get("client_id")
-	if clientID != "" {
-		in.clientID(clientID)
 	}
 	if err := in.err(); err != nil {
 		return err
@@ -171,42 +169,38 @@ func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, body.fields()); err != nil {
 		return err
 	}
-	change, err := body.change(now)
+	change, err := body.toChange(now)
 	if err != nil {
 		return err
 	}
-	keys, err := a.Keys.Keys(r.Context(), now)
+	pages, err := a.familyCursors(r.Context(), q, "change\x00"+q.userID+"\x00"+q.clientID, now)
 	if err != nil {
 		return err
 	}
-	pages := cursors{keys, fmt.Sprintf("change\x00%s\x00%s", userID, clientID)}
-	before, err := pages.openULID(q.Get("next"))
+	selected := &selection{userKey: pages.userKey, clientID: q.clientID, budget: budget, now: now}
+	living, next, err := a.livingFamilies(r.Context(), selected, pages.before)
 	if err != nil {
 		return err
 	}
-	first := before == ulid.ULID{}
-	of := &revocation{userKey: keys.Codec.UserKey(userID), clientID: clientID, now: now, budget: limited}
-	living, before, err := a.living(r.Context(), of, before)
+	first := pages.before == ulid.ULID{}
+	if err := a.checkChanges(r.Context(), selected, living, next, change, first); err != nil {
+		return err
+	}
+	changed, tried, err := a.changeAll(r.Context(), living, change, budget, now)
 	if err != nil {
 		return err
 	}
-	if err := a.changeable(r.Context(), of, living, before, change, first); err != nil {
-		return err
-	}
-	changed, tried, err := a.changeAll(r.Context(), living, change, limited, now)
-	if err != nil {
-		return err
-	}
-	if tried < len(living) { // time ran out
-		before = living[tried-1].Family.ID.ULID()
+	if tried < len(living) { // the budget is spent
+		next = living[tried-1].Family.ID.ULID()
 	}
 	web.NoStore(w)
-	web.WriteJSON(w, http.StatusOK, changedJSON{Changed: changed, Next: pages.sealULID(before)})
+	web.WriteJSON(w, http.StatusOK, changedJSON{Changed: changed, Next: pages.next(next)})
 	return nil
 }
 
-// kept returns the change for one family of many: of the scope it keeps what it has.
-func kept(c *store.Change, f *family.Family) (*store.Change, error) {
+// narrowChange returns the change for one family of many: its scope is what of the change's
+// scope the family has. It fails if that is nothing.
+func narrowChange(c *store.Change, f *family.Family) (*store.Change, error) {
 	if c.Scope == nil {
 		return c, nil
 	}
@@ -214,7 +208,7 @@ func kept(c *store.Change, f *family.Family) (*store.Change, error) {
 	if len(scope) == 0 {
 		return nil, fieldErrors{{
 			Field: "scope", Value: strconv.Quote(strings.Join(*c.Scope, " ")),
-			Want: "a scope of which family " + f.ID.String() + " has a part (" + strings.Join(f.Scope, " ") + "): revoke that, or name another client_id",
+			Want: "a scope that shares at least one token with that of family " + f.ID.String() + " (" + strings.Join(f.Scope, " ") + "): revoke that family, or give another client_id",
 		}}
 	}
 	narrower := *c
@@ -222,60 +216,62 @@ func kept(c *store.Change, f *family.Family) (*store.Change, error) {
 	return &narrower, nil
 }
 
-// changeable returns an error where a family cannot be changed: before any is. Of many
-// calls the first looks at all families, those from next on as well. A scope that none
-// of them has was misspelled, or is one that a family cannot gain.
-func (a *API) changeable(ctx context.Context, of *revocation, living []store.Ending, next ulid.ULID, c *store.Change, first bool) error {
-	had, some := map[string]bool{}, false
+// checkChanges returns an error if one of the families cannot be changed, before any of them
+// is. The first of several calls checks all families of the selection, also those older than
+// next. It also refuses a scope token that none of them has: it is misspelled, or meant to
+// widen a scope.
+func (a *API) checkChanges(ctx context.Context, s *selection, living []store.Ending, next ulid.ULID, c *store.Change, first bool) error {
+	granted, some := map[string]bool{}, false
 	for {
 		for _, l := range living {
 			some = true
-			for _, s := range l.Family.Scope {
-				had[s] = true
+			for _, token := range l.Family.Scope {
+				granted[token] = true
 			}
-			narrower, err := kept(c, l.Family)
+			narrower, err := narrowChange(c, l.Family)
 			if err != nil {
 				return err
 			}
-			if err := fits(narrower.Of(l.Family)); err != nil {
+			if err := checkRecordSize(narrower.Of(l.Family)); err != nil {
 				return err
 			}
 		}
-		if !first || next == (ulid.ULID{}) || of.budget.spent() {
+		if !first || next == (ulid.ULID{}) || s.budget.spent() {
 			break
 		}
 		var err error
-		if living, next, err = a.living(ctx, of, next); err != nil {
+		if living, next, err = a.livingFamilies(ctx, s, next); err != nil {
 			return err
 		}
 	}
 	if c.Scope == nil || !first || !some || next != (ulid.ULID{}) {
 		return nil
 	}
-	for _, s := range *c.Scope {
-		if !had[s] {
+	for _, token := range *c.Scope {
+		if !granted[token] {
 			return fieldErrors{{
 				Field: "scope", Value: strconv.Quote(strings.Join(*c.Scope, " ")),
-				Want: "of scopes that the families have, and " + strconv.Quote(s) + " none has",
+				Want: "made of scope tokens that the families have: none has " + strconv.Quote(token),
 			}}
 		}
 	}
 	return nil
 }
 
-// changeAll changes the families in their order, as many as the budget allows, and one
-// at least: tried is how many. One that ended or was purged meanwhile is passed over.
-func (a *API) changeAll(ctx context.Context, living []store.Ending, c *store.Change, limited budget, now time.Time) (changed, tried int, err error) {
+// changeAll changes the families in their order. It tries at least one, and no more once the
+// budget is spent; tried is their number. Families that ended or were purged meanwhile are
+// skipped.
+func (a *API) changeAll(ctx context.Context, living []store.Ending, c *store.Change, budget workBudget, now time.Time) (changed, tried int, err error) {
 	var done atomic.Int64
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(revokeConcurrency)
 	for i, l := range living {
-		if i > 0 && (limited.spent() || groupCtx.Err() != nil) {
+		if i > 0 && (budget.spent() || groupCtx.Err() != nil) {
 			break
 		}
 		tried++
 		group.Go(func() error {
-			_, err := a.change(groupCtx, l.Family, l.Policy, func(f *family.Family) (*store.Change, error) { return kept(c, f) }, now)
+			_, err := a.writeChange(groupCtx, l.Family, l.Policy, func(f *family.Family) (*store.Change, error) { return narrowChange(c, f) }, now)
 			var ended conflict
 			switch {
 			case err == nil:

@@ -1,38 +1,30 @@
 package manage
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/session"
-	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// familiesPerPage is how many families a page of GET /v1/families has at most.
+// familiesPerPage limits the families on one page of GET /v1/families.
 const familiesPerPage = 100
 
-// listFamilies lists a user's families, newest first:
-// GET /v1/families?user_id=&client_id=&status=&next=. A page may have fewer
-// families than another where many do not match; next is there while there may be
-// more.
+// listFamilies serves GET /v1/families?user_id=&client_id=&status=&next=, which lists a
+// user's families, newest first. A page can be short if many families do not match. It has
+// a next as long as there may be more.
 func (a *API) listFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
-	q, err := query(r, "user_id", "client_id", "status", "next")
+	var in input
+	q, err := in.familyQuery(r, "status")
 	if err != nil {
 		return err
 	}
-	var in input
-	userID, clientID, status := in.user(q), q.Get("client_id"), q.Get("status")
-	if clientID != "" {
-		in.clientID(clientID)
-	}
+	status := q.Get("status")
 	switch status {
 	case "", "active", "expired", "revoked", "unregistered":
 	default:
@@ -41,35 +33,31 @@ func (a *API) listFamilies(w http.ResponseWriter, r *http.Request) error {
 	if err := in.err(); err != nil {
 		return err
 	}
-	keys, err := a.Keys.Keys(r.Context(), now)
+	pages, err := a.familyCursors(r.Context(), q, "families\x00"+q.userID+"\x00"+q.clientID+"\x00"+status, now)
 	if err != nil {
 		return err
 	}
-	pages := cursors{keys, "families\x00" + userID + "\x00" + clientID + "\x00" + status}
-	before, err := pages.openULID(q.Get("next"))
-	if err != nil {
-		return err
-	}
+	before := pages.before
 	page := struct {
 		Families []familyJSON `json:"families"`
 		Next     string       `json:"next,omitempty"`
 	}{Families: []familyJSON{}}
-	const reads = 5 // of a page's worth each, while few match
+	const reads = 5 // of a page's size each, before a short page is returned
 	for range reads {
 		var families []*family.Family
-		families, before, err = a.Table.FamiliesBefore(r.Context(), keys.Codec.UserKey(userID), before, familiesPerPage)
+		families, before, err = a.Table.FamiliesBefore(r.Context(), pages.userKey, before, familiesPerPage)
 		if err != nil {
 			return err
 		}
 		for i, f := range families {
-			if clientID != "" && f.ClientID != clientID {
+			if q.clientID != "" && f.ClientID != q.clientID {
 				continue
 			}
-			client, err := a.registered(r.Context(), f.ClientID, now)
+			client, err := a.findClient(r.Context(), f.ClientID, now)
 			if err != nil {
 				return err
 			}
-			shown := show(f, client, now)
+			shown := newFamilyJSON(f, client, now)
 			if status != "" && shown.Status != status {
 				continue
 			}
@@ -83,32 +71,8 @@ func (a *API) listFamilies(w http.ResponseWriter, r *http.Request) error {
 			break
 		}
 	}
-	page.Next = pages.sealULID(before)
+	page.Next = pages.next(before)
 	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, page)
 	return nil
-}
-
-// registered is the client, nil where it is not registered.
-func (a *API) registered(ctx context.Context, id string, now time.Time) (*store.Client, error) {
-	client, err := a.Clients.Client(ctx, id, now)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	return client, err
-}
-
-func (c cursors) sealULID(u ulid.ULID) string {
-	if u == (ulid.ULID{}) {
-		return ""
-	}
-	return c.seal(u.String())
-}
-
-func (c cursors) openULID(cursor string) (ulid.ULID, error) {
-	position, err := c.open(cursor)
-	if err != nil || position == "" {
-		return ulid.ULID{}, err
-	}
-	return ulid.ParseStrict(position) // it is under our MAC
 }

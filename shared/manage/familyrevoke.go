@@ -20,16 +20,16 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// revokedJSON is the answer of both revocations.
+// revokedJSON is the answer to the revocation of one family and of many.
 type revokedJSON struct {
 	Revoked int    `json:"revoked"`
 	DryRun  bool   `json:"dry_run,omitempty"`
 	Next    string `json:"next,omitempty"`
 }
 
-// revokeOne ends one family: DELETE /v1/families/{family}. One that is dead
-// already is left as it is.
-func (a *API) revokeOne(w http.ResponseWriter, r *http.Request) error {
+// revokeFamily serves DELETE /v1/families/{family}, which revokes one family. A family that
+// has ended is left as it is.
+func (a *API) revokeFamily(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	id, err := familyID(r)
 	if err != nil {
@@ -39,8 +39,8 @@ func (a *API) revokeOne(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	about(operationOf(r.Context()), f.UserID, f.ClientID)
-	policy, err := a.policy(r.Context(), f.ClientID, now)
+	setUserAndClient(operationOf(r.Context()), f.UserID, f.ClientID)
+	policy, err := a.policyFor(r.Context(), f.ClientID, now)
 	if err != nil {
 		return err
 	}
@@ -59,61 +59,40 @@ func (a *API) revokeOne(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// policy is the policy that a client's families live by.
-func (a *API) policy(ctx context.Context, clientID string, now time.Time) (*family.Policy, error) {
-	client, err := a.registered(ctx, clientID, now)
-	if err != nil {
-		return nil, err
-	}
-	return policyOf(client), nil
-}
-
-// policyOf is the policy that the client's families live by: that of no ends
-// where it is nil, not registered.
-func policyOf(client *store.Client) *family.Policy {
-	if client == nil {
-		return &family.Policy{}
-	}
-	return &client.Policy
-}
-
 const (
-	// revokedPerCall is how many families one call ends at most: what its event
-	// can name.
+	// revokedPerCall limits the families that one call changes or revokes. It is how many a
+	// stored event can name.
 	revokedPerCall = 1000
-	// revokeConcurrency is how many are ended at the same time.
+	// revokeConcurrency is the number of families changed or revoked at the same time.
 	revokeConcurrency = 16
 )
 
-// revocation is a revocation of many: what it was asked for.
+// revocation is a request to revoke many families.
 type revocation struct {
-	userKey  [16]byte
-	userID   string
-	clientID string // or "" for all
-	cause    family.Cause
-	kept     *store.Ending // the family that lives on, or nil
-	now      time.Time
-	caller   session.Caller
-	budget   budget
+	selection
+	userID string
+	cause  family.Cause
+	caller session.Caller
 }
 
-// revokeFamilies ends all of a user's families, or those in one client, or all but
-// one: DELETE /v1/families?user_id=&client_id=&except=&cause=&dry_run=&next=. It reads
-// strongly consistent, so that nothing issued before the call is missed. While
-// the answer has a next there may be more to end: call again with it. One event is
-// stored for each call that ends anything, together with the first of the ends.
+// revokeFamilies serves DELETE /v1/families?user_id=&client_id=&except=&cause=&dry_run=&next=.
+// It revokes a user's families: all of them or those in one client, and all but one if
+// except names it. Reads are strongly consistent, so that no family issued before the call
+// is missed. If the answer has a next, the caller repeats the call with it to revoke the
+// rest. Each call that revokes anything stores one event, in one transaction with its first
+// revocation.
 func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
-	limited, cancel := newBudget(r.Context())
+	budget, cancel := newBudget(r.Context())
 	defer cancel()
-	q, err := query(r, "user_id", "client_id", "except", "cause", "dry_run", "next")
+	var in input
+	q, err := in.familyQuery(r, "except", "cause", "dry_run")
 	if err != nil {
 		return err
 	}
-	var in input
-	rev := revocation{userID: in.user(q), clientID: q.Get("client_id"), cause: family.Cause(q.Get("cause")), now: now, caller: web.CallerOf(r), budget: limited}
-	if rev.clientID != "" {
-		in.clientID(rev.clientID)
+	rev := revocation{
+		selection: selection{clientID: q.clientID, budget: budget, now: now},
+		userID:    q.userID, cause: family.Cause(q.Get("cause")), caller: web.CallerOf(r),
 	}
 	switch rev.cause {
 	case "":
@@ -122,32 +101,29 @@ func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	default:
 		in.wrong("cause", strconv.Quote(session.Cut(string(rev.cause), 32)), "revoked_by_admin or password_changed")
 	}
-	dryRun := in.dryRun(q)
+	dryRun := in.dryRun(q.Values)
 	if err := in.err(); err != nil {
 		return err
 	}
-	keys, err := a.Keys.Keys(r.Context(), now)
+	list := fmt.Sprintf("revoke\x00%s\x00%s\x00%s\x00%s\x00%t", q.userID, q.clientID, q.Get("except"), rev.cause, dryRun)
+	pages, err := a.familyCursors(r.Context(), q, list, now)
 	if err != nil {
 		return err
 	}
-	rev.userKey = keys.Codec.UserKey(rev.userID)
-	pages := cursors{keys, fmt.Sprintf("revoke\x00%s\x00%s\x00%s\x00%s\x00%t", rev.userID, rev.clientID, q.Get("except"), rev.cause, dryRun)}
-	before, err := pages.openULID(q.Get("next"))
-	if err != nil {
-		return err
-	}
+	rev.userKey = pages.userKey
 	if except := q.Get("except"); except != "" {
-		if rev.kept, err = a.kept(r.Context(), except, rev.userKey, now); err != nil {
+		if rev.keep, err = a.familyToKeep(r.Context(), except, rev.userKey, now); err != nil {
 			return err
 		}
 	}
 	answer := revokedJSON{DryRun: dryRun}
+	before := pages.before
 	switch {
 	case dryRun:
 		var living []store.Ending
-		living, before, err = a.living(r.Context(), &rev, before)
+		living, before, err = a.livingFamilies(r.Context(), &rev.selection, before)
 		answer.Revoked = len(living)
-	case rev.kept != nil:
+	case rev.keep != nil:
 		answer.Revoked, before, err = a.revokeAllBut(r.Context(), &rev, before)
 	default:
 		answer.Revoked, before, err = a.revokeAll(r.Context(), &rev, before)
@@ -155,77 +131,48 @@ func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer.Next = pages.sealULID(before)
+	answer.Next = pages.next(before)
 	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }
 
-// errNotKept is returned where the family that is to live on is none of the user's
-// living ones.
-var errNotKept = &unprocessable{Field: "except", Want: "a living family of that user"}
+// errNoFamilyToKeep is returned if the family in except is not a living family of the user.
+var errNoFamilyToKeep = &unprocessable{Field: "except", Want: "a living family of that user"}
 
-// kept is the user's family that is to live on.
-func (a *API) kept(ctx context.Context, text string, userKey [16]byte, now time.Time) (*store.Ending, error) {
-	id, err := family.ParseID(text)
+// familyToKeep returns the user's family with the id in except.
+func (a *API) familyToKeep(ctx context.Context, except string, userKey [16]byte, now time.Time) (*store.Ending, error) {
+	id, err := family.ParseID(except)
 	if err != nil || id.UserKey() != userKey {
-		return nil, errNotKept
+		return nil, errNoFamilyToKeep
 	}
 	f, err := a.Table.Family(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, errNotKept
+		return nil, errNoFamilyToKeep
 	}
 	if err != nil {
 		return nil, err
 	}
-	client, err := a.registered(ctx, f.ClientID, now)
+	client, err := a.findClient(ctx, f.ClientID, now)
 	if err != nil {
 		return nil, err
 	}
 	if client == nil || f.Death(&client.Policy, now) != "" {
-		return nil, errNotKept
+		return nil, errNoFamilyToKeep
 	}
 	return &store.Ending{Family: f, Policy: &client.Policy}, nil
 }
 
-// living are up to revokedPerCall living families that the revocation is of, newest
-// first, from before the ULID on; next is where to go on.
-func (a *API) living(ctx context.Context, rev *revocation, before ulid.ULID) (living []store.Ending, next ulid.ULID, err error) {
-	next = before
-	for {
-		var families []*family.Family
-		families, next, err = a.Table.FamiliesBefore(ctx, rev.userKey, next, revokedPerCall-len(living))
-		if err != nil {
-			return nil, next, err
-		}
-		for _, f := range families {
-			if rev.clientID != "" && f.ClientID != rev.clientID || rev.kept != nil && f.ID == rev.kept.Family.ID {
-				continue
-			}
-			policy, err := a.policy(ctx, f.ClientID, rev.now)
-			if err != nil {
-				return nil, next, err
-			}
-			if f.Death(policy, rev.now) == "" {
-				living = append(living, store.Ending{Family: f, Policy: policy})
-			}
-		}
-		if next == (ulid.ULID{}) || len(living) == revokedPerCall || rev.budget.spent() {
-			return living, next, nil
-		}
-	}
-}
-
-// event is the event of ending these families.
+// event returns the event of revoking these families.
 func (rev *revocation) event(families []store.Ending) *audit.Event {
 	e := rev.caller.Event(audit.Revoked, rev.now)
 	e.User, e.UserID, e.ClientID, e.Cause = rev.userKey, rev.userID, rev.clientID, rev.cause
-	names(&e, families)
+	setFamilies(&e, families)
 	return &e
 }
 
-// names makes e an event of these families.
-func names(e *audit.Event, families []store.Ending) {
+// setFamilies makes e name these families and no others.
+func setFamilies(e *audit.Event, families []store.Ending) {
 	e.Families = nil
 	for _, f := range families {
 		e.Families = append(e.Families, f.Family.ID.ULID())
@@ -233,41 +180,41 @@ func names(e *audit.Event, families []store.Ending) {
 	e.Removed = len(e.Families)
 }
 
-// revokeAll ends up to revokedPerCall families, from before the ULID on; next is where
-// to go on.
+// revokeAll revokes up to revokedPerCall families older than before. Families older than
+// next may be left; next is zero if there are none.
 func (a *API) revokeAll(ctx context.Context, rev *revocation, before ulid.ULID) (revoked int, next ulid.ULID, err error) {
 	for {
-		living, next, err := a.living(ctx, rev, before)
+		living, next, err := a.livingFamilies(ctx, &rev.selection, before)
 		if err != nil || len(living) == 0 {
 			return 0, next, err
 		}
 		e := rev.event(living)
-		// The event is stored together with the end of a family, or it could come after
-		// an erasure of the user. That family is the oldest: of two calls at once, which
-		// begin with the newest, neither is in the other's way.
+		// The event is stored in one transaction with the end of a family. On its own it
+		// could be stored after the user has been erased. That family is the oldest:
+		// concurrent calls work from the newest on, and rarely meet there.
 		oldest := living[len(living)-1]
 		others := living[:len(living)-1]
 		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
 		if err != nil {
-			a.amend(ctx, e, []store.Ending{oldest})
+			a.amendEvent(ctx, e, []store.Ending{oldest})
 			return 0, next, err
 		}
 		if !done {
-			continue // it ended since it was read
+			continue // it ended after it was read
 		}
-		ended, tried, err := a.end(ctx, rev, others, e)
+		ended, tried, err := a.endFamilies(ctx, rev, others, e)
 		if tried < len(others) {
 			next = others[tried-1].Family.ID.ULID()
 		}
-		a.record(ctx, e, append(ended, oldest))
+		a.recordRevocation(ctx, e, append(ended, oldest))
 		return e.Removed, next, err
 	}
 }
 
-// end ends families under an event that is stored, in their order, as many as the
-// budget allows, and one at least: tried is how many. ended are those that bear the
-// event, or may: of those that an error left open nobody knows.
-func (a *API) end(ctx context.Context, rev *revocation, families []store.Ending, e *audit.Event) (ended []store.Ending, tried int, err error) {
+// endFamilies revokes families in their order under an event that is stored already. It
+// tries at least one, and no more once the budget is spent; tried is their number. ended has
+// those that were revoked under the event, and those of which an error leaves that unknown.
+func (a *API) endFamilies(ctx context.Context, rev *revocation, families []store.Ending, e *audit.Event) (ended []store.Ending, tried int, err error) {
 	ours := make([]bool, len(families))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(revokeConcurrency)
@@ -291,28 +238,28 @@ func (a *API) end(ctx context.Context, rev *revocation, families []store.Ending,
 	return ended, tried, err
 }
 
-// record writes down which of the families that the stored event names were ended
-// under it: in the log, and where it is fewer, in the event.
-func (a *API) record(ctx context.Context, e *audit.Event, ended []store.Ending) {
-	a.amend(ctx, e, ended)
+// recordRevocation logs the event with the families that were revoked under it. If they are
+// fewer than the stored event names, it amends that as well.
+func (a *API) recordRevocation(ctx context.Context, e *audit.Event, ended []store.Ending) {
+	a.amendEvent(ctx, e, ended)
 	a.Trail.Record(ctx, e)
 }
 
-// amend has the event, if it is stored, name those families alone.
-func (a *API) amend(ctx context.Context, e *audit.Event, ended []store.Ending) {
+// amendEvent makes the event, and its stored copy if there is one, name only those families.
+func (a *API) amendEvent(ctx context.Context, e *audit.Event, ended []store.Ending) {
 	stored := e.Removed
-	if names(e, ended); e.Removed < stored {
+	if setFamilies(e, ended); e.Removed < stored {
 		if err := a.Table.AmendEvent(ctx, e); err != nil {
-			a.Log.ErrorContext(ctx, "an event names families that it did not end", slog.String("event_id", e.ID.String()), slog.Any("error", err))
+			a.Log.ErrorContext(ctx, "a stored event names families that were not revoked", slog.String("event_id", e.ID.String()), slog.Any("error", err))
 		}
 	}
 }
 
-// revokeAllBut ends up to revokedPerCall families, from before the ULID on, on the
-// condition that the one which is kept lives: two such calls at once cannot end each
-// other's. next is where to go on.
+// revokeAllBut revokes up to revokedPerCall families older than before, on condition that the
+// family to keep lives. Two concurrent calls therefore cannot revoke the families that they
+// are to keep. Families older than next may be left; next is zero if there are none.
 func (a *API) revokeAllBut(ctx context.Context, rev *revocation, before ulid.ULID) (revoked int, next ulid.ULID, err error) {
-	living, next, err := a.living(ctx, rev, before)
+	living, next, err := a.livingFamilies(ctx, &rev.selection, before)
 	if err != nil || len(living) == 0 {
 		return 0, next, err
 	}
@@ -324,31 +271,31 @@ func (a *API) revokeAllBut(ctx context.Context, rev *revocation, before ulid.ULI
 			break
 		}
 		n := min(len(living), store.MaxOthers)
-		done, dead, endErr := a.Table.EndOthers(ctx, *rev.kept, living[:n], e, len(ended) == 0)
+		done, dead, endErr := a.Table.EndOthers(ctx, *rev.keep, living[:n], e, len(ended) == 0)
 		switch {
 		case endErr != nil && len(ended) == 0:
-			a.amend(ctx, e, living[:n])
+			a.amendEvent(ctx, e, living[:n])
 			return 0, next, endErr
 		case endErr != nil:
-			ended, err = append(ended, living[:n]...), endErr // they may bear the event
+			ended, err = append(ended, living[:n]...), endErr // they may have been revoked
 		case done:
 			ended = append(ended, living[:n]...)
 			living = living[n:]
-		case len(dead) > 0: // they ended since they were read
+		case len(dead) > 0: // they ended after they were read
 			for _, i := range slices.Backward(dead) {
 				living = slices.Delete(living, i, i+1)
 			}
 			if len(ended) == 0 {
-				names(e, living)
+				setFamilies(e, living)
 			}
 		case len(ended) == 0:
-			err = errNotKept
+			err = errNoFamilyToKeep
 		default:
-			err = conflict("the family to keep ended before all of the others had")
+			err = conflict("the family to keep has ended meanwhile: some of the others have not been revoked")
 		}
 	}
 	if len(ended) > 0 {
-		a.record(ctx, e, ended)
+		a.recordRevocation(ctx, e, ended)
 	}
 	return len(ended), next, err
 }

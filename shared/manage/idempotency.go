@@ -11,16 +11,16 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// A login whose answer was lost tries again, and two tries are two families: one that
-// nobody uses, and that may push a device out at the limit. With an Idempotency-Key,
-// which the login makes up for each sign-in, they are one family.
+// A login that lost the answer repeats its request, which would start a second family: nobody
+// uses one of the two, and at the limit of max_active it may end another device's. With an
+// Idempotency-Key, which the login chooses for each sign-in, both requests start one family.
 const (
 	idempotencyHeader = "Idempotency-Key"
-	maxKey            = 255
+	maxIdempotencyKey = 255
 )
 
-// idempotencyKey returns the request's key, "" where it has none. A header without a
-// value is an error: it was lost on its way.
+// idempotencyKey returns the request's key, "" if it has none. A header without a value is an
+// error, since its value must have been lost.
 func idempotencyKey(r *http.Request) (string, error) {
 	values := r.Header.Values(idempotencyHeader)
 	switch {
@@ -30,62 +30,62 @@ func idempotencyKey(r *http.Request) (string, error) {
 		return "", fieldErrors{{Field: idempotencyHeader, Want: "given once"}}
 	}
 	key := values[0]
-	if key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(c rune) bool { return c < '!' || c > '~' }) {
-		return "", fieldErrors{{Field: idempotencyHeader, Want: fmt.Sprintf("1 to %d visible ASCII characters", maxKey)}}
+	if key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(c rune) bool { return c < '!' || c > '~' }) {
+		return "", fieldErrors{{Field: idempotencyHeader, Want: fmt.Sprintf("1 to %d visible ASCII characters", maxIdempotencyKey)}}
 	}
 	return key, nil
 }
 
-// asked returns what the body asks for, in one spelling: the order and the white space
-// of the JSON do not count. Members that say nothing are left out, so that it is spelled
-// alike by a version that knows of more.
-func (body *newFamily) asked() ([]byte, error) {
-	nothing := (&newFamily{}).fields()
-	said := map[string]json.RawMessage{}
+// canonical returns the body in canonical form, in which neither the order of members nor
+// white space matters. Members with zero values are left out, so that the form stays the same
+// in versions with more members.
+func (body *newFamily) canonical() ([]byte, error) {
+	zero := (&newFamily{}).fields()
+	given := map[string]json.RawMessage{}
 	for name, value := range body.fields() {
-		v, err := canonical(value)
+		v, err := canonicalJSON(value)
 		if err != nil {
 			return nil, err
 		}
-		none, err := canonical(nothing[name])
+		none, err := canonicalJSON(zero[name])
 		if err != nil {
 			return nil, err
 		}
 		if !bytes.Equal(v, none) {
-			said[name] = v
+			given[name] = v
 		}
 	}
-	return canonical(said)
+	return canonicalJSON(given)
 }
 
-// canonical returns v as JSON whose members are in order.
-func canonical(v any) ([]byte, error) {
+// canonicalJSON returns v as JSON with its members in order and without white space.
+func canonicalJSON(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("spell out a request: %w", err)
+		return nil, fmt.Errorf("write a request in canonical form: %w", err)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber() // a number keeps its digits
-	var plain any // and not v: what that points to would be written to
+	d.UseNumber() // numbers keep their digits
+	var plain any // decoding into v would overwrite what its pointers refer to
 	if err := d.Decode(&plain); err != nil {
-		return nil, fmt.Errorf("spell out a request: %w", err)
+		return nil, fmt.Errorf("write a request in canonical form: %w", err)
 	}
 	return json.Marshal(plain)
 }
 
-// keyRefused returns the answer to a login whose key cannot start a family, and any
-// other error as it is.
-func keyRefused(err error) error {
+// idempotencyError returns the answer to a login whose key has been used and cannot be used
+// again. It returns any other error as it is.
+func idempotencyError(err error) error {
 	var dead *session.DeadError
 	switch {
 	case errors.Is(err, session.ErrKeyMismatch):
-		return &unprocessable{Field: idempotencyHeader, Want: "a new one for each login: this has been used with other parameters"}
+		return &unprocessable{Field: idempotencyHeader, Want: "a new one for each login: this one has been used with other parameters"}
 	case errors.Is(err, session.ErrKeyPurged):
-		return conflict("the family that this Idempotency-Key started is gone: log in again, with a key of its own")
+		return conflict("the family that this Idempotency-Key started is gone: log in again with a new key")
 	case errors.Is(err, session.ErrKeyRefreshed):
-		return conflict("the family that this Idempotency-Key started has been refreshed, so its first token has arrived: another login needs a key of its own")
+		return conflict("the family that this Idempotency-Key started has been refreshed, so its first token has arrived: use a new key for another login")
 	case errors.As(err, &dead):
-		return conflict("the family that this Idempotency-Key started has ended (" + string(dead.Cause) + "): log in again, with a key of its own")
+		return conflict("the family that this Idempotency-Key started has ended (" + string(dead.Cause) + "): log in again with a new key")
 	}
 	return err
 }

@@ -22,19 +22,19 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// Limits of the inputs that a family's record keeps, in bytes; those of its whole
-// are [store.MaxFamilySize]. What means something is refused past its limit, a text
-// that only describes is cut.
+// Limits of single inputs that a family's record keeps, in bytes; [store.MaxFamilySize]
+// limits the whole record. Longer inputs are refused, except for descriptions, which are cut
+// (see [session.Describe]).
 const (
 	maxUserID   = 128
-	maxAudience = 512 // of all values together
+	maxAudience = 512 // all values together
 	maxClaims   = 2048
 	maxACR      = 128
-	maxAMR      = 128 // the values joined with spaces
+	maxAMR      = 128 // all values, joined with spaces
 )
 
-// readJSON reads the body, one JSON object, into fields: pointers by the names
-// of the members. See [readObject].
+// readJSON decodes the body, one JSON object, into fields, which has a pointer for the name
+// of each member. See [readObject].
 func readJSON(r *http.Request, fields map[string]any) error {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return unsupported("Content-Type must be application/json")
@@ -49,9 +49,9 @@ func readJSON(r *http.Request, fields map[string]any) error {
 	return readObject(body, "", fields)
 }
 
-// readObject reads a JSON object. encoding/json would take a member's name in
-// other letter case, the last of a repeated one, and stop at the first error;
-// here names are exact, and all that is wrong is named, under the given prefix.
+// readObject decodes a JSON object more strictly than encoding/json, which ignores the case of
+// names, keeps the last of a repeated member, and stops at the first error. Here names must
+// match exactly, and the error lists everything that is wrong, with prefix before the names.
 // A member that is null counts as left out.
 func readObject(data []byte, prefix string, fields map[string]any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -68,7 +68,7 @@ func readObject(data []byte, prefix string, fields map[string]any) error {
 		if err != nil {
 			return badRequest("the request body is not valid JSON")
 		}
-		name := t.(string) // of an object's member, by the decoder's contract
+		name := t.(string) // between the members of an object, the decoder returns strings
 		var raw json.RawMessage
 		if err := d.Decode(&raw); err != nil {
 			return badRequest("the request body is not valid JSON")
@@ -95,18 +95,18 @@ func readObject(data []byte, prefix string, fields map[string]any) error {
 
 const wantTime = "a time as in RFC 3339, from 1970 to 9999"
 
-// showable says whether t, in UTC, can be stored and shown again.
-func showable(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 9999 }
+// hasStorableYear reports whether a time in UTC can be stored and shown again.
+func hasStorableYear(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 9999 }
 
-// inUTC makes t one of UTC; the error says that it cannot be shown.
-func inUTC(t *time.Time) error {
-	if *t = t.UTC(); !showable(*t) {
+// toUTC converts t to UTC. It fails if the result cannot be stored and shown again.
+func toUTC(t *time.Time) error {
+	if *t = t.UTC(); !hasStorableYear(*t) {
 		return errors.New("out of range")
 	}
 	return nil
 }
 
-// member reads the value of one member into what target points to.
+// member decodes the value of one member into target.
 func (in *input) member(field string, raw json.RawMessage, target any) {
 	want := "a JSON object"
 	switch target.(type) {
@@ -127,9 +127,9 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 	if err == nil {
 		switch t := target.(type) {
 		case *time.Time:
-			err = inUTC(t)
+			err = toUTC(t)
 		case **time.Time:
-			err = inUTC(*t)
+			err = toUTC(*t)
 		}
 	}
 	if err != nil {
@@ -137,14 +137,16 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 	}
 }
 
-// input gathers all that is wrong with a request.
+// input collects everything that is wrong with a request.
 type input struct{ errs fieldErrors }
 
+// wrong adds an error, which reads "<field> is <value>, but must be <want>". An empty value is
+// left out of it.
 func (in *input) wrong(field, value, want string) {
 	in.errs = append(in.errs, &family.FieldError{Field: field, Value: value, Want: want})
 }
 
-// text checks a string of at most limit bytes, without control characters.
+// text checks that a string has at most limit bytes and no control characters.
 func (in *input) text(field, s string, limit int) {
 	switch {
 	case len(s) > limit:
@@ -154,7 +156,7 @@ func (in *input) text(field, s string, limit int) {
 	}
 }
 
-// audience checks an audience and returns each value once.
+// audience checks an audience and returns it without duplicates.
 func (in *input) audience(field string, values signing.Audience) []string {
 	var audience []string
 	size := 0
@@ -180,7 +182,7 @@ func (in *input) audience(field string, values signing.Audience) []string {
 	return audience
 }
 
-// required checks a text that may not be empty.
+// required checks a string like text, and that it is not empty.
 func (in *input) required(field, s string, limit int) {
 	if s == "" {
 		in.wrong(field, "", "given")
@@ -189,12 +191,14 @@ func (in *input) required(field, s string, limit int) {
 	in.text(field, s, limit)
 }
 
+// clientID checks a client id.
 func (in *input) clientID(id string) {
 	if !session.IsClientID(id) {
 		in.wrong("client_id", strconv.Quote(session.Cut(id, 80)), "1 to 64 of A-Z a-z 0-9 . _ -")
 	}
 }
 
+// scope checks a scope and returns its tokens.
 func (in *input) scope(field, s string) []string {
 	scope, err := session.ParseScope(s)
 	switch {
@@ -206,6 +210,7 @@ func (in *input) scope(field, s string) []string {
 	return scope
 }
 
+// err returns the errors collected so far, nil if there are none.
 func (in *input) err() error {
 	if len(in.errs) == 0 {
 		return nil
@@ -213,9 +218,9 @@ func (in *input) err() error {
 	return in.errs
 }
 
-// query is the query parameters; one that the call does not know, or a repeated
-// one, is an error.
-func query(r *http.Request, names ...string) (url.Values, error) {
+// readQuery returns the query parameters. A parameter that is not among names is an error, and
+// so is one that is repeated or empty.
+func readQuery(r *http.Request, names ...string) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("the query string is malformed")
@@ -227,7 +232,7 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 			in.wrong(session.Cut(strings.ToValidUTF8(name, "?"), 64), "", "left out: there is no such query parameter")
 		case len(vs) > 1:
 			in.wrong(name, "", "given once")
-		case vs[0] == "": // a filter lost on its way must not widen what is asked for
+		case vs[0] == "": // a filter whose value was lost must not select more than intended
 			in.wrong(name, "", "given a value, or left out")
 		case !utf8.ValidString(vs[0]):
 			in.wrong(name, "", "UTF-8")
@@ -236,7 +241,7 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 	return values, in.err()
 }
 
-// dryRun reads the query's dry_run.
+// dryRun returns the query's dry_run.
 func (in *input) dryRun(q url.Values) bool {
 	v := q.Get("dry_run")
 	if v == "" {
@@ -249,15 +254,15 @@ func (in *input) dryRun(q url.Values) bool {
 	return dryRun
 }
 
-// user checks the query's user_id.
+// user checks and returns the query's user_id.
 func (in *input) user(q url.Values) string {
 	userID := q.Get("user_id")
 	in.required("user_id", userID, maxUserID)
 	return userID
 }
 
-// noQuery refuses query parameters of a call that has none.
+// noQuery returns an error if there are query parameters, for calls that have none.
 func noQuery(r *http.Request) error {
-	_, err := query(r)
+	_, err := readQuery(r)
 	return err
 }

@@ -1,5 +1,5 @@
-// Package manage is the management API, /v1: families, clients, events and the
-// explanation of a token's death.
+// Package manage is the management API, /v1: families, clients, events, the explanation of
+// why a token was rejected, and the erasure of users.
 package manage
 
 import (
@@ -12,18 +12,18 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// Config is what an [API] is made of, besides its engine.
+// Config holds what [New] needs to make an [API], besides the engine.
 type Config struct {
-	Timeout time.Duration // of a request's own work, after which it is answered 503; 0 is none
+	Timeout time.Duration // limits the work on one request, which is then answered 503; 0 for no limit
 }
 
-// API has the handlers of /v1. It is safe for concurrent use.
+// API serves /v1. It is safe for concurrent use.
 type API struct {
 	*session.Engine
 	Config
 }
 
-// New returns an API over the engine.
+// New returns an API that works with the given engine.
 func New(engine *session.Engine, c Config) *API { return &API{engine, c} }
 
 // Handler returns a handler of /v1.
@@ -32,13 +32,13 @@ func (a *API) Handler() http.Handler {
 	return s.Serve(a.Endpoints()...)
 }
 
-// Endpoints returns those of /v1, for a server that has more doors.
+// Endpoints returns the endpoints of /v1, for a server that has others as well.
 func (a *API) Endpoints() []web.Endpoint {
 	var all []web.Endpoint
 	for _, e := range a.endpoints() {
 		all = append(all, web.Endpoint{Path: e.path, Methods: e.methods, WrapMethod: func(method string, next http.HandlerFunc) http.HandlerFunc {
 			if name := e.operation(method); name != changesNothing {
-				return a.onRecord(name, next)
+				return a.audited(name, next)
 			}
 			return next
 		}})
@@ -49,8 +49,8 @@ func (a *API) Endpoints() []web.Endpoint {
 // Route is a call of the management API.
 type Route struct {
 	Method, Path string
-	Declared     bool   // its endpoint says what the trail calls it
-	Operation    string // as the trail calls it; "" for what changes nothing
+	Declared     bool   // its endpoint names the operation, if only to say that it changes nothing
+	Operation    string // its name in the audit log; "" for a call that changes nothing
 }
 
 // Routes returns all calls of the management API, in the order of the table.
@@ -65,26 +65,26 @@ func (a *API) Routes() []Route {
 	return routes
 }
 
-// endpoint is a path and what it does for each method.
+// endpoint is a path with a handler for each of its methods.
 type endpoint struct {
 	path    string // a pattern of http.ServeMux, without method
 	methods map[string]web.Handler
-	// operations names, by method, each call that changes something: the trail has it
-	// under that name. See [endpoint.operation].
+	// operations has the audit log's name, by method, for each call that changes something.
+	// See [endpoint.operation].
 	operations map[string]string
 }
 
-// endpoints is the route table of /v1. Who may call them is decided before a request gets
+// endpoints returns the route table of /v1. Callers have been authorized before a request gets
 // here, by the gateway (SigV4) or by the local program (loopback).
 func (a *API) endpoints() []endpoint {
 	return []endpoint{
 		{path: "/v1/families", methods: map[string]web.Handler{
-			http.MethodPost: a.issue, http.MethodGet: a.listFamilies, http.MethodPatch: a.changeFamilies, http.MethodDelete: a.revokeFamilies,
+			http.MethodPost: a.issueFamily, http.MethodGet: a.listFamilies, http.MethodPatch: a.changeFamilies, http.MethodDelete: a.revokeFamilies,
 		}, operations: map[string]string{
 			http.MethodPost: "issue_family", http.MethodPatch: "change_families", http.MethodDelete: "revoke_families",
 		}},
 		{path: "/v1/families/{family}", methods: map[string]web.Handler{
-			http.MethodGet: a.family, http.MethodPatch: a.changeOne, http.MethodDelete: a.revokeOne,
+			http.MethodGet: a.showFamily, http.MethodPatch: a.changeFamily, http.MethodDelete: a.revokeFamily,
 		}, operations: map[string]string{
 			http.MethodPatch: "change_family", http.MethodDelete: "revoke_family",
 		}},
@@ -93,7 +93,7 @@ func (a *API) endpoints() []endpoint {
 		{path: "/v1/events", methods: map[string]web.Handler{http.MethodGet: a.listEvents}},
 		{path: "/v1/clients", methods: map[string]web.Handler{http.MethodGet: a.listClients}},
 		{path: "/v1/clients/{client_id}", methods: map[string]web.Handler{
-			http.MethodGet: a.client, http.MethodPut: a.putClient, http.MethodDelete: a.deleteClient,
+			http.MethodGet: a.showClient, http.MethodPut: a.putClient, http.MethodDelete: a.deleteClient,
 		}, operations: map[string]string{
 			http.MethodPut: "put_client", http.MethodDelete: "delete_client",
 		}},

@@ -16,12 +16,12 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// changesNothing is the name of an operation that the trail has no line of.
+// changesNothing is the name of an operation that is not recorded in the audit log.
 const changesNothing = ""
 
-// operation returns the name under which the trail has a call by that method, or
-// changesNothing. A call of the management API that nobody has named, and that is
-// not by GET, has its method and path for a name: none stays out of the trail.
+// operation returns the name under which the audit log records a call with that method, or
+// changesNothing. A call without a name that is not a GET is named by its method and path, so
+// that no change can stay unrecorded.
 func (e endpoint) operation(method string) string {
 	if !strings.HasPrefix(e.path, "/v1/") || method == http.MethodGet {
 		return changesNothing
@@ -34,16 +34,16 @@ func (e endpoint) operation(method string) string {
 
 type operationKey struct{}
 
-// onRecord returns h with a line in the audit trail for each call, whatever comes
-// of it. What the path and the query say that the call is about is in the line;
-// the rest h adds to what [operationOf] returns.
-func (a *API) onRecord(name string, h http.HandlerFunc) http.HandlerFunc {
+// audited returns h with an audit event for each call, successful or not. The event has the
+// user, client, family and secret in the path and the query. The handler adds others to the
+// event that [operationOf] returns.
+func (a *API) audited(name string, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		e := web.CallerOf(r).Event(audit.Operation, a.Now())
 		e.Name = name
-		e.Status = http.StatusInternalServerError // of a panic
-		q := r.URL.Query()                        // what is malformed in it is refused by h
-		about(&e, q.Get("user_id"), cmp.Or(r.PathValue("client_id"), q.Get("client_id")))
+		e.Status = http.StatusInternalServerError // unless h answers, thus after a panic
+		q := r.URL.Query()                        // h refuses a malformed query
+		setUserAndClient(&e, q.Get("user_id"), cmp.Or(r.PathValue("client_id"), q.Get("client_id")))
 		e.DryRun, _ = strconv.ParseBool(q.Get("dry_run"))
 		if id, err := family.ParseID(r.PathValue("family")); err == nil {
 			e.Family = id
@@ -65,17 +65,16 @@ func (a *API) onRecord(name string, h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// operationOf returns the event of the operation under way, for its handler to say
-// what it is about.
+// operationOf returns the audit event of the operation under way, which its handler completes.
 func operationOf(ctx context.Context) *audit.Event {
 	if e, ok := ctx.Value(operationKey{}).(*audit.Event); ok {
 		return e
 	}
-	return &audit.Event{} // of no operation: nobody reads it
+	return &audit.Event{} // there is no operation: it is discarded
 }
 
-// about says which user and client an operation is of, as far as they can be any.
-func about(e *audit.Event, userID, clientID string) {
+// setUserAndClient sets the event's user and client. An id that cannot be valid is left out.
+func setUserAndClient(e *audit.Event, userID, clientID string) {
 	if userID != "" && len(userID) <= maxUserID && !strings.ContainsFunc(userID, unicode.IsControl) {
 		e.UserID = userID
 	}
@@ -84,13 +83,13 @@ func about(e *audit.Event, userID, clientID string) {
 	}
 }
 
-// statusWriter remembers the status of an answer.
+// statusWriter records the status of an answer.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
 }
 
-// WriteHeader is http.ResponseWriter's.
+// WriteHeader records the status and writes it.
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status

@@ -13,29 +13,29 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// moment is one thing that happened to a family.
+// moment is one entry of a family's timeline.
 type moment struct {
 	At           time.Time    `json:"at"`
 	Event        string       `json:"event"`                   // issued, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired, ahead
-	Counter      uint32       `json:"counter,omitempty"`       // the newest token then
+	Counter      uint32       `json:"counter,omitempty"`       // the family's newest token at that time
 	TokenCounter uint32       `json:"token_counter,omitempty"` // the token that was presented
 	Cause        family.Cause `json:"cause,omitempty"`
 	IP           string       `json:"ip,omitempty"`
 	UserAgent    string       `json:"user_agent,omitempty"`
-	ForwardedBy  string       `json:"forwarded_by,omitempty"` // whose word the address and the agent are
-	By           string       `json:"by,omitempty"`           // who asked for it, of the management API
-	EventID      string       `json:"event_id,omitempty"`     // of the stored event
+	ForwardedBy  string       `json:"forwarded_by,omitempty"` // the address of the backend that reported IP and UserAgent
+	By           string       `json:"by,omitempty"`           // the IAM principal that called the management API
+	EventID      string       `json:"event_id,omitempty"`     // the id of the stored event
 }
 
-// eventsInTimeline is how many of a user's stored events a timeline looks at.
+// eventsInTimeline limits the stored events of the user that a timeline reads.
 const eventsInTimeline = 100
 
-// timeline is the family's life in order: what its record knows, with what the
-// stored events add.
+// timeline returns what happened to the family, in order, from its record and from the user's
+// stored events.
 func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON) ([]moment, error) {
-	m := recorded(f, s)
-	// Clocks differ: another server may have written down a time that is yet to come here,
-	// or one of before the family began.
+	m := momentsOfRecord(f, s)
+	// Servers' clocks differ: an event's time can be in the future here, or before the family
+	// began.
 	span := store.Span{From: f.IssuedAt(), To: ulid.Time(ulid.MaxTime())}
 	for _, at := range []time.Time{f.ObservedAt, f.Revoked.At} {
 		if !at.IsZero() {
@@ -71,8 +71,8 @@ func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON) ([]m
 	return m, nil
 }
 
-// recorded is what the record itself knows of the family's life.
-func recorded(f *family.Family, s familyJSON) []moment {
+// momentsOfRecord returns the moments that the family's record has.
+func momentsOfRecord(f *family.Family, s familyJSON) []moment {
 	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
 	if f.Skipped.To != 0 && f.Skipped.To == f.Counter-1 {
 		m = append(m, moment{At: f.RotatedAt, Event: "skipped", Counter: f.Skipped.To})

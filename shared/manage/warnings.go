@@ -8,52 +8,52 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// warning is about a setting of a client that is allowed, and trades safety away.
+// warning is about a setting of a client that is allowed but makes it less safe.
 type warning struct {
 	Field  string `json:"field"`
 	Detail string `json:"detail"`
 }
 
-// tooLong is how long a reuse interval or an access token may last before it is
-// warned of.
-const tooLong family.Seconds = 4 * 3600
+// longLifetime is the longest reuse interval, and the longest lifetime of an access token,
+// without a warning.
+const longLifetime family.Seconds = 4 * 3600
 
-// warnings says which of the client's settings trade safety away, and for what. before
-// is the client that it replaced, nil for none.
+// warnings returns a warning for each setting that makes the client less safe, and says how.
+// before is the client that c replaces, nil if there was none.
 func warnings(before, c *store.Client, now time.Time) []warning {
 	if before == nil {
 		before = c
 	}
 	var all []warning
-	add := func(trades bool, field, format string, args ...any) {
-		if trades {
+	add := func(unsafe bool, field, format string, args ...any) {
+		if unsafe {
 			all = append(all, warning{field, fmt.Sprintf(format, args...)})
 		}
 	}
 	p := &c.Policy
 	forgives := p.LostResponse == family.UntilUsed
 	add(before.Confidential && !c.Confidential, "type",
-		"the client was confidential: its secrets are gone, and whoever has one of its refresh tokens can now use it without one")
+		"the client was confidential: its secrets are gone, and whoever has one of its refresh tokens can now use it without a secret")
 	add(!p.Rotation, "policy.rotation",
-		"the refresh token stays the same, so that a copy of it is never found out")
-	add(p.ReuseInterval > tooLong, "policy.reuse_interval",
+		"the refresh token stays the same, so that a stolen copy is never detected")
+	add(p.ReuseInterval > longLifetime, "policy.reuse_interval",
 		"a family rotates once in %d s, and for as long a copy of a superseded token gets the newest: a thief looks like a second tab", p.ReuseInterval)
 	add(forgives && p.ReuseInterval == 0, "policy.lost_response",
 		`"until_used" undoes what a reuse_interval of 0 is for: a stolen token is forgiven at any age while its successor is unused; `+
 			`and of two requests at once the second makes the first one's token reuse. Set an interval, or "revoke"`)
 	add(forgives && p.ReuseInterval > 0, "policy.lost_response",
-		"a superseded token is forgiven at any age while its successor is unused: a thief who presents it is found out at the owner's next refresh, if there is one")
+		"a superseded token is forgiven at any age while its successor is unused: a thief who presents it is detected at the owner's next refresh, if there is one")
 	add(p.AbsoluteLifetime == 0 && p.IdleLifetime == 0, "policy.absolute_lifetime",
 		"there is neither an absolute nor an idle lifetime: a token that was stolen, or forgotten on a device, works until it is revoked")
-	add(p.AccessTokenLifetime > tooLong, "policy.access_token_lifetime",
+	add(p.AccessTokenLifetime > longLifetime, "policy.access_token_lifetime",
 		"an access token cannot be recalled where it is checked by its signature alone: it works for up to %d s after a logout or a theft", p.AccessTokenLifetime)
 	add(p.Observing(now), "policy.reuse_detection",
-		"until %s reuse is recorded, and nobody is stopped: a thief keeps what they took", p.ObserveUntil.Format(time.RFC3339))
+		"until %s reuse is recorded but stops nobody: a thief can go on using a stolen token", p.ObserveUntil.Format(time.RFC3339))
 	add(p.NotBefore.Before(before.Policy.NotBefore), "not_before",
-		"it was %s: the families in between that have not ended otherwise live again", before.Policy.NotBefore.Format(time.RFC3339Nano))
+		"it was %s: families issued after the new and before the old time live again, unless they have ended for another reason", before.Policy.NotBefore.Format(time.RFC3339Nano))
 	add(c.MayIntrospect, "may_introspect",
-		"the client learns of every client's access tokens whether they are active, and whose they are")
+		"the client can find out of every client's access tokens whether they are active, and whose they are")
 	add(c.MayForward, "may_forward",
-		"the client is believed what it says of its users' addresses: whoever has its secret can hide behind any")
+		"what the client reports as its users' addresses is believed: whoever has its secret can claim any address")
 	return all
 }

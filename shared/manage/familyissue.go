@@ -22,14 +22,14 @@ import (
 type newFamily struct {
 	userID           string
 	clientID         string
-	scope            *string          // what the client's default scope is narrowed to
-	audience         signing.Audience // of the access tokens
-	claims           json.RawMessage  // added to the access tokens
+	scope            *string          // narrows the client's default scope
+	audience         signing.Audience // goes into the access tokens
+	claims           json.RawMessage  // are added to the access tokens
 	authTime         time.Time
 	acr              string
 	amr              []string
-	device           string          // shown where families are listed
-	absoluteLifetime *family.Seconds // shorter than the policy's
+	device           string          // is shown in lists of families
+	absoluteLifetime *family.Seconds // shortens the policy's
 }
 
 func (body *newFamily) fields() map[string]any {
@@ -40,9 +40,10 @@ func (body *newFamily) fields() map[string]any {
 	}
 }
 
-// issue starts a family: POST /v1/families. The login calls it once, after it
-// has authenticated the user. With an Idempotency-Key it may call again.
-func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
+// issueFamily serves POST /v1/families, which starts a family and answers with its first
+// tokens. The login calls it once, after it has authenticated the user. If it sends an
+// Idempotency-Key, it may repeat the call.
+func (a *API) issueFamily(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	if err := noQuery(r); err != nil {
 		return err
@@ -54,7 +55,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	var body newFamily
 	err = readJSON(r, body.fields())
 	operation := operationOf(r.Context())
-	about(operation, body.userID, body.clientID)
+	setUserAndClient(operation, body.userID, body.clientID)
 	if err != nil {
 		return err
 	}
@@ -77,25 +78,26 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	}
 	var asked []byte
 	if key != "" {
-		if asked, err = body.asked(); err != nil {
+		if asked, err = body.canonical(); err != nil {
 			return err
 		}
 	}
 	id, f, err := a.Start(r.Context(), session.Start{
 		UserID: body.userID, Client: client, IdempotencyKey: key, Asked: asked,
 		Family: func() (*family.Family, error) {
-			f, err := body.family(client, now)
+			f, err := body.toFamily(client, now)
 			if err != nil {
 				return nil, err
 			}
-			// The login is a backend that IAM has authorized, and never the user itself.
+			// The connection is that of the login's backend, so that only forwarded values
+			// are the user's.
 			f.LastIP, f.LastUserAgent = user.IP, user.UserAgent
 			return f, nil
 		},
 	}, now)
 	operation.Family = id
 	if err != nil {
-		return keyRefused(err)
+		return idempotencyError(err)
 	}
 	answer, err := a.Tokens(r.Context(), f, client, now)
 	if err != nil {
@@ -108,8 +110,8 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// family is the family that the body asks for, checked.
-func (body *newFamily) family(client *store.Client, now time.Time) (*family.Family, error) {
+// toFamily checks the body and returns the family that it asks for, without an id.
+func (body *newFamily) toFamily(client *store.Client, now time.Time) (*family.Family, error) {
 	var in input
 	f := &family.Family{
 		UserID: body.userID, ClientID: client.ID, Counter: 1, LastUsedAt: now,
@@ -151,13 +153,13 @@ func (body *newFamily) family(client *store.Client, now time.Time) (*family.Fami
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	return f, fits(f)
+	return f, checkRecordSize(f)
 }
 
-// fits returns an error unless the family's record stays within [store.MaxFamilySize],
-// whatever uses of its tokens add to it. The error names the larger of the two members
-// that can take most of a record.
-func fits(f *family.Family) error {
+// checkRecordSize returns an error if the family's record can exceed [store.MaxFamilySize],
+// with all that later uses of its tokens add to it. The error names claims or scope, whichever
+// is larger, as these two can be longest.
+func checkRecordSize(f *family.Family) error {
 	size, err := store.GrownSize(f, session.MaxText)
 	if err != nil {
 		return err
@@ -176,7 +178,7 @@ func fits(f *family.Family) error {
 	}}
 }
 
-// authTime checks when the user authenticated, and returns it as records have it.
+// authTime checks the time of the user's authentication and returns it in whole seconds.
 func (in *input) authTime(t, now time.Time) time.Time {
 	if t.After(now.Add(time.Minute)) || t.Unix() <= 0 {
 		in.wrong("auth_time", t.Format(time.RFC3339), "a time in the past")
@@ -184,7 +186,7 @@ func (in *input) authTime(t, now time.Time) time.Time {
 	return t.Truncate(time.Second)
 }
 
-// amr checks by what methods the user authenticated.
+// amr checks the methods by which the user authenticated.
 func (in *input) amr(values []string) {
 	in.text("amr", strings.Join(values, " "), maxAMR)
 	if slices.ContainsFunc(values, func(v string) bool { return v == "" || strings.Contains(v, " ") }) {
@@ -192,7 +194,7 @@ func (in *input) amr(values []string) {
 	}
 }
 
-// claims checks custom claims and returns them as compact JSON, "" for none.
+// claims checks custom claims and returns them as compact JSON, "" if there are none.
 func (in *input) claims(raw json.RawMessage) string {
 	if len(raw) == 0 || string(raw) == "null" {
 		return ""
@@ -219,95 +221,4 @@ func (in *input) claims(raw json.RawMessage) string {
 		return ""
 	}
 	return compact.String()
-}
-
-// familyJSON is a family as the management API shows it.
-type familyJSON struct {
-	Family        string           `json:"family"`
-	Status        string           `json:"status"` // active, expired, revoked; unregistered: its client is gone
-	Cause         family.Cause     `json:"cause,omitempty"`
-	UserID        string           `json:"user_id"`
-	ClientID      string           `json:"client_id"`
-	Counter       uint32           `json:"counter"`
-	IssuedAt      time.Time        `json:"issued_at"`
-	LastUsedAt    time.Time        `json:"last_used_at"`
-	ExpiresAt     time.Time        `json:"expires_at,omitzero"`
-	IdleExpiresAt time.Time        `json:"idle_expires_at,omitzero"`
-	RevokedAt     time.Time        `json:"revoked_at,omitzero"`
-	Evict         family.Evict     `json:"evict,omitempty"` // by which rule the limit ended it
-	PurgeAt       time.Time        `json:"purge_at,omitzero"`
-	Scope         string           `json:"scope,omitempty"`
-	Audience      signing.Audience `json:"audience,omitempty"` // a string, or a list where there are several
-	Claims        json.RawMessage  `json:"claims,omitempty"`
-	AuthTime      time.Time        `json:"auth_time,omitzero"`
-	ACR           string           `json:"acr,omitempty"`
-	AMR           []string         `json:"amr,omitempty"`
-	Device        string           `json:"device,omitempty"`
-	LastIP        string           `json:"last_ip,omitempty"`
-	LastUserAgent string           `json:"last_user_agent,omitempty"`
-	Timeline      []moment         `json:"timeline,omitempty"`
-}
-
-// family shows one family: GET /v1/families/{family}.
-func (a *API) family(w http.ResponseWriter, r *http.Request) error {
-	now := a.Now()
-	id, err := familyID(r)
-	if err != nil {
-		return err
-	}
-	f, err := a.Table.Family(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	client, err := a.registered(r.Context(), f.ClientID, now)
-	if err != nil {
-		return err
-	}
-	shown := show(f, client, now)
-	if shown.Timeline, err = a.timeline(r.Context(), f, shown); err != nil {
-		return err
-	}
-	web.NoStore(w)
-	web.WriteJSON(w, http.StatusOK, shown)
-	return nil
-}
-
-// familyID is the family that the path names, of a call without query parameters.
-func familyID(r *http.Request) (family.ID, error) {
-	if err := noQuery(r); err != nil {
-		return family.ID{}, err
-	}
-	id, err := family.ParseID(r.PathValue("family"))
-	if err != nil {
-		return id, fieldErrors{{Field: "family", Want: "a family id: 43 characters of base64url"}}
-	}
-	return id, nil
-}
-
-// show is f as the management API shows it; client is nil where it is no longer
-// registered.
-func show(f *family.Family, client *store.Client, now time.Time) familyJSON {
-	s := familyJSON{
-		Family: f.ID.String(), Status: "active",
-		UserID: f.UserID, ClientID: f.ClientID, Counter: f.Counter,
-		IssuedAt: f.IssuedAt(), LastUsedAt: f.LastUsedAt, ExpiresAt: f.ExpiresAt, RevokedAt: f.Revoked.At,
-		Scope: strings.Join(f.Scope, " "), Audience: f.Audience, Claims: json.RawMessage(f.Claims),
-		AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
-		Device: f.Device, LastIP: f.LastIP, LastUserAgent: f.LastUserAgent, Evict: f.Revoked.Evict,
-	}
-	if f.PurgeAt.Year() < 9999 {
-		s.PurgeAt = f.PurgeAt
-	}
-	policy := policyOf(client)
-	s.IdleExpiresAt = f.IdleEnd(policy)
-	s.Cause = f.Death(policy, now)
-	switch {
-	case s.Cause == family.ExpiredAbsolute || s.Cause == family.ExpiredIdle:
-		s.Status = "expired"
-	case s.Cause != "":
-		s.Status = "revoked"
-	case client == nil:
-		s.Status = "unregistered"
-	}
-	return s
 }
