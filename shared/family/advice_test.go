@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// policies are all combinations of values that advice speaks of.
+// policies returns all combinations of values that advice speaks of.
 func policies() []family.Policy {
 	var all []family.Policy
 	for _, interval := range []family.Seconds{0, 10, 60, 3600, 7200, family.MaxReuseInterval} {
@@ -46,7 +46,7 @@ type evidence struct {
 	cause family.Cause // what explain says, "" for whatever the policy makes of it
 }
 
-// stories are the causes and the evidence that there can be for each.
+// stories returns the causes and the evidence that there can be for each.
 func stories(t *testing.T) []evidence {
 	t.Helper()
 	var all []evidence

@@ -15,10 +15,10 @@ var (
 	userKey = [16]byte{1}
 )
 
-// ago is the time d before now.
+// ago returns the time d before now.
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-// record is a family that has rotated at the given ages, newest first, and was
+// record returns a family that has rotated at the given ages, newest first, and was
 // issued an hour before the oldest.
 func record(t testing.TB, ages ...time.Duration) *family.Family {
 	t.Helper()

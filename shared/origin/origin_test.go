@@ -158,7 +158,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// set is of a list that has nothing wrong in it.
+// set returns the Set of a list with no wrong values.
 func set(t *testing.T, values ...string) origin.Set {
 	t.Helper()
 	return origin.ParseSet(values, func(value, want string) { t.Errorf("%s must be %s", value, want) })

@@ -91,7 +91,7 @@ func TestRefreshForResources(t *testing.T) {
 	}
 }
 
-// each is the texts, one to a list.
+// each returns a list for each of the texts.
 func each(texts []string) (lists [][]string) {
 	for _, s := range texts {
 		lists = append(lists, []string{s})

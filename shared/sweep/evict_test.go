@@ -20,7 +20,7 @@ import (
 
 var rules = []family.Evict{family.LeastRecentlyUsed, family.Oldest}
 
-// lives are the places of the families that live, of those issued to user 1.
+// lives returns the places of the living families among those issued to user 1.
 func (w *world) lives() (places []int) {
 	w.t.Helper()
 	for i, cause := range w.causes(1, "app") {

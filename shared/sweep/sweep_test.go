@@ -61,7 +61,7 @@ func (w *world) newSweeper(log *bytes.Buffer) *sweep.Sweeper {
 	}
 }
 
-// usual is the policy of the clients: that of the lives which families are given here.
+// usual returns the policy of the clients, with the lifetime of the families here.
 func usual() family.Policy {
 	p := family.DefaultPolicy()
 	p.AbsoluteLifetime = family.Days(1)
@@ -129,7 +129,7 @@ func (w *world) sweepLater() {
 	}
 }
 
-// causes are the causes of death of the user's families, "" of the living, oldest
+// causes returns the causes of death of the user's families, "" of the living, oldest
 // first.
 func (w *world) causes(user int, clientID string) []family.Cause {
 	w.t.Helper()
@@ -147,7 +147,7 @@ func (w *world) causes(user int, clientID string) []family.Cause {
 	return causes
 }
 
-// events are the stored events of user 1.
+// events returns the stored events of user 1.
 func (w *world) events() []audit.Event {
 	w.t.Helper()
 	events, next, err := w.table.UserEvents(w.t.Context(), userKey(1), store.Span{From: time.Unix(0, 0), To: w.clock.Now().Add(time.Hour)}, ulid.ULID{}, 100)
@@ -157,7 +157,7 @@ func (w *world) events() []audit.Event {
 	return events
 }
 
-// owner is user 1 in client app.
+// owner returns the record of user 1 in client app.
 func (w *world) owner() *store.Owner {
 	w.t.Helper()
 	o, err := w.table.Owner(w.t.Context(), store.OwnerID{UserKey: userKey(1), ClientID: "app"})
@@ -221,7 +221,7 @@ func (w *world) useAt(id family.ID, now time.Time) {
 	}
 }
 
-// repeat is n times v.
+// repeat returns v n times.
 func repeat[T any](v T, n int) []T { return slices.Repeat([]T{v}, n) }
 
 func TestSweep(t *testing.T) {

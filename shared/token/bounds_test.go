@@ -10,14 +10,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// begun is a token of a family that began at that time.
+// begun returns a token of a family that began at that time.
 func begun(at time.Time) token.Token {
 	t := token.Token{Family: [32]byte{1}, Counter: 3}
 	binary.BigEndian.PutUint64(t.Family[16:], uint64(at.UnixMilli())<<16)
 	return t
 }
 
-// forged is what a thief of a key can make, whatever a codec would mint.
+// forged returns what a thief of a key can make, whatever a codec would mint.
 func forged(id byte, secret []byte, t token.Token) string {
 	raw := []byte{1, id}
 	raw = append(raw, t.Family[:]...)

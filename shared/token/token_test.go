@@ -44,7 +44,7 @@ func newCodec(tb testing.TB, keys ...token.Key) *token.Codec {
 	return c
 }
 
-// sample is a token of user-1, whose parts are all different.
+// sample returns a token of user-1, whose parts are all different.
 func sample(c *token.Codec) token.Token {
 	t := token.Token{Counter: 42}
 	user := c.UserKey("user-1")

@@ -20,7 +20,7 @@ type item = map[string]types.AttributeValue
 func text(s string) types.AttributeValue   { return &types.AttributeValueMemberS{Value: s} }
 func number(n string) types.AttributeValue { return &types.AttributeValueMemberN{Value: n} }
 
-// sized is an item of that size by the guide's rules, with every type of
+// sized returns an item of that size by the guide's rules, with every type of
 // attribute that Rotor uses.
 func sized(sk string, size int) item {
 	m := item{

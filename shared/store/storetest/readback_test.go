@@ -34,7 +34,7 @@ func full(t *testing.T, v reflect.Value, name string, except ...string) {
 	}
 }
 
-// wholeFamily is a living family with a value in each field.
+// wholeFamily returns a living family with a value in each field.
 func wholeFamily(t *testing.T, now time.Time) *family.Family {
 	t.Helper()
 	id, err := family.NewID([16]byte{1}, now)
@@ -227,7 +227,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 	})
 }
 
-// event is an event with a value in each field that is stored.
+// event returns an event with a value in each field that is stored.
 func event(t *testing.T, eventType audit.Type, f *family.Family, at time.Time) *audit.Event {
 	t.Helper()
 	e := audit.New(eventType, at)
