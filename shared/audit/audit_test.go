@@ -21,10 +21,10 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// at is the time of all events here: the milliseconds show in what time is counted.
+// at is the time of all events here. Its milliseconds show the unit of the metrics' timestamps.
 var at = time.Date(2026, time.January, 15, 10, 0, 5, 678e6, time.UTC)
 
-// written is the line of an event as JSON has it.
+// written returns the log line of an event, parsed from JSON.
 func written(t *testing.T, metrics bool, e audit.Event) map[string]any {
 	t.Helper()
 	var line bytes.Buffer
@@ -41,7 +41,7 @@ func written(t *testing.T, metrics bool, e audit.Event) map[string]any {
 	return m
 }
 
-// embedded is what CloudWatch reads of a line.
+// embedded is the part of a line that CloudWatch reads.
 type embedded struct {
 	Timestamp         float64
 	CloudWatchMetrics []struct {
@@ -53,8 +53,8 @@ type embedded struct {
 
 var fid = family.JoinID([16]byte{1}, ulid.MustParse("01M7XKCVXH2516ZBR6V5WTJBMY"))
 
-// What each type of event counts: names, values, units and dimensions, and nothing besides. A metric that is missing, or
-// that is counted by made-up ids, shows here and in no other place before somebody needs the alarm.
+// What each type of event counts: exactly these names, values, units and dimensions. A metric that is missing, or that
+// is counted under made-up ids, would otherwise show only when somebody needs the alarm.
 func TestMetricsOfEachType(t *testing.T) {
 	const day = 24 * time.Hour
 	all, byClient := []string{}, []string{"client"}
@@ -157,7 +157,7 @@ func TestMetricsOfEachType(t *testing.T) {
 		},
 		{"a family revoked", ofFamily(audit.Event{Type: audit.Revoked, Cause: family.RevokedByAdmin}), counts{"Revoked": 1}, nil, [][]string{all, byClient}, ofApp},
 		{
-			// The client is whatever was asked for.
+			// The client is whatever the request named.
 			"many families revoked",
 			audit.Event{Type: audit.Revoked, UserID: "u", ClientID: "asked-for", Removed: 340, Families: make([]ulid.ULID, 340)},
 			counts{"Revoked": 340},
@@ -248,7 +248,7 @@ func TestMetricsOfEachType(t *testing.T) {
 			if err := d.Decode(&aws); err != nil || len(aws.CloudWatchMetrics) != 1 {
 				t.Fatalf("%v: %s", err, b)
 			}
-			// Of another unit, CloudWatch would take it for years ago and drop it without a word.
+			// In another unit, CloudWatch would take it for a time years ago and drop it silently.
 			if aws.Timestamp != 1768471205678 {
 				t.Errorf("the time is %.0f", aws.Timestamp)
 			}
@@ -301,7 +301,7 @@ func TestMetricsOfEachType(t *testing.T) {
 // types are all there are.
 var types = []audit.Type{audit.Exchanged, audit.Refused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
 
-// The names that people's saved queries use, each with its value; and what is empty is not there.
+// Saved queries use these names. Empty members are left out.
 func TestMembersOfALine(t *testing.T) {
 	first, second := ulid.MustParse("01M7XKCVXH2516ZBR6V5WTJBMY"), ulid.MustParse("01M7XKCVZ32QZZCC0D96DADTB4")
 	e := audit.Event{
@@ -323,7 +323,7 @@ func TestMembersOfALine(t *testing.T) {
 		e.Type, want["type"] = typ, string(typ)
 		got := written(t, false, e)
 		delete(got, "time")
-		// What somebody should look at stands out.
+		// Events that somebody should look at are warnings.
 		want["level"] = "INFO"
 		if typ == audit.Reuse || typ == audit.Ahead || typ == audit.OriginRefused {
 			want["level"] = "WARN"
@@ -355,7 +355,7 @@ func TestMembersOfALine(t *testing.T) {
 			}
 		}
 	}
-	// An age of nothing is one, of a use that has an age.
+	// For a use that has an age, an age of zero is shown.
 	for _, e := range []audit.Event{{Type: audit.Exchanged, Reused: true}, {Type: audit.Exchanged, Held: true}} {
 		if got := written(t, false, e); got["ageMs"] != 0.0 {
 			t.Errorf("the age is %v", got["ageMs"])
@@ -392,7 +392,7 @@ func TestUserKey(t *testing.T) {
 	}
 }
 
-// What a person pasted in the place of an id, or a program sent as its name, is not in the line.
+// A secret that a person pasted instead of an id, or a program sent as its name, is not in the line.
 func TestHide(t *testing.T) {
 	const (
 		refresh = "rotor_AQHZ_epdikWdemMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAATqeal3Xw"
@@ -423,7 +423,7 @@ func TestHide(t *testing.T) {
 	}
 }
 
-// constants are the values of the package's constants of a type, or whose names begin with a prefix, by its source.
+// constants returns the values of the constants in a source file that have a type, or whose names have a prefix.
 func constants(t *testing.T, file, typeName, prefix string) []string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -453,7 +453,8 @@ func constants(t *testing.T, file, typeName, prefix string) []string {
 	return values
 }
 
-// The tests here know every type, and docs/support.md has every type, change and metric: people search their logs for them.
+// The tests here cover every type. docs/support.md lists every type, change and metric, because people search their
+// logs for them.
 func TestNothingIsForgotten(t *testing.T) {
 	var known []string
 	for _, typ := range types {

@@ -10,8 +10,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// BenchmarkRecord is the line of a refresh, with metrics and without, all but the
-// writing of it.
+// BenchmarkRecord measures making the log line of a refresh, with and without
+// metrics, but not writing it.
 func BenchmarkRecord(b *testing.B) {
 	for _, bb := range []struct {
 		name    string

@@ -24,8 +24,8 @@ func newerAt(tb testing.TB, source keyring.Source, now time.Time) *keyring.Keys 
 	return keys
 }
 
-// A copy with which families may be started is no older than a new MAC key waits
-// before it mints.
+// A copy with which families may be started is younger than the time that a new MAC
+// key waits before it mints.
 func TestSecretStale(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	old := keysAt(t, secret, epoch())
@@ -54,8 +54,8 @@ func TestSecretStale(t *testing.T) {
 	}
 }
 
-// Requests that overlap come in any order; what is further back than that comes of
-// a clock that was set back, and then nobody knows how old the copy is.
+// Overlapping requests come in any order. If a request is further back than that,
+// the clock was set back, and the age of the copy is unknown.
 func TestSecretClockSetBack(t *testing.T) {
 	for _, back := range []time.Duration{time.Minute + 1, 4 * time.Minute, time.Hour, 365 * 24 * time.Hour} {
 		m, secret, _ := start(t, encode(t, generate(t)))
@@ -73,7 +73,7 @@ func TestSecretClockSetBack(t *testing.T) {
 			t.Errorf("set back by %v: overdue %v, stale %v", back, keys.Overdue, keys.Stale)
 		}
 		m.wantCalls(2)
-		// It does not become young again as the clock goes on, past the old time.
+		// It does not become young again when the clock passes the old time.
 		for _, later := range []time.Duration{30 * time.Second, back, back + time.Minute} {
 			if keys := keysAt(t, secret, now.Add(later)); !keys.Stale {
 				t.Errorf("set back by %v, after %v it is not stale", back, later)
@@ -90,7 +90,7 @@ func TestSecretClockSetBack(t *testing.T) {
 	}
 }
 
-// A token of an unknown key leads to a read, and many of them to one in 30 seconds.
+// A token of an unknown key causes a read, and many of them cause one in 30 seconds.
 func TestSecretNewer(t *testing.T) {
 	first, second := generate(t), generate(t)
 	m, secret, _ := start(t, encode(t, first))
@@ -114,7 +114,7 @@ func TestSecretNewer(t *testing.T) {
 	}
 	m.wantCalls(2)
 
-	// Where it fails nobody can say that there is no such key.
+	// If it fails, it is unknown whether there is such a key.
 	m.set("", "InternalServiceError")
 	now = now.Add(time.Minute)
 	for _, later := range []time.Duration{0, 0, 29 * time.Second} {
@@ -132,12 +132,13 @@ func TestSecretNewer(t *testing.T) {
 	}
 	m.wantCalls(4)
 
-	// The clock was set back: whether the copy is older than half a minute is unknown.
+	// The clock was set back, so it is unknown whether the copy is older than 30
+	// seconds.
 	newerAt(t, secret, now)
 	newerAt(t, secret, now.Add(-time.Hour))
 	m.wantCalls(5)
 
-	// Without any copy it is as for everybody.
+	// Without a copy it is as for any other request.
 	m, secret, _ = start(t, "{}")
 	if keys, err := secret.Newer(t.Context(), epoch()); keys != nil || !errors.Is(err, keyring.ErrUnavailable) {
 		t.Errorf("without a copy: %v, %v", keys, err)
@@ -145,7 +146,8 @@ func TestSecretNewer(t *testing.T) {
 	m.wantCalls(1)
 }
 
-// Who has met an unknown key waits for the read that is under way, and starts none.
+// A request with an unknown key waits for the read that is under way, and starts
+// none.
 func TestSecretNewerWaits(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	old := keysAt(t, secret, epoch())
@@ -169,7 +171,7 @@ func TestSecretNewerWaits(t *testing.T) {
 	m.wantCalls(2)
 }
 
-// hanging answers nothing while it hangs.
+// hanging is a transport that does not respond while it hangs.
 type hanging struct {
 	http.RoundTripper
 	hangs *atomic.Bool
@@ -183,9 +185,9 @@ func (h hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 	return h.RoundTripper.RoundTrip(r)
 }
 
-// With a copy at hand no request waits for longer than 2 seconds for a Secrets
-// Manager that does not answer, and all but one do not wait at all. Without one,
-// they wait for 10.
+// If Secrets Manager does not respond, a request that has a copy waits for at most 2
+// seconds, and all but one do not wait at all. Without a copy, requests wait for 10
+// seconds.
 func TestSecretPatience(t *testing.T) {
 	m := keyringtest.New(t, encode(t, generate(t)))
 	synctest.Test(t, func(t *testing.T) {

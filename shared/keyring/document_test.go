@@ -40,8 +40,8 @@ func encode(tb testing.TB, d *keyring.Document) string {
 	return string(data)
 }
 
-// fingerprint tells keys apart: the user key and MAC key by what they make, the
-// signing keys by their public halves.
+// fingerprint returns a text that tells keys apart: the user key and MAC key by what
+// they make, and the signing keys by their public halves.
 func fingerprint(keys *keyring.Keys) string {
 	minted := keys.Codec.Mint(token.Token{Counter: 1}, epoch())
 	return fmt.Sprintf("%x %s %s", keys.Codec.UserKey("user"), minted.Reveal(), keys.Signing.JWKS(epoch()))
@@ -74,7 +74,7 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// What one copy of the keys makes, another reads.
+// One copy of the keys accepts what another makes.
 func TestEncodeParse(t *testing.T) {
 	d := generate(t)
 	old, err := signing.GenerateKey(signing.RS256, epoch().Add(-time.Hour))
@@ -126,7 +126,8 @@ func TestEncodeParse(t *testing.T) {
 	}
 }
 
-// keyBytes are the secrets of a document in the spellings that might show up.
+// keyBytes returns the secrets of a document in the encodings in which they might
+// show up.
 func keyBytes(tb testing.TB, d *keyring.Document) []string {
 	tb.Helper()
 	var raws [][]byte
@@ -248,7 +249,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// A document cut or garbled anywhere is an error without a key in it, or parses.
+// A document that is cut or garbled anywhere either parses or gives an error without
+// a key in it.
 func TestParseCorruptHidesKeys(t *testing.T) {
 	d := generate(t)
 	good := encode(t, d)
@@ -336,7 +338,7 @@ func TestRedaction(t *testing.T) {
 		slog.New(slog.NewTextHandler(&log, nil)).Info("m", "value", value)
 		mustHide(t, d, what+" in a log", log.String())
 	}
-	// The check sees a key where there is one.
+	// The check finds a key if there is one.
 	hidden := false
 	for _, secret := range keyBytes(t, d) {
 		hidden = hidden || strings.Contains(encode(t, d), secret)

@@ -19,7 +19,7 @@ func (r *rotator) emergency(now time.Time, leak keyring.Leak) (*keyring.Inventor
 	return r.rotation.Emergency(r.t.Context(), now, keyringtest.ID, leak)
 }
 
-// current is what the keys in the secret are for.
+// current returns what the keys in the secret are used for.
 func (r *rotator) current(now time.Time) (mac, sig string) {
 	r.t.Helper()
 	return uses(r.document(), now)
@@ -57,7 +57,7 @@ func TestEmergency(t *testing.T) {
 	mustHide(t, d, "log", r.log.String())
 	mustHide(t, d, "answer", fmt.Sprintf("%+v", *got))
 
-	// Again: nothing changes, nothing is written.
+	// When repeated, nothing changes and nothing is written.
 	text := r.m.Text("AWSCURRENT")
 	again, err := r.emergency(now.Add(time.Minute), leak)
 	if err != nil || !cmp.Equal(again, r.document().Inventory(now.Add(time.Minute))) {
@@ -66,7 +66,7 @@ func TestEmergency(t *testing.T) {
 	if calls := r.m.Calls(); r.m.Text("AWSCURRENT") != text || slices.Contains(calls, "PutSecretValue") {
 		t.Errorf("again it called %v", calls)
 	}
-	// Rotation goes on from there.
+	// Rotation continues from there.
 	r.mustRun(now.Add(time.Hour), r.begin())
 	if mac, sig := r.current(now.Add(time.Hour)); mac != "1 revoked, 2 in_use, 3 waiting" || sig != "revoked, in_use, waiting" {
 		t.Errorf("rotated: %s; %s", mac, sig)
@@ -100,8 +100,8 @@ func TestInventory(t *testing.T) {
 	}
 }
 
-// What there is stays where the leak names no key of it, or nothing in the secret is
-// a document.
+// Nothing changes if the leak names an unknown key, or if the secret has no
+// document.
 func TestEmergencyRefuses(t *testing.T) {
 	d := generate(t)
 	good := encode(t, d)
@@ -138,8 +138,8 @@ func TestEmergencyRefuses(t *testing.T) {
 	mustFail(t, err, "no text")
 }
 
-// Wherever it fails, the keys in use are those of before or those without the leaked
-// ones, and whoever repeats it has the latter: with one new key of a kind.
+// Wherever it fails, the keys in use are either the old ones or those without the
+// leaked ones. Repeating it leads to the latter, with one new key of each kind.
 func TestEmergencyFaults(t *testing.T) {
 	first := generate(t)
 	text := encode(t, first)
@@ -194,8 +194,9 @@ func TestEmergencyFaults(t *testing.T) {
 	}
 }
 
-// Whenever in a rotation the emergency comes, the leaked keys do not come back: not
-// those in use, not those that the rotation has just made, and not those that wait.
+// Whenever in a rotation the emergency comes, the leaked keys do not come back:
+// neither those in use, nor those that the rotation has just made, nor those that
+// wait.
 func TestEmergencyBesideRotation(t *testing.T) {
 	one := func(i int) func(*keyring.Document) keyring.Leak {
 		return func(d *keyring.Document) keyring.Leak {
@@ -258,7 +259,7 @@ func TestEmergencyBesideRotation(t *testing.T) {
 	}
 }
 
-// leakOf names all keys of a document.
+// leakOf returns a leak of all keys of a document.
 func leakOf(d *keyring.Document) keyring.Leak {
 	var leak keyring.Leak
 	for _, k := range d.MAC {
@@ -270,12 +271,12 @@ func leakOf(d *keyring.Document) keyring.Leak {
 	return leak
 }
 
-// The same in the last moment: what was moved first stays.
+// The same at the last moment: the version that was moved first stays.
 func TestEmergencyMeetsRotation(t *testing.T) {
 	now := epoch().Add(30 * day)
 	leak := keyring.Leak{MAC: []int{1}}
 
-	// The rotation has looked for the last time, and then the emergency comes.
+	// The emergency comes after the last check of the rotation.
 	r := newRotator(t, encode(t, generate(t)))
 	calm := r.rotation
 	r.rotation.Client = r.m.ClientOver(&interposed{http.DefaultTransport, "UpdateSecretVersionStage", sync.OnceFunc(func() {
@@ -294,7 +295,7 @@ func TestEmergencyMeetsRotation(t *testing.T) {
 	mustFail(t, r.run(now, version), "given up")
 	r.mustRun(now, r.begin())
 
-	// The emergency has looked, and then a rotation is finished, and once more.
+	// A rotation finishes after the emergency's check, and once more.
 	r = newRotator(t, encode(t, generate(t)))
 	calm = r.rotation
 	meets := 0
@@ -316,7 +317,7 @@ func TestEmergencyMeetsRotation(t *testing.T) {
 		t.Errorf("the keys are %s, after %d attempts", mac, meets)
 	}
 
-	// Somebody else is always faster.
+	// Another process is always faster.
 	r = newRotator(t, encode(t, generate(t)))
 	r.rotation.Client = r.m.ClientOver(&interposed{http.DefaultTransport, "UpdateSecretVersionStage", func() {
 		r.m.Put(fmt.Sprintf("somebody-%032d", len(r.m.Calls())), r.m.Text("AWSCURRENT"))
@@ -327,8 +328,8 @@ func TestEmergencyMeetsRotation(t *testing.T) {
 	mustFail(t, err, "has changed 5 times meanwhile")
 }
 
-// Of many at once, for the same leak, one makes a new key; for different ones, none
-// is lost.
+// Of many emergencies at once for the same leak, only one makes a new key. For
+// different leaks, none is lost.
 func TestEmergenciesAtOnce(t *testing.T) {
 	d, now := threeKeys(t)
 	r := newRotator(t, encode(t, d))

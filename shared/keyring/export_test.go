@@ -1,6 +1,6 @@
 package keyring
 
-// The times that rotation rests on.
+// The times that rotation relies on.
 const (
 	MaxAge       = maxAge
 	RetryAfter   = retryAfter

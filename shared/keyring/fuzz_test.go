@@ -15,9 +15,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// words are what stands for keys, made up anew, in the documents of the targets
-// here: USERKEY, MACKEY and OTHERKEY for base64, ESKEY, RSKEY and PUBLIC for JWKs,
-// of which the last has no private half.
+// words returns a replacer for the words that stand for new keys in the documents
+// here: USERKEY, MACKEY and OTHERKEY for base64, and ESKEY, RSKEY and PUBLIC for
+// JWKs, the last without a private half.
 func words(tb testing.TB) *strings.Replacer {
 	tb.Helper()
 	es, other, rs := generate(tb), generate(tb), newSigningKey(tb, signing.RS256)
@@ -59,8 +59,8 @@ var documents = []string{
 	`{"user_key":"MACKEY`, `["USERKEY"]`, `{}`, ``, ` { } `, `USERKEY`, `null`, `"MACKEY"`, random,
 }
 
-// secretish is what an error may not repeat of its input: keys are longer than
-// that, and no words of ours are.
+// secretish matches text that an error must not repeat from its input. Keys are
+// longer than that, and none of our words are.
 var secretish = regexp.MustCompile(`[A-Za-z0-9+/=_-]{20,}`)
 
 func silent(t *testing.T, input, said string) {
@@ -72,9 +72,9 @@ func silent(t *testing.T, input, said string) {
 	}
 }
 
-// FuzzParse: a document that parses is written and read again as the same, and
-// where it compiles the keys work and publish nothing private. What is wrong with
-// one that does not is said without its keys.
+// FuzzParse checks that a document that parses is the same after it is written and
+// read again, and that its keys work and publish nothing private if it compiles. An
+// error about one that does not parse shows no keys.
 func FuzzParse(f *testing.F) {
 	fill := words(f)
 	for _, d := range documents {
@@ -122,10 +122,10 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzRotation: whatever texts the current version and the one before it have, a
-// rotation that fails leaves the current one as it was, and one that succeeds
-// leaves a document with every key that tokens in use were made with. It never
-// replaces what may have been keys, and says nothing of them.
+// FuzzRotation checks rotations with any texts in the current version and the one
+// before it. A rotation that fails leaves the current version unchanged, and one
+// that succeeds leaves a document with every key of the tokens in use. It never
+// replaces what may have been keys, and never shows them.
 func FuzzRotation(f *testing.F) {
 	fill := words(f)
 	m := keyringtest.New(f, "{}")

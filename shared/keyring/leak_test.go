@@ -25,7 +25,7 @@ func revoke(tb testing.TB, d *keyring.Document, now time.Time, leak keyring.Leak
 	return next
 }
 
-// uses are what the keys are for, such as "1 revoked, 2 in_use".
+// uses returns what the keys are used for, such as "1 revoked, 2 in_use".
 func uses(d *keyring.Document, now time.Time) (mac, sig string) {
 	v := d.Inventory(now)
 	var macs, sigs []string
@@ -38,8 +38,9 @@ func uses(d *keyring.Document, now time.Time) (mac, sig string) {
 	return strings.Join(macs, ", "), strings.Join(sigs, ", ")
 }
 
-// A document whose first keys were rotated at epoch()+30 d, so that at threeKeys its
-// MAC keys are replaced, in use and waiting, and so its signing keys.
+// threeKeys returns a document whose first keys were rotated at epoch()+30 d, so
+// that at now one of its MAC keys is replaced, one in use and one waiting, and the
+// same for its signing keys.
 func threeKeys(tb testing.TB) (d *keyring.Document, now time.Time) {
 	tb.Helper()
 	d = rotate(tb, generate(tb), epoch().Add(30*day))
@@ -71,7 +72,8 @@ func TestRevokeMAC(t *testing.T) {
 			t.Errorf("%v revoked: %s, not %s", test.ids, mac, test.want)
 		}
 		keys, old := compile(t, next), compile(t, d)
-		// What a token of each key is now, of a family of that key's time.
+		// Whether a token of each key is accepted now, for a family that began while
+		// the key minted.
 		for _, k := range d.MAC {
 			at := k.From
 			if at.After(now) {
@@ -86,14 +88,14 @@ func TestRevokeMAC(t *testing.T) {
 				t.Errorf("revoked since %s", revoked.At)
 			}
 		}
-		// Nobody is left without a key, now or later.
+		// There is always a key to use, now and later.
 		for _, at := range []time.Time{now, now.Add(time.Minute), now.Add(time.Hour), now.Add(1000 * day)} {
 			tok := token.Token{Family: familyOf(at), Counter: 1}
 			if _, err := keys.Codec.Parse(keys.Codec.Mint(tok, at).Reveal()); err != nil {
 				t.Errorf("%v revoked, %v later: %v", test.ids, at.Sub(now), err)
 			}
 		}
-		// It is written and read, and revoking again changes nothing.
+		// It can be written and read, and revoking again changes nothing.
 		read, err := keyring.Parse([]byte(encode(t, next)))
 		if err != nil || encode(t, read) != encode(t, next) {
 			t.Errorf("written and read it differs: %v", err)
@@ -105,7 +107,7 @@ func TestRevokeMAC(t *testing.T) {
 	}
 }
 
-// familyOf is a family that began at that time.
+// familyOf returns the id of a family that began at the given time.
 func familyOf(at time.Time) (id [32]byte) {
 	ms := uint64(at.UnixMilli())
 	for i := range 6 {
@@ -158,7 +160,7 @@ func TestRevokeSigning(t *testing.T) {
 		}
 	}
 
-	// The new key is of the algorithm that is asked for.
+	// The new key has the requested algorithm.
 	d, now := threeKeys(t)
 	next, err := d.Revoke(keyring.Leak{Signing: []string{d.Signing[1].JWK.KeyID}}, now, signing.RS256)
 	if err != nil {
@@ -201,8 +203,9 @@ func TestRevokeRefuses(t *testing.T) {
 	}
 }
 
-// After an emergency keys rotate on: a key that was revoked while it waited does
-// not keep the next from being made, and revoked signing keys are forgotten in time.
+// After an emergency, rotation continues: a key that was revoked while it waited
+// does not keep the next one from being made, and revoked signing keys are dropped
+// in time.
 func TestRotateAfterRevoke(t *testing.T) {
 	d, now := threeKeys(t)
 	leak := keyring.Leak{MAC: []int{2, 3}}
@@ -227,7 +230,8 @@ func TestRotateAfterRevoke(t *testing.T) {
 	compile(t, d)
 }
 
-// A document of before there were revocations is read as ever, and written the same.
+// A document from before there were revocations is still read, and written
+// unchanged.
 func TestParseWithoutRevocations(t *testing.T) {
 	good := encode(t, generate(t))
 	if strings.Contains(good, "revoked") {
@@ -248,7 +252,7 @@ func TestParseWithoutRevocations(t *testing.T) {
 	}
 }
 
-// A document has room for its keys also where all but one are revoked.
+// A document has room for its keys even if all but one are revoked.
 func TestRevokedFits(t *testing.T) {
 	d, err := keyring.Generate(signing.RS256, epoch())
 	if err != nil {

@@ -40,7 +40,7 @@ func compile(tb testing.TB, d *keyring.Document) *keyring.Keys {
 	return keys
 }
 
-// kids are the ids of the keys in a key set.
+// kids returns the ids of the keys in a key set.
 func kids(tb testing.TB, jwks []byte) []string {
 	tb.Helper()
 	var set jose.JSONWebKeySet
@@ -54,7 +54,7 @@ func kids(tb testing.TB, jwks []byte) []string {
 	return ids
 }
 
-// kid is the id of the key under which an access token is signed at that time.
+// kid returns the id of the key that signs access tokens at the given time.
 func kid(tb testing.TB, keys *keyring.Keys, at time.Time) string {
 	tb.Helper()
 	signed, err := jose.ParseSignedCompact(sign(tb, keys, at), []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
@@ -64,7 +64,8 @@ func kid(tb testing.TB, keys *keyring.Keys, at time.Time) string {
 	return signed.Signatures[0].Protected.KeyID
 }
 
-// sign is an access token of that time that lives as long as one may.
+// sign returns an access token that is signed at the given time and lives as long as
+// one can.
 func sign(tb testing.TB, keys *keyring.Keys, at time.Time) string {
 	tb.Helper()
 	access, err := keys.Signing.SignAccess(at, signing.Access{
@@ -76,9 +77,8 @@ func sign(tb testing.TB, keys *keyring.Keys, at time.Time) string {
 	return access
 }
 
-// All functions must know a MAC key before the first of them mints under it:
-// those that read the secret just before it changed, and those whose next read
-// fails ten times besides.
+// All functions must have a MAC key before the first of them mints under it, even
+// one that read the secret just before it changed and whose next ten reads fail.
 func TestLeads(t *testing.T) {
 	if left := keyring.MACLead - keyring.RotationTime - keyring.MaxAge; left < 10*keyring.RetryAfter {
 		t.Errorf("a function has %v after its copy's age to read the secret", left)
@@ -109,7 +109,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("the MAC keys are %v", second.MAC)
 	}
 
-	// Each key has its time.
+	// The keys take turns.
 	macID := func(at time.Time) byte {
 		return decode(t, keys.Codec.Mint(token.Token{Counter: 1}, at).Reveal())[1]
 	}
@@ -139,8 +139,8 @@ func TestRotate(t *testing.T) {
 		}
 	}
 
-	// What has signed for the last time loses its private half, and goes when it
-	// is no longer published. The times of its end stay.
+	// A key that has signed for the last time loses its private half, and is dropped
+	// when it is no longer published. The time of its end does not change.
 	private := func(d *keyring.Document, id string) string {
 		i := slices.IndexFunc(d.Signing, func(k signing.Key) bool { return k.JWK.KeyID == id })
 		if i < 0 {
@@ -208,7 +208,7 @@ func TestRotateAlgorithm(t *testing.T) {
 	}
 }
 
-// Ids wrap, are never used twice, and end.
+// Ids wrap around, are never used twice, and run out.
 func TestRotateMACIDs(t *testing.T) {
 	d := generate(t)
 	now := epoch()
@@ -225,7 +225,7 @@ func TestRotateMACIDs(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "256") || !strings.Contains(err.Error(), "remove") {
 		t.Errorf("a 257th key: %v", err)
 	}
-	// What was removed by hand makes room.
+	// Keys that are removed by hand make room.
 	d.MAC = slices.Delete(d.MAC, 5, 7)
 	d = rotate(t, d, now)
 	if last := d.MAC[len(d.MAC)-1]; last.ID != 6 {
@@ -234,7 +234,7 @@ func TestRotateMACIDs(t *testing.T) {
 	compile(t, d)
 }
 
-// A document holds the most keys that it can have, the longest of them.
+// A document with the greatest number of the longest keys fits into a secret.
 func TestRotateFits(t *testing.T) {
 	now := epoch()
 	d, err := keyring.Generate(signing.RS256, now)
@@ -260,7 +260,7 @@ func TestRotateFits(t *testing.T) {
 	}
 }
 
-// Whenever rotations come, the tokens of every minute are good until they end.
+// Whenever rotations come, the tokens of every minute are accepted until they end.
 func TestRotateKeepsTokens(t *testing.T) {
 	for _, every := range []time.Duration{10 * time.Minute, 5 * time.Hour, 11 * time.Hour, day - time.Second, day, day + time.Second, 30*time.Hour + time.Minute, 30 * day} {
 		t.Run(every.String(), func(t *testing.T) {
@@ -278,7 +278,7 @@ func TestRotateKeepsTokens(t *testing.T) {
 				d = rotate(t, d, now)
 				most = max(most, len(d.Signing))
 				keys := compile(t, d)
-				// Made with the document of before, and of now, until the next.
+				// Made with the old and the new document, until the next rotation.
 				for _, after := range []time.Duration{0, 14 * time.Minute, 16 * time.Minute, every - 1} {
 					at := now.Add(min(after, every-1))
 					maker := keys
@@ -309,7 +309,8 @@ func TestRotateKeepsTokens(t *testing.T) {
 	}
 }
 
-// 300 monthly rotations, the oldest MAC keys removed where there is no room.
+// 300 monthly rotations, in which the oldest MAC keys are removed when there is no
+// room.
 func TestRotateForDecades(t *testing.T) {
 	d, now := generate(t), epoch()
 	biggest, most := 0, 0

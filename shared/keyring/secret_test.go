@@ -28,7 +28,7 @@ type manager struct {
 	calls int
 	value *string // nil: the secret has no text
 	fault string  // if set, the type of error to answer with
-	// If set, a call sends on entered and waits for release.
+	// If these are set, a call sends on entered and waits for release.
 	entered, release chan struct{}
 }
 
@@ -262,7 +262,7 @@ func TestSecretKeepsOldCopyWhenReadingFails(t *testing.T) {
 	}
 }
 
-// isOverdueCopy says whether keys are the old ones, marked as overdue.
+// isOverdueCopy reports whether keys are the old ones, marked as overdue.
 func isOverdueCopy(keys, old *keyring.Keys) bool {
 	return keys.Codec == old.Codec && keys.Signing == old.Signing && keys.Overdue
 }
@@ -318,7 +318,7 @@ func TestSecretConcurrentFirstRequestsReadOnce(t *testing.T) {
 	m.wantCalls(1)
 }
 
-// While one request reads again, the others do not wait for it.
+// While one request reads the secret again, the others do not wait for it.
 func TestSecretOthersUseTheOldCopy(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	old := keysAt(t, secret, epoch())
@@ -356,7 +356,7 @@ func TestSecretOthersUseTheOldCopy(t *testing.T) {
 	m.wantCalls(2)
 }
 
-// A request that gives up does not take the read from those who wait with it.
+// A request that gives up does not end the read for the others that wait for it.
 func TestSecretRequestGivesUp(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	entered, release := m.hold()
@@ -375,7 +375,7 @@ func TestSecretRequestGivesUp(t *testing.T) {
 	first := keysAt(t, secret, epoch())
 	m.wantCalls(1)
 
-	// With a copy at hand, giving up costs nothing.
+	// If there is a copy, giving up costs nothing.
 	entered, release = m.hold()
 	ctx, cancel = context.WithCancel(t.Context())
 	go func() {

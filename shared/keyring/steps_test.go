@@ -24,7 +24,7 @@ var steps = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
 // random is what CloudFormation generates for a secret.
 const random = `{N}:p#w0rd"9[*mac(userkey)%$~/x7Q`
 
-// rotator is a Secrets Manager and the function that it invokes.
+// rotator is a Secrets Manager with the function that it invokes.
 type rotator struct {
 	t        *testing.T
 	m        *keyringtest.SecretsManager
@@ -42,7 +42,7 @@ func newRotator(t *testing.T, text string) *rotator {
 	}}
 }
 
-// begin begins a rotation, and returns the version that it makes.
+// begin begins a rotation, and returns its pending version.
 func (r *rotator) begin() string {
 	r.begun++
 	version := fmt.Sprintf("rotation-%032d", r.begun)
@@ -74,7 +74,7 @@ func (r *rotator) mustRun(now time.Time, version string) {
 	}
 }
 
-// document is the current one.
+// document returns the current document.
 func (r *rotator) document() *keyring.Document {
 	r.t.Helper()
 	d, err := keyring.Parse([]byte(r.m.Text("AWSCURRENT")))
@@ -128,8 +128,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// Secrets Manager repeats a step whose answer it did not get, and takes a
-// rotation up again from its first step.
+// Secrets Manager repeats a step whose response it did not get, and resumes a
+// rotation from its first step.
 func TestRotationRepeatsSteps(t *testing.T) {
 	r := newRotator(t, encode(t, generate(t)))
 	now := epoch().Add(day)
@@ -156,8 +156,8 @@ func TestRotationRepeatsSteps(t *testing.T) {
 	}
 }
 
-// Wherever it fails, once or for the length of the SDK's patience: the keys in
-// use are those of before, or the new ones, and the next attempt succeeds.
+// Wherever it fails, once or until the SDK gives up, the keys in use are either the
+// old or the new ones, and the next attempt succeeds.
 func TestRotationFaults(t *testing.T) {
 	for what, text := range map[string]string{"keys": encode(t, generate(t)), "no keys": random} {
 		for name, fault := range map[string]keyringtest.Fault{"failed": keyringtest.Failed, "denied": keyringtest.Denied, "answer lost": keyringtest.Lost} {
@@ -207,7 +207,8 @@ func TestRotationFaults(t *testing.T) {
 	}
 }
 
-// What the SDK makes up for is no failure, also where the answer to a write is lost.
+// A failure that the SDK's retries overcome is not one, even if the response to a
+// write is lost.
 func TestRotationAnswerLostToTheSDK(t *testing.T) {
 	r := newRotator(t, encode(t, generate(t)))
 	r.rotation.Client = r.m.Client(3)
@@ -220,8 +221,8 @@ func TestRotationAnswerLostToTheSDK(t *testing.T) {
 		failed[operation] = true
 		return keyringtest.Lost
 	})
-	// The SDK cannot repeat what moved the label, as the version that it is to be
-	// taken from no longer has it.
+	// The SDK's retry of the request that moved the label fails, because the version
+	// that it is taken from no longer has it.
 	err := r.run(epoch().Add(day), version)
 	if err != nil && !strings.Contains(err.Error(), "finishSecret") {
 		t.Fatal(err)
@@ -233,8 +234,8 @@ func TestRotationAnswerLostToTheSDK(t *testing.T) {
 	}
 }
 
-// The function was killed with its keys made; nobody came back to them, and a
-// later rotation makes others.
+// The function was killed after it made keys. Nobody resumed that rotation, and a
+// later one makes others.
 func TestRotationLeftBehind(t *testing.T) {
 	first := generate(t)
 	r := newRotator(t, encode(t, first))
@@ -253,8 +254,8 @@ func TestRotationLeftBehind(t *testing.T) {
 	mustFail(t, r.run(now, left), "AWSPENDING")
 }
 
-// Keys whose time has come while they were pending are unknown to the functions:
-// they never come into use, and the next rotation does.
+// If the time of keys comes while they are pending, the functions do not have them.
+// They never come into use, but those of the next rotation do.
 func TestRotationTooLate(t *testing.T) {
 	for _, step := range []string{"createSecret", "testSecret"} { // the last one taken in time
 		for _, late := range []time.Duration{5*time.Minute + 1, time.Hour, 30 * day} {
@@ -284,7 +285,7 @@ func TestRotationTooLate(t *testing.T) {
 	}
 	r.mustRun(epoch().Add(5*time.Minute), version)
 
-	// First keys are in use from their first moment, and were awaited.
+	// The first keys are in use at once, because nobody has any before.
 	r = newRotator(t, random)
 	version = r.begin()
 	if err := r.step(epoch(), "createSecret", version); err != nil {
@@ -329,7 +330,7 @@ func TestRotationFirstKeys(t *testing.T) {
 	})
 }
 
-// Whatever might have been keys is kept.
+// Any text that may have been keys is kept.
 func TestRotationRefusesDamagedKeys(t *testing.T) {
 	d := generate(t)
 	good := encode(t, d)
@@ -371,7 +372,7 @@ func TestRotationRefusesDamagedKeys(t *testing.T) {
 				t.Fatal("it was written over")
 			}
 			mustHide(t, d, "error", err.Error())
-			// Nor do the later steps, should there be a version for them.
+			// Neither do the later steps, if there is a version for them.
 			r.m.Edit(func(versions map[string]*keyringtest.Version) { versions[version].Text = &good })
 			for _, step := range []string{"testSecret", "finishSecret"} {
 				if r.step(epoch(), step, version) == nil {
@@ -385,8 +386,8 @@ func TestRotationRefusesDamagedKeys(t *testing.T) {
 	}
 }
 
-// The template of a stack was changed, and a new random text took the place of
-// the keys. They are still there, one version back.
+// The template of a stack was changed, and a new random text replaced the keys,
+// which are still in the previous version.
 func TestRotationRefusesReplacedKeys(t *testing.T) {
 	good := encode(t, generate(t))
 	for _, text := range []string{random, "{}"} {
@@ -407,8 +408,8 @@ func TestRotationRefusesReplacedKeys(t *testing.T) {
 	mustFail(t, r.run(epoch(), r.begin()), "binary")
 }
 
-// A pending version that does not follow the current one is given up, in either
-// of the steps that look, and changes nothing.
+// A pending version that does not follow the current one is given up by either of
+// the steps that check it, and changes nothing.
 func TestRotationGivesUp(t *testing.T) {
 	start := epoch().Add(30 * day)
 	change := func(f func(next, current *keyring.Document)) func(t *testing.T, current *keyring.Document) string {
@@ -463,7 +464,7 @@ func TestRotationGivesUp(t *testing.T) {
 			})
 		}
 	}
-	// A key that no longer signs is published for as long as was said.
+	// A key that no longer signs is published for as long as announced.
 	now := epoch().Add(25 * time.Hour)
 	retired := rotate(t, rotate(t, generate(t), epoch()), now)
 	r := newRotator(t, encode(t, retired))
@@ -474,7 +475,8 @@ func TestRotationGivesUp(t *testing.T) {
 	r.m.Edit(func(versions map[string]*keyringtest.Version) { versions[version].Text = &text })
 	mustFail(t, r.step(now, "testSecret", version), "no longer published until")
 
-	// To try the configuration of rotation, Secrets Manager may stage the current keys.
+	// To test the configuration of rotation, Secrets Manager may stage the current
+	// keys.
 	r = newRotator(t, encode(t, generate(t)))
 	version, text = r.begin(), r.m.Text("AWSCURRENT")
 	r.m.Edit(func(versions map[string]*keyringtest.Version) { versions[version].Text = &text })
@@ -483,8 +485,8 @@ func TestRotationGivesUp(t *testing.T) {
 	}
 }
 
-// Somebody edits the secret between two steps: a key that was taken out does not
-// come back, and one that was put in is not lost.
+// Somebody edits the secret between two steps. A key that was removed does not come
+// back, and one that was added is not lost.
 func TestRotationMeetsEdit(t *testing.T) {
 	start := epoch().Add(30 * day)
 	edits := map[string]func(d *keyring.Document){
@@ -516,7 +518,8 @@ func TestRotationMeetsEdit(t *testing.T) {
 	}
 }
 
-// interposed does something before each request for an operation is sent.
+// interposed is a transport that calls a function before each request of an
+// operation.
 type interposed struct {
 	http.RoundTripper
 	operation string
@@ -530,7 +533,7 @@ func (i interposed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return i.RoundTripper.RoundTrip(r)
 }
 
-// The same in the last moment, between the last look and the move.
+// The same at the last moment, between the last check and the move.
 func TestRotationMeetsLateEdit(t *testing.T) {
 	current := generate(t)
 	r := newRotator(t, encode(t, current))
@@ -542,7 +545,7 @@ func TestRotationMeetsLateEdit(t *testing.T) {
 	if r.m.Labeled("AWSCURRENT") != "edited" {
 		t.Error("the edit is lost")
 	}
-	// The next look finds out that it does not follow.
+	// The next check finds that it does not follow.
 	r.rotation.Client = r.m.Client(1)
 	mustFail(t, r.run(start, version), "given up")
 	r.mustRun(start, r.begin())
@@ -585,8 +588,8 @@ func TestRotationRefuses(t *testing.T) {
 	}
 }
 
-// After decades the ids of MAC keys are used up: the keys in use go on as they
-// are, and what Secrets Manager keeps is within its limit.
+// After decades the ids of MAC keys are used up. The keys in use stay as they are,
+// and the document is within Secrets Manager's limit.
 func TestRotationForDecades(t *testing.T) {
 	t.Parallel()
 	d, now := generate(t), epoch()
@@ -640,7 +643,7 @@ func TestRotationReachesFunctions(t *testing.T) {
 	end := start.Add(keyring.RotationTime)
 	keysAt(t, slow, end)
 	r.mustRun(end, version)
-	// Its next reads fail for as long as they may.
+	// Its next reads fail for as long as is allowed for.
 	for at := end; at.Before(end.Add(2 * keyring.MaxAge)); at = at.Add(10 * time.Second) {
 		r.m.Break(func(int, string) keyringtest.Fault { return keyringtest.Failed })
 		old := keysAt(t, slow, at)

@@ -22,7 +22,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// sdkEnvironment is what Lambda gives the SDK, and nothing of this machine's.
+// sdkEnvironment sets the SDK's environment as Lambda does, without anything from
+// this machine.
 func sdkEnvironment(t *testing.T) {
 	t.Helper()
 	t.Setenv("AWS_REGION", "eu-central-1")
@@ -32,8 +33,8 @@ func sdkEnvironment(t *testing.T) {
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 }
 
-// A connection that died while the environment was frozen swallows a request:
-// the next attempt must come while the invocation lasts.
+// A connection that died while the function was frozen swallows a request. The next
+// attempt must be made within the invocation.
 func TestAttemptTimeout(t *testing.T) {
 	db := embedded.New()
 	var requests atomic.Int32
@@ -82,7 +83,7 @@ func TestNewAPI(t *testing.T) {
 		Issuer:      "https://auth.example.com", KeysFile: path,
 	}
 
-	// Each function would make keys of its own.
+	// Otherwise each function would create its own keys.
 	if _, err := NewAPI(t.Context(), c, log); err == nil || !strings.Contains(err.Error(), "ROTOR_KEYS_FILE") {
 		t.Errorf("without the file of keys: %v", err)
 	}
@@ -103,7 +104,7 @@ func TestNewAPI(t *testing.T) {
 		t.Errorf("the key set: %d %s", w.Code, w.Body)
 	}
 
-	// The origins of the configuration may call, and the issuer's; no other.
+	// The configured origins and the issuer's may call, and no others.
 	c.Origins = origin.ParseSet([]string{"https://app.example.com"}, func(value, want string) { t.Errorf("%s must be %s", value, want) })
 	if a, err = NewAPI(t.Context(), c, log); err != nil {
 		t.Fatal(err)
@@ -140,7 +141,7 @@ func TestNewAPI(t *testing.T) {
 	}
 }
 
-// What runs in AWS counts: its audit lines have the metrics.
+// In AWS the audit lines have metrics.
 func TestMetrics(t *testing.T) {
 	server := httptest.NewServer(&httputil.ReverseProxy{
 		Transport: embedded.New(),

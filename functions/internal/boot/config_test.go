@@ -12,7 +12,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// environment is a complete one, with changes: pairs of a name and a value.
+// environment returns a complete environment with changes, which are pairs of a name and a value.
 func environment(changes ...string) func(string) string {
 	env := map[string]string{
 		"ROTOR_TABLE":       "rotor",
@@ -26,7 +26,7 @@ func environment(changes ...string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// origins is a set of what is surely right.
+// origins returns the set of valid origins.
 func origins(list ...string) origin.Set {
 	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
 }
@@ -145,7 +145,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 	}
 }
 
-// Whoever deploys sees all mistakes after one attempt.
+// One attempt shows all mistakes.
 func TestLoadConfigReportsAll(t *testing.T) {
 	_, err := boot.LoadConfig(environment(
 		"ROTOR_TABLE", "", "ROTOR_ISSUER", "", "ROTOR_KEYS_SECRET", "", "ROTOR_ORIGINS", "one,two",
@@ -159,7 +159,7 @@ func TestLoadConfigReportsAll(t *testing.T) {
 	}
 }
 
-// The secret itself in the place of its name must not get into the log.
+// The secret itself, given instead of its name, must not appear in the log.
 func TestLoadConfigHidesSecret(t *testing.T) {
 	_, err := boot.LoadConfig(environment("ROTOR_KEYS_SECRET", `{"user_key":"c2VjcmV0"}`))
 	if err == nil || strings.Contains(err.Error(), "c2VjcmV0") {
@@ -167,7 +167,7 @@ func TestLoadConfigHidesSecret(t *testing.T) {
 	}
 }
 
-// The sweep has no keys and no issuer, and is told of its own mistakes alone.
+// The sweep has no keys and no issuer, so only mistakes in its own variables are errors.
 func TestLoadTableConfig(t *testing.T) {
 	got, err := boot.LoadTableConfig(environment(
 		"ROTOR_ISSUER", "", "ROTOR_KEYS_SECRET", "", "ROTOR_ORIGINS", "one", "ROTOR_EVENT_RETENTION_DAYS", "7",
@@ -191,8 +191,8 @@ func TestLoadTableConfig(t *testing.T) {
 	}
 }
 
-// The program behind IAM must know its API. It lets itself be told that there is no gateway only where it has no keys of
-// a deployment.
+// The function behind IAM must know its API. It accepts that there is no gateway only if it does not have the keys of a
+// deployment.
 func TestLoadManageConfig(t *testing.T) {
 	base, err := boot.LoadConfig(environment())
 	if err != nil {

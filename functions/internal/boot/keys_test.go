@@ -65,8 +65,8 @@ func TestNewRotation(t *testing.T) {
 	}
 }
 
-// Secrets Manager's events lead to new keys, and a step that fails fails the
-// invocation and is logged once.
+// Secrets Manager's events make new keys. A step that fails makes the invocation
+// fail, and is logged once.
 func TestRotateKeys(t *testing.T) {
 	m := keyringtest.New(t, "{}")
 	var log bytes.Buffer
@@ -107,7 +107,7 @@ func TestRotateKeys(t *testing.T) {
 	}
 }
 
-// silent never answers.
+// silent is a transport that never responds.
 type silent struct{}
 
 func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -115,7 +115,7 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// What the invocation's end would cut off is said before.
+// A failure is reported before the invocation ends.
 func TestRotateKeysDeadline(t *testing.T) {
 	m := keyringtest.New(t, "{}")
 	synctest.Test(t, func(t *testing.T) {
@@ -133,9 +133,8 @@ func TestRotateKeysDeadline(t *testing.T) {
 	})
 }
 
-// Whoever may invoke the function revokes leaked keys with an event of its own, and
-// sees which there are. A repeated invocation, as of a client that had no answer,
-// changes nothing more.
+// An operator can revoke leaked keys and list the keys with an event. A repeated
+// invocation, as of a client that got no response, changes nothing more.
 func TestKeysActions(t *testing.T) {
 	now := time.Date(2026, time.January, 15, 10, 0, 5, 999, time.UTC)
 	first, err := keyring.Generate(signing.ES256, now.AddDate(0, -1, 0))

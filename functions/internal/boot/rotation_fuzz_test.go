@@ -19,10 +19,11 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// FuzzRotationEvent: nothing but the last step of the rotation that was begun
-// changes the keys in use, and then to those that the rotation made; or an emergency,
-// and then by those that are revoked. No key is said. In the event VERSION stands
-// for the pending version, and SIGNER for the id of the key that signs.
+// FuzzRotationEvent checks that only two events change the keys in use: the last
+// step of the rotation that was begun, which puts the keys that it made into use,
+// and an emergency, which only revokes keys. No output shows a key. In the event,
+// VERSION stands for the pending version, and SIGNER for the id of the key that
+// signs.
 func FuzzRotationEvent(f *testing.F) {
 	const version = "51f72378-6a5d-5dc7-8fd8-29e4319f482a"
 	at := time.Date(2026, time.January, 15, 10, 0, 5, 0, time.UTC)
@@ -123,7 +124,7 @@ func FuzzRotationEvent(f *testing.F) {
 	})
 }
 
-// quiet checks that no secret is said.
+// quiet checks that no output shows a secret.
 func quiet(t *testing.T, payload, said string, err error, secrets []string) {
 	t.Helper()
 	if err != nil {
@@ -136,8 +137,8 @@ func quiet(t *testing.T, payload, said string, err error, secrets []string) {
 	}
 }
 
-// actedOn checks what an action has left of the keys, and reports whether it has
-// revoked any: then the rest are as they were, and there are keys that work.
+// actedOn checks the keys after an action, and reports whether it has revoked any.
+// If so, the others must be unchanged, and the document must work.
 func actedOn(t *testing.T, payload, out string, err error, after, before string) (revoked bool) {
 	t.Helper()
 	if after == before {

@@ -29,7 +29,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// wired is the functions as their mains wire them, out of an environment alone.
+// wired holds the functions, wired as their mains wire them, from an environment alone.
 type wired struct {
 	t         *testing.T
 	functions map[string]lambda.Handler
@@ -42,7 +42,7 @@ type wired struct {
 	names map[string]bool                    // of the tables that were asked
 }
 
-// serve is a DynamoDB that remembers what it was asked for.
+// serve returns a DynamoDB that records its requests.
 func (w *wired) serve(db http.RoundTripper) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -98,8 +98,8 @@ func (w *wired) serve(db http.RoundTripper) http.HandlerFunc {
 	}
 }
 
-// wireAll wires every function that has to do with the table, with changes to an environment: pairs of a name and a
-// value. Time is the machine's.
+// wireAll wires every function that uses the table, with changes to the environment, which are pairs of a name and a
+// value. The clock is the machine's.
 func wireAll(t *testing.T, changes ...string) *wired {
 	t.Helper()
 	w := &wired{t: t, functions: map[string]lambda.Handler{}, names: map[string]bool{}}
@@ -162,7 +162,7 @@ func wireAll(t *testing.T, changes ...string) *wired {
 	return w
 }
 
-// call sends a request to a function as the gateway does; header are pairs of name and value.
+// call sends a request to a function as the gateway does. header has pairs of a name and a value.
 func (w *wired) call(function, method, path, body string, header ...string) (events.APIGatewayV2HTTPResponse, map[string]any) {
 	w.t.Helper()
 	e := events.APIGatewayV2HTTPRequest{Version: "2.0", RawPath: path, Body: body, Headers: map[string]string{"content-type": "application/json"}}
@@ -198,7 +198,7 @@ func (w *wired) call(function, method, path, body string, header ...string) (eve
 	return a, answer
 }
 
-// must is call where nothing else than this status will do.
+// must does what call does, and fails unless it gets the given status.
 func (w *wired) must(status int, function, method, path, body string) map[string]any {
 	w.t.Helper()
 	a, answer := w.call(function, method, path, body)
@@ -208,7 +208,7 @@ func (w *wired) must(status int, function, method, path, body string) map[string
 	return answer
 }
 
-// issue starts a family of a client that may have as many as max.
+// issue starts a family in a client whose users may have up to maxActive.
 func (w *wired) issue(maxActive int) (refreshToken, accessToken, family string) {
 	w.t.Helper()
 	w.call("manage", http.MethodPut, "/v1/clients/app", fmt.Sprintf(`{"type":"public","scope":"openid","policy":{"max_active":%d}}`, maxActive))
@@ -220,7 +220,7 @@ func refreshBody(token string) string {
 	return `{"grant_type":"refresh_token","client_id":"app","refresh_token":"` + token + `"}`
 }
 
-// claims are a JWT's.
+// claims returns the claims of a JWT.
 func claims(t *testing.T, token string) map[string]any {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -238,7 +238,7 @@ func claims(t *testing.T, token string) map[string]any {
 	return m
 }
 
-// near reports whether an epoch time, as DynamoDB has it, is so far from now.
+// near reports whether an epoch time, as DynamoDB stores it, is about d from now.
 func near(epoch string, d time.Duration) bool {
 	var n int64
 	_, _ = fmt.Sscan(epoch, &n) // 0 is near nothing
@@ -246,7 +246,7 @@ func near(epoch string, d time.Duration) bool {
 	return off > -time.Hour && off < time.Hour
 }
 
-// The issuer is in every token, and where clients are sent by discovery.
+// The issuer is in every token and in discovery's URLs.
 func TestIssuerShows(t *testing.T) {
 	w := wireAll(t, "ROTOR_ISSUER", "https://login.example.org/auth")
 	refresh, access, _ := w.issue(200)
@@ -258,7 +258,7 @@ func TestIssuerShows(t *testing.T) {
 	}
 }
 
-// The table is the one that is named, and no other is asked.
+// All requests go to the configured table.
 func TestTableShows(t *testing.T) {
 	w := wireAll(t, "ROTOR_TABLE", "rotor-eu-1")
 	refresh, _, id := w.issue(1)
@@ -274,7 +274,7 @@ func TestTableShows(t *testing.T) {
 	}
 }
 
-// Records are kept for as long as is said: those of families after their end, and events.
+// Families after their end, and events, are kept for as long as configured.
 func TestRetentionShows(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, tt := range []struct {
@@ -321,7 +321,7 @@ func TestRetentionShows(t *testing.T) {
 				if stored != 1 {
 					t.Errorf("%d events are stored", stored)
 				}
-				// The revocation says for how long a record stays that has no fixed end: idle lifetime and retention.
+				// After the revocation, a record without a fixed end stays for the idle lifetime and the retention.
 				ended := 0
 				for _, values := range w.sets {
 					if values[":cause"].S == "" {
@@ -340,7 +340,7 @@ func TestRetentionShows(t *testing.T) {
 	}
 }
 
-// The functions have the keys of the file, and so know each other's tokens.
+// The functions read the keys in the file, and so accept each other's tokens.
 func TestKeysShow(t *testing.T) {
 	w := wireAll(t)
 	refresh, _, _ := w.issue(200)
@@ -354,7 +354,7 @@ func TestKeysShow(t *testing.T) {
 	other.must(http.StatusBadRequest, "token", http.MethodPost, "/oauth/token", refreshBody(refresh))
 }
 
-// A page of a configured origin can read when to come again, also where there is nothing but that to say.
+// A page of a configured origin can read Retry-After, even in a response that has nothing else.
 func TestOriginsShow(t *testing.T) {
 	w := wireAll(t, "ROTOR_ORIGINS", "https://app.example.com,https://shop.example.com")
 	refresh, _, _ := w.issue(200)
@@ -384,7 +384,7 @@ func TestOriginsShow(t *testing.T) {
 	}
 }
 
-// Every function's lines count.
+// The log lines of every function have metrics.
 func TestMetricsShow(t *testing.T) {
 	w := wireAll(t)
 	refresh, _, _ := w.issue(1)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// BenchmarkInvoke is an invocation that asks the store for nothing: a preflight.
-// What it takes is the reading of the event, and the way to the handler and back.
+// BenchmarkInvoke measures an invocation that makes no request to the store, a
+// preflight: reading the event, and the way to the handler and back.
 func BenchmarkInvoke(b *testing.B) {
 	d := deploy(b)
 	event := sampleText(b, "token-preflight")

@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 )
 
-// authorizer is what the gateway says of who was authorized, and how.
+// authorizer is what the gateway says about who was authorized, and how.
 type authorizer = events.APIGatewayV2HTTPRequestContextAuthorizerDescription
 
 func identity(arn string) *authorizer {
@@ -38,9 +38,9 @@ func (w *world) lines() []line {
 	return lines
 }
 
-// Whoever reaches the function by another way than the IAM authorizer of its own API gets nothing, and nothing is read
-// for them: there are function URLs, other APIs that invoke the function, and routes that somebody adds without an
-// authorizer.
+// A caller that reaches the function by another way than the IAM authorizer of its own API gets nothing, and nothing is
+// read for it. Such ways are function URLs, other APIs that invoke the function, and routes that somebody adds without
+// an authorizer.
 func TestManageAsksForIAM(t *testing.T) {
 	const url = "abcdefghijklmnopqrstuvwxyz012345"
 	tests := []struct {
@@ -119,7 +119,7 @@ func TestManageAsksForIAM(t *testing.T) {
 	}
 }
 
-// Every call asks for it: reading, paths that there are none of, and other methods.
+// Every call requires it, including reads, unknown paths and other methods.
 func TestManageAsksForIAMEverywhere(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -154,7 +154,7 @@ func TestManageAsksForIAMEverywhere(t *testing.T) {
 	}
 }
 
-// What the log shows of a foreign event is no more than an id.
+// The log shows only an id of a foreign event.
 func TestCallerRefusedShowsNoText(t *testing.T) {
 	w := newWorld(t)
 	_, e := w.sample("manage-get-client")
@@ -165,7 +165,7 @@ func TestCallerRefusedShowsNoText(t *testing.T) {
 	}
 }
 
-// SAM on a developer's machine has no IAM. The event is what it makes (aws-sam-cli's RequestContextV2).
+// SAM on a developer's machine has no IAM. The event is what SAM makes (aws-sam-cli's RequestContextV2).
 func TestLocalCaller(t *testing.T) {
 	w := newWorld(t)
 	w.functions["manage"] = w.manage(gateway.Callers{APIID: sampleAPI, Local: "sam"})
@@ -178,7 +178,7 @@ func TestLocalCaller(t *testing.T) {
 	if lines := w.lines(); len(lines) != 1 || lines[0].By != "sam" {
 		t.Errorf("on record is %+v", lines)
 	}
-	// Who does come through a gateway is looked at all the same.
+	// Callers that come through a gateway are checked nevertheless.
 	for _, change := range []func(*event){
 		func(e *event) { e.RequestContext.APIID = "z9y8x7w6v5" },
 		func(e *event) { e.RequestContext.Authorizer = &authorizer{} },
@@ -190,7 +190,7 @@ func TestLocalCaller(t *testing.T) {
 	}
 }
 
-// The functions that are for everyone look at nobody's identity.
+// The public functions check nobody's identity.
 func TestOthersAskForNoIAM(t *testing.T) {
 	w := newWorld(t)
 	w.register()

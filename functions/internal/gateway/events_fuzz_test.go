@@ -23,13 +23,13 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// invoked are the functions, each with what the paths begin with that the gateway
-// invokes it for; the last one is the schedule's.
+// invoked lists the functions, each with the prefix of the paths for which the
+// gateway invokes it. The last one is invoked by the schedule.
 var invoked = []struct{ function, prefix string }{
 	{"token", "/oauth/token"}, {"revoke", "/oauth/revoke"}, {"introspect", "/oauth/introspect"}, {"discovery", "/.well-known/"}, {"manage", "/v1/"}, {"sweep", ""},
 }
 
-// deployed is the functions over one new store, in which the samples' clients are
+// deployed holds the functions over one new store, in which the samples' clients are
 // registered and have a family each.
 type deployed struct {
 	functions map[string]lambda.Handler
@@ -109,12 +109,11 @@ func sampleText(tb testing.TB, name string) []byte {
 	return text
 }
 
-// FuzzEvent: whatever a function is invoked with, an event of the gateway is
-// answered, with no failure of ours, in JSON and by the function whose path it
-// is, and anything else is an error; but a sweep is the same whatever the schedule
-// sends. What is secret is not in an error, in the answer of one, or in the log. In
-// the event the samples' words in capitals stand for what is living, and
-// ACCESS_TOKEN besides.
+// FuzzEvent checks that a function answers any event of the gateway in JSON, without
+// an internal error, if the path is its own. Any other event is an error, except
+// that a sweep ignores its event. No error, response to an error or log line has a
+// secret. In the event, the samples' words in capitals and ACCESS_TOKEN stand for
+// living values.
 func FuzzEvent(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join(samples, "*.json"))
 	if err != nil || len(files) == 0 {
@@ -193,8 +192,8 @@ func FuzzEvent(f *testing.F) {
 	})
 }
 
-// response is a function's answer, which must be one that the gateway passes on
-// and that a client of the API understands.
+// response returns a function's response, and fails unless the gateway can pass it
+// on and a client of the API understands it.
 func response(t *testing.T, out []byte, method string) events.APIGatewayV2HTTPResponse {
 	t.Helper()
 	var a events.APIGatewayV2HTTPResponse

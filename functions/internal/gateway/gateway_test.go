@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The life of a family, by events alone. What is secret stays out of the log.
+// A whole life of a family, by events alone. Secrets stay out of the log.
 func TestFlow(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -80,12 +80,13 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-// What a client can send, or a gateway make of it, is answered: an invocation
-// error would reach the client as a 500, and the alarms as ours.
+// Anything that a client can send, or a gateway make of it, gets a response: an
+// invocation error would reach the client as a 500, and set off alarms.
 func TestMalformed(t *testing.T) {
 	const (
 		form = "grant_type=refresh_token&client_id=example-spa&refresh_token=x"
-		// notFound is the API's answer to a path, malformed the adapter's.
+		// notFound is the API's response to an unknown path, and malformed the
+		// adapter's to an unreadable event.
 		notFound, malformed = "There is nothing at this path.", "The request is malformed."
 	)
 	tests := []struct {
@@ -153,7 +154,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// Who else invokes the function waits for no HTTP answer, and sees the error.
+// Any other invoker of the function does not wait for an HTTP response, and gets the
+// error.
 func TestOtherEvents(t *testing.T) {
 	const canary = "canary-0123456789"
 	tests := []struct{ name, payload string }{
@@ -185,7 +187,7 @@ func TestOtherEvents(t *testing.T) {
 	}
 }
 
-// The management API says of a body that it cannot read that it is the caller's.
+// The management API reports an unreadable body as the caller's mistake.
 func TestUnreadableBodyOfManagement(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -208,7 +210,7 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// Past the invocation's end the gateway would answer, with a 500.
+// After the end of the invocation the gateway would answer with a 500.
 func TestDeadline(t *testing.T) {
 	tests := []struct{ invocation, answered time.Duration }{
 		{20 * time.Second, 19500 * time.Millisecond},
@@ -240,7 +242,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// The deadline holds for the client's read too, which many requests share.
+// The deadline also applies to the read of the client, which many requests share.
 func TestDeadlineOfColdClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

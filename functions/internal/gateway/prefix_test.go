@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Behind an API mapping or a stage the gateway finds the route without what comes
-// before it, and leaves that in rawPath: every sample event is answered under the
-// issuer's path, by the function of its name and by no other, and without it.
+// Behind an API mapping or a stage, the gateway finds the route without the prefix,
+// and leaves the prefix in rawPath. Every sample event must be answered with and
+// without the issuer's path, by the function of its name and by no other.
 func TestSamplesUnderAnIssuerPath(t *testing.T) {
 	for _, path := range []string{"/auth", "/prod", "/a/b"} {
 		for _, name := range httpNames(t) {
@@ -41,8 +41,8 @@ func TestSamplesUnderAnIssuerPath(t *testing.T) {
 	}
 }
 
-// What RFC 8414 inserts before the issuer's path arrives by a mapping of its own, or by
-// none, and leads to discovery.
+// The path that RFC 8414 inserts before the issuer's arrives with its own mapping,
+// or with none, and leads to discovery.
 func TestInsertedMetadata(t *testing.T) {
 	const issuer = "https://api.example.com/auth"
 	w := newWorldAt(t, issuer)

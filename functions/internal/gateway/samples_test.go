@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// expected is what each sample event is answered with once both clients are
-// registered and its words in capitals are filled in.
+// expected is the status of each sample event, once both clients are registered and
+// its words in capitals are replaced.
 var expected = map[string]int{
 	"discovery-jwks":                   http.StatusOK,
 	"discovery-no-route":               http.StatusNotFound,
@@ -52,7 +52,7 @@ var expected = map[string]int{
 	"token-wrong-method":               http.StatusMethodNotAllowed,
 }
 
-// sampleNames are the names of all samples.
+// sampleNames returns the names of all samples.
 func sampleNames(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(samples, "*.json"))
@@ -66,15 +66,14 @@ func sampleNames(t *testing.T) []string {
 	return names
 }
 
-// httpNames are the names of the samples that the gateway sends: all but those
-// of the schedule, and those that somebody invokes keys with.
+// httpNames returns the names of the samples that the gateway sends, which are all
+// except those for sweep and keys.
 func httpNames(t *testing.T) []string {
 	t.Helper()
 	return slices.DeleteFunc(sampleNames(t), func(name string) bool { return strings.HasPrefix(name, "sweep-") || strings.HasPrefix(name, "keys-") })
 }
 
-// says is what else the answers to some samples must have in them, where one
-// family was started.
+// says is what the responses to some samples must contain if one family was started.
 var says = map[string]string{
 	"introspect-token":        `"active":true`,
 	"manage-erase-user":       `{"families":1,"events":0,"dry_run":true}`,
@@ -114,8 +113,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// prepare does what comes before a sample: both clients are registered, and a family is
-// started.
+// prepare registers both clients and starts a family, before a sample is sent.
 func (w *world) prepare(name string) {
 	w.t.Helper()
 	w.register()
@@ -129,8 +127,8 @@ func (w *world) prepare(name string) {
 	}
 }
 
-// A backend's word about its user comes through the gateway, and so does the address
-// of the backend itself.
+// What a backend forwards about its user arrives through the gateway, and so does
+// the address of the backend itself.
 func TestForwardedUser(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -174,7 +172,7 @@ func TestSamplesRouting(t *testing.T) {
 	}
 }
 
-// Whoever sends a sample without reading the README gets an answer.
+// A sample that is sent without replacing its words gets a response.
 func TestSamplesUnfilled(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range httpNames(t) {

@@ -16,8 +16,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
-// crowd registers both clients with a limit of one family, and starts three of
-// one user in each.
+// crowd registers both clients with a limit of one family, and starts three families
+// of one user in each.
 func (w *world) crowd() {
 	w.t.Helper()
 	for client, issue := range map[string]string{"manage-put-client": "manage-issue-family", "manage-put-confidential-client": "manage-issue-confidential-family"} {
@@ -40,7 +40,7 @@ func (w *world) crowd() {
 	}
 }
 
-// schedule is what the schedule sends.
+// schedule returns the event of the schedule.
 func schedule(t *testing.T) []byte {
 	t.Helper()
 	payload, err := os.ReadFile(filepath.Join(samples, "sweep-schedule.json"))
@@ -50,7 +50,7 @@ func schedule(t *testing.T) []byte {
 	return payload
 }
 
-// swept is the result of a sweep that must succeed.
+// swept sweeps, which must succeed, and returns the result.
 func (w *world) swept(payload []byte) sweep.Result {
 	w.t.Helper()
 	out, err := w.sweep.Invoke(w.t.Context(), payload)
@@ -64,7 +64,7 @@ func (w *world) swept(payload []byte) sweep.Result {
 	return result
 }
 
-// failures are the log lines of failed sweeps.
+// failures returns the log lines of failed sweeps.
 func (w *world) failures() []string {
 	var lines []string
 	for line := range strings.Lines(w.log.String()) {
@@ -98,8 +98,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// A limit that was raised holds for the next sweep, also in the environment of
-// the last one.
+// A raised limit applies to the next sweep, even in the same environment as the last
+// one.
 func TestSweepReadsThePolicy(t *testing.T) {
 	w := newWorld(t)
 	w.crowd()
@@ -120,7 +120,7 @@ func TestSweepIgnoresPayload(t *testing.T) {
 	}
 }
 
-// One owner that fails keeps no other waiting, and fails the invocation.
+// An owner that fails does not keep others waiting, and makes the invocation fail.
 func TestSweepFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -153,7 +153,7 @@ func TestSweepFails(t *testing.T) {
 	})
 }
 
-// Past the invocation's end nobody would log what was under way.
+// After the end of the invocation nobody would log what was under way.
 func TestSweepDeadline(t *testing.T) {
 	tests := []struct {
 		name              string

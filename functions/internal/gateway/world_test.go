@@ -31,15 +31,15 @@ import (
 
 const samples = "../../../events"
 
-// sampleAPI is the id of the API that the samples are of.
+// sampleAPI is the id of the API in the samples.
 const sampleAPI = "a1b2c3d4e5"
 
-// origins is a set of what is surely right.
+// origins returns the set of valid origins.
 func origins(list ...string) origin.Set {
 	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
 }
 
-// world is the functions over one store.
+// world holds the functions over one store.
 type world struct {
 	t         *testing.T
 	store     *transport
@@ -51,8 +51,8 @@ type world struct {
 	values    map[string]string // what stands for the words in capitals of the sample events
 }
 
-// transport leads to the store, until it falls silent: then nothing answers, or
-// not those requests that have a certain text in them.
+// transport leads to the store until it is silenced. Then no request is answered, or
+// none with a certain text in it.
 type transport struct {
 	http.RoundTripper
 	requests atomic.Int64
@@ -83,7 +83,7 @@ func newWorld(t *testing.T) *world {
 	return newWorldAt(t, "https://auth.example.com")
 }
 
-// newWorldAt is a world of another issuer.
+// newWorldAt returns a world with another issuer.
 func newWorldAt(t *testing.T, issuer string) *world {
 	t.Helper()
 	w := &world{t: t, store: &transport{RoundTripper: embedded.New()}, values: map[string]string{}}
@@ -101,7 +101,7 @@ func newWorldAt(t *testing.T, issuer string) *world {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(&w.log, nil))
-	// Each request has a millisecond of its own. They come one at a time.
+	// Requests come one at a time, each in its own millisecond.
 	tick := func() time.Time {
 		w.now = w.now.Add(time.Millisecond)
 		return w.now
@@ -131,7 +131,7 @@ func newWorldAt(t *testing.T, issuer string) *world {
 
 type event = events.APIGatewayV2HTTPRequest
 
-// answer is a function's answer, and its body where that is a JSON object.
+// answer is a function's response, with its body if that is a JSON object.
 type answer struct {
 	events.APIGatewayV2HTTPResponse
 	json map[string]any
@@ -142,12 +142,12 @@ func (a answer) text(name string) string {
 	return s
 }
 
-// noRoute tells the answer to a path that the function does not serve.
+// noRoute reports whether the function does not serve the path.
 func (a answer) noRoute() bool {
 	return a.StatusCode == http.StatusNotFound && (a.text("error") == "not_found" || a.text("detail") == "there is nothing at this path")
 }
 
-// invoke sends an event to a function. Its answer must be JSON, or have no body.
+// invoke sends an event to a function. The response must be JSON or have no body.
 func (w *world) invoke(ctx context.Context, function string, e event) answer {
 	w.t.Helper()
 	payload, err := json.Marshal(e)
@@ -174,7 +174,7 @@ func (w *world) invoke(ctx context.Context, function string, e event) answer {
 	return a
 }
 
-// sample is the event of a file, with w.values in it, and its function.
+// sample returns the event of a file, with w.values in it, and its function.
 func (w *world) sample(name string) (function string, e event) {
 	w.t.Helper()
 	data, err := os.ReadFile(filepath.Join(samples, name+".json"))
