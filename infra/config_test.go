@@ -25,7 +25,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Without this what the command line gives, where everything is text, could be read otherwise than cdk.json's numbers and lists.
+// Without this the text of the command line could be read differently from cdk.json's numbers and lists.
 func TestContextAsTextAndAsJSON(t *testing.T) {
 	want := config{
 		stage: "eu-1", domain: "auth.example.com", basePath: "sso/eu", certificateARN: certificate, hostedZoneID: "Z0123456789ABC",
@@ -60,14 +60,14 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	}
 }
 
-// origins is a set of what is surely right.
+// origins returns the set of valid origins.
 func origins(list ...string) origin.Set {
 	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
 }
 
 const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
-// everything is a context with every key, as the command line gives it.
+// everything returns a context with every key, as from the command line.
 func everything() map[string]any {
 	return map[string]any{
 		"stage": "eu-1", "domain": "auth.example.com", "basePath": "sso/eu", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABC",
@@ -132,7 +132,7 @@ func TestWrongContext(t *testing.T) {
 	}
 }
 
-// Without this one mistake would be told at a time, a minute each.
+// Without this mistakes would be reported one at a time, a minute each.
 func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
 	wrong := map[string]any{}
 	for _, key := range contextKeys {

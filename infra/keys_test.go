@@ -16,8 +16,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// Without this the role of keys could lack what a rotation or an emergency asks Secrets Manager for, and the latter
-// would be found out in the emergency; or allow more. What is asked of the secret is what the role allows.
+// Without this the role of keys could allow more or less than the requests of a rotation or an emergency to Secrets
+// Manager, and what an emergency lacks would only be found in the emergency.
 func TestRoleOfKeysAllowsWhatTheCodeRequests(t *testing.T) {
 	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	m := keyringtest.New(t, "{}")

@@ -26,8 +26,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// account is the stack's functions as Lambda runs them: their programs, each with the environment and the role that the
-// template gives it, over one table and one secret.
+// account runs the stack's functions as Lambda does: their programs over one table and one secret, each with the
+// environment and the role of the template.
 type account struct {
 	t         *testing.T
 	functions map[string]*process.Function
@@ -90,7 +90,7 @@ func deploy(t *testing.T, s synthesized) *account {
 	return a
 }
 
-// refuse answers as AWS does where a role does not allow something.
+// refuse answers as AWS does if a role does not allow a request.
 func (a *account) refuse(w http.ResponseWriter, function, what string) {
 	a.mu.Lock()
 	a.denied = append(a.denied, function+": "+what)
@@ -108,7 +108,7 @@ func (a *account) note(function, what string) {
 	a.asked[function][what] = true
 }
 
-// dynamodb is the table under a function's role.
+// dynamodb returns a handler that serves the table to a function, under its role.
 func (a *account) dynamodb(function string, allowed map[string]bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		lines := map[string]bool{}
@@ -144,7 +144,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// secretsManager is the secret under a function's role.
+// secretsManager returns a handler that serves the secret to a function, under its role.
 func (a *account) secretsManager(function string, actions []string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		action := strings.Replace(r.Header.Get("X-Amz-Target"), ".", ":", 1)
@@ -173,7 +173,7 @@ func (a *account) invoke(function string, event any) []byte {
 	return answer.Body
 }
 
-// gatewayAnswer is a function's answer to the gateway, and its body.
+// gatewayAnswer is a function's response to the gateway, with its body.
 type gatewayAnswer struct {
 	StatusCode int
 	Headers    map[string]string
@@ -183,7 +183,7 @@ type gatewayAnswer struct {
 
 func (g gatewayAnswer) text(name string) string { return fmt.Sprint(g.json[name]) }
 
-// call sends a function a request as the gateway would, with a caller for /v1, and change to what it sends.
+// call sends a function a request as the gateway would, with a caller for /v1. change modifies the event.
 func (a *account) call(status int, function, method, path, body string, change ...func(event object)) gatewayAnswer {
 	a.t.Helper()
 	contentType := "application/x-www-form-urlencoded"
@@ -210,9 +210,9 @@ func (a *account) call(status int, function, method, path, body string, change .
 	return g
 }
 
-// Without this a main could serve the endpoints of another, read ahead what its role forbids, or not do what its settings
-// say, in AWS alone. Each function's program runs here with the environment that the template gives it, and may ask AWS
-// for what its role allows and for nothing else.
+// Without this a main could serve the endpoints of another, read what its role forbids, or ignore its settings, and it
+// would only show in AWS. Each function's program runs here with the environment of the template, and may only make the
+// requests to AWS that its role allows.
 func TestMainsOnTheirRoles(t *testing.T) {
 	s := synth(t, map[string]any{
 		"domain": "auth.example.com", "certificateArn": certificate, "origins": "https://app.example.com", "signingAlgorithm": "ES256",
@@ -220,7 +220,7 @@ func TestMainsOnTheirRoles(t *testing.T) {
 	})
 	a := deploy(t, s)
 
-	// Secrets Manager has the first keys made. Until then there are none, and the functions have started all the same.
+	// Secrets Manager's rotation makes the first keys. Until then there are none, and the functions start nevertheless.
 	if g := a.call(503, "discovery", "GET", "/.well-known/jwks.json", ""); g.Headers["Retry-After"] == "" {
 		t.Errorf("without keys: %v", g)
 	}
@@ -230,7 +230,7 @@ func TestMainsOnTheirRoles(t *testing.T) {
 		a.invoke("keys", object{"Step": step, "SecretId": keyringtest.ID, "ClientRequestToken": version})
 	}
 
-	// manage: for whom IAM has authorized, at this API.
+	// manage: for callers that IAM has authorized, at this API.
 	stranger := func(event object) { delete(event["requestContext"].(object), "authorizer") }
 	elsewhere := func(event object) { event["requestContext"].(object)["apiId"] = "z9y8x7w6v5" }
 	a.call(403, "manage", "PUT", "/v1/clients/web", `{"type":"public"}`, stranger)
@@ -243,7 +243,7 @@ func TestMainsOnTheirRoles(t *testing.T) {
 	}
 	first, second, third := issue("app"), issue("web"), issue("web")
 
-	// A family's record is kept for the retention of the settings.
+	// A family's record is kept for the configured retention.
 	shown := a.call(200, "manage", "GET", "/v1/families/"+first.text("family"), "")
 	expires, err1 := time.Parse(time.RFC3339, shown.text("expires_at"))
 	purged, err2 := time.Parse(time.RFC3339, shown.text("purge_at"))
@@ -277,7 +277,7 @@ func TestMainsOnTheirRoles(t *testing.T) {
 		t.Errorf("explained as %s", g.Body)
 	}
 
-	// introspect, the sweep, and revoke, on what is left.
+	// introspect, sweep and revoke, on the remaining families.
 	if g := a.call(200, "introspect", "POST", "/oauth/introspect", web+"&token="+second.text("refresh_token")); g.json["active"] != true {
 		t.Errorf("introspected as %s", g.Body)
 	}
@@ -298,7 +298,7 @@ func TestMainsOnTheirRoles(t *testing.T) {
 	a.call(200, "discovery", "GET", "/.well-known/jwks.json", "")
 	a.call(404, "discovery", "GET", "/oauth/nothing", "")
 
-	// keys, in an emergency: of the secret that its environment names, and with the algorithm of the settings.
+	// keys, in an emergency: with the secret that its environment names, and the configured algorithm.
 	var keys keyring.Inventory
 	for range 2 { // MAC key 2 is there from the first emergency on, and stays
 		if err := json.Unmarshal(a.invoke("keys", object{"action": "emergency", "mac": []int{1}}), &keys); err != nil {
@@ -344,8 +344,8 @@ func TestMainsOnTheirRoles(t *testing.T) {
 		}
 	}
 
-	// Lines that are counted, each by the filter on the log of its function: two calls that nobody had authorized, and two
-	// emergencies, one of which was repeated.
+	// The log lines that a filter on the function's log counts: two unauthorized calls, and two emergencies, one of
+	// which was repeated.
 	counted := map[string]int{}
 	pattern := regexp.MustCompile(`^\{ \$\.message = "([^"]+)" \}$`)
 	for _, f := range s.resources("AWS::Logs::MetricFilter") {

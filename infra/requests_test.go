@@ -26,14 +26,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
-// seen is what goes to DynamoDB under the role of a function: lines such as "dynamodb:GetItem clients".
+// seen records a function's requests to DynamoDB as lines such as "dynamodb:GetItem clients".
 type seen struct {
 	below http.RoundTripper
 	mu    *sync.Mutex
 	lines map[string]bool
 }
 
-// RoundTrip is http.RoundTripper.
+// RoundTrip implements [http.RoundTripper].
 func (s seen) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -76,9 +76,9 @@ func (s seen) add(operation, index, pk string) {
 	s.lines["dynamodb:"+operation+" "+pk] = true
 }
 
-// Without this a role could lack what the function's code asks DynamoDB for, which only shows in AWS; or still allow
-// what it no longer does. Each function's handlers run here on the embedded store, and what they request is what their
-// roles allow: no more and no less.
+// Without this a role could lack what the function's code requests of DynamoDB, which would only show in AWS, or still
+// allow what it no longer requests. Each function's handlers run here on the embedded store, and their roles must allow
+// exactly their requests.
 func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	document, err := keyring.Generate(signing.ES256, now)
@@ -151,7 +151,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	call(token, 400, "POST", "/oauth/token", as1+"&grant_type=refresh_token&refresh_token="+first) // reuse
 	call(revoke, 200, "POST", "/oauth/revoke", as1+"&token="+second)
 
-	// A use that rotates nothing, and is written down.
+	// A use that rotates nothing, and is recorded.
 	call(manage, 201, "PUT", "/v1/clients/app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
 	held := fmt.Sprint(call(manage, 201, "POST", "/v1/families", `{"user_id":"ada","client_id":"app"}`)["refresh_token"])
 	for range 2 {
@@ -172,11 +172,10 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	call(manage, 200, "GET", "/v1/events?type=ferrt", "")
 
 	sweeper := sweep.Sweeper{Table: as("sweep"), Clients: store.NewRegistry(as("sweep"), log), Trail: audit.Trail{Log: log}}
-	afterLogins := now.Add(10 * time.Minute) // before that the owner stays on the list
-	if result, err := sweeper.Sweep(t.Context(), afterLogins); err != nil || result.Removed != 1 {
+	if result, err := sweeper.Sweep(t.Context(), now); err != nil || result.Removed != 1 {
 		t.Fatalf("swept %+v, %v", result, err)
 	}
-	// Families ended otherwise, so that the next sweep looks again: by then no login is under way.
+	// Until then a login may be under way. This sweep takes the owner off the list.
 	if result, err := sweeper.Sweep(t.Context(), now.Add(5*time.Minute)); err != nil || result.Removed != 0 {
 		t.Fatalf("later swept %+v, %v", result, err)
 	}
@@ -205,7 +204,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	}
 }
 
-// allowedRequests are what a role allows of DynamoDB, as lines of [seen].
+// allowedRequests returns the requests to DynamoDB that a role allows, as lines of [seen].
 func allowedRequests(role object) map[string]bool {
 	allowed := map[string]bool{}
 	for _, p := range list(role["Policies"]) {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 
 type object = map[string]any
 
-// synthesized is a stack and what became of it.
+// synthesized is a stack and its template.
 type synthesized struct {
 	stack    awscdk.Stack
 	template assertions.Template
@@ -40,7 +40,7 @@ type synthesized struct {
 	object          // the template
 }
 
-// synth synthesizes the stack of a context, as main does, with made-up zips.
+// synth synthesizes the stack of a context, as main does, with placeholder zips.
 func synth(t *testing.T, context map[string]any) synthesized {
 	t.Helper()
 	dist, out := t.TempDir(), t.TempDir()
@@ -63,7 +63,7 @@ var standard struct {
 	synthesized
 }
 
-// standardStack is the stack without any context, synthesized once.
+// standardStack returns the stack without any context, which is synthesized once.
 func standardStack(t *testing.T) synthesized {
 	t.Helper()
 	standard.once.Do(func() { standard.synthesized = synth(t, nil) })
@@ -73,7 +73,7 @@ func standardStack(t *testing.T) synthesized {
 	return standard.synthesized
 }
 
-// resources are those of a type, by their logical ids.
+// resources returns the resources of a type, by their logical ids.
 func (s synthesized) resources(kind string) map[string]object {
 	found := map[string]object{}
 	for id, r := range s.object["Resources"].(object) {
@@ -89,7 +89,7 @@ func properties(r object) object {
 	return p
 }
 
-// at is what is found on the way of keys and indexes.
+// at returns the value at a path of keys and indexes.
 func at(v any, path ...any) any {
 	for _, step := range path {
 		switch key := step.(type) {
@@ -146,7 +146,7 @@ func list(v any) []any {
 	return []any{v}
 }
 
-// statements are what a policy document says, one line for each action on each resource.
+// statements returns a line for each action on each resource in a policy document.
 func statements(t *testing.T, document any) []string {
 	t.Helper()
 	var lines []string
@@ -168,7 +168,7 @@ func statements(t *testing.T, document any) []string {
 	return lines
 }
 
-// functionsByName are the functions' resources.
+// functionsByName returns the functions' resources.
 func (s synthesized) functionsByName() map[string]object {
 	found := map[string]object{}
 	for _, r := range s.resources("AWS::Lambda::Function") {
@@ -178,7 +178,8 @@ func (s synthesized) functionsByName() map[string]object {
 	return found
 }
 
-// Without this a function could do more than its code does, and whoever gets into it could too; or less, and fail.
+// Without this a function's role could allow more than its code needs, also to somebody who breaks into it, or less, so
+// that it fails.
 func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 	s := standardStack(t)
 	on := func(partitions ...string) string {
@@ -340,7 +341,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// Without this whatever holds state could go with the stack, or its fixed name be in the way of the next one.
+// Without this resources with state could be deleted with the stack, or have a fixed name that the next stack could not
+// use.
 func TestStateStays(t *testing.T) {
 	s := standardStack(t)
 	looked := 0
@@ -362,7 +364,7 @@ func TestStateStays(t *testing.T) {
 	}
 }
 
-// Without this /v1, which trusts that whoever reaches it may, could be open; or an endpoint lead nowhere.
+// Without this /v1 could be open to anyone, or an endpoint could lead nowhere.
 func TestRoutes(t *testing.T) {
 	s := standardStack(t)
 	want := map[string]string{
@@ -396,7 +398,7 @@ func TestRoutes(t *testing.T) {
 	if managed != 1 {
 		t.Errorf("%d routes lead to manage, not 1", managed)
 	}
-	// Nothing else invokes the functions behind the gateway, by no other way round it.
+	// Nothing else may invoke the functions behind the gateway.
 	for id, r := range s.resources("AWS::Lambda::Permission") {
 		if p := properties(r); p["SourceArn"] == nil {
 			t.Errorf("%s lets %v invoke from anywhere", id, p["Principal"])
@@ -443,7 +445,7 @@ func TestStage(t *testing.T) {
 	}
 }
 
-// limits are a stage's limits by route: in the long run, and at once.
+// limits returns a stage's rates and bursts by route.
 func limits(stage object) map[string]string {
 	found := map[string]string{}
 	settings, _ := properties(stage)["RouteSettings"].(object)
@@ -453,8 +455,8 @@ func limits(stage object) map[string]string {
 	return found
 }
 
-// Without this a flood of one route would use up what the refreshes have, or a new route would have no limit of its own;
-// or the deployment would fail, since a stage cannot have settings for a route that is not there yet.
+// Without this a flood of one route could use up the limit of the refreshes, or a new route could have no limit. Or the
+// deployment could fail, since a stage cannot have settings for a route that does not exist yet.
 func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 	for name, c := range map[string]struct {
 		context map[string]any
@@ -494,7 +496,8 @@ func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 	}
 }
 
-// Without this logs would be kept for ever, in a group that Lambda makes, as text that CloudWatch makes no metrics of.
+// Without this logs would be kept forever, in a group that Lambda creates, as text from which CloudWatch makes no
+// metrics.
 func TestLogs(t *testing.T) {
 	s := standardStack(t)
 	groups := s.resources("AWS::Logs::LogGroup")
@@ -522,7 +525,7 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-// Without this a function would not run, would refuse its configuration at its start, or be cut off while it works.
+// Without this a function might not run, refuse its configuration, or be cut off while it works.
 func TestFunctions(t *testing.T) {
 	s := standardStack(t)
 	tableVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_TABLE"}
@@ -576,7 +579,8 @@ func TestEveryFolderOfFunctionsIsDeployed(t *testing.T) {
 	}
 }
 
-// Without this there would be no keys after a deployment, or the same for ever, or keys in the template for all to read.
+// Without this there could be no keys after a deployment, the same keys forever, or keys in the template for all to
+// read.
 func TestKeys(t *testing.T) {
 	s := standardStack(t)
 	for _, kind := range []string{"AWS::SecretsManager::Secret", "AWS::SecretsManager::RotationSchedule"} {
@@ -637,7 +641,7 @@ func TestSweepSchedule(t *testing.T) {
 			t.Error("it has more policies")
 		}
 	}
-	// The schedule delivers an event and no more: what the function makes of it, Lambda says.
+	// The schedule only delivers an event. Lambda reports whether the function succeeds.
 	if to := plain(at(s.functionsByName()["sweep"], "DeadLetterConfig", "TargetArn")); to != "DeadLetters.Arn" {
 		t.Errorf("a sweep that fails goes to %s", to)
 	}
@@ -654,10 +658,10 @@ func TestSweepSchedule(t *testing.T) {
 	one.template.HasResourceProperties(jsii.String("AWS::Scheduler::Schedule"), object{"ScheduleExpression": "rate(1 minute)"})
 }
 
-// Without this a risk that is known could come true with nobody told.
+// Without this a known risk could occur without anybody being told.
 func TestAlarms(t *testing.T) {
 	s := standardStack(t)
-	// What each watches, and from where on it tells.
+	// What each alarm watches, and its threshold.
 	want := map[string]string{
 		"5xx":                    "AWS/ApiGateway 5xx Sum 300s >= 5 x1",
 		"latency":                "AWS/ApiGateway Latency p99 300s >= 2000 x3",
@@ -712,7 +716,7 @@ func TestAlarms(t *testing.T) {
 		if plain(p["AlarmActions"]) != `[{"Ref":"`+s.topic(t)+`"}]` {
 			t.Errorf("%s tells nobody: %v", name, p["AlarmActions"])
 		}
-		// Nothing heard of a sweep is bad news; of anything else it is none.
+		// Missing data about sweeps sets off an alarm, and other missing data does not.
 		missing := map[bool]string{true: "breaching", false: "notBreaching"}[name == "sweep-behind"]
 		if p["TreatMissingData"] != missing {
 			t.Errorf("%s: missing data is %v", name, p["TreatMissingData"])
@@ -727,7 +731,7 @@ func TestAlarms(t *testing.T) {
 	if len(got) != 24 {
 		t.Errorf("%d alarms, not 24", len(got))
 	}
-	// Whoever is woken looks the name up.
+	// People look up the name of an alarm that woke them.
 	operations, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
@@ -751,7 +755,7 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// Without this an alarm could watch a metric that nothing writes: it would never tell.
+// Without this an alarm could watch a metric that nothing writes, and never go off.
 func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 	written := map[string]bool{} // namespace, name, dimensions
 	var out bytes.Buffer
@@ -790,7 +794,7 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 			}
 		}
 	}
-	// What is counted by what a function logs; TestMainsOnTheirRoles has it log that.
+	// The messages that filters count; TestMainsOnTheirRoles checks that the functions log them.
 	for _, f := range standardStack(t).resources("AWS::Logs::MetricFilter") {
 		for _, m := range list(properties(f)["MetricTransformations"]) {
 			written[fmt.Sprint(at(m, "MetricNamespace"), " ", at(m, "MetricName"), " []")] = true
@@ -839,7 +843,7 @@ func (s synthesized) topic(t *testing.T) string {
 	return topics[0]
 }
 
-// Without this CloudWatch could not publish to the topic, since a policy of one's own replaces the one that let it.
+// Without this CloudWatch could not publish to the topic, because a policy replaces the default one that allows it.
 func TestTopic(t *testing.T) {
 	s := standardStack(t)
 	s.template.ResourceCountIs(jsii.String("AWS::SNS::TopicPolicy"), jsii.Number(1))
@@ -861,7 +865,7 @@ func TestTopic(t *testing.T) {
 	}
 }
 
-// Without this whoever is asked "why was I logged out?" would have to write the queries first.
+// Without this somebody who is asked "why was I logged out?" would first have to write the queries.
 func TestSavedQueries(t *testing.T) {
 	s := standardStack(t)
 	var filters []string
@@ -886,7 +890,7 @@ func TestSavedQueries(t *testing.T) {
 	s.template.ResourceCountIs(jsii.String("AWS::CloudWatch::Dashboard"), jsii.Number(1))
 }
 
-// Without this a setting could be taken and have no effect.
+// Without this a setting could be accepted and have no effect.
 func TestSettings(t *testing.T) {
 	s := synth(t, everything())
 	has := func(kind string, properties object) {
@@ -919,7 +923,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// Without this a path of the issuer would lead nowhere, or its metadata be missing where clients ask for it first.
+// Without this a path of the issuer could lead nowhere, or its metadata be missing where clients look first.
 func TestMappings(t *testing.T) {
 	whole := everything()
 	delete(whole, "basePath")
@@ -954,7 +958,7 @@ func TestMappings(t *testing.T) {
 	}
 }
 
-// Without this provisioned environments would be paid for, and the gateway would invoke others.
+// Without this provisioned environments could be paid for while the gateway invokes others.
 func TestProvisionedConcurrency(t *testing.T) {
 	for _, c := range []struct {
 		context map[string]any
@@ -1028,7 +1032,7 @@ func TestTwoSynthsAreEqual(t *testing.T) {
 	}
 }
 
-// Without this what AWS's solutions architects warn of could come in unnoticed, or be waved through for many reasons.
+// Without this a finding of AWS's rules could go unnoticed, or be suppressed without a reason.
 func TestNothingIsFoundWithoutAReason(t *testing.T) {
 	reasons := map[string]bool{}
 	for _, context := range []map[string]any{nil, everything()} {
@@ -1055,7 +1059,7 @@ func TestNothingIsFoundWithoutAReason(t *testing.T) {
 				t.Error(line)
 			}
 		}
-		// And CDK has nothing to say either.
+		// CDK itself has no warnings either.
 		annotations, anything := assertions.Annotations_FromStack(s.stack), assertions.Match_AnyValue()
 		for _, found := range []int{
 			len(*annotations.FindError(jsii.String("*"), anything)),
@@ -1071,7 +1075,7 @@ func TestNothingIsFoundWithoutAReason(t *testing.T) {
 	}
 }
 
-// Without this a missing zip would be told in the words of a library, as a panic.
+// Without this a missing zip would be reported by a library's panic.
 func TestMissingZips(t *testing.T) {
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(t.TempDir())})
 	_, err := build(app, t.TempDir())

@@ -18,8 +18,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/version"
 )
 
-// asMain makes the test binary the program itself, for what only a process has:
-// signals and an exit code.
+// asMain is the variable that makes the test binary the program itself, for tests of
+// signals and exit codes.
 const asMain = "ROTOR_TEST_AS_MAIN"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process is the program as a process of its own.
+// process returns the program as a separate process.
 func process(t *testing.T, args []string, env ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	self, err := os.Executable()

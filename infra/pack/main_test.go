@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// write puts a program of the given content into a folder of its own, under a mode and a time of its own.
+// write writes a program with the given content, mode and time into a new folder.
 func write(t *testing.T, content string, mode os.FileMode, modified time.Time) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "program")
@@ -23,7 +23,7 @@ func write(t *testing.T, content string, mode os.FileMode, modified time.Time) s
 	return name
 }
 
-// CDK and whoever checks a release tell one build from another by the zip's bytes.
+// CDK, and people who check a release, distinguish builds by the zip's bytes.
 func TestSameProgramSameBytes(t *testing.T) {
 	now := time.Now()
 	one := write(t, "a program", 0o755, now)
@@ -96,7 +96,7 @@ func TestEntry(t *testing.T) {
 	}
 }
 
-// A build that went wrong must not leave a zip that can be deployed.
+// A failed build must not leave a zip that can be deployed.
 func TestNoProgramNoZip(t *testing.T) {
 	for name, src := range map[string]string{
 		"missing": filepath.Join(t.TempDir(), "missing"),

@@ -167,7 +167,7 @@ func TestAudiences(t *testing.T) {
 	}
 }
 
-// A token is no longer than what is in it: no character is escaped that need not be.
+// No character is escaped that need not be, so that tokens are short.
 func TestClaimsAreNotEscaped(t *testing.T) {
 	set := newSet(t, newKey(t, signing.ES256, epoch()))
 	length := func(text string) int {
@@ -267,7 +267,7 @@ func TestSignIDRequires(t *testing.T) {
 	}
 }
 
-// What nobody could verify is not signed.
+// A token that nobody could verify is not signed.
 func TestSignPastEveryEnd(t *testing.T) {
 	key := newKey(t, signing.ES256, epoch())
 	key.Until = epoch().Add(time.Hour)

@@ -14,12 +14,12 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// FuzzVerify: only what was signed as an access token verifies, and it says what
-// was signed. The token is the three parts, the first two base64url-encoded, or
-// raw where that is given. In raw and in the signature, whole tokens and their
-// parts stand for words: ES and RS for access tokens, EXPIRED for one that is,
-// OTHER for one of other keys, ID for an id token; ESHEADER, ESPAYLOAD, ESSIGNATURE
-// and so on for their parts.
+// FuzzVerify checks that only what was signed as an access token verifies, with the
+// claims that were signed. The token is made of the three parts, the first two
+// base64url-encoded, or is raw if that is given. In raw and in the signature, words
+// are replaced by tokens: ES and RS by access tokens, EXPIRED by an expired one,
+// OTHER by one under other keys, and ID by an id token. ESHEADER, ESPAYLOAD,
+// ESSIGNATURE and so on are replaced by their parts.
 func FuzzVerify(f *testing.F) {
 	es, rs := newKey(f, signing.ES256, epoch().Add(-time.Hour)), newKey(f, signing.RS256, epoch().Add(-2*time.Hour))
 	set := newSet(f, es, rs)
@@ -90,7 +90,8 @@ func FuzzVerify(f *testing.F) {
 					t.Errorf("%s(%q) takes another spelling", verify.name, tok)
 				}
 			}
-			// Of an ES256 signature there are two: what is signed is one.
+			// An ES256 signature has a second valid form, but the signed claims are
+			// the same.
 			word := ""
 			for _, w := range verify.words {
 				if message(tok) == message(issued[w]) {
@@ -109,8 +110,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzClaims: whatever our own key has signed, it is refused or has all that an
-// access token must have, and can be signed again.
+// FuzzClaims checks that whatever our own key has signed is either refused, or has
+// everything that an access token requires and can be signed again.
 func FuzzClaims(f *testing.F) {
 	key := newKey(f, signing.ES256, epoch().Add(-time.Hour))
 	set := newSet(f, key)
@@ -165,7 +166,7 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// message is what a token's signature is over.
+// message returns the part of a token that its signature covers.
 func message(tok string) string {
 	return tok[:max(0, strings.LastIndexByte(tok, '.'))]
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// However a key or a set is printed, nothing of the private half shows.
+// However a key or a set is printed, it shows nothing of the private half.
 func TestRedaction(t *testing.T) {
 	for _, alg := range []signing.Algorithm{signing.RS256, signing.ES256} {
 		key := newKey(t, alg, epoch())
@@ -65,7 +65,8 @@ func prints(t *testing.T, value any) map[string]string {
 	return out
 }
 
-// secrets are the private members of a key as they might show.
+// secrets returns the private members of a key in the forms in which they might
+// show.
 func secrets(t *testing.T, key signing.Key) map[string]string {
 	t.Helper()
 	raw, err := key.JWK.MarshalJSON()

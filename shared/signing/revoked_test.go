@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// A revoked key is good for nothing, at no time: whoever's clock is behind does not
+// A revoked key is never used, at any time: a machine whose clock is behind does not
 // publish it a little longer.
 func TestRevokedKey(t *testing.T) {
 	leaked, next := newKey(t, signing.ES256, epoch()), newKey(t, signing.ES256, epoch().Add(time.Hour))
@@ -50,8 +50,8 @@ func TestRevokedKey(t *testing.T) {
 	}
 }
 
-// Only a token that would be good under a key which the set does not have is said
-// to be of an unknown key: for any other it is no use to ask for newer keys.
+// The error is ErrUnknownKey only for a token that is otherwise valid. For any
+// other, newer keys would not help.
 func TestUnknownKey(t *testing.T) {
 	ours, newer := newKey(t, signing.ES256, epoch()), newKey(t, signing.ES256, epoch())
 	ended := newKey(t, signing.ES256, epoch().Add(-time.Hour)).Retired(epoch())
@@ -88,7 +88,7 @@ func TestUnknownKey(t *testing.T) {
 	}
 }
 
-// newKeyAs is a key under the id of another.
+// newKeyAs returns a key with the id of another.
 func newKeyAs(k, other signing.Key) signing.Key {
 	k.JWK.KeyID = other.JWK.KeyID
 	return k

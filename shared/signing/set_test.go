@@ -256,8 +256,8 @@ func TestJWKSOfNoneIsAnArray(t *testing.T) {
 	}
 }
 
-// A key that went through its JWK signs as well as the one that was made, and
-// what it signs verifies under the published JWK.
+// A key that was parsed from its JWK signs like the generated one, and its
+// signatures verify under the published JWK.
 func TestKeysThroughJSON(t *testing.T) {
 	for _, alg := range []signing.Algorithm{signing.RS256, signing.ES256} {
 		key := newKey(t, alg, epoch())

@@ -46,7 +46,7 @@ func TestVerifyRefusesAlgorithmConfusion(t *testing.T) {
 		mustRefuse(t, set, fmt.Sprintf("alg %q, no signature", alg), header+"."+payload+".")
 	}
 
-	// HS256 with what everybody knows as the secret.
+	// HS256 with the public key as the secret.
 	der := x509.MarshalPKCS1PublicKey(rsaKey.JWK.Public().Key.(*rsa.PublicKey))
 	pkix, err := x509.MarshalPKIXPublicKey(rsaKey.JWK.Public().Key)
 	if err != nil {
@@ -78,7 +78,7 @@ func TestVerifyRefusesAlgorithmConfusion(t *testing.T) {
 	crossed.JWK.KeyID = rsaKey.JWK.KeyID
 	mustRefuse(t, set, "ES256 under the id of an RS256 key", forge(t, crossed, "at+jwt", claims))
 
-	// A key that the token brings along is no key of ours.
+	// A key in the token itself is not accepted.
 	stranger := newKey(t, signing.RS256, epoch())
 	mustRefuse(t, set, "unknown kid", forge(t, stranger, "at+jwt", claims))
 	stranger.JWK.KeyID = rsaKey.JWK.KeyID
@@ -87,7 +87,7 @@ func TestVerifyRefusesAlgorithmConfusion(t *testing.T) {
 	mustRefuse(t, set, "no kid", forge(t, stranger, "at+jwt", claims))
 }
 
-// Our own key under another algorithm is not ours.
+// Our own key with another algorithm is not accepted.
 func TestVerifyRefusesOtherAlgorithms(t *testing.T) {
 	key := newKey(t, signing.RS256, epoch())
 	set := newSet(t, key)
@@ -238,8 +238,8 @@ func TestVerifyExpiry(t *testing.T) {
 	}
 }
 
-// A token is good for as long as its key is published, whether or not that still
-// has its private half.
+// A token is accepted for as long as its key is published, whether or not the key
+// still has its private half.
 func TestVerifyRetiredKey(t *testing.T) {
 	old, next := newKey(t, signing.ES256, epoch()), newKey(t, signing.RS256, epoch().Add(time.Minute))
 	tok := signAccess(t, newSet(t, old, next), epoch(), access())
@@ -255,7 +255,7 @@ func TestVerifyRetiredKey(t *testing.T) {
 	}
 }
 
-// Errors may be logged, so they hold nothing of the token.
+// Errors may be logged, so they contain nothing of the token.
 func TestVerifyErrorsHoldNoToken(t *testing.T) {
 	set := newSet(t, newKey(t, signing.ES256, epoch()))
 	tok := signAccess(t, set, epoch(), access())

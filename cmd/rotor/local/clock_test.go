@@ -55,8 +55,8 @@ func TestClockMoves(t *testing.T) {
 	}
 }
 
-// A moved clock is the whole service's: tokens end, and records go, as they would
-// in time.
+// A moved clock applies to the whole service: tokens end, and records are purged, as
+// they would be in time.
 func TestClockSeesFamiliesEnd(t *testing.T) {
 	p := start(t, nil)
 	family, token := p.issue("demo-spa") // 15 days idle, 30 in all, kept for 30 more
@@ -83,7 +83,7 @@ func TestClockSeesFamiliesEnd(t *testing.T) {
 	if got := p.refresh("demo-spa", got.text("refresh_token")); got.text("error") != "invalid_grant" {
 		t.Errorf("after the purge: %d %v", got.status, got.body)
 	}
-	// The registry has no end, and the service goes on.
+	// The registry does not expire, and the service continues.
 	_, token = p.issue("demo-spa")
 	if got := p.refresh("demo-spa", token); got.status != http.StatusOK {
 		t.Errorf("a new family: %d %v", got.status, got.body)

@@ -46,7 +46,7 @@ func TestConfigIsRead(t *testing.T) {
 	}
 }
 
-// origins is a set of what is surely right.
+// origins returns the set of valid origins.
 func origins(list ...string) origin.Set {
 	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
 }
@@ -69,7 +69,7 @@ func TestConfigOrigins(t *testing.T) {
 	}
 }
 
-// DynamoDB Local wants credentials, and does not care which.
+// DynamoDB Local requires credentials, but accepts any.
 func TestConfigMakesUpCredentials(t *testing.T) {
 	got, err := load(map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000", "AWS_SESSION_TOKEN": "stray"})
 	if err != nil {

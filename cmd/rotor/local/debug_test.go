@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// text is the body of an answer that is not JSON; what is compressed, as it is for
-// go tool pprof, is not any more.
+// text returns the body of a response that is not JSON, decompressed if necessary, as for go tool pprof.
 func (p *program) text(path string, status int) string {
 	p.tb.Helper()
 	answer, err := p.client.Do(p.request(http.MethodGet, path, ""))
@@ -69,7 +68,7 @@ func TestProfiles(t *testing.T) {
 	p.text("/debug/pprof/nothing", http.StatusNotFound)
 }
 
-// They are as guarded as what is not for browsers.
+// They are guarded like everything that is not for browsers.
 func TestProfilesAreGuarded(t *testing.T) {
 	p := start(t, nil)
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/profile?seconds=1"} {
@@ -91,7 +90,7 @@ func TestProfilesAreGuarded(t *testing.T) {
 	}
 }
 
-// Nothing but the profiles is taken from what is served below.
+// Only the profiles are taken from the handler below.
 func TestProfilesLeaveTheRest(t *testing.T) {
 	below := withDebug(&config{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	for _, path := range []string{"/", "/debug", "/debug/pprof", "/debug/pproof/heap", "/oauth/token", "/local/clock", "/v1/debug/pprof/heap"} {
@@ -107,7 +106,7 @@ func TestProfilesLeaveTheRest(t *testing.T) {
 	}
 }
 
-// A profile may take longer than other answers: what asks for that gets through to the connection.
+// A profile may take longer than other responses: the request for more time reaches the connection.
 func TestProfilesMayTakeTheirTime(t *testing.T) {
 	var asked error
 	server := httptest.NewServer(logRequests(&config{}, slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -15,7 +15,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/problem"
 )
 
-// demoSecret is demo-web's secret, as printed: once.
+// demoSecret returns demo-web's secret, which must be printed exactly once.
 func demoSecret(tb testing.TB, p *program) string {
 	tb.Helper()
 	found := regexp.MustCompile(`demo-web: secret, shown this once: (rotor_secret_\S+)`).FindAllStringSubmatch(p.stdout, -1)
@@ -61,7 +61,7 @@ func TestDemoClientsHaveTheirPresets(t *testing.T) {
 	}
 }
 
-// script are the printed commands, by step.
+// script returns the printed commands, by step.
 func script(t *testing.T, stdout string) []string {
 	t.Helper()
 	_, printed, ok := strings.Cut(stdout, "\n\n# 1. ")
@@ -79,7 +79,7 @@ func script(t *testing.T, stdout string) []string {
 	return steps
 }
 
-// What is printed works as pasted: needs bash and curl, like the person it is for.
+// The printed commands work as pasted. This needs bash and curl.
 func TestPrintedCommands(t *testing.T) {
 	p := start(t, map[string]string{"ALG": "RS256"})
 	steps := script(t, p.stdout)
@@ -127,7 +127,7 @@ func TestPrintedCommands(t *testing.T) {
 	}
 }
 
-// Two programs that start at the same time on one table make one secret, and one of them says that it has not.
+// Two programs that start at the same time on one table make one secret, and one of them says that it has made none.
 func TestDemoClientsBesideAnother(t *testing.T) {
 	secret := http.StatusConflict
 	beside := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

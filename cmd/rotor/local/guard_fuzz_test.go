@@ -14,12 +14,12 @@ import (
 	"github.com/rotor-auth/rotor/shared/problem"
 )
 
-// ownHost is what a Host header may be, but for the range of the port.
+// ownHost matches the Host headers that are allowed, except for the range of the port.
 var ownHost = regexp.MustCompile(`(?i)^(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?$`)
 
-// FuzzGuard: what reaches the API was sent to this machine by its own name; what is
-// not for web pages was sent by none of another origin, and as JSON if at all. What is refused is a problem document. No token
-// that was put into a path is logged.
+// FuzzGuard checks that only requests to this machine's own names reach the API. What is not for web pages must not
+// come from a page of another origin, and its body must be JSON. A refusal is a problem document. No token that was put
+// into a path is logged.
 func FuzzGuard(f *testing.F) {
 	methods := []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch}
 	type seed struct {

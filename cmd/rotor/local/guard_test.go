@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// wantProblem checks that the answer is a problem document of this status.
+// wantProblem checks that the response is a problem document with the given status.
 func wantProblem(t *testing.T, got reply, status int) {
 	t.Helper()
 	if got.status != status {
@@ -28,7 +28,7 @@ func wantProblem(t *testing.T, got reply, status int) {
 	}
 }
 
-// A page whose own name resolves to loopback is of the same origin: only the Host
+// A page whose own name resolves to loopback is of the same origin. Only the Host
 // gives it away.
 func TestForeignHostIsRefused(t *testing.T) {
 	p := start(t, nil)
@@ -76,7 +76,7 @@ func TestNoHostIsRefused(t *testing.T) {
 	}
 }
 
-// The host listened on is one to be called by; no other run has it.
+// The host listened on is allowed, but only in that run.
 func TestOtherLoopbackAddress(t *testing.T) {
 	for host, want := range map[string]bool{"127.0.0.2": true, "127.0.0.2:3000": true, "localhost:3000": true, "127.0.0.3:3000": false} {
 		if got := isOwnHost(host, "127.0.0.2"); got != want {
@@ -88,7 +88,7 @@ func TestOtherLoopbackAddress(t *testing.T) {
 	}
 }
 
-// Pages of another origin change nothing, whatever they find to send.
+// Pages of another origin cannot change anything, whatever they send.
 func TestCrossOriginIsRefused(t *testing.T) {
 	p := start(t, nil)
 	calls := []struct{ method, path, body string }{
@@ -122,7 +122,7 @@ func TestCrossOriginIsRefused(t *testing.T) {
 		t.Errorf("demo-spa was changed: %v, then %v", before.body, after.body)
 	}
 
-	// What the program itself would serve is of its own origin.
+	// A page that the program itself serves is of its own origin.
 	r := p.request(http.MethodPost, "/v1/families", `{"user_id":"alice","client_id":"demo-spa"}`)
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	r.Header.Set("Origin", p.url)
@@ -131,9 +131,9 @@ func TestCrossOriginIsRefused(t *testing.T) {
 	}
 }
 
-// What is here for people and tools alone answers no page of another origin, whatever
-// the method: a profile takes a processor for as long as it is told to, and a page
-// needs no answer for that.
+// Paths that are only for people and tools refuse pages of another origin, whatever
+// the method. A profile takes CPU for as long as requested, even if the page cannot
+// read the response.
 func TestNothingIsForOtherPages(t *testing.T) {
 	p := start(t, nil)
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(p.url, "http://"))
@@ -174,8 +174,9 @@ func TestNothingIsForOtherPages(t *testing.T) {
 					wantProblem(t, got, http.StatusForbidden)
 				})
 			}
-			// A page whose own name has come to resolve to this machine is of the same
-			// origin to its browser, and its Host gives it away (DNS rebinding).
+			// A page whose own name now resolves to this machine is of the same
+			// origin to its browser, and only its Host gives it away (DNS
+			// rebinding).
 			r := p.request(method, path, "")
 			r.Host = "evil.example:" + port
 			r.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -185,7 +186,7 @@ func TestNothingIsForOtherPages(t *testing.T) {
 			}
 		}
 	}
-	// A person who types the address, a page of its own, and tools.
+	// A user who types the address, a page of the program's own, and tools.
 	for _, header := range [][]string{
 		{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "same-origin", "Origin", p.url}, {"Origin", p.url}, nil,
 	} {
@@ -247,7 +248,8 @@ func TestManagementTakesJSONAlone(t *testing.T) {
 	}
 }
 
-// ORIGINS may refresh and revoke, and nothing else may; nobody may manage.
+// The origins in ORIGINS may refresh and revoke, and no others may. None may call
+// the management API.
 func TestOrigins(t *testing.T) {
 	const app, other = "https://app.example.com", "https://evil.example"
 	p := start(t, map[string]string{"ORIGINS": app})
@@ -280,8 +282,8 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// Who starts the program and then an app beside it has configured nothing: pages of
-// this machine may call, whatever their port.
+// An app that is started beside the program needs no configuration: pages of this
+// machine may call, on any port.
 func TestPagesOfThisMachineMayCall(t *testing.T) {
 	p := start(t, nil)
 	if !strings.Contains(p.stdout, "CORS   loopback\n") {
@@ -307,8 +309,8 @@ func TestPagesOfThisMachineMayCall(t *testing.T) {
 	}
 }
 
-// A page elsewhere spends no token, although the policy is strict: the second use
-// would end the family. The log says which page that was.
+// A page elsewhere cannot use a token, whose second use would end the family, as the
+// policy is strict. The log says which page tried.
 func TestPagesElsewhereSpendNothing(t *testing.T) {
 	p := start(t, nil)
 	family, token := p.issue("demo-auth0")
@@ -333,7 +335,7 @@ func TestPagesElsewhereSpendNothing(t *testing.T) {
 	}
 }
 
-// Tokens put where they do not belong are not logged; start sees to the check.
+// Tokens in the wrong place are not logged, which start checks.
 func TestLogHasNoTokens(t *testing.T) {
 	p := start(t, nil)
 	_, token := p.issue("demo-spa")
@@ -372,8 +374,8 @@ func TestLogHasNoTokens(t *testing.T) {
 	}
 }
 
-// What is changed here is on record as by this machine; a client that revokes its own family is nobody's operation. Of
-// the demo clients the log has nothing.
+// Changes are recorded as made by this machine. A client that revokes its own family
+// makes no operation. The log has nothing about the demo clients.
 func TestOperationsAreByThisMachine(t *testing.T) {
 	p := start(t, nil)
 	if log := p.stderr.String(); strings.Contains(log, "sapi") {

@@ -38,14 +38,14 @@ type program struct {
 	stop   func() error // returns what Run did
 }
 
-// secrets are what may not be in the log: refresh tokens, client secrets, access
-// and id tokens. Those begin with the header {"alg":…; "eyJ" alone may stand in a
-// family's id as well, but no dot after it.
+// secrets matches what must not be in the log: refresh tokens, client secrets,
+// access and id tokens. The latter begin with the header {"alg":…. "eyJ" alone may
+// also be in a family's id, but without a dot after it.
 var secrets = regexp.MustCompile(`rotor_[A-Za-z0-9_-]{8,}|eyJhbGciOi|eyJ[A-Za-z0-9_-]{8,}\.`)
 
-// start runs the program with this environment, on a free port, and on the
-// DynamoDB under test where there is one. At the end of the test it must stop
-// without an error, and have logged no secret.
+// start runs the program with the given environment, on a free port, and on the
+// DynamoDB under test if there is one. At the end of the test the program must stop
+// without an error, and must not have logged a secret.
 func start(tb testing.TB, env map[string]string) *program {
 	tb.Helper()
 	all := map[string]string{"ADDR": "127.0.0.1:0", "ALG": "ES256"}
@@ -113,7 +113,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// reply is an answer whose body was JSON, or empty.
+// reply is a response whose body was JSON or empty.
 type reply struct {
 	status int
 	header http.Header
@@ -125,7 +125,7 @@ func (r reply) text(name string) string {
 	return s
 }
 
-// request is a request of the program, as JSON where there is a body.
+// request returns a request to the program, as JSON if there is a body.
 func (p *program) request(method, path, body string) *http.Request {
 	p.tb.Helper()
 	r, err := http.NewRequestWithContext(p.tb.Context(), method, p.url+path, strings.NewReader(body))
@@ -163,7 +163,7 @@ func (p *program) do(method, path, body string) reply {
 	return p.send(p.request(method, path, body))
 }
 
-// must is do where nothing else than this status will do.
+// must does what do does, and fails unless it gets the given status.
 func (p *program) must(status int, method, path, body string) reply {
 	p.tb.Helper()
 	got := p.do(method, path, body)
@@ -173,7 +173,7 @@ func (p *program) must(status int, method, path, body string) reply {
 	return got
 }
 
-// issue starts a family: its id and its first refresh token.
+// issue starts a family, and returns its id and first refresh token.
 func (p *program) issue(client string) (family, token string) {
 	p.tb.Helper()
 	got := p.must(http.StatusCreated, http.MethodPost, "/v1/families", `{"user_id":"alice","client_id":"`+client+`"}`)
@@ -199,8 +199,8 @@ func refreshForm(client, token string) string {
 	return url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}.Encode()
 }
 
-// outside is a DynamoDB that outlives the program: the one under test, or one in
-// this process.
+// outside returns the environment for a DynamoDB that outlives the program: the one
+// under test, or one in this process.
 func outside(tb testing.TB) map[string]string {
 	tb.Helper()
 	endpoint := os.Getenv("ROTOR_TEST_DYNAMODB")
@@ -289,7 +289,7 @@ func TestKeysMadeUpAreRS256(t *testing.T) {
 	}
 }
 
-// With ALG new keys are for that.
+// ALG is the algorithm of new keys.
 func TestAlgorithm(t *testing.T) {
 	p := start(t, map[string]string{"ALG": "ES256"})
 	if !strings.Contains(p.stdout, "keys   ES256, made up for this run") {
@@ -301,7 +301,7 @@ func TestAlgorithm(t *testing.T) {
 	}
 }
 
-// database is a DynamoDB in this process that keeps what it is asked with.
+// database is a DynamoDB in this process that records requests.
 type database struct {
 	url string
 
@@ -310,7 +310,7 @@ type database struct {
 	opened  int // connections, in all
 }
 
-// newDatabase starts one. Its answers wait for hold, if that is not nil.
+// newDatabase starts a database. Its responses wait for hold, if that is not nil.
 func newDatabase(tb testing.TB, hold func(*http.Request)) *database {
 	tb.Helper()
 	d := &database{}
@@ -339,7 +339,8 @@ func newDatabase(tb testing.TB, hold func(*http.Request)) *database {
 	return d
 }
 
-// A DynamoDB outside is asked as the environment says: its region, its credentials, its table.
+// Requests to an external DynamoDB use the region, credentials and table of the
+// environment.
 func TestDynamoDBOutside(t *testing.T) {
 	d := newDatabase(t, nil)
 	env := map[string]string{
@@ -362,7 +363,8 @@ func TestDynamoDBOutside(t *testing.T) {
 	one.must(http.StatusOK, http.MethodGet, "/v1/clients/only-in-one", "")
 }
 
-// As many requests are with DynamoDB at a time as there may be connections, and what was opened for them is kept.
+// As many requests to DynamoDB run at a time as there may be connections, and the
+// connections are kept.
 func TestConnectionsToDynamoDB(t *testing.T) {
 	var refreshing atomic.Bool
 	waiting, all := make(chan struct{}, databaseConns), make(chan struct{})
@@ -402,7 +404,8 @@ func TestConnectionsToDynamoDB(t *testing.T) {
 	}
 }
 
-// Tokens outlive a restart where keys and table do; so do changed demo clients.
+// Tokens survive a restart if keys and table do, and so do changes to the demo
+// clients.
 func TestRestart(t *testing.T) {
 	env := outside(t)
 	env["KEYS"] = filepath.Join(t.TempDir(), "keys.json")
@@ -496,7 +499,7 @@ func TestRefusesToStart(t *testing.T) {
 	}
 }
 
-// The request under way is answered; others find nobody.
+// The request under way is answered. Others cannot connect.
 func TestStopFinishesRequests(t *testing.T) {
 	p := start(t, nil)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
@@ -551,7 +554,7 @@ func TestStopFinishesRequests(t *testing.T) {
 	}
 }
 
-// What does not finish is cut off after half a minute, and that is an error.
+// Requests that do not finish are cut off after 30 s, which is an error.
 func TestStopCutsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
@@ -605,7 +608,7 @@ func (p *pipes) Close() error {
 
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
-// What a name means on this machine is looked at once more.
+// The address that a name resolves to is checked as well.
 func TestListensOnLoopbackAlone(t *testing.T) {
 	listener, err := listen(t.Context(), address{"0.0.0.0", "0"})
 	if err == nil || !strings.Contains(err.Error(), "not loopback") || listener != nil {
@@ -618,7 +621,7 @@ func TestListensOnLoopbackAlone(t *testing.T) {
 	_ = listener.Close()
 }
 
-// A program that cannot say where it is serves nobody.
+// A program that cannot print where it is does not serve.
 func TestWelcomeThatNobodyReads(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -642,7 +645,7 @@ type failingWriter struct{ err error }
 
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
-// A header is read as far as API Gateway would take it, and not much further.
+// Headers may be as large as API Gateway accepts, and not much larger.
 func TestLargeHeaders(t *testing.T) {
 	p := start(t, nil)
 	for size, want := range map[int]int{10 << 10: http.StatusOK, 40 << 10: http.StatusRequestHeaderFieldsTooLarge} {
@@ -658,8 +661,8 @@ func TestLargeHeaders(t *testing.T) {
 	}
 }
 
-// BASE_PATH is the path of the issuer: everything is under it, as behind an API mapping,
-// and what is for this program alone is as guarded there.
+// BASE_PATH is the path of the issuer. Everything is served under it, as behind an
+// API mapping, and the program's own paths are guarded there as well.
 func TestBasePath(t *testing.T) {
 	p := start(t, map[string]string{"BASE_PATH": "/auth", "ORIGINS": "https://app.example.com"})
 	if !strings.HasSuffix(p.url, "/auth") {

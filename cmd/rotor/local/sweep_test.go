@@ -58,7 +58,7 @@ func TestSweep(t *testing.T) {
 		}
 	}
 
-	// A limit that was changed holds at once, and time is the moved clock's.
+	// A changed limit applies at once, and the time is that of the moved clock.
 	p.limited(1)
 	p.advance("48h")
 	before := p.now()
@@ -109,7 +109,7 @@ func TestSweepRefuses(t *testing.T) {
 	p.sweep("", 1, 1) // none of these has
 }
 
-// bubble is the API in memory, for what takes time: in a bubble of synctest.
+// bubble is the API in memory, in a bubble of synctest, for tests that take time.
 type bubble struct {
 	t       *testing.T
 	handler http.Handler
@@ -118,7 +118,7 @@ type bubble struct {
 	sweeper sweeper
 }
 
-// breakable leads to the store, unless it is broken.
+// breakable is a transport to the store, until it is broken.
 type breakable struct {
 	http.RoundTripper
 	broken atomic.Bool
@@ -193,8 +193,7 @@ func TestSweepFails(t *testing.T) {
 	})
 }
 
-// By itself it sweeps every minute, also after one that failed, until it is
-// stopped.
+// The sweeper sweeps every minute, also after a failure, until it is stopped.
 func TestSweepsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t)
@@ -248,7 +247,7 @@ func TestProgramSweepsByItself(t *testing.T) {
 	}
 }
 
-// A sweep for which nobody waits any more has not failed.
+// A sweep for which nobody waits any more is not logged as failed.
 func TestSweepGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t)
@@ -263,7 +262,7 @@ func TestSweepGivenUp(t *testing.T) {
 	})
 }
 
-// A clock that was moved stays so, although what is due could not be purged; and that is said.
+// The clock stays moved even if expired records could not be purged, which the response says.
 func TestPurgeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t)
