@@ -17,7 +17,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// provider is a token endpoint that is not Rotor's.
+// provider is a token endpoint other than Rotor's.
 type provider struct {
 	*httptest.Server
 	forms []url.Values
@@ -39,7 +39,7 @@ func newProvider(t *testing.T, answer func(rw http.ResponseWriter, r *http.Reque
 	return p
 }
 
-// source is one on a clock of its own, which holds the refresh token secret-r1.
+// source returns a source on its own clock, which holds the refresh token secret-r1.
 func (p *provider) source(t *testing.T, conf oauth2.Config, opts ...tokensource.Option) (*tokensource.Source, *storetest.Clock) {
 	t.Helper()
 	w := &world{t: t, clock: storetest.NewClock()}
@@ -61,7 +61,8 @@ func writeJSON(rw http.ResponseWriter, status int, body string) {
 	_, _ = io.WriteString(rw, body)
 }
 
-// TestNoRefreshToken: a response without a refresh token keeps the old one.
+// TestNoRefreshToken checks that the old refresh token is kept if a response has
+// none.
 func TestNoRefreshToken(t *testing.T) {
 	p := newProvider(t, func(rw http.ResponseWriter, _ *http.Request, n int) {
 		writeJSON(rw, 200, fmt.Sprintf(`{"access_token":"secret-a%d","expires_in":"600","id_token":"id%d","scope":"s","token_type":"bearer"}`, n, n))
@@ -87,7 +88,7 @@ func TestNoRefreshToken(t *testing.T) {
 	}
 }
 
-// TestFormEncoded: some providers answer as forms.
+// TestFormEncoded checks form-encoded responses, which some providers send.
 func TestFormEncoded(t *testing.T) {
 	p := newProvider(t, func(rw http.ResponseWriter, _ *http.Request, n int) {
 		rw.Header().Set("Content-Type", "application/x-www-form-urlencoded")
@@ -106,7 +107,7 @@ func TestFormEncoded(t *testing.T) {
 	}
 }
 
-// TestNoExpiry: without expires_in a token is used until it is rejected.
+// TestNoExpiry checks that a token without expires_in is used until it is rejected.
 func TestNoExpiry(t *testing.T) {
 	p := newProvider(t, func(rw http.ResponseWriter, _ *http.Request, _ int) {
 		writeJSON(rw, 200, `{"access_token":"secret-a1"}`)
@@ -123,9 +124,9 @@ func TestNoExpiry(t *testing.T) {
 	}
 }
 
-// TestOneRequest: the way of authentication is not tried out, redirects are not
-// followed, and an error that another try would not mend is returned at once. It
-// does not kill the token.
+// TestOneRequest checks that the way of authentication is not probed, redirects are
+// not followed, and an error that a retry would not fix is returned at once, without
+// giving the token up.
 func TestOneRequest(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -169,7 +170,8 @@ func TestOneRequest(t *testing.T) {
 	}
 }
 
-// TestDeadCodes: what providers call a dead token, and what only looks like it.
+// TestDeadCodes checks the codes by which providers refuse a dead token, and similar
+// ones that do not mean that.
 func TestDeadCodes(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -202,7 +204,7 @@ func TestDeadCodes(t *testing.T) {
 	}
 }
 
-// TestEcho: a server that quotes the request does not bring its secrets into errors.
+// TestEcho checks that errors have no secrets, even if a server quotes the request.
 func TestEcho(t *testing.T) {
 	for _, test := range []struct {
 		status            int

@@ -8,8 +8,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// TestWallClock: whatever the wall clock of a running process does, it costs at most
-// one refresh, and afterwards the token lives its time.
+// TestWallClock checks that a change of the wall clock of a running process costs at
+// most one refresh, after which the token is used for its lifetime.
 func TestWallClock(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -48,8 +48,9 @@ func TestWallClock(t *testing.T) {
 	}
 }
 
-// TestWrongClocks: two processes whose clocks are two hours apart share a token for
-// an hour, in which it lives six times. Neither takes more than its part.
+// TestWrongClocks checks two processes whose clocks are two hours apart and that
+// share a token for an hour, which is six lifetimes. Neither refreshes more than its
+// share.
 func TestWrongClocks(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -69,9 +70,9 @@ func TestWrongClocks(t *testing.T) {
 	}
 }
 
-// TestClaimOutlivesClocks: a process whose clock is an hour ahead does not take a
-// claim from a holder who is alive, and one that is behind does not wait for ever
-// for one who is dead.
+// TestClaimOutlivesClocks checks that a process whose clock is an hour ahead does
+// not take the claim of a living holder, and that one whose clock is behind does not
+// wait forever for a dead one.
 func TestClaimOutlivesClocks(t *testing.T) {
 	for _, skew := range []time.Duration{time.Hour, -time.Hour} {
 		w := newWorld(t)
@@ -100,8 +101,8 @@ func TestClaimOutlivesClocks(t *testing.T) {
 	}
 }
 
-// TestShortLived: the claim of a process that has died lapses also for processes
-// that all live for less than a claim does.
+// TestShortLived checks that the claim of a dead process also lapses for processes
+// that all live for less time than a claim.
 func TestShortLived(t *testing.T) {
 	for _, test := range []struct {
 		client string
@@ -132,7 +133,8 @@ func TestShortLived(t *testing.T) {
 	}
 }
 
-// TestJitter: sharers do not all refresh at the same moment.
+// TestJitter checks that processes with one token do not all refresh at the same
+// moment.
 func TestJitter(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for range 20 {

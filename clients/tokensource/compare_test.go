@@ -22,19 +22,19 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// program is one process that holds a token.
+// program is a process that holds a token.
 type program interface {
 	token(ctx context.Context) (accessToken string, err error)
 }
 
-// contender is a way to write such a program.
+// contender is a way to write a program.
 type contender struct {
 	name  string
 	login func(e *env, t *oauth2.Token) // puts the first token into the store
 	start func(e *env) program
 }
 
-// env is where a scenario takes place.
+// env is the environment of a scenario.
 type env struct {
 	*world
 	t      testing.TB
@@ -48,10 +48,11 @@ type env struct {
 	reach  chan struct{} // closed when a save hangs
 }
 
-// brings says whether a record holds a newer refresh token than the login's.
+// brings reports whether a record holds a newer refresh token than the login's.
 func (e *env) brings(r tokensource.Record) bool { return !bytes.Contains(r.Data, []byte(e.first)) }
 
-// job is what a program does every two minutes: it needs an access token.
+// job does what a program does every two minutes, and reports whether it got an
+// access token that it can use.
 func (e *env) job(p program) bool {
 	token, err := p.token(e.t.Context())
 	if err != nil {
@@ -61,8 +62,8 @@ func (e *env) job(p program) bool {
 	return e.active(token)
 }
 
-// together runs n jobs at once, of which so many requests arrive before the first
-// is answered.
+// together runs a job in each program at once, and lets the given number of requests
+// arrive before the first is answered.
 func (e *env) together(requests int, programs ...program) {
 	e.wire.gate(requests)
 	var all sync.WaitGroup
@@ -100,8 +101,8 @@ var (
 		},
 	}
 
-	// plain is golang.org/x/oauth2 alone: it is given a token when the program starts,
-	// and tells nobody of the next.
+	// plain uses only golang.org/x/oauth2: it gets a token when the program starts,
+	// and does not save the next one.
 	plain = contender{
 		name:  "oauth2.Config",
 		login: saveToken,
@@ -132,8 +133,8 @@ func (p ourProgram) token(ctx context.Context) (string, error) {
 	return t.AccessToken, nil
 }
 
-// plainProgram has no clock that tests could move: the token that the source keeps
-// is made to expire when the world's time says so.
+// plainProgram has no clock that tests can move, so the token in its source is made
+// to expire by the world's time.
 type plainProgram struct {
 	e   *env
 	src oauth2.TokenSource
@@ -200,7 +201,7 @@ func readToken(ctx context.Context, s tokensource.Store) (string, error) {
 	return string(r.Data), err
 }
 
-// writeToken writes over whatever is there.
+// writeToken overwrites the record.
 func writeToken(ctx context.Context, s tokensource.Store, refreshToken string) error {
 	for {
 		r, err := s.Load(ctx)
@@ -215,7 +216,7 @@ func writeToken(ctx context.Context, s tokensource.Store, refreshToken string) e
 }
 
 // scenario is what happens to a session whose access token has expired. It returns
-// the program that goes on afterwards.
+// the program that continues afterwards.
 type scenario struct {
 	name     string
 	row      string // of the table in docs/clients.md, which has several in one
@@ -226,7 +227,7 @@ type scenario struct {
 	dies     string // who must, by construction; the others must not
 }
 
-// until is a fault that lasts for the world's next five seconds.
+// until returns a fault that lasts for the world's next five seconds.
 func (e *env) until(f fault) func(int) fault {
 	end := e.clock.Now().Add(5 * time.Second)
 	return func(int) fault {
@@ -270,7 +271,7 @@ func four(e *env) program {
 	return e.goesOn(p)
 }
 
-// goesOn is p, or, for one that lives in real time, its next process.
+// goesOn returns p, or the next process if p lives in real time.
 func (e *env) goesOn(p program) program {
 	if !e.real || e.who.name != ours.name {
 		return p
@@ -437,8 +438,8 @@ var scenarios = []scenario{
 	{name: "four processes, strict provider", row: "the same, and a provider without a reuse interval", real: true, strict: true, requests: 1, run: four, dies: "oauth2.Config; read, refresh, write"},
 }
 
-// TestCompare runs every scenario with three programs. -v shows the table. What
-// docs/clients.md says of them is what came out.
+// TestCompare runs every scenario with three programs. -v shows the table, whose
+// results docs/clients.md quotes.
 func TestCompare(t *testing.T) {
 	contenders := []contender{ours, plain, naive}
 	var table strings.Builder
@@ -495,8 +496,9 @@ func TestCompare(t *testing.T) {
 // lifetime of access tokens in scenarios: each job needs another.
 const lifetime = time.Minute
 
-// play runs the scenario, then two jobs more, each two minutes later. The session
-// has survived if the last gets a token. Requests are those of the scenario alone.
+// play runs the scenario, and then two more jobs, each two minutes later. The
+// session has survived if the last one gets a token. requests counts those of the
+// scenario only.
 func (s scenario) play(t *testing.T, who contender) (survived bool, requests int) {
 	w := newWorld(t)
 	e := &env{world: w, t: t, client: "jobs", who: who, real: s.real, reach: make(chan struct{}), store: &faultyStore{Store: tokensource.NewMemory()}}

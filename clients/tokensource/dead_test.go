@@ -11,8 +11,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// loginRequired checks that the source asks for a login, and returns the provider's
-// answer.
+// loginRequired checks that the source requires a login, and returns the provider's
+// response.
 func loginRequired(t *testing.T, src *tokensource.Source) oauth2.RetrieveError {
 	t.Helper()
 	token, err := src.Token()
@@ -24,8 +24,8 @@ func loginRequired(t *testing.T, src *tokensource.Source) oauth2.RetrieveError {
 	return *answer
 }
 
-// TestDead: a dead token is refused once, whoever asks and however often, until
-// somebody logs in.
+// TestDead checks that a dead token is presented only once, by all processes
+// together, until somebody logs in.
 func TestDead(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -57,7 +57,8 @@ func TestDead(t *testing.T) {
 	}
 }
 
-// TestDeadUnmarked: where the mark cannot be saved, the process remembers.
+// TestDeadUnmarked checks that the process remembers a dead token if it cannot mark
+// it in the store.
 func TestDeadUnmarked(t *testing.T) {
 	w := newWorld(t)
 	store := &faultyStore{Store: tokensource.NewMemory()}
@@ -83,8 +84,8 @@ func TestDeadUnmarked(t *testing.T) {
 	}
 }
 
-// TestRefusedButNewer: the token was refused, but meanwhile there is another in the
-// store, also if that cannot be read at once.
+// TestRefusedButNewer checks that a refusal does not count if the store has a newer
+// token by then, even if that cannot be read at once.
 func TestRefusedButNewer(t *testing.T) {
 	for _, readable := range []bool{true, false} {
 		w := newWorld(t)
@@ -109,7 +110,7 @@ func TestRefusedButNewer(t *testing.T) {
 	}
 }
 
-// TestRefusedThenLogin: somebody logs in while the dead token is marked.
+// TestRefusedThenLogin checks a login while the dead token is marked.
 func TestRefusedThenLogin(t *testing.T) {
 	w := newWorld(t)
 	store := &faultyStore{Store: tokensource.NewMemory()}
@@ -128,7 +129,8 @@ func TestRefusedThenLogin(t *testing.T) {
 	}
 }
 
-// TestLoginDuringRefresh: what a refresh of the old session brings is dropped.
+// TestLoginDuringRefresh checks that the result of a refresh of the old session is
+// dropped.
 func TestLoginDuringRefresh(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -149,7 +151,8 @@ func TestLoginDuringRefresh(t *testing.T) {
 	}
 }
 
-// TestWrongClient: what another client is refused is not dead for the right one.
+// TestWrongClient checks that a token which another client was refused is not dead
+// for the right one.
 func TestWrongClient(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -164,7 +167,7 @@ func TestWrongClient(t *testing.T) {
 	}
 }
 
-// TestEmptyStore: nobody has logged in.
+// TestEmptyStore checks a store in which nobody has logged in.
 func TestEmptyStore(t *testing.T) {
 	w := newWorld(t)
 	w.wire.breaks(nil)
@@ -174,8 +177,8 @@ func TestEmptyStore(t *testing.T) {
 	}
 }
 
-// TestLogin: the token of a login is saved once. A program that brings the same one
-// each time it starts does not undo what has become of it.
+// TestLogin checks that the token of a login is saved once. A program that passes
+// the same one each time it starts does not undo later refreshes.
 func TestLogin(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -210,7 +213,7 @@ func TestLogin(t *testing.T) {
 	if token := w.good(src); token.AccessToken != again.AccessToken {
 		t.Error("the source has another token than that of its login")
 	}
-	// A program that has not heard of it comes with its old token.
+	// A program that does not know of it passes its old token.
 	for _, old := range []*oauth2.Token{login, other} {
 		if err := w.source("app", store, nil).Login(t.Context(), old); err != nil {
 			t.Fatal(err)
@@ -226,7 +229,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// TestLoginExpiry: the access token of a login is used until its end.
+// TestLoginExpiry checks that the access token of a login is used until its end.
 func TestLoginExpiry(t *testing.T) {
 	for _, test := range []struct {
 		name     string

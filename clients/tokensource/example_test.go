@@ -34,8 +34,8 @@ var (
 	}))
 )
 
-// A program calls an API in the name of a user who has logged in once. However many
-// of it run, and whenever they die, the session lives on.
+// A program calls an API in the name of a user who has logged in once. The session
+// survives however many processes run, and whenever they die.
 func Example() {
 	conf := &oauth2.Config{ClientID: "backend", Endpoint: oauth2.Endpoint{TokenURL: exampleProvider.URL}}
 	folder, err := os.MkdirTemp("", "tokensource")
@@ -46,8 +46,8 @@ func Example() {
 
 	source := tokensource.New(conf, tokensource.NewFile(filepath.Join(folder, "alice.token")))
 
-	// After the login, with what the provider has answered. Doing it again with the
-	// same token, at each start for example, changes nothing.
+	// After the login, with the provider's response. Repeating this with the same
+	// token, for example at each start, changes nothing.
 	if err := source.Login(context.Background(), &oauth2.Token{RefreshToken: "first"}); err != nil {
 		log.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func Example() {
 	// Output: with a token: true <nil>
 }
 
-// A dead token is an error of its own. The provider is asked once; afterwards every
+// A dead token gives a specific error. The provider is asked once. After that, every
 // process that shares the store knows.
 func Example_loginRequired() {
 	conf := &oauth2.Config{ClientID: "backend", Endpoint: oauth2.Endpoint{TokenURL: exampleProvider.URL}}
@@ -82,8 +82,8 @@ func Example_loginRequired() {
 	// Output: send the user to the login: invalid_grant
 }
 
-// The reuse interval is the provider's: how long it honours a token that it has
-// replaced. 0 stands for one that never does.
+// The reuse interval is how long the provider accepts a token that it has replaced.
+// 0 means that it never does.
 func ExampleWithReuseInterval() {
 	conf := &oauth2.Config{ClientID: "backend", Endpoint: oauth2.Endpoint{TokenURL: exampleProvider.URL}}
 	source := tokensource.New(conf, tokensource.NewMemory(), tokensource.WithReuseInterval(10*time.Second))
@@ -91,8 +91,8 @@ func ExampleWithReuseInterval() {
 	// Output: [token source]
 }
 
-// A deadline bounds how long a caller waits. The refresh goes on without it, since
-// the answer must be saved.
+// A deadline limits how long a caller waits. The refresh continues without it,
+// because the result must be saved.
 func ExampleSource_TokenContext() {
 	conf := &oauth2.Config{ClientID: "backend", Endpoint: oauth2.Endpoint{TokenURL: exampleProvider.URL}}
 	source := tokensource.New(conf, tokensource.NewMemory())

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// WithClock replaces the clocks. Nothing is random then, and callers wait for
-// refreshes however long they take.
+// WithClock replaces the clocks. It also removes all randomness, and makes callers
+// wait for refreshes however long they take.
 func WithClock(wall func() time.Time, steady func() time.Duration, sleep func(context.Context, time.Duration) error) Option {
 	return func(s *Source) {
 		s.clock = clock{
@@ -23,8 +23,8 @@ func WithClock(wall func() time.Time, steady func() time.Duration, sleep func(co
 	}
 }
 
-// WithCourtesy replaces the timer that ends callers' waiting for a refresh while
-// they have a token.
+// WithCourtesy replaces the timer that ends a caller's wait for a refresh while it
+// has a token.
 func WithCourtesy(after func(time.Duration) <-chan time.Time) Option {
 	return func(s *Source) { s.clock.after = after }
 }
@@ -43,7 +43,8 @@ func Lock(ctx context.Context, path string) (unlock func() error, err error) {
 	return func() error { return errors.Join(file.Close(), folder.Close()) }, nil
 }
 
-// Belongs makes the file or folder of that name another user's, as the store sees it.
+// Belongs makes the named file or folder belong to another user, as seen by the
+// store.
 func Belongs(f *File, name string, uid int) {
 	f.owner = func(info fs.FileInfo) (int, uint64, error) {
 		real, links, err := owner(info)
@@ -55,7 +56,7 @@ func Belongs(f *File, name string, uid int) {
 	}
 }
 
-// Between calls do once, after a file was looked at and before it is opened.
+// Between calls do once, after a file was checked and before it is opened.
 func Between(f *File, do func()) {
 	var once sync.Once
 	f.owner = func(info fs.FileInfo) (int, uint64, error) {
@@ -67,7 +68,7 @@ func Between(f *File, do func()) {
 	}
 }
 
-// OwnerOf returns whose file there is at path.
+// OwnerOf returns the owner of the file at path.
 func OwnerOf(path string) (int, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -85,7 +86,7 @@ func WithRandom(r float64) Option {
 // WithSecret gives the client a secret.
 func WithSecret(secret string) Option { return func(s *Source) { s.conf.ClientSecret = secret } }
 
-// EarlyOf is how long before its end a process refreshes a new access token.
+// EarlyOf returns how long before its end a process refreshes a new access token.
 func EarlyOf(lifetime time.Duration) time.Duration {
 	c := systemClock()
 	now := c.now()
@@ -97,7 +98,7 @@ func EarlyOf(lifetime time.Duration) time.Duration {
 	}
 }
 
-// Rejected is the access token after that one was rejected.
+// Rejected returns the access token after the given one was rejected.
 func Rejected(s *Source, accessToken string) (string, error) {
 	h, err := s.get(context.Background(), accessToken)
 	if err != nil {

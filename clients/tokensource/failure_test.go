@@ -15,8 +15,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// earlyBegun is a session whose access token has 25 s left of its 600: it can be
-// used, and is to be refreshed.
+// earlyBegun starts a session whose access token has 25 s left of its 600, so that
+// it can be used but is due to be refreshed.
 func (w *world) earlyBegun(client string, store tokensource.Store) (family string, at *oauth2.Token) {
 	w.t.Helper()
 	t, family := w.login(client)
@@ -28,8 +28,8 @@ func (w *world) earlyBegun(client string, store tokensource.Store) (family strin
 	return family, t
 }
 
-// TestNotSaved: a token that cannot be saved is not handed out. It is kept, and
-// saved when that is possible, however late, without another refresh.
+// TestNotSaved checks that a token which cannot be saved is not handed out. It is
+// kept, and saved as soon as possible, without another refresh.
 func TestNotSaved(t *testing.T) {
 	w := newWorld(t)
 	store := &faultyStore{Store: tokensource.NewMemory()}
@@ -62,8 +62,8 @@ func TestNotSaved(t *testing.T) {
 	}
 }
 
-// TestAppliedSave: a save that was applied although it failed is found by reading
-// back; one that was not applied although it did not fail, too.
+// TestAppliedSave checks that reading back finds a save that was applied although it
+// failed, and one that was not applied although it succeeded.
 func TestAppliedSave(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -92,7 +92,7 @@ func TestAppliedSave(t *testing.T) {
 	}
 }
 
-// oddStore does something else for its n-th save, counted down.
+// oddStore is a store that does something else in its n-th save.
 type oddStore struct {
 	tokensource.Store
 	n   int
@@ -106,7 +106,7 @@ func (o *oddStore) Save(ctx context.Context, r tokensource.Record) error {
 	return o.Store.Save(ctx, r)
 }
 
-// TestClaimFails: without a claim nothing is sent.
+// TestClaimFails checks that nothing is sent without a claim.
 func TestClaimFails(t *testing.T) {
 	w := newWorld(t)
 	store := &faultyStore{Store: tokensource.NewMemory()}
@@ -127,8 +127,8 @@ func TestClaimFails(t *testing.T) {
 	}
 }
 
-// TestSlowClaim: who was stopped between claim and request, for longer than the
-// claim lasts, does not send.
+// TestSlowClaim checks that a process does not send if it was stopped between claim
+// and request for longer than the claim lasts.
 func TestSlowClaim(t *testing.T) {
 	w := newWorld(t)
 	store := &faultyStore{Store: tokensource.NewMemory()}
@@ -150,8 +150,8 @@ func TestSlowClaim(t *testing.T) {
 	}
 }
 
-// TestSlowHolder: a holder whose claim has lapsed comes back with its answer, while
-// another process has claimed the token or has already saved.
+// TestSlowHolder checks a holder whose claim has lapsed by the time of its response,
+// when another process has claimed the token or has already saved.
 func TestSlowHolder(t *testing.T) {
 	for _, saved := range []bool{false, true} {
 		w := newWorld(t)
@@ -199,8 +199,8 @@ func TestSlowHolder(t *testing.T) {
 	}
 }
 
-// TestEarly: while the access token can be used, a refresh that fails is no error.
-// One that left no doubt is left to the next call.
+// TestEarly checks that a failed refresh does not matter while the access token can
+// be used. If it left no doubt, the next call retries.
 func TestEarly(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -223,8 +223,9 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// TestEarlyInDoubt: a lost response is made good at once, although the access token
-// could still be used: the next call may come too late.
+// TestEarlyInDoubt checks that a refresh whose response was lost is retried at once,
+// even if the access token can still be used, because the next call may come too
+// late.
 func TestEarlyInDoubt(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -236,8 +237,8 @@ func TestEarlyInDoubt(t *testing.T) {
 	}
 }
 
-// TestEarlyRefused: neither is an error that another try would not mend, as long as
-// the access token can be used.
+// TestEarlyRefused checks that an error which a retry would not fix does not matter
+// either, while the access token can be used.
 func TestEarlyRefused(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -255,7 +256,7 @@ func TestEarlyRefused(t *testing.T) {
 	}
 }
 
-// TestSlowAnswer: a token ages while it is under way.
+// TestSlowAnswer checks that a token's age is counted from the request.
 func TestSlowAnswer(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -267,8 +268,8 @@ func TestSlowAnswer(t *testing.T) {
 	}
 }
 
-// TestCourtesy: who has a token that can be used waits five seconds for the next and
-// no longer. The refresh goes on.
+// TestCourtesy checks that a caller with a usable token waits for at most five
+// seconds for the next one, while the refresh continues.
 func TestCourtesy(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -285,7 +286,7 @@ func TestCourtesy(t *testing.T) {
 		}
 		return enough
 	}))
-	// The first look at the record is by the first call, of which all know then.
+	// The first call reads the record, which all have then.
 	w.wire.breaks(func(int) fault { return unreachable })
 	w.good(src)
 	w.clock.Advance(time.Second)
@@ -309,8 +310,8 @@ func TestCourtesy(t *testing.T) {
 	}
 }
 
-// TestCallerLeaves: a caller whose context ends gets its error, and the refresh that
-// it began is brought to its end.
+// TestCallerLeaves checks that a caller whose context ends gets an error, and that
+// the refresh which it began continues.
 func TestCallerLeaves(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -329,9 +330,9 @@ func TestCallerLeaves(t *testing.T) {
 	}
 }
 
-// TestStrict: with a strict provider a token in doubt rests while there is an access
-// token that can be used, and is then used once more, since without that a login is
-// certain.
+// TestStrict checks that with a strict provider a token in doubt is not used while
+// there is a usable access token. Then it is used once more, because otherwise a
+// login would be certain.
 func TestStrict(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -380,8 +381,8 @@ func TestStrict(t *testing.T) {
 	}
 }
 
-// TestReleaseFails: a process does not wait for its own claim, when it could not be
-// given up because the store failed.
+// TestReleaseFails checks that a process does not wait for its own claim if it could
+// not release that because the store failed.
 func TestReleaseFails(t *testing.T) {
 	w := newWorld(t)
 	store := &faultyStore{Store: tokensource.NewMemory()}
@@ -405,8 +406,8 @@ func TestReleaseFails(t *testing.T) {
 	}
 }
 
-// TestIntervalOver: in doubt, a token is used inside the interval, counted from its
-// first use, and then rests while there is an access token that can be used.
+// TestIntervalOver checks that a token in doubt is used within the interval, counted
+// from its first use, and after that not while there is a usable access token.
 func TestIntervalOver(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -432,8 +433,8 @@ func TestIntervalOver(t *testing.T) {
 	}
 }
 
-// TestPace: while nothing comes back, a minute sees at most 17 requests, from all
-// processes together.
+// TestPace checks that all processes together make at most 17 requests a minute
+// while there are no responses.
 func TestPace(t *testing.T) {
 	for _, processes := range []int{1, 3} {
 		w := newWorld(t)
@@ -463,8 +464,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestLongOutage: within one interval the requests are bounded; when it is over, the
-// token is still the only hope, and is used.
+// TestLongOutage checks that the number of requests within one interval is limited,
+// and that the token is still used afterwards, because nothing else is left.
 func TestLongOutage(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()

@@ -14,7 +14,7 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// running is a source that has a fresh token at hand, and the login it is of.
+// running returns a source that has a fresh token, and the login of that token.
 func (w *world) running(store tokensource.Store, opts ...tokensource.Option) (*tokensource.Source, *oauth2.Token, string) {
 	w.t.Helper()
 	login, family := w.login("app")
@@ -29,8 +29,8 @@ func (w *world) running(store tokensource.Store, opts ...tokensource.Option) (*t
 	return src, login, family
 }
 
-// TestLoginElsewhere: the user signs in again, by another process, while this one has
-// a fresh token. Within ten seconds it has that of the new session, without a refresh.
+// TestLoginElsewhere checks a login by another process while this one has a fresh
+// token. Within ten seconds it has the token of the new session, without a refresh.
 func TestLoginElsewhere(t *testing.T) {
 	path := filepath.Join(private(t), "token")
 	memory := tokensource.NewMemory()
@@ -56,7 +56,7 @@ func TestLoginElsewhere(t *testing.T) {
 				}
 				first = other
 			}
-			// Of the next login there is the refresh token alone.
+			// The next login has only a refresh token.
 			other, family := w.login("app")
 			if err := w.source("app", open(), nil).Login(t.Context(), &oauth2.Token{RefreshToken: other.RefreshToken}); err != nil {
 				t.Fatal(err)
@@ -73,8 +73,8 @@ func TestLoginElsewhere(t *testing.T) {
 	}
 }
 
-// TestLoginElsewhereRejected: a 401 that the old session's end has caused brings the
-// new one at once, and no refresh.
+// TestLoginElsewhereRejected checks that a 401 caused by the end of the old session
+// leads to the new session at once, without a refresh.
 func TestLoginElsewhereRejected(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
@@ -91,8 +91,8 @@ func TestLoginElsewhereRejected(t *testing.T) {
 	}
 }
 
-// TestDeadElsewhere: so is the word of another process that the token is dead, and
-// that the token file was removed.
+// TestDeadElsewhere checks that a process notices within ten seconds that another
+// has marked the token dead, or that the token file was removed.
 func TestDeadElsewhere(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -119,7 +119,7 @@ func TestDeadElsewhere(t *testing.T) {
 	}
 }
 
-// token is the access token of a source, which need not be active.
+// token returns the access token of a source, which need not be active.
 func (w *world) token(src *tokensource.Source) string {
 	w.t.Helper()
 	token, err := src.Token()
@@ -129,8 +129,8 @@ func (w *world) token(src *tokensource.Source) string {
 	return token.AccessToken
 }
 
-// TestLooks: the store is read once in ten seconds, however many tokens are taken;
-// and no more often while it fails, when the token at hand goes on being used.
+// TestLooks checks that the store is read once in ten seconds, however many tokens
+// are taken, and no more often while it fails and the current token stays in use.
 func TestLooks(t *testing.T) {
 	for _, failing := range []bool{false, true} {
 		w := newWorld(t)
@@ -163,8 +163,8 @@ func TestLooks(t *testing.T) {
 	}
 }
 
-// TestLookHangs: a store that does not answer holds nobody up for longer than a
-// second in ten. What it says in the end counts.
+// TestLookHangs checks that a store which does not respond delays callers by at most
+// one second in ten. Its late response still counts.
 func TestLookHangs(t *testing.T) {
 	w := newWorld(t)
 	store := &faultyStore{Store: tokensource.NewMemory()}
@@ -207,8 +207,8 @@ func TestLookHangs(t *testing.T) {
 	}
 }
 
-// TestLookByEitherClock: neither a wall clock that is set back nor a steady one that
-// stands still keeps a process from looking.
+// TestLookByEitherClock checks that a process reads the store even if its wall clock
+// is set back or its steady clock stops.
 func TestLookByEitherClock(t *testing.T) {
 	for _, test := range []struct {
 		name         string
@@ -238,7 +238,8 @@ func TestLookByEitherClock(t *testing.T) {
 	}
 }
 
-// TestLoginByAnotherProcess: the same, with a process that runs while this one logs in.
+// TestLoginByAnotherProcess checks the same with a process that runs while this one
+// logs in.
 func TestLoginByAnotherProcess(t *testing.T) {
 	w := newWorld(t)
 	path := filepath.Join(private(t), "token")

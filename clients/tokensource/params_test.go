@@ -17,8 +17,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// TestParams: each refresh has the parameters, as often as they are given and in
-// that order, beside what it has without, and however the client authenticates. It is
+// TestParams checks that each refresh has the parameters, as often as they are given
+// and in that order, in addition to its own, however the client authenticates. It is
 // still one request.
 func TestParams(t *testing.T) {
 	for _, test := range []struct {
@@ -90,8 +90,8 @@ func (r *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(req)
 }
 
-// TestParamsOfRotor: a narrower scope is granted for the access token alone; one that
-// was not granted is refused, and the session lives.
+// TestParamsOfRotor checks that a narrower scope only applies to the access token,
+// and that a scope which was not granted is refused without ending the session.
 func TestParamsOfRotor(t *testing.T) {
 	w := newWorld(t)
 	m := w.call(http.MethodPost, "/v1/families", `{"user_id":"u","client_id":"app","scope":"read write"}`)
@@ -128,8 +128,8 @@ func TestParamsOfRotor(t *testing.T) {
 	}
 }
 
-// TestParamsRefused: what is not for WithParams is an error before anything is sent or
-// saved.
+// TestParamsRefused checks that parameters which are not allowed are an error before
+// anything is sent or saved.
 func TestParamsRefused(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -172,7 +172,8 @@ func TestParamsRefused(t *testing.T) {
 	}
 }
 
-// TestParamsTogether: two options together are not more than one may be.
+// TestParamsTogether checks that the limit applies to the parameters of two options
+// together.
 func TestParamsTogether(t *testing.T) {
 	half := tokensource.WithParams(url.Values{"resource": {strings.Repeat("x", 3<<10)}})
 	conf := &oauth2.Config{ClientID: "c", Endpoint: oauth2.Endpoint{TokenURL: "http://127.0.0.1:1"}}
@@ -184,8 +185,8 @@ func TestParamsTogether(t *testing.T) {
 	}
 }
 
-// TestParamsOfAnother: where a provider says invalid_grant of a parameter, the token is
-// dead for who sends it, and not for others.
+// TestParamsOfAnother checks that a token is only dead for processes with the same
+// parameters, if a provider refuses a parameter with invalid_grant.
 func TestParamsOfAnother(t *testing.T) {
 	p := newProvider(t, func(rw http.ResponseWriter, r *http.Request, _ int) {
 		if r.PostForm.Has("resource") {

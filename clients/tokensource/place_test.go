@@ -18,8 +18,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// ended returns the error of f, which must come at once: a program that reads a
-// pipe would wait for ever.
+// ended returns the error of f, which must return at once: a program that reads a
+// pipe would wait forever.
 func ended(t *testing.T, what string, f func() error) error {
 	t.Helper()
 	done := make(chan error, 1)
@@ -33,8 +33,8 @@ func ended(t *testing.T, what string, f func() error) error {
 	}
 }
 
-// obstacles are what can lie where a file is expected. Each is made at path, and may
-// use the token file at other.
+// obstacles are things that can be where a file is expected. Each is made at path,
+// and may use the token file at other.
 var obstacles = []struct {
 	name, says string
 	make       func(t *testing.T, path, other string) error
@@ -58,8 +58,8 @@ var obstacles = []struct {
 	}},
 }
 
-// TestObstacles: whatever lies at the place of the token file, of its lock and of its
-// next version, it is not followed, opened or removed, and nothing waits for it.
+// TestObstacles checks that an obstacle in place of the token file, its lock or its
+// next version is not followed, opened, removed or waited for.
 func TestObstacles(t *testing.T) {
 	for _, o := range obstacles {
 		for _, place := range []string{"token", "token.lock", "token.new"} {
@@ -101,7 +101,8 @@ func TestObstacles(t *testing.T) {
 	}
 }
 
-// TestSwapped: nor is what takes the file's place after it was looked at.
+// TestSwapped checks the same for an obstacle that replaces the file after it was
+// checked.
 func TestSwapped(t *testing.T) {
 	for _, o := range obstacles {
 		t.Run(o.name, func(t *testing.T) {
@@ -125,7 +126,7 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
-// TestDevice: nor is a device read.
+// TestDevice checks that a device is not read.
 func TestDevice(t *testing.T) {
 	for _, path := range []string{"/dev/null", "/dev/zero"} {
 		s := tokensource.NewFile(path)
@@ -134,8 +135,8 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-// TestFolder: a token is neither read nor saved where others could replace it, and
-// the error says what to do.
+// TestFolder checks that a token is neither read nor saved where others could
+// replace it, and that the error says what to do.
 func TestFolder(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -165,8 +166,8 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// refused checks that err says these texts; where the first is empty, that there is no
-// error.
+// refused checks that err contains the texts, or that there is no error if the first
+// text is empty.
 func refused(t *testing.T, what string, err error, says ...string) {
 	t.Helper()
 	if says[0] == "" {
@@ -182,7 +183,8 @@ func refused(t *testing.T, what string, err error, says ...string) {
 	}
 }
 
-// TestOwner: the folder is this user's or root's, and the files are this user's.
+// TestOwner checks that the folder must belong to this user or root, and the files
+// to this user.
 func TestOwner(t *testing.T) {
 	me := os.Geteuid()
 	const stranger = 4242
@@ -222,7 +224,7 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// TestLockMode: nor is a lock used that others can hold.
+// TestLockMode checks that a lock which others can hold is not used.
 func TestLockMode(t *testing.T) {
 	path := filepath.Join(private(t), "token")
 	if err := os.WriteFile(path+".lock", nil, 0o600); err != nil {
@@ -235,8 +237,8 @@ func TestLockMode(t *testing.T) {
 	refused(t, "save", err, "chmod 600", "token.lock")
 }
 
-// TestTwoNames: a token file with two names would become two, each with a token of
-// its own, of which one is dead.
+// TestTwoNames checks that a token file with two names is refused. It would become
+// two files with a token each, one of which is dead.
 func TestTwoNames(t *testing.T) {
 	path := filepath.Join(private(t), "token")
 	a, b := tokensource.NewFile(path), tokensource.NewFile(path+".copy")
@@ -259,8 +261,8 @@ func TestTwoNames(t *testing.T) {
 	}
 }
 
-// TestFolderGone: a folder that is not there, as of a disk that is not mounted, is an
-// error, and not a store without a token.
+// TestFolderGone checks that a missing folder, as of a disk that is not mounted, is
+// an error and not an empty store.
 func TestFolderGone(t *testing.T) {
 	folder := filepath.Join(private(t), "later")
 	s := tokensource.NewFile(filepath.Join(folder, "token"))
@@ -290,9 +292,9 @@ func TestFolderGone(t *testing.T) {
 	}
 }
 
-// TestFolderLink: a folder may be reached by a symbolic link. Where it leads when it is
-// first used is where the token stays, whatever becomes of the link and of the
-// program's own folder.
+// TestFolderLink checks that a folder may be reached by a symbolic link. The token
+// stays where the link leads at first use, even if the link or the working directory
+// changes.
 func TestFolderLink(t *testing.T) {
 	first, second, home := private(t), private(t), private(t)
 	t.Chdir(home)
@@ -318,8 +320,8 @@ func TestFolderLink(t *testing.T) {
 	}
 }
 
-// TestReadWhileReplaced: who reads sees one version or the next, however often the
-// file is replaced.
+// TestReadWhileReplaced checks that a reader sees one version or the next, however
+// often the file is replaced.
 func TestReadWhileReplaced(t *testing.T) {
 	s := tokensource.NewFile(filepath.Join(private(t), "token"))
 	ctx, cancel := context.WithCancel(t.Context())

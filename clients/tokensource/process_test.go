@@ -19,8 +19,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// childJob is the variable that makes this test binary a process of its own, with
-// the job as JSON.
+// childJob is the variable that makes this test binary a child process. It has the
+// job as JSON.
 const childJob = "ROTOR_TOKENSOURCE_CHILD"
 
 type job struct {
@@ -34,7 +34,7 @@ type job struct {
 
 type result struct{ Token, Error string }
 
-// child says that it is ready, waits for its input to end, and prints what its
+// child prints that it is ready, waits for its input to end, and prints what its
 // goroutines got.
 func child(encoded string) int {
 	var j job
@@ -72,7 +72,7 @@ func child(encoded string) int {
 	return 0
 }
 
-// steps takes a token each time that it is told to move its clocks.
+// steps takes a token each time it is told to move its clocks.
 func steps(conf *oauth2.Config, store tokensource.Store, opts []tokensource.Option) int {
 	began, moved := time.Now(), time.Duration(0)
 	src := tokensource.New(conf, store, append(opts, tokensource.WithClock(
@@ -100,7 +100,8 @@ func steps(conf *oauth2.Config, store tokensource.Store, opts []tokensource.Opti
 	return 0
 }
 
-// mortalStore kills its process before or after a save: no code of it runs again.
+// mortalStore kills its process before or after a save, so that none of its code
+// runs again.
 type mortalStore struct {
 	tokensource.Store
 	job   job
@@ -162,8 +163,8 @@ func start(t *testing.T, j job) *process {
 	return p
 }
 
-// results lets the process begin and waits for its end; no results say that it was
-// killed.
+// results lets the process begin and waits for its end. It returns no results if the
+// process was killed.
 func (p *process) results(t *testing.T) []result {
 	t.Helper()
 	if err := p.in.Close(); err != nil {
@@ -197,8 +198,8 @@ func (p *process) end(t *testing.T) []result {
 	return results
 }
 
-// TestFourProcesses: four programs with twelve goroutines each share a token that
-// has expired. One of them refreshes, once.
+// TestFourProcesses checks four processes with twelve goroutines each that share an
+// expired token. One of them refreshes, once.
 func TestFourProcesses(t *testing.T) {
 	w := newWorld(t)
 	path := filepath.Join(private(t), "token")
@@ -232,8 +233,8 @@ func TestFourProcesses(t *testing.T) {
 	}
 }
 
-// TestKilled: a process is killed, by the kernel, at the worst moments. The next
-// one, which knows nothing but the file, goes on.
+// TestKilled checks that when the kernel kills a process at the worst moments, the
+// next one continues from the file alone.
 func TestKilled(t *testing.T) {
 	for _, test := range []struct {
 		name     string

@@ -8,8 +8,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// race takes tokens from all sources at once, by so many goroutines each, and
-// returns what they got.
+// race takes tokens from all sources at once, with the given number of goroutines
+// each, and returns what they got.
 func race(t *testing.T, goroutines int, sources ...*tokensource.Source) map[string]int {
 	t.Helper()
 	var all sync.WaitGroup
@@ -33,7 +33,7 @@ func race(t *testing.T, goroutines int, sources ...*tokensource.Source) map[stri
 	return tokens
 }
 
-// TestRace: whoever shares an expired token, it is refreshed once.
+// TestRace checks that an expired token is refreshed once, however it is shared.
 func TestRace(t *testing.T) {
 	for _, client := range []string{"app", "strict"} {
 		for _, test := range []struct {

@@ -11,11 +11,11 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// TestRandom: three processes whose clocks are wrong by up to an hour, which are
-// restarted now and then, share a session through up to three failures each of the
-// wire, of loading and of saving for each job, in any order. No job fails, none moves
-// the counter by more than one, and none sends more than one request more than were
-// made to fail.
+// TestRandom checks three processes whose clocks are wrong by up to an hour, and
+// which are restarted now and then. They share a session through up to three
+// failures each of the wire, of loading and of saving for each job, in any order. No
+// job fails, none moves the counter by more than one, and none sends more than one
+// request besides those that were made to fail.
 func TestRandom(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

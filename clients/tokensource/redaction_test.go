@@ -10,8 +10,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// TestRedaction prints all that holds a token in every way a program is likely to.
-// What was printed is searched at the end of the run.
+// TestRedaction prints everything that holds a token, in every way a program is likely to. The output is searched at
+// the end of the run.
 func TestRedaction(t *testing.T) {
 	w := newWorld(t)
 	memory, file := tokensource.NewMemory(), tokensource.NewFile(filepath.Join(private(t), "token"))
@@ -26,7 +26,7 @@ func TestRedaction(t *testing.T) {
 		if err != nil || len(r.Data) < 100 {
 			t.Fatalf("%v, %v", r, err)
 		}
-		// fmt looks into unexported fields without asking: into a source without goroutines.
+		// fmt reads unexported fields directly, which must not race with goroutines of the source.
 		login, _ := w.login("app")
 		quiet := w.source("app", tokensource.NewMemory(), nil, tokensource.WithSecret("a-client-secret"))
 		if err := quiet.Login(t.Context(), login); err != nil {
@@ -54,8 +54,8 @@ func TestRedaction(t *testing.T) {
 	}
 }
 
-// TestDamage: a record that is none, or of a newer program, is an error that does
-// not quote it, and is not saved over.
+// TestDamage checks that a damaged record, or one of a newer program, is an error that does not quote it, and is not
+// overwritten.
 func TestDamage(t *testing.T) {
 	for _, test := range []struct{ data, want string }{
 		{`{"refresh_token":"secret-r1",`, "is no token record"},

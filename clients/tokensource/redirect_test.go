@@ -14,9 +14,9 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// web is a world of resource servers: each name and port leads there, by https as by
-// http. It redirects as it is told, and notes
-// each request: where it came, with the token or without.
+// web is a world of resource servers, to which every name and port leads, by https
+// and http. It redirects as told, and records where each request arrived, and
+// whether it had the token.
 type web struct {
 	transport *http.Transport
 	status    int // of what is not redirected
@@ -74,8 +74,8 @@ func (f forgetful) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// TestRedirectOrigin: the token goes where the caller has sent the request, and after
-// a redirect to another scheme, host or port nowhere any more.
+// TestRedirectOrigin checks that the token goes where the caller sent the request,
+// and nowhere after a redirect to another scheme, host or port.
 func TestRedirectOrigin(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -152,8 +152,8 @@ func TestRedirectOrigin(t *testing.T) {
 	}
 }
 
-// TestRedirectRejected: a 401 of a stranger, who has not seen the token, says nothing
-// about it.
+// TestRedirectRejected checks that a 401 of a server that did not get the token does
+// not count as a rejection.
 func TestRedirectRejected(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()

@@ -10,8 +10,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// TestRetryAfter: what a server asks for is kept, in either form and by the server's
-// own clock, up to the pace: who waits longer comes when the interval is over.
+// TestRetryAfter checks that Retry-After is obeyed, in either form and by the
+// server's own clock, up to the pace. A longer wait would end after the interval.
 func TestRetryAfter(t *testing.T) {
 	const ownPause = 187500 * time.Microsecond // of a first failure, without anything random
 	at := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)

@@ -20,8 +20,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// openDynamo makes a table for tokens and returns stores of the item "u" in it, each
-// with an SDK client of its own.
+// openDynamo creates a table for tokens and returns a function that opens stores in
+// its item "u", each with its own SDK client.
 func openDynamo(t testing.TB, rt *storetest.Transport) func() tokensource.Store {
 	t.Helper()
 	table := rt.Name() + "-tokens"
@@ -37,8 +37,8 @@ func openDynamo(t testing.TB, rt *storetest.Transport) func() tokensource.Store 
 	return func() tokensource.Store { return dynamostore.New(dynamodb.NewFromConfig(rt.Config()), table, "u") }
 }
 
-// stores opens each kind of store; each function returns the same record's store,
-// as one more process opens it.
+// stores returns a function for each kind of store, which opens the store of the
+// same record as another process would.
 func stores(t *testing.T) map[string]func() tokensource.Store {
 	t.Helper()
 	memory := tokensource.NewMemory()
@@ -85,7 +85,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// TestStoreRace: of many saves on one version exactly one succeeds.
+// TestStoreRace checks that of many saves over one version exactly one succeeds.
 func TestStoreRace(t *testing.T) {
 	for name, open := range stores(t) {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestFile(t *testing.T) {
 	folder := private(t)
 	path := filepath.Join(folder, "token")
 	s := tokensource.NewFile(path)
-	// What a process leaves that dies while it writes.
+	// The file of a process that died while writing.
 	if err := os.WriteFile(path+".new", []byte("half a rec"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -137,8 +137,8 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// TestFileRefuses: what is no token file is an error, and never an empty store,
-// over which a login would be saved.
+// TestFileRefuses checks that a file which is no token file is an error and not an
+// empty store, which a login would overwrite.
 func TestFileRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name, content string
@@ -170,7 +170,7 @@ func TestFileRefuses(t *testing.T) {
 	}
 }
 
-// TestFileLock: a save waits for the lock as long as its context allows.
+// TestFileLock checks that a save waits for the lock as long as its context allows.
 func TestFileLock(t *testing.T) {
 	path := filepath.Join(private(t), "token")
 	unlock, err := tokensource.Lock(t.Context(), path)
@@ -193,8 +193,8 @@ func TestFileLock(t *testing.T) {
 	}
 }
 
-// TestDynamoDB: the item's other attributes stay, damage is an error, and a write
-// whose answer the SDK lost is found again.
+// TestDynamoDB checks that the item's other attributes stay, that damage is an
+// error, and that a write whose response was lost is found again.
 func TestDynamoDB(t *testing.T) {
 	_, rt := storetest.Open(t)
 	s := openDynamo(t, rt)()

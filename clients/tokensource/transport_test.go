@@ -15,8 +15,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// resource is a resource server: 401 unless the access token is active, and else the
-// request's body. It counts what it has answered.
+// resource is a resource server. It answers 401 unless the access token is active,
+// and otherwise with the request's body, and counts its responses.
 type resource struct {
 	*httptest.Server
 	accepted, rejected atomic.Int64
@@ -40,13 +40,13 @@ func (w *world) resource() *resource {
 	return r
 }
 
-// client is an http.Client over the source.
+// client returns an http.Client over the source.
 func (w *world) client(src *tokensource.Source) *http.Client {
 	return &http.Client{Transport: &tokensource.Transport{Source: src, Base: w.wire.below}}
 }
 
-// endedElsewhere is a source with a token that looks fresh and is not: it has been
-// rejected in the meantime.
+// endedElsewhere returns a source with a token that looks fresh but has become
+// invalid.
 func (w *world) endedElsewhere() (src *tokensource.Source, store tokensource.Store, family string) {
 	w.t.Helper()
 	store = tokensource.NewMemory()
@@ -73,8 +73,8 @@ func body(t testing.TB, resp *http.Response, err error) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// TestRejected: after a 401 the token is refreshed once, and the request sent again
-// with its body.
+// TestRejected checks that after a 401 the token is refreshed once, and the request
+// sent again with its body.
 func TestRejected(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
@@ -92,8 +92,8 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// TestRejectedOnce: fifty requests with a rejected token make one refresh, and so
-// does another process with the same token.
+// TestRejectedOnce checks that fifty requests with a rejected token, in two
+// processes, cause one refresh.
 func TestRejectedOnce(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
@@ -130,8 +130,8 @@ func TestRejectedOnce(t *testing.T) {
 	}
 }
 
-// TestRejectedEarly: some callers want the token replaced since it was rejected, and
-// others since its end is near. One refresh serves all.
+// TestRejectedEarly checks that one refresh serves both callers whose token was
+// rejected and callers whose token is near its end.
 func TestRejectedEarly(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
@@ -169,8 +169,8 @@ func TestRejectedEarly(t *testing.T) {
 	}
 }
 
-// TestBodyOnce: a body that cannot be sent again is not; the next request has the
-// new token.
+// TestBodyOnce checks that a body which cannot be sent twice is not sent again, and
+// that the next request has the new token.
 func TestBodyOnce(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
@@ -188,8 +188,8 @@ func TestBodyOnce(t *testing.T) {
 	}
 }
 
-// TestHeld: Rotor rotates a token once in its reuse interval. A refresh that comes
-// before brings another access token and the same refresh token, which goes on.
+// TestHeld checks a refresh within Rotor's reuse interval, which returns another
+// access token and the same refresh token.
 func TestHeld(t *testing.T) {
 	w := newWorld(t)
 	store := tokensource.NewMemory()
@@ -216,8 +216,9 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// TestAlwaysRejected: a resource server that says 401 whatever it is shown does not
-// make a storm, in any number of processes. Others still get the token.
+// TestAlwaysRejected checks that a resource server which answers every token with
+// 401 does not cause many refreshes, in any number of processes. Other requests
+// still get the token.
 func TestAlwaysRejected(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
@@ -247,8 +248,8 @@ func TestAlwaysRejected(t *testing.T) {
 	}
 }
 
-// TestClockBehind: a process whose clock is an hour behind takes an access token for
-// fresh that has expired long ago. The 401 tells it, once.
+// TestClockBehind checks a process whose clock is an hour behind, and which takes an
+// expired access token for fresh. One 401 corrects this.
 func TestClockBehind(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
@@ -275,8 +276,8 @@ func TestClockBehind(t *testing.T) {
 	}
 }
 
-// TestTransportFails: no token, no request; and the body is closed, as a round
-// tripper must.
+// TestTransportFails checks that without a token no request is sent, and that the
+// body is closed, as a round tripper must do.
 func TestTransportFails(t *testing.T) {
 	w := newWorld(t)
 	rs := w.resource()
@@ -302,8 +303,7 @@ type closing struct {
 
 func (c *closing) Close() error { c.closed.Store(true); return nil }
 
-// TestRedirect: the token goes to the host that the caller has named, and to no
-// other.
+// TestRedirect checks that the token goes only to the host that the caller named.
 func TestRedirect(t *testing.T) {
 	w := newWorld(t)
 	var seen []string

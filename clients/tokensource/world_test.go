@@ -28,8 +28,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// world is a running Rotor with a clock that tests move, and a wire to it that they
-// cut. Its clients are "app", with the default policy, and "strict".
+// world is a running Rotor with a clock that tests move, and a wire that they break.
+// Its clients are "app", with the default policy, and "strict".
 type world struct {
 	t       testing.TB
 	clock   *storetest.Clock
@@ -83,7 +83,7 @@ func text(m map[string]any, name string) string {
 	return s
 }
 
-// call is a request to the management API.
+// call makes a request to the management API.
 func (w *world) call(method, path, body string) map[string]any {
 	w.t.Helper()
 	req, err := http.NewRequest(method, w.server.URL+path, strings.NewReader(body))
@@ -120,7 +120,8 @@ func (w *world) login(client string) (*oauth2.Token, string) {
 	}, text(m, "family")
 }
 
-// family is what the service knows: the counter of the newest token and the status.
+// family returns what the service knows of a family: the counter of its newest token
+// and its status.
 func (w *world) family(id string) (counter int, status string) {
 	w.t.Helper()
 	m := w.call(http.MethodGet, "/v1/families/"+id, "")
@@ -128,7 +129,7 @@ func (w *world) family(id string) (counter int, status string) {
 	return int(n), text(m, "status")
 }
 
-// active asks the service whether an access token is good.
+// active reports whether the service accepts an access token.
 func (w *world) active(accessToken string) bool {
 	w.t.Helper()
 	form := url.Values{"token": {accessToken}}
@@ -146,14 +147,14 @@ func (w *world) conf(client string) *oauth2.Config {
 	return &oauth2.Config{ClientID: client, Endpoint: oauth2.Endpoint{TokenURL: w.server.URL + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams}}
 }
 
-// sleep lets the world's time pass.
+// sleep moves the world's clock.
 func (w *world) sleep(_ context.Context, d time.Duration) error {
 	w.clock.Advance(d)
 	return nil
 }
 
-// source is a new process: a source on the world's time, whose wall clock is wrong
-// by skew.
+// source returns a source on the world's time, whose wall clock is wrong by skew. It
+// stands for a new process.
 func (w *world) source(client string, store tokensource.Store, skew *atomic.Int64, opts ...tokensource.Option) *tokensource.Source {
 	wall := func() time.Time {
 		if skew == nil {
@@ -171,7 +172,7 @@ func (w *world) source(client string, store tokensource.Store, skew *atomic.Int6
 	return tokensource.New(w.conf(client), store, opts...)
 }
 
-// onRealTime is a source that waits in earnest, as tests need in which many do.
+// onRealTime returns a source that waits in real time, for tests in which many wait.
 func (w *world) onRealTime(client string, store tokensource.Store) *tokensource.Source {
 	opts := []tokensource.Option{tokensource.WithHTTPClient(&http.Client{Transport: w.wire})}
 	if strings.HasSuffix(client, "strict") {
@@ -180,7 +181,7 @@ func (w *world) onRealTime(client string, store tokensource.Store) *tokensource.
 	return tokensource.New(w.conf(client), store, opts...)
 }
 
-// begun is a store with the session of a login whose access token has expired.
+// begun starts a session in the store, whose access token has expired.
 func (w *world) begun(client string, store tokensource.Store) (family string) {
 	w.t.Helper()
 	t, family := w.login(client)
@@ -191,7 +192,7 @@ func (w *world) begun(client string, store tokensource.Store) (family string) {
 	return family
 }
 
-// good takes a token from the source, which must be active.
+// good takes a token from the source, and checks that it is active.
 func (w *world) good(src *tokensource.Source) *oauth2.Token {
 	w.t.Helper()
 	t, err := src.TokenContext(w.t.Context())
@@ -204,7 +205,7 @@ func (w *world) good(src *tokensource.Source) *oauth2.Token {
 	return t
 }
 
-// private makes a folder that is its owner's alone, whatever the umask.
+// private makes a folder that only its owner can use, whatever the umask.
 func private(t testing.TB) string {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "private")
@@ -225,7 +226,7 @@ type wire struct {
 	open  chan struct{}
 }
 
-// fault is what becomes of a request for a token.
+// fault is a way in which a request for a token fails.
 type fault int
 
 const (
@@ -241,14 +242,14 @@ const (
 
 var errLost = errors.New("the connection was reset")
 
-// breaks asks f about each request from now on, counted from 1.
+// breaks makes f decide the fault of each request from now on, counted from 1.
 func (w *wire) breaks(f func(n int) fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sent, w.fault = 0, f
 }
 
-// first is the fault of the first request alone.
+// first returns a function by which only the first request has the fault.
 func first(f fault) func(int) fault {
 	return func(n int) fault {
 		if n == 1 {
@@ -265,7 +266,7 @@ func (w *wire) gate(n int) {
 	w.held, w.open = n, make(chan struct{})
 }
 
-// requests counts since the last call of breaks.
+// requests returns the number of requests since the last call of breaks.
 func (w *wire) requests() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -341,7 +342,7 @@ func unavailable(r *http.Request, status int) *http.Response {
 	}
 }
 
-// faultyStore is a store that fails where a test wants it to.
+// faultyStore is a store that fails as a test requires.
 type faultyStore struct {
 	tokensource.Store
 	load, save func(n int) error // of the n-th load or save; nil for no failure
@@ -391,7 +392,7 @@ func (f *faultyStore) mend() {
 	f.load, f.save, f.saving = nil, nil, nil
 }
 
-// trail gathers, over the whole run, what was secret and what was printed.
+// trail collects, over the whole run, all secrets and all output.
 var trail secretTrail
 
 type secretTrail struct {
@@ -445,8 +446,8 @@ func (s *secretTrail) leaks() int {
 	return n
 }
 
-// TestMain is also the main of the processes that tests start. At the end of the
-// run it looks for all that was secret in all that was printed.
+// TestMain is also the main of the processes that tests start. At the end of the run
+// it searches all output for all secrets.
 func TestMain(m *testing.M) {
 	if job := os.Getenv(childJob); job != "" {
 		os.Exit(child(job))
