@@ -162,8 +162,8 @@ var keyRotation = chapter{"Rotation of the keys", []mutant{
 	},
 	{
 		rule: "a pending version under which the last access token dies comes into use", pkg: "keyring", test: "keyring.TestRotationGivesUp",
-		edits: []edit{{`	err = signs(after, before, now, now.Add(longestAccessToken-1))
-`, `	err = signs(after, before, now, now)
+		edits: []edit{{`	err = checkSignature(after, before, now, now.Add(longestAccessToken-1))
+`, `	err = checkSignature(after, before, now, now)
 `}},
 	},
 	{

@@ -109,9 +109,9 @@ func readInputs(path string) (*inputs, error) {
 	return in, errors.Join(errs...)
 }
 
-// takes returns how long a warm invocation takes with the slower signature.
-func (in *inputs) takes() float64 { return price.InvocationTime(in.cpu["RS256"]) }
+// warmTime returns how long a warm invocation takes with the slower signature.
+func (in *inputs) warmTime() float64 { return price.InvocationTime(in.cpu["RS256"]) }
 
-// cold returns what a cold start adds: its CPU time at the function's share of a
+// coldTime returns what a cold start adds: its CPU time at the function's share of a
 // core, and what Lambda adds.
-func (in *inputs) cold() float64 { return price.ElapsedTime(in.start) + lambdaStarts }
+func (in *inputs) coldTime() float64 { return price.ElapsedTime(in.start) + lambdaStarts }

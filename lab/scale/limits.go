@@ -87,7 +87,7 @@ var limits = []limit{
 	{"requests/s that the account's APIs take", accountRate, perRefresh(1), sees429, "the quota L-8A5B8E43"},
 	{"requests/s that Lambda takes", perConcurrency * concurrency, perRefresh(1), sees503, "the quota L-B99A9384"},
 	{"requests/s more at once, on a Monday morning", rampBurst, perRefresh(1 - trough), sees503, "`provisionedConcurrency`, of a tenth of the rate"},
-	{"invocations at the same time, warm", concurrency, func(in *inputs, rate float64) float64 { return rate * in.takes() / 1000 }, sees503, "the quota L-B99A9384; ES256; more memory"},
+	{"invocations at the same time, warm", concurrency, func(in *inputs, rate float64) float64 { return rate * in.warmTime() / 1000 }, sees503, "the quota L-B99A9384; ES256; more memory"},
 	{"invocations at the same time, a Monday morning's all cold", concurrency, (*inputs).coldMonday, sees503, "the quota L-B99A9384, or `provisionedConcurrency`"},
 	{"write units/s of a new table", newTableWrite, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "`warmWriteUnits`"},
 	{"write units/s of a table", tableWrites, func(in *inputs, rate float64) float64 { return rate * in.writes }, seesOur, "the quota L-AB614373"},
@@ -108,7 +108,7 @@ var limits = []limit{
 // from a quarter to all of it at once, and each additional request finds no
 // environment.
 func (in *inputs) coldMonday(rate float64) float64 {
-	return rate*trough*in.takes()/1000 + min(rate*(1-trough)*(in.takes()+in.cold())/1000, scalingBurst)
+	return rate*trough*in.warmTime()/1000 + min(rate*(1-trough)*(in.warmTime()+in.coldTime())/1000, scalingBurst)
 }
 
 func perRefresh(n float64) func(*inputs, float64) float64 {
@@ -119,7 +119,7 @@ func perRefresh(n float64) func(*inputs, float64) float64 {
 // requests per second for which the account has concurrency, or how many work at the
 // same time if those are more.
 func (in *inputs) fleet(rate float64) float64 {
-	return math.Ceil(max(rate/perConcurrency, rate*in.takes()/1000))
+	return math.Ceil(max(rate/perConcurrency, rate*in.warmTime()/1000))
 }
 
 // breaksAt returns the rate at which the limit is exceeded, or infinity if there is
@@ -139,20 +139,20 @@ func (l *limit) breaksAt(in *inputs) float64 {
 	return high
 }
 
-// deployed returns the settings of a deployment with the defaults, in an account
+// defaultSettings returns the settings of a deployment with the defaults, in an account
 // with the defaults.
-func deployed(in *inputs) settings {
+func defaultSettings(in *inputs) settings {
 	return settings{
 		name: "as deployed", stageRate: throttleRate, stageBurst: throttleBurst, accountRate: accountRate, accountMax: accountBurst,
-		concurrency: concurrency, warm: newTableWrite, tableWrites: tableWrites, splits: doublesIn, cpu: in.cpu["RS256"], cold: in.cold(),
+		concurrency: concurrency, warm: newTableWrite, tableWrites: tableWrites, splits: doublesIn, cpu: in.cpu["RS256"], cold: in.coldTime(),
 	}
 }
 
-// turned returns settings for a rate, each with one more setting raised, in the
+// raisedSettings returns settings for a rate, each with one more setting raised, in the
 // order in which limits break.
-func turned(in *inputs, rate float64) []settings {
+func raisedSettings(in *inputs, rate float64) []settings {
 	need := rate * headroom
-	s := deployed(in)
+	s := defaultSettings(in)
 	all := []settings{s}
 	turn := func(name string, set func()) {
 		s.name = name
@@ -181,7 +181,7 @@ func (in *inputs) monthly(algorithm string, rate float64) []price.Item {
 	for i := range c.Items {
 		c.Items[i].USD *= rate * months / 1e6
 	}
-	steps := turned(in, rate)
+	steps := raisedSettings(in, rate)
 	provisioned := float64(steps[len(steps)-1].provisioned)
 	return append(
 		c.Items,

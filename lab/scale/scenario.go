@@ -53,10 +53,10 @@ func runs(in *inputs) []run {
 	var all []run
 	add := func(rate float64, l load, s settings) { all = append(all, run{rate: rate, load: l, settings: s}) }
 	for _, l := range []load{day(100), monday(100), everybody(100), race(100)} {
-		add(100, l, deployed(in))
+		add(100, l, defaultSettings(in))
 	}
 	for _, rate := range []float64{10_000, 100_000} {
-		steps := turned(in, rate)
+		steps := raisedSettings(in, rate)
 		last := len(steps) - 1
 		if rate > 10_000 {
 			steps = steps[last-1:]

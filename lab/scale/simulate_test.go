@@ -29,12 +29,12 @@ func short(rate float64, seconds int) load {
 // Every request ends, and once, whatever breaks.
 func TestEveryRequestEndsOnce(t *testing.T) {
 	in := kept(t)
-	open := turned(in, 8000)[1] // the table is what breaks
+	open := raisedSettings(in, 8000)[1] // the table is what breaks
 	open.accountRate, open.accountMax = 20_000, 20_000
 	few := open
 	few.concurrency = 50
 	for seed := range uint64(3) {
-		for _, s := range []settings{deployed(in), open, few} {
+		for _, s := range []settings{defaultSettings(in), open, few} {
 			for _, l := range []load{short(8000, 10), race(4500), everybody(500)} {
 				o := simulate(s, l, seed)
 				if ended := o.first + o.retried + o.refused + o.gaveUp; ended != o.presented || o.presented == 0 {
@@ -65,23 +65,23 @@ func TestBelowTheLimits(t *testing.T) {
 		settings settings
 		load     load
 	}{
-		{deployed(in), short(500, 60)},
-		{deployed(in), everybody(100)},
-		{turned(in, 10_000)[4], monday(10_000)},
+		{defaultSettings(in), short(500, 60)},
+		{defaultSettings(in), everybody(100)},
+		{raisedSettings(in, 10_000)[4], monday(10_000)},
 	} {
 		o := simulate(c.settings, c.load, 1)
 		if o.failures() > 0 || o.first != o.presented {
 			t.Errorf("%s under %s: %d failures, %d of %d answered at once", c.load.name, c.settings.name, o.failures(), o.first, o.presented)
 		}
-		if low := int(in.takes()) - 4; o.percentile(.5) < low || o.percentile(.5) > low+10 {
-			t.Errorf("%s: half of the requests are answered within %d ms, an invocation takes %v", c.load.name, o.percentile(.5), in.takes())
+		if low := int(in.warmTime()) - 4; o.percentile(.5) < low || o.percentile(.5) > low+10 {
+			t.Errorf("%s: half of the requests are answered within %d ms, an invocation takes %v", c.load.name, o.percentile(.5), in.warmTime())
 		}
 	}
 }
 
 // Little's law: as many invocations are under way as come in the time that one takes.
 func TestLittlesLaw(t *testing.T) {
-	s := turned(kept(t), 5000)[4]
+	s := raisedSettings(kept(t), 5000)[4]
 	o := simulate(s, short(5000, 30), 1)
 	want := float64(o.presented) / 30 * price.InvocationTime(s.cpu) / 1000
 	// Every environment reads each client once a minute, and waits for that as well.
@@ -92,7 +92,7 @@ func TestLittlesLaw(t *testing.T) {
 }
 
 func TestSameSeedSameOutcome(t *testing.T) {
-	s := deployed(kept(t))
+	s := defaultSettings(kept(t))
 	one := simulate(s, race(1500), 7)
 	if again := simulate(s, race(1500), 7); !reflect.DeepEqual(one, again) {
 		t.Error("the same seed gives another outcome")
@@ -163,7 +163,7 @@ func TestPartitions(t *testing.T) {
 
 // An environment that starts reads all clients at once, unless it is throttled.
 func TestReadAhead(t *testing.T) {
-	s := turned(kept(t), 1000)[0]
+	s := raisedSettings(kept(t), 1000)[0]
 	o := simulate(s, load{seconds: 1, rate: func(float64) float64 { return 200 }, crowdAt: 0, crowd: 500, within: 100}, 1)
 	if warm := o.served - o.environments; o.peakColds < 300 || o.peakReads < o.peakColds*registry || o.peakReads > o.peakColds*registry+warm {
 		t.Errorf("%d environments started, and read %d units", o.peakColds, o.peakReads)
@@ -197,7 +197,7 @@ func TestClients(t *testing.T) {
 
 func TestHottestPartition(t *testing.T) {
 	in := kept(t)
-	s := turned(in, 8000)[1]
+	s := raisedSettings(in, 8000)[1]
 	if o := simulate(s, short(8000, 20), 1); o.hottest > 2*partitionWrites || o.store == 0 {
 		t.Errorf("a partition has served %d in a second, and %d were throttled", o.hottest, o.store)
 	}
@@ -273,7 +273,7 @@ func TestLambdaRamps(t *testing.T) {
 
 // slow lets one request in each so many seconds.
 func slow(t *testing.T, seconds float64) settings {
-	s := deployed(kept(t))
+	s := defaultSettings(kept(t))
 	s.stageRate, s.stageBurst = 1/seconds, 1
 	return s
 }

@@ -149,9 +149,9 @@ func inOrder(in *inputs) []int {
 func turnTable(f *findings) *page.Table {
 	t := &page.Table{Title: "What to turn, and how far", Columns: append([]string{"what", "as deployed"}, perSecond()...)}
 	row := func(what string, of func(settings) float64) {
-		cells := []string{what, number(of(deployed(f.in)))}
+		cells := []string{what, number(of(defaultSettings(f.in)))}
 		for _, rate := range rates {
-			steps := turned(f.in, rate)
+			steps := raisedSettings(f.in, rate)
 			cells = append(cells, number(of(steps[len(steps)-1])))
 		}
 		t.Row(cells...)

@@ -53,7 +53,7 @@ func TestAssumptionsAreRotors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, rate := range rates {
-		s := turned(kept(t), rate)[4]
+		s := raisedSettings(kept(t), rate)[4]
 		for key, value := range map[string]float64{"throttleRate": s.stageRate, "throttleBurst": s.stageBurst} {
 			var most float64
 			match := regexp.MustCompile(`c\.number\("` + key + `", \d+, (\d+)\)`).FindSubmatch(text)
@@ -114,7 +114,7 @@ func TestMonthly(t *testing.T) {
 
 func TestReadInputs(t *testing.T) {
 	in := kept(t)
-	if in.short || in.writes != 1 || in.cpu["ES256"] >= in.cpu["RS256"] || in.cold() <= lambdaStarts {
+	if in.short || in.writes != 1 || in.cpu["ES256"] >= in.cpu["RS256"] || in.coldTime() <= lambdaStarts {
 		t.Errorf("read %+v", in)
 	}
 	path := filepath.Join(t.TempDir(), "bench.json")
@@ -131,7 +131,7 @@ func TestReadInputs(t *testing.T) {
 func TestTables(t *testing.T) {
 	in := kept(t)
 	f := &findings{in: in}
-	for _, s := range []settings{deployed(in), turned(in, 3000)[1]} {
+	for _, s := range []settings{defaultSettings(in), raisedSettings(in, 3000)[1]} {
 		r := run{rate: 3000, load: short(3000, 5), settings: s}
 		r.outcome = simulate(r.settings, r.load, seed)
 		f.runs = append(f.runs, r)

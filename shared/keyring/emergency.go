@@ -43,7 +43,7 @@ func (r Rotation) Emergency(ctx context.Context, now time.Time, secret string, l
 			return d.Inventory(now), nil
 		}
 	}
-	return nil, fmt.Errorf("keyring: emergency: the secret changed during each of %d attempts: try again", emergencyAttempts)
+	return nil, fmt.Errorf("keyring: emergency: the secret has changed %d times meanwhile: try again", emergencyAttempts)
 }
 
 // Inventory returns the inventory of the keys in the secret.
@@ -69,7 +69,7 @@ func (r Rotation) revoke(ctx context.Context, now time.Time, secret string, leak
 	if next == current {
 		return current, true, nil
 	}
-	err = next.works(now)
+	err = next.check(now)
 	if err != nil {
 		return nil, false, err
 	}

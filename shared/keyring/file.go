@@ -38,7 +38,7 @@ func File(path string, alg signing.Algorithm, now time.Time) (Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: file: %w", err)
 	}
-	err = signsWith(d, alg)
+	err = checkAlgorithm(d, alg)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: file %s: %w", path, err)
 	}
@@ -123,9 +123,9 @@ func writeTemporary(path string, data []byte) (string, error) {
 	return file.Name(), nil
 }
 
-// signsWith returns an error if no key of the document can sign with alg. An empty
+// checkAlgorithm returns an error if no key of the document can sign with alg. An empty
 // alg stands for any.
-func signsWith(d *Document, alg signing.Algorithm) error {
+func checkAlgorithm(d *Document, alg signing.Algorithm) error {
 	var has []string
 	for _, k := range d.Signing {
 		if !k.Private() {

@@ -119,9 +119,9 @@ func published(k signing.Key, now time.Time) bool {
 	return k.Revoked.IsZero() && (k.Until.IsZero() || now.Before(k.Until))
 }
 
-// works returns an error unless each key of the document that makes tokens makes
+// check returns an error unless each key of the document that makes tokens makes
 // ones which the document verifies.
-func (d *Document) works(now time.Time) error {
+func (d *Document) check(now time.Time) error {
 	keys, err := d.Compile()
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (d *Document) works(now time.Time) error {
 		if !k.Revoked.IsZero() {
 			continue
 		}
-		err := refreshes(keys, keys, k.From)
+		err := checkRefresh(keys, keys, k.From)
 		if err != nil {
 			return fmt.Errorf("MAC key %d: %w", k.ID, err)
 		}
@@ -143,7 +143,7 @@ func (d *Document) works(now time.Time) error {
 		if at.Before(now) {
 			at = now
 		}
-		err := signs(keys, keys, at, at)
+		err := checkSignature(keys, keys, at, at)
 		if err != nil {
 			return fmt.Errorf("signing key %q: %w", k.JWK.KeyID, err)
 		}
@@ -151,9 +151,9 @@ func (d *Document) works(now time.Time) error {
 	return nil
 }
 
-// refreshes returns an error unless reader accepts a refresh token that maker mints
+// checkRefresh returns an error unless reader accepts a refresh token that maker mints
 // at the given time, of a family that begins then.
-func refreshes(reader, maker *Keys, at time.Time) error {
+func checkRefresh(reader, maker *Keys, at time.Time) error {
 	minted := token.Token{Family: [32]byte{1}, Counter: 1}
 	binary.BigEndian.PutUint64(minted.Family[16:], uint64(at.UnixMilli())<<16)
 	parsed, err := reader.Codec.Parse(maker.Codec.Mint(minted, at).Reveal())
@@ -166,9 +166,9 @@ func refreshes(reader, maker *Keys, at time.Time) error {
 	return nil
 }
 
-// signs returns an error unless reader accepts at readAt an access token that maker
+// checkSignature returns an error unless reader accepts at readAt an access token that maker
 // signs at signedAt.
-func signs(reader, maker *Keys, signedAt, readAt time.Time) error {
+func checkSignature(reader, maker *Keys, signedAt, readAt time.Time) error {
 	const issuer = "https://rotation.invalid" // nobody gets this token
 	access, err := maker.Signing.SignAccess(signedAt, signing.Access{
 		Issuer: issuer, Subject: "s", Audience: signing.Audience{"a"}, ClientID: "c", IssuedAt: signedAt, ExpiresAt: readAt.Add(time.Hour),
@@ -180,10 +180,10 @@ func signs(reader, maker *Keys, signedAt, readAt time.Time) error {
 	return err
 }
 
-// follows returns an error if replacing current by d at now could make a good token
+// checkFollows returns an error if replacing current by d at now could make a good token
 // be refused, either by a function that still has current or by a gateway that still
 // has current's key set.
-func (d *Document) follows(current *Document, now time.Time, longestAccessToken time.Duration) error {
+func (d *Document) checkFollows(current *Document, now time.Time, longestAccessToken time.Duration) error {
 	if !bytes.Equal(d.UserKey, current.UserKey) {
 		return errors.New("the user key is another")
 	}
@@ -222,13 +222,13 @@ func (d *Document) follows(current *Document, now time.Time, longestAccessToken 
 			return fmt.Errorf("signing key %q signs from %s, before all gateways know it", k.JWK.KeyID, k.From.Format(time.RFC3339))
 		}
 	}
-	return d.interchanges(current, now, longestAccessToken)
+	return d.checkTogether(current, now, longestAccessToken)
 }
 
-// interchanges returns an error unless each document accepts the tokens of the other
+// checkTogether returns an error unless each document accepts the tokens of the other
 // while functions may have either of them, and d accepts the last access token of
 // current until it expires.
-func (d *Document) interchanges(current *Document, now time.Time, longestAccessToken time.Duration) error {
+func (d *Document) checkTogether(current *Document, now time.Time, longestAccessToken time.Duration) error {
 	before, err := current.Compile()
 	if err != nil {
 		return err
@@ -239,14 +239,14 @@ func (d *Document) interchanges(current *Document, now time.Time, longestAccessT
 	}
 	for _, at := range []time.Time{now, now.Add(macLead - rotationTime - 1)} {
 		err := cmp.Or(
-			refreshes(before, after, at), refreshes(after, before, at),
-			signs(before, after, at, at), signs(after, before, at, at),
+			checkRefresh(before, after, at), checkRefresh(after, before, at),
+			checkSignature(before, after, at, at), checkSignature(after, before, at, at),
 		)
 		if err != nil {
-			return fmt.Errorf("together with the current keys, at %s: %w", at.Format(time.RFC3339), err)
+			return fmt.Errorf("beside the current keys, at %s: %w", at.Format(time.RFC3339), err)
 		}
 	}
-	err = signs(after, before, now, now.Add(longestAccessToken-1))
+	err = checkSignature(after, before, now, now.Add(longestAccessToken-1))
 	if err != nil {
 		return fmt.Errorf("the last access token of the current keys: %w", err)
 	}

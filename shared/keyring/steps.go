@@ -186,11 +186,11 @@ func (r Rotation) try(text string, current *Document, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	err = pending.works(now)
+	err = pending.check(now)
 	if err != nil || current == nil {
 		return err
 	}
-	return pending.follows(current, now, r.LongestAccessToken)
+	return pending.checkFollows(current, now, r.LongestAccessToken)
 }
 
 // giveUp removes the label of the pending version, which nothing has used.
