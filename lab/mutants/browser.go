@@ -219,7 +219,7 @@ var forwarded = chapter{"A backend's word about its user", []mutant{
 		rule: "the login's own address is the user's", pkg: "manage", test: "server.TestForwardedLogin",
 		edits: []edit{{`	f.LastIP, f.LastUserAgent = user.IP, user.UserAgent
 `, `	f.LastIP, f.LastUserAgent = user.IP, user.UserAgent
-	if user == (caller{}) {
+	if user == (session.Caller{}) {
 		f.LastIP = web.CallerOf(r).IP
 	}
 `}},

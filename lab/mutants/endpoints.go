@@ -94,8 +94,8 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	{
 		rule: "a refused origin does not say of which request it is", pkg: "oauth", test: "server.TestForeignOriginIsLogged",
 		edits: []edit{{`		e := web.CallerOf(r).Event(`, `		from2 := web.CallerOf(r)
-		from2.requestID = ""
-		e := from2.event(`}},
+		from2.RequestID = ""
+		e := from2.Event(`}},
 	},
 	{
 		rule: "a failure of ours is not logged", pkg: "web", test: "server.TestFailuresAreLoggedOnce",
@@ -107,7 +107,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "the log does not say which request failed", pkg: "web", test: "server.TestFailuresAreLoggedOnce",
-		edits: []edit{{`slog.String("http_request_id", session.RequestID(r.Context()))`, `slog.String("http_request_id", "")`}},
+		edits: []edit{{`slog.String("http_request_id", session.RequestID(r.Context()))`, `slog.String("http_request_id", session.RequestID(r.Context())[:0])`}},
 	},
 	{
 		rule: "a use does not say which token it was", pkg: "session", test: "server.TestLinesOfUses",
@@ -147,7 +147,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "another's token is refused with the status of dead ones", pkg: "oauth", test: "server.TestRevocationOfAnothersToken",
-		edits: []edit{{`&oauthError{status: http.StatusBadRequest, code: "invalid_grant", description: "The token`, `&oauthError{status: client.Policy.InvalidGrantStatus, code: "invalid_grant", description: "The token`}},
+		edits: []edit{{`&oauthError{status: http.StatusBadRequest, code: "invalid_grant", description: "The token`, `&oauthError{status: http.StatusForbidden, code: "invalid_grant", description: "The token`}},
 	},
 	{
 		rule: "token_type_hint may repeat", pkg: "oauth", test: "server.TestKnownParametersAreGivenOnce",
@@ -159,7 +159,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "a refresh may ask for any number of resources", pkg: "oauth", test: "server.TestManyResources",
-		edits: []edit{{`if len(resource) > session.MaxAudiences {`, `if len(resource) > maxAudience {`}},
+		edits: []edit{{`if len(resource) > session.MaxAudiences {`, `if len(resource) > 64*session.MaxAudiences {`}},
 	},
 	{
 		rule: "a resource asked for twice is two", pkg: "oauth", file: "resource.go", test: "server.TestManyResources",

@@ -71,7 +71,7 @@ var revocations = chapter{"Revocation", []mutant{
 		rule: "a password change is recorded as any other revocation", pkg: "manage", test: "server.TestRevokeAll",
 		edits: []edit{{`case family.RevokedByAdmin, family.PasswordChanged:
 `, `case family.RevokedByAdmin, family.PasswordChanged:
-		cause = family.RevokedByAdmin
+		rev.cause = family.RevokedByAdmin
 `}},
 	},
 	{

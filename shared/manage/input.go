@@ -241,7 +241,7 @@ func readQuery(r *http.Request, names ...string) (url.Values, error) {
 	return values, in.err()
 }
 
-// dryRun returns the query's dry_run.
+// dryRun reports whether the query asks for a dry run.
 func (in *input) dryRun(q url.Values) bool {
 	v := q.Get("dry_run")
 	if v == "" {

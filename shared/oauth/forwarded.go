@@ -13,7 +13,7 @@ import (
 // endUser returns the user on whose behalf the authenticated client calls. If the client may
 // forward, the address and user agent are those in its forwarding headers, and ForwardedBy
 // is the client's own address; a value that it left out is unknown. For any other client
-// they are those of the connection, and ForwardIgnored says whether it sent such headers.
+// they are those of the connection, and ForwardIgnored reports whether it sent such headers.
 func endUser(r *http.Request, client *store.Client) (session.Caller, error) {
 	c := web.CallerOf(r)
 	if !client.Confidential || !client.MayForward {

@@ -44,7 +44,7 @@ func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *
 
 // familyOf returns the family of a refresh or access token that we issued, and the
 // refresh token's counter, which is 0 for an access token. ok is false for any other
-// token. It is false for a token under a revoked key as well: whoever has that key can
+// token. It is false for a token under a revoked key as well: anyone who has that key can
 // forge tokens, and could revoke the families of others with them.
 func (e *Engine) familyOf(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (id family.ID, counter uint32, ok bool, err error) {
 	tok, err := e.ParseToken(ctx, keys, presented, now)
