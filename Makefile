@@ -75,6 +75,13 @@ test: ## all tests, on the embedded store; Go is all it needs
 	@$(if $(RACE),,echo 'no C compiler found: without the race detector')
 	$(GOTEST) $(PACKAGES)
 
+# The tests that grow with a number, at its whole length: without the race detector, under which `make test` plays them.
+LONG := ^Test(Events|RevokeAll|RotationsAtRandom|Race|ThrottledRace|SweepRequests|SweepOfAHealthCheck.*)$$
+
+.PHONY: test-long
+test-long: ## what make test plays in short: thousands of families, events and racers
+	go test -count=1 -timeout 30m ./shared/server ./shared/sweep -run '$(LONG)' -long
+
 .PHONY: test-infra
 test-infra: ## the tests of the CDK app: what is deployed, and who may do what (needs Node)
 	$(NODE) go test -shuffle=on ./infra

@@ -548,15 +548,15 @@ func TestCapacityOfARace(t *testing.T) {
 	}
 	w.store.Counted()
 	w.store.Consumed()
-	for _, a := range w.race(racers, first) {
+	for _, a := range w.race(racers(), first) {
 		if a.status != http.StatusOK {
 			t.Fatalf("a racer got %v", a)
 		}
 	}
-	if calls := w.store.Counted(); len(calls) != racers || slices.ContainsFunc(calls, func(c string) bool { return c != "UpdateItem" }) {
+	if calls := w.store.Counted(); len(calls) != racers() || slices.ContainsFunc(calls, func(c string) bool { return c != "UpdateItem" }) {
 		t.Errorf("%d requests", len(calls))
 	}
-	w.consumed(racers, 0, 0)
+	w.consumed(float64(racers()), 0, 0)
 }
 
 // The longest address too leaves the largest record its four units, and a usual one its

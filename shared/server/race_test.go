@@ -14,7 +14,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-const racers = 1000
+// racers is how many present a token at once.
+func racers() int { return storetest.Size(1000, 200) }
 
 // race has so many callers present one token at once, spread over the servers.
 func (w *world) race(n int, refreshToken string) []answer {
@@ -53,14 +54,14 @@ func TestRace(t *testing.T) {
 			}
 			w.store.Counted()
 			successors := map[string]int{}
-			for _, a := range w.race(racers, first) {
+			for _, a := range w.race(racers(), first) {
 				if a.status != http.StatusOK {
 					t.Fatalf("a racer got %v", a)
 				}
 				successors[a.text("refresh_token")]++
 			}
-			if calls := w.store.Counted(); len(calls) != racers || slices.ContainsFunc(calls, func(c string) bool { return c != "UpdateItem" }) {
-				t.Errorf("%d requests to the store for %d racers", len(calls), racers)
+			if calls := w.store.Counted(); len(calls) != racers() || slices.ContainsFunc(calls, func(c string) bool { return c != "UpdateItem" }) {
+				t.Errorf("%d requests to the store for %d racers", len(calls), racers())
 			}
 			if len(successors) != 1 {
 				t.Errorf("%d different successors", len(successors))
@@ -86,9 +87,9 @@ func TestThrottledRace(t *testing.T) {
 	}
 	refusals := func() int { return len(w.logged("ferrt")) + len(w.logged("fertft")) }
 	before := refusals()
-	const served = racers / 4 // of a wave; of the first wave none
+	served := racers() / 4 // of a wave; of the first wave none
 	successors := map[string]int{}
-	waves, left := 0, racers
+	waves, left := 0, racers()
 	for ; left > 0 && waves < 10; waves++ {
 		passed := 0
 		w.store.Break(func(int, string) storetest.Fault {
@@ -109,7 +110,7 @@ func TestThrottledRace(t *testing.T) {
 		w.clock.Advance(time.Second) // the Retry-After
 	}
 	w.store.Break(nil)
-	if waves != 1+racers/served || left > 0 {
+	if waves != 1+racers()/served || left > 0 {
 		t.Errorf("%d waves, after which %d have no successor", waves, left)
 	}
 	if len(successors) != 1 {
@@ -133,7 +134,7 @@ func TestReplayRace(t *testing.T) {
 	first, id := w.login()
 	newest := w.rotate(first)
 	w.clock.Advance(2 * time.Minute)
-	for _, a := range w.race(racers, first) {
+	for _, a := range w.race(racers(), first) {
 		if !a.refused(http.StatusBadRequest) {
 			t.Fatalf("a replay got %v", a)
 		}

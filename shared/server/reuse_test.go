@@ -258,7 +258,7 @@ func TestRestoredBackupRace(t *testing.T) {
 	w := newWorld(t, servers(2))
 	_, id := w.login()
 	successors := map[string]bool{}
-	for _, a := range w.race(racers, w.mint(id, 9)) {
+	for _, a := range w.race(racers(), w.mint(id, 9)) {
 		if a.status != http.StatusOK {
 			t.Fatalf("a racer got %v", a)
 		}
@@ -276,7 +276,7 @@ func TestLostResponseRace(t *testing.T) {
 	w.rotate(first)
 	w.clock.Advance(time.Hour)
 	successors := map[string]bool{}
-	for _, a := range w.race(racers, first) {
+	for _, a := range w.race(racers(), first) {
 		if a.status != http.StatusOK {
 			t.Fatalf("a racer got %v", a)
 		}

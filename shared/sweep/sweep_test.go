@@ -341,9 +341,6 @@ func TestSweepOfDeletedClient(t *testing.T) {
 // What a sweep asks of the store grows with the work list, not with the table.
 func TestSweepRequests(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Fatal("this is the test of how cost grows; it has no short form")
-	}
 	count := func(owners int) []string {
 		w := newWorld(t, 2)
 		var group errgroup.Group
@@ -368,9 +365,9 @@ func TestSweepRequests(t *testing.T) {
 		slices.Sort(calls)
 		return calls
 	}
-	few, many := count(1000), count(10_000)
+	few, many := count(storetest.Size(1000, 100)), count(storetest.Size(10_000, 1000))
 	if diff := cmp.Diff(few, many); diff != "" {
-		t.Errorf("of 1,000 and of 10,000 owners: %s", diff)
+		t.Errorf("of few and of many owners: %s", diff)
 	}
 	t.Logf("%d requests for 10 owners", len(many))
 }
@@ -380,7 +377,8 @@ func TestSweepOfAHealthCheck(t *testing.T) {
 	t.Parallel()
 	const maxActive, perSweep = 5, 300
 	w := newWorld(t, maxActive)
-	for round := range 10 {
+	rounds := storetest.Size(10, 3)
+	for round := range rounds {
 		w.issue(1, "app", perSweep)
 		o := w.owner()
 		read, err := w.table.FamiliesFrom(t.Context(), userKey(1), o.Horizon.From)
@@ -393,7 +391,7 @@ func TestSweepOfAHealthCheck(t *testing.T) {
 		}
 		w.sweep()
 	}
-	if n := len(w.causes(1, "app")); n != 10*perSweep {
+	if n := len(w.causes(1, "app")); n != rounds*perSweep {
 		t.Errorf("%d records", n)
 	}
 }
