@@ -141,7 +141,7 @@ func TestErrorAnswers(t *testing.T) {
 	w.rotate(tok)
 }
 
-// many is a scope of n tokens.
+// many returns a scope of n tokens.
 func many(n int) string {
 	var all []string
 	for i := range n {
@@ -192,7 +192,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	}
 }
 
-// crossOriginHeader is what an answer says to browsers.
+// crossOriginHeader returns what an answer says to browsers.
 func crossOriginHeader(a answer) map[string]string {
 	said := map[string]string{}
 	for name := range a.header {

@@ -64,7 +64,7 @@ func (w *world) rotateRecord(r record, refreshToken string) string {
 	return a.text("refresh_token")
 }
 
-// usual is a record of usual size.
+// usual returns a record of usual size.
 func (w *world) usual() record {
 	w.t.Helper()
 	return w.grown(w.usualBody(), "usual-spa", usualAgent)
@@ -78,7 +78,7 @@ func (w *world) usualBody() string {
 
 const usualAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140"
 
-// longest is the largest record that there may be.
+// longest returns the largest record that there may be.
 func (w *world) longest() record {
 	w.t.Helper()
 	return w.grown(w.longestBody(), longClient, strings.Repeat("m", 300))
@@ -96,7 +96,7 @@ func (w *world) longestBody() string {
 	})
 }
 
-// fullBody is a body whose claims are as long as the record then lets them.
+// fullBody returns a body whose claims are as long as the record then lets them.
 func (w *world) fullBody(body func(claims int) string) string {
 	w.t.Helper()
 	w.putGrowing(longClient)

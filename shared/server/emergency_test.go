@@ -27,7 +27,7 @@ func (v *vault) emergency(now time.Time, leak keyring.Leak) *keyring.Inventory {
 	return keys
 }
 
-// kid is the id of the key that an access token is signed with.
+// kid returns the id of the key that an access token is signed with.
 func kid(t testing.TB, access string) string {
 	t.Helper()
 	header, _ := decodeJWT(t, access)
@@ -35,7 +35,7 @@ func kid(t testing.TB, access string) string {
 	return id
 }
 
-// published are the ids in the key set of a server.
+// published returns the ids in the key set of a server.
 func (w *world) published(server int) []string {
 	w.t.Helper()
 	a := w.sendTo(server, http.MethodGet, "/.well-known/jwks.json", "", "")
@@ -181,7 +181,7 @@ func TestEmergencyMACKey(t *testing.T) {
 		t.Fatalf("under the keys %d and %d", macID(asleep), macID(tok))
 	}
 
-	// Before: whoever has the key takes over any session whose id is known.
+	// Before the emergency, anyone who has the key can take over a session whose id they know.
 	thief := v.alone(2)
 	f, err := family.ParseID(id)
 	if err != nil {
@@ -199,8 +199,8 @@ func TestEmergencyMACKey(t *testing.T) {
 		t.Fatalf("the keys are %+v", keys.MAC)
 	}
 
-	// After: all of its tokens are void, for a cause of their own, with whoever reads the
-	// keys: at once, or once its copy is five minutes old.
+	// After it, all tokens of that key are rejected with a cause of their own. A server does so
+	// once it has read the keys again, when its copy is five minutes old at the latest.
 	late, err := newServer(w, v)
 	if err != nil {
 		t.Fatal(err)
@@ -321,7 +321,7 @@ func TestNewKeyReachesOtherServers(t *testing.T) {
 	w.mustRefreshAt(1, tok)
 }
 
-// forgedUnder is a token of a key that the vault does not have.
+// forgedUnder returns a token of a key that the vault does not have.
 func forgedUnder(t testing.TB, v *vault, id byte) string {
 	t.Helper()
 	codec, err := token.NewCodec(v.document().UserKey, []token.Key{{ID: id, Secret: make([]byte, 32)}})

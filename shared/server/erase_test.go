@@ -27,7 +27,7 @@ func (w *world) erase(params string) (families, events int) {
 	return families, events
 }
 
-// kept is what there is of "u".
+// kept returns what there is of "u".
 func (w *world) kept() *store.UserItems {
 	w.t.Helper()
 	items, err := w.table.UserItems(context.Background(), w.keys.Codec.UserKey("u"), "", 100_000)

@@ -253,7 +253,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// counted is the sum of a metric over all that was logged.
+// counted returns the sum of a metric over all that was logged.
 func (w *world) counted(metric string) float64 {
 	w.t.Helper()
 	sum := 0.0

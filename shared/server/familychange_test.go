@@ -43,7 +43,7 @@ func (w *world) changeAll(body string, params ...string) (changed, calls int) {
 	}
 }
 
-// claims are those of an answer's access token.
+// claims returns those of an answer's access token.
 func (a answer) claims(t testing.TB) map[string]any {
 	t.Helper()
 	if a.status != http.StatusOK {

@@ -47,7 +47,7 @@ func (w *backends) as(client, path, token string, header ...string) answer {
 	return w.send(http.MethodPost, path, formType, form(body...), append(header, "User-Agent", "backend/1.0")...)
 }
 
-// agent is what is kept of a user agent.
+// agent returns what is kept of a user agent.
 func (w *world) agent(userAgent string) string {
 	w.t.Helper()
 	tok, id := w.login()
@@ -59,7 +59,7 @@ func (w *world) agent(userAgent string) string {
 	return kept
 }
 
-// line is the newest audit line of a type.
+// line returns the newest audit line of a type.
 func (w *backends) line(eventType string) map[string]any {
 	w.t.Helper()
 	lines := w.logged(eventType)

@@ -95,7 +95,7 @@ func newRequest(method, path, contentType, authorization, body string) *http.Req
 	return r
 }
 
-// must is serve of a JSON body that has to succeed; it returns the answer.
+// must serves a request with a JSON body, which has to succeed, and returns the answer.
 func (q *quiet) must(tb testing.TB, method, path, body string) map[string]any {
 	tb.Helper()
 	w := q.serve(method, path, jsonType, "", body)
@@ -106,7 +106,7 @@ func (q *quiet) must(tb testing.TB, method, path, body string) map[string]any {
 	return m
 }
 
-// secret is a new secret of the client, which stays out of errors and the log.
+// secret returns a new secret of the client, which stays out of errors and the log.
 func (q *quiet) secret(tb testing.TB, client string) string {
 	tb.Helper()
 	secret, _ := q.must(tb, http.MethodPost, "/v1/clients/"+client+"/secrets", "")["client_secret"].(string)
@@ -128,7 +128,7 @@ func (q *quiet) issue(tb testing.TB, body string) issued {
 	return i
 }
 
-// status is what the management API says of the family.
+// status returns what the management API says of the family.
 func (q *quiet) status(tb testing.TB, family string) string {
 	tb.Helper()
 	status, _ := q.must(tb, http.MethodGet, "/v1/families/"+family, "")["status"].(string)
@@ -193,7 +193,7 @@ func (q *quiet) ask(t *testing.T, method, path, contentType, authorization, body
 	return a
 }
 
-// below is a path without that of the issuer.
+// below returns a path without that of the issuer.
 func (q *quiet) below(path string) string {
 	if rest, ok := strings.CutPrefix(path, q.path); ok && strings.HasPrefix(rest, "/") {
 		return rest
@@ -224,7 +224,7 @@ func isBasic(authorization, id, secret string) bool {
 	return strings.EqualFold(scheme, "Basic") && "Basic "+strings.TrimSpace(pair) == basic(id, secret)
 }
 
-// fields are the errors of a problem, details by field. Each detail names its
+// fields returns the errors of a problem, details by field. Each detail names its
 // field.
 func (a answer) fields(t *testing.T) map[string][]string {
 	t.Helper()

@@ -368,8 +368,8 @@ func TestClockThatIsBehind(t *testing.T) {
 	}
 }
 
-// A hundred who present a held token at once get it again, for a request each, and
-// one more of whoever writes the use down.
+// A hundred callers that present a held token at once get it again. Each costs one request to
+// the store, and the one that records the use costs one more.
 func TestHeldRace(t *testing.T) {
 	w := newWorld(t, servers(2))
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)

@@ -126,7 +126,7 @@ func (s *step) fields() map[string]any {
 	}
 }
 
-// String is the step as parseStep reads it.
+// String returns the step as parseStep reads it.
 func (s step) String() string {
 	line := s.Op
 	fields := s.fields()

@@ -158,14 +158,14 @@ func FuzzIssue(f *testing.F) {
 	})
 }
 
-// numbers is json.Unmarshal that keeps the digits of numbers.
+// numbers decodes JSON like json.Unmarshal, but keeps the digits of numbers.
 func numbers(text string, v any) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	return d.Decode(v)
 }
 
-// member is a member of an answer, as it is written.
+// member returns a member of an answer, as it is written.
 func member(t *testing.T, a answer, name string) json.RawMessage {
 	t.Helper()
 	var members map[string]json.RawMessage
@@ -175,7 +175,7 @@ func member(t *testing.T, a answer, name string) json.RawMessage {
 	return members[name]
 }
 
-// audienceOf is an audience in JSON, a text or a list of them, each once; nil for none.
+// audienceOf returns an audience in JSON, a text or a list of them, each once; nil for none.
 func audienceOf(raw json.RawMessage) []string {
 	var one string
 	var list, audience []string
@@ -191,7 +191,7 @@ func audienceOf(raw json.RawMessage) []string {
 	return audience
 }
 
-// described is a text that only describes, as records have it.
+// described returns a text that only describes, as records have it.
 func described(text string) string {
 	var b strings.Builder
 	for _, c := range text {
@@ -206,7 +206,7 @@ func described(text string) string {
 	return b.String()
 }
 
-// once is the scope without repetitions.
+// once returns the scope without repetitions.
 func once(scope string) string {
 	var tokens []string
 	for _, t := range strings.Fields(scope) {

@@ -44,7 +44,7 @@ func (v *vault) mustRotate(now time.Time) {
 	}
 }
 
-// alone is a codec with that MAC key of the vault and no other: what a thief has
+// alone returns a codec with that MAC key of the vault and no other: what a thief has
 // who found one old key.
 func (v *vault) alone(id byte) *token.Codec {
 	v.t.Helper()
@@ -239,7 +239,7 @@ func TestOverdueKeys(t *testing.T) {
 	}
 }
 
-// madeUp is an access token under a key of its maker's own.
+// madeUp returns an access token under a key of its maker's own.
 func madeUp(t testing.TB, issuer string, expires time.Time) string {
 	t.Helper()
 	key, err := signing.GenerateKey(signing.ES256, expires.Add(-time.Hour))

@@ -13,7 +13,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// useAs is a use of the token by that agent.
+// useAs returns a use of the token by that agent.
 func (w *world) useAs(agent, refreshToken string, more ...string) answer {
 	w.t.Helper()
 	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(refreshToken, more...), "User-Agent", agent)

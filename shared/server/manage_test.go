@@ -29,7 +29,7 @@ func (a answer) problem(t testing.TB, status int) {
 	}
 }
 
-// quoted is n different texts of so many bytes, as elements of a JSON array.
+// quoted returns n different texts of so many bytes, as elements of a JSON array.
 func quoted(n, size int) string {
 	var list []string
 	for i := range n {

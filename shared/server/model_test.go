@@ -120,7 +120,7 @@ func (*modelFamily) reused(p *family.Policy, now time.Time) fate {
 	return fate{kind: reuse}
 }
 
-// death is why the family is dead, "" while it lives.
+// death returns why the family is dead, "" while it lives.
 func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 	switch idle := f.used.Add(p.IdleLifetime.Duration()); {
 	case f.revoked != "":
@@ -219,7 +219,7 @@ func (f *modelFamily) usedAt(now time.Time, p *family.Policy) {
 	}
 }
 
-// purgeAt is purge as the record has it: whole seconds, rounded up; 0 for never.
+// purgeAt returns purge as the record has it: whole seconds, rounded up; 0 for never.
 func (f *modelFamily) purgeAt() int64 {
 	if f.purge.IsZero() {
 		return 0
@@ -329,7 +329,7 @@ func (m *model) active(owner modelOwner, ending []*modelFamily, now time.Time) (
 	return active
 }
 
-// excess are those of them that go, past the owner's limit: by their last use, or by
+// excess returns those of them that go, past the owner's limit: by their last use, or by
 // their age.
 func (m *model) excess(owner modelOwner, ending []*modelFamily, now time.Time) []*modelFamily {
 	p := m.policies[owner.client]
@@ -340,7 +340,7 @@ func (m *model) excess(owner modelOwner, ending []*modelFamily, now time.Time) [
 	return active[:max(0, len(active)-p.MaxActive)]
 }
 
-// swept is what a sweep at now may end of the owner's families: one of these sets. It
+// swept returns what a sweep at now may end of the owner's families: one of these sets. It
 // carries out a plan that is there, and then makes its own.
 func (m *model) swept(owner modelOwner, now time.Time) [][]*modelFamily {
 	c := m.owners[owner]

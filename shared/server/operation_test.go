@@ -26,7 +26,7 @@ import (
 
 const login = "arn:aws:sts::123456789012:assumed-role/login/pod-7"
 
-// operation is the one line of an operation since there were before of them, without what differs from run to run.
+// operation returns the one line of an operation since there were before of them, without what differs from run to run.
 func (w *world) operation(before int) map[string]any {
 	w.t.Helper()
 	lines := w.logged("sapi")
@@ -113,7 +113,7 @@ var calls = map[string]call{
 	},
 }
 
-// routes are the calls of the management API, by the table that serves them.
+// routes returns the calls of the management API, by the table that serves them.
 func (w *world) routes() []manage.Route {
 	a, _ := w.another(w.store.Table(), keysAsTheyAre{w.keys})
 	return a.Manage.Routes()
@@ -314,8 +314,8 @@ func TestRefusedSecretIsNoChange(t *testing.T) {
 	}
 }
 
-// A change is on record although the answer to the write was lost: the SDK's retry meets what it has itself put, and
-// whoever puts again after a 503 changes nothing any more.
+// A change is recorded even if the answer to its write was lost. The SDK's retry finds what it wrote itself, and a caller
+// that repeats the PUT after a 503 changes nothing.
 func TestChangesWhoseAnswerWasLost(t *testing.T) {
 	const introspects = `{"type":"confidential","may_introspect":true}`
 	t.Run("to the SDK", func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// owner is the record of user "u" in client "app", nil where there is none.
+// owner returns the record of user "u" in client "app", nil where there is none.
 func (w *world) owner() *store.Owner {
 	w.t.Helper()
 	o, err := w.table.Owner(w.t.Context(), store.OwnerID{UserKey: w.keys.Codec.UserKey("u"), ClientID: "app"})
@@ -211,8 +211,8 @@ func TestLoginsAtOnceWithoutAnOwnersRecord(t *testing.T) {
 	}
 }
 
-// A sweep that finds an owner on the work list, but no record, counts as well; one
-// who has nothing left is done with.
+// A sweep also counts the families of an owner that is on the work list without a record.
+// An owner with no living family needs no record, and leaves the list.
 func TestSweepOfAnOwnerWithoutARecord(t *testing.T) {
 	w := newWorld(t)
 	tokens := w.unowned(3, 2) // no sweep has run meanwhile

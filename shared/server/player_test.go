@@ -41,7 +41,7 @@ var (
 	historyClients = []string{"app", "web"}
 )
 
-// historyPolicies are the policies that clients change between.
+// historyPolicies returns the policies that clients change between.
 func historyPolicies(now time.Time) []family.Policy {
 	policies := make([]family.Policy, 8)
 	for i := range policies {
@@ -234,10 +234,10 @@ func (h *history) use(s step) use {
 	return use{f, uint32(n), client, asked, s.Target, h.model.policies[client], h.clock.Now(), s.Server % len(h.servers)}
 }
 
-// happens is the use, in the model.
+// happens returns the use, in the model.
 func (u use) happens() fate { return u.f.refresh(u.n, u.client, u.asked, u.policy, u.now) }
 
-// form is the body of the request.
+// form returns the body of the request.
 func (h *history) form(u use) string {
 	more := []string{"client_id", u.client}
 	if u.client == "web" {
@@ -256,7 +256,7 @@ func (h *history) form(u use) string {
 // historyAudience is whom the access tokens of every family are for.
 var historyAudience = []string{"https://a.example", "https://b.example"}
 
-// audience is whom the access token must be for.
+// audience returns whom the access token must be for.
 func (u use) audience() any {
 	if u.target == 1 {
 		return historyAudience[1]
@@ -380,7 +380,7 @@ func (h *history) answer(u use, want fate, got answer) {
 	}
 }
 
-// wantEvents are the log lines of a use of a family that was as before.
+// wantEvents returns the log lines of a use of a family that was as before.
 func wantEvents(got fate, before *modelFamily) []string {
 	switch got.kind {
 	case rotates:
@@ -678,7 +678,7 @@ func (h *history) newFamilies(owner modelOwner, scope string, now time.Time) (fr
 	return fresh
 }
 
-// claims are those of a family that a change has given the claim, 0 for none.
+// claims returns those of a family that a change has given the claim, 0 for none.
 func claims(n int) string {
 	if n == 0 {
 		return ""
@@ -686,7 +686,7 @@ func claims(n int) string {
 	return fmt.Sprintf(`{"n":%d}`, n)
 }
 
-// claimed is the claim as an access token has it.
+// claimed returns the claim as an access token has it.
 func claimed(n int) any {
 	if n == 0 {
 		return nil

@@ -202,7 +202,7 @@ func TestStorageCalls(t *testing.T) {
 	expect("an expired token", 400, one, third)
 }
 
-// forge is the token with another tag.
+// forge returns the token with another tag.
 func forge(refreshToken string) string {
 	b := []byte(refreshToken)
 	if b[60] == 'A' {

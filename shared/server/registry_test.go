@@ -114,7 +114,7 @@ func TestMadeUpClientsDriveNobodyOut(t *testing.T) {
 	if n := w.reads(); n != made {
 		t.Errorf("%d reads for %d ids that were made up and one that was known", n, made)
 	}
-	// An unknown id is read once a minute at most, whoever asks.
+	// An unknown id is read at most once a minute, for all callers together.
 	for range 3 {
 		w.refresh("none", "client_id", fmt.Sprintf("made-up-%d", made-1))
 	}

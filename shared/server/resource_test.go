@@ -21,7 +21,7 @@ const (
 	aLogin  = `{"user_id":"u","client_id":"app","scope":"read write","audience":["` + orders + `","` + billing + `","` + urn + `"]}`
 )
 
-// aud is whom the access token of an answer is for.
+// aud returns whom the access token of an answer is for.
 func (w *world) aud(a answer) any {
 	w.t.Helper()
 	if a.status != http.StatusOK && a.status != http.StatusCreated {

@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// mint is the family's token with that number, as the service would mint it.
+// mint returns the family's token with that number, as the service would mint it.
 func (w *world) mint(familyID string, counter uint32) string {
 	w.t.Helper()
 	id, err := family.ParseID(familyID)

@@ -43,7 +43,7 @@ func newVault(t testing.TB, servers int) *vault {
 	}}
 }
 
-// source is where a server has its keys from.
+// source returns where a server has its keys from.
 func (v *vault) source(server int) keyring.Source {
 	client := v.m.ClientOver(outage{http.DefaultTransport, &v.outages[server]}, 1)
 	return keyring.SecretsManager(client, keyringtest.ID, slog.New(slog.DiscardHandler))
@@ -97,7 +97,7 @@ func newVaultWorld(t *testing.T, n int, more ...option) (*world, *vault) {
 	return w, v
 }
 
-// document is what is in the vault.
+// document returns what is in the vault.
 func (v *vault) document() *keyring.Document {
 	v.t.Helper()
 	d, err := keyring.Parse([]byte(v.m.Text("AWSCURRENT")))
@@ -107,7 +107,7 @@ func (v *vault) document() *keyring.Document {
 	return d
 }
 
-// macID is the id of the key that a refresh token was minted under.
+// macID returns the id of the key that a refresh token was minted under.
 func macID(refreshToken string) byte {
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(refreshToken, token.Prefix))
 	if err != nil || len(raw) < 2 {
@@ -166,7 +166,7 @@ func (r *resourceServer) verify(now time.Time, access string) error {
 	return nil
 }
 
-// expiry is the "exp" of an access token.
+// expiry returns the "exp" of an access token.
 func expiry(access string) time.Time {
 	var claims struct {
 		Exp int64 `json:"exp"`

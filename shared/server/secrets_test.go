@@ -73,9 +73,9 @@ func TestSecretWhoseAnswerWasLostToTheSDK(t *testing.T) {
 	}
 }
 
-// Where all answers are lost, the caller has no secret, and comes again: then there
-// are two, of which nobody has the first. It is listed, and can be deleted; the
-// other is not harmed.
+// If all answers are lost, the caller has no secret and repeats the call. The client then has
+// two secrets, the first of which nobody knows. It is listed and can be deleted, and the other
+// goes on working.
 func TestSecretWhoseAnswerWasLost(t *testing.T) {
 	w := newWorld(t)
 	lose := func(method, path string) {

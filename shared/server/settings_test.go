@@ -19,7 +19,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// api is one more API over the world's table, with other settings.
+// api returns one more API over the world's table, with other settings.
 func (w *world) api(change func(c *server.Config)) *server.Server {
 	w.t.Helper()
 	c := server.Config{Issuer: w.servers[0].URL, Table: w.store.Table(), Keys: keysAsTheyAre{w.keys}, Log: w.logger(), Now: w.clock.Now}
@@ -27,14 +27,14 @@ func (w *world) api(change func(c *server.Config)) *server.Server {
 	return server.New(c)
 }
 
-// handled is the answer of a handler to a request that no connection carries.
+// handled returns the answer of a handler to a request that no connection carries.
 func handled(h http.Handler, r *http.Request) answer {
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	return answer{status: rec.Code, header: rec.Header(), body: rec.Body.String()}
 }
 
-// post is a request with a form.
+// post returns a request with a form.
 func post(ctx context.Context, path, body string) *http.Request {
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", formType)

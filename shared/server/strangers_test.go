@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wire is all of an answer that a stranger sees, but for the time.
+// wire returns all of an answer that a stranger sees, but for the time.
 func (a answer) wire() string {
 	var lines []string
 	for name, values := range a.header {

@@ -871,7 +871,7 @@ func TestRevokeIsRefusedOrIdle(t *testing.T) {
 	}
 }
 
-// forgeSignature is the JWT with another signature.
+// forgeSignature returns the JWT with another signature.
 func forgeSignature(jwt string) string {
 	at := strings.LastIndexByte(jwt, '.') + 5
 	c := byte('A')

@@ -186,13 +186,13 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// logged are the audit lines of a type.
+// logged returns the audit lines of a type.
 func (w *world) logged(eventType string) []map[string]any {
 	w.t.Helper()
 	return slices.DeleteFunc(w.lines("audit"), func(m map[string]any) bool { return m["type"] != eventType })
 }
 
-// lines are the log's lines of a message.
+// lines returns the log's lines of a message.
 func (w *world) lines(message string) []map[string]any {
 	w.t.Helper()
 	var lines []map[string]any
@@ -374,7 +374,7 @@ func (w *world) dead(refreshToken string, cause family.Cause, more ...string) {
 	}
 }
 
-// counter is the family's newest, by the management API.
+// counter returns the family's newest, by the management API.
 func (w *world) counter(familyID string) int {
 	w.t.Helper()
 	return int(w.family(familyID).number("counter"))
@@ -449,7 +449,7 @@ func (s *secretTrail) logged(log string) {
 	s.logs = append(s.logs, log)
 }
 
-// leaks are the secrets that were logged, by what they are.
+// leaks returns the secrets that were logged, by what they are.
 func (s *secretTrail) leaks() []string {
 	const head = 16 // every secret has as many bytes
 	byHead := map[string][]string{}
