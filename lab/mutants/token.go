@@ -65,7 +65,7 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 		edits: []edit{{`Key: key, ConsistentRead: aws.Bool(true)})`, `Key: key})`}},
 	},
 	{
-		rule: "a user's families are listed eventually consistent", pkg: "store", file: "families.go", test: "server.TestListFamilies",
+		rule: "a user's families are listed eventually consistent", pkg: "store", file: "userfamilies.go", test: "server.TestListFamilies",
 		edits: []edit{{`ConsistentRead:            aws.Bool(true),`, `ConsistentRead:            aws.Bool(false),`}},
 	},
 	{

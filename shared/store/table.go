@@ -2,7 +2,7 @@
 // made to it. Each kind of item has a file.
 //
 //	item                  pk             sk                       file
-//	family                u#<user key>   f#<ULID>                 family.go
+//	family                u#<user key>   f#<ULID>                 family.go, with its refresh (refresh.go)
 //	owner                 u#<user key>   o#<client id>            owner.go, with its plan (plan.go)
 //	old active families   u#<user key>   k#<client id>            horizon.go
 //	owner over the limit  over_limit     <user key>#<client id>   worklist.go
