@@ -8,25 +8,6 @@ import (
 	"github.com/rotor-auth/rotor/shared/internal/web"
 )
 
-func (a *API) discoveryEndpoints() []web.Endpoint {
-	get := func(path string, h web.Handler) web.Endpoint {
-		return web.Endpoint{Path: path, Wrap: corsForAll, Methods: map[string]web.Handler{http.MethodGet: h}}
-	}
-	endpoints := []web.Endpoint{
-		get("/.well-known/jwks.json", a.jwks),
-		get("/.well-known/oauth-authorization-server", a.metadata),
-		get("/.well-known/openid-configuration", a.metadata),
-	}
-	// RFC 8414 §3.1 puts the well-known path before the issuer's, OpenID Connect puts it
-	// after. Clients request either document either way (§5).
-	if path := web.PrefixOf(a.Issuer).Escaped; path != "" {
-		endpoints = append(endpoints,
-			get("/.well-known/oauth-authorization-server"+path, a.metadata),
-			get("/.well-known/openid-configuration"+path, a.metadata))
-	}
-	return endpoints
-}
-
 // maxAge is how long gateways and browsers may cache the documents. It is short against
 // the time for which a key is published before it signs.
 const maxAge = 300 // seconds

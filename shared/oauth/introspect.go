@@ -16,13 +16,6 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-func (a *API) introspectEndpoint() []web.Endpoint {
-	return []web.Endpoint{{
-		Path:    "/oauth/introspect",
-		Methods: map[string]web.Handler{http.MethodPost: a.introspect},
-	}}
-}
-
 // introspection is the answer of RFC 7662 §2.2. If Active is false, nothing else is set.
 type introspection struct {
 	Active    bool             `json:"active"`

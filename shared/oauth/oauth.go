@@ -5,7 +5,6 @@ package oauth
 
 import (
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
@@ -46,11 +45,6 @@ func (a *API) Discovery() http.Handler { return a.serve(a.discoveryEndpoints()) 
 
 // Handler returns a handler of all public endpoints.
 func (a *API) Handler() http.Handler { return a.serve(a.Endpoints()) }
-
-// Endpoints returns all public endpoints, for a server that has others as well.
-func (a *API) Endpoints() []web.Endpoint {
-	return slices.Concat(a.tokenEndpoint(), a.revokeEndpoint(), a.introspectEndpoint(), a.discoveryEndpoints())
-}
 
 func (a *API) serve(endpoints []web.Endpoint) http.Handler {
 	s := web.Server{Issuer: a.Issuer, Log: a.Log, Timeout: a.Timeout, Fail: a.Fail}

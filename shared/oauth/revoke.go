@@ -6,13 +6,6 @@ import (
 	"github.com/rotor-auth/rotor/shared/internal/web"
 )
 
-func (a *API) revokeEndpoint() []web.Endpoint {
-	return []web.Endpoint{{
-		Path: "/oauth/revoke", Wrap: a.corsForOrigins,
-		Methods: map[string]web.Handler{http.MethodPost: a.revoke},
-	}}
-}
-
 // revoke serves POST /oauth/revoke (RFC 7009). Any token of a family revokes the family,
 // including superseded refresh tokens and access tokens, expired or not. token_type_hint is
 // ignored (§2.1), since the form of our tokens tells their type.

@@ -9,13 +9,6 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-func (a *API) tokenEndpoint() []web.Endpoint {
-	return []web.Endpoint{{
-		Path: "/oauth/token", Wrap: a.corsForOrigins,
-		Methods: map[string]web.Handler{http.MethodPost: a.token},
-	}}
-}
-
 // token serves POST /oauth/token for the grant type refresh_token (RFC 6749 §6).
 func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
