@@ -160,10 +160,10 @@ var forwarded = chapter{"A backend's word about its user", []mutant{
 	},
 	{
 		rule: "an address that is none is passed over", pkg: "oauth", test: "server.TestForwardedMalformed",
-		edits: []edit{{`		return session.Caller{}, invalidRequest(web.ClientIPHeader`, `		return c, nil
+		edits: []edit{{`		return session.Caller{}, invalidRequest(err.Error()`, `		return c, nil
 	}
 	if err != nil {
-		return session.Caller{}, invalidRequest(web.ClientIPHeader`}},
+		return session.Caller{}, invalidRequest(err.Error()`}},
 	},
 	{
 		rule: "of two addresses the first one counts", pkg: "web", test: "server.TestForwardedMalformed",
@@ -184,7 +184,7 @@ var forwarded = chapter{"A backend's word about its user", []mutant{
 	},
 	{
 		rule: "an agent that is told is kept at any length", pkg: "web", test: "server.TestForwardedUser",
-		edits: []edit{{`userAgent(strings.Join(r.Header.Values(ClientAgentHeader), ", "))`, `strings.Join(r.Header.Values(ClientAgentHeader), ", ")`}},
+		edits: []edit{{`userAgent(strings.Join(agents, ""))`, `strings.Join(agents, "")`}},
 	},
 	{
 		rule: "an event does not say whose word an address is", pkg: "oauth", test: "server.TestForwardedUser",

@@ -227,7 +227,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a recommendation is made from reuse that no interval would have kept", pkg: "manage", test: "server.TestRecommendation",
-		edits: []edit{{`if family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {`, `if e.LatestCounter > 0 {`}},
+		edits: []edit{{`if !skipped && family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {`, `if !skipped && e.LatestCounter > 0 {`}},
 	},
 	// What a call asks for.
 	{
@@ -339,5 +339,26 @@ var managementCalls = chapter{"Management calls", []mutant{
 	{
 		rule: "nobody is warned that a client may forward", pkg: "manage", test: "server.TestWarnings",
 		edits: []edit{{`add(c.MayForward,`, `add(c.MayForward && !before.MayForward,`}},
+	},
+	{
+		rule: "a change of many that another one met is refused", pkg: "manage", test: "server.TestChangeAllBesideAnother",
+		edits: []edit{{`if errors.As(err, &unfit) {`, `if errors.As(err, &unfit) && tried < 0 {`}},
+	},
+	{
+		rule: "a skipped token recommends an interval", pkg: "manage", test: "server.TestSkippedTokensRecommendNothing",
+		edits: []edit{{`if !skipped && family.LostResponseLikely(`, `if family.LostResponseLikely(`}, {`skipped := client.Policy`, `_ = client.Policy`}},
+	},
+	{
+		rule: "of two user agents that are told both are taken", pkg: "web", test: "server.TestForwardedMalformed",
+		edits: []edit{{`if len(agents) > 1 {`, `if len(agents) > 2 {`}},
+	},
+	{
+		rule: "a refused secret is on record", pkg: "manage", test: "server.TestRefusedSecretIsNoChange",
+		edits: []edit{{`		operation.SecretID = "" // there is none
+`, ``}},
+	},
+	{
+		rule: "a pasted key of a member is read with what is around it", pkg: "manage", test: "server.TestExplainUnwrapsWhatIsPasted",
+		edits: []edit{{`pasted := unwrap(cmp.Or(`, `pasted := strings.TrimSpace(cmp.Or(`}},
 	},
 }}

@@ -50,11 +50,11 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		clash    conflict
 		media    unsupported
 		unusable *unprocessable
-		address  *web.AddressError
+		header   *web.HeaderError
 	)
 	var p problem.Document
-	if errors.As(err, &address) {
-		err = fieldErrors{{Field: web.ClientIPHeader, Value: strconv.Quote(session.Cut(address.Value, 64)), Want: "one IPv4 or IPv6 address"}}
+	if errors.As(err, &header) {
+		err = fieldErrors{{Field: header.Header, Value: strconv.Quote(session.Cut(header.Value, 64)), Want: header.Want}}
 	}
 	switch {
 	case errors.As(err, &fields):

@@ -94,7 +94,7 @@ func (q *question) check() error {
 
 // explainQuestion explains the value in the question, whose form says what it is.
 func (a *API) explainQuestion(ctx context.Context, q *question, now time.Time) (explanation, error) {
-	pasted := strings.TrimSpace(cmp.Or(q.refreshToken, q.accessToken, q.family, q.sid)) // exactly one is given
+	pasted := unwrap(cmp.Or(q.refreshToken, q.accessToken, q.family, q.sid)) // exactly one is given
 	keys, err := a.Keys.Keys(ctx, now)
 	if err != nil {
 		return explanation{}, err
@@ -124,10 +124,20 @@ func (a *API) explainQuestion(ctx context.Context, q *question, now time.Time) (
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.Malformed,
 			Summary: "This is not a family id: those are 43 characters of base64url.",
-			Advice:  "Copy the whole familyId from a log line, or family from the answer to POST /v1/families.",
+			Advice:  "Copy the whole familyId from a log line, or family from the answer to POST /v1/families. GET /v1/families?user_id= lists a user's families.",
 		}, nil
 	}
 	return a.explainToken(ctx, keys, pasted, q.clientID, now)
+}
+
+// unwrap returns a pasted value without what often comes along: white space, also line
+// breaks inside it, quotes, and the rest of an Authorization header.
+func unwrap(pasted string) string {
+	words := strings.Fields(strings.Trim(strings.TrimSpace(pasted), `"',;`))
+	for len(words) > 1 && (strings.EqualFold(words[0], "Authorization:") || strings.EqualFold(words[0], "Bearer")) {
+		words = words[1:]
+	}
+	return strings.Trim(strings.Join(words, ""), `"',;`)
 }
 
 // explainToken explains a refresh token.

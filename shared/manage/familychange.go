@@ -283,5 +283,9 @@ func (a *API) changeAll(ctx context.Context, living []store.Ending, c *store.Cha
 		})
 	}
 	err = group.Wait()
+	var unfit fieldErrors
+	if errors.As(err, &unfit) { // all fitted when they were checked
+		err = conflict(fmt.Sprintf("another call changed some of the families meanwhile: %d are changed as asked. Look at them, and call again. The first that cannot be: %v", done.Load(), unfit))
+	}
 	return int(done.Load()), tried, err
 }

@@ -45,7 +45,10 @@ func (a *API) recommend(ctx context.Context, client *store.Client, now time.Time
 				continue
 			}
 			all++
-			if family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {
+			// If lost responses are forgiven, a token that is refused inside the interval is
+			// one that was skipped: two hold the session, and no interval keeps that.
+			skipped := client.Policy.LostResponse == family.UntilUsed && e.Age < client.Policy.ReuseInterval.Duration()
+			if !skipped && family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {
 				lost = append(lost, e.Age)
 			}
 		}

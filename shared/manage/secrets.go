@@ -43,6 +43,7 @@ func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 	err = a.Table.AddSecret(r.Context(), id, store.Secret{ID: secretID.String(), Hash: sha256.Sum256([]byte(secret)), CreatedAt: now})
 	a.Clients.Forget(id)
 	if errors.Is(err, store.ErrTooManySecrets) {
+		operation.SecretID = "" // there is none
 		return conflict(fmt.Sprintf("the client has %d secrets already: delete one first", store.MaxSecrets))
 	}
 	if err != nil {

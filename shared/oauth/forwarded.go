@@ -22,7 +22,7 @@ func endUser(r *http.Request, client *store.Client) (session.Caller, error) {
 	}
 	user, err := web.ForwardedCaller(r)
 	if err != nil {
-		return session.Caller{}, invalidRequest(web.ClientIPHeader + " must be one IPv4 or IPv6 address.")
+		return session.Caller{}, invalidRequest(err.Error() + ".")
 	}
 	if user == (session.Caller{}) {
 		return c, nil

@@ -432,3 +432,51 @@ func TestNoRecommendationOfWhatIsSet(t *testing.T) {
 		t.Errorf("got %v", a)
 	}
 }
+
+// A token that was skipped is in two hands, and no interval would have kept its family:
+// of those a recommendation does not say that it would have.
+func TestSkippedTokensRecommendNothing(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
+	recommended := func() any {
+		return w.send(http.MethodGet, "/v1/clients/app", "", "").json["recommendation"]
+	}
+	for range 3 {
+		first, _ := w.login()
+		second := w.rotate(first)
+		w.clock.Advance(10 * time.Minute)
+		w.refresh(first)  // the response was lost: its successor is skipped
+		w.refresh(second) // and yet somebody has it
+	}
+	if n := len(w.logged("ferrt")); n != 3 || recommended() != nil {
+		t.Fatalf("of %d skipped tokens %v is recommended", n, recommended())
+	}
+	first, _ := w.login()
+	w.refresh(w.rotate(first)) // its successor is in use
+	w.clock.Advance(100 * time.Second)
+	w.refresh(first)
+	if got, _ := recommended().(map[string]any); got["would_have_kept"] != 1.0 || got["of"] != 4.0 {
+		t.Errorf("recommended is %v", got)
+	}
+}
+
+// What support pastes comes with quotes, line breaks and the rest of a header.
+func TestExplainUnwrapsWhatIsPasted(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue(`{"user_id":"u","client_id":"app"}`)
+	id, access, refresh := issued.text("family"), issued.text("access_token"), issued.text("refresh_token")
+	for _, pasted := range []string{
+		`"` + refresh + `"`, "'" + refresh + "',", refresh[:40] + "\n  " + refresh[40:], "Bearer " + access, "authorization: bearer " + access,
+		`"` + access + `"`, access[:100] + "\r\n" + access[100:], ` "` + id + `"; `, "Bearer " + refresh,
+	} {
+		body, err := json.Marshal(map[string]string{"refresh_token": pasted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := w.send(http.MethodPost, "/v1/explain", jsonType, string(body))
+		f, _ := a.json["family"].(map[string]any)
+		if a.status != http.StatusOK || f["family"] != id {
+			t.Errorf("%q: %v", pasted, a)
+		}
+	}
+}

@@ -550,3 +550,23 @@ func TestChangeAllRacesWithRefresh(t *testing.T) {
 		}
 	}
 }
+
+// A change of many that meets another one says that it did, and how far it came: it is not
+// refused any more.
+func TestChangeAllBesideAnother(t *testing.T) {
+	w := newWorld(t)
+	w.issue(`{"user_id":"u","client_id":"app","scope":"read write"}`)
+	number := w.meanwhile(1, "UpdateItem", func() {
+		w.also(http.StatusOK, http.MethodPatch, "/v1/families?user_id=u", jsonType, `{"scope":"write"}`)
+	})
+	a := w.sendTo(number, http.MethodPatch, "/v1/families?user_id=u", jsonType, `{"scope":"read"}`)
+	a.problem(t, http.StatusConflict)
+	if !strings.Contains(a.text("detail"), "0 are changed") {
+		t.Errorf("got %v", a)
+	}
+	for _, f := range w.families("user_id=u") {
+		if f["scope"] != "write" {
+			t.Errorf("a family is %v", f)
+		}
+	}
+}

@@ -243,12 +243,13 @@ func TestForwardedMalformed(t *testing.T) {
 		"what is a token":  {"Rotor-Client-Ip", tok},
 		"long":             {"Rotor-Client-Ip", strings.Repeat("1", 4000)},
 		"with an agent":    told("x", userAgent),
+		"two agents":       {"Rotor-Client-User-Agent", "A", "Rotor-Client-User-Agent", "B"},
 	} {
 		for _, path := range []string{"/oauth/token", "/oauth/revoke"} {
 			w.store.Counted()
 			a := w.as("bff", path, tok, header...)
 			a.is(t, http.StatusBadRequest, "invalid_request")
-			if !strings.Contains(a.text("error_description"), "Rotor-Client-Ip") {
+			if !strings.Contains(a.text("error_description"), "Rotor-Client-") {
 				t.Errorf("%s: the error does not name it: %v", name, a)
 			}
 			if calls := w.store.Counted(); len(calls) > 0 {

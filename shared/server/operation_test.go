@@ -305,7 +305,7 @@ func TestChangesOfAClient(t *testing.T) {
 func TestRefusedSecretIsNoChange(t *testing.T) {
 	w := newWorld(t, metrics())
 	for i, want := range []any{[]any{"secret_added"}, []any{"secret_added"}, nil} {
-		if a, line := w.did(http.MethodPost, "/v1/clients/web/secrets", ""); cmp.Diff(want, line["changes"]) != "" || line["status"] != float64(a.status) {
+		if a, line := w.did(http.MethodPost, "/v1/clients/web/secrets", ""); cmp.Diff(want, line["changes"]) != "" || line["status"] != float64(a.status) || (line["secretId"] != nil) != (want != nil) {
 			t.Errorf("secret %d: answered %v, and on record is %v", i+1, a, line)
 		}
 	}

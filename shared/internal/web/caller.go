@@ -30,23 +30,27 @@ const (
 	ClientAgentHeader = "Rotor-Client-User-Agent"
 )
 
-// AddressError is returned for a [ClientIPHeader] that is not one address.
-type AddressError struct{ Value string }
+// HeaderError is returned for a forwarding header that is not what it must be.
+type HeaderError struct{ Header, Value, Want string }
 
-func (e *AddressError) Error() string { return ClientIPHeader + " must be one IPv4 or IPv6 address" }
+func (e *HeaderError) Error() string { return e.Header + " must be " + e.Want }
 
 // ForwardedCaller returns the address and user agent in the request's forwarding headers,
 // in the form that records keep. A header without a value counts as left out. The error
-// is an [AddressError].
+// is a [HeaderError].
 func ForwardedCaller(r *http.Request) (session.Caller, error) {
 	var c session.Caller
 	if text := strings.Join(r.Header.Values(ClientIPHeader), ", "); text != "" { // a repeated header is not one address
 		ip, err := netip.ParseAddr(text)
 		if err != nil || ip.Zone() != "" {
-			return session.Caller{}, &AddressError{text}
+			return session.Caller{}, &HeaderError{ClientIPHeader, text, "one IPv4 or IPv6 address"}
 		}
 		c.IP = ip.Unmap().String()
 	}
-	c.UserAgent = userAgent(strings.Join(r.Header.Values(ClientAgentHeader), ", "))
+	agents := r.Header.Values(ClientAgentHeader)
+	if len(agents) > 1 {
+		return session.Caller{}, &HeaderError{ClientAgentHeader, strings.Join(agents, ", "), "given once"}
+	}
+	c.UserAgent = userAgent(strings.Join(agents, ""))
 	return c, nil
 }
