@@ -96,7 +96,7 @@ func TestManyOnAStoreThatIsSlowToRead(t *testing.T) {
 			w.clock.Advance(time.Second)
 			w.issueMany(1100)
 			server := w.slowly("Query")
-			w.store.Slow("Query", slowQueries*7/10) // and a call has two thirds to begin anything
+			w.store.Slow("Query", longTimeout*7/10) // and a call has two thirds to begin anything
 			a, found := ask(w, server, "")
 			w.store.Slow("Query", 0)
 			if a.status != http.StatusOK || found != 0 || a.text("next") == "" {
@@ -163,7 +163,7 @@ func TestChangeOfScopesOnAStoreThatIsSlowToRead(t *testing.T) {
 	w.clock.Advance(time.Second)
 	w.issueScoped(1001, "read")
 	server := w.slowly("Query")
-	w.store.Slow("Query", slowQueries*7/10)
+	w.store.Slow("Query", longTimeout*7/10)
 	changed := 0
 	for _, a := range w.changedFrom(server, "/v1/families?user_id=u", `{"scope":"read write"}`, func() { w.store.Slow("Query", 0) }) {
 		changed += int(a.number("changed"))

@@ -320,6 +320,9 @@ func TestChangeBesideOthers(t *testing.T) {
 				if many && tt.name == "narrowed more" { // it keeps what it has
 					status = 200
 				}
+				if many && tt.name == "narrowed apart" { // it fitted when it was checked
+					status = 409
+				}
 				server := w.meanwhile(1, "UpdateItem", func() { tt.happens(w, id, tok) })
 				if got := w.sendTo(server, http.MethodPatch, path, jsonType, tt.change); got.status != status {
 					t.Errorf("got %v, not %d", got, status)

@@ -12,17 +12,17 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// slowQueries is the time of a request whose queries are slow: longer by far than what
-// else it does takes on a busy machine.
-const slowQueries = 9 * time.Second
+// longTimeout is the time of a request of few and slow operations: what else it does takes
+// far less than is left of it, also on a busy machine.
+const longTimeout = 9 * time.Second
 
 // slowly starts one more server, which has less time than what is asked of it takes on
 // a store that is slow to do this operation.
 func (w *world) slowly(operation string) (number int) {
 	w.t.Helper()
-	timeout := 3 * time.Second
-	if operation == "Query" { // of which one must take longer than two thirds of that
-		timeout = slowQueries
+	timeout := 6 * time.Second
+	if operation != "UpdateItem" && operation != "DeleteItem" { // of which few are made, and each must take long
+		timeout = longTimeout
 	}
 	srv := httptest.NewServer(server.New(server.Config{
 		Issuer: w.servers[0].URL, Table: w.store.Table(), Keys: keysAsTheyAre{w.keys}, Log: w.logger(), Now: w.clock.Now,
@@ -30,7 +30,7 @@ func (w *world) slowly(operation string) (number int) {
 	}).Handler())
 	w.t.Cleanup(srv.Close)
 	w.servers = append(w.servers, srv)
-	w.store.Slow(operation, 150*time.Millisecond)
+	w.store.Slow(operation, 300*time.Millisecond)
 	w.t.Cleanup(func() { w.store.Slow(operation, 0) })
 	return len(w.servers) - 1
 }
@@ -78,7 +78,7 @@ func TestRevokeAllOnASlowStore(t *testing.T) {
 			}
 			server := w.slowly(tt.operation)
 			if name == "all but" {
-				w.store.Slow(tt.operation, 800*time.Millisecond)
+				w.store.Slow(tt.operation, longTimeout*4/15)
 			}
 			answers := w.paged(server, "/v1/families?user_id=u"+tt.query, func() { w.store.Slow(tt.operation, 0) })
 			revoked := 0
