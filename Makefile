@@ -88,7 +88,7 @@ test-infra: ## the tests of the CDK app: what is deployed, and who may do what (
 
 .PHONY: test-dynamodb-local
 test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs Java, and Maven once)
-	lab/dynamodb-local/run.sh with $(GOTEST) -count=1 ./shared/... ./cmd/...
+	lab/dynamodb-local/run.sh with go test -shuffle=on -timeout 20m -count=1 ./shared/... ./cmd/...
 
 .PHONY: test-lambda
 test-lambda: ## the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)
