@@ -154,7 +154,7 @@ type owner struct {
 // id returns the id of the owner's n-th family, from 0 on. All were issued in the
 // same millisecond.
 func (f *filler) id(o owner, n int) family.ID {
-	key := f.keys.Codec.UserKey(o.user)
+	key := f.keys.Users.Key(o.user)
 	var u ulid.ULID
 	_ = u.SetTime(ulid.Timestamp(f.issued)) // fails only after the year 10889
 	copy(u[6:14], key[:])
@@ -170,7 +170,7 @@ func (f *filler) token(o owner) string {
 // items returns all items of an owner.
 func (f *filler) items(o owner) iter.Seq[item] {
 	return func(yield func(item) bool) {
-		key := f.keys.Codec.UserKey(o.user)
+		key := f.keys.Users.Key(o.user)
 		user := base64.RawURLEncoding.EncodeToString(key[:])
 		for n := range o.families {
 			sk := schema.FamilyPrefix + f.id(o, n).ULID().String()

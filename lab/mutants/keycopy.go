@@ -92,6 +92,25 @@ var keyChecks = chapter{"What a key verifies", []mutant{
 `}},
 	},
 	{
+		rule: "the user key may be short", pkg: "token", test: "token.TestNewUserKeysErrors",
+		edits: []edit{{`	if err := checkSecret(secret); err != nil {
+		return nil, fmt.Errorf("user key: %w", err)`, `	if err := checkSecret(secret); err != nil && secret == nil {
+		return nil, fmt.Errorf("user key: %w", err)`}},
+	},
+	{
+		rule: "a document of keys tells its first fault alone", pkg: "keyring", test: "keyring.TestCompileErrors",
+		edits: []edit{{`errors.Join(usersErr, codecErr, setErr)`, `cmp.Or(usersErr, codecErr, setErr)`}, {`import (
+	"crypto/rand"
+	"encoding/base64"`, `import (
+	"cmp"
+	"crypto/rand"
+	"encoding/base64"`}},
+	},
+	{
+		rule: "user keys print as they are", pkg: "token", test: "token.TestSecretsDoNotPrint",
+		edits: []edit{{`func (u UserKeys) String() string { return redactedUserKeys }`, `func (u UserKeys) String() string { return fmt.Sprint(u.mac.states.New()) }`}},
+	},
+	{
 		rule: "a MAC key prints as it is", pkg: "token", test: "token.TestSecretsDoNotPrint",
 		edits: []edit{{`func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }`, `func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, string(k.Secret)) }`}},
 	},

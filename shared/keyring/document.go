@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -68,19 +69,17 @@ func newSecret() []byte {
 	return secret
 }
 
-// Compile makes the keys ready for use. It refuses whatever [token.NewCodec] and
-// [signing.NewSet] refuse, such as a document without a MAC key or without a key
-// that can sign.
+// Compile makes the keys ready for use. It refuses whatever [token.NewUserKeys],
+// [token.NewCodec] and [signing.NewSet] refuse, such as a document without a MAC key or
+// without a key that can sign. All errors are reported at once.
 func (d *Document) Compile() (*Keys, error) {
-	codec, err := token.NewCodec(d.UserKey, d.MAC)
-	if err != nil {
+	users, usersErr := token.NewUserKeys(d.UserKey)
+	codec, codecErr := token.NewCodec(d.MAC)
+	set, setErr := signing.NewSet(d.Signing)
+	if err := errors.Join(usersErr, codecErr, setErr); err != nil {
 		return nil, fmt.Errorf("keyring: compile: %w", err)
 	}
-	set, err := signing.NewSet(d.Signing)
-	if err != nil {
-		return nil, fmt.Errorf("keyring: compile: %w", err)
-	}
-	return &Keys{Codec: codec, Signing: set}, nil
+	return &Keys{Users: users, Codec: codec, Signing: set}, nil
 }
 
 // Encode returns the document with all its secrets, for [Parse] to read. The result

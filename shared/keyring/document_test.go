@@ -44,7 +44,7 @@ func encode(tb testing.TB, d *keyring.Document) string {
 // they make, and the signing keys by their public halves.
 func fingerprint(keys *keyring.Keys) string {
 	minted := keys.Codec.Mint(token.Token{Counter: 1}, epoch())
-	return fmt.Sprintf("%x %s %s", keys.Codec.UserKey("user"), minted.Reveal(), keys.Signing.JWKS(epoch()))
+	return fmt.Sprintf("%x %s %s", keys.Users.Key("user"), minted.Reveal(), keys.Signing.JWKS(epoch()))
 }
 
 func TestGenerate(t *testing.T) {
@@ -345,5 +345,18 @@ func TestRedaction(t *testing.T) {
 	}
 	if !hidden {
 		t.Error("the encoded document has no key")
+	}
+}
+
+// All that is wrong with a document is told at once.
+func TestCompileErrors(t *testing.T) {
+	keys, err := new(keyring.Document).Compile()
+	if err == nil || keys != nil {
+		t.Fatalf("Compile = %v, %v, want an error alone", keys, err)
+	}
+	for _, part := range []string{"user key: secret of 0 bytes", "no token keys", "signing"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error %q lacks %q", err, part)
+		}
 	}
 }

@@ -21,6 +21,7 @@ var ErrUnavailable = errors.New("keys are not available")
 // Keys holds all the keys that a request needs. They are compiled once and shared by
 // all requests.
 type Keys struct {
+	Users   *token.UserKeys
 	Codec   *token.Codec
 	Signing *signing.Set
 	// Overdue is set on a copy that should have been read again but could not be. A

@@ -46,5 +46,5 @@ func (c cursors) open(cursor string) (string, error) {
 // tag returns the MAC of a position. Its key is that of user ids, which have no NUL, so that
 // the two never collide.
 func (c cursors) tag(position string) [16]byte {
-	return c.keys.Codec.UserKey("\x00cursor\x00" + c.list + "\x00" + position)
+	return c.keys.Users.Key("\x00cursor\x00" + c.list + "\x00" + position)
 }

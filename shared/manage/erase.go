@@ -65,7 +65,7 @@ func (a *API) eraseUser(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if userID != "" {
-		userKey = keys.Codec.UserKey(userID)
+		userKey = keys.Users.Key(userID)
 	}
 	operation.User = userKey
 	pages := cursors{keys, fmt.Sprintf("erase\x00%s\x00%t", audit.EncodeUserKey(userKey), dryRun)}

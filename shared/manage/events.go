@@ -129,7 +129,7 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 		in.wrong("type", strconv.Quote(session.Cut(string(filter.eventType), 32)), "ferrt, srrt, resource_cleanup, ahead or sdu: other events are only in the log")
 	}
 	if q.Get("user_id") != "" {
-		userKey := keys.Codec.UserKey(in.user(q))
+		userKey := keys.Users.Key(in.user(q))
 		filter.userKey = &userKey
 	}
 	if s := q.Get("family"); s != "" {

@@ -105,7 +105,7 @@ func (a *API) explainQuestion(ctx context.Context, q *question, now time.Time) (
 	case strings.Count(pasted, ".") == 2:
 		return a.explainAccess(ctx, keys, pasted, q.clientID, now)
 	case notSID == nil && q.userID != "":
-		answer, err := a.explainCounter(ctx, family.JoinID(keys.Codec.UserKey(q.userID), sid), 0, q.clientID, now)
+		answer, err := a.explainCounter(ctx, family.JoinID(keys.Users.Key(q.userID), sid), 0, q.clientID, now)
 		if err == nil && answer.Cause == family.Purged {
 			answer.Summary = "There is no record of a family with this sid and this user. If both are right, it was issued on " +
 				sid.Timestamp().UTC().Format(time.DateTime) + " UTC, and its record is gone."
@@ -199,7 +199,7 @@ func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, 
 	if err != nil {
 		return explanation{}, fmt.Errorf("read the sid of an access token: %w", err) // never, as we signed it
 	}
-	answer, err := a.explainCounter(ctx, family.JoinID(keys.Codec.UserKey(access.Subject), sid), 0, clientID, now)
+	answer, err := a.explainCounter(ctx, family.JoinID(keys.Users.Key(access.Subject), sid), 0, clientID, now)
 	if err != nil {
 		return explanation{}, err
 	}

@@ -48,7 +48,7 @@ func (a *API) familyCursors(ctx context.Context, q familyQuery, list string, now
 	if err != nil {
 		return familyCursors{}, err
 	}
-	c := familyCursors{cursors: cursors{keys, list}, userKey: keys.Codec.UserKey(q.userID)}
+	c := familyCursors{cursors: cursors{keys, list}, userKey: keys.Users.Key(q.userID)}
 	position, err := c.open(q.Get("next"))
 	if err == nil && position != "" {
 		c.before, err = ulid.ParseStrict(position) // never fails: its MAC is ours

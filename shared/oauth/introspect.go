@@ -112,7 +112,7 @@ func (a *API) introspectAccess(ctx context.Context, q *inquiry) (introspection, 
 	if err != nil {
 		return introspection{}, nil
 	}
-	f, err := a.Table.Family(ctx, family.JoinID(q.keys.Codec.UserKey(access.Subject), sid))
+	f, err := a.Table.Family(ctx, family.JoinID(q.keys.Users.Key(access.Subject), sid))
 	if errors.Is(err, store.ErrNotFound) {
 		return introspection{}, nil
 	}

@@ -90,7 +90,7 @@ func (q *quiet) populate(tb testing.TB) {
 	for i := range 101 {
 		q.must(tb, http.MethodPut, fmt.Sprintf("/v1/clients/app%d", i), `{"type":"public"}`)
 	}
-	now, key, policy := q.clock.Now(), q.keys.Codec.UserKey("u"), family.DefaultPolicy()
+	now, key, policy := q.clock.Now(), q.keys.Users.Key("u"), family.DefaultPolicy()
 	for i := range 1001 {
 		at := now.Add(time.Duration(i-1001) * time.Minute)
 		id, err := family.NewID(key, at)

@@ -324,7 +324,7 @@ func TestNewKeyReachesOtherServers(t *testing.T) {
 // forgedUnder returns a token of a key that the vault does not have.
 func forgedUnder(t testing.TB, v *vault, id byte) string {
 	t.Helper()
-	codec, err := token.NewCodec(v.document().UserKey, []token.Key{{ID: id, Secret: make([]byte, 32)}})
+	codec, err := token.NewCodec([]token.Key{{ID: id, Secret: make([]byte, 32)}})
 	if err != nil {
 		t.Fatal(err)
 	}

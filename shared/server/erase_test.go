@@ -30,7 +30,7 @@ func (w *world) erase(params string) (families, events int) {
 // kept returns what there is of "u".
 func (w *world) kept() *store.UserItems {
 	w.t.Helper()
-	items, err := w.table.UserItems(context.Background(), w.keys.Codec.UserKey("u"), "", 100_000)
+	items, err := w.table.UserItems(context.Background(), w.keys.Users.Key("u"), "", 100_000)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestErase(t *testing.T) {
 	w.issue(`{"user_id":"v","client_id":"app"}`)
 	w.send(http.MethodDelete, "/v1/families?user_id=v&dry_run=false", "", "")
 	foreign := w.issue(`{"user_id":"v","client_id":"app"}`)
-	if err := w.store.Put(t.Context(), map[string]string{"pk": "u#" + audit.EncodeUserKey(w.keys.Codec.UserKey("u")), "sk": "a#of another kind"}); err != nil {
+	if err := w.store.Put(t.Context(), map[string]string{"pk": "u#" + audit.EncodeUserKey(w.keys.Users.Key("u")), "sk": "a#of another kind"}); err != nil {
 		t.Fatal(err)
 	}
 	before := w.kept()
@@ -114,7 +114,7 @@ func TestErase(t *testing.T) {
 	if n := len(w.events("user_id=u")) + len(w.events("type=ferrt")); n != 0 {
 		t.Errorf("%d events are left", n)
 	}
-	key := audit.EncodeUserKey(w.keys.Codec.UserKey("u"))
+	key := audit.EncodeUserKey(w.keys.Users.Key("u"))
 	events, logged := w.events("type=sdu"), w.logged("sdu")
 	if len(events) != 1 || len(logged) != 1 {
 		t.Fatalf("the events are %v, logged %v", events, logged)
@@ -180,7 +180,7 @@ func TestEraseByKey(t *testing.T) {
 func TestEraseQueriesRefused(t *testing.T) {
 	w := newWorld(t)
 	w.login()
-	key := audit.EncodeUserKey(w.keys.Codec.UserKey("u"))
+	key := audit.EncodeUserKey(w.keys.Users.Key("u"))
 	for query, field := range map[string]string{
 		"":                               "user_id",
 		"user_id=":                       "user_id",
@@ -216,7 +216,7 @@ func TestEraseInPages(t *testing.T) {
 	const families, events = 1500, 1200
 	w := newWorld(t)
 	w.issueMany(families)
-	userKey := w.keys.Codec.UserKey("u")
+	userKey := w.keys.Users.Key("u")
 	for i := range events {
 		e := audit.New(audit.Revoked, w.clock.Now().Add(-time.Duration(i)*time.Second))
 		e.User, e.UserID = userKey, "u"

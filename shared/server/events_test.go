@@ -54,7 +54,7 @@ func (w *world) seed(eventType audit.Type, n int) {
 		group.Go(func() error {
 			e := audit.New(eventType, now.Add(-time.Duration(i)*time.Minute))
 			user := fmt.Sprint("other-", i%1000)
-			id, err := family.NewID(w.keys.Codec.UserKey(user), e.At)
+			id, err := family.NewID(w.keys.Users.Key(user), e.At)
 			if err != nil {
 				return err
 			}

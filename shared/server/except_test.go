@@ -107,7 +107,7 @@ func TestRevokeAllButNothing(t *testing.T) {
 	w.send(http.MethodDelete, "/v1/clients/gone", "", "")
 	w.clock.Advance(2 * time.Minute)
 	living := w.devices(2, "app")
-	purged, err := family.NewID(w.keys.Codec.UserKey("u"), w.clock.Now())
+	purged, err := family.NewID(w.keys.Users.Key("u"), w.clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -210,7 +210,7 @@ func TestChangeFamilyRefuses(t *testing.T) {
 	if diff := cmp.Diff(before.json, w.family(id).json); diff != "" {
 		t.Errorf("refused, the family has changed: %s", diff)
 	}
-	unknown, err := family.NewID(w.keys.Codec.UserKey("u"), w.clock.Now())
+	unknown, err := family.NewID(w.keys.Users.Key("u"), w.clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

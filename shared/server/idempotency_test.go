@@ -43,7 +43,7 @@ func (w *world) issueAs(key, body string) answer {
 // onRecord counts the families of user "u".
 func (w *world) onRecord() int {
 	w.t.Helper()
-	families, _, err := w.table.FamiliesBefore(w.t.Context(), w.keys.Codec.UserKey("u"), [16]byte{}, 1000)
+	families, _, err := w.table.FamiliesBefore(w.t.Context(), w.keys.Users.Key("u"), [16]byte{}, 1000)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func FuzzIssue(f *testing.F) {
 		if len(claims) > 0 && !reflect.DeepEqual(access.Custom, claims) {
 			t.Errorf("the claims %v become %v", claims, access.Custom)
 		}
-		owner := q.keys.Codec.UserKey(said.UserID)
+		owner := q.keys.Users.Key(said.UserID)
 		if tok, err := q.keys.Codec.Parse(a.text("refresh_token")); err != nil || tok.Counter != 1 || !bytes.HasPrefix(tok.Family[:], owner[:]) {
 			t.Errorf("the refresh token is %+v, %v", tok, err)
 		}

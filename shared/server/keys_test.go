@@ -54,7 +54,7 @@ func (v *vault) alone(id byte) *token.Codec {
 			continue
 		}
 		k.Revoked = time.Time{}
-		codec, err := token.NewCodec(d.UserKey, []token.Key{k})
+		codec, err := token.NewCodec([]token.Key{k})
 		if err != nil {
 			v.t.Fatal(err)
 		}

@@ -699,7 +699,7 @@ func TestGetFamily(t *testing.T) {
 		}
 	})
 	t.Run("unknown", func(t *testing.T) {
-		id, err := family.NewID(w.keys.Codec.UserKey("nobody"), w.clock.Now())
+		id, err := family.NewID(w.keys.Users.Key("nobody"), w.clock.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

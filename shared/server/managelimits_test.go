@@ -102,7 +102,7 @@ func TestListsThatFindLittle(t *testing.T) {
 	}
 	put := func(eventType audit.Type, ago time.Duration) string {
 		e := audit.New(eventType, w.clock.Now().Add(-ago))
-		e.User, e.UserID, e.ClientID = w.keys.Codec.UserKey("u"), "u", "app"
+		e.User, e.UserID, e.ClientID = w.keys.Users.Key("u"), "u", "app"
 		e.TokenCounter, e.LatestCounter, e.Age = 1, 2, 80*time.Second
 		if err := w.table.PutEvent(t.Context(), &e); err != nil {
 			t.Fatal(err)

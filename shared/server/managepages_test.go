@@ -75,7 +75,7 @@ func TestPagesThatAreExactlyFull(t *testing.T) {
 			}
 			for i := range n {
 				e := audit.New(audit.Revoked, w.clock.Now().Add(time.Duration(i-n)*time.Millisecond))
-				e.User, e.UserID = w.keys.Codec.UserKey("u"), "u"
+				e.User, e.UserID = w.keys.Users.Key("u"), "u"
 				if err := w.table.PutEvent(t.Context(), &e); err != nil {
 					t.Fatal(err)
 				}
@@ -85,7 +85,7 @@ func TestPagesThatAreExactlyFull(t *testing.T) {
 			w.send(http.MethodDelete, "/v1/families/"+id, "", "")
 			w.clock.Advance(time.Second)
 			e := audit.New(audit.Ahead, w.clock.Now()) // the newest event, of another type
-			e.User, e.UserID = w.keys.Codec.UserKey("u"), "u"
+			e.User, e.UserID = w.keys.Users.Key("u"), "u"
 			if err := w.table.PutEvent(t.Context(), &e); err != nil {
 				t.Fatal(err)
 			}

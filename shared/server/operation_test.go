@@ -94,7 +94,7 @@ var calls = map[string]call{
 		says: map[string]any{"userId": "u", "clientId": "app", "familyId": "ID"},
 	},
 	"erase_user": { // the line does not name who was erased
-		prepare: func(w *world) string { w.login(); return audit.EncodeUserKey(w.keys.Codec.UserKey("u")) },
+		prepare: func(w *world) string { w.login(); return audit.EncodeUserKey(w.keys.Users.Key("u")) },
 		path:    "/v1/users?user_id=u", status: 200,
 		says: map[string]any{"userKey": "ID"},
 	},

@@ -15,7 +15,7 @@ import (
 // owner returns the record of user "u" in client "app", nil where there is none.
 func (w *world) owner() *store.Owner {
 	w.t.Helper()
-	o, err := w.table.Owner(w.t.Context(), store.OwnerID{UserKey: w.keys.Codec.UserKey("u"), ClientID: "app"})
+	o, err := w.table.Owner(w.t.Context(), store.OwnerID{UserKey: w.keys.Users.Key("u"), ClientID: "app"})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		w.t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestFaultsWithoutAnOwnersRecord(t *testing.T) {
 			w.sweep()
 			w.clock.Advance(5 * time.Minute) // no login is under way any more
 			w.sweep()
-			families, _, err := w.table.FamiliesBefore(t.Context(), w.keys.Codec.UserKey("u"), [16]byte{}, 100)
+			families, _, err := w.table.FamiliesBefore(t.Context(), w.keys.Users.Key("u"), [16]byte{}, 100)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -665,7 +665,7 @@ func (h *history) login(s step) {
 
 // newFamilies takes the user's families that the model does not have into it.
 func (h *history) newFamilies(owner modelOwner, scope string, now time.Time) (fresh []*modelFamily) {
-	families, _, err := h.table.FamiliesBefore(h.t.Context(), h.keys.Codec.UserKey(owner.user), ulid.ULID{}, 1000)
+	families, _, err := h.table.FamiliesBefore(h.t.Context(), h.keys.Users.Key(owner.user), ulid.ULID{}, 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -862,7 +862,7 @@ func (h *history) others(s step) {
 func (h *history) erase(s step) {
 	user := historyUsers[s.User%len(historyUsers)]
 	stored := func() *store.UserItems {
-		items, err := h.table.UserItems(h.t.Context(), h.keys.Codec.UserKey(user), "", 10_000)
+		items, err := h.table.UserItems(h.t.Context(), h.keys.Users.Key(user), "", 10_000)
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -936,7 +936,7 @@ func (h *history) trailComplete() {
 	}
 	named := map[string][]string{} // by family, the types of the events that say how it ended
 	for _, user := range historyUsers {
-		key := h.keys.Codec.UserKey(user)
+		key := h.keys.Users.Key(user)
 		events, _, err := h.table.UserEvents(h.t.Context(), key, store.Span{From: time.Unix(0, 0), To: h.clock.Now().Add(time.Second)}, ulid.ULID{}, 10_000)
 		if err != nil {
 			h.t.Fatal(err)

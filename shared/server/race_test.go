@@ -154,7 +154,7 @@ func TestReplayRace(t *testing.T) {
 // storedEvents counts the stored events of a type of user "u".
 func (w *world) storedEvents(eventType string) int {
 	w.t.Helper()
-	events, _, err := w.table.UserEvents(w.t.Context(), w.keys.Codec.UserKey("u"), store.Span{From: time.Unix(0, 0), To: w.clock.Now().Add(time.Second)}, ulid.ULID{}, 100)
+	events, _, err := w.table.UserEvents(w.t.Context(), w.keys.Users.Key("u"), store.Span{From: time.Unix(0, 0), To: w.clock.Now().Add(time.Second)}, ulid.ULID{}, 100)
 	if err != nil {
 		w.t.Fatal(err)
 	}

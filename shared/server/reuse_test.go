@@ -289,7 +289,7 @@ func TestLostResponseRace(t *testing.T) {
 
 func TestUnknownFamily(t *testing.T) {
 	w := newWorld(t)
-	id, err := family.NewID(w.keys.Codec.UserKey("nobody"), w.clock.Now())
+	id, err := family.NewID(w.keys.Users.Key("nobody"), w.clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func (w *world) issueManyOf(f *family.Family, n int) {
 	group.SetLimit(16)
 	for range n {
 		group.Go(func() error {
-			id, err := family.NewID(w.keys.Codec.UserKey("u"), now)
+			id, err := family.NewID(w.keys.Users.Key("u"), now)
 			if err != nil {
 				return err
 			}

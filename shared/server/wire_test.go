@@ -248,7 +248,7 @@ func TestOneAnswerForEveryDeadToken(t *testing.T) {
 			reused, _ := w.login()
 			afterReuse := w.rotate(reused)
 			others := w.issue(`{"user_id":"u","client_id":"other"}`).text("refresh_token")
-			unknown, err := family.NewID(w.keys.Codec.UserKey("nobody"), w.clock.Now())
+			unknown, err := family.NewID(w.keys.Users.Key("nobody"), w.clock.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -842,7 +842,7 @@ func TestRevokeIsRefusedOrIdle(t *testing.T) {
 			}
 		}
 	}
-	unknown, err := family.NewID(w.keys.Codec.UserKey("nobody"), w.clock.Now())
+	unknown, err := family.NewID(w.keys.Users.Key("nobody"), w.clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (e *Engine) familyOf(ctx context.Context, keys *keyring.Keys, presented str
 	if err != nil {
 		return family.ID{}, 0, false, nil
 	}
-	return family.JoinID(keys.Codec.UserKey(access.Subject), sid), 0, true, nil
+	return family.JoinID(keys.Users.Key(access.Subject), sid), 0, true, nil
 }
 
 // RevokeLiving revokes a family that has not ended and records the event. done is false

@@ -53,7 +53,7 @@ func (e *Engine) Start(ctx context.Context, s Start, now time.Time) (id family.I
 	if err != nil {
 		return id, nil, err
 	}
-	userKey := keys.Codec.UserKey(s.UserID)
+	userKey := keys.Users.Key(s.UserID)
 	alias := s.alias(keys, now)
 	if s.IdempotencyKey != "" {
 		switch existing, err := e.Table.Alias(ctx, userKey, alias.Name, now); {
@@ -85,7 +85,7 @@ func (e *Engine) Start(ctx context.Context, s Start, now time.Time) (id family.I
 func (s *Start) alias(keys *keyring.Keys, now time.Time) store.Alias {
 	// The MAC key is that of user ids. User ids have no NUL, so the two never collide.
 	mac := func(purpose, value string) [16]byte {
-		return keys.Codec.UserKey("\x00" + purpose + "\x00" + s.UserID + "\x00" + s.Client.ID + "\x00" + value)
+		return keys.Users.Key("\x00" + purpose + "\x00" + s.UserID + "\x00" + s.Client.ID + "\x00" + value)
 	}
 	return store.Alias{Name: mac("idempotency", s.IdempotencyKey), Asked: mac("asked", string(s.Asked)), Until: now.Add(idempotencyLifetime)}
 }

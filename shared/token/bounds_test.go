@@ -89,7 +89,7 @@ func TestMintNeverExceedsABound(t *testing.T) {
 				set[i].Revoked = hour(50)
 			}
 		}
-		c, err := token.NewCodec(upFrom(0), set)
+		c, err := token.NewCodec(set)
 		if err != nil {
 			if revoked>>4 == 0 {
 				t.Errorf("%b: %v", revoked, err)
@@ -187,7 +187,7 @@ func TestNewCodecRefusesRevokedAlone(t *testing.T) {
 		{"all revoked before their time", []token.Key{never}, "new token codec: all token keys are revoked"},
 		{"one that never took over", []token.Key{good, never}, ""},
 	} {
-		c, err := token.NewCodec(upFrom(0), test.keys)
+		c, err := token.NewCodec(test.keys)
 		switch {
 		case test.want == "" && err != nil:
 			t.Errorf("%s: %v", test.name, err)

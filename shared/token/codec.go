@@ -51,7 +51,6 @@ var encoding = base64.RawURLEncoding.Strict()
 type Codec struct {
 	// Secrets are behind pointers, which fmt does not follow where a Codec is in a field
 	// on which it may not call Format.
-	user *mac
 	keys []codecKey // by From, then by ID; at least one is not revoked
 }
 
@@ -64,17 +63,13 @@ type codecKey struct {
 }
 
 // NewCodec returns a codec that mints under the newest of keys and parses tokens minted
-// under any of them. userKey is the key of [Codec.UserKey]. It must never change, or
-// users lose their families. NewCodec copies its arguments.
+// under any of them. NewCodec copies its arguments.
 //
 // It is an error if there are no keys, if two have the same id, if a secret does not have
 // 32 to 64 bytes, or if the last key to take over is revoked. All errors are reported at
 // once.
-func NewCodec(userKey []byte, keys []Key) (*Codec, error) {
+func NewCodec(keys []Key) (*Codec, error) {
 	var errs []error
-	if err := checkSecret(userKey); err != nil {
-		errs = append(errs, fmt.Errorf("user key: %w", err))
-	}
 	if len(keys) == 0 {
 		errs = append(errs, errors.New("no token keys"))
 	}
@@ -100,7 +95,7 @@ func NewCodec(userKey []byte, keys []Key) (*Codec, error) {
 		return nil, fmt.Errorf("new token codec: %w", errors.Join(errs...))
 	}
 
-	c := &Codec{user: newMAC(userKey), keys: make([]codecKey, len(sorted))}
+	c := &Codec{keys: make([]codecKey, len(sorted))}
 	end := int64(math.MaxInt64)
 	for i, k := range slices.Backward(sorted) {
 		c.keys[i] = codecKey{id: k.ID, from: k.From, end: end, revoked: k.Revoked, mac: newMAC(k.Secret)}
@@ -126,13 +121,6 @@ func checkSecret(secret []byte) error {
 		return fmt.Errorf("secret of %d bytes, want %d to %d", n, minSecret, maxSecret)
 	}
 	return nil
-}
-
-// UserKey returns the head of HMAC-SHA-256 of the user id, under a key that is never
-// rotated. It is the first half of [Token.Family].
-func (c *Codec) UserKey(userID string) [16]byte {
-	full := sum(c.user, userID)
-	return [userKeySize]byte(full[:userKeySize])
 }
 
 // Mint encodes t under the newest key whose From is not after now, or under the one with

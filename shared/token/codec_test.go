@@ -37,7 +37,7 @@ func refuse(tb testing.TB, c *token.Codec, s string, want error) {
 
 func TestParseRefusesEveryFlippedBit(t *testing.T) {
 	c := newCodec(t)
-	raw := decode(t, c.Mint(sample(c), start).Reveal())
+	raw := decode(t, c.Mint(sample(t), start).Reveal())
 	for bit := range len(raw) * 8 {
 		flipped := bytes.Clone(raw)
 		flipped[bit/8] ^= 1 << (bit % 8)
@@ -51,7 +51,7 @@ func TestParseRefusesEveryFlippedBit(t *testing.T) {
 
 func TestParseRefusesEveryChangedCharacter(t *testing.T) {
 	c := newCodec(t)
-	s := c.Mint(sample(c), start).Reveal()
+	s := c.Mint(sample(t), start).Reveal()
 	for i := range len(s) {
 		for b := range 256 {
 			if changed := s[:i] + string([]byte{byte(b)}) + s[i+1:]; changed != s {
@@ -63,7 +63,7 @@ func TestParseRefusesEveryChangedCharacter(t *testing.T) {
 
 func TestParseRefusesEveryOtherLength(t *testing.T) {
 	c := newCodec(t)
-	s := c.Mint(sample(c), start).Reveal()
+	s := c.Mint(sample(t), start).Reveal()
 	for i := range len(s) {
 		refuse(t, c, s[:i], token.ErrMalformed)
 		refuse(t, c, s[i+1:], token.ErrMalformed)
@@ -81,7 +81,7 @@ func TestParseRefusesEveryOtherLength(t *testing.T) {
 // fewer bytes than a token has, and a shorter one than a token hides there.
 func TestParseRefusesLineBreaksInTheRightLength(t *testing.T) {
 	c := newCodec(t)
-	s := c.Mint(sample(c), start).Reveal()
+	s := c.Mint(sample(t), start).Reveal()
 	for _, breaks := range []string{"\n", "\r", "\r\n", "\n\n", "\r\n\r\n"} {
 		short := s[:len(s)-len(breaks)]
 		for i := len(token.Prefix); i <= len(short); i++ {
@@ -95,7 +95,7 @@ func TestParseRefusesLineBreaksInTheRightLength(t *testing.T) {
 func TestParseRefusesStrayTrailingBits(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	c := newCodec(t)
-	s := c.Mint(sample(c), start).Reveal()
+	s := c.Mint(sample(t), start).Reveal()
 	head, last := s[:len(s)-1], strings.IndexByte(alphabet, s[len(s)-1])
 	if last%16 != 0 {
 		t.Fatalf("minted a token with stray bits: %q", s)
@@ -112,7 +112,7 @@ func TestParseRefusesStrayTrailingBits(t *testing.T) {
 
 func TestParseRefusesOtherAlphabets(t *testing.T) {
 	c := newCodec(t)
-	tok := sample(c)
+	tok := sample(t)
 	// Of these families one at least has a token with '-' and '_' in it.
 	for tok.Counter = 1; ; tok.Counter++ {
 		s := c.Mint(tok, start).Reveal()
@@ -134,7 +134,7 @@ func TestParseRefusesOtherAlphabets(t *testing.T) {
 // A right tag does not make good what else is wrong.
 func TestParseSigned(t *testing.T) {
 	c := newCodec(t)
-	good := decode(t, c.Mint(sample(c), start).Reveal())
+	good := decode(t, c.Mint(sample(t), start).Reveal())
 	with := func(change func(raw []byte)) string {
 		raw := bytes.Clone(good)
 		change(raw)
@@ -159,14 +159,14 @@ func TestParseSigned(t *testing.T) {
 		}
 	}
 
-	zero := sample(c)
+	zero := sample(t)
 	zero.Counter = 0
 	refuse(t, c, c.Mint(zero, start).Reveal(), token.ErrMalformed)
 }
 
 func TestParseRefusesOtherSecrets(t *testing.T) {
 	c := newCodec(t)
-	s := c.Mint(sample(c), start).Reveal()
+	s := c.Mint(sample(t), start).Reveal()
 
 	refuse(t, newCodec(t, token.Key{ID: 7, Secret: upFrom(0x41)}), s, token.ErrForged)
 	refuse(t, newCodec(t, token.Key{ID: 8, Secret: upFrom(0x40)}), s, token.ErrForged)
@@ -221,7 +221,7 @@ func TestMintChoosesTheKey(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newCodec(t, test.keys...)
-			want := sample(c)
+			want := sample(t)
 			s := c.Mint(want, test.now).Reveal()
 			if got := decode(t, s)[1]; got != test.want {
 				t.Errorf("minted under key %d, want %d", got, test.want)
@@ -240,7 +240,7 @@ func TestRotation(t *testing.T) {
 	alone, both, dropped := newCodec(t, before), newCodec(t, after, before), newCodec(t, after)
 
 	now := start.Add(24 * time.Hour)
-	want := sample(alone)
+	want := sample(t)
 	older := alone.Mint(want, now).Reveal()
 	newer := both.Mint(want, now).Reveal()
 	if older == newer {
@@ -259,64 +259,33 @@ func TestRotation(t *testing.T) {
 	refuse(t, alone, newer, token.ErrForged)
 }
 
-func TestUserKey(t *testing.T) {
-	c := newCodec(t)
-	other, err := token.NewCodec(upFrom(1), []token.Key{{ID: 7, Secret: upFrom(0x40)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := make(map[[16]byte]string)
-	for _, id := range []string{
-		"", "a", "A", "user-1", "user-2", "auth0|5f7c8ec7c33c6c004bbafe82", "é", "e\u0301", "\x00", "\xff",
-		strings.Repeat("x", 127), strings.Repeat("x", 128), strings.Repeat("x", 129), strings.Repeat("x", 10_000),
-	} {
-		h := hmac.New(sha256.New, upFrom(0))
-		h.Write([]byte(id))
-		got := c.UserKey(id)
-		if diff := cmp.Diff(h.Sum(nil)[:16], got[:]); diff != "" {
-			t.Errorf("UserKey(%.40q) (-want +got):\n%s", id, diff)
-		}
-		if twin, ok := seen[got]; ok {
-			t.Errorf("%.40q and %.40q have one user key", id, twin)
-		}
-		seen[got] = id
-		if got == other.UserKey(id) {
-			t.Errorf("UserKey(%.40q) is the same under another key", id)
-		}
-	}
-}
-
 func TestNewCodecErrors(t *testing.T) {
 	good := token.Key{ID: 1, Secret: upFrom(1)}
 	long := bytes.Repeat([]byte{'S'}, 65)
 	for _, test := range []struct {
-		name    string
-		userKey []byte
-		keys    []token.Key
-		want    []string // parts of the error; nil if there is none
+		name string
+		keys []token.Key
+		want []string // parts of the error; nil if there is none
 	}{
-		{"good", upFrom(0), []token.Key{good}, nil},
-		{"longest", long[:64], []token.Key{{ID: 0, Secret: long[:64]}, {ID: 255, Secret: long[:64]}}, nil},
-		{"no keys", upFrom(0), nil, []string{"no token keys"}},
-		{"no user key", nil, []token.Key{good}, []string{"user key: secret of 0 bytes"}},
-		{"short user key", upFrom(0)[:31], []token.Key{good}, []string{"user key: secret of 31 bytes"}},
-		{"long user key", long, []token.Key{good}, []string{"user key: secret of 65 bytes"}},
-		{"no secret", upFrom(0), []token.Key{good, {ID: 9}}, []string{"token key 9: secret of 0 bytes"}},
-		{"short secret", upFrom(0), []token.Key{{ID: 9, Secret: long[:31]}}, []string{"token key 9: secret of 31 bytes"}},
-		{"long secret", upFrom(0), []token.Key{{ID: 9, Secret: long}}, []string{"token key 9: secret of 65 bytes"}},
+		{"good", []token.Key{good}, nil},
+		{"longest", []token.Key{{ID: 0, Secret: long[:64]}, {ID: 255, Secret: long[:64]}}, nil},
+		{"no keys", nil, []string{"no token keys"}},
+		{"no secret", []token.Key{good, {ID: 9}}, []string{"token key 9: secret of 0 bytes"}},
+		{"short secret", []token.Key{{ID: 9, Secret: long[:31]}}, []string{"token key 9: secret of 31 bytes"}},
+		{"long secret", []token.Key{{ID: 9, Secret: long}}, []string{"token key 9: secret of 65 bytes"}},
 		{
-			"one id twice", upFrom(0),
+			"one id twice",
 			[]token.Key{good, {ID: 2, Secret: upFrom(2)}, {ID: 1, Secret: upFrom(3)}},
 			[]string{"token key 1: id used twice"},
 		},
 		{
-			"all at once", nil,
+			"all at once",
 			[]token.Key{good, good, {ID: 9, Secret: long}},
-			[]string{"user key", "token key 1: id used twice", "token key 9: secret of 65 bytes"},
+			[]string{"token key 1: id used twice", "token key 9: secret of 65 bytes"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := token.NewCodec(test.userKey, test.keys)
+			c, err := token.NewCodec(test.keys)
 			if test.want == nil {
 				if err != nil {
 					t.Fatalf("NewCodec: %v", err)
@@ -343,21 +312,16 @@ func TestNewCodecErrors(t *testing.T) {
 }
 
 func TestNewCodecCopies(t *testing.T) {
-	userKey := upFrom(0)
 	keys := []token.Key{{ID: 7, Secret: upFrom(0x40), From: start}}
-	c, err := token.NewCodec(userKey, keys)
+	c, err := token.NewCodec(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	clear(userKey)
 	clear(keys[0].Secret)
 	clear(keys)
 
 	same := newCodec(t)
-	if got, want := c.UserKey("user-1"), same.UserKey("user-1"); got != want {
-		t.Errorf("UserKey changed with its argument: %x, want %x", got, want)
-	}
-	tok := sample(same)
+	tok := sample(t)
 	if got, want := c.Mint(tok, start).Reveal(), same.Mint(tok, start).Reveal(); got != want {
 		t.Errorf("Mint changed with NewCodec's argument: %q, want %q", got, want)
 	}
@@ -369,6 +333,7 @@ func TestConcurrentUse(t *testing.T) {
 		token.Key{ID: 1, Secret: upFrom(1), From: start},
 		token.Key{ID: 2, Secret: upFrom(2), From: start.Add(time.Hour)},
 	)
+	users := newUserKeys(t)
 	// What each goroutine should see, worked out before any other runs.
 	type expected struct {
 		userID string
@@ -380,7 +345,7 @@ func TestConcurrentUse(t *testing.T) {
 	var all []expected
 	for i := range 32 {
 		e := expected{userID: fmt.Sprint("user-", i), now: start.Add(time.Duration(i%2) * time.Hour)}
-		e.user = c.UserKey(e.userID)
+		e.user = users.Key(e.userID)
 		e.token.Counter = uint32(i + 1)
 		copy(e.token.Family[:], e.user[:])
 		e.minted = c.Mint(e.token, e.now).Reveal()
@@ -391,8 +356,8 @@ func TestConcurrentUse(t *testing.T) {
 	for _, e := range all {
 		wg.Go(func() {
 			for range 500 {
-				if got := c.UserKey(e.userID); got != e.user {
-					t.Errorf("UserKey(%q) = %x, want %x", e.userID, got, e.user)
+				if got := users.Key(e.userID); got != e.user {
+					t.Errorf("Key(%q) = %x, want %x", e.userID, got, e.user)
 				}
 				if got := c.Mint(e.token, e.now).Reveal(); got != e.minted {
 					t.Errorf("Mint = %q, want %q", got, e.minted)

@@ -18,7 +18,11 @@ import (
 func TestSecretsDoNotPrint(t *testing.T) {
 	secret := []byte("the-secret-which-nobody-may-read")
 	key := token.Key{ID: 7, Secret: secret, From: start}
-	codec, err := token.NewCodec(secret, []token.Key{key})
+	codec, err := token.NewCodec([]token.Key{key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := token.NewUserKeys(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +35,10 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		Pointer *token.Codec
 		codec   token.Codec // where fmt may not call Format
 		pointer *token.Codec
+		Users   token.UserKeys
+		users   *token.UserKeys
 	}
-	held := holder{encoded, key, *codec, codec, *codec, codec}
+	held := holder{encoded, key, *codec, codec, *codec, codec, *users, users}
 
 	for _, test := range []struct {
 		name  string
@@ -41,6 +47,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}{
 		{"Encoded", encoded, "[refresh token]"},
 		{"*Encoded", &encoded, "[refresh token]"},
+		{"UserKeys", *users, "[user keys]"},
+		{"*UserKeys", users, "[user keys]"},
 		{"Key", key, "[token key 7]"},
 		{"*Key", &key, "[token key 7]"},
 		{"Codec", *codec, "[token codec]"},
@@ -103,7 +111,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 func TestNoSecretFinds(t *testing.T) {
 	secret := []byte("the-secret-which-nobody-may-read")
 	c := newCodec(t)
-	encoded := c.Mint(sample(c), start)
+	encoded := c.Mint(sample(t), start)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d"} {
 		for _, leak := range []any{encoded.Reveal(), secret, struct{ a []byte }{secret}} {
 			if _, text := leak.(string); text && verb == "%d" {

@@ -37,17 +37,26 @@ func newCodec(tb testing.TB, keys ...token.Key) *token.Codec {
 	if len(keys) == 0 {
 		keys = []token.Key{{ID: 7, Secret: upFrom(0x40), From: start}}
 	}
-	c, err := token.NewCodec(upFrom(0), keys)
+	c, err := token.NewCodec(keys)
 	if err != nil {
 		tb.Fatalf("NewCodec: %v", err)
 	}
 	return c
 }
 
+func newUserKeys(tb testing.TB) *token.UserKeys {
+	tb.Helper()
+	u, err := token.NewUserKeys(upFrom(0))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u
+}
+
 // sample returns a token of user-1, whose parts are all different.
-func sample(c *token.Codec) token.Token {
+func sample(tb testing.TB) token.Token {
 	t := token.Token{Counter: 42}
-	user := c.UserKey("user-1")
+	user := newUserKeys(tb).Key("user-1")
 	copy(t.Family[:], user[:])
 	copy(t.Family[16:], "\x01\x90\xf3\xa1\xb2\xc3\xd4\xe5\xf6\x07\x18\x29\x3a\x4b\x5c\x6d")
 	return t
@@ -81,7 +90,7 @@ func sign(raw, secret []byte) []byte {
 func TestRoundTrip(t *testing.T) {
 	c := newCodec(t)
 	for _, counter := range []uint32{1, 2, 255, 256, 1 << 16, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
-		want := sample(c)
+		want := sample(t)
 		want.Counter = counter
 		s := c.Mint(want, start).Reveal()
 		if len(s) != token.Length || !strings.HasPrefix(s, token.Prefix) {
@@ -103,7 +112,7 @@ func TestGolden(t *testing.T) {
 	const golden = "rotor_AQfEncAXl4oi4YJEXsKf1I34AZDzobLD1OX2BxgpOktcbQAAACqD3yxbB0w6JyZ3ecSf_WVpK1Ii9w"
 
 	c := newCodec(t)
-	want := sample(c)
+	want := sample(t)
 	if got := c.Mint(want, start).Reveal(); got != golden {
 		t.Errorf("Mint = %q, want %q", got, golden)
 	}
