@@ -224,7 +224,7 @@ func (a *API) explainFamily(ctx context.Context, id family.ID, clientID string, 
 
 // explainCounter explains the family's refresh token with that counter, the newest if it is 0.
 func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, clientID string, now time.Time) (explanation, error) {
-	f, err := a.Table.Family(ctx, id)
+	f, client, err := a.familyAndClient(ctx, id, now)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return explanation{}, err
 	}
@@ -237,10 +237,6 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, 
 	}
 	if clientID == "" {
 		attempt.ClientID = f.ClientID
-	}
-	client, err := a.findClient(ctx, f.ClientID, now)
-	if err != nil {
-		return explanation{}, err
 	}
 	answer := newExplanation(family.Explain(f, policyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
 	if client == nil && answer.Verdict != family.DeadToken {

@@ -90,12 +90,7 @@ func (a *API) changeFamily(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := a.Table.Family(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	setUserAndClient(operationOf(r.Context()), f.UserID, f.ClientID)
-	client, err := a.findClient(r.Context(), f.ClientID, now)
+	f, client, err := a.familyAndClient(r.Context(), id, now)
 	if err != nil {
 		return err
 	}

@@ -35,15 +35,11 @@ func (a *API) revokeFamily(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := a.Table.Family(r.Context(), id)
+	f, client, err := a.familyAndClient(r.Context(), id, now)
 	if err != nil {
 		return err
 	}
-	setUserAndClient(operationOf(r.Context()), f.UserID, f.ClientID)
-	policy, err := a.policyFor(r.Context(), f.ClientID, now)
-	if err != nil {
-		return err
-	}
+	policy := policyOf(client)
 	answer := revokedJSON{}
 	if f.Death(policy, now) == "" {
 		done, err := a.RevokeLiving(r.Context(), f, policy, family.RevokedByAdmin, 0, web.CallerOf(r), now)

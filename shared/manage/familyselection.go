@@ -87,10 +87,11 @@ func (a *API) livingFamilies(ctx context.Context, s *selection, before ulid.ULID
 			if s.clientID != "" && f.ClientID != s.clientID || s.keep != nil && f.ID == s.keep.Family.ID {
 				continue
 			}
-			policy, err := a.policyFor(ctx, f.ClientID, s.now)
+			client, err := a.findClient(ctx, f.ClientID, s.now)
 			if err != nil {
 				return nil, next, err
 			}
+			policy := policyOf(client)
 			if f.Death(policy, s.now) == "" {
 				living = append(living, store.Ending{Family: f, Policy: policy})
 			}
@@ -108,15 +109,6 @@ func (a *API) findClient(ctx context.Context, id string, now time.Time) (*store.
 		return nil, nil
 	}
 	return client, err
-}
-
-// policyFor returns the policy of the families of the client with that id.
-func (a *API) policyFor(ctx context.Context, clientID string, now time.Time) (*family.Policy, error) {
-	client, err := a.findClient(ctx, clientID, now)
-	if err != nil {
-		return nil, err
-	}
-	return policyOf(client), nil
 }
 
 // policyOf returns the policy of the client's families. If client is nil, not registered,

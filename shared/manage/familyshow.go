@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -46,11 +47,7 @@ func (a *API) showFamily(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := a.Table.Family(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	client, err := a.findClient(r.Context(), f.ClientID, now)
+	f, client, err := a.familyAndClient(r.Context(), id, now)
 	if err != nil {
 		return err
 	}
@@ -73,6 +70,18 @@ func familyID(r *http.Request) (family.ID, error) {
 		return id, fieldErrors{{Field: "family", Want: "a family id: 43 characters of base64url"}}
 	}
 	return id, nil
+}
+
+// familyAndClient reads the family with that id, and its client, which is nil if it is not
+// registered any more. It notes whose family it is in the call's event.
+func (a *API) familyAndClient(ctx context.Context, id family.ID, now time.Time) (*family.Family, *store.Client, error) {
+	f, err := a.Table.Family(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	setUserAndClient(operationOf(ctx), f.UserID, f.ClientID)
+	client, err := a.findClient(ctx, f.ClientID, now)
+	return f, client, err
 }
 
 // newFamilyJSON returns f as the management API shows it. client is nil if it is not
