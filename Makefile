@@ -53,10 +53,14 @@ NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=$$(node -p 'process.versio
 CDK = cd infra && $(NODE) CDK_DISABLE_CLI_TELEMETRY=true ../$(CDK_CLI) --no-notices
 
 .PHONY: help
-help: ## show this list
-	@awk 'BEGIN { FS = ":.*## " } \
+help: ## show what is used daily; make help-all shows every target
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: help-all
+help-all: ##- show every target
+	@awk 'BEGIN { FS = ":.*##-? " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*##-? / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 ##@ Run
 
@@ -65,7 +69,7 @@ run: ## the whole API on 127.0.0.1:3000 (ADDR=host:port, BASE_PATH=/auth, KEYS=p
 	@go run ./cmd/rotor run
 
 .PHONY: dynamodb-local
-dynamodb-local: ## DynamoDB Local on port 8000, in memory (needs Java, and Maven once)
+dynamodb-local: ##- DynamoDB Local on port 8000, in memory (needs Java, and Maven once)
 	@lab/dynamodb-local/run.sh serve 8000
 
 ##@ Test
@@ -79,7 +83,7 @@ test: ## all tests, on the embedded store; Go is all it needs
 LONG := ^Test(Events|RevokeAll|RotationsAtRandom|Race|ThrottledRace|SweepRequests|SweepOfAHealthCheck.*)$$
 
 .PHONY: test-long
-test-long: ## what make test plays in short: thousands of families, events and racers
+test-long: ##- what make test plays in short: thousands of families, events and racers
 	go test -count=1 -timeout 30m ./shared/server ./shared/sweep -run '$(LONG)' -long
 
 .PHONY: test-infra
@@ -91,11 +95,11 @@ test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs
 	lab/dynamodb-local/run.sh with go test -shuffle=on -timeout 20m -count=1 ./shared/... ./cmd/...
 
 .PHONY: test-lambda
-test-lambda: ## the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)
+test-lambda: ##- the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)
 	lab/rie/run.sh
 
 .PHONY: cover
-cover: ## the tests' coverage of shared/, by function and as cover.html
+cover: ##- the tests' coverage of shared/, by function and as cover.html
 	go test -coverpkg ./shared/... -coverprofile cover.out ./shared/... ./cmd/...
 	go tool cover -html cover.out -o cover.html
 	go tool cover -func cover.out
@@ -115,42 +119,42 @@ prove: ## all of it, at length: about an hour
 # 16 players, each with histories of 100 steps on average, any number each: with what is asked for beyond STEPS, fewer
 # come about once in 100 million runs.
 .PHONY: histories
-histories: ## random histories against the model, STEPS=100000, and SESSIONS=100000 of careless clients
+histories: ##- random histories against the model, STEPS=100000, and SESSIONS=100000 of careless clients
 	go test -count=1 -timeout 2h -v ./shared/server -run '^Test(Saved)?Histories$$' \
 		-rapid.checks=$$(( $(STEPS) / 1340 + 1 )) -rapid.steps=100
 	go test -count=1 -timeout 2h -v ./shared/server -run '^Test(NaiveSessions|Copies|RandomThief)$$' \
 		-rapid.checks=$$(( $(STEPS) / 200 + 1 )) -sessions=$(SESSIONS)
 
 .PHONY: test-races
-test-races: ## eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
+test-races: ##- eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
 	lab/dynamodb-local/run.sh with $(GOTEST) -tags prove -count=1 -v -timeout 30m ./lab/prove -run 'Checker|Linearizable|Kill'
 
 .PHONY: naive
-naive: ## careless clients, for a minute: does any lose its session? thieves who refresh fast: is any not found out?
+naive: ##- careless clients, for a minute: does any lose its session? thieves who refresh fast: is any not found out?
 	go test -tags prove -count=1 -v -timeout 10m ./lab/prove -run 'Naive|FastThief'
 
 .PHONY: soak
-soak: ## the highest rate for SOAK=10m: does anything grow?
+soak: ##- the highest rate for SOAK=10m: does anything grow?
 	SOAK=$(SOAK) go test -tags prove -count=1 -v -timeout 2h ./lab/prove -run Soak
 
 .PHONY: spec
-spec: ## the TLA+ specification, checked by TLC (Java, Maven; SPEC=--large for an hour's more states)
+spec: ##- the TLA+ specification, checked by TLC (Java, Maven; SPEC=--large for an hour's more states)
 	shared/family/spec/run.sh check $(SPEC)
 
 .PHONY: mutants
-mutants: ## break the protocol in one way after another: do the tests catch it?
+mutants: ##- break the protocol in one way after another: do the tests catch it?
 	go run ./lab/mutants
 
 .PHONY: mutants-changed
-mutants-changed: ## the mutants of packages that differ from SINCE=HEAD~1, each against the test that must notice
+mutants-changed: ##- the mutants of packages that differ from SINCE=HEAD~1, each against the test that must notice
 	go run ./lab/mutants -quick -since $(SINCE)
 
 .PHONY: mutants-doc
-mutants-doc: ## write docs/mutants.md, the table of mutants
+mutants-doc: ##- write docs/mutants.md, the table of mutants
 	go run ./lab/mutants -write docs/mutants.md
 
 .PHONY: fuzz
-fuzz: ## every fuzz target in the tree, FUZZTIME=10000x (so many executions) or 30s each
+fuzz: ##- every fuzz target in the tree, FUZZTIME=10000x (so many executions) or 30s each
 	lab/fuzz.sh $(FUZZTIME)
 
 ##@ Measure (see docs/benchmarks.md)
@@ -160,24 +164,24 @@ bench: build ## Rotor under load, its storage, cold starts and cost, to dist/ben
 	$(if $(and $(shell command -v java),$(shell command -v mvn)),lab/dynamodb-local/run.sh with) go run ./lab/bench $(BENCHFLAGS)
 
 .PHONY: bench-growth
-bench-growth: ## how cost grows, to a million families, to dist/growth.json (BENCHFLAGS=-short: a minute; Java, Maven)
+bench-growth: ##- how cost grows, to a million families, to dist/growth.json (BENCHFLAGS=-short: a minute; Java, Maven)
 	lab/dynamodb-local/run.sh with go run ./lab/bench -growth $(BENCHFLAGS)
 
 .PHONY: bench-page
-bench-page: ## docs/benchmarks.md's tables and plot, from dist/bench.json and dist/growth.json, or one of them
+bench-page: ##- docs/benchmarks.md's tables and plot, from dist/bench.json and dist/growth.json, or one of them
 	go run ./lab/bench -markdown docs/benchmarks.md
 
 .PHONY: scale
-scale: ## where Rotor breaks first as it grows, to docs/scale.md, from dist/bench.json or the report kept (half a minute)
+scale: ##- where Rotor breaks first as it grows, to docs/scale.md, from dist/bench.json or the report kept (half a minute)
 	go run ./lab/scale -markdown docs/scale.md
 
 .PHONY: microbench
-microbench: ## micro-benchmarks, to dist/bench-new.txt (BENCH=regexp COUNT=1)
+microbench: ##- micro-benchmarks, to dist/bench-new.txt (BENCH=regexp COUNT=1)
 	@mkdir -p dist
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES) | tee dist/bench-new.txt
 
 .PHONY: benchstat
-benchstat: ## dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them worth comparing)
+benchstat: ##- dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them worth comparing)
 	go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION) dist/bench-old.txt dist/bench-new.txt
 
 ##@ Check
@@ -198,7 +202,7 @@ lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## linters, comments, formatting, go.mod a
 	lab/vulnerabilities.sh $(GOVULNCHECK)
 
 .PHONY: lint-infra
-lint-infra: $(SAM)/sam synth ## the templates: cfn-lint and sam validate (needs Node and Python)
+lint-infra: $(SAM)/sam synth ##- the templates: cfn-lint and sam validate (needs Node and Python)
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint --template infra/sam/template.yaml
 	$(CDK) synth --quiet --output ../dist/template-with-all $(WITH_ALL)
 	$(SAM)/cfn-lint cdk.out/*.template.json dist/template-with-all/*.template.json
@@ -242,7 +246,7 @@ dist/%.zip: FORCE
 FORCE:
 
 .PHONY: test-reproducible
-test-reproducible: ## build all zips twice, here and elsewhere with nothing cached: the same bytes
+test-reproducible: ##- build all zips twice, here and elsewhere with nothing cached: the same bytes
 	lab/reproducible.sh
 
 .PHONY: release
@@ -260,7 +264,7 @@ diff: deployable ## what a deployment would change
 	$(CDK) diff $(CONTEXT)
 
 .PHONY: bootstrap
-bootstrap: deployable ## prepare an account and region for CDK, once
+bootstrap: deployable ##- prepare an account and region for CDK, once
 	$(CDK) bootstrap $(CONTEXT)
 
 .PHONY: deploy
@@ -277,7 +281,7 @@ $(CDK_CLI): infra/package-lock.json infra/package.json
 	@touch $@
 
 .PHONY: sam-local
-sam-local: sam-ready ## the functions under SAM on port 3000, on DynamoDB Local (needs Docker; see docs/deploy.md)
+sam-local: sam-ready ##- the functions under SAM on port 3000, on DynamoDB Local (needs Docker; see docs/deploy.md)
 	$(SAM)/sam local start-api --template infra/sam/template.yaml --port 3000
 
 # What SAM mounts into a container: the function, and the keys beside it.
