@@ -4,7 +4,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	// What is set shows.
 	{
 		rule: "a group serves another's endpoint", pkg: "oauth", test: "server.TestGroups",
-		edits: []edit{{`return a.serve(a.tokenEndpoint())`, `return a.serve(a.revokeEndpoint())`}},
+		edits: []edit{{`return a.serve(slices.Concat(a.tokenEndpoint(), a.healthEndpoint()))`, `return a.serve(slices.Concat(a.revokeEndpoint(), a.healthEndpoint()))`}},
 	},
 	{
 		rule: "a group serves all endpoints", pkg: "oauth", test: "server.TestGroups",
@@ -138,7 +138,37 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	// Answers.
 	{
 		rule: "after a failure of ours clients come again in an hour", pkg: "web", test: "server.TestErrorAnswers",
-		edits: []edit{{`"Retry-After", "1"`, `"Retry-After", "3600"`}},
+		edits: []edit{{`const longestWait = 3`, `const longestWait = 3600`}},
+	},
+	{
+		rule: "after a failure of ours clients come back all at once", pkg: "web", test: "server.TestCallersDoNotComeBackTogether",
+		edits: []edit{{`strconv.Itoa(1+rand.IntN(longestWait))`, `strconv.Itoa(1+rand.IntN(1))`}},
+	},
+	{
+		rule: "a service without its table calls itself healthy", pkg: "oauth", test: "server.TestHealth",
+		edits: []edit{{`err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return nil`, `err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return nil`}},
+	},
+	{
+		rule: "a service that can start no family calls itself healthy", pkg: "oauth", test: "server.TestHealth",
+		edits: []edit{{`if keys.Stale {`, `if keys == nil {`}},
+	},
+	{
+		rule: "each check of the health is a read of the table", pkg: "oauth", test: "server.TestHealth",
+		edits: []edit{{`age >= 0 && age < checkedFor`, `age < 0`}},
+	},
+	{
+		rule: "the health is checked once and for all", pkg: "oauth", test: "server.TestHealth",
+		edits: []edit{{`age >= 0 && age < checkedFor`, `age >= 0 && !c.at.IsZero()`}},
+	},
+	{
+		rule: "one who hangs up makes the service ill for others", pkg: "oauth", test: "server.TestHealthOfACallerWhoHangsUp",
+		edits: []edit{{`if ctx.Err() == nil { // a caller`, `if err != nil || ctx.Err() == nil { // a caller`}},
 	},
 	{
 		rule: "an error may be kept by caches", pkg: "oauth", test: "server.TestErrorAnswers",

@@ -70,7 +70,7 @@ var quotas = []quota{
 const (
 	sees429 = "429 of the gateway, without Retry-After"
 	sees503 = "503 of the gateway, without Retry-After"
-	seesOur = "503 `temporarily_unavailable`, Retry-After: 1"
+	seesOur = "503 `temporarily_unavailable`, Retry-After: 1 to 3"
 )
 
 // limit is a limit that refreshes can reach.

@@ -15,7 +15,7 @@ const (
 	secretFor  = 300  // s: maxAge in shared/keyring/secret.go
 	attempts   = 3    // by the SDK: MaxAttempts in shared/store/table.go
 	backoff    = 50   // ms, at most, before the second attempt, and twice that before the third
-	retryAfter = 1000 // ms, in Rotor's own 503 (shared/internal/web/answer.go); the gateway's responses have none
+	retryAfter = 3 // s, at most, in Rotor's own 503 (shared/internal/web/answer.go); the gateway's responses have none
 	reuse      = 60   // s: the default policy of shared/family/policy.go
 
 	// A caller whose refresh fails pauses as clients/tokensource does with that
@@ -341,7 +341,7 @@ func (r *region) answer(q request) {
 	switch {
 	case q.stage == fails:
 		r.out.store++
-		r.again(q, retryAfter)
+		r.again(q, float64(1000*(1+r.random.IntN(retryAfter))))
 		return
 	case q.stage == dies:
 		r.out.refused++

@@ -5,6 +5,7 @@ package oauth
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
@@ -23,15 +24,18 @@ type API struct {
 	*session.Engine
 	Config
 	ownOrigin string // the issuer's web origin, "" if it has none
+	checkup   *checkup
 }
 
 // New returns an API that works with the given engine.
 func New(engine *session.Engine, c Config) *API {
-	return &API{Engine: engine, Config: c, ownOrigin: origin.Of(engine.Issuer)}
+	return &API{Engine: engine, Config: c, ownOrigin: origin.Of(engine.Issuer), checkup: new(checkup)}
 }
 
-// Token returns a handler of POST /oauth/token.
-func (a *API) Token() http.Handler { return a.serve(a.tokenEndpoint()) }
+// Token returns a handler of POST /oauth/token, and of GET /healthz.
+func (a *API) Token() http.Handler {
+	return a.serve(slices.Concat(a.tokenEndpoint(), a.healthEndpoint()))
+}
 
 // Revoke returns a handler of POST /oauth/revoke.
 func (a *API) Revoke() http.Handler { return a.serve(a.revokeEndpoint()) }

@@ -9,7 +9,7 @@ import (
 
 // Endpoints returns all public endpoints, for a server that has others as well.
 func (a *API) Endpoints() []web.Endpoint {
-	return slices.Concat(a.tokenEndpoint(), a.revokeEndpoint(), a.introspectEndpoint(), a.discoveryEndpoints())
+	return slices.Concat(a.tokenEndpoint(), a.healthEndpoint(), a.revokeEndpoint(), a.introspectEndpoint(), a.discoveryEndpoints())
 }
 
 func (a *API) tokenEndpoint() []web.Endpoint {
@@ -17,6 +17,10 @@ func (a *API) tokenEndpoint() []web.Endpoint {
 		Path: "/oauth/token", Wrap: a.corsForOrigins,
 		Methods: map[string]web.Handler{http.MethodPost: a.token},
 	}}
+}
+
+func (a *API) healthEndpoint() []web.Endpoint {
+	return []web.Endpoint{{Path: "/healthz", Methods: map[string]web.Handler{http.MethodGet: a.health}}}
 }
 
 func (a *API) revokeEndpoint() []web.Endpoint {

@@ -196,7 +196,7 @@ func TestTimeout(t *testing.T) {
 			if !wait && (left > timeout || left < 0 || left < timeout-time.Minute) {
 				t.Errorf("%s has %v of %v", name, left, timeout)
 			}
-			if (a.status == http.StatusServiceUnavailable) != wait || (a.header.Get("Retry-After") == "1") != wait {
+			if (a.status == http.StatusServiceUnavailable) != wait || (a.header.Get("Retry-After") != "") != wait {
 				t.Errorf("%s with a timeout of %v: %v %v", name, timeout, a, a.header)
 			}
 		}
