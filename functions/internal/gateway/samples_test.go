@@ -43,6 +43,7 @@ var expected = map[string]int{
 	"revoke-token":                     http.StatusOK,
 	"revoke-token-json":                http.StatusOK,
 	"token-foreign-origin":             http.StatusForbidden,
+	"token-health":                     http.StatusOK,
 	"token-preflight":                  http.StatusNoContent,
 	"token-refresh":                    http.StatusOK,
 	"token-refresh-base64":             http.StatusOK,
@@ -75,6 +76,7 @@ func httpNames(t *testing.T) []string {
 
 // says is what the responses to some samples must contain if one family was started.
 var says = map[string]string{
+	"token-health":            `{"status":"ok",`,
 	"introspect-token":        `"active":true`,
 	"manage-erase-user":       `{"families":1,"events":0,"dry_run":true}`,
 	"manage-explain-family":   `"verdict":"valid"`,
