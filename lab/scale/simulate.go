@@ -9,14 +9,14 @@ import (
 
 // What callers and functions do in Rotor's code, and what is assumed about them.
 const (
-	registered = 20   // clients in the registry, all equally used; an assumption
-	registry   = 3    // read units of a query of them all, with less than 600 bytes each, which is a client with a long policy
-	cachedFor  = 60   // s: freshFor in shared/store/registry.go
-	secretFor  = 300  // s: maxAge in shared/keyring/secret.go
-	attempts   = 3    // by the SDK: MaxAttempts in shared/store/table.go
-	backoff    = 50   // ms, at most, before the second attempt, and twice that before the third
-	retryAfter = 3 // s, at most, in Rotor's own 503 (shared/internal/web/answer.go); the gateway's responses have none
-	reuse      = 60   // s: the default policy of shared/family/policy.go
+	registered = 20  // clients in the registry, all equally used; an assumption
+	registry   = 3   // read units of a query of them all, with less than 600 bytes each, which is a client with a long policy
+	cachedFor  = 60  // s: freshFor in shared/store/registry.go
+	secretFor  = 300 // s: maxAge in shared/keyring/secret.go
+	attempts   = 3   // by the SDK: MaxAttempts in shared/store/table.go
+	backoff    = 50  // ms, at most, before the second attempt, and twice that before the third
+	retryAfter = 3   // s, at most, in Rotor's own 503 (shared/internal/web/answer.go); the gateway's responses have none
+	reuse      = 60  // s: the default policy of shared/family/policy.go
 
 	// A caller whose refresh fails pauses as clients/tokensource does with that
 	// interval: for a random part of 250 ms, which doubles each time up to 10 s.

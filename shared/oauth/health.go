@@ -14,7 +14,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/version"
 )
 
-// checkedFor is how long an instance answers with the result of its last check. Whoever asks
+// checkedFor is how long an instance answers with the result of its last check. A caller that asks
 // more often costs nothing.
 const checkedFor = 5 * time.Second
 

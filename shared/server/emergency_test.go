@@ -292,7 +292,7 @@ func TestNewKeyReachesOtherServers(t *testing.T) {
 	if calls := v.m.Calls(); !slices.Equal(calls, []string{"GetSecretValue"}) {
 		t.Errorf("the secret was asked %v", calls)
 	}
-	unknown := forgedUnder(t, v, 77)
+	unknown := forgedUnder(t, 77)
 	for range 50 {
 		w.mustRefreshAt(1, tok)
 		w.dead(unknown, family.NeverIssued)
@@ -322,7 +322,7 @@ func TestNewKeyReachesOtherServers(t *testing.T) {
 }
 
 // forgedUnder returns a token of a key that the vault does not have.
-func forgedUnder(t testing.TB, v *vault, id byte) string {
+func forgedUnder(t testing.TB, id byte) string {
 	t.Helper()
 	codec, err := token.NewCodec([]token.Key{{ID: id, Secret: make([]byte, 32)}})
 	if err != nil {
