@@ -15,7 +15,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// brokenKeys are keys that cannot be read.
+// brokenKeys is a source of keys that always fails.
 type brokenKeys struct{}
 
 func (brokenKeys) Keys(context.Context, time.Time) (*keyring.Keys, error) {
@@ -26,8 +26,8 @@ func (brokenKeys) Newer(context.Context, time.Time) (*keyring.Keys, error) {
 	return nil, keyring.ErrUnavailable
 }
 
-// Every error of the table in docs/api.md, to the byte: status, body and header. Clients act
-// on each of these, and caches do.
+// TestErrorAnswers checks every error of the table in docs/api.md to the byte: status, body
+// and headers. Clients and caches act on each of these.
 func TestErrorAnswers(t *testing.T) {
 	const foreign = "https://evil.example"
 	w := newWorld(t)
@@ -126,8 +126,8 @@ func TestErrorAnswers(t *testing.T) {
 		for name := range tt.got.header {
 			switch {
 			case name == "Date", name == "Content-Length", name == "Connection":
-			case name == "Vary" && tt.more[name] == "": // [TestCrossOriginHeaders] has them
-			case name == "Retry-After": // a random one of the three; see TestCallersDoNotComeBackTogether
+			case name == "Vary" && tt.more[name] == "": // [TestCrossOriginHeaders] checks them
+			case name == "Retry-After": // one of three at random; see [TestCallersDoNotComeBackTogether]
 				got[name] = strings.NewReplacer("2", "1", "3", "1").Replace(tt.got.header.Get(name))
 			default:
 				got[name] = strings.Join(tt.got.header.Values(name), ", ")
@@ -152,8 +152,9 @@ func many(n int) string {
 	return strings.Join(all, " ")
 }
 
-// HEAD has the status and the header of GET, and no body (RFC 9110 §9.3.2): of what is
-// there, of what is not, and of what cannot be read.
+// TestHeadIsGetWithoutABody checks that HEAD answers with the status and the headers of GET
+// and without a body (RFC 9110 §9.3.2): for what exists, for what does not, and for what
+// cannot be read.
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	w := newWorld(t)
 	_, id := w.login()
@@ -197,7 +198,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	}
 }
 
-// crossOriginHeader returns what an answer says to browsers.
+// crossOriginHeader returns the headers of an answer that are addressed to browsers.
 func crossOriginHeader(a answer) map[string]string {
 	said := map[string]string{}
 	for name := range a.header {
@@ -208,8 +209,8 @@ func crossOriginHeader(a answer) map[string]string {
 	return said
 }
 
-// What browsers are told, to the letter: a header too many gives something away, and
-// one that is missing or wrong loses an answer.
+// TestCrossOriginHeaders checks the CORS headers exactly. One header too many gives something
+// away; one that is missing or wrong hides an answer from the page.
 func TestCrossOriginHeaders(t *testing.T) {
 	const from, anyOrigin = "https://app.example", "https://any.example"
 	const exposed = "Retry-After, Www-Authenticate"
@@ -258,7 +259,7 @@ func TestCrossOriginHeaders(t *testing.T) {
 		if diff := cmp.Diff(tt.want, crossOriginHeader(a)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
-		// What depends on the origin says so to caches.
+		// An answer that depends on the origin must say so to caches.
 		if public := strings.HasPrefix(tt.path, "/.well-known"); slices.Contains(strings.Split(strings.Join(a.header.Values("Vary"), ", "), ", "), "Origin") !=
 			(strings.HasPrefix(tt.path, "/oauth/") && tt.path != "/oauth/introspect") && !public {
 			t.Errorf("%s: Vary is %q", tt.name, a.header.Values("Vary"))
@@ -266,8 +267,9 @@ func TestCrossOriginHeaders(t *testing.T) {
 	}
 }
 
-// The metadata, member for member, and what it says is so: the claims are those of an
-// id token, and the documents may be kept for five minutes.
+// TestMetadataIsTrue checks each member of the discovery document, and that what it announces
+// is true: the listed claims are those of an ID token, and the documents may be cached for
+// five minutes.
 func TestMetadataIsTrue(t *testing.T) {
 	w := newWorld(t)
 	issuer := w.servers[0].URL
@@ -279,7 +281,8 @@ func TestMetadataIsTrue(t *testing.T) {
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods, "introspection_endpoint_auth_methods_supported": methods[1:],
 		"id_token_signing_alg_values_supported": []any{"ES256"}, "refresh_token_expiration_types_supported": []any{"authorization", "token_timeout"},
 		"claims_supported": []any{"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid"},
-		// Left out, the second of these would mean true (OpenID Connect Discovery §3).
+		// If it is left out, the second of these defaults to true (OpenID Connect Discovery
+		// §3).
 		"request_parameter_supported": false, "request_uri_parameter_supported": false,
 	}
 	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
@@ -304,8 +307,8 @@ func TestMetadataIsTrue(t *testing.T) {
 	}
 }
 
-// None of the parameters that an endpoint knows may be given twice, at any endpoint and
-// in either form of body; resource may.
+// TestKnownParametersAreGivenOnce checks that no endpoint accepts one of its parameters twice,
+// in either form of body. The parameter resource is the exception.
 func TestKnownParametersAreGivenOnce(t *testing.T) {
 	w := newWorld(t)
 	tok, id := w.login()
@@ -338,7 +341,7 @@ func TestKnownParametersAreGivenOnce(t *testing.T) {
 	}
 }
 
-// The scheme is followed by one space or more (RFC 9110 §11.4).
+// TestSpacesAfterBasic checks that one space or more may follow the scheme (RFC 9110 §11.4).
 func TestSpacesAfterBasic(t *testing.T) {
 	w := newWorld(t)
 	secret := w.addSecret("web")

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// FuzzBasic: the header authenticates exactly whom RFC 7617 §2 and RFC 6749
-// §2.3.1 say it does: the scheme in any case, then the base64 of id and secret,
-// each form-encoded, with a colon between. A pair is sent as it is where plain,
-// and in base64 else; in it SECRET stands for the one of "web".
+// FuzzBasic checks that a Basic header authenticates a client exactly when RFC 7617 §2 and
+// RFC 6749 §2.3.1 say so: the scheme in any case, then the base64 of id and secret, each
+// form-encoded, with a colon between. The pair is sent unchanged if plain is set, and in
+// base64 otherwise. SECRET in it stands for the secret of "web".
 func FuzzBasic(f *testing.F) {
 	q := newQuiet(f)
 	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
@@ -53,7 +53,7 @@ func FuzzBasic(f *testing.F) {
 	})
 }
 
-// who says whether the header is that of a registered client.
+// who reports whether the header has the credentials of a registered client.
 func who(authorization, secret string) bool {
 	if len(authorization) < 6 || !strings.EqualFold(authorization[:6], "Basic ") {
 		return false

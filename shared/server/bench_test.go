@@ -10,8 +10,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// benchmarked is a handler whose every refresh is answered as the first one was,
-// without a store, and a refresh token for it.
+// benchmarked returns a handler that needs no store, because it answers every refresh as it
+// answered the first, and a refresh token for it.
 func benchmarked(b *testing.B, alg signing.Algorithm) (q *quiet, refreshToken string) {
 	b.Helper()
 	rt := &storetest.Replay{Below: embedded.New()}
@@ -31,9 +31,9 @@ func benchmarked(b *testing.B, alg signing.Algorithm) (q *quiet, refreshToken st
 	return q, refreshToken
 }
 
-// BenchmarkRefresh is a refresh, all but the network and the store: routing,
-// parameters, client, MACs, the SDK's request and its signature, the answer's
-// decoding, the access token's signature.
+// BenchmarkRefresh measures a refresh without the network and the store: routing, parameters,
+// client, MACs, the SDK's request and its signature, decoding of the answer, the access
+// token's signature.
 func BenchmarkRefresh(b *testing.B) {
 	for _, alg := range []signing.Algorithm{signing.ES256, signing.RS256} {
 		b.Run(string(alg), func(b *testing.B) {
@@ -49,8 +49,8 @@ func BenchmarkRefresh(b *testing.B) {
 	}
 }
 
-// BenchmarkHandler is what is left without store and signature: a token that is
-// refused for what it is.
+// BenchmarkHandler measures a request without store and signature: a token that is refused for
+// its form.
 func BenchmarkHandler(b *testing.B) {
 	q, tok := benchmarked(b, signing.ES256)
 	for _, tt := range []struct{ name, contentType, body string }{

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// granted checks what an answer of the token endpoint grants: in its scope, in the
-// access token, and whether there is an id token.
+// granted checks what an answer of the token endpoint grants: its scope, the scope of the
+// access token, and whether there is an ID token.
 func (a answer) granted(t testing.TB, want string, openID bool) {
 	t.Helper()
 	if a.status != http.StatusOK && a.status != http.StatusCreated {
@@ -26,8 +26,8 @@ func (a answer) granted(t testing.TB, want string, openID bool) {
 	}
 }
 
-// What a client may no longer be granted is left out of what its families are
-// answered, from the next refresh on, whatever kind of use that is.
+// TestScopeOfTheClientBoundsRefreshes checks that a scope taken from a client is left out of
+// its families' answers from the next refresh on, whether that refresh rotates or is held.
 func TestScopeOfTheClientBoundsRefreshes(t *testing.T) {
 	const all = `{"type":"public","scope":"openid read write admin"}`
 	w := newWorld(t)
@@ -50,23 +50,25 @@ func TestScopeOfTheClientBoundsRefreshes(t *testing.T) {
 	w.refresh(previous).granted(t, "openid read write", true)
 	w.refresh(newest, "scope", "write").granted(t, "write", false)
 
-	// The rest is not forgotten, and one more is not granted.
+	// The other scopes return with the client's; a scope that the login never granted does
+	// not.
 	w.putClient("app", all)
 	w.refresh(newest).granted(t, "openid read write admin", true)
 	w.putClient("app", `{"type":"public"}`)
 	w.refresh(newest).granted(t, "openid read write admin", true)
 
-	// Nothing is left: that is no error.
+	// A family without any scope left is still refreshed.
 	w.putClient("app", `{"type":"public","scope":"other"}`)
 	a = w.refresh(newest)
 	a.granted(t, "", false)
 	w.clock.Advance(time.Minute)
 	w.refresh(newest).granted(t, "", false)
-	// A new login is granted what the client has.
+	// A new login is granted what the client has now.
 	w.issue(`{"user_id":"u","client_id":"app"}`).granted(t, "other", false)
 }
 
-// What was never granted anything has no scope, whatever the client has.
+// TestScopeOfTheClientGrantsNothing checks that a family without a granted scope gets none,
+// whatever scopes its client has.
 func TestScopeOfTheClientGrantsNothing(t *testing.T) {
 	w := newWorld(t)
 	a := w.issue(`{"user_id":"u","client_id":"app"}`)
@@ -78,8 +80,8 @@ func TestScopeOfTheClientGrantsNothing(t *testing.T) {
 	w.refresh(a.text("refresh_token"), "scope", "read").is(t, http.StatusBadRequest, "invalid_scope")
 }
 
-// A scope that the client no longer has, and that is asked for, is refused before
-// anything is asked of the store.
+// TestScopeThatTheClientLost checks that a request for a scope that the client no longer has
+// is refused before the store is asked for anything.
 func TestScopeThatTheClientLost(t *testing.T) {
 	for _, interval := range []string{"60", "0"} {
 		w := newWorld(t)
@@ -102,7 +104,8 @@ func TestScopeThatTheClientLost(t *testing.T) {
 	}
 }
 
-// Other servers follow within a minute.
+// TestScopeOfTheClientReachesOtherServers checks that a changed scope reaches other servers
+// within a minute.
 func TestScopeOfTheClientReachesOtherServers(t *testing.T) {
 	w := newWorld(t, servers(2))
 	w.putClient("app", `{"type":"public","scope":"read write"}`)
@@ -118,8 +121,8 @@ func TestScopeOfTheClientReachesOtherServers(t *testing.T) {
 	w.refresh(tok).granted(t, "read", false)
 }
 
-// Introspection of a refresh token says what a refresh would grant; an access token
-// has what it has.
+// TestIntrospectionIsBoundByTheClient checks that introspection of a refresh token shows the
+// scope that a refresh would grant. An access token keeps the scope that it was signed with.
 func TestIntrospectionIsBoundByTheClient(t *testing.T) {
 	w := newWorld(t)
 	secret := w.addSecret("web")

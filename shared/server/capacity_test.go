@@ -14,16 +14,16 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// record is a family in the state of most bytes that requests from this machine can
-// bring it to: the counter and the skipped range at their largest, a use without
-// rotation on record, a reuse observed.
+// record is a family whose record is as long as requests from this machine can make it: the
+// counter and the skipped range at their largest, a use without rotation on record, a reuse
+// observed.
 type record struct {
 	client, userAgent string
-	token             string // its newest, and no longer held
+	token             string // the newest token, no longer held
 	family            string
 }
 
-// grown starts a family by a login, and makes its record grow.
+// grown starts a family by a login and brings its record to its largest state.
 func (w *world) grown(body, client, userAgent string) record {
 	w.t.Helper()
 	r := record{client: client, userAgent: userAgent}
@@ -42,7 +42,7 @@ func (w *world) grown(body, client, userAgent string) record {
 	return r
 }
 
-// putGrowing registers a client whose families may get into every such state.
+// putGrowing registers a client whose families can reach each of these states.
 func (w *world) putGrowing(client string) {
 	w.t.Helper()
 	w.putClient(client, fmt.Sprintf(`{"type":"public","policy":{"lost_response":"until_used","reuse_detection":"observe","observe_until":%q,"absolute_lifetime":315360000,"idle_lifetime":0}}`,
@@ -78,7 +78,7 @@ func (w *world) usualBody() string {
 
 const usualAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140"
 
-// longest returns the largest record that there may be.
+// longest returns the longest record that a family can have.
 func (w *world) longest() record {
 	w.t.Helper()
 	return w.grown(w.longestBody(), longClient, strings.Repeat("m", 300))
@@ -86,7 +86,7 @@ func (w *world) longest() record {
 
 var longClient = strings.Repeat("c", 64)
 
-// longestBody has all that a login may say at its longest.
+// longestBody returns a login with every member at its longest.
 func (w *world) longestBody() string {
 	w.t.Helper()
 	return w.fullBody(func(claims int) string {
@@ -96,7 +96,7 @@ func (w *world) longestBody() string {
 	})
 }
 
-// fullBody returns a body whose claims are as long as the record then lets them.
+// fullBody returns a body whose claims fill what the record has left.
 func (w *world) fullBody(body func(claims int) string) string {
 	w.t.Helper()
 	w.putGrowing(longClient)
@@ -114,8 +114,8 @@ func (w *world) fullBody(body func(claims int) string) string {
 	return body(most)
 }
 
-// TestCapacity holds what every kind of request consumes, in DynamoDB's units. The
-// embedded store reports none: there the requests are held, and nothing consumed.
+// TestCapacity checks what every kind of request consumes in DynamoDB's units. The embedded
+// store reports none; there only the requests to the store are checked.
 func TestCapacity(t *testing.T) {
 	const (
 		update   = "UpdateItem"
@@ -125,7 +125,8 @@ func TestCapacity(t *testing.T) {
 		transact = "TransactWriteItems"
 		remove   = "DeleteItem"
 	)
-	// superseded leaves the family's first token superseded for longer than the interval.
+	// superseded leaves the family's first token superseded for longer than the reuse
+	// interval.
 	superseded := func(w *world) (first, newest, id string) {
 		first, id = w.login()
 		newest = w.rotate(first)
@@ -153,13 +154,13 @@ func TestCapacity(t *testing.T) {
 
 	for _, tt := range []struct {
 		what    string
-		prepare func(w *world) func(*world) answer // returns the request that is measured; its client is then cached
+		prepare func(w *world) func(*world) answer // returns the measured request; its client is cached by then
 
 		status   int
 		requests string  // operations, in order
 		write    float64 // units of the table
 		read     float64
-		index    float64 // units of the index, of writes and reads; DynamoDB Local says 2 where DynamoDB takes 1 for an event put in a transaction
+		index    float64 // units of the index, written and read; for an event put in a transaction DynamoDB Local reports 2 where DynamoDB takes 1
 	}{
 		// POST /oauth/token
 		{"refresh", func(w *world) func(*world) answer {
@@ -175,8 +176,8 @@ func TestCapacity(t *testing.T) {
 			first, _ := w.login()
 			return present(first)
 		}, 200, update, 1, 0, 0},
-		// A record of usual size takes one unit, whatever state it is in; one that has more
-		// takes one for each KB.
+		// A record of usual size takes one unit in any state. A longer one takes one for each
+		// KB.
 		{"refresh of a usual record", func(w *world) func(*world) answer {
 			r := w.usual()
 			return func(w *world) answer { return w.refreshRecord(r) }
@@ -317,12 +318,12 @@ func TestCapacity(t *testing.T) {
 			}
 		}, 200, get + " " + update, 1, 1, 0},
 
-		// POST /oauth/revoke, POST /oauth/introspect
+		// POST /oauth/revoke and POST /oauth/introspect
 		{"revoke", func(w *world) func(*world) answer {
 			first, _ := w.login()
 			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", first))
 		}, 200, get + " " + transact, 4, 1, 2},
-		// A dead record says why, and has up to 0.1 KB more.
+		// A dead record is up to 0.1 KB longer, because it holds the cause.
 		{"revoke a usual record", func(w *world) func(*world) answer {
 			r := w.usual()
 			return func(w *world) answer {
@@ -386,7 +387,7 @@ func TestCapacity(t *testing.T) {
 		{"issue under a key", func(w *world) func(*world) answer {
 			w.login()
 			return func(w *world) answer { return w.issueAs("key", `{"user_id":"u","client_id":"app"}`) }
-		}, 201, get + " " + update + " " + transact, 3, 1, 0}, // of the transaction Local says 2 units, where DynamoDB takes 4
+		}, 201, get + " " + update + " " + transact, 3, 1, 0}, // DynamoDB Local reports 2 units for the transaction, where DynamoDB takes 4
 		{"issue under a key again", func(w *world) func(*world) answer {
 			w.issueAs("key", `{"user_id":"u","client_id":"app"}`)
 			return func(w *world) answer { return w.issueAs("key", `{"user_id":"u","client_id":"app"}`) }
@@ -410,17 +411,18 @@ func TestCapacity(t *testing.T) {
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)
 		}, 201, update + " " + put + " " + put, 3, 0, 0},
 
-		// PUT /v1/clients: a read first, for the trail to say what has changed
+		// PUT /v1/clients reads first, so that the trail can say what has changed.
 		{"put a client", func(*world) func(*world) answer {
 			return request(http.MethodPut, "/v1/clients/app", jsonType, `{"type":"public"}`)
 		}, 200, get + " " + update, 1, 1, 0},
 
-		// /v1/families: one read, and for the timeline what is stored of the user's events
+		// /v1/families takes one read, and for the timeline also the stored events of the
+		// user.
 		{"show a family", func(w *world) func(*world) answer {
 			_, id := reused(w)
 			return request(http.MethodGet, "/v1/families/"+id, "", "")
 		}, 200, get + " " + query, 0, 2, 0},
-		{"list ten families", func(w *world) func(*world) answer { // of some 200 bytes
+		{"list ten families", func(w *world) func(*world) answer { // of about 200 bytes each
 			for range 10 {
 				w.login()
 			}
@@ -452,7 +454,7 @@ func TestCapacity(t *testing.T) {
 			}
 			_, id := w.login()
 			return request(http.MethodDelete, "/v1/families?user_id=u&except="+id, "", "")
-		}, 200, get + " " + query + " " + transact, 4, 2, 2}, // DynamoDB: 22, for each family two
+		}, 200, get + " " + query + " " + transact, 4, 2, 2}, // DynamoDB takes 22: two for each family
 
 		// DELETE /v1/users
 		{"erase a user of ten families and ten events", func(w *world) func(*world) answer {
@@ -470,7 +472,7 @@ func TestCapacity(t *testing.T) {
 		{"explain a valid token", func(w *world) func(*world) answer {
 			first, _ := w.login()
 			return explain("refresh_token", first)
-		}, 200, get + " " + query, 0, 1, 0}, // of a query that finds nothing DynamoDB Local says 0
+		}, 200, get + " " + query, 0, 1, 0}, // DynamoDB Local reports 0 for a query that finds nothing
 		{"explain its family", func(w *world) func(*world) answer {
 			_, id := w.login()
 			return explain("family", id)
@@ -483,7 +485,7 @@ func TestCapacity(t *testing.T) {
 			w.send(http.MethodDelete, "/v1/families/"+id, "", "")
 			return explain("refresh_token", first)
 		}, 200, get + " " + query, 0, 2, 0},
-		{"explain a reuse", func(w *world) func(*world) answer { // 31 days of the index, for the recommendation
+		{"explain a reuse", func(w *world) func(*world) answer { // reads 31 days of the index, for the recommendation
 			newest, _ := reused(w)
 			return explain("refresh_token", newest)
 		}, 200, get + " " + query + " " + repeat(31, query), 0, 2, .5},
@@ -522,8 +524,8 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
-// consumed checks what was consumed since it was last asked, where the store
-// reports it: of the table, and of the index.
+// consumed checks what the table and the index have consumed since the last call, if the store
+// reports it.
 func (w *world) consumed(write, read, index float64) {
 	w.t.Helper()
 	c := w.store.Consumed()
@@ -538,8 +540,8 @@ func (w *world) consumed(write, read, index float64) {
 	}
 }
 
-// A thousand who present one token at once consume a write unit each, and nothing
-// else.
+// TestCapacityOfARace checks that a thousand requests which present one token at once consume
+// one write unit each and nothing else.
 func TestCapacityOfARace(t *testing.T) {
 	w := newWorld(t, servers(2))
 	first, _ := w.login()
@@ -559,8 +561,9 @@ func TestCapacityOfARace(t *testing.T) {
 	w.consumed(float64(racers()), 0, 0)
 }
 
-// The longest address too leaves the largest record its four units, and a usual one its
-// one. No request from this machine can have it.
+// TestCapacityOfTheLongestAddress checks that the longest IP address still leaves the largest
+// record within four units and a usual one within one. No request from this machine can have
+// such an address, so the test writes it to the store.
 func TestCapacityOfTheLongestAddress(t *testing.T) {
 	const address = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 	for _, tt := range []struct {
@@ -569,9 +572,9 @@ func TestCapacityOfTheLongestAddress(t *testing.T) {
 		units    float64 // of a refresh
 		from, to int     // the record's bytes
 	}{
-		// With the 46 bytes that the name of a key will take.
+		// The name of a key will take the other 46 bytes.
 		{"usual", (*world).usual, 1, 700, 1024 - 46},
-		{"the largest", (*world).longest, 4, 4096 - 6, 4096}, // there is room for the times of the year 9999
+		{"the largest", (*world).longest, 4, 4096 - 6, 4096}, // leaves room for times of the year 9999
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -583,7 +586,7 @@ func TestCapacityOfTheLongestAddress(t *testing.T) {
 			}
 			w.store.Counted()
 			w.store.Consumed()
-			for i := range uint32(2) { // with the address before the write as well as after it
+			for i := range uint32(2) { // with the address before the write and after it
 				w.clock.Advance(time.Minute)
 				_, done, err := w.table.Refresh(t.Context(), store.Refresh{
 					Family: familyID, Policy: &client.Policy,
@@ -610,17 +613,18 @@ func TestCapacityOfTheLongestAddress(t *testing.T) {
 	}
 }
 
-// A sweep consumes, for an owner, one write unit for each family that it ends, and
-// besides those what one plan, its event and the settling take. What it reads is what
-// is active, and of what has ended a bounded part.
+// TestCapacityOfASweep checks what a sweep consumes for an owner: one write unit for each
+// family that it ends, and besides those what one plan, its event and the settling take. It
+// reads the active families, and a bounded part of the ended ones.
 func TestCapacityOfASweep(t *testing.T) {
 	for _, tt := range []struct {
 		families, excess   int
 		write, read, index float64
 	}{
-		// Written: the plan, the families' ends, 2 each for the plan's removal and the event, and 2 to settle, where
-		// DynamoDB takes 4: DynamoDB Local does not count the removal from the work list. Read: the work list, the client,
-		// and the owner and its families, again after a plan.
+		// Written: the plan, the families' ends, 2 each for the plan's removal and the event,
+		// and 2 to settle. There DynamoDB takes 4, as DynamoDB Local does not count the
+		// removal from the work list. Read: the work list, the client, and the owner with its
+		// families, twice because of the plan.
 		{2, 0, 2, 4, 0},
 		{3, 1, 8, 6, 2},
 		{12, 10, 17, 6, 2},
@@ -651,17 +655,18 @@ func TestCapacityOfASweep(t *testing.T) {
 	}
 }
 
-// Beside a device in use, up to some 1,000 records of what has ended are read again by
-// each sweep; of more than that the device is remembered instead, and they are not read.
+// TestCapacityOfASweepAmongTheDead checks what ended families cost the sweep of an active one.
+// Each sweep reads up to about 1,000 ended records again. If there are more, the sweep
+// remembers the active device and does not read them.
 func TestCapacityOfASweepAmongTheDead(t *testing.T) {
 	for _, tt := range []struct {
 		dead               int
-		reads              int // GetItem, of each time that the owner is read
+		reads              int // GetItem requests each time that the owner is read
 		write, read, index float64
 	}{
 		{0, 1, 8, 6, 2},
 		{900, 1, 8, 132, 2}, // 260 KB, twice
-		{2000, 3, 8, 10, 2}, // DynamoDB: 10 written, for what is remembered
+		{2000, 3, 8, 10, 2}, // DynamoDB takes 10, for what is remembered
 	} {
 		t.Run(fmt.Sprint(tt.dead), func(t *testing.T) {
 			w := newWorld(t)
@@ -669,7 +674,7 @@ func TestCapacityOfASweepAmongTheDead(t *testing.T) {
 			device, _ := w.login()
 			w.clock.Advance(time.Second)
 			w.issueMany(tt.dead)
-			for range 2 { // the second looks at what is older than five minutes
+			for range 2 { // the second sweep reads what is older than five minutes
 				w.clock.Advance(10 * time.Minute)
 				device = w.rotate(device)
 				w.login()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// changed calls PATCH on one server and then on the first, until there is no next, and
+// changedFrom calls PATCH on one server and then on the first until no page is left, and
 // returns the answers.
 func (w *world) changedFrom(server int, path, body string, between func()) (answers []answer) {
 	w.t.Helper()
@@ -28,8 +28,9 @@ func (w *world) changedFrom(server int, path, body string, between func()) (answ
 	}
 }
 
-// A change of many that runs out of its time says that it goes on, and the next call
-// does the rest: none is skipped, and each is counted once.
+// TestChangeAllOnASlowStore checks a change of many families that runs out of time. Its answer
+// has a cursor, and the next call does the rest: no family is skipped, and each is counted
+// once.
 func TestChangeAllOnASlowStore(t *testing.T) {
 	t.Parallel()
 	const families = 400
@@ -51,7 +52,7 @@ func TestChangeAllOnASlowStore(t *testing.T) {
 	}
 }
 
-// families are those that GET /v1/families lists.
+// families returns what GET /v1/families lists.
 func (w *world) families(query string) (all []map[string]any) {
 	w.t.Helper()
 	for next := ""; ; {
@@ -71,8 +72,8 @@ func (w *world) families(query string) (all []map[string]any) {
 	}
 }
 
-// What a call looks for may be behind more families than it has the time to read: it
-// says that it goes on, and does not say that there is nothing.
+// TestManyOnAStoreThatIsSlowToRead checks a call whose matches lie behind more families than
+// it has time to read. Its answer has a cursor, and does not claim that there are no matches.
 func TestManyOnAStoreThatIsSlowToRead(t *testing.T) {
 	t.Parallel()
 	for name, ask := range map[string]func(w *world, server int, next string) (a answer, n int){
@@ -96,7 +97,7 @@ func TestManyOnAStoreThatIsSlowToRead(t *testing.T) {
 			w.clock.Advance(time.Second)
 			w.issueMany(1100)
 			server := w.slowly("Query")
-			w.store.Slow("Query", longTimeout*7/10) // and a call has two thirds to begin anything
+			w.store.Slow("Query", longTimeout*7/10) // a call starts nothing new after two thirds of its time
 			a, found := ask(w, server, "")
 			w.store.Slow("Query", 0)
 			if a.status != http.StatusOK || found != 0 || a.text("next") == "" {
@@ -116,8 +117,9 @@ func TestManyOnAStoreThatIsSlowToRead(t *testing.T) {
 	}
 }
 
-// A change of many is refused before any is changed, and for a reason that holds: also
-// where there are more families than a call changes.
+// TestChangeAllIsRefusedBeforeAnyIsChanged checks that a change of many families is refused
+// before any is changed, even if there are more families than one call changes. The reason
+// given must be true of them.
 func TestChangeAllIsRefusedBeforeAnyIsChanged(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -155,7 +157,8 @@ func TestChangeAllIsRefusedBeforeAnyIsChanged(t *testing.T) {
 	}
 }
 
-// Where a call has not the time to look at all of them, no scope is said to be none's.
+// TestChangeOfScopesOnAStoreThatIsSlowToRead checks that a call without the time to read all
+// families does not claim that no family has a scope.
 func TestChangeOfScopesOnAStoreThatIsSlowToRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -173,8 +176,8 @@ func TestChangeOfScopesOnAStoreThatIsSlowToRead(t *testing.T) {
 	}
 }
 
-// Of a member, or a parameter, that is given twice neither counts, and nothing is done
-// with what follows a body, or is no text.
+// TestManagementRefusesWhatIsAmbiguous checks that the management API refuses a member or a
+// parameter that is given twice, data after a body, and text that is not UTF-8.
 func TestManagementRefusesWhatIsAmbiguous(t *testing.T) {
 	w := newWorld(t)
 	tok, id := w.login()

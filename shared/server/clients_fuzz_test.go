@@ -14,7 +14,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// ranges are the bounds of a policy's numbers, as docs/configuration.md has them.
+// ranges are the bounds of a policy's numbers in docs/configuration.md.
 var ranges = map[string][2]int64{
 	"reuse_interval": {0, 2592000}, "absolute_lifetime": {0, 315360000}, "idle_lifetime": {0, 315360000},
 	"access_token_lifetime": {1, 86400}, "max_active": {1, 1000},
@@ -32,9 +32,9 @@ type clientDocument struct {
 	NotBefore     time.Time       `json:"not_before,omitzero"`
 }
 
-// FuzzClient: what is accepted reads back as it was put, on top of its preset and
-// inside the limits, and can be put again as it reads. What is refused names the
-// field, and of a number the value and the range.
+// FuzzClient checks that an accepted client reads back as it was put, on top of its preset and
+// inside the limits, and can be put again as it reads. A refusal must name the field, and for
+// a number the value and the range.
 func FuzzClient(f *testing.F) {
 	q := newQuiet(f)
 	for _, body := range []string{
@@ -88,7 +88,7 @@ func FuzzClient(f *testing.F) {
 		if err := json.Unmarshal([]byte(a.body), &shown); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range warned(t, a) { // of a PUT alone
+		for _, name := range warned(t, a) { // only a PUT warns
 			if len(name) == 0 {
 				t.Errorf("a warning of nothing: %v", a)
 			}
@@ -124,7 +124,7 @@ func FuzzClient(f *testing.F) {
 			t.Errorf("a public client does not rotate: %v", a)
 		}
 		if put.NotBefore.UnixMilli() == 0 {
-			put.NotBefore = time.Time{} // no family is older: it is as good as none, and shown as none
+			put.NotBefore = time.Time{} // no family is older, so it has no effect and is not shown
 		}
 		if shown.Type != put.Type || shown.Preset != put.Preset || shown.Scope != once(put.Scope) || !slices.Equal(audienceOf(shown.Audience), audienceOf(put.Audience)) ||
 			shown.MayIntrospect != put.MayIntrospect || shown.MayForward != put.MayForward || !shown.NotBefore.Equal(put.NotBefore.Truncate(time.Millisecond)) {
@@ -141,7 +141,7 @@ func FuzzClient(f *testing.F) {
 	})
 }
 
-// inRange checks the limits of a policy that was accepted.
+// inRange checks that the numbers of an accepted policy are inside the limits.
 func inRange(t *testing.T, policy json.RawMessage) {
 	t.Helper()
 	var members map[string]any
@@ -159,7 +159,8 @@ func inRange(t *testing.T, policy json.RawMessage) {
 	}
 }
 
-// refusedNumbers checks the errors of a policy's numbers.
+// refusedNumbers checks that errors are reported for exactly those numbers of a policy that
+// are outside the limits.
 func refusedNumbers(t *testing.T, body string, errors map[string][]string) {
 	t.Helper()
 	var document struct {

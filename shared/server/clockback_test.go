@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// movable is the difference of one server's clock, which a test changes.
+// movable holds how far one server's clock is off. A test changes it.
 type movable struct{ by [2]atomic.Int64 }
 
 func (m *movable) of(server int) time.Duration { return time.Duration(m.by[server].Load()) }
 
-// The clock of a server is set back to before the From of the key that mints: it
-// mints under the key before, which the others know, and begins families that they
-// take; and it takes theirs. The same where it was ahead, and begins to mint early.
+// TestKeysOfAClockSetBack checks two servers whose clocks differ while a new key comes into
+// use: one clock is set back to before the key's start, or is ahead of it. The server mints
+// under the key that the others know too, and each accepts the families of the other.
 func TestKeysOfAClockSetBack(t *testing.T) {
 	var clocks movable
 	w, v := newVaultWorld(t, 2, skewed(clocks.of))
@@ -48,8 +48,9 @@ func TestKeysOfAClockSetBack(t *testing.T) {
 	}
 }
 
-// How old a copy of the keys is, a clock that was set back does not tell: without
-// Secrets Manager no family is begun with it, and known tokens are refreshed.
+// TestCopyOfKeysWhenTheClockIsSetBack checks that a clock which was set back does not make an
+// old copy of the keys look fresh. Without Secrets Manager, no family is started under such a
+// copy; known tokens are still refreshed.
 func TestCopyOfKeysWhenTheClockIsSetBack(t *testing.T) {
 	var clocks movable
 	w, v := newVaultWorld(t, 2, skewed(clocks.of))
@@ -76,8 +77,8 @@ func TestCopyOfKeysWhenTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-// A client that was read by a clock that was ahead is read again, and not first when
-// the clock has caught up.
+// TestClientsWhenTheClockIsSetBack checks that a client which was cached while the clock was
+// ahead is read again at once, and not only when the clock has caught up.
 func TestClientsWhenTheClockIsSetBack(t *testing.T) {
 	var clocks movable
 	w := newWorld(t, servers(2), skewed(clocks.of))
@@ -86,7 +87,7 @@ func TestClientsWhenTheClockIsSetBack(t *testing.T) {
 	w.mustRefreshAt(1, tok)
 	clocks.by[1].Store(0)
 	w.putClient("app", `{"type":"confidential"}`)
-	for _, wait := range []time.Duration{0, 61 * time.Second} { // a minute, as ever, if not at once
+	for _, wait := range []time.Duration{0, 61 * time.Second} { // within a minute as always, if not at once
 		w.clock.Advance(wait)
 		a := w.refreshAt(1, tok)
 		if a.status == http.StatusUnauthorized {

@@ -14,7 +14,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// countedKeys counts how often keys are asked for.
+// countedKeys counts how often its keys are read.
 type countedKeys struct {
 	keyring.Source
 	asked atomic.Int64
@@ -39,8 +39,8 @@ func countKeys(t *testing.T, into *countedKeys) option {
 	})
 }
 
-// isForeign checks the answer to a request from an origin that may not call: a page
-// cannot read it, and no header says that it could.
+// isForeign checks an answer to a request from an origin that may not call: a page cannot read
+// it, and no header promises that it could.
 func (a answer) isForeign(t *testing.T) {
 	t.Helper()
 	a.is(t, http.StatusForbidden, "invalid_request")
@@ -54,8 +54,9 @@ func (a answer) isForeign(t *testing.T) {
 	}
 }
 
-// CORS would hide the answer from the page, and its token would be spent: a request
-// from an origin that may not call is refused before anything is read or written.
+// TestForeignOriginSpendsNothing checks that a request from an origin that may not call is
+// refused before anything is read or written. CORS alone would hide the answer from the page,
+// but the token would be spent.
 func TestForeignOriginSpendsNothing(t *testing.T) {
 	const typo = "https://app.exmaple"
 	for _, tt := range []struct {
@@ -68,7 +69,7 @@ func TestForeignOriginSpendsNothing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			keys := &countedKeys{}
 			w := newWorld(t, origins(tt.origins...), countKeys(t, keys))
-			w.putClient("app", `{"type":"public","preset":"auth0"}`) // strict: the second use of a token ends its family
+			w.putClient("app", `{"type":"public","preset":"auth0"}`) // is strict: the second use of a token ends its family
 			w.restart(0)                                             // nothing is cached
 			issued := w.issue(`{"user_id":"u","client_id":"app"}`)
 			tok, family := issued.text("refresh_token"), issued.text("family")
@@ -104,8 +105,8 @@ func TestForeignOriginSpendsNothing(t *testing.T) {
 	}
 }
 
-// Who may call: the configured origins, the service's own, and a page whose own
-// server hands its requests on.
+// TestWhoseOriginMayCall checks the origins that may call: the configured ones, the service's
+// own, and that of a page whose own server forwards its requests.
 func TestWhoseOriginMayCall(t *testing.T) {
 	const app, other = "https://app.example", "https://evil.example"
 	w := newWorld(t, origins(app, "capacitor://localhost", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"))
@@ -164,8 +165,8 @@ func TestWhoseOriginMayCall(t *testing.T) {
 		})
 	}
 
-	// Resource servers pass their callers' headers on, and a browser that asks has
-	// nothing to lose: nothing is spent there.
+	// Resource servers may forward their callers' headers. Introspection spends nothing, so it
+	// need not refuse them.
 	t.Run("introspection asks nobody for an origin", func(t *testing.T) {
 		tok := w.issue(`{"user_id":"u","client_id":"web"}`).text("refresh_token")
 		a := w.send(http.MethodPost, "/oauth/introspect", formType, form("token", tok), "Authorization", basic("web", w.addSecret("web")), "Origin", other)
@@ -175,7 +176,7 @@ func TestWhoseOriginMayCall(t *testing.T) {
 	})
 }
 
-// Any is any, also who sends null.
+// TestAnyOriginMayCall checks that the setting "*" admits every origin, including null.
 func TestAnyOriginMayCall(t *testing.T) {
 	w := newWorld(t, origins("*"))
 	for _, from := range []string{"https://app.example", "null", "capacitor://localhost", "nonsense"} {
@@ -187,8 +188,9 @@ func TestAnyOriginMayCall(t *testing.T) {
 	}
 }
 
-// The log names the origin, on one line for each request, and a metric counts it.
-// What can be sent by anybody is cut, and is no dimension.
+// TestForeignOriginIsLogged checks that each refused request logs its origin on one line and
+// is counted by a metric. Anyone can send an origin, so a long one is cut, and it is not a
+// dimension of the metric.
 func TestForeignOriginIsLogged(t *testing.T) {
 	w := newWorld(t, metrics(), origins("https://app.example"))
 	tok, _ := w.login()
@@ -230,7 +232,7 @@ func TestForeignOriginIsLogged(t *testing.T) {
 			t.Errorf("the metrics are %v", set["Metrics"])
 		}
 	}
-	// A page that sends JSON gets no further than its preflight.
+	// A page that sends JSON is stopped at its preflight.
 	w.send(http.MethodOptions, "/oauth/token", "", "", "Origin", "https://app.exmaple", "Access-Control-Request-Method", "POST").isForeign(t)
 	if lines := w.logged("fco"); len(lines) != 11 {
 		t.Errorf("the preflight is not logged: %v", lines)
@@ -245,15 +247,15 @@ func TestForeignOriginIsLogged(t *testing.T) {
 	}
 }
 
-// unread are headers of answers that no script has a use for.
+// unread lists headers of answers that scripts do not need.
 var unread = []string{"Allow", "Content-Length", "Date", "Vary", "X-Content-Type-Options"}
 
-// safelisted are those that scripts may always read (the Fetch standard,
+// safelisted lists the headers that scripts may always read (the Fetch standard,
 // "CORS-safelisted response-header name").
 var safelisted = []string{"Cache-Control", "Content-Language", "Content-Length", "Content-Type", "Expires", "Last-Modified", "Pragma"}
 
-// What an answer says in its header, a script of a configured origin can read: when
-// to come again, and how to authenticate.
+// TestAnswersCanBeRead checks that a script of a configured origin can read the headers that
+// an answer carries, such as when to retry and how to authenticate.
 func TestAnswersCanBeRead(t *testing.T) {
 	const from = "https://app.example"
 	w := newWorld(t, origins(from))

@@ -15,10 +15,10 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// FuzzCursor: a list takes back the cursor that it gave, however much later, and
-// goes on where it left off; any other is refused, also with a bit flipped, also
-// one that another list gave, or the same with other parameters. NEXT0 to NEXT6
-// stand for the cursors of the lists.
+// FuzzCursor checks that a list accepts each cursor that it gave, however much later, and
+// continues where it left off. It refuses every other: a cursor with a bit flipped, one of
+// another list, one sent with other parameters. NEXT0 to NEXT6 stand for the cursors of the
+// lists.
 func FuzzCursor(f *testing.F) {
 	q := newQuiet(f)
 	q.populate(f)
@@ -55,7 +55,7 @@ func FuzzCursor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, list uint8, cursor string, bit uint16, days uint8) {
 		l := int(list) % len(lists)
 		b := []byte(fill.Replace(cursor))
-		if bit > 0 && len(b) > 0 { // 0 leaves it as it is
+		if bit > 0 && len(b) > 0 { // 0 leaves the cursor unchanged
 			n := int(bit-1) % (8 * len(b))
 			b[n/8] ^= 1 << (n % 8)
 		}
@@ -83,8 +83,8 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// populate gives every list of the management API more than a page: clients,
-// families of "u", events.
+// populate gives every list of the management API more than a page of clients, families of "u"
+// and events.
 func (q *quiet) populate(tb testing.TB) {
 	tb.Helper()
 	for i := range 101 {

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// A record that cannot be read is a fault of the storage: it is never guessed at, no
-// token is refused for it, the management API writes nothing, and nobody else is
-// harmed. Mended, all is as it was.
+// TestDamagedRecords checks that a record which cannot be read is answered as a fault of the
+// storage. No token is refused for it, the management API does not write over it, and other
+// users are not affected. Once it is repaired, everything works as before.
 func TestDamagedRecords(t *testing.T) {
 	short := []byte("short")
 	for _, tt := range []struct {
 		name, prefix, attribute string
 		value                   any
-		refresh                 bool // fails, too
+		refresh                 bool // fails too
 		asks                    [][3]string
 	}{
 		{"a family", "f#", "user_id", true, true, [][3]string{
@@ -43,13 +43,13 @@ func TestDamagedRecords(t *testing.T) {
 			a := w.issueAs("key", signIn)
 			tok, id := a.text("refresh_token"), a.text("family")
 			other := w.issue(`{"user_id":"v","client_id":"web"}`).text("family")
-			w.clock.Advance(2 * time.Minute) // the client is read again
+			w.clock.Advance(2 * time.Minute) // so that the client is read again
 			before := map[string]int{"fertft": len(w.logged("fertft")), "ferrt": len(w.logged("ferrt"))}
 			mend, err := w.store.Damage(t.Context(), tt.prefix, tt.attribute, tt.value)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, server := w.another(w.store.Table(), keysAsTheyAre{w.keys}) // which has no copy of the client
+			_, server := w.another(w.store.Table(), keysAsTheyAre{w.keys}) // this server has no copy of the client
 			damaged, err := w.store.Contents(t.Context())
 			if err != nil {
 				t.Fatal(err)

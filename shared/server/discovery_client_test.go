@@ -14,7 +14,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// Go programs that hold refresh tokens use golang.org/x/oauth2.
+// TestOAuth2Client checks that golang.org/x/oauth2, which most Go programs use to hold refresh
+// tokens, works with the token endpoint.
 func TestOAuth2Client(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("strict", `{"type":"public","preset":"auth0"}`)
@@ -64,7 +65,8 @@ func TestOAuth2Client(t *testing.T) {
 	}
 }
 
-// The same clients, of an issuer with a path.
+// TestClientsOfAnIssuerWithAPath checks that the same clients work with an issuer that has a
+// path.
 func TestClientsOfAnIssuerWithAPath(t *testing.T) {
 	w := newWorld(t, below("/auth/eu"))
 	issuer := w.servers[0].URL + "/auth/eu"
@@ -92,7 +94,8 @@ func TestClientsOfAnIssuerWithAPath(t *testing.T) {
 	}
 }
 
-// Resource servers find the keys by the discovery document.
+// TestOIDCVerifier checks that a resource server finds the keys through the discovery document
+// and verifies access tokens with them.
 func TestOIDCVerifier(t *testing.T) {
 	for _, alg := range []signing.Algorithm{signing.RS256, signing.ES256} {
 		t.Run(string(alg), func(t *testing.T) {
@@ -109,7 +112,7 @@ func TestOIDCVerifier(t *testing.T) {
 			if got := provider.Endpoint().TokenURL; got != w.servers[0].URL+"/oauth/token" {
 				t.Errorf("the token endpoint is %s", got)
 			}
-			// The algorithms are those that the document names.
+			// The verifier accepts the algorithms that the document names.
 			ids := provider.VerifierContext(ctx, &oidc.Config{ClientID: "app", Now: w.clock.Now})
 			accesses := provider.VerifierContext(ctx, &oidc.Config{ClientID: w.servers[0].URL, Now: w.clock.Now})
 

@@ -16,7 +16,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// emergency revokes leaked keys.
+// emergency revokes leaked keys and returns the keys that there are afterwards.
 func (v *vault) emergency(now time.Time, leak keyring.Leak) *keyring.Inventory {
 	v.t.Helper()
 	keys, err := v.rotation.Emergency(v.t.Context(), now, keyringtest.ID, leak)
@@ -53,7 +53,8 @@ func (w *world) published(server int) []string {
 	return ids
 }
 
-// The rehearsal of docs/operations.md: a signing key has leaked.
+// TestEmergencySigningKey rehearses docs/operations.md for a leaked signing key: forged tokens
+// are rejected everywhere in bounded time, and no session is lost.
 func TestEmergencySigningKey(t *testing.T) {
 	w, v := newVaultWorld(t, 2, oneIssuer())
 	secret := basic("web", w.addSecret("web"))
@@ -81,7 +82,8 @@ func TestEmergencySigningKey(t *testing.T) {
 		return a.body, err
 	}}
 
-	// Before: it signs, it is published, its tokens are good. So are a thief's.
+	// Before the emergency, the key signs and is published, and its tokens are valid. A
+	// thief's tokens are valid too.
 	stolen := v.document().Signing[0]
 	thief, err := signing.NewSet([]signing.Key{stolen})
 	if err != nil {
@@ -107,7 +109,7 @@ func TestEmergencySigningKey(t *testing.T) {
 	keys := v.emergency(w.clock.Now(), keyring.Leak{Signing: []string{leaked}})
 	fresh := keys.Signing[1].ID
 
-	// Who reads the keys signs with the new one at once, and publishes it and no other.
+	// A server that reads the keys signs with the new key at once, and publishes only that.
 	late, err := newServer(w, v)
 	if err != nil {
 		t.Fatal(err)
@@ -123,11 +125,11 @@ func TestEmergencySigningKey(t *testing.T) {
 	if introspect(late, access) != false || introspect(late, forged) != false {
 		t.Error("a token under the leaked key is active")
 	}
-	// The others have a copy, of before, until a token of the new key comes by.
+	// The other servers keep their older copy until they see a token of the new key,
 	if introspect(0, forged) != true || introspect(0, a.text("access_token")) != true || introspect(0, forged) != false {
 		t.Error("a token of the new key has not brought the keys along")
 	}
-	// Or until it is five minutes old.
+	// or until the copy is five minutes old.
 	w.clock.Advance(4*time.Minute + time.Millisecond)
 	if introspect(1, access) != false || !slices.Equal(w.published(1), []string{fresh}) {
 		t.Error("five minutes later the leaked key is good")
@@ -144,7 +146,7 @@ func TestEmergencySigningKey(t *testing.T) {
 
 	w.explain("access_token", access).says(t, "dead", "never_issued", "revoked")
 
-	// Nobody has lost a session. The leaked key ends none either.
+	// No session is lost, and the leaked key cannot end one.
 	w.sendTo(1, http.MethodPost, "/oauth/revoke", formType, "token="+forged, "Authorization", secret)
 	refresh(1, session)
 	if n := len(w.logged("fertft")); n != 0 {
@@ -152,7 +154,7 @@ func TestEmergencySigningKey(t *testing.T) {
 	}
 }
 
-// newServer is one more server of the vault's keys, which has read nothing yet.
+// newServer starts one more server of the vault's keys, which has read nothing yet.
 func newServer(w *world, v *vault) (server int, err error) {
 	a, server := w.another(w.store.Table(), v.source(0))
 	a.Issuer = "https://auth.example.com"
@@ -166,12 +168,13 @@ func sidIn(t testing.TB, access string) string {
 	return sid
 }
 
-// The rehearsal of docs/operations.md: a MAC key has leaked.
+// TestEmergencyMACKey rehearses docs/operations.md for a leaked MAC key: tokens under it are
+// rejected everywhere in bounded time, and tokens under other keys still work.
 func TestEmergencyMACKey(t *testing.T) {
 	w, v := newVaultWorld(t, 2, oneIssuer())
 	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":31536000,"idle_lifetime":0}}`)
 	secret := basic("web", w.addSecret("web"))
-	asleep, _ := w.login() // its token stays under the first key
+	asleep, _ := w.login() // its token remains under the first key
 	v.mustRotate(w.clock.Now())
 	w.clock.Advance(time.Hour)
 	awake, id := w.login()
@@ -199,8 +202,8 @@ func TestEmergencyMACKey(t *testing.T) {
 		t.Fatalf("the keys are %+v", keys.MAC)
 	}
 
-	// After it, all tokens of that key are rejected with a cause of their own. A server does so
-	// once it has read the keys again, when its copy is five minutes old at the latest.
+	// After it, all tokens of that key are rejected with a cause of their own. A server does
+	// so once it has read the keys again, when its copy is five minutes old at the latest.
 	late, err := newServer(w, v)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +227,7 @@ func TestEmergencyMACKey(t *testing.T) {
 	if a := w.send(http.MethodPost, "/oauth/introspect", formType, "token="+web.text("refresh_token"), "Authorization", secret); a.json["active"] != false {
 		t.Errorf("introspection: %v", a)
 	}
-	// The key proves nothing any more: it ends no session, and the record stays.
+	// A token under that key no longer ends a session, and the record remains.
 	if a := w.send(http.MethodPost, "/oauth/revoke", formType, "client_id=app&token="+forged); a.status != http.StatusOK {
 		t.Errorf("revocation: %v", a)
 	}
@@ -232,7 +235,7 @@ func TestEmergencyMACKey(t *testing.T) {
 		t.Errorf("the family is %v", w.family(id))
 	}
 
-	// Other keys' tokens are as good as before, and the next ones are of the new key.
+	// Tokens of other keys still work, and new tokens are made under the new key.
 	for server := range 2 {
 		asleep = w.mustRefreshAt(server, asleep)
 		if macID(asleep) != 3 {
@@ -243,7 +246,7 @@ func TestEmergencyMACKey(t *testing.T) {
 	if macID(a.text("refresh_token")) != 3 {
 		t.Errorf("a session begins under key %d", macID(a.text("refresh_token")))
 	}
-	// So it goes on: the next rotation keeps what is revoked.
+	// The next rotation keeps the list of revoked keys.
 	v.mustRotate(w.clock.Now())
 	w.clock.Advance(time.Hour)
 	w.dead(tok, family.KeyRevoked)
@@ -251,8 +254,9 @@ func TestEmergencyMACKey(t *testing.T) {
 	w.mustRefreshAt(1, a.text("refresh_token"))
 }
 
-// What a thief got for a token under an old key is under the newest, and no
-// revocation of the old one reaches it. The client's not_before does.
+// TestEmergencyOldMACKey shows a limit: a thief who exchanged a token of an old key holds one
+// of the newest key, which the revocation of the old key does not reach. The client's
+// not_before ends that family.
 func TestEmergencyOldMACKey(t *testing.T) {
 	w, v := newVaultWorld(t, 1)
 	first, id := w.login()
@@ -274,9 +278,9 @@ func TestEmergencyOldMACKey(t *testing.T) {
 	w.dead(taken, family.ClientNotBefore)
 }
 
-// A new key is in use at once. A server whose copy is of before takes its tokens all
-// the same, as it reads the keys again: once, however many come, and however many
-// that nobody made.
+// TestNewKeyReachesOtherServers checks that tokens of a new key work at once on a server whose
+// copy of the keys is older. It reads the keys again, once, however many such tokens or forged
+// ones arrive.
 func TestNewKeyReachesOtherServers(t *testing.T) {
 	w, v := newVaultWorld(t, 2, oneIssuer())
 	w.issueAt(1)
@@ -300,7 +304,7 @@ func TestNewKeyReachesOtherServers(t *testing.T) {
 			t.Errorf("a token under a key that there is not: %v", a)
 		}
 	}
-	if calls := v.m.Calls(); len(calls) != 1 { // of the first server, whose copy was a minute old
+	if calls := v.m.Calls(); len(calls) != 1 { // made by the first server, whose copy was a minute old
 		t.Errorf("the secret was asked %v", calls)
 	}
 	w.clock.Advance(30*time.Second + time.Millisecond)
@@ -310,7 +314,7 @@ func TestNewKeyReachesOtherServers(t *testing.T) {
 	if calls := v.m.Calls(); len(calls) != 1 {
 		t.Errorf("half a minute later the secret was asked %v", calls)
 	}
-	// While it cannot be asked, nobody can say that there is no such key.
+	// While the keys cannot be read, a server cannot know that there is no such key.
 	w.clock.Advance(time.Minute)
 	v.outages[1].Store(true)
 	for range 2 {

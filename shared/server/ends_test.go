@@ -17,7 +17,7 @@ func TestAbsoluteEnd(t *testing.T) {
 	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":3600,"idle_lifetime":0}}`)
 	early, _ := w.login()
 	late, _ := w.login()
-	for range 59 { // rotation never extends it
+	for range 59 { // rotation does not extend it
 		w.clock.Advance(time.Minute)
 		late = w.rotate(late)
 	}
@@ -28,13 +28,13 @@ func TestAbsoluteEnd(t *testing.T) {
 	}
 	w.clock.Advance(time.Millisecond)
 	w.dead(a.text("refresh_token"), family.ExpiredAbsolute)
-	w.dead(late, family.ExpiredAbsolute) // even one inside the reuse interval
+	w.dead(late, family.ExpiredAbsolute) // even a token inside the reuse interval
 	w.dead(early, family.ExpiredAbsolute)
 }
 
-// An access token does not outlive its family, not by a part of a second, and nor does
-// an id token. What says when to refresh again is never 0, which clients take for a
-// token that does not expire.
+// TestAccessTokenEndsWithItsFamily checks that no access token or ID token outlives its
+// family, not even by a fraction of a second. expires_in is never 0, which clients would take
+// for a token that does not expire.
 func TestAccessTokenEndsWithItsFamily(t *testing.T) {
 	for _, begins := range []time.Duration{0, 5 * time.Millisecond, 300 * time.Millisecond, 999 * time.Millisecond} {
 		w := newWorld(t)
@@ -104,8 +104,8 @@ func TestIdleEnd(t *testing.T) {
 	w.dead(awake, family.ExpiredIdle)
 }
 
-// The idle lifetime is the client's present one: a family that sleeps is not
-// spared when it is shortened, and lives on when it is lengthened.
+// TestIdleEndFollowsThePolicy checks that the idle lifetime is the one that the client has
+// now. A shorter one ends a sleeping family, and a longer one keeps it alive.
 func TestIdleEndFollowsThePolicy(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
@@ -119,11 +119,12 @@ func TestIdleEndFollowsThePolicy(t *testing.T) {
 	w.rotate(first)
 }
 
-// A policy is read again within a minute, by servers that did not change it too.
+// TestPolicyReachesOtherServers checks that a changed policy reaches other servers within a
+// minute.
 func TestPolicyReachesOtherServers(t *testing.T) {
 	w := newWorld(t, servers(2))
 	first, _ := w.login()
-	first = w.rotate(first) // server 0 knows the client
+	first = w.rotate(first) // server 0 has cached the client
 	w.clock.Advance(2 * time.Minute)
 	first = w.rotate(first)
 	if a := w.sendTo(1, "PUT", "/v1/clients/app", jsonType, `{"type":"public","policy":{"idle_lifetime":30}}`); a.status != 200 {
@@ -151,7 +152,8 @@ func TestClientNotBefore(t *testing.T) {
 	if f := w.family(id); f.text("status") != "revoked" || f.text("cause") != "client_not_before" {
 		t.Errorf("the family is %v", f)
 	}
-	// Leaving it out later brings nobody back to life; saying an older time does.
+	// Leaving not_before out of a later PUT does not revive a family; setting an earlier time
+	// does.
 	w.putClient("app", `{"type":"public"}`)
 	w.dead(older, family.ClientNotBefore)
 	w.putClient("app", `{"type":"public","not_before":"2000-01-01T00:00:00Z"}`)
@@ -163,7 +165,7 @@ func TestWithoutRotation(t *testing.T) {
 	w.confidential(`{"rotation":false,"idle_lifetime":3600}`)
 	first, id := w.login()
 	for range 5 {
-		w.clock.Advance(50 * time.Minute) // the idle end still slides
+		w.clock.Advance(50 * time.Minute) // the idle end still moves with each use
 		if got := w.rotate(first); got != first {
 			t.Fatal("the token changed")
 		}
@@ -180,8 +182,8 @@ func TestWithoutRotation(t *testing.T) {
 	w.dead(first, family.ExpiredIdle)
 }
 
-// Records are purged no earlier than their retention after the family's end, and
-// a living family never, whatever its policy was and became.
+// TestPurge checks that a record is not purged before its retention has passed since the
+// family's end, and that a live family is never purged, even if its policy has changed.
 func TestPurge(t *testing.T) {
 	retention := 30 * day
 	purged := func(w *world) int {
@@ -195,7 +197,8 @@ func TestPurge(t *testing.T) {
 	gone := func(w *world, id string) bool {
 		return w.send("GET", "/v1/families/"+id, "", "").status == 404
 	}
-	// step by step until the record is gone; returns how long that took
+	// lasts advances the clock in steps until the record is gone, and returns how long that
+	// took.
 	lasts := func(w *world, id string, limit time.Duration) time.Duration {
 		w.t.Helper()
 		start := w.clock.Now()
@@ -243,7 +246,7 @@ func TestPurge(t *testing.T) {
 		w := newWorld(t)
 		w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0}}`)
 		first, id := w.login()
-		for range 30 { // long past what was set at issue
+		for range 30 { // long past the end that was set at issue
 			w.clock.Advance(14 * day)
 			if purged(w); gone(w, id) {
 				t.Fatal("a living family was purged")
@@ -281,14 +284,14 @@ func TestPurge(t *testing.T) {
 	t.Run("nothing relies on it", func(t *testing.T) {
 		w := newWorld(t)
 		first, _ := w.login()
-		w.clock.Advance(365 * day) // TTL is late: the record is still there
+		w.clock.Advance(365 * day) // TTL is late, so the record still exists
 		w.dead(first, family.ExpiredIdle)
 	})
 }
 
-// A revoked family's record goes when nobody can be expected to ask any more, also
-// where its lifetime is of years; until then the device that comes back is told
-// apart from one that was never known.
+// TestPurgeOfTheRevoked checks that a revoked family's record is purged once nobody can be
+// expected to ask for it, even if its lifetime is years. Until then, a device that returns is
+// told apart from one that was never known.
 func TestPurgeOfTheRevoked(t *testing.T) {
 	const years = 10 * 365 * day
 	ways := []struct {
@@ -318,9 +321,9 @@ func TestPurgeOfTheRevoked(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, policy string
-		issue        string        // more members
+		issue        string        // more members of the login
 		used         time.Duration // until the revocation
-		want         time.Duration // from it
+		want         time.Duration // counted from the revocation
 	}{
 		{"of ten years", `"absolute_lifetime":315360000`, ``, 0, 45 * day},
 		{"of ten years, after a while", `"absolute_lifetime":315360000`, ``, 10 * day, 45 * day},
@@ -346,7 +349,7 @@ func TestPurgeOfTheRevoked(t *testing.T) {
 				if err != nil {
 					t.Fatal(f, err)
 				}
-				slack := 5 * time.Minute // what the way took, where the end was fixed before
+				slack := 5 * time.Minute // the time that the steps took, if the end was fixed before
 				if got := purge.Sub(revoked); got < tt.want-slack || got > tt.want+time.Second {
 					t.Errorf("the record lasts %v from its revocation, not %v", got, tt.want)
 				}
@@ -363,7 +366,7 @@ func TestPurgeOfTheRevoked(t *testing.T) {
 			})
 		}
 	}
-	// A policy that changed since says another end than the record has.
+	// The record holds another end than the policy, which has changed since.
 	t.Run("whose policy has changed", func(t *testing.T) {
 		for _, lifetimes := range [][2]int{{315360000, 86400}, {86400, 315360000}, {0, 86400}, {86400, 0}} {
 			w := newWorld(t)

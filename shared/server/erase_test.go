@@ -27,7 +27,7 @@ func (w *world) erase(params string) (families, events int) {
 	return families, events
 }
 
-// kept returns what there is of "u".
+// kept returns what is stored about "u".
 func (w *world) kept() *store.UserItems {
 	w.t.Helper()
 	items, err := w.table.UserItems(context.Background(), w.keys.Users.Key("u"), "", 100_000)
@@ -46,7 +46,7 @@ func (w *world) overLimit() int {
 	return len(owners)
 }
 
-// nothingKept checks that nothing is kept of "u".
+// nothingKept checks that nothing is stored about "u".
 func (w *world) nothingKept() {
 	w.t.Helper()
 	if items := w.kept(); !items.Empty() {
@@ -57,9 +57,8 @@ func (w *world) nothingKept() {
 	}
 }
 
-// lived is a user "u" of whom there is something of every kind: living and dead
-// families in two clients, events, owners, an entry on the work list. It returns a token
-// of each family.
+// lived makes a user "u" with something of every kind: live and dead families in two clients,
+// events, owners, an entry on the work list. It returns a token of each family.
 func (w *world) lived() (tokens []string) {
 	w.t.Helper()
 	w.putClient("app", `{"type":"public","policy":{"max_active":2}}`)
@@ -78,8 +77,8 @@ func (w *world) lived() (tokens []string) {
 	return []string{newest, second, living, other}
 }
 
-// All that is kept of a user is erased, and nothing else; what remains is an event that
-// does not say who the user was.
+// TestErase checks that everything stored about a user is erased and nothing else. Only an
+// event remains, which does not name the user.
 func TestErase(t *testing.T) {
 	w := newWorld(t)
 	tokens := w.lived()
@@ -131,7 +130,8 @@ func TestErase(t *testing.T) {
 	}
 
 	w.clock.Advance(time.Second)
-	// Again: the event is still there, and this erasure has one of its own, though it found nothing.
+	// A second erasure finds nothing; the event of the first remains, and there is one of the
+	// second.
 	if a := w.send(http.MethodDelete, "/v1/users?user_id=u", "", ""); a.body != `{"families":0,"events":0}`+"\n" {
 		t.Errorf("again: %v", a)
 	}
@@ -140,7 +140,7 @@ func TestErase(t *testing.T) {
 		t.Errorf("the events are %v", events)
 	}
 
-	// The user comes back, as anybody would.
+	// The user can log in again.
 	again, id := w.login()
 	w.rotate(again)
 	if f := w.family(id); f.text("status") != "active" {
@@ -148,7 +148,8 @@ func TestErase(t *testing.T) {
 	}
 }
 
-// After a restored backup an erasure is replayed with the key that its event has.
+// TestEraseByKey checks that after a backup was restored, an erasure can be repeated with the
+// key in its event.
 func TestEraseByKey(t *testing.T) {
 	w := newWorld(t)
 	tok, id := w.login()
@@ -163,7 +164,7 @@ func TestEraseByKey(t *testing.T) {
 	w.erase("user_id=u")
 	key, _ := w.events("type=sdu")[0]["userKey"].(string)
 	policy := family.DefaultPolicy()
-	if err := w.table.Issue(t.Context(), f, &policy); err != nil { // the backup
+	if err := w.table.Issue(t.Context(), f, &policy); err != nil { // as if restored from the backup
 		t.Fatal(err)
 	}
 	next := w.rotate(tok)
@@ -209,8 +210,9 @@ func TestEraseQueriesRefused(t *testing.T) {
 	}
 }
 
-// A user of whom there is much is erased in several calls, families first: while one is
-// left, so are all events. A cursor is of one user, and of one kind of call.
+// TestEraseInPages checks that a user with many records is erased in several calls, families
+// first. While a family is left, all events remain. A cursor works only for its user and its
+// kind of call.
 func TestEraseInPages(t *testing.T) {
 	t.Parallel()
 	const families, events = 1500, 1200
@@ -251,8 +253,8 @@ func TestEraseInPages(t *testing.T) {
 	}
 }
 
-// One that runs out of its time says that it goes on; answers and events count what was
-// erased.
+// TestEraseOnASlowStore checks that an erasure which runs out of time answers with a cursor,
+// and that answers and events count what was erased.
 func TestEraseOnASlowStore(t *testing.T) {
 	t.Parallel()
 	const families = 400
@@ -281,8 +283,8 @@ func TestEraseOnASlowStore(t *testing.T) {
 	w.nothingKept()
 }
 
-// A fault is a 503, and the call can be made again. Whatever it left, no family can be
-// used whose events are gone.
+// TestEraseFaults checks that a fault is answered with 503, and that the call can be repeated.
+// Whatever the fault leaves behind, no family whose events are gone can be used.
 func TestEraseFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
@@ -331,8 +333,8 @@ func TestEraseFaults(t *testing.T) {
 	}
 }
 
-// Whatever happens beside an erasure brings nothing back, at whichever of the
-// erasure's requests it happens.
+// TestEraseBesideOthers checks that a request which arrives during an erasure, between any two
+// of its requests to the store, brings nothing back.
 func TestEraseBesideOthers(t *testing.T) {
 	t.Parallel()
 	for name, happens := range map[string]func(w *world, tokens []string){
@@ -364,15 +366,15 @@ func TestEraseBesideOthers(t *testing.T) {
 	}
 }
 
-// The other way around: all is erased beside a request, before any of what it asks of
-// the store. It brings nothing back.
+// TestOthersBesideAnErasure checks the reverse: an erasure that happens between any two store
+// requests of another request. Nothing is brought back.
 func TestOthersBesideAnErasure(t *testing.T) {
 	t.Parallel()
 	untilUsed := `{"type":"public","policy":{"lost_response":"until_used"}}`
 	observing := func(w *world) string {
 		return fmt.Sprintf(`{"type":"public","policy":{"reuse_detection":"observe","observe_until":%q}}`, w.clock.Now().Add(24*time.Hour).Format(time.RFC3339))
 	}
-	// Each prepares a family of "u" and returns a request of it.
+	// Each function prepares a family of "u" and returns a request for it.
 	requests := map[string]func(w *world) (method, path, contentType, body string){
 		"a refresh": func(w *world) (string, string, string, string) {
 			first, _ := w.login()
@@ -476,8 +478,8 @@ func TestOthersBesideAnErasure(t *testing.T) {
 	}
 }
 
-// A login beside an erasure is erased, or makes a whole new family, at whichever of its
-// requests the other happens.
+// TestLoginBesideAnErasure checks a login during an erasure, between any two of its requests:
+// its family is erased, or it is new and complete.
 func TestLoginBesideAnErasure(t *testing.T) {
 	whole := func(w *world, a answer, where string) {
 		w.t.Helper()
@@ -517,7 +519,7 @@ func TestLoginBesideAnErasure(t *testing.T) {
 	}
 }
 
-// beside makes a request that happens beside another.
+// beside makes a request that happens during another.
 func (w *world) beside(path, form string) {
 	if _, err := w.try(0, http.MethodPost, path, formType, form); err != nil {
 		w.t.Error(err)
@@ -530,13 +532,14 @@ func (w *world) besideCall(method, path string) {
 	}
 }
 
-// Erasures are listed by the day like other events, page by page.
+// TestErasuresAreListed checks that erasures are listed day by day like other events, page by
+// page.
 func TestErasuresAreListed(t *testing.T) {
 	w := newWorld(t)
 	const erasures = 230
 	keys := map[any]bool{}
 	for i := range erasures {
-		w.clock.Advance(15 * time.Minute) // over more than two days
+		w.clock.Advance(15 * time.Minute) // across more than two days
 		w.send(http.MethodDelete, fmt.Sprintf("/v1/users?user_id=user-%d", i), "", "")
 	}
 	for _, e := range w.events("type=sdu") {

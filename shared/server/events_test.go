@@ -25,7 +25,7 @@ func (w *world) freshClients(table *store.Table) *store.Registry {
 	return store.NewRegistry(table, w.logger())
 }
 
-// events lists all pages of GET /v1/events.
+// events returns all pages of GET /v1/events.
 func (w *world) events(query string) []map[string]any {
 	w.t.Helper()
 	var events []map[string]any
@@ -67,13 +67,13 @@ func (w *world) seed(eventType audit.Type, n int) {
 	}
 }
 
-// The audit trail alone answers: all of a type in a week, all of one user, all of
-// one family. With thousands of events of other users each costs the pages that it
-// returns.
+// TestEvents checks that support can answer its questions from the audit trail alone: all
+// events of a type in a week, all of one user, all of one family. Each answer costs the pages
+// that it returns, even among thousands of events of other users.
 func TestEvents(t *testing.T) {
 	w := newWorld(t)
 	w.clock.Advance(365 * day)
-	others := storetest.Size(10_000, 1000) // a week's
+	others := storetest.Size(10_000, 1000) // the events of a week
 	w.seed(audit.Revoked, others)
 	first, id := w.login()
 	w.rotate(first)
@@ -107,7 +107,7 @@ func TestEvents(t *testing.T) {
 		return got
 	}
 	lastWeek := "&from=" + w.clock.Now().Add(-7*day).Format(time.RFC3339)
-	ferrt := expect("type=ferrt"+lastWeek, 8, "ferrt") // a request for each day, since a page holds them all
+	ferrt := expect("type=ferrt"+lastWeek, 8, "ferrt") // one request for each day, since a page holds them all
 	if e := ferrt[0]; e["familyId"] != id || e["userId"] != "u" || e["tokenCounter"] != 1.0 || e["latestCounter"] != 2.0 ||
 		e["ageMs"] != 120_000.0 || e["cause"] != "reuse_detected" || e["clientId"] != "app" || e["ip"] != "127.0.0.1" {
 		t.Errorf("the event is %v", e)
@@ -130,10 +130,10 @@ func TestEvents(t *testing.T) {
 		}
 	}
 
-	// Thousands of events of a type come in pages of 100, each once and in order.
+	// Thousands of events of a type are listed in pages of 100, each event once and in order.
 	w.store.Counted()
 	srrt := w.events("type=srrt")
-	if n := len(w.store.Counted()); n > others/100+1+31+8 { // pages, days, and days that ended within a page
+	if n := len(w.store.Counted()); n > others/100+1+31+8 { // for pages, days, and days that ended within a page
 		t.Errorf("%d requests to the store for %d events", n, others+2)
 	}
 	seen := map[any]bool{}
@@ -146,7 +146,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("%d events, %d different", len(srrt), len(seen))
 	}
 
-	// They are kept for their own retention, and no longer.
+	// Events are kept for their own retention, and no longer.
 	w.clock.Advance(87 * day)
 	w.purge()
 	from := "&from=" + w.clock.Now().Add(-100*day).Format(time.RFC3339)
@@ -189,8 +189,8 @@ func TestEventQueriesRefused(t *testing.T) {
 	}
 }
 
-// Audit lines carry what CloudWatch makes metrics of: the directive names members
-// of the line, and no client id becomes a dimension that is not registered.
+// TestMetrics checks the lines from which CloudWatch makes metrics: each directive names
+// members of its line, and a client id is a dimension only if the client is registered.
 func TestMetrics(t *testing.T) {
 	w := newWorld(t, metrics())
 	began := w.clock.Now()
@@ -216,13 +216,14 @@ func TestMetrics(t *testing.T) {
 			continue
 		}
 		directive, ok := m["_aws"].(map[string]any)
-		if !ok && m["type"] == "sapi" { // of most operations nothing is counted
+		if !ok && m["type"] == "sapi" { // most operations are not counted
 			continue
 		}
 		if !ok {
 			t.Fatalf("no directive in %s", line)
 		}
-		// In milliseconds, or CloudWatch drops it and every alarm is silent.
+		// The time must be in milliseconds. CloudWatch drops a line with any other, and then
+		// no alarm fires.
 		if at := time.UnixMilli(int64(directive["Timestamp"].(float64))); at.Before(began) || at.After(w.clock.Now()) {
 			t.Errorf("the time is %v in %s", at, line)
 		}
@@ -268,8 +269,8 @@ func (w *world) counted(metric string) float64 {
 	return sum
 }
 
-// A cursor of the default span is of use for as long as it is kept: what has left
-// the span meanwhile has left the list.
+// TestEventsWhileTheSpanMovesOn checks that a cursor of the default span works for as long as
+// it is kept. Events that have left the span meanwhile are no longer listed.
 func TestEventsWhileTheSpanMovesOn(t *testing.T) {
 	for _, query := range []string{"type=srrt", "user_id=u"} {
 		t.Run(query, func(t *testing.T) {
@@ -294,7 +295,8 @@ func TestEventsWhileTheSpanMovesOn(t *testing.T) {
 	}
 }
 
-// Spans are of whole milliseconds, as events are.
+// TestEventsOfNoSpan checks that a span shorter than a millisecond, the unit of events, is
+// refused.
 func TestEventsOfNoSpan(t *testing.T) {
 	w := newWorld(t)
 	for _, query := range []string{"type=srrt", "user_id=u"} {

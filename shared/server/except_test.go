@@ -12,7 +12,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// device is a family of "u": its id and its newest token.
+// device holds a family of "u": its id and its newest token.
 type device struct{ id, token string }
 
 func (w *world) devices(n int, clientID string) (devices []device) {
@@ -25,13 +25,13 @@ func (w *world) devices(n int, clientID string) (devices []device) {
 	return devices
 }
 
-// allBut calls DELETE /v1/families?user_id=u&except=.
+// allBut calls DELETE /v1/families and excepts that device.
 func (w *world) allBut(keep device, more string) answer {
 	w.t.Helper()
 	return w.send(http.MethodDelete, "/v1/families?user_id=u&except="+keep.id+more, "", "")
 }
 
-// statuses are the causes of the devices' deaths, "" of the living.
+// statuses returns the causes of the devices' ends, "" for one that is active.
 func (w *world) statuses(devices []device) (causes []string) {
 	w.t.Helper()
 	for _, d := range devices {
@@ -40,7 +40,8 @@ func (w *world) statuses(devices []device) (causes []string) {
 	return causes
 }
 
-// unfit checks for the answer to a family that cannot be the one to keep.
+// unfit checks that the call was refused because the family to keep is not an active one of
+// the user.
 func (a answer) unfit(t testing.TB) {
 	t.Helper()
 	const want = `{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"except must be a living family of that user",` +
@@ -50,7 +51,8 @@ func (a answer) unfit(t testing.TB) {
 	}
 }
 
-// All of a user's families end but one, in every application, under one event.
+// TestRevokeAllBut checks that all families of a user except one end, in every application,
+// under one event.
 func TestRevokeAllBut(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("other", `{"type":"public"}`)
@@ -73,14 +75,14 @@ func TestRevokeAllBut(t *testing.T) {
 	if len(logged) != 1 || w.storedEvents("srrt") != 1 || logged[0]["removedCount"] != 4.0 || len(logged[0]["families"].([]any)) != 4 {
 		t.Errorf("%d events stored, logged %v", w.storedEvents("srrt"), logged)
 	}
-	// Again: nothing is left to end, and nothing happened.
+	// A second call finds nothing to end and records nothing.
 	if a := w.allBut(here[2], ""); a.body != `{"revoked":0}`+"\n" || w.storedEvents("srrt") != 1 {
 		t.Errorf("again: %v", a)
 	}
 }
 
-// Of one application those end that are not kept; the one that is kept may be of
-// another.
+// TestRevokeAllButOfOneClient checks the same for one application. The family that is kept may
+// belong to another application.
 func TestRevokeAllButOfOneClient(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("other", `{"type":"public"}`)
@@ -95,7 +97,8 @@ func TestRevokeAllButOfOneClient(t *testing.T) {
 	w.dead(others[0].token, family.RevokedByAdmin, "client_id", "other")
 }
 
-// What is to be kept must be a living family of the user, or nothing is written.
+// TestRevokeAllButNothing checks that nothing is written unless the family to keep is an
+// active one of the user.
 func TestRevokeAllButNothing(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("gone", `{"type":"public"}`)
@@ -137,8 +140,8 @@ func TestRevokeAllButNothing(t *testing.T) {
 	}
 }
 
-// Two devices that sign out all the others at once do not sign out each other: one of
-// the calls is refused, whichever moment the other comes at.
+// TestRevokeAllButRace checks that two devices which sign out all others at the same time do
+// not sign out each other. One of the two calls is refused, whenever the other arrives.
 func TestRevokeAllButRace(t *testing.T) {
 	for _, at := range []struct {
 		n         int64
@@ -164,7 +167,8 @@ func TestRevokeAllButRace(t *testing.T) {
 	}
 }
 
-// Many calls at once, each for another device: one device is left.
+// TestRevokeAllButAtOnce checks that one device is left when each of many signs out all others
+// at the same time.
 func TestRevokeAllButAtOnce(t *testing.T) {
 	w := newWorld(t, servers(2))
 	devices := w.devices(8, "app")
@@ -194,8 +198,8 @@ func TestRevokeAllButAtOnce(t *testing.T) {
 	}
 }
 
-// It holds beside a refresh of the family that is kept, of one that ends, and beside a
-// login, which is not ended.
+// TestRevokeAllButBesideOthers checks a call during a refresh of the family that is kept,
+// during a refresh of one that ends, and during a login, whose family does not end.
 func TestRevokeAllButBesideOthers(t *testing.T) {
 	for name, happens := range map[string]func(w *world, devices []device) string{
 		"a refresh of the one that is kept": func(w *world, devices []device) string {
@@ -242,8 +246,8 @@ func TestRevokeAllButBesideOthers(t *testing.T) {
 	}
 }
 
-// eventsAreTrue checks that every family of "u" which was revoked with others bears an
-// event that is stored, logged, and names it, and that those name no other.
+// eventsAreTrue checks that each family of "u" that was revoked with others names a stored and
+// logged event which names the family, and that those events name no other family.
 func (w *world) eventsAreTrue() {
 	w.t.Helper()
 	bears := map[string]string{} // family, event
@@ -305,8 +309,9 @@ func (w *world) eventsAreTrue() {
 	}
 }
 
-// More than one transaction ends are ended in several, under one event; if the one that
-// is kept ends meanwhile, the call says so, and what it did is on record.
+// TestRevokeAllButMany checks that more families than fit into one transaction end in several,
+// under one event. If the kept family ends meanwhile, the answer says so, and the event lists
+// what was ended.
 func TestRevokeAllButMany(t *testing.T) {
 	w := newWorld(t)
 	w.issueMany(150)
@@ -332,8 +337,8 @@ func TestRevokeAllButMany(t *testing.T) {
 	w.eventsAreTrue()
 }
 
-// A fault is a 503, and the same call again ends what is left; what the first had ended
-// bears the one event that names it.
+// TestRevokeAllButFaults checks that a fault is answered with 503, and that repeating the call
+// ends what is left. Families that the first call ended keep its event.
 func TestRevokeAllButFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
@@ -370,7 +375,7 @@ func TestRevokeAllButFaults(t *testing.T) {
 	}
 }
 
-// unavailableProblem says whether the answer is the management API's 503.
+// unavailableProblem reports whether the answer is the management API's 503.
 func (a answer) unavailableProblem() bool {
 	return a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != ""
 }

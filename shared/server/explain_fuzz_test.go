@@ -9,17 +9,18 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// causes are all that an explanation may name.
+// causes lists every cause that an explanation may name.
 var causes = []family.Cause{
 	family.Malformed, family.NeverIssued, family.Purged, family.WrongClient, family.ExpiredAbsolute, family.ExpiredIdle,
 	family.ReuseDetected, family.LimitExceeded, family.RevokedByClient, family.RevokedByAdmin, family.PasswordChanged,
 	family.ClientNotBefore, family.CounterSpent, family.Superseded,
 }
 
-// FuzzExplain: there is a story for whatever is asked about, a family is shown to
-// who names it, and nothing is changed by asking. In the body TOKEN and FAMILY
-// stand for a living family, ACCESS for its access token, SID for its sid, DEAD and DEADFAMILY for a revoked one, FIRST for a
-// superseded token of the living one, FORGED for one with another tag.
+// FuzzExplain checks that any question gets an explanation or a clear refusal, that a family
+// is shown only if it was named, and that asking changes nothing. In the body TOKEN and FAMILY
+// stand for a live family, ACCESS for its access token, SID for its sid, DEAD and DEADFAMILY
+// for a revoked one, FIRST for a superseded token of the live one, FORGED for a token with
+// another tag.
 func FuzzExplain(f *testing.F) {
 	q := newQuiet(f)
 	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)

@@ -30,8 +30,8 @@ func (w *world) explain(members ...string) answer {
 	return a
 }
 
-// says checks an explanation's verdict and cause, and that its texts have all of
-// the parts.
+// says checks the verdict and the cause of an explanation, and that its texts contain all
+// parts.
 func (a answer) says(t testing.TB, verdict, cause string, parts ...string) {
 	t.Helper()
 	if a.text("verdict") != verdict || a.text("cause") != cause {
@@ -64,7 +64,7 @@ func TestExplainValid(t *testing.T) {
 	w.explain("refresh_token", second).says(t, "valid", "", "token 2")
 	w.explain("family", id).says(t, "valid", "", "token 2")
 
-	// The fifth story: a reuse inside the interval is harmless.
+	// Fifth story: a reuse inside the interval is harmless.
 	w.clock.Advance(20 * time.Second)
 	w.rotate(first)
 	a := w.explain("refresh_token", first)
@@ -72,7 +72,8 @@ func TestExplainValid(t *testing.T) {
 	if f, ok := a.json["family"].(map[string]any); !ok || f["family"] != id || a.number("token_counter") != 1 || len(a.json["timeline"].([]any)) < 2 {
 		t.Errorf("the answer is %v", a)
 	}
-	// Outside, asking changes nothing, and says what presenting it would do.
+	// After the interval, the explanation tells what presenting the token would do, and asking
+	// changes nothing.
 	w.clock.Advance(time.Minute)
 	w.explain("refresh_token", first).says(t, "dead", "superseded", "1 min 20 s", "would revoke")
 	w.rotate(second)
@@ -89,8 +90,8 @@ func TestExplainOneRead(t *testing.T) {
 	}
 }
 
-// Every cause is reached by real requests, and told for a token and for its
-// family.
+// TestExplainCauses checks that each cause is explained after real requests reached it, both
+// for a token and for its family.
 func TestExplainCauses(t *testing.T) {
 	both := func(w *world, tok, id, cause string, parts ...string) {
 		w.t.Helper()
@@ -116,7 +117,7 @@ func TestExplainCauses(t *testing.T) {
 		first, id := w.login()
 		w.clock.Advance(59 * day)
 		w.purge()
-		both(w, first, id, "expired_idle") // for its whole retention
+		both(w, first, id, "expired_idle") // throughout its retention
 		w.clock.Advance(2 * day)
 		w.purge()
 		w.dead(first, family.Purged)
@@ -134,7 +135,7 @@ func TestExplainCauses(t *testing.T) {
 		w.explain("refresh_token", first).says(t, "valid", "")
 	})
 	t.Run("expired_absolute", func(t *testing.T) {
-		// Story (a): 90 days after one login, however often it was refreshed.
+		// Story (a): the family ends 90 days after its login, however often it was refreshed.
 		w := newWorld(t)
 		w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":7776000}}`)
 		login := w.clock.Now()
@@ -155,7 +156,7 @@ func TestExplainCauses(t *testing.T) {
 		both(w, first, id, "expired_idle", "15 d", "idle_lifetime")
 	})
 	t.Run("reuse_detected", func(t *testing.T) {
-		// Story (b): the token of the login, when the newest is the 9th.
+		// Story (b): the login's token is presented when the 9th is the newest.
 		w := newWorld(t)
 		first, id := w.login()
 		tok := first
@@ -169,7 +170,7 @@ func TestExplainCauses(t *testing.T) {
 		w.explain("refresh_token", first).says(t, "dead", "reuse_detected", "outside the code that rotates")
 	})
 	t.Run("reuse_detected a little after the interval", func(t *testing.T) {
-		// Story (d): names the interval that would have saved it.
+		// Story (d): the explanation names the interval that would have kept the family.
 		w := newWorld(t)
 		first, _ := w.login()
 		second := w.rotate(first)
@@ -179,7 +180,7 @@ func TestExplainCauses(t *testing.T) {
 		w.refresh(second)
 		w.explain("refresh_token", third).says(t, "dead", "reuse_detected", "1 min 15 s", "lost", "reuse_interval of 76 seconds would have covered this (it is 60)")
 
-		// It would have: the same again, with it.
+		// The same reuse with that interval does keep it.
 		w.putClient("app", `{"type":"public","policy":{"reuse_interval":76}}`)
 		first, _ = w.login()
 		second = w.rotate(first)
@@ -191,7 +192,7 @@ func TestExplainCauses(t *testing.T) {
 		}
 	})
 	t.Run("limit_exceeded", func(t *testing.T) {
-		// Story (c).
+		// Story (c): the user had more families than the client allows.
 		w := newWorld(t)
 		w.putClient("app", `{"type":"public","policy":{"max_active":2}}`)
 		first, id := w.login()
@@ -322,8 +323,8 @@ func TestExplainRefuses(t *testing.T) {
 	w.send(http.MethodPost, "/v1/explain?x=y", jsonType, `{"family":"`+id+`"}`).names(t, "x")
 }
 
-// From the reuse that a client saw, an interval is recommended that would have
-// kept nineteen in twenty of the lost responses.
+// TestRecommendation checks that the recommended interval would have kept nineteen of twenty
+// lost responses among the reuses that a client saw.
 func TestRecommendation(t *testing.T) {
 	w := newWorld(t)
 	if a := w.send(http.MethodGet, "/v1/clients/app", "", ""); a.json["recommendation"] != nil {
@@ -341,7 +342,7 @@ func TestRecommendation(t *testing.T) {
 	for range 4 {
 		reuse(80 * time.Second)
 	}
-	newest := reuse(5 * time.Hour) // no lost response
+	newest := reuse(5 * time.Hour) // is too late to be a lost response
 	w.putClient("other", `{"type":"public"}`)
 	for what, a := range map[string]answer{
 		"client":  w.send(http.MethodGet, "/v1/clients/app", "", ""),
@@ -361,8 +362,9 @@ func TestRecommendation(t *testing.T) {
 	}
 }
 
-// Support pastes what it has: an access token, living or expired, its sid, a token
-// in the place of a family. Each gets its family, or a pointer to what answers.
+// TestExplainWhatIsPasted checks what support may have at hand: a valid or expired access
+// token, its sid, or a token where a family is expected. Each gets the explanation of its
+// family, or is told which call answers.
 func TestExplainWhatIsPasted(t *testing.T) {
 	w := newWorld(t)
 	issued := w.issue(`{"user_id":"u","client_id":"app","scope":"read"}`)
@@ -399,7 +401,8 @@ func TestExplainWhatIsPasted(t *testing.T) {
 	w.explain("access_token", "x").says(t, "dead", "malformed", "1 bytes")
 }
 
-// What cannot be explained is refused with the call that answers.
+// TestExplainPoints checks that a question which cannot be explained is refused with the name
+// of the call that answers it.
 func TestExplainPoints(t *testing.T) {
 	w := newWorld(t)
 	first, id := w.login()
@@ -417,14 +420,15 @@ func TestExplainPoints(t *testing.T) {
 	}
 }
 
-// An interval is recommended only where it is longer than the present one.
+// TestNoRecommendationOfWhatIsSet checks that an interval is recommended only if it is longer
+// than the present one.
 func TestNoRecommendationOfWhatIsSet(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
 	second := w.rotate(first)
 	third := w.later(second)
 	w.later(third)
-	w.refresh(first) // two holders: no interval would have kept it
+	w.refresh(first) // two holders: no interval would have kept the family
 	if len(w.logged("ferrt")) != 1 {
 		t.Fatal("no reuse")
 	}
@@ -433,8 +437,8 @@ func TestNoRecommendationOfWhatIsSet(t *testing.T) {
 	}
 }
 
-// A token that was skipped is in two hands, and no interval would have kept its family:
-// of those a recommendation does not say that it would have.
+// TestSkippedTokensRecommendNothing checks that reuses of a skipped token recommend no
+// interval. Such a token has two holders, so no interval would have kept its family.
 func TestSkippedTokensRecommendNothing(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
@@ -445,8 +449,8 @@ func TestSkippedTokensRecommendNothing(t *testing.T) {
 		first, _ := w.login()
 		second := w.rotate(first)
 		w.clock.Advance(10 * time.Minute)
-		w.refresh(first)  // the response was lost: its successor is skipped
-		w.refresh(second) // and yet somebody has it
+		w.refresh(first)  // the response was lost, so its successor is skipped
+		w.refresh(second) // somebody has the skipped token
 	}
 	if n := len(w.logged("ferrt")); n != 3 || recommended() != nil {
 		t.Fatalf("of %d skipped tokens %v is recommended", n, recommended())
@@ -460,7 +464,8 @@ func TestSkippedTokensRecommendNothing(t *testing.T) {
 	}
 }
 
-// What support pastes comes with quotes, line breaks and the rest of a header.
+// TestExplainUnwrapsWhatIsPasted checks that quotes, line breaks and the name of a header
+// around a pasted token are ignored.
 func TestExplainUnwrapsWhatIsPasted(t *testing.T) {
 	w := newWorld(t)
 	issued := w.issue(`{"user_id":"u","client_id":"app"}`)

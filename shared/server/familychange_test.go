@@ -22,7 +22,8 @@ func (w *world) change(id, body string) answer {
 	return w.send(http.MethodPatch, "/v1/families/"+id, jsonType, body)
 }
 
-// changeAll calls PATCH /v1/families until there is no next, and returns the sum.
+// changeAll calls PATCH /v1/families until there is no next, and returns how many families it
+// changed in how many calls.
 func (w *world) changeAll(body string, params ...string) (changed, calls int) {
 	w.t.Helper()
 	q := url.Values{}
@@ -43,7 +44,7 @@ func (w *world) changeAll(body string, params ...string) (changed, calls int) {
 	}
 }
 
-// claims returns those of an answer's access token.
+// claims returns the claims of an answer's access token.
 func (a answer) claims(t testing.TB) map[string]any {
 	t.Helper()
 	if a.status != http.StatusOK {
@@ -53,8 +54,8 @@ func (a answer) claims(t testing.TB) map[string]any {
 	return claims
 }
 
-// What is changed is in the tokens of the next refresh, whatever kind that is; the
-// rest of the family stays as it is.
+// TestChangeFamily checks that a change is in the tokens of the next refresh, whether that
+// rotates or is held. Nothing else about the family changes.
 func TestChangeFamily(t *testing.T) {
 	w := newWorld(t)
 	a := w.issue(`{"user_id":"u","client_id":"app","scope":"openid read write","audience":"api","claims":{"tenant":"t","role":"admin"},` +
@@ -88,12 +89,13 @@ func TestChangeFamily(t *testing.T) {
 			t.Errorf("after %v the id token says %v", wait, c)
 		}
 	}
-	if c := w.refresh(tok).claims(t); c["acr"] != "aal2" { // the predecessor
+	if c := w.refresh(tok).claims(t); c["acr"] != "aal2" { // the predecessor is held
 		t.Errorf("the access token says %v", c)
 	}
 }
 
-// What is left out stays, and what is empty is taken away.
+// TestChangeOneMember checks that members which are left out remain, and that empty ones are
+// removed.
 func TestChangeOneMember(t *testing.T) {
 	const body = `{"user_id":"u","client_id":"app","scope":"read write","claims":{"a":1},"auth_time":"2029-12-31T10:00:00Z","acr":"1","amr":["pwd"],"device":"d"}`
 	for _, tt := range []struct {
@@ -131,7 +133,7 @@ func TestChangeOneMember(t *testing.T) {
 	}
 }
 
-// A scope can be narrowed, and never widened.
+// TestChangeNarrowsTheScope checks that a scope can be narrowed but not widened.
 func TestChangeNarrowsTheScope(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","scope":"read write admin"}`)
@@ -153,7 +155,7 @@ func TestChangeNarrowsTheScope(t *testing.T) {
 		t.Errorf("the counter is %d", w.counter(id))
 	}
 	w.refresh(tok).granted(t, "write", false)
-	// Of no scope there is nothing less.
+	// An empty scope cannot be narrowed.
 	none := w.issue(`{"user_id":"u","client_id":"app","scope":""}`).text("family")
 	w.change(none, `{"scope":"read"}`).names(t, "scope")
 }
@@ -223,7 +225,8 @@ func TestChangeFamilyRefuses(t *testing.T) {
 	}
 }
 
-// A change keeps the record within its limit, like a login.
+// TestChangeFitsTheRecord checks that a change, like a login, keeps the record within its
+// limit.
 func TestChangeFitsTheRecord(t *testing.T) {
 	w := newWorld(t)
 	id := w.issue(`{"user_id":"` + strings.Repeat("u", 128) + `","client_id":"app","scope":"` + strings.Repeat("s", 1024) + `","audience":["` + strings.Repeat("a", 512) + `"],"acr":"` + strings.Repeat("r", 128) + `"}`).text("family")
@@ -233,7 +236,7 @@ func TestChangeFitsTheRecord(t *testing.T) {
 	}
 }
 
-// What has ended is not changed any more.
+// TestChangeOfADeadFamily checks that an ended family cannot be changed.
 func TestChangeOfADeadFamily(t *testing.T) {
 	for name, end := range map[string]func(w *world, id string){
 		"revoked_by_admin": func(w *world, id string) { w.send(http.MethodDelete, "/v1/families/"+id, "", "") },
@@ -261,7 +264,8 @@ func TestChangeOfADeadFamily(t *testing.T) {
 	}
 }
 
-// A family whose client is gone may live again, and can be changed.
+// TestChangeOfAnUnregisteredFamily checks that a family whose client was deleted can be
+// changed. It is active again once the client is registered again.
 func TestChangeOfAnUnregisteredFamily(t *testing.T) {
 	w := newWorld(t)
 	tok, id := w.login()
@@ -273,8 +277,8 @@ func TestChangeOfAnUnregisteredFamily(t *testing.T) {
 	w.refresh(tok).granted(t, "read", false)
 }
 
-// Whatever happens to the family between the look and the write: nothing revives, no
-// scope is widened, and nothing is lost.
+// TestChangeBesideOthers checks a change when something else happens to the family between its
+// read and its write: no ended family is revived, no scope is widened, and no change is lost.
 func TestChangeBesideOthers(t *testing.T) {
 	patch := func(body string) func(w *world, id, tok string) {
 		return func(w *world, id, _ string) {
@@ -313,14 +317,14 @@ func TestChangeBesideOthers(t *testing.T) {
 				path, status := "/v1/families/"+id, tt.status
 				if many {
 					path = "/v1/families?user_id=u"
-					if status == 404 || status == 409 { // passed over
+					if status == 404 || status == 409 { // skipped
 						status = 200
 					}
 				}
-				if many && tt.name == "narrowed more" { // it keeps what it has
+				if many && tt.name == "narrowed more" { // keeps the scope that it has
 					status = 200
 				}
-				if many && tt.name == "narrowed apart" { // it fitted when it was checked
+				if many && tt.name == "narrowed apart" { // fitted when it was checked
 					status = 409
 				}
 				server := w.meanwhile(1, "UpdateItem", func() { tt.happens(w, id, tok) })
@@ -348,7 +352,8 @@ func TestChangeBesideOthers(t *testing.T) {
 	}
 }
 
-// Many that narrow at once leave what all of them leave.
+// TestChangesAtOnce checks that many calls which narrow a scope at the same time leave what
+// all of them leave.
 func TestChangesAtOnce(t *testing.T) {
 	w := newWorld(t, servers(2))
 	a := w.issue(`{"user_id":"u","client_id":"app","scope":"a b c d e f g h"}`)
@@ -373,7 +378,8 @@ func TestChangesAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever fails, and whether it was done or not, the same call again does the rest.
+// TestChangeFaults checks that after a fault, whether or not the write was applied, repeating
+// the call does the rest.
 func TestChangeFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
@@ -419,8 +425,8 @@ func TestChangeFaults(t *testing.T) {
 	}
 }
 
-// All living families of a user are changed, or those in one client; each keeps of
-// the scope what it has.
+// TestChangeAll checks a change of all active families of a user, or of those in one client.
+// Each keeps only scopes that it has.
 func TestChangeAll(t *testing.T) {
 	w := newWorld(t)
 	issue := func(user, clientID, scope string) string {
@@ -444,7 +450,7 @@ func TestChangeAll(t *testing.T) {
 		}
 	}
 	refuse(`{"scope":"read wirte"}`, "scope", "wirte", "none has")
-	refuse(`{"scope":"write admin"}`, "scope", some, "openid read") // of which one has nothing
+	refuse(`{"scope":"write admin"}`, "scope", some, "openid read") // one of the families has no scope of these
 	if n, _ := w.changeAll(`{"scope":"write read openid","claims":{"a":1}}`, "user_id", "u", "client_id", "app"); n != 2 {
 		t.Errorf("%d changed", n)
 	}
@@ -467,7 +473,7 @@ func TestChangeAll(t *testing.T) {
 	}
 }
 
-// A call that cannot change one of the families changes none.
+// TestChangeAllOrNone checks that a call which cannot change one of the families changes none.
 func TestChangeAllOrNone(t *testing.T) {
 	w := newWorld(t)
 	w.issue(`{"user_id":"u","client_id":"app","scope":"openid"}`)
@@ -485,7 +491,8 @@ func TestChangeAllOrNone(t *testing.T) {
 	}
 }
 
-// More than a call can change take more calls; a cursor is of its user and client.
+// TestChangeAllPages checks that a change of very many families takes several calls. A cursor
+// works only for its user and client.
 func TestChangeAllPages(t *testing.T) {
 	w := newWorld(t)
 	oldest, _ := w.login()
@@ -516,8 +523,8 @@ func TestChangeAllPages(t *testing.T) {
 	}
 }
 
-// Refreshes beside a change of all go on, and say what was changed once it has
-// answered.
+// TestChangeAllRacesWithRefresh checks that refreshes go on during a change of all families,
+// and carry the change once it has been answered.
 func TestChangeAllRacesWithRefresh(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"reuse_interval":0}}`)
@@ -554,8 +561,8 @@ func TestChangeAllRacesWithRefresh(t *testing.T) {
 	}
 }
 
-// A change of many that meets another one says that it did, and how far it came: it is not
-// refused any more.
+// TestChangeAllBesideAnother checks that a change of many families which meets another answers
+// that it did, and how many it changed. It is not refused once it has begun.
 func TestChangeAllBesideAnother(t *testing.T) {
 	w := newWorld(t)
 	w.issue(`{"user_id":"u","client_id":"app","scope":"read write"}`)

@@ -15,8 +15,8 @@ func (a answer) unavailable() bool {
 		a.text("error") == "temporarily_unavailable" && a.header.Get("Cache-Control") == "no-store"
 }
 
-// The SDK's own retry meets a write that had been applied: it is the success
-// that it was, however strict the client's policy is.
+// TestAnswerLostToTheSDK checks that a refresh succeeds if the SDK repeats a write that was
+// already applied, even under the strictest policy.
 func TestAnswerLostToTheSDK(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"reuse_interval":0}}`)
@@ -34,8 +34,8 @@ func TestAnswerLostToTheSDK(t *testing.T) {
 	w.rotate(second)
 }
 
-// One fault that outlasts the SDK's retries, at any call of any kind of refresh,
-// is a 503, and the same token then works.
+// TestStorageFails checks a fault that outlasts the SDK's retries, at each store request of
+// each kind of refresh. The client gets 503, and the same token works afterwards.
 func TestStorageFails(t *testing.T) {
 	type situation struct {
 		name    string
@@ -65,7 +65,7 @@ func TestStorageFails(t *testing.T) {
 				first, id := w.login()
 				presented := s.prepare(w, first, id)
 				broken := 0
-				for call := 1; ; call++ { // the client read, the write, the second write
+				for call := 1; ; call++ { // reads the client, then writes once or twice
 					w.store.Break(func(n int, _ string) storetest.Fault {
 						if n >= call {
 							return fault
@@ -79,7 +79,7 @@ func TestStorageFails(t *testing.T) {
 						break
 					}
 					broken++
-					// A lost answer that the retry makes up for is no failure.
+					// A lost answer that the SDK's retry makes up for is a success.
 					if !a.unavailable() && a.status != http.StatusOK {
 						t.Fatalf("call %d broken: %v", call, a)
 					}
@@ -100,8 +100,8 @@ func TestStorageFails(t *testing.T) {
 	}
 }
 
-// A failure while reuse is answered leaves the family to the next replay: it is
-// neither half revoked nor recorded twice.
+// TestStorageFailsDuringRevocation checks that after a failure while reuse is answered, the
+// next replay ends the family. The family is not half revoked, and the reuse is recorded once.
 func TestStorageFailsDuringRevocation(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
@@ -133,8 +133,8 @@ func TestStorageFailsDuringRevocation(t *testing.T) {
 	}
 }
 
-// Every other endpoint that asks the store answers 503 as well, none an error
-// that blames the client.
+// TestStorageFailsElsewhere checks that every other endpoint that uses the store answers 503,
+// too. None of them blames the client.
 func TestStorageFailsElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -156,7 +156,7 @@ func TestStorageFailsElsewhere(t *testing.T) {
 	}
 	for _, r := range requests {
 		for call := 1; ; call++ {
-			w.clock.Advance(time.Hour) // the client is read again
+			w.clock.Advance(time.Hour) // so that the client is read again
 			w.store.Break(func(n int, _ string) storetest.Fault {
 				if n >= call {
 					return storetest.Failed
@@ -176,13 +176,14 @@ func TestStorageFailsElsewhere(t *testing.T) {
 				t.Errorf("%s %s, call %d broken: %v", r.method, r.path, call, a)
 			}
 			if r.path != "/oauth/introspect" && r.method != "GET" {
-				break // what the rest of the calls would do was done by the first that succeed
+				break // the first call that succeeds does what the others would do
 			}
 		}
 	}
 }
 
-// Throttling that ends within the SDK's retries is not seen at all.
+// TestThrottledTwice checks that the caller does not notice throttling which ends within the
+// SDK's retries.
 func TestThrottledTwice(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
@@ -199,7 +200,8 @@ func TestThrottledTwice(t *testing.T) {
 	}
 }
 
-// A store that hangs is answered for in time, whichever request it hangs in.
+// TestStorageHangs checks that a request is answered in time if the store hangs, whichever
+// store request hangs.
 func TestStorageHangs(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
@@ -217,8 +219,9 @@ func TestStorageHangs(t *testing.T) {
 	}
 }
 
-// A record that does not explain why the condition failed is never guessed at:
-// the token may be the newest, or not.
+// TestRecordThatExplainsNothing checks the answer if the record does not explain why the
+// condition of a write failed. The service cannot know whether the token is the newest, so it
+// neither accepts nor rejects it.
 func TestRecordThatExplainsNothing(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()

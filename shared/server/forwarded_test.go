@@ -12,8 +12,8 @@ const (
 	userAgent = "Mozilla/5.0 (X11; Linux x86_64)"
 )
 
-// backends is a world in which "bff" is believed and "web" is not, with a family
-// of each.
+// backends is a world with a family of "bff", whose forwarded addresses are believed, and one
+// of "web", whose are not.
 type backends struct {
 	*world
 	secret map[string]string
@@ -35,7 +35,7 @@ func (w *backends) start(client string) (refreshToken, familyID string) {
 	return a.text("refresh_token"), a.text("family")
 }
 
-// as makes a request as a client, by Basic unless it is public.
+// as makes a request as a client, with Basic authentication unless the client is public.
 func (w *backends) as(client, path, token string, header ...string) answer {
 	w.t.Helper()
 	body := []string{"grant_type", "refresh_token", "refresh_token", token, "token", token}
@@ -47,7 +47,7 @@ func (w *backends) as(client, path, token string, header ...string) answer {
 	return w.send(http.MethodPost, path, formType, form(body...), append(header, "User-Agent", "backend/1.0")...)
 }
 
-// agent returns what is kept of a user agent.
+// agent returns how a user agent is stored.
 func (w *world) agent(userAgent string) string {
 	w.t.Helper()
 	tok, id := w.login()
@@ -73,15 +73,16 @@ func told(ip, agent string) []string {
 	return []string{"Rotor-Client-Ip", ip, "Rotor-Client-User-Agent", agent}
 }
 
-// A client that may forward tells who its user is. The record and the log have the
-// user, and the log says who told.
+// TestForwardedUser checks that a client which may forward can name its user's address and
+// user agent. The record and the log have the user's, and the log says which client named
+// them.
 func TestForwardedUser(t *testing.T) {
 	w := newBackends(t)
 	long := strings.Repeat("ä", 500)
 	for _, tt := range []struct {
 		name         string
 		header       []string
-		ip, agent    any // as logged, nil where they are not known
+		ip, agent    any // as logged, nil if unknown
 		by           any
 		last, lastUA string
 	}{
@@ -131,8 +132,8 @@ func TestForwardedUser(t *testing.T) {
 	}
 }
 
-// A user behind a backend who moves, and a thief who comes through the same backend,
-// are told from a second tab, as they are without one in between.
+// TestForwardedReuse checks that behind a backend, a user who moves and a thief who uses the
+// same backend are told apart from a second tab, as without a backend.
 func TestForwardedReuse(t *testing.T) {
 	w := newBackends(t)
 	for _, tt := range []struct {
@@ -174,9 +175,9 @@ func TestForwardedReuse(t *testing.T) {
 	}
 }
 
-// Whoever may not forward is not believed: neither a confidential client that was
-// not allowed to, nor a public one, nor somebody who is not the client. The log says
-// that something was told.
+// TestForwardedByOthers checks that nobody else can forward: no confidential client without
+// the permission, no public client, no caller who is not the client. The log says that
+// something was forwarded.
 func TestForwardedByOthers(t *testing.T) {
 	w := newBackends(t)
 	for _, client := range []string{"web", "app"} {
@@ -224,7 +225,8 @@ func TestForwardedByOthers(t *testing.T) {
 	})
 }
 
-// What is no address is refused before anything is written: the token goes on.
+// TestForwardedMalformed checks that a malformed address is refused before anything is
+// written. The token still works.
 func TestForwardedMalformed(t *testing.T) {
 	w := newBackends(t)
 	tok, id := w.start("bff")
@@ -265,8 +267,8 @@ func TestForwardedMalformed(t *testing.T) {
 	}
 }
 
-// The login is a backend, too, and IAM has said that it may start families: its word
-// is where the family was begun.
+// TestForwardedLogin checks that the login, which is a backend that IAM allows to start
+// families, can name the address where a family began.
 func TestForwardedLogin(t *testing.T) {
 	w := newWorld(t)
 	body, long := `{"user_id":"u","client_id":"app"}`, strings.Repeat("ä", 500)
@@ -277,7 +279,7 @@ func TestForwardedLogin(t *testing.T) {
 	if f := w.family(a.text("family")); f.text("last_ip") != "2001:db8::9" || f.text("last_user_agent") != w.agent(long) {
 		t.Errorf("the record has %q, %q", f.text("last_ip"), f.text("last_user_agent"))
 	}
-	// Who called is another question, and the log has its own answer.
+	// The operation's own line has the address of its caller.
 	if lines := w.logged("sapi"); lines[len(lines)-2]["operation"] != "issue_family" || lines[len(lines)-2]["ip"] != "127.0.0.1" || lines[len(lines)-2]["forwardedBy"] != nil {
 		t.Errorf("on record is %v", lines)
 	}
@@ -297,8 +299,8 @@ func TestForwardedLogin(t *testing.T) {
 	}
 }
 
-// A page cannot tell an address, nor ask to: no public client may forward, and a
-// confidential one is no page.
+// TestPagesDoNotForward checks that a page cannot forward an address or be allowed to: a
+// public client may not forward, and a page cannot be a confidential one.
 func TestPagesDoNotForward(t *testing.T) {
 	const from = "https://app.example"
 	w := newWorld(t, origins(from))
@@ -319,7 +321,7 @@ func TestPagesDoNotForward(t *testing.T) {
 	if a := w.send(http.MethodGet, "/v1/clients/bff", "", ""); a.json["may_forward"] != false {
 		t.Errorf("shown is %v", a)
 	}
-	// One that became public is no longer believed.
+	// A client that became public can no longer forward.
 	issued := w.issue(`{"user_id":"u","client_id":"bff"}`)
 	w.send(http.MethodPost, "/oauth/token", formType, refreshForm(issued.text("refresh_token"), "client_id", "bff"), told(userIP, userAgent)...)
 	if f := w.family(issued.text("family")); f.text("last_ip") != "127.0.0.1" {

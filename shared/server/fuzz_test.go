@@ -19,25 +19,25 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// quiet is a handler over a new store, without a socket, for one request at a
-// time where it has a log: that keeps the lines of the last request alone.
+// quiet is a handler over a new store, called without a socket. One with a log serves one
+// request at a time, and its log has the lines of the last request only.
 type quiet struct {
 	http.Handler
 	table   *store.Table
 	keys    *keyring.Keys
 	clock   *storetest.Clock
-	path    string // of the issuer
+	path    string // path of the issuer
 	log     bytes.Buffer
-	secrets []string // what no error and no log line may have in it
+	secrets []string // must not appear in an error or a log line
 }
 
-// newQuiet has a log.
+// newQuiet returns a handler with a log.
 func newQuiet(tb testing.TB) *quiet {
 	tb.Helper()
 	return newQuietBelow(tb, "")
 }
 
-// newQuietBelow has a log, and an issuer with a path.
+// newQuietBelow returns a handler with a log whose issuer has a path.
 func newQuietBelow(tb testing.TB, path string) *quiet {
 	tb.Helper()
 	q := &quiet{path: path}
@@ -46,7 +46,7 @@ func newQuietBelow(tb testing.TB, path string) *quiet {
 	return q
 }
 
-// newQuietOver has no log.
+// newQuietOver returns a handler without a log over a table.
 func newQuietOver(tb testing.TB, table *store.Table, alg signing.Algorithm) *quiet {
 	tb.Helper()
 	q := &quiet{}
@@ -81,7 +81,7 @@ func (q *quiet) serve(method, path, contentType, authorization, body string) *ht
 	return w
 }
 
-// newRequest takes any method and path, which httptest.NewRequest does not.
+// newRequest returns a request. Unlike httptest.NewRequest, it takes any method and path.
 func newRequest(method, path, contentType, authorization, body string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	path, query, _ := strings.Cut(path, "?")
@@ -95,7 +95,7 @@ func newRequest(method, path, contentType, authorization, body string) *http.Req
 	return r
 }
 
-// must serves a request with a JSON body, which has to succeed, and returns the answer.
+// must makes a request with a JSON body that has to succeed, and returns the answer.
 func (q *quiet) must(tb testing.TB, method, path, body string) map[string]any {
 	tb.Helper()
 	w := q.serve(method, path, jsonType, "", body)
@@ -106,7 +106,8 @@ func (q *quiet) must(tb testing.TB, method, path, body string) map[string]any {
 	return m
 }
 
-// secret returns a new secret of the client, which stays out of errors and the log.
+// secret makes a new secret of the client, and adds it to those that must not appear in errors
+// and log lines.
 func (q *quiet) secret(tb testing.TB, client string) string {
 	tb.Helper()
 	secret, _ := q.must(tb, http.MethodPost, "/v1/clients/"+client+"/secrets", "")["client_secret"].(string)
@@ -114,7 +115,7 @@ func (q *quiet) secret(tb testing.TB, client string) string {
 	return secret
 }
 
-// issued is a family and its first tokens, which stay out of errors and the log.
+// issued holds a family and its first tokens, which must not appear in errors and log lines.
 type issued struct{ refresh, access, family string }
 
 func (q *quiet) issue(tb testing.TB, body string) issued {
@@ -128,29 +129,28 @@ func (q *quiet) issue(tb testing.TB, body string) issued {
 	return i
 }
 
-// status returns what the management API says of the family.
+// status returns the family's status in the management API.
 func (q *quiet) status(tb testing.TB, family string) string {
 	tb.Helper()
 	status, _ := q.must(tb, http.MethodGet, "/v1/families/"+family, "")["status"].(string)
 	return status
 }
 
-// ended says whether a family is not active, or has no record.
+// ended reports whether a family is not active or has no record.
 func (q *quiet) ended(t *testing.T, family string) bool {
 	t.Helper()
 	a := q.ask(t, http.MethodGet, "/v1/families/"+family, "", "", "")
 	return a.status != http.StatusOK || a.text("status") != "active"
 }
 
-// oauthErrors are the codes of RFC 6749 §5.2 that are in use, and not_found.
+// oauthErrors lists the codes of RFC 6749 §5.2 that are in use, and not_found.
 var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "invalid_target", "unsupported_grant_type", "not_found"}
 
-// description is the character set of RFC 6749 §5.2.
+// description matches the characters that RFC 6749 §5.2 allows.
 var description = regexp.MustCompile(`^[ !#-\[\]-~]+$`)
 
-// ask makes a request and holds the answer to what holds for all of them: it is
-// no failure of the service, it is JSON, an error has the shape of its API, and
-// nothing that was secret is in an error or in the log.
+// ask makes a request and checks what holds for every answer: it is JSON and not a failure of
+// the service, an error has the shape of its API, and no secret is in an error or in the log.
 func (q *quiet) ask(t *testing.T, method, path, contentType, authorization, body string) answer {
 	t.Helper()
 	w := q.serve(method, path, contentType, authorization, body)
@@ -185,7 +185,7 @@ func (q *quiet) ask(t *testing.T, method, path, contentType, authorization, body
 		if a.status >= 300 && strings.Contains(a.body, secret) {
 			t.Errorf("a secret is in the answer %d", a.status)
 		}
-		// A user id may be any text, and it is logged.
+		// A user id may be any text, and the management API logs it.
 		if !management && strings.Contains(q.log.String(), secret) {
 			t.Errorf("a secret is in the log of the answer %v", a)
 		}
@@ -193,7 +193,7 @@ func (q *quiet) ask(t *testing.T, method, path, contentType, authorization, body
 	return a
 }
 
-// below returns a path without that of the issuer.
+// below returns a path without the path of the issuer.
 func (q *quiet) below(path string) string {
 	if rest, ok := strings.CutPrefix(path, q.path); ok && strings.HasPrefix(rest, "/") {
 		return rest
@@ -217,15 +217,15 @@ func (a answer) oauthError(t *testing.T) {
 	}
 }
 
-// isBasic says whether a header has these credentials: it may say "basic" in any
-// case, and have spaces around its base64.
+// isBasic reports whether a header has these credentials. The scheme may be in any case, and
+// spaces may surround the base64.
 func isBasic(authorization, id, secret string) bool {
 	scheme, pair, _ := strings.Cut(authorization, " ")
 	return strings.EqualFold(scheme, "Basic") && "Basic "+strings.TrimSpace(pair) == basic(id, secret)
 }
 
-// fields returns the errors of a problem, details by field. Each detail names its
-// field.
+// fields returns the details of a problem's errors by field, and checks that each detail names
+// its field.
 func (a answer) fields(t *testing.T) map[string][]string {
 	t.Helper()
 	fields := map[string][]string{}

@@ -11,8 +11,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// A family rotates once per interval, however often it is refreshed: until then
-// every answer has the same token.
+// TestHeld checks that a family rotates once per interval, however often it is refreshed.
+// Until then every answer has the same token.
 func TestHeld(t *testing.T) {
 	w := newWorld(t)
 	first, id := w.login()
@@ -40,7 +40,8 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// With an interval of 0 every refresh rotates, in the same millisecond too.
+// TestNothingIsHeldWithoutAnInterval checks that with an interval of 0 every refresh rotates,
+// even within the same millisecond.
 func TestNothingIsHeldWithoutAnInterval(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"reuse_interval":0}}`)
@@ -53,7 +54,8 @@ func TestNothingIsHeldWithoutAnInterval(t *testing.T) {
 	}
 }
 
-// Held uses keep a family from dying idle, however long the interval is.
+// TestHeldFamilyDoesNotDieIdle checks that held uses keep a family from its idle end, however
+// long the interval is.
 func TestHeldFamilyDoesNotDieIdle(t *testing.T) {
 	for _, interval := range []family.Seconds{60, 7200, family.MaxReuseInterval} {
 		for _, superseded := range []bool{false, true} {
@@ -83,8 +85,8 @@ func TestHeldFamilyDoesNotDieIdle(t *testing.T) {
 	}
 }
 
-// forgiving is a world in which lost responses are forgiven, and a family with a
-// token that was superseded by a newest one.
+// forgiving returns a world whose policy forgives lost responses, and a family with a
+// superseded and a newest token.
 func forgiving(t *testing.T) (w *world, first, newest, id string) {
 	t.Helper()
 	w = newWorld(t)
@@ -93,8 +95,8 @@ func forgiving(t *testing.T) (w *world, first, newest, id string) {
 	return w, first, w.rotate(first), id
 }
 
-// A held use is a use: once the newest token has been used, its predecessor is no
-// lost response any more.
+// TestHeldUseCountsAsUse checks that a held use counts as use: afterwards the newest token's
+// predecessor is no longer taken for a lost response.
 func TestHeldUseCountsAsUse(t *testing.T) {
 	w, first, newest, _ := forgiving(t)
 	w.rotate(newest)
@@ -105,8 +107,8 @@ func TestHeldUseCountsAsUse(t *testing.T) {
 	w.dead(newest, family.ReuseDetected)
 }
 
-// A racer with the predecessor does not use the newest token: its response may
-// still be the one that got lost.
+// TestRacerIsNoUseOfTheNewest checks that a racer which presents the predecessor does not use
+// the newest token. The response with the newest may still be lost.
 func TestRacerIsNoUseOfTheNewest(t *testing.T) {
 	w, first, _, id := forgiving(t)
 	w.rotate(first)
@@ -116,8 +118,7 @@ func TestRacerIsNoUseOfTheNewest(t *testing.T) {
 	}
 }
 
-// Neither is it where the use must be written down, since the last one on record is
-// a while ago.
+// TestRecordedRacerIsNoUseOfTheNewest checks the same for a racer whose use is recorded.
 func TestRecordedRacerIsNoUseOfTheNewest(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used","reuse_interval":120}}`)
@@ -136,8 +137,8 @@ func TestRecordedRacerIsNoUseOfTheNewest(t *testing.T) {
 	}
 }
 
-// What happens between a held use's look at the record and its own write is
-// decided anew.
+// TestHeldUseIsOfTheRecordSeen checks that a held use is decided anew if the record changes
+// between its read and its write.
 func TestHeldUseIsOfTheRecordSeen(t *testing.T) {
 	t.Run("rotated", func(t *testing.T) {
 		w, _, newest, id := forgiving(t)
@@ -173,7 +174,8 @@ func TestHeldUseIsOfTheRecordSeen(t *testing.T) {
 		}
 	})
 	t.Run("skipped", func(t *testing.T) {
-		// Another server, whose policy has no interval yet, takes the predecessor for a lost response.
+		// Another server, whose copy of the policy has no interval yet, takes the predecessor
+		// for a lost response.
 		w, first, newest, id := forgiving(t)
 		w.clock.Advance(30 * time.Second)
 		_, other := w.another(w.store.Table(), keysAsTheyAre{w.keys})
@@ -183,7 +185,7 @@ func TestHeldUseIsOfTheRecordSeen(t *testing.T) {
 				t.Errorf("the skip got %v, %v", a, err)
 			}
 		})
-		w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm("none")) // knows the interval
+		w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm("none")) // caches the client with its interval
 		w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used","reuse_interval":1}}`)
 		a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(newest))
 		if !a.refused(http.StatusBadRequest) || w.family(id).text("cause") != "reuse_detected" {
@@ -192,15 +194,15 @@ func TestHeldUseIsOfTheRecordSeen(t *testing.T) {
 	})
 }
 
-// A lost response is not skipped once the newest token was used by way of a server
-// that still holds it.
+// TestSkipBesideAHeldUse checks that a lost response is not skipped once the newest token was
+// used at a server that still holds it.
 func TestSkipBesideAHeldUse(t *testing.T) {
 	w, first, newest, id := forgiving(t)
 	w.clock.Advance(2 * time.Minute)
 	server := w.meanwhile(2, "UpdateItem", func() {
 		w.also(http.StatusOK, http.MethodPost, "/oauth/token", formType, refreshForm(newest))
 	})
-	w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm("none")) // knows the old interval
+	w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm("none")) // caches the client with its old interval
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used","reuse_interval":3600}}`)
 	if a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(first)); !a.refused(http.StatusBadRequest) {
 		t.Errorf("got %v", a)
@@ -210,8 +212,9 @@ func TestSkipBesideAHeldUse(t *testing.T) {
 	}
 }
 
-// A held use that cannot be written down is no success, since a thief could undo
-// it; when the store is back, or where only the answer was lost, it is one.
+// TestHeldUseThatCannotBeRecorded checks that a held use fails if it cannot be recorded,
+// because a thief could undo an unrecorded one. It succeeds when the store works again, or if
+// only the store's answer was lost.
 func TestHeldUseThatCannotBeRecorded(t *testing.T) {
 	for _, tt := range []struct {
 		fault    storetest.Fault
@@ -252,9 +255,9 @@ func TestHeldUseThatCannotBeRecorded(t *testing.T) {
 	}
 }
 
-// Whatever the interval is changed to, a token that is honoured was superseded
-// less than the interval in force ago, and no token that an interval in force
-// promised to honour is reuse.
+// TestIntervalChanges checks changes of the interval. An accepted token was superseded less
+// than the present interval ago, and no token that an earlier interval promised to accept
+// counts as reuse.
 func TestIntervalChanges(t *testing.T) {
 	set := func(w *world, interval int) {
 		w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"reuse_interval":%d}}`, interval))
@@ -278,9 +281,9 @@ func TestIntervalChanges(t *testing.T) {
 		third := w.later(second)
 		w.clock.Advance(2 * time.Minute)
 		set(w, 3600)
-		same(t, w, second, third) // the straggler is inside now
+		same(t, w, second, third) // the straggler is inside the longer interval
 		same(t, w, third, third)
-		reused(t, w, first) // it was outside when its successor was superseded
+		reused(t, w, first) // this one was outside already when its successor was superseded
 	})
 	t.Run("shortened", func(t *testing.T) {
 		w := newWorld(t)
@@ -324,9 +327,9 @@ func TestIntervalChanges(t *testing.T) {
 	})
 }
 
-// A request that is under way for longer than the interval may find a record that
-// has moved on twice. At its time the token may have been good, so that it is not
-// taken for reuse: its caller is told to come again.
+// TestSlowRequestIsNoReuse checks a request that takes longer than the interval and finds a
+// record that has moved on twice. The token may have been valid when the request began, so the
+// caller is told to retry instead of being accused of reuse.
 func TestSlowRequestIsNoReuse(t *testing.T) {
 	w := newWorld(t)
 	first, id := w.login()
@@ -347,8 +350,8 @@ func TestSlowRequestIsNoReuse(t *testing.T) {
 	}
 }
 
-// A clock that is behind the one that rotated holds the token for longer, and
-// honours its predecessor for longer; it never takes either for reuse.
+// TestClockThatIsBehind checks a server whose clock is behind that of the server that rotated.
+// It holds the token longer and accepts its predecessor longer, but takes neither for reuse.
 func TestClockThatIsBehind(t *testing.T) {
 	w := newWorld(t)
 	first, id := w.login()
@@ -368,8 +371,8 @@ func TestClockThatIsBehind(t *testing.T) {
 	}
 }
 
-// A hundred callers that present a held token at once get it again. Each costs one request to
-// the store, and the one that records the use costs one more.
+// TestHeldRace checks that a hundred callers which present a held token at once all get it
+// again. Each costs one request to the store, and the one that records the use costs one more.
 func TestHeldRace(t *testing.T) {
 	w := newWorld(t, servers(2))
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
@@ -391,7 +394,8 @@ func TestHeldRace(t *testing.T) {
 	}
 }
 
-// Without an interval a clock that ran ahead, when it rotated, holds nothing.
+// TestClockThatRanAheadStrict checks that without an interval nothing is held, even if the
+// clock that rotated was ahead.
 func TestClockThatRanAheadStrict(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"reuse_interval":0}}`)
@@ -404,8 +408,8 @@ func TestClockThatRanAheadStrict(t *testing.T) {
 	}
 }
 
-// Where the policy does not rotate any more, a use of the newest token is a use:
-// its predecessor is no lost response.
+// TestUseWithoutRotationCounts checks that a use counts even if the policy no longer rotates:
+// the newest token's predecessor is no longer taken for a lost response.
 func TestUseWithoutRotationCounts(t *testing.T) {
 	w, first, newest, _ := forgiving(t)
 	w.confidential(`{"rotation":false,"lost_response":"until_used"}`)
@@ -416,19 +420,20 @@ func TestUseWithoutRotationCounts(t *testing.T) {
 	}
 }
 
-// A use of an earlier token, while that was held, says nothing of the newest one.
+// TestLostResponseAfterHeldUses checks that a use of an earlier token, while that was held,
+// does not count as a use of the newest.
 func TestLostResponseAfterHeldUses(t *testing.T) {
 	w, _, second, id := forgiving(t)
-	w.rotate(second) // held
-	w.later(second)  // lost
+	w.rotate(second) // the token is held
+	w.later(second)  // the response is lost
 	w.clock.Advance(2 * time.Minute)
 	if w.rotate(second); w.counter(id) != 4 {
 		t.Errorf("the counter is %d", w.counter(id))
 	}
 }
 
-// A record of before uses were recorded is one whose newest token was not used, as
-// far as is known.
+// TestSkipOfAnOlderRecord checks a record that was written before uses were recorded. Its
+// newest token counts as unused.
 func TestSkipOfAnOlderRecord(t *testing.T) {
 	w, first, _, id := forgiving(t)
 	familyID, err := family.ParseID(id)

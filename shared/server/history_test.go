@@ -16,11 +16,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Random histories against the model. One fails with the shortest script that
-// does; saved in testdata/histories, it is played again by every run. For longer
-// runs: -rapid.checks (histories for each of the players) and -rapid.steps.
+// TestHistories plays random histories against the model. A failure prints the shortest script
+// that fails; saved in testdata/histories, that script is part of every run. The flags
+// -rapid.checks (histories for each player) and -rapid.steps make the run longer.
 func TestHistories(t *testing.T) {
-	const players = 16 // a retry after a fault waits: meanwhile others play
+	const players = 16 // a retry after a fault waits, and others play meanwhile
 	brief(t)
 	var played atomic.Int64
 	t.Cleanup(func() { t.Logf("%d steps", played.Load()) })
@@ -39,7 +39,7 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// brief makes the run a short one, unless the command line says how long.
+// brief shortens the run, unless the command line says how long it is.
 func brief(t *testing.T) {
 	long := false
 	flag.Visit(func(f *flag.Flag) { long = long || f.Name == "rapid.checks" })
@@ -53,8 +53,8 @@ func brief(t *testing.T) {
 	}
 }
 
-// The scripts in testdata/histories: what once failed, and what should be seen to
-// happen.
+// TestSavedHistories plays the scripts in testdata/histories: those that once failed, and
+// those that show what should happen.
 func TestSavedHistories(t *testing.T) {
 	files, err := filepath.Glob("testdata/histories/*.txt")
 	if err != nil || len(files) == 0 {
@@ -94,25 +94,25 @@ func (t historyTB) Fatalf(f string, a ...any) { t.rt.Fatalf(f, a...) }
 func (t historyTB) Logf(f string, a ...any)   { t.rt.Logf(f, a...) }
 func (t historyTB) Failed() bool              { return t.rt.Failed() }
 
-// step is one line of a script. Families are numbered in the order of their
-// logins, and every number is taken modulo what there is, so that a script
-// without some of its lines is a script too.
+// step is one line of a script. Families are numbered in the order of their logins. Every
+// number is taken modulo the number of what it selects, so a script is still valid if lines
+// are removed.
 type step struct {
 	Op     string
 	User   int
-	Client int // by whom; a family's own is 0, another 1
+	Client int // who presents the token: 0 for the family's client, 1 for another
 	Family int
-	Back   int // how many tokens before the newest; negative: never issued
-	Scope  int // 1 asks for one that was never granted, 2 for one that a change may have taken away
-	Target int // 1 asks for one of the two resources, 2 for that and one that is not of the audience
+	Back   int // how many tokens before the newest; if negative, one that was never issued
+	Scope  int // 1 asks for a scope that was never granted, 2 for one that a change may have taken away
+	Target int // 1 asks for one of the two resources, 2 also for one that is not in the audience
 	Server int
-	Count  int // of racers
+	Count  int // number of racers
 	Policy int
-	Key    int // of a login, 0 for none; of a few
-	Claim  int // that a change makes
-	Narrow int // 1: a change takes a scope away; 2: it asks for both again
-	MS     int // by how much the clock moves
-	// The store fails: once at the call, from it on, or at it, when the server
+	Key    int // idempotency key of a login, 0 for none
+	Claim  int // claim that a change sets
+	Narrow int // 1 takes a scope away, 2 asks for both again
+	MS     int // by how much the clock advances
+	// How the store fails: once at the call, from the call on, or at the call while the server
 	// crashes.
 	Fault string
 	Call  int
@@ -126,7 +126,7 @@ func (s *step) fields() map[string]any {
 	}
 }
 
-// String returns the step as parseStep reads it.
+// String returns the step in the form that parseStep reads.
 func (s step) String() string {
 	line := s.Op
 	fields := s.fields()
@@ -168,7 +168,7 @@ func parseStep(t testing.TB, line string) step {
 	return s
 }
 
-// often are the steps, as often as they are drawn.
+// often says how often each kind of step is drawn.
 var often = map[string]int{
 	"refresh": 16, "race": 2, "hold": 2, "release": 3, "login": 4, "advance": 7, "policy": 2, "logout": 1, "end": 1, "change": 2, "changes": 1,
 	"password": 1, "others": 1, "erase": 1, "not_before": 1, "sweep": 3, "purge": 1, "introspect": 1, "explain": 2,

@@ -12,8 +12,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// A key changes nothing about the family: what the body says is stored to the letter, and
-// measured as it was sent.
+// TestIdempotencyKeyChangesNoFamily checks that a login with a key makes the same family as
+// one without: the body is stored exactly as sent, and measured as sent.
 func TestIdempotencyKeyChangesNoFamily(t *testing.T) {
 	w := newWorld(t)
 	claims := `{"z":1.50,"a":"<&>","text":"` + strings.Repeat("<", 2000) + `"}`
@@ -40,7 +40,7 @@ func (w *world) issueAs(key, body string) answer {
 	return w.send(http.MethodPost, "/v1/families", jsonType, body, "Idempotency-Key", key)
 }
 
-// onRecord counts the families of user "u".
+// onRecord returns the number of families of user "u".
 func (w *world) onRecord() int {
 	w.t.Helper()
 	families, _, err := w.table.FamiliesBefore(w.t.Context(), w.keys.Users.Key("u"), [16]byte{}, 1000)
@@ -50,7 +50,7 @@ func (w *world) onRecord() int {
 	return len(families)
 }
 
-// same checks that the answer is that of the first try once more.
+// same checks that the answer repeats that of the first try.
 func (a answer) same(t testing.TB, first answer) {
 	t.Helper()
 	if a.status != http.StatusCreated || a.text("refresh_token") != first.text("refresh_token") || a.text("family") != first.text("family") ||
@@ -60,7 +60,8 @@ func (a answer) same(t testing.TB, first answer) {
 	}
 }
 
-// A login that tries again, since it got no answer, is given the family that there is.
+// TestIdempotencyKey checks that a login which got no answer and tries again is given the
+// family that it already started.
 func TestIdempotencyKey(t *testing.T) {
 	w := newWorld(t)
 	first := w.issueAs("k1", signIn)
@@ -74,7 +75,8 @@ func TestIdempotencyKey(t *testing.T) {
 	if n := w.onRecord(); n != 1 || w.owner().Active != 1 {
 		t.Errorf("%d families, counted %d", n, w.owner().Active)
 	}
-	// Another key, no key, the key of another user and in another client.
+	// Each of these starts another family: another key, no key, the same key for another user
+	// or in another client.
 	families := map[string]bool{first.text("family"): true}
 	for _, a := range []answer{
 		w.issueAs("k2", signIn), w.issue(signIn),
@@ -89,7 +91,8 @@ func TestIdempotencyKey(t *testing.T) {
 	w.rotate(again.text("refresh_token"))
 }
 
-// At the limit the copies that tries would have made push nobody out.
+// TestIdempotencyKeyAtTheLimit checks that tries which repeat a key do not count towards the
+// limit, so they do not end other families.
 func TestIdempotencyKeyAtTheLimit(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"max_active":2}}`)
@@ -104,8 +107,9 @@ func TestIdempotencyKeyAtTheLimit(t *testing.T) {
 	w.rotate(phone)
 }
 
-// The same key for something else is the login's mistake. The spelling of the JSON
-// does not count, and neither do members that say nothing.
+// TestIdempotencyKeyOfOtherParameters checks that the same key with other parameters is
+// refused as a mistake of the login. The spelling of the JSON does not matter, and neither do
+// empty members.
 func TestIdempotencyKeyOfOtherParameters(t *testing.T) {
 	w := newWorld(t)
 	const body = `{"user_id":"u","client_id":"app","scope":"read","audience":"api","claims":{"a":1,"b":{"c":"x","d":1.50}},"acr":"1","amr":["pwd","otp"],` +
@@ -148,12 +152,13 @@ func TestIdempotencyKeyOfOtherParameters(t *testing.T) {
 	}
 	bare := w.issueAs("bare", `{"user_id":"u","client_id":"app"}`)
 	w.issueAs("bare", `{"user_id":"u","client_id":"app","scope":null,"audience":"","amr":null,"claims":null,"device":"","auth_time":null}`).same(t, bare)
-	// What the client has by default is not of the request.
+	// The client's defaults are not part of the request.
 	w.putClient("app", `{"type":"public","scope":"read"}`)
 	w.issueAs("bare", `{"user_id":"u","client_id":"app"}`).same(t, bare)
 }
 
-// Once its first token was used, or it ended, the family is not handed out any more.
+// TestIdempotencyKeyOfAUsedFamily checks that a family whose first token was used, or that has
+// ended, is not handed out again.
 func TestIdempotencyKeyOfAUsedFamily(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
@@ -188,7 +193,7 @@ func TestIdempotencyKeyOfAUsedFamily(t *testing.T) {
 			}
 		})
 	}
-	t.Run("gone", func(t *testing.T) { // its record is kept for less than the key
+	t.Run("gone", func(t *testing.T) { // the record is purged before the key
 		w := newWorld(t)
 		_, server := w.another(store.New(w.store.Config(), w.store.Name(), store.Retention{Families: time.Second, Events: time.Second}), keysAsTheyAre{w.keys})
 		issue := func() answer {
@@ -207,7 +212,8 @@ func TestIdempotencyKeyOfAUsedFamily(t *testing.T) {
 	})
 }
 
-// A family that does not rotate has the same token after its first refresh.
+// TestIdempotencyKeyWithoutRotation checks that a family which does not rotate is still handed
+// out after its first refresh, as its token is the same.
 func TestIdempotencyKeyWithoutRotation(t *testing.T) {
 	w := newWorld(t)
 	w.confidential(`{"rotation":false}`)
@@ -216,8 +222,8 @@ func TestIdempotencyKeyWithoutRotation(t *testing.T) {
 	w.issueAs("key", signIn).same(t, first)
 }
 
-// A key is good for a day from its first use, by the clock: that the item is still
-// there says nothing, and neither does another try.
+// TestIdempotencyKeyLastsADay checks that a key is valid for a day from its first use. The
+// clock decides: an item that still exists does not extend it, and neither does another try.
 func TestIdempotencyKeyLastsADay(t *testing.T) {
 	w := newWorld(t)
 	first := w.issueAs("key", signIn)
@@ -233,7 +239,7 @@ func TestIdempotencyKeyLastsADay(t *testing.T) {
 	w.issueAs("key", signIn).same(t, second)
 	w.rotate(first.text("refresh_token"))
 	w.clock.Advance(day + time.Second)
-	w.purge() // and then the item goes
+	w.purge() // only now is the item deleted
 	contents, err := w.store.Contents(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -267,15 +273,15 @@ func TestIdempotencyKeyForms(t *testing.T) {
 	if w.onRecord() != n {
 		t.Errorf("%d families", w.onRecord())
 	}
-	// A body that is refused takes no key.
+	// A refused body does not use up its key.
 	w.issueAs("later", `{"user_id":"u","client_id":"app","scope":"a  b"}`).names(t, "scope")
 	if a := w.issueAs("later", signIn); a.status != http.StatusCreated {
 		t.Errorf("got %v", a)
 	}
 }
 
-// Whatever fails, and whether it was done or not: the login tries again with its key,
-// and there is one family.
+// TestIdempotencyKeyFaults checks that after any fault, whether or not the write was applied,
+// a login that tries again with its key leaves one family.
 func TestIdempotencyKeyFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "no answer": storetest.Timeout, "answer lost": storetest.Lost} {
@@ -294,7 +300,7 @@ func TestIdempotencyKeyFaults(t *testing.T) {
 				reached := len(w.store.Counted()) >= call
 				w.store.Break(nil)
 				if !reached {
-					if call < 4 { // the alias is read, the family counted, both put on record
+					if call < 4 { // the reads of the alias, the count, and the write of both
 						t.Errorf("%d calls broken", call-1)
 					}
 					break
@@ -316,7 +322,8 @@ func TestIdempotencyKeyFaults(t *testing.T) {
 	}
 }
 
-// Of two tries at once one starts the family, and both are given it.
+// TestIdempotencyKeyAtOnce checks that of two simultaneous tries one starts the family, and
+// both get it.
 func TestIdempotencyKeyAtOnce(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
@@ -381,8 +388,8 @@ func TestIdempotencyKeyAtOnce(t *testing.T) {
 	})
 }
 
-// Neither the key nor what was asked for can be read from the table or the log, and
-// the key cannot be guessed from its hash without ours.
+// TestIdempotencyKeyIsNotStored checks that neither the key nor the request can be read from
+// the table or the log. The key cannot be guessed from its hash without our MAC key.
 func TestIdempotencyKeyIsNotStored(t *testing.T) {
 	const key = "order-0123456789"
 	w := newWorld(t)
@@ -409,7 +416,8 @@ func TestIdempotencyKeyIsNotStored(t *testing.T) {
 	}
 }
 
-// The trail says which family it was, also of a try that starts none.
+// TestIdempotentOperationIsOnRecord checks that the trail names the family, even for a try
+// that starts none.
 func TestIdempotentOperationIsOnRecord(t *testing.T) {
 	w := newWorld(t)
 	first := w.issueAs("key", signIn)

@@ -11,9 +11,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// wholeOrNothing checks what is left beside an erasure by a login that was answered so:
-// nothing, or one family that lives with all that belongs to it. In no case does its key
-// name what is not there.
+// wholeOrNothing checks what a login with a key leaves during an erasure: nothing, or one
+// active family with everything that belongs to it. The key must not name a family that does
+// not exist.
 func (w *world) wholeOrNothing(a answer, key, where string) {
 	w.t.Helper()
 	items := w.kept()
@@ -39,8 +39,8 @@ func (w *world) wholeOrNothing(a answer, key, where string) {
 	}
 }
 
-// An erasure beside a login with a key, the first try or another, at whichever request
-// of either.
+// TestIdempotencyKeyBesideAnErasure checks an erasure during a login with a key, its first try
+// or a later one, between any two store requests of either.
 func TestIdempotencyKeyBesideAnErasure(t *testing.T) {
 	t.Parallel()
 	for _, tried := range []bool{false, true} {
@@ -64,7 +64,7 @@ func TestIdempotencyKeyBesideAnErasure(t *testing.T) {
 			operation string
 		}{{1, "Query"}, {2, "Query"}, {3, "Query"}, {4, "Query"}, {1, "PutItem"}, {1, "DeleteItem"}, {2, "DeleteItem"}, {3, "DeleteItem"}} {
 			if !tried && at.operation == "DeleteItem" {
-				continue // there is nothing to delete
+				continue // nothing is left to delete
 			}
 			w := newWorld(t)
 			if tried {
@@ -73,7 +73,7 @@ func TestIdempotencyKeyBesideAnErasure(t *testing.T) {
 			var a answer
 			server := w.meanwhile(at.n, at.operation, func() { a = w.issueAs("key", signIn) })
 			w.paged(server, "/v1/users?user_id=u", func() {})
-			if a.status == http.StatusConflict { // its family went first, and then the alias
+			if a.status == http.StatusConflict { // the family was deleted before its alias
 				if items := w.kept(); !items.Empty() {
 					t.Errorf("before %s %d of the erasure: there is %v", at.operation, at.n, items.InOrder())
 				}
@@ -83,24 +83,25 @@ func TestIdempotencyKeyBesideAnErasure(t *testing.T) {
 	}
 }
 
-// The key of an erased user is gone with the user: it names nothing, and the next login
-// under it is another.
+// TestErasureTakesKeys checks that an erasure deletes the user's keys. A later login under the
+// same key is a new one.
 func TestErasureTakesKeys(t *testing.T) {
 	w := newWorld(t)
 	first := w.issueAs("key", signIn)
 	w.erase("user_id=u")
 	w.nothingKept()
-	second := w.issueAs("key", `{"user_id":"u","client_id":"app"}`) // no 422: nothing is known of the first
+	second := w.issueAs("key", `{"user_id":"u","client_id":"app"}`) // there is no 422, as the first login has been forgotten
 	if second.status != http.StatusCreated || second.text("family") == first.text("family") {
 		t.Errorf("got %v", second)
 	}
 	w.dead(first.text("refresh_token"), family.Purged)
 }
 
-// A sweep that ends the family of a key, at whichever request of another try: nothing is
-// started in its place, and nothing that lives is handed out that does not.
+// TestIdempotencyKeyBesideASweep checks a sweep that ends the family of a key during another
+// try, at each of its reads. The try does not start a replacement, and does not hand out an
+// ended family.
 func TestIdempotencyKeyBesideASweep(t *testing.T) {
-	for _, n := range []int64{2, 3} { // of the client, the alias, the family
+	for _, n := range []int64{2, 3} { // reads of the client, the alias and the family
 		w := newWorld(t)
 		w.putClient("app", `{"type":"public","policy":{"max_active":1}}`)
 		first := w.issueAs("key", signIn)
@@ -124,12 +125,13 @@ func TestIdempotencyKeyBesideASweep(t *testing.T) {
 	}
 }
 
-// The client is another one by the time of another try, and each server learns of that
-// within a minute: what the family may be given is what the client may give by then.
+// TestIdempotencyKeyWhenTheClientHasChanged checks a try after the client has changed, which
+// each server learns within a minute. The family is handed out only if the client could still
+// get it.
 func TestIdempotencyKeyWhenTheClientHasChanged(t *testing.T) {
 	for _, tt := range []struct {
 		name, put string
-		says      string // of the 409, "" where the family is given
+		says      string // in the 409; "" if the family is given
 		scope     string
 	}{
 		{"a narrower scope", `{"type":"public","scope":"read"}`, "", "read"},
@@ -177,8 +179,9 @@ func TestIdempotencyKeyWhenTheClientHasChanged(t *testing.T) {
 	})
 }
 
-// Under a restored backup a key names what the table then has: the family with its first
-// token, until its device comes back with a newer one, or nothing.
+// TestIdempotencyKeyAfterARestoredBackup checks that after a backup was restored, a key names
+// what the table has: the family with its first token until its device presents a newer one,
+// or nothing.
 func TestIdempotencyKeyAfterARestoredBackup(t *testing.T) {
 	w := newWorld(t)
 	first := w.issueAs("key", signIn)
@@ -193,7 +196,7 @@ func TestIdempotencyKeyAfterARestoredBackup(t *testing.T) {
 	newest := w.later(w.rotate(first.text("refresh_token")))
 	w.issueAs("key", signIn).problem(t, http.StatusConflict)
 	policy := family.DefaultPolicy()
-	if err := w.table.Issue(t.Context(), f, &policy); err != nil { // the backup
+	if err := w.table.Issue(t.Context(), f, &policy); err != nil { // as if restored from the backup
 		t.Fatal(err)
 	}
 	w.issueAs("key", signIn).same(t, first)
@@ -206,8 +209,8 @@ func TestIdempotencyKeyAfterARestoredBackup(t *testing.T) {
 	w.rotate(newest)
 }
 
-// Two servers with the same key, at the edge of its day, and with clocks that differ:
-// one family is started anew, and both are given it.
+// TestIdempotencyKeyAtItsEndOnTwoServers checks two servers whose clocks differ and that get
+// the same key at the end of its day. One new family is started, and both return it.
 func TestIdempotencyKeyAtItsEndOnTwoServers(t *testing.T) {
 	for _, by := range []time.Duration{0, 2 * time.Second, -2 * time.Second} {
 		var clocks movable
@@ -226,8 +229,8 @@ func TestIdempotencyKeyAtItsEndOnTwoServers(t *testing.T) {
 	}
 }
 
-// The alias and the family are one transaction: where either cannot be written, neither
-// is there.
+// TestAliasAndFamilyAreOne checks that the alias and the family are written in one
+// transaction: if either cannot be written, neither is.
 func TestAliasAndFamilyAreOne(t *testing.T) {
 	w := newWorld(t)
 	w.login()

@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// FuzzIntrospectRequest: only who knows a secret learns anything, and only of a
-// token that was presented whole: its own client's refresh token, or an access
-// token, of another client where it may. In what is sent TOKEN and ACCESS stand
-// for the tokens of a family of "web", OTHER and OTHERACCESS for those of one of
-// "app", DEAD and DEADACCESS for those of a revoked one of "web"; SECRET and BASIC
-// are the credentials of "web", PROBESECRET and PROBEBASIC of "probe", which may
-// introspect for others.
+// FuzzIntrospectRequest checks that only a client that knows its secret learns anything, and
+// only about a token that it presents whole: its own refresh token, or an access token, of
+// another client only if it may. TOKEN and ACCESS stand for the tokens of a family of "web",
+// OTHER and OTHERACCESS for those of one of "app", DEAD and DEADACCESS for those of a revoked
+// one of "web". SECRET and BASIC are the credentials of "web", PROBESECRET and PROBEBASIC
+// those of "probe", which may introspect for others.
 func FuzzIntrospectRequest(f *testing.F) {
 	q := newQuiet(f)
 	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
@@ -26,7 +25,7 @@ func FuzzIntrospectRequest(f *testing.F) {
 	q.must(f, http.MethodDelete, "/v1/families/"+dead.family, "")
 	fill := strings.NewReplacer("TOKEN", token.refresh, "OTHERACCESS", other.access, "OTHER", other.refresh, "DEADACCESS", dead.access, "DEAD", dead.refresh,
 		"ACCESS", token.access, "PROBESECRET", probe, "PROBEBASIC", basic("probe", probe), "SECRET", web, "BASIC", basic("web", web))
-	active := map[string][]string{ // the client of each token that is active, and who may know
+	active := map[string][]string{ // for each active token, the clients that may see it; the first is its own
 		token.refresh: {"web", "web"}, token.access: {"web", "web", "probe"}, other.access: {"app", "probe"},
 	}
 

@@ -11,8 +11,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// A client that is not believed is on record, once, with the reason: where the client is told too little to tell a wrong
-// secret from an unknown client, the log tells.
+// TestInvalidClientIsOnRecord checks that a failed client authentication is logged once, with
+// its reason. The answer does not tell a wrong secret from an unknown client, but the log
+// does.
 func TestInvalidClientIsOnRecord(t *testing.T) {
 	w := newWorld(t, metrics())
 	secret := w.addSecret("web")
@@ -21,7 +22,7 @@ func TestInvalidClientIsOnRecord(t *testing.T) {
 		name   string
 		header []string
 		body   []string
-		id     any // in the line; nil for none
+		id     any // in the line, nil for none
 		reason string
 	}{
 		{"wrong secret by Basic", []string{basic("web", "wrong")}, nil, "web", "wrong_secret"},
@@ -57,7 +58,7 @@ func TestInvalidClientIsOnRecord(t *testing.T) {
 					line["ip"] != "127.0.0.1" || line["userAgent"] == nil || line["http_request_id"] == nil {
 					t.Errorf("on record is %v", line)
 				}
-				// Whoever makes ids up makes no metrics of them.
+				// Made-up ids must not become dimensions of a metric.
 				var client any
 				if tt.id == "web" || tt.id == "app" {
 					client = tt.id
@@ -84,7 +85,8 @@ func TestInvalidClientIsOnRecord(t *testing.T) {
 	})
 }
 
-// What is wrong with a request, and what is wrong with us, is no failed authentication.
+// TestOtherErrorsAreNoInvalidClient checks that malformed requests and failures of the service
+// are not logged as failed authentication.
 func TestOtherErrorsAreNoInvalidClient(t *testing.T) {
 	w := newWorld(t)
 	secret := w.addSecret("web")
@@ -107,7 +109,8 @@ func TestOtherErrorsAreNoInvalidClient(t *testing.T) {
 	}
 }
 
-// A credential in whatever place reaches no line, of which the log's scan at the end of the run makes sure as well.
+// TestInvalidClientHidesCredentials checks that no line has a credential, wherever the request
+// carried it. The scan of the log at the end of the run checks this as well.
 func TestInvalidClientHidesCredentials(t *testing.T) {
 	w := newWorld(t)
 	secret := w.addSecret("web")

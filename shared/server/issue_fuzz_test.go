@@ -16,8 +16,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzIssue: a login is refused with what is wrong with it, or the family and its
-// access token say what the login said, within the limits of a record.
+// FuzzIssue checks that a login is refused with the reason, or that the family and its access
+// token have what the login asked for, within the limits of a record.
 func FuzzIssue(f *testing.F) {
 	q := newQuiet(f)
 	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)
@@ -165,7 +165,7 @@ func numbers(text string, v any) error {
 	return d.Decode(v)
 }
 
-// member returns a member of an answer, as it is written.
+// member returns a member of an answer as it is written.
 func member(t *testing.T, a answer, name string) json.RawMessage {
 	t.Helper()
 	var members map[string]json.RawMessage
@@ -175,14 +175,15 @@ func member(t *testing.T, a answer, name string) json.RawMessage {
 	return members[name]
 }
 
-// audienceOf returns an audience in JSON, a text or a list of them, each once; nil for none.
+// audienceOf returns the distinct values of a JSON audience, which is a text or a list of
+// texts; nil for none.
 func audienceOf(raw json.RawMessage) []string {
 	var one string
 	var list, audience []string
 	if json.Unmarshal(raw, &one) == nil && one != "" {
 		return []string{one}
 	}
-	_ = json.Unmarshal(raw, &list) // what is neither is refused
+	_ = json.Unmarshal(raw, &list) // anything else is refused
 	for _, v := range list {
 		if !slices.Contains(audience, v) {
 			audience = append(audience, v)
@@ -191,7 +192,7 @@ func audienceOf(raw json.RawMessage) []string {
 	return audience
 }
 
-// described returns a text that only describes, as records have it.
+// described returns a descriptive text in the form in which records have it.
 func described(text string) string {
 	var b strings.Builder
 	for _, c := range text {

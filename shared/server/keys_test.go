@@ -44,8 +44,8 @@ func (v *vault) mustRotate(now time.Time) {
 	}
 }
 
-// alone returns a codec with that MAC key of the vault and no other: what a thief has
-// who found one old key.
+// alone returns a codec with one MAC key of the vault, such as a thief has who found one old
+// key.
 func (v *vault) alone(id byte) *token.Codec {
 	v.t.Helper()
 	d := v.document()
@@ -64,15 +64,15 @@ func (v *vault) alone(id byte) *token.Codec {
 	return nil
 }
 
-// A leaked old key makes no token of a session that began after it was replaced:
-// at no endpoint.
+// TestOldKeyForgesNothingNewer checks that a leaked old key cannot forge, at any endpoint, a
+// token of a session that began after the key was replaced.
 func TestOldKeyForgesNothingNewer(t *testing.T) {
 	w, v := newVaultWorld(t, 1)
 	secret := w.addSecret("web")
 	old, oldID := w.login()
 	v.mustRotate(w.clock.Now())
 	w.clock.Advance(15*time.Minute + token.Lead - time.Millisecond)
-	last, lastID := w.login() // in time for a server that knows the old key alone
+	last, lastID := w.login() // in time for a server that knows only the old key
 	w.clock.Advance(time.Millisecond)
 	first, id := w.login()
 	thief := v.alone(1)
@@ -102,7 +102,7 @@ func TestOldKeyForgesNothingNewer(t *testing.T) {
 	}
 	w.rotate(first)
 
-	// The sessions of the key's own time it reaches, until they are refreshed no more.
+	// Sessions from the time of the key are within reach until they are no longer refreshed.
 	for familyID, honest := range map[string]string{oldID: old, lastID: last} {
 		if forged := forgedFor(familyID); w.refresh(forged).status != http.StatusOK {
 			t.Error("a token of the key's own time is refused")
@@ -111,15 +111,15 @@ func TestOldKeyForgesNothingNewer(t *testing.T) {
 	}
 }
 
-// A server whose copy of the keys is older than a new MAC key waits may not know the
-// key that is minting. It starts no family, and harms none.
+// TestStaleKeysStartNoFamily checks a server whose copy of the keys is so old that it may not
+// know the key that now mints. It starts no family, and harms none.
 func TestStaleKeysStartNoFamily(t *testing.T) {
 	w, v := newVaultWorld(t, 2)
-	w.issueAt(1) // reads client and keys
+	w.issueAt(1) // reads the client and the keys
 	tok := w.mustRefreshAt(1, w.issueAt(0).text("refresh_token"))
 	read := w.clock.Now()
 	v.outages[1].Store(true)
-	v.mustRotate(read.Add(time.Second)) // as soon as it can after the copy was read
+	v.mustRotate(read.Add(time.Second)) // as soon as possible after the copy was read
 
 	var started []string
 	for _, age := range []time.Duration{6 * time.Minute, 14 * time.Minute, 15 * time.Minute} {
@@ -131,7 +131,7 @@ func TestStaleKeysStartNoFamily(t *testing.T) {
 		started = append(started, a.text("refresh_token"))
 	}
 	w.clock.Advance(time.Millisecond)
-	w.refreshAt(1, "rotor_x") // the client is read again
+	w.refreshAt(1, "rotor_x") // so that the client is read again
 	w.store.Counted()
 	a := w.issueAt(1)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.header.Get("Content-Type") != "application/problem+json" {
@@ -163,9 +163,9 @@ func TestStaleKeysStartNoFamily(t *testing.T) {
 	}
 }
 
-// Where the keys cannot be read, no endpoint says of a token under a newer key that
-// it is none of ours: not the one that would log a user out, not the one that would
-// claim to have revoked it, and not the one that would call it inactive.
+// TestOverdueKeys checks a server that cannot read the keys. About a token under a newer key,
+// no endpoint claims that it is invalid, revoked or inactive: that would log a user out, hide
+// a failed logout, or turn a user away.
 func TestOverdueKeys(t *testing.T) {
 	w, v := newVaultWorld(t, 2, oneIssuer())
 	secret := basic("web", w.addSecret("web"))
@@ -209,7 +209,7 @@ func TestOverdueKeys(t *testing.T) {
 			t.Errorf("%s: refusals are logged: %v", c.kind, got)
 		}
 
-		// What no newer key could make good is answered as ever.
+		// Input that no newer key could make valid is answered as usual.
 		junk := map[string]string{
 			"of another issuer": madeUp(t, "https://other.example.com", w.clock.Now().Add(time.Hour)),
 			"that is expired":   madeUp(t, "https://auth.example.com", w.clock.Now()),
@@ -239,7 +239,7 @@ func TestOverdueKeys(t *testing.T) {
 	}
 }
 
-// madeUp returns an access token under a key of its maker's own.
+// madeUp returns an access token signed with a key of its maker's own.
 func madeUp(t testing.TB, issuer string, expires time.Time) string {
 	t.Helper()
 	key, err := signing.GenerateKey(signing.ES256, expires.Add(-time.Hour))
@@ -259,9 +259,9 @@ func madeUp(t testing.TB, issuer string, expires time.Time) string {
 	return tok
 }
 
-// Keys are rotated at random, slowly; servers, whose clocks differ, are without them at
-// random and for long; sessions begin and go on at any server. No honest token is ever refused, and
-// no session begins that another server would refuse.
+// TestRotationsAtRandom rotates keys slowly and at random, while servers with different clocks
+// lose access to the keys at random, and sessions start and go on at any server. No genuine
+// token may be refused, and no session may start that another server would refuse.
 func TestRotationsAtRandom(t *testing.T) {
 	const (
 		steps = 600
@@ -276,14 +276,14 @@ func TestRotationsAtRandom(t *testing.T) {
 			skew[i] = time.Duration(r.Int64N(int64(8*time.Minute))) - 4*time.Minute
 		}
 		w, v := newVaultWorld(t, four, skewed(func(server int) time.Duration { return skew[server] }))
-		w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0,"idle_lifetime":0,"reuse_interval":1200}}`) // clocks differ by up to 8 minutes
+		w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0,"idle_lifetime":0,"reuse_interval":1200}}`) // the clocks differ by up to 8 minutes
 		var mended [four]time.Time
 		fail := func(what string, server int, a answer) {
 			t.Helper()
 			t.Fatalf("seed %d, %s at server %d, clock off by %v, in an outage %v: %v", seed, what, server, skew[server], v.outages[server].Load(), a)
 		}
-		// ok reports a success; no answer may be another than that or, where keys cannot be
-		// read, 503.
+		// ok reports whether a request succeeded. Any other answer must be 503, and only where
+		// keys cannot be read.
 		ok := func(what string, server int, a answer) bool {
 			t.Helper()
 			if a.status == http.StatusOK || a.status == http.StatusCreated {
@@ -297,7 +297,7 @@ func TestRotationsAtRandom(t *testing.T) {
 			return false
 		}
 		var sessions []string
-		var pending string // version of the rotation under way
+		var pending string // version of the rotation that is in progress
 		var made time.Time
 		for range steps {
 			w.clock.Advance(time.Duration(r.Int64N(int64(4 * time.Minute))))
@@ -314,12 +314,14 @@ func TestRotationsAtRandom(t *testing.T) {
 					t.Fatal(err)
 				}
 			case pending != "":
-				// A server reads the keys, and then the new ones come, of which it does not hear.
+				// A server reads the keys just before the new ones are made, and does not
+				// learn of those.
 				if deaf := r.IntN(four); r.IntN(2) == 0 && !v.outages[deaf].Load() {
 					w.sendTo(deaf, http.MethodGet, "/.well-known/jwks.json", "", "")
 					v.outages[deaf].Store(true)
 				}
-				// As late as it may, or a little later: then it is given up.
+				// A rotation ends at the last permitted moment or a little later, when it is
+				// given up.
 				if err := step("finishSecret"); err != nil && now.Sub(made) <= 5*time.Minute {
 					t.Fatal(err)
 				} else if err == nil {

@@ -13,14 +13,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// useAs returns a use of the token by that agent.
+// useAs refreshes with the token as that user agent.
 func (w *world) useAs(agent, refreshToken string, more ...string) answer {
 	w.t.Helper()
 	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(refreshToken, more...), "User-Agent", agent)
 }
 
-// last is the newest line of a type, without what is made up for each, and whether
-// that is there.
+// last returns the newest line of a type without the members that are random, and the id that
+// it had.
 func (w *world) last(eventType string) (line map[string]any, id string) {
 	w.t.Helper()
 	lines := w.logged(eventType)
@@ -38,9 +38,9 @@ func (w *world) last(eventType string) (line map[string]any, id string) {
 	return line, id
 }
 
-// Each line of the public endpoints, member for member: a member that is missing or of
-// another family is what somebody needs on the day on which users were logged out. A
-// line has its metrics, too.
+// TestLinesOfUses checks every member of each line of the public endpoints. Support needs
+// them, and needs them to be right, on the day on which users are logged out. Each line has
+// its metrics, too.
 func TestLinesOfUses(t *testing.T) {
 	w := newWorld(t, metrics())
 	w.putClient("lossy", `{"type":"public","policy":{"lost_response":"until_used"}}`)
@@ -65,7 +65,7 @@ func TestLinesOfUses(t *testing.T) {
 		}
 		return id
 	}
-	stored := map[string]map[string]any{} // by the id of the event
+	stored := map[string]map[string]any{} // by event id
 
 	first, id := w.login()
 	second := w.useAs("first/1", first).text("refresh_token")
@@ -104,7 +104,7 @@ func TestLinesOfUses(t *testing.T) {
 		"cause": "wrong_client", "metric_cause": "wrong_client", "tokenCounter": 2.0, "latestCounter": 2.0, "Refused": 1.0,
 	}))
 	gone, _ := w.content(second)
-	gone[20] ^= 1 // of no record
+	gone[20] ^= 1 // such a family has no record
 	w.useAs("first/1", w.keys.Codec.Mint(token.Token{Family: gone, Counter: 3}, w.clock.Now()).Reveal())
 	check("purged", "fertft", base("fertft", gone.String(), "app", map[string]any{
 		"cause": "purged", "metric_cause": "purged", "userId": nil, "tokenCounter": 3.0, "Refused": 1.0,
@@ -134,7 +134,7 @@ func TestLinesOfUses(t *testing.T) {
 		stored[check("revoked by "+kind, "srrt", revoked)] = revoked
 	}
 
-	// A stored event says what its line says.
+	// A stored event has the same members as its line.
 	events := w.events("user_id=u")
 	if len(events) != len(stored) {
 		t.Errorf("%d events are stored, and not %d", len(events), len(stored))
@@ -159,8 +159,8 @@ func TestLinesOfUses(t *testing.T) {
 	}
 }
 
-// What is no UTF-8 in a user agent is shown as a question mark, in the line and in the
-// record.
+// TestUserAgentThatIsNoText checks that bytes of a user agent which are not UTF-8 appear as a
+// question mark in the line and in the record.
 func TestUserAgentThatIsNoText(t *testing.T) {
 	w := newWorld(t)
 	tok, id := w.login()

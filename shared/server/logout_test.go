@@ -11,24 +11,24 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// everyFault is in what way the store can fail a request.
+// everyFault lists the ways in which a request to the store can fail.
 var everyFault = map[string]storetest.Fault{
 	"failed": storetest.Failed, "throttled": storetest.Throttled, "no answer": storetest.Timeout, "answer lost": storetest.Lost,
 }
 
-// A logout that was answered 200 has ended the family, and one that was not is a 503: it
-// then works when it is tried again. Whatever failed, and wherever, one event is stored.
+// TestRevocationFaults checks that a logout which was answered 200 has ended the family, and
+// that any other is a 503 that works when tried again. Whatever fails, one event is stored.
 func TestRevocationFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range everyFault {
-		for _, times := range []int{1, 100} { // what the SDK's retries make up for, and what they do not
+		for _, times := range []int{1, 100} { // faults that the SDK's retries make up for, and longer ones
 			t.Run(fmt.Sprintf("%s, %d times", name, times), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
 				for _, kind := range []string{"refresh_token", "access_token"} {
 					for call := 1; ; call++ {
 						issued := w.issue(`{"user_id":"u","client_id":"app"}`)
-						w.clock.Advance(2 * time.Hour) // the client is read again, and no copy of it serves
+						w.clock.Advance(2 * time.Hour) // so that the client is read again, and the copy is too old to be used
 						before := w.storedEvents("srrt")
 						logged := len(w.logged("srrt"))
 						body := form("client_id", "app", "token", issued.text(kind))
@@ -42,7 +42,7 @@ func TestRevocationFaults(t *testing.T) {
 						reached := len(w.store.Counted()) >= call
 						w.store.Break(nil)
 						if !reached {
-							if call < 4 { // the client, the family, the transaction
+							if call < 4 { // reads the client, reads the family, writes the transaction
 								t.Errorf("%d requests were broken", call-1)
 							}
 							break
@@ -74,8 +74,9 @@ func TestRevocationFaults(t *testing.T) {
 	}
 }
 
-// Introspection that cannot read what it needs is a 503, and never says inactive: a
-// resource server would turn a user away. The gateway needs two clients and the family.
+// TestIntrospectionFaults checks that introspection answers 503 if it cannot read what it
+// needs, and never "inactive", which would make a resource server turn a user away. A
+// gateway's introspection reads two clients and the family.
 func TestIntrospectionFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range everyFault {
@@ -91,7 +92,7 @@ func TestIntrospectionFaults(t *testing.T) {
 				reads        int
 			}{{"web", "refresh_token", 2}, {"web", "access_token", 2}, {"gateway", "access_token", 3}} {
 				for call := 1; ; call++ {
-					w.clock.Advance(time.Hour + time.Minute) // no copy of a client serves
+					w.clock.Advance(time.Hour + time.Minute) // so that no copy of a client can be used
 					w.store.Break(func(n int, _ string) storetest.Fault {
 						if n >= call {
 							return fault
@@ -122,7 +123,8 @@ func (w *world) introspectAs(client, secret, tok string) answer {
 	return w.send(http.MethodPost, "/oauth/introspect", formType, form("token", tok), "Authorization", basic(client, secret))
 }
 
-// Of two logouts at once both are answered 200, and one is on record.
+// TestRevocationDuringARevocation checks that of two simultaneous logouts both are answered
+// 200, and one is recorded.
 func TestRevocationDuringARevocation(t *testing.T) {
 	w := newWorld(t)
 	tok, id := w.login()
@@ -139,8 +141,8 @@ func TestRevocationDuringARevocation(t *testing.T) {
 	}
 }
 
-// A client that wants 403 for dead tokens is told 400 of another's: the token is not
-// dead.
+// TestRevocationOfAnothersToken checks that a client which asked for 403 as the status of dead
+// tokens still gets 400 for a token of another client, as that token is not dead.
 func TestRevocationOfAnothersToken(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("forbids", `{"type":"public","preset":"auth0"}`)
@@ -154,7 +156,8 @@ func TestRevocationOfAnothersToken(t *testing.T) {
 	}
 }
 
-// What a family does not have, introspection leaves out: an end, and a scope.
+// TestIntrospectionOfAnEndlessFamily checks that introspection leaves out what the family does
+// not have: an end, or a scope.
 func TestIntrospectionOfAnEndlessFamily(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("web", `{"type":"confidential","preset":"supabase"}`)
@@ -173,8 +176,8 @@ func TestIntrospectionOfAnEndlessFamily(t *testing.T) {
 	}
 }
 
-// A server whose clock is behind takes what another has just made: it introspects the
-// tokens as active, and a logout there ends the family.
+// TestTokensFromAheadOfTheClock checks that a server whose clock is behind accepts a token
+// that another has just made: introspection shows it as active, and a logout ends its family.
 func TestTokensFromAheadOfTheClock(t *testing.T) {
 	var clocks movable
 	w := newWorld(t, servers(2), skewed(clocks.of), oneIssuer())

@@ -29,7 +29,7 @@ func (a answer) problem(t testing.TB, status int) {
 	}
 }
 
-// quoted returns n different texts of so many bytes, as elements of a JSON array.
+// quoted returns n different texts of the given size as elements of a JSON array.
 func quoted(n, size int) string {
 	var list []string
 	for i := range n {
@@ -38,8 +38,7 @@ func quoted(n, size int) string {
 	return strings.Join(list, ",")
 }
 
-// names checks that the answer is a 400 about that field, whose text has all
-// that it should say.
+// names checks that the answer is a 400 about that field whose text contains all parts.
 func (a answer) names(t testing.TB, field string, says ...string) {
 	t.Helper()
 	a.problem(t, http.StatusBadRequest)
@@ -146,7 +145,7 @@ func TestClientMembers(t *testing.T) {
 	if diff := cmp.Diff(put.json, w.get("/v1/clients/a.b_c-9").json); diff != "" {
 		t.Errorf("get (-put +got):\n%s", diff)
 	}
-	// A put replaces all of it, but not_before.
+	// A PUT replaces every setting except not_before.
 	w.clock.Advance(time.Minute)
 	again := w.put("a.b_c-9", `{"type":"confidential"}`)
 	want = map[string]any{
@@ -166,7 +165,8 @@ func TestClientMembers(t *testing.T) {
 	w.send(http.MethodDelete, "/v1/clients/a.b_c-9", "", "").problem(t, http.StatusNotFound)
 }
 
-// A record that is older than a member of the policy has what its preset says.
+// TestClientOfBeforeAMember checks that a record written before the policy had a member gets
+// the value of its preset.
 func TestClientOfBeforeAMember(t *testing.T) {
 	w := newWorld(t)
 	for preset, evict := range map[string]string{"": "least_recently_used", "auth0": "oldest", "unknown": "least_recently_used"} {
@@ -190,7 +190,7 @@ func TestClientLimits(t *testing.T) {
 	policy := func(s string) string { return `{"type":"public","policy":{` + s + `}}` }
 	for _, tt := range []struct {
 		name, body string
-		field      string // "" is accepted
+		field      string // "" if accepted
 		says       []string
 	}{
 		{"reuse_interval least", policy(`"reuse_interval":0`), "", nil},
@@ -307,7 +307,8 @@ func TestClientLimits(t *testing.T) {
 	})
 }
 
-// Whatever a put accepts can be shown again, alone and in the list.
+// TestClientTimesCanBeShown checks that any times which a PUT accepts can be shown again,
+// alone and in the list.
 func TestClientTimesCanBeShown(t *testing.T) {
 	w := newWorld(t)
 	for _, at := range []string{"0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "0000-01-01T00:00:00+23:59", "2029-01-01T00:00:00.123456789-05:00"} {
@@ -428,7 +429,7 @@ func TestSecrets(t *testing.T) {
 	if auth(first) != 401 || auth(second) != 200 {
 		t.Error("the wrong secret was deleted")
 	}
-	// What a public client had, it does not get back.
+	// Secrets that were lost by becoming a public client do not return.
 	w.putClient("web", `{"type":"public"}`)
 	w.putClient("web", `{"type":"confidential"}`)
 	if got := ids(); len(got) != 0 || auth(second) != 401 {
@@ -461,7 +462,7 @@ func TestIssue(t *testing.T) {
 	w.rotate(a.text("refresh_token"))
 }
 
-// Inputs that say nothing are as good as left out, alone and together.
+// TestEmptyInputs checks that empty inputs count as left out, alone and together.
 func TestEmptyInputs(t *testing.T) {
 	w := newWorld(t)
 	for _, more := range []string{
@@ -482,7 +483,8 @@ func TestEmptyInputs(t *testing.T) {
 	}
 }
 
-// Every input works at its limit; one byte more is refused and named.
+// TestFamilyLimits checks that each input works at its limit, and that one byte more is
+// refused with its name.
 func TestFamilyLimits(t *testing.T) {
 	w := newWorld(t)
 	longClient := strings.Repeat("c", 64)
@@ -554,7 +556,7 @@ func TestIssueRefuses(t *testing.T) {
 	w.putClient("scoped", `{"type":"public","scope":"read write"}`)
 	for _, tt := range []struct {
 		name, body string
-		field      string // "" is a 400 without one
+		field      string // "" for a 400 without a field
 		says       []string
 	}{
 		{"no user_id", `{"client_id":"app"}`, "user_id", nil},
@@ -720,7 +722,7 @@ func TestGetFamily(t *testing.T) {
 	})
 }
 
-// What every call of the management API refuses alike.
+// TestManagementRequests checks what every call of the management API refuses.
 func TestManagementRequests(t *testing.T) {
 	w := newWorld(t)
 	_, id := w.login()

@@ -7,7 +7,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// lose makes the store lose the answers to the operation, the first n of them.
+// lose makes the store lose its first n answers to the operation.
 func (w *world) lose(operation string, n int) {
 	w.store.Break(func(_ int, op string) storetest.Fault {
 		if op != operation || n == 0 {
@@ -18,8 +18,8 @@ func (w *world) lose(operation string, n int) {
 	})
 }
 
-// A client is deleted whose deletion the SDK had to repeat, since an answer was lost: it
-// is no 404, and the trail has it as done.
+// TestDeletedClientWhoseAnswerWasLost checks a deletion that the SDK repeats because an answer
+// was lost. It is not answered 404, and the trail has it as done.
 func TestDeletedClientWhoseAnswerWasLost(t *testing.T) {
 	for lost := range 3 {
 		w := newWorld(t)
@@ -37,8 +37,8 @@ func TestDeletedClientWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-// Where all answers are lost it may have been done: the server that was asked goes by
-// what the table says at once, and not by the copy that it has.
+// TestClientChangedWithoutAnAnswer checks a change whose answers are all lost, so that it may
+// have been applied. The server reads the table at once and does not use its copy.
 func TestClientChangedWithoutAnAnswer(t *testing.T) {
 	t.Run("put", func(t *testing.T) {
 		w := newWorld(t)
@@ -70,13 +70,13 @@ func TestClientChangedWithoutAnAnswer(t *testing.T) {
 	})
 }
 
-// Everything that one call ended bears an event which names it, and no event names what
-// it did not end, whichever transaction the answers are lost of.
+// TestRevocationWithoutAnAnswer checks that each family which a call ended names an event that
+// names the family, and that events name no others, whichever transaction loses its answers.
 func TestRevocationWithoutAnAnswer(t *testing.T) {
-	const families = 150 // two transactions, where one is kept
+	const families = 150 // two transactions if one family is kept
 	for name, tt := range map[string]struct {
 		except bool
-		first  int // transaction whose answers are lost
+		first  int // the transaction whose answers are lost
 		ended  int // by the first call
 	}{
 		"all":                       {false, 1, 1},

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A server whose clock is behind that of the one which started a family shows it, says
-// what became of it, and changes and ends it; and so does one whose clock is ahead.
+// TestManageWhereClocksDiffer checks that a server whose clock is behind or ahead of the one
+// that started a family can show, explain, change and end it.
 func TestManageWhereClocksDiffer(t *testing.T) {
 	for _, by := range []time.Duration{-2 * time.Second, -time.Hour, -26 * time.Hour, 2 * time.Second, time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Limits hold to the byte and to the second: at each what is asked is done, and one past
-// it is refused by its name.
+// TestManagementLimitsAreExact checks limits to the byte and to the second. A request at a
+// limit works, and one beyond it is refused with the name of the limit.
 func TestManagementLimitsAreExact(t *testing.T) {
 	w := newWorld(t)
 	now := w.clock.Now()
@@ -55,8 +55,8 @@ func TestManagementLimitsAreExact(t *testing.T) {
 	}
 }
 
-// A record may grow to its limit to the byte, by a login and by a change; the refusal
-// says how long the largest member may be, and that is accepted.
+// TestRecordAtItsLimit checks that a login or a change can fill a record to the last byte. A
+// refusal says how long the largest member may be, and a member of that length is accepted.
 func TestRecordAtItsLimit(t *testing.T) {
 	w := newWorld(t)
 	rest := `"acr":"` + strings.Repeat("r", 128) + `","device":"` + strings.Repeat("d", 256) + `"`
@@ -87,7 +87,8 @@ func TestRecordAtItsLimit(t *testing.T) {
 	}
 }
 
-// A list that finds little among much goes on until it has found it.
+// TestListsThatFindLittle checks that a list with few matches among many items continues until
+// it has found them.
 func TestListsThatFindLittle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -116,7 +117,7 @@ func TestListsThatFindLittle(t *testing.T) {
 	if ids, _ := w.listed("/v1/events?user_id=u&type=ahead", "events", "eventId"); len(ids) != 1 || ids[0] != first {
 		t.Errorf("the events are %v", ids)
 	}
-	// And a recommendation is made from more than a page of events: from the newest 1,000.
+	// A recommendation also uses more than one page of events: the newest 1,000.
 	r, _ := w.get("/v1/clients/app").json["recommendation"].(map[string]any)
 	if r["of"] != 1000.0 || r["would_have_kept"] != 1000.0 || r["reuse_interval"] != 120.0 {
 		t.Errorf("recommended is %v", r)
@@ -126,8 +127,8 @@ func TestListsThatFindLittle(t *testing.T) {
 	}
 }
 
-// What happened to a family is told by whichever clock wrote it down, and a list of
-// events has what a server stored whose clock is ahead.
+// TestEventsOfAClockThatIsAhead checks that a family's timeline and the list of events include
+// what a server whose clock is ahead has stored.
 func TestEventsOfAClockThatIsAhead(t *testing.T) {
 	var clocks movable
 	w := newWorld(t, servers(2), skewed(clocks.of), oneIssuer())
@@ -145,7 +146,8 @@ func TestEventsOfAClockThatIsAhead(t *testing.T) {
 	}
 }
 
-// Reuse that was observed by a server whose clock is behind is in the timeline, too.
+// TestTimelineOfAClockThatIsBehind checks that the timeline includes a reuse that was observed
+// by a server whose clock is behind.
 func TestTimelineOfAClockThatIsBehind(t *testing.T) {
 	var clocks movable
 	w := newWorld(t, servers(2), skewed(clocks.of), oneIssuer())

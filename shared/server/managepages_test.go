@@ -10,7 +10,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/audit"
 )
 
-// listed follows a list to its end, by member the items and by id what tells them apart.
+// listed follows a list to its end. The items are in member, and id is what tells them apart.
 func (w *world) listed(path, member, id string) (ids []string, pages []int) {
 	w.t.Helper()
 	for next := ""; ; {
@@ -31,8 +31,8 @@ func (w *world) listed(path, member, id string) (ids []string, pages []int) {
 	}
 }
 
-// each checks that a list has so many items, each once, in pages of at most 100 of which
-// none before the last is short.
+// each checks that a list has the wanted number of items, each once, in pages of at most 100.
+// Every page except the last must be full.
 func each(t *testing.T, ids []string, pages []int, want int) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -52,8 +52,8 @@ func each(t *testing.T, ids []string, pages []int, want int) {
 	}
 }
 
-// A page that is exactly full, and one more or less: each item is listed, once, whether
-// all match or those at the seams do not.
+// TestPagesThatAreExactlyFull checks a page that is exactly full, and one item more or less.
+// Each item is listed once, whether all items match or those at the seams do not.
 func TestPagesThatAreExactlyFull(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{99, 100, 101, 199, 200, 201} {
@@ -61,7 +61,8 @@ func TestPagesThatAreExactlyFull(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.putClient("other", `{"type":"public"}`)
-			// One of another client lies at each seam: the newest, the oldest, and in between.
+			// At each seam lies a family of another client: the newest, the oldest, and one in
+			// between.
 			w.devices(1, "other")
 			w.clock.Advance(time.Second)
 			w.issueMany(n)
@@ -84,7 +85,7 @@ func TestPagesThatAreExactlyFull(t *testing.T) {
 			_, id := w.login()
 			w.send(http.MethodDelete, "/v1/families/"+id, "", "")
 			w.clock.Advance(time.Second)
-			e := audit.New(audit.Ahead, w.clock.Now()) // the newest event, of another type
+			e := audit.New(audit.Ahead, w.clock.Now()) // the newest event has another type
 			e.User, e.UserID = w.keys.Users.Key("u"), "u"
 			if err := w.table.PutEvent(t.Context(), &e); err != nil {
 				t.Fatal(err)
@@ -93,7 +94,7 @@ func TestPagesThatAreExactlyFull(t *testing.T) {
 				ids, pages := w.listed("/v1/events?"+query, "events", "eventId")
 				each(t, ids, pages, want)
 			}
-			for i := range n - 3 { // with "app", "web" and "other"
+			for i := range n - 3 { // beside "app", "web" and "other"
 				w.putClient(fmt.Sprintf("client-%03d", i), `{"type":"public"}`)
 			}
 			ids, pages := w.listed("/v1/clients?", "clients", "client_id")
@@ -102,8 +103,8 @@ func TestPagesThatAreExactlyFull(t *testing.T) {
 	}
 }
 
-// Exactly as many as a call ends, changes or erases, and one more: all of them, each
-// counted once.
+// TestCallsThatAreExactlyFull checks as many families as one call ends, changes or erases, and
+// one more. All are done, and each is counted once.
 func TestCallsThatAreExactlyFull(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1000, 1001} {
@@ -130,8 +131,8 @@ func TestCallsThatAreExactlyFull(t *testing.T) {
 	}
 }
 
-// A cursor of a mass revocation is of all that was asked for: it goes on with nothing
-// else, and above all not from a dry run to what is real.
+// TestCursorsOfARevocation checks that a cursor of a mass revocation works only with the same
+// parameters. Above all, a cursor of a dry run must not continue as a revocation.
 func TestCursorsOfARevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -161,8 +162,8 @@ func TestCursorsOfARevocation(t *testing.T) {
 	}
 }
 
-// The trail names what the path names: a parameter that the call does not have makes no
-// other of it.
+// TestOperationIsOfItsPath checks that the trail names what the path names, even if the query
+// has a parameter that the call does not know.
 func TestOperationIsOfItsPath(t *testing.T) {
 	w := newWorld(t)
 	a, line := w.did(http.MethodPut, "/v1/clients/sh?client_id=op", `{"type":"public"}`)

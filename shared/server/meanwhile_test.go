@@ -14,15 +14,16 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// meanwhile starts one more server, right before whose n-th request of that
-// operation something happens; it returns the server's number.
+// meanwhile starts one more server and returns its number. Right before that server's n-th
+// request of an operation, something happens.
 func (w *world) meanwhile(n int64, operation string, happens func()) (server int) {
 	w.t.Helper()
 	_, server = w.another(w.store.Meanwhile(n, operation, happens), keysAsTheyAre{w.keys})
 	return server
 }
 
-// also makes a request to the first server, of those that happen meanwhile.
+// also makes a request to the first server and checks its status. It is for use in what
+// happens meanwhile.
 func (w *world) also(status int, method, path, contentType, body string) {
 	if a, err := w.try(0, method, path, contentType, body); err != nil || a.status != status {
 		w.t.Errorf("meanwhile: %v, %v", a, err)
@@ -36,7 +37,8 @@ func (k keysAsTheyAre) Keys(context.Context, time.Time) (*keyring.Keys, error) {
 
 func (k keysAsTheyAre) Newer(context.Context, time.Time) (*keyring.Keys, error) { return k.keys, nil }
 
-// A lost response is skipped in the record that was seen, or else decided anew.
+// TestSkipIsOfTheRecordSeen checks that a lost response is skipped only in the record that was
+// read. If the record has changed, the use is decided anew.
 func TestSkipIsOfTheRecordSeen(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -67,7 +69,8 @@ func TestSkipIsOfTheRecordSeen(t *testing.T) {
 	}
 }
 
-// Neither is a family moved ahead that was revoked after it was seen.
+// TestMoveAheadIsOfTheRecordSeen checks that a family which was revoked after it was read does
+// not move ahead.
 func TestMoveAheadIsOfTheRecordSeen(t *testing.T) {
 	w := newWorld(t)
 	_, id := w.login()
@@ -80,9 +83,9 @@ func TestMoveAheadIsOfTheRecordSeen(t *testing.T) {
 	}
 }
 
-// The SDK's retry of a skip, or of a move ahead, that had been applied finds its
-// mark: the family advances once, however strict the policy is, and that is
-// logged.
+// TestAnswerOfAnAdvanceLostToTheSDK checks that the SDK's retry of a skip or of a move ahead
+// recognizes its own write. The family advances once, however strict the policy is, and that
+// is logged.
 func TestAnswerOfAnAdvanceLostToTheSDK(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -107,7 +110,7 @@ func TestAnswerOfAnAdvanceLostToTheSDK(t *testing.T) {
 			if _, n := w.content(successor); int(n) != tt.want || w.counter(id) != tt.want {
 				t.Errorf("token %d, counter %d", n, w.counter(id))
 			}
-			if n := len(w.logged("ferrt")) + len(w.logged("fertft")); n != 1 { // that of "none"
+			if n := len(w.logged("ferrt")) + len(w.logged("fertft")); n != 1 { // the refusal of "none"
 				t.Errorf("%d refusals were logged", n)
 			}
 			lost := slices.DeleteFunc(w.logged("sertft"), func(line map[string]any) bool { return line["lostResponse"] != true })
@@ -119,8 +122,8 @@ func TestAnswerOfAnAdvanceLostToTheSDK(t *testing.T) {
 	}
 }
 
-// The SDK's retry of a revocation that had been applied finds its event: it is
-// this request's own, and logged.
+// TestAnswerOfARevocationLostToTheSDK checks that the SDK's retry of a revocation recognizes
+// its own event, and that the event is logged.
 func TestAnswerOfARevocationLostToTheSDK(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
@@ -138,8 +141,8 @@ func TestAnswerOfARevocationLostToTheSDK(t *testing.T) {
 	w.dead(newest, family.ReuseDetected)
 }
 
-// Of two replays at once the second one to revoke is refused like any dead token,
-// and records nothing.
+// TestReplayDuringAReplay checks that of two simultaneous replays the second is refused like
+// any dead token, and records nothing.
 func TestReplayDuringAReplay(t *testing.T) {
 	w := newWorld(t)
 	first, id := w.login()
@@ -162,8 +165,9 @@ func TestReplayDuringAReplay(t *testing.T) {
 	w.dead(newest, family.ReuseDetected)
 }
 
-// A family is revoked and its event stored, both or neither: whichever request
-// fails, the next replay leaves one event. A failure is never the token's fault.
+// TestReuseThatCannotBeRecorded checks that a family is revoked and its event stored, or
+// neither. Whichever request fails, the next replay leaves one event, and no failure is blamed
+// on the token.
 func TestReuseThatCannotBeRecorded(t *testing.T) {
 	for _, operation := range []string{"TransactWriteItems", "PutItem"} {
 		t.Run(operation, func(t *testing.T) {
@@ -194,8 +198,8 @@ func TestReuseThatCannotBeRecorded(t *testing.T) {
 	}
 }
 
-// Of observed replays at once one is recorded; those that come later do not even
-// ask.
+// TestObserveRace checks that of simultaneous observed replays one is recorded, and that later
+// replays write nothing.
 func TestObserveRace(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"reuse_detection":"observe","observe_until":%q}}`,
@@ -218,8 +222,8 @@ func TestObserveRace(t *testing.T) {
 	}
 }
 
-// A revocation does not bring back the record of a family that was purged after
-// it had been seen.
+// TestRevocationOfAPurgedFamily checks that a revocation does not restore the record of a
+// family that was purged after it was read.
 func TestRevocationOfAPurgedFamily(t *testing.T) {
 	w := newWorld(t)
 	first, id := w.login()
@@ -240,8 +244,8 @@ func TestRevocationOfAPurgedFamily(t *testing.T) {
 	}
 }
 
-// The event of a revocation of all is stored before the first family ends: what
-// died always has a cause that can be found.
+// TestRevokeAllIsRecordedFirst checks that the event of a revocation of all families is stored
+// before the first family ends, so that support finds a cause for each ended family.
 func TestRevokeAllIsRecordedFirst(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
@@ -261,8 +265,8 @@ func TestRevokeAllIsRecordedFirst(t *testing.T) {
 	}
 }
 
-// The token with the largest number has no successor: it is refused without
-// asking the store, also where the record has come that far.
+// TestLargestCounter checks that the token with the largest number has no successor. It is
+// refused without a request to the store, and also if the record has come that far.
 func TestLargestCounter(t *testing.T) {
 	w := newWorld(t)
 	_, id := w.login()
@@ -280,8 +284,8 @@ func TestLargestCounter(t *testing.T) {
 	}
 }
 
-// A skip whose answer was lost, of a family that was revoked before the SDK tried
-// again: what was revoked issues nothing any more.
+// TestRevokedBeforeTheRetryOfASkip checks a skip whose answer was lost, of a family that was
+// revoked before the SDK retried. A revoked family issues nothing.
 func TestRevokedBeforeTheRetryOfASkip(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)

@@ -10,23 +10,23 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// model is what Rotor promises, with no store, no tokens and no wire: the
-// families and what becomes of each use of a token. It takes its words from the
-// service and none of its code; random histories hold the one to the other.
+// model is what Rotor promises, without a store, tokens or HTTP: the families, and what
+// follows from each use of a token. It shares words with the service but no code, and random
+// histories compare the two.
 type model struct {
-	policies map[string]*family.Policy // by client
+	policies map[string]*family.Policy // by client id
 	families []*modelFamily            // oldest first
 	owners   map[modelOwner]*modelCount
-	keys     map[modelKey]*modelStart // the logins that a key stands for
+	keys     map[modelKey]*modelStart // families that idempotency keys have started
 }
 
-// modelKey is an Idempotency-Key of a user in a client.
+// modelKey identifies an Idempotency-Key of a user in a client.
 type modelKey struct {
 	modelOwner
 	key int
 }
 
-// modelStart is the family that a login with a key has started.
+// modelStart holds the family that a login with a key has started.
 type modelStart struct {
 	family *modelFamily
 	scope  string
@@ -35,30 +35,30 @@ type modelStart struct {
 
 type modelOwner struct{ user, client string }
 
-// modelFamily is one login.
+// modelFamily holds the family of one login.
 type modelFamily struct {
 	modelOwner
 	id, ulid   string
 	issued     time.Time
 	expires    time.Time // absolute end; zero for none
-	used       time.Time // last
+	used       time.Time // last use
 	newest     uint32
-	made       time.Time    // when the newest was; zero for the first
-	parent     uint32       // the token that got the newest
-	newestUsed bool         // without a rotation, as far as it was written down
-	observed   bool         // reuse was, once
-	scope      string       // which a change may narrow
-	claim      int          // which a change sets
-	revoked    family.Cause // "" while it is not
-	purge      time.Time    // when its record may go; zero for never
-	gone       bool         // the record
-	erased     bool         // with all that was kept of its user
+	made       time.Time    // when the newest token was made; zero for the first
+	parent     uint32       // the token that was exchanged for the newest
+	newestUsed bool         // whether a use without rotation is recorded
+	observed   bool         // whether a reuse was recorded
+	scope      string       // a change may narrow it
+	claim      int          // a change sets it
+	revoked    family.Cause // "" if the family is not revoked
+	purge      time.Time    // when its record may be purged; zero for never
+	gone       bool         // the record is purged
+	erased     bool         // erased with everything about its user
 }
 
-// fate is what a use of a token comes to.
+// fate is what follows from a use of a token.
 type fate struct {
 	kind  fateKind
-	cause family.Cause // of refused and dead
+	cause family.Cause // set for refused and dead
 }
 
 type fateKind string
@@ -66,24 +66,24 @@ type fateKind string
 const (
 	rotates  fateKind = "rotates"  // the newest: gets its successor
 	held     fateKind = "held"     // the newest inside the interval after its rotation: gets itself
-	newest   fateKind = "newest"   // the one before it, inside the interval: gets the newest token
-	skips    fateKind = "skips"    // a lost response: gets the one after the unused newest
-	ahead    fateKind = "ahead"    // newer than the record
-	observed fateKind = "observed" // reuse that is only recorded: gets the newest token
-	reuse    fateKind = "reuse"    // ends the family
-	refused  fateKind = "refused"  // the family lives on
+	newest   fateKind = "newest"   // the newest token's parent inside the interval: gets the newest
+	skips    fateKind = "skips"    // a lost response: gets a successor of the unused newest
+	ahead    fateKind = "ahead"    // newer than the record: the family moves ahead
+	observed fateKind = "observed" // a reuse that is only recorded: gets the newest
+	reuse    fateKind = "reuse"    // a reuse that ends the family
+	refused  fateKind = "refused"  // refused, but the family is still active
 	dead     fateKind = "dead"
-	noScope  fateKind = "no scope"  // never granted: an error that costs nothing
-	noTarget fateKind = "no target" // a resource that is none of the audience: the same
-	unclear  fateKind = "unclear"   // may have been good when the request began: it is to come again
+	noScope  fateKind = "no scope"  // asks for a scope that was never granted: changes nothing
+	noTarget fateKind = "no target" // asks for a resource outside the audience: changes nothing
+	unclear  fateKind = "unclear"   // may have been valid when the request began: must retry
 )
 
-// honoured says whether the fate is a new token.
+// honoured reports whether the use gets a new token.
 func (k fateKind) honoured() bool {
 	return slices.Contains([]fateKind{rotates, held, newest, skips, ahead, observed}, k)
 }
 
-// fate of token n, presented by the client, whose policy is p, at now.
+// fate returns what follows if the client, whose policy is p, presents token n at now.
 func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.Time) fate {
 	switch cause := f.death(p, now); {
 	case f.gone:
@@ -108,7 +108,7 @@ func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.T
 	return f.reused(p, now)
 }
 
-// inside says whether the last rotation is less than an interval ago.
+// inside reports whether the last rotation is less than an interval ago.
 func (f *modelFamily) inside(p *family.Policy, now time.Time) bool {
 	return !f.made.IsZero() && max(now.Sub(f.made), 0) < p.ReuseInterval.Duration()
 }
@@ -120,7 +120,7 @@ func (*modelFamily) reused(p *family.Policy, now time.Time) fate {
 	return fate{kind: reuse}
 }
 
-// death returns why the family is dead, "" while it lives.
+// death returns why the family is dead, or "" if it is active.
 func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 	switch idle := f.used.Add(p.IdleLifetime.Duration()); {
 	case f.revoked != "":
@@ -135,21 +135,21 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 	return ""
 }
 
-// modelAsked is what a use asks for: a scope, "" for all that there is; and whether a
-// target that it cannot have.
+// modelAsked holds what a use asks for: a scope, "" for every scope of the family, and whether
+// it also asks for a resource that it cannot have.
 type modelAsked struct {
 	scope  string
 	target bool
 }
 
-// grants says whether the family may have the scope.
+// grants reports whether the family may have the scope.
 func (f *modelFamily) grants(scope string) bool {
 	return !slices.ContainsFunc(strings.Fields(scope), func(s string) bool { return !slices.Contains(strings.Fields(f.scope), s) })
 }
 
-// refresh uses token n, and is what happens then.
+// refresh uses token n and returns what follows.
 func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *family.Policy, now time.Time) fate {
-	if f.issued.Before(p.NotBefore) { // the token itself says so: no record is asked
+	if f.issued.Before(p.NotBefore) { // the token alone tells this, without the record
 		return fate{dead, family.ClientNotBefore}
 	}
 	got := f.fate(n, client, p, now)
@@ -177,7 +177,7 @@ func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *fami
 	case skips:
 		f.moved(n, f.newest+1, now)
 		f.usedAt(now, p)
-	case ahead: // n is the newest, and used
+	case ahead: // n is now the newest, and used
 		f.moved(n-1, n, now)
 		if f.newestUsed = true; p.Rotation && p.ReuseInterval == 0 {
 			f.moved(n, n+1, now)
@@ -191,13 +191,13 @@ func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *fami
 	return got
 }
 
-// moved makes a token the newest, for one that was presented.
+// moved records that a token became the newest in exchange for its parent.
 func (f *modelFamily) moved(parent, newest uint32, now time.Time) {
 	f.parent, f.newest, f.made, f.newestUsed = parent, newest, now, false
 }
 
-// overdue says whether the last use on record is too long ago to leave a use
-// unrecorded.
+// overdue reports whether the last recorded use is so long ago that the next use must be
+// recorded.
 func (f *modelFamily) overdue(p *family.Policy, now time.Time) bool {
 	allowed := time.Minute
 	if p.IdleLifetime > 0 && p.IdleLifetime.Duration()/16 < allowed {
@@ -219,7 +219,8 @@ func (f *modelFamily) usedAt(now time.Time, p *family.Policy) {
 	}
 }
 
-// purgeAt returns purge as the record has it: whole seconds, rounded up; 0 for never.
+// purgeAt returns the purge time in the form of the record: whole seconds, rounded up; 0 for
+// never.
 func (f *modelFamily) purgeAt() int64 {
 	if f.purge.IsZero() {
 		return 0
@@ -227,7 +228,7 @@ func (f *modelFamily) purgeAt() int64 {
 	return f.purge.Add(time.Second - time.Nanosecond).Unix()
 }
 
-// revoke ends the family, unless something else did.
+// revoke ends the family, unless it has ended already.
 func (f *modelFamily) revoke(cause family.Cause, p *family.Policy, now time.Time) {
 	if f.gone || f.revoked != "" {
 		return
@@ -247,24 +248,24 @@ func (f *modelFamily) clone() *modelFamily {
 	return &g
 }
 
-// modelCount is how many families an owner is taken to have, and whether that
-// has put it on the sweep's list. A login or a sweep that was cut short leaves
-// it open what it did.
+// modelCount holds how many families the owner's record counts, and whether that has put the
+// owner on the sweep's work list. After a login or a sweep that was cut short, more than one
+// answer is possible.
 type modelCount struct {
 	low, high int         // the count is between these
-	must, may bool        // it is on the list; it may be
-	plans     []modelPlan // what sweeps that were cut short may have set out to end
+	must, may bool        // the owner is on the work list; the owner may be
+	plans     []modelPlan // what sweeps that were cut short may have planned to end
 }
 
-// modelPlan is what a sweep set out to end, and when.
+// modelPlan holds what a sweep planned to end, and when.
 type modelPlan struct {
 	at       time.Time
 	families []*modelFamily
-	used     []time.Time // the last use of each that it saw
+	used     []time.Time // the last use of each that the sweep saw
 }
 
-// left are those of its families that it still ends: none that ended otherwise, and
-// none that came into use.
+// left returns the families that the plan still ends: those that have not ended otherwise and
+// were not used since.
 func (p *modelPlan) left() (families []*modelFamily) {
 	for i, f := range p.families {
 		if !f.gone && f.revoked == "" && f.used.Equal(p.used[i]) {
@@ -274,8 +275,8 @@ func (p *modelPlan) left() (families []*modelFamily) {
 	return families
 }
 
-// keyed is what a login with the key comes to: a status that is not 201 is that of a
-// refusal; a family that is nil is a new one.
+// keyed returns what follows from a login with the key. A status other than 201 is a refusal;
+// with 201 the family is the one that the key names, or nil for a new one.
 func (m *model) keyed(k modelKey, scope string, now time.Time) (*modelFamily, int) {
 	s := m.keys[k]
 	switch {
@@ -302,7 +303,7 @@ func (m *model) login(id family.ID, owner modelOwner, scope string, now time.Tim
 	return f
 }
 
-// counted says that a family was counted to its owner, or may have been.
+// counted records that a family was counted for its owner, or may have been.
 func (m *model) counted(owner modelOwner, surely bool) {
 	c := m.owners[owner]
 	if c == nil {
@@ -317,8 +318,8 @@ func (m *model) counted(owner modelOwner, surely bool) {
 	}
 }
 
-// active are the owner's active families, oldest first, without those that are to
-// end anyway.
+// active returns the owner's active families, oldest first, without those that are about to
+// end.
 func (m *model) active(owner modelOwner, ending []*modelFamily, now time.Time) (active []*modelFamily) {
 	for _, f := range m.families {
 		if f.modelOwner == owner && !f.gone && f.death(m.policies[owner.client], now) == "" && !slices.Contains(ending, f) {
@@ -329,8 +330,8 @@ func (m *model) active(owner modelOwner, ending []*modelFamily, now time.Time) (
 	return active
 }
 
-// excess returns those of them that go, past the owner's limit: by their last use, or by
-// their age.
+// excess returns the active families that the owner has beyond the limit, chosen by their last
+// use or by their age.
 func (m *model) excess(owner modelOwner, ending []*modelFamily, now time.Time) []*modelFamily {
 	p := m.policies[owner.client]
 	active := m.active(owner, ending, now)
@@ -340,8 +341,8 @@ func (m *model) excess(owner modelOwner, ending []*modelFamily, now time.Time) [
 	return active[:max(0, len(active)-p.MaxActive)]
 }
 
-// swept returns what a sweep at now may end of the owner's families: one of these sets. It
-// carries out a plan that is there, and then makes its own.
+// swept returns the sets of the owner's families of which a sweep at now may end one. A sweep
+// first completes an existing plan, and then makes its own.
 func (m *model) swept(owner modelOwner, now time.Time) [][]*modelFamily {
 	c := m.owners[owner]
 	var allowed [][]*modelFamily
@@ -371,8 +372,8 @@ func (m *model) swept(owner modelOwner, now time.Time) [][]*modelFamily {
 	return allowed
 }
 
-// settled takes note of what a sweep of the owner left; whole says that nothing cut
-// it short, some that it ended families.
+// settled records what a sweep of the owner left. whole says that nothing cut the sweep short,
+// and some that it ended families.
 func (m *model) settled(owner modelOwner, whole, some bool, now time.Time) {
 	c := m.owners[owner]
 	active := len(m.active(owner, nil, now))
@@ -382,12 +383,12 @@ func (m *model) settled(owner modelOwner, whole, some bool, now time.Time) {
 		c.must = c.must && active > m.policies[owner.client].MaxActive
 	case c.must || some:
 		*c = modelCount{low: active, high: active}
-	default: // whether it was on the list cannot be seen
+	default: // it cannot be seen whether the owner was on the list
 		*c = modelCount{low: min(c.low, active), high: c.high}
 	}
 }
 
-// others are the user's living families but for one.
+// others returns the user's active families except keep.
 func (m *model) others(user string, keep *modelFamily, now time.Time) (living []*modelFamily) {
 	for _, f := range m.families {
 		if f.user == user && f != keep && !f.gone && f.death(m.policies[f.client], now) == "" {
@@ -397,7 +398,7 @@ func (m *model) others(user string, keep *modelFamily, now time.Time) (living []
 	return living
 }
 
-// erase takes all that is kept of a user away.
+// erase removes everything about a user.
 func (m *model) erase(user string) {
 	for _, f := range m.families {
 		if f.user == user {

@@ -26,7 +26,8 @@ import (
 
 const login = "arn:aws:sts::123456789012:assumed-role/login/pod-7"
 
-// operation returns the one line of an operation since there were before of them, without what differs from run to run.
+// operation returns the only line that operations have added after the first ones, without
+// members that differ from run to run.
 func (w *world) operation(before int) map[string]any {
 	w.t.Helper()
 	lines := w.logged("sapi")
@@ -58,8 +59,9 @@ func (w *world) did(method, path, body string) (answer, map[string]any) {
 	return a, w.operation(before)
 }
 
-// call is a call of the management API that succeeds, and what its line says besides the operation, its caller and its
-// status; in it ID stands for the id that prepare returns, and ANSWER for a member of the answer.
+// call is a successful call of the management API, and what its line says besides the
+// operation, its caller and its status. ID stands for the id that prepare returns, and ANSWER
+// for a member of the answer.
 type call struct {
 	prepare    func(w *world) (id string)
 	path, body string
@@ -67,7 +69,7 @@ type call struct {
 	says       map[string]any
 }
 
-// calls has one for each operation there is. A new one is listed here.
+// calls lists a call for each operation. A new operation must be added here.
 var calls = map[string]call{
 	"issue_family": {
 		path: "/v1/families", body: `{"user_id":"u","client_id":"app"}`, status: 201,
@@ -113,14 +115,15 @@ var calls = map[string]call{
 	},
 }
 
-// routes returns the calls of the management API, by the table that serves them.
+// routes returns the calls of the management API from the table that serves them.
 func (w *world) routes() []manage.Route {
 	a, _ := w.another(w.store.Table(), keysAsTheyAre{w.keys})
 	return a.Manage.Routes()
 }
 
-// Whatever the management API is asked to change leaves one line that says who asked for what and what came of it. The
-// test goes through the table of routes: a new one that is not named, or whose call is not listed here, fails it.
+// TestEveryOperationIsOnRecord checks that each change through the management API leaves one
+// line that says who asked for what, and with which result. It goes through the table of
+// routes, so it fails for a new one that has no name or no entry in calls.
 func TestEveryOperationIsOnRecord(t *testing.T) {
 	w := newWorld(t, calledBy(login))
 	names := map[string]bool{}
@@ -174,9 +177,9 @@ func TestEveryOperationIsOnRecord(t *testing.T) {
 				t.Errorf("done (-want +got):\n%s", diff)
 			}
 
-			// Refused: for its query, and for the size of its body.
+			// Two requests are refused, one for its query and one for the size of its body.
 			want = map[string]any{"operation": r.Operation, "status": 400.0, "by": login}
-			for name, value := range line { // what the path says
+			for name, value := range line { // members that the path names
 				if strings.Contains(r.Path, "{client_id}") && name == "clientId" || strings.Contains(r.Path, "{family}") && name == "familyId" ||
 					strings.Contains(r.Path, "{secret_id}") && name == "secretId" {
 					want[name] = value
@@ -191,7 +194,8 @@ func TestEveryOperationIsOnRecord(t *testing.T) {
 				t.Errorf("too large (-want +got):\n%s", cmp.Diff(want, line))
 			}
 
-			// Where the store fails nobody knows whether it was done. What it was about is known.
+			// If the store fails, nobody knows whether the change was made, but the line still
+			// says what it was about.
 			for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 				for broken := 1; broken <= requests; broken++ {
 					w := newWorld(t, calledBy(login))
@@ -222,7 +226,8 @@ func TestEveryOperationIsOnRecord(t *testing.T) {
 	}
 }
 
-// Who only looks, and what is no call at all, leaves no line.
+// TestReadsAreNotOnRecord checks that reads, and requests for which there is no call, leave no
+// line.
 func TestReadsAreNotOnRecord(t *testing.T) {
 	w := newWorld(t, calledBy(login))
 	tok, id := w.login()
@@ -250,7 +255,8 @@ func TestReadsAreNotOnRecord(t *testing.T) {
 	}
 }
 
-// What a PUT changes that weakens a client, or moves its not_before, is said; what was so before is not said again.
+// TestChangesOfAClient checks that the line of a PUT lists each change that weakens a client
+// or moves its not_before. What was so before is not listed.
 func TestChangesOfAClient(t *testing.T) {
 	w := newWorld(t)
 	in := func(d time.Duration) string { return w.clock.Now().Add(d).Format(time.RFC3339) }
@@ -301,7 +307,7 @@ func TestChangesOfAClient(t *testing.T) {
 	}
 }
 
-// A third secret is refused, and counts for nothing.
+// TestRefusedSecretIsNoChange checks that a refused third secret is not listed as a change.
 func TestRefusedSecretIsNoChange(t *testing.T) {
 	w := newWorld(t, metrics())
 	for i, want := range []any{[]any{"secret_added"}, []any{"secret_added"}, nil} {
@@ -314,8 +320,9 @@ func TestRefusedSecretIsNoChange(t *testing.T) {
 	}
 }
 
-// A change is recorded even if the answer to its write was lost. The SDK's retry finds what it wrote itself, and a caller
-// that repeats the PUT after a 503 changes nothing.
+// TestChangesWhoseAnswerWasLost checks that a change is recorded even if the answer to its
+// write was lost. The SDK's retry finds what it wrote itself, and a caller that repeats the
+// PUT after a 503 changes nothing.
 func TestChangesWhoseAnswerWasLost(t *testing.T) {
 	const introspects = `{"type":"confidential","may_introspect":true}`
 	t.Run("to the SDK", func(t *testing.T) {
@@ -353,14 +360,15 @@ func TestChangesWhoseAnswerWasLost(t *testing.T) {
 	})
 }
 
-// Of two that put at once each says what it has itself replaced.
+// TestPutsAtOnceAreEachOnRecord checks that of two simultaneous PUTs each lists the changes to
+// what it has itself replaced.
 func TestPutsAtOnceAreEachOnRecord(t *testing.T) {
 	const weak = `{"type":"confidential","may_introspect":true}`
 	for _, tt := range []struct {
 		name, id string
 		happens  func(w *world)
 		status   int
-		want     []string // what is on record, of both
+		want     []string // recorded by both together
 	}{
 		{"another has put it", "web", func(w *world) {
 			w.also(http.StatusOK, http.MethodPut, "/v1/clients/web", jsonType, weak)
@@ -393,7 +401,8 @@ func TestPutsAtOnceAreEachOnRecord(t *testing.T) {
 	}
 }
 
-// An operation's line has nothing of a body but whom it is about; and what was pasted in the place of an id is not shown.
+// TestOperationsHideWhatIsSecret checks that a line shows nothing of the body except whom the
+// call is about, and that it hides what was pasted where an id belongs.
 func TestOperationsHideWhatIsSecret(t *testing.T) {
 	w := newWorld(t)
 	a := w.issue(`{"user_id":"u","client_id":"app","claims":{"tenant":"acme-9"},"device":"Pixel 9"}`)
@@ -426,7 +435,7 @@ func TestOperationsHideWhatIsSecret(t *testing.T) {
 	}
 }
 
-// An id that only looks a little like a token is shown.
+// TestOperationsShowIDs checks that an id which looks a little like a token is still shown.
 func TestOperationsShowIDs(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"rotor_admin", "rotor_0123456789012345678", "eyJhbGciOiJub25lIn0", "auth0|0123456789abcdef01234567", "a.eyJx", strings.Repeat("u", 128)} {
@@ -441,7 +450,8 @@ func TestOperationsShowIDs(t *testing.T) {
 	}
 }
 
-// A dry run is asked for on the same road, and changes nothing.
+// TestDryRunIsOnRecordAsOne checks that a dry run, which changes nothing, is recorded as a dry
+// run.
 func TestDryRunIsOnRecordAsOne(t *testing.T) {
 	w := newWorld(t)
 	w.login()
@@ -453,8 +463,9 @@ func TestDryRunIsOnRecordAsOne(t *testing.T) {
 	}
 }
 
-// Who ended a family on request is in the line, in the stored event and in the family's timeline. A client that revokes
-// its own is no caller of the management API.
+// TestRevocationSaysWhoAsked checks that the caller who ended a family is named in the line,
+// in the stored event and in the family's timeline. A client that revokes its own token is not
+// such a caller.
 func TestRevocationSaysWhoAsked(t *testing.T) {
 	const support = "arn:aws:sts::123456789012:assumed-role/support/ada@example.com"
 	w := newWorld(t, calledBy(support))
@@ -484,7 +495,7 @@ func TestRevocationSaysWhoAsked(t *testing.T) {
 	}
 }
 
-// panics is a source of keys with a bug in it, and something secret in what it panics with.
+// panics is a source of keys that panics with a secret in its message.
 type panics struct{ with string }
 
 func (p panics) Keys(context.Context, time.Time) (*keyring.Keys, error) {
@@ -495,7 +506,8 @@ func (p panics) Newer(ctx context.Context, now time.Time) (*keyring.Keys, error)
 	return p.Keys(ctx, now)
 }
 
-// A bug of ours is answered, and logged without what it was about; an operation in which it happens is on record.
+// TestPanicIsAnsweredAndOnRecord checks that a panic is answered, and logged without its
+// message, which may hold a secret. An operation that panics is recorded.
 func TestPanicIsAnsweredAndOnRecord(t *testing.T) {
 	w := newWorld(t)
 	const canary = "canary-0123456789"

@@ -12,7 +12,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// owner returns the record of user "u" in client "app", nil where there is none.
+// owner returns the record of user "u" in client "app", or nil if there is none.
 func (w *world) owner() *store.Owner {
 	w.t.Helper()
 	o, err := w.table.Owner(w.t.Context(), store.OwnerID{UserKey: w.keys.Users.Key("u"), ClientID: "app"})
@@ -22,8 +22,8 @@ func (w *world) owner() *store.Owner {
 	return o
 }
 
-// unowned are families of user "u" in client "app" that live, although the record
-// of their owner is gone: they are refreshed, and nobody has logged in for long.
+// unowned returns the tokens of active families of user "u" in client "app" whose owner's
+// record is gone, because they were refreshed for long without a login.
 func (w *world) unowned(families, maxActive int) (tokens []string) {
 	w.t.Helper()
 	w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"absolute_lifetime":0,"max_active":%d}}`, maxActive))
@@ -59,8 +59,8 @@ func (w *world) living(tokens ...string) (n int) {
 	return n
 }
 
-// The record of an owner goes when the last of its families does, and no earlier
-// for a policy of shorter lives.
+// TestOwnerRecordEnds checks that an owner's record is purged with the last of its families,
+// and not earlier because a policy shortens lifetimes.
 func TestOwnerRecordEnds(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":8640000,"idle_lifetime":0}}`)
@@ -87,7 +87,7 @@ func TestOwnerRecordEnds(t *testing.T) {
 	}
 }
 
-// Each login keeps the record for as long as its family may be asked for.
+// TestOwnerRecordMoves checks that each login keeps the record for as long as its family's.
 func TestOwnerRecordMoves(t *testing.T) {
 	w := newWorld(t)
 	w.login()
@@ -105,8 +105,8 @@ func TestOwnerRecordMoves(t *testing.T) {
 	}
 }
 
-// An owner without a record is counted by its families: none lives on past the
-// limit because nobody saw it.
+// TestLimitOfAnOwnerWithoutARecord checks that an owner without a record is counted by its
+// families, so that none of them escapes the limit.
 func TestLimitOfAnOwnerWithoutARecord(t *testing.T) {
 	w := newWorld(t)
 	tokens := w.unowned(2, 2)
@@ -123,7 +123,8 @@ func TestLimitOfAnOwnerWithoutARecord(t *testing.T) {
 	}
 }
 
-// Its families in other clients, and those that are dead, do not count.
+// TestCountOfAnOwnerWithoutARecord checks that families in other clients and dead families are
+// not counted.
 func TestCountOfAnOwnerWithoutARecord(t *testing.T) {
 	w := newWorld(t)
 	w.unowned(2, 2)
@@ -139,7 +140,8 @@ func TestCountOfAnOwnerWithoutARecord(t *testing.T) {
 	}
 }
 
-// Whatever fails while such an owner is counted, two logins later the limit is kept.
+// TestFaultsWithoutAnOwnersRecord checks that after any fault while such an owner is counted,
+// the limit is kept two logins later.
 func TestFaultsWithoutAnOwnersRecord(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
@@ -167,7 +169,7 @@ func TestFaultsWithoutAnOwnersRecord(t *testing.T) {
 			w.clock.Advance(time.Minute)
 			last, _ := w.login()
 			w.sweep()
-			w.clock.Advance(5 * time.Minute) // no login is under way any more
+			w.clock.Advance(5 * time.Minute) // by now no login is under way
 			w.sweep()
 			families, _, err := w.table.FamiliesBefore(t.Context(), w.keys.Users.Key("u"), [16]byte{}, 100)
 			if err != nil {
@@ -189,7 +191,8 @@ func TestFaultsWithoutAnOwnersRecord(t *testing.T) {
 	}
 }
 
-// Of two logins at once that find no record one makes it, and both are counted.
+// TestLoginsAtOnceWithoutAnOwnersRecord checks that of two simultaneous logins which find no
+// record one creates it, and both are counted.
 func TestLoginsAtOnceWithoutAnOwnersRecord(t *testing.T) {
 	w := newWorld(t)
 	tokens := w.unowned(2, 3)
@@ -211,8 +214,9 @@ func TestLoginsAtOnceWithoutAnOwnersRecord(t *testing.T) {
 	}
 }
 
-// A sweep also counts the families of an owner that is on the work list without a record.
-// An owner with no living family needs no record, and leaves the list.
+// TestSweepOfAnOwnerWithoutARecord checks that a sweep counts the families of an owner that is
+// on the work list without a record. An owner with no active family needs no record, and
+// leaves the list.
 func TestSweepOfAnOwnerWithoutARecord(t *testing.T) {
 	w := newWorld(t)
 	tokens := w.unowned(3, 2) // no sweep has run meanwhile
@@ -241,7 +245,8 @@ func TestSweepOfAnOwnerWithoutARecord(t *testing.T) {
 	}
 }
 
-// Where the user has more records than a login may read, the sweep counts.
+// TestOwnerWithoutARecordAmongMany checks that the sweep counts the families if the user has
+// more records than a login may read.
 func TestOwnerWithoutARecordAmongMany(t *testing.T) {
 	w := newWorld(t)
 	tokens := w.unowned(3, 3)

@@ -9,15 +9,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// routes are the paths at which anything succeeds, under the issuer's path or without
-// it.
+// routes matches the paths at which a request can succeed, with or without the issuer's path.
 var routes = regexp.MustCompile(`^(/oauth/(token|revoke|introspect)` +
 	`|/\.well-known/(jwks\.json|(oauth-authorization-server|openid-configuration)(/auth)?)` +
 	`|/v1/(families(/[A-Za-z0-9_-]{43})?|explain|events|users|clients(/[A-Za-z0-9._-]{1,64}(/secrets(/[0-9A-Za-z]{26})?)?)?))$`)
 
-// FuzzPath: whatever the method and the path, what succeeds is at a route, and a
-// family is shown under the one spelling of its id. The issuer has the path /auth. In path and body FAMILY and
-// TOKEN stand for a living family, SECRETID for the id of a secret of "web".
+// FuzzPath checks that whatever the method and the path, only a route succeeds, and that only
+// one spelling of an id shows its family. The issuer has the path /auth. FAMILY and TOKEN
+// stand for a live family, SECRETID for the id of a secret of "web".
 func FuzzPath(f *testing.F) {
 	var (
 		q        *quiet

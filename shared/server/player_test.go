@@ -23,16 +23,16 @@ import (
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
-// history plays a script on two servers over one table and on the model, and
-// compares them after each step.
+// history plays a script both on two servers over one table and on the model, and compares
+// them after each step.
 type history struct {
 	*world
 	model  model
 	secret string // of client "web"
 	script []string
-	read   int               // how much of the log
-	held   []*heldUse        // requests that wait in the store, oldest first
-	tokens map[string]string // every refresh token that was answered, and whose it is
+	read   int               // how much of the log has been read
+	held   []*heldUse        // requests that are held back in the store, oldest first
+	tokens map[string]string // each refresh token that was answered, and its family
 	purged bool
 }
 
@@ -81,8 +81,8 @@ func newHistory(t testing.TB) *history {
 	return h
 }
 
-// fail ends the history, and shows its script. What it says to the test is the same
-// for every such failure: a shorter script is one that fails alike.
+// fail ends the history and shows its script. The message is the same for every such failure,
+// because rapid shortens a script only while the message stays the same.
 func (h *history) fail(format string, args ...any) {
 	log := strings.Split(strings.TrimSpace(h.log.String()), "\n")
 	h.t.Logf(format, args...)
@@ -91,7 +91,7 @@ func (h *history) fail(format string, args ...any) {
 	h.t.Fatal(format)
 }
 
-// play is one step, on both sides.
+// play plays one step on both sides.
 func (h *history) play(s step) {
 	h.script = append(h.script, s.String())
 	now := h.clock.Now()
@@ -118,7 +118,7 @@ func (h *history) play(s step) {
 	case "policy":
 		p := historyPolicies(now)[s.Policy%len(historyPolicies(now))]
 		if historyClients[s.Client] == "app" {
-			p.Rotation = true // it is public
+			p.Rotation = true // as a public client's must be
 		}
 		if old := h.model.policies[historyClients[s.Client]]; old != nil {
 			p.NotBefore = old.NotBefore
@@ -128,7 +128,7 @@ func (h *history) play(s step) {
 		p := *h.model.policies[historyClients[s.Client]]
 		p.NotBefore = now.Truncate(time.Second)
 		if p.ReuseDetection == family.Observe && !now.Before(p.ObserveUntil) {
-			return // such a policy is refused
+			return // the service refuses such a policy
 		}
 		h.register(historyClients[s.Client], &p, p.NotBefore.Format(time.RFC3339))
 	case "logout":
@@ -147,7 +147,7 @@ func (h *history) play(s step) {
 		h.erase(s)
 	case "sweep":
 		for len(h.held) > 0 && now.Sub(h.held[0].now) > 5*time.Minute {
-			h.release() // no request takes that long, and a sweep relies on it
+			h.release() // no request takes that long, which a sweep relies on
 		}
 		h.sweepOwners(s)
 	case "purge":
@@ -172,7 +172,7 @@ func (h *history) play(s step) {
 	}
 }
 
-// end lets all that waits go, and asks of every family whether it is as it must be.
+// end releases all requests that are held back, and compares every family with the model.
 func (h *history) end() {
 	for len(h.held) > 0 {
 		h.play(step{Op: "release"})
@@ -187,7 +187,7 @@ func (h *history) end() {
 	}
 }
 
-// register puts a client on record, and lets all servers know.
+// register stores a client and lets all servers read it.
 func (h *history) register(client string, p *family.Policy, notBefore string) {
 	body := map[string]any{"type": map[string]string{"app": "public", "web": "confidential"}[client], "policy": p}
 	if notBefore != "" {
@@ -200,8 +200,8 @@ func (h *history) register(client string, p *family.Policy, notBefore string) {
 	h.putClient(client, string(b))
 	h.model.policies[client] = p
 	h.clock.Advance(61 * time.Second)
-	// While the registry cannot be read, a server goes on with what it has read last:
-	// let that be what the model knows.
+	// A server that cannot read the registry uses the client as it last read it. Here the
+	// servers read it, so that this is also the model's.
 	more := []string{"client_id", client}
 	if client == "web" {
 		more = append(more, "client_secret", h.secret)
@@ -214,7 +214,7 @@ func (h *history) register(client string, p *family.Policy, notBefore string) {
 	h.events()
 }
 
-// use is one use of a token, as it was when it began.
+// use holds one use of a token as it began.
 type use struct {
 	f      *modelFamily
 	n      uint32
@@ -234,10 +234,10 @@ func (h *history) use(s step) use {
 	return use{f, uint32(n), client, asked, s.Target, h.model.policies[client], h.clock.Now(), s.Server % len(h.servers)}
 }
 
-// happens returns the use, in the model.
+// happens applies the use to the model and returns what follows.
 func (u use) happens() fate { return u.f.refresh(u.n, u.client, u.asked, u.policy, u.now) }
 
-// form returns the body of the request.
+// form returns the body of the use's request.
 func (h *history) form(u use) string {
 	more := []string{"client_id", u.client}
 	if u.client == "web" {
@@ -253,10 +253,10 @@ func (h *history) form(u use) string {
 	return form
 }
 
-// historyAudience is whom the access tokens of every family are for.
+// historyAudience is the audience of every family.
 var historyAudience = []string{"https://a.example", "https://b.example"}
 
-// audience returns whom the access token must be for.
+// audience returns the audience that the access token must have.
 func (u use) audience() any {
 	if u.target == 1 {
 		return historyAudience[1]
@@ -268,8 +268,8 @@ func (h *history) present(u use) answer {
 	return h.sendTo(u.server, http.MethodPost, "/oauth/token", formType, h.form(u))
 }
 
-// refresh presents a token, while the store may fail. Whoever gets no answer
-// presents it again, and has lost nothing if the policy has an interval.
+// refresh presents a token while the store may fail. A client that gets no answer presents it
+// again, and loses nothing if the policy has an interval.
 func (h *history) refresh(s step) {
 	u := h.use(s)
 	before := u.f.clone()
@@ -302,8 +302,8 @@ func (h *history) refresh(s step) {
 	h.answered(again, wantAgain, h.present(again), wantEvents(wantAgain, before))
 }
 
-// faulty does something while the store fails as the step says. hit says whether
-// that was more than the SDK makes up for.
+// faulty runs do while the store fails as the step says. hit reports whether the faults were
+// more than the SDK's retries make up for.
 func (h *history) faulty(s step, do func()) (hit bool) {
 	kind, ok := map[string]storetest.Fault{
 		"": storetest.None, "failed": storetest.Failed, "throttled": storetest.Throttled, "timeout": storetest.Timeout, "lost": storetest.Lost,
@@ -332,8 +332,8 @@ func (h *history) faulty(s step, do func()) (hit bool) {
 	return hit
 }
 
-// answered compares all that there is to see of a use with the model, which has
-// it behind it.
+// answered compares the answer, the record and the log of a use with the model, to which the
+// use has been applied.
 func (h *history) answered(u use, want fate, got answer, events []string) {
 	h.answer(u, want, got)
 	h.same(u.f)
@@ -345,7 +345,7 @@ func (h *history) answered(u use, want fate, got answer, events []string) {
 	}
 }
 
-// answer compares an answer with what the model says.
+// answer compares an answer with the model.
 func (h *history) answer(u use, want fate, got answer) {
 	switch {
 	case want.kind.honoured():
@@ -380,7 +380,8 @@ func (h *history) answer(u use, want fate, got answer) {
 	}
 }
 
-// wantEvents returns the log lines of a use of a family that was as before.
+// wantEvents returns the log lines that a use of the family must leave. before is the family
+// before the use.
 func wantEvents(got fate, before *modelFamily) []string {
 	switch got.kind {
 	case rotates:
@@ -407,7 +408,7 @@ func wantEvents(got fate, before *modelFamily) []string {
 	}
 }
 
-// events are the log's new lines about uses.
+// events returns the log's new lines about uses.
 func (h *history) events() (lines []string) {
 	log := h.log.String()
 	fresh := log[h.read:]
@@ -436,7 +437,7 @@ func (h *history) events() (lines []string) {
 	return lines
 }
 
-// is says whether the family's record is as the model has it.
+// is reports whether the family's record is as in the model.
 func (h *history) is(f *modelFamily) bool { return h.difference(f) == "" }
 
 func (h *history) same(f *modelFamily) {
@@ -481,8 +482,7 @@ func (h *history) difference(f *modelFamily) string {
 	return ""
 }
 
-// explained compares what explain says of a token with what its next use would
-// come to.
+// explained compares the explanation of a token with what its next use would do.
 func (h *history) explained(u use) {
 	got := u.f.fate(u.n, u.client, u.policy, h.clock.Now())
 	verdict, cause := "dead", got.cause
@@ -504,8 +504,8 @@ func (h *history) explained(u use) {
 	}
 }
 
-// raceOf has the same token presented by some at once. In whatever order they
-// come, each gets what the model says of one of them.
+// raceOf has several callers present the same token at once. In whatever order they arrive,
+// each must get what the model says for one of them.
 func (h *history) raceOf(s step) {
 	u := h.use(s)
 	before := u.f.clone()
@@ -559,7 +559,7 @@ func (h *history) raceOf(s step) {
 	}
 }
 
-// heldUse is a request that is slow: it began, and reaches the store later.
+// heldUse is a slow request: it has begun, and reaches the store later.
 type heldUse struct {
 	use
 	release func()
@@ -567,7 +567,7 @@ type heldUse struct {
 	failed  chan error
 }
 
-// hold begins a request that waits at its write until a release.
+// hold begins a request that waits at its write until it is released.
 func (h *history) hold(s step) {
 	w := &heldUse{use: h.use(s), answer: make(chan answer, 1), failed: make(chan error, 1)}
 	waits, release := h.store.Hold("UpdateItem")
@@ -585,7 +585,7 @@ func (h *history) hold(s step) {
 	case <-waits:
 		h.store.Break(nil)
 		h.held = append(h.held, w)
-	case a := <-w.answer: // it had no need of the store
+	case a := <-w.answer: // it did not need the store
 		h.store.Break(nil)
 		h.answered(w.use, w.happens(), a, []string{"fertft " + string(family.ClientNotBefore)})
 	case err := <-w.failed:
@@ -615,14 +615,14 @@ func (h *history) release() {
 	}
 }
 
-// login starts a family. One whose answer got lost is there or not; with a key the
-// login asks again, and there is one.
+// login starts a family. If its answer is lost, the family may or may not exist; with a key
+// the login asks again, and then there is exactly one.
 func (h *history) login(s step) {
 	now := h.clock.Now()
 	owner := modelOwner{historyUsers[s.User%len(historyUsers)], historyClients[s.Client]}
 	scope := "read write"
 	if s.Scope == 2 {
-		scope = "write read" // asks for the same in other words, which a key does not allow
+		scope = "write read" // the same scope in another order counts as another request
 	}
 	body := fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":%q,"audience":[%q,%q]}`,
 		owner.user, owner.client, scope, historyAudience[0], historyAudience[1])
@@ -663,7 +663,7 @@ func (h *history) login(s step) {
 	}
 }
 
-// newFamilies takes the user's families that the model does not have into it.
+// newFamilies adds to the model those of the user's families that it does not have.
 func (h *history) newFamilies(owner modelOwner, scope string, now time.Time) (fresh []*modelFamily) {
 	families, _, err := h.table.FamiliesBefore(h.t.Context(), h.keys.Users.Key(owner.user), ulid.ULID{}, 1000)
 	if err != nil {
@@ -678,7 +678,7 @@ func (h *history) newFamilies(owner modelOwner, scope string, now time.Time) (fr
 	return fresh
 }
 
-// claims returns those of a family that a change has given the claim, 0 for none.
+// claims returns the claims of a family to which a change has given the claim n, 0 for none.
 func claims(n int) string {
 	if n == 0 {
 		return ""
@@ -686,7 +686,7 @@ func claims(n int) string {
 	return fmt.Sprintf(`{"n":%d}`, n)
 }
 
-// claimed returns the claim as an access token has it.
+// claimed returns the claim as it is in an access token.
 func claimed(n int) any {
 	if n == 0 {
 		return nil
@@ -694,7 +694,8 @@ func claimed(n int) any {
 	return json.Number(strconv.Itoa(n))
 }
 
-// changes are the body of a change, and what it makes of a family.
+// changes returns the body of a change, and a function that applies it to a family of the
+// model.
 func (s step) changes() (body string, change func(f *modelFamily)) {
 	scope := []string{"", "read", "read write"}[s.Narrow%3]
 	said := map[string]any{"claims": json.RawMessage(cmp.Or(claims(s.Claim), "{}"))}
@@ -703,7 +704,7 @@ func (s step) changes() (body string, change func(f *modelFamily)) {
 	}
 	b, err := json.Marshal(said)
 	if err != nil {
-		panic(err) // it is JSON
+		panic(err) // the claims are valid JSON
 	}
 	return string(b), func(f *modelFamily) {
 		if f.claim = s.Claim; scope != "" {
@@ -730,7 +731,7 @@ func (h *history) change(s step) {
 	h.does(s, f, before, status, http.MethodPatch, "/v1/families/"+f.id, jsonType, body)
 }
 
-// changeAll changes all that a user has. Cut short, it has changed some.
+// changeAll changes all families of a user. If it is cut short, it may have changed some.
 func (h *history) changeAll(s step) {
 	now, user := h.clock.Now(), historyUsers[s.User%len(historyUsers)]
 	living := h.model.others(user, nil, now)
@@ -752,7 +753,7 @@ func (h *history) changeAll(s step) {
 	}
 }
 
-// logout revokes by token.
+// logout revokes a family by its token.
 func (h *history) logout(s step) {
 	u := h.use(s)
 	before := u.f.clone()
@@ -771,7 +772,7 @@ func (h *history) logout(s step) {
 	h.does(s, u.f, before, status, http.MethodPost, "/oauth/revoke", formType, form.Encode())
 }
 
-// endFamily revokes by the management API.
+// endFamily revokes a family by the management API.
 func (h *history) endFamily(s step) {
 	f := h.use(s).f
 	before := f.clone()
@@ -785,8 +786,8 @@ func (h *history) endFamily(s step) {
 	h.does(s, f, before, status, http.MethodDelete, "/v1/families/"+f.id, "", "")
 }
 
-// does sends a request that ends or changes the family, which was as before; without an
-// answer it may have.
+// does sends a request that ends or changes a family. Without an answer, the family may be as
+// f or as before.
 func (h *history) does(s step, f, before *modelFamily, status int, method, path, contentType, body string) {
 	var got answer
 	hit := h.faulty(s, func() { got = h.sendTo(s.Server%len(h.servers), method, path, contentType, body) })
@@ -799,7 +800,7 @@ func (h *history) does(s step, f, before *modelFamily, status int, method, path,
 	h.same(f)
 }
 
-// password ends all that a user has.
+// password revokes all families of a user.
 func (h *history) password(s step) {
 	now, user := h.clock.Now(), historyUsers[s.User%len(historyUsers)]
 	living := h.model.others(user, nil, now)
@@ -821,7 +822,7 @@ func (h *history) password(s step) {
 	}
 }
 
-// others ends all that a user has but one family, if that lives: all of them or none.
+// others revokes all families of a user except one, if that is active: all of them or none.
 func (h *history) others(s step) {
 	now, keep := h.clock.Now(), h.use(s).f
 	alive := !keep.gone && keep.death(h.model.policies[keep.client], now) == ""
@@ -857,8 +858,8 @@ func (h *history) others(s step) {
 	}
 }
 
-// erase takes away all that is kept of a user. Cut short, it has done part of that,
-// families first, and is called again.
+// erase erases a user. If it is cut short, part of the work is done, families first, and the
+// call is repeated.
 func (h *history) erase(s step) {
 	user := historyUsers[s.User%len(historyUsers)]
 	stored := func() *store.UserItems {
@@ -887,8 +888,8 @@ func (h *history) erase(s step) {
 	h.model.erase(user)
 }
 
-// sweepOwners runs the sweep. Cut short, it has done part of its work, which the
-// next one finishes.
+// sweepOwners runs the sweep. If it is cut short, part of the work is done, and the next sweep
+// finishes it.
 func (h *history) sweepOwners(s step) {
 	now := h.clock.Now()
 	table := h.store.Table()
@@ -907,7 +908,7 @@ func (h *history) sweepOwners(s step) {
 				continue
 			}
 			before := f.clone()
-			for _, plan := range count.plans { // under which of them it ended
+			for _, plan := range count.plans { // the plan under which it ended them
 				*f = *before.clone()
 				if f.revoke(family.LimitExceeded, h.model.policies[owner.client], plan.at); h.is(f) {
 					break
@@ -929,12 +930,12 @@ func (h *history) sweepOwners(s step) {
 	}
 }
 
-// trailComplete checks that what ended a family is on record, once.
+// trailComplete checks that each end of a family is recorded exactly once.
 func (h *history) trailComplete() {
 	if h.purged {
-		return // events are forgotten before families are
+		return // events may be deleted before their families
 	}
-	named := map[string][]string{} // by family, the types of the events that say how it ended
+	named := map[string][]string{} // for each family, the types of the events that tell its end
 	for _, user := range historyUsers {
 		key := h.keys.Users.Key(user)
 		events, _, err := h.table.UserEvents(h.t.Context(), key, store.Span{From: time.Unix(0, 0), To: h.clock.Now().Add(time.Second)}, ulid.ULID{}, 10_000)

@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An issuer with a path has all of its endpoints under it, as an API mapping or a stage
-// leaves them, and without it, as what takes the path off does; the metadata in every
-// form that clients ask for.
+// TestIssuerPath checks an issuer with a path. Each endpoint answers under the path, as a
+// stage or an API mapping of API Gateway leaves it, and without the path, as a proxy that
+// strips it does. The metadata is found in every form that clients ask for.
 func TestIssuerPath(t *testing.T) {
 	for _, path := range []string{"/auth", "/auth/eu", "/prod", "/oauth", "/v1", "/oauth/token", "/.well-known", "/a-b_c.d~e"} {
 		t.Run(path, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestIssuerPath(t *testing.T) {
 					t.Errorf("%s: %v", prefix, a)
 				}
 				w.send(http.MethodGet, prefix+"/v1/clients/a%2Fb", "", "").names(t, "client_id")
-				// Errors have the form of their API.
+				// Errors have the format of the API that the path belongs to.
 				if prefix+path != "/v1" { // under which nothing is what /v1/nothing is
 					w.send(http.MethodGet, prefix+"/v1/nothing", "", "").problem(t, http.StatusNotFound)
 				}
@@ -87,7 +87,8 @@ func TestIssuerPath(t *testing.T) {
 	}
 }
 
-// The prefix is one of whole segments, spelled as it is, once, and in front.
+// TestPathsUnderAnIssuerPath checks that the prefix counts only as whole segments, in its
+// exact spelling, once, and at the front.
 func TestPathsUnderAnIssuerPath(t *testing.T) {
 	w := newWorld(t, below("/auth"))
 	w.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -108,7 +109,7 @@ func TestPathsUnderAnIssuerPath(t *testing.T) {
 	if n := w.counter(id); n != 1 {
 		t.Errorf("the counter is %d", n)
 	}
-	// Without a path there is no other form.
+	// Without a path in the issuer, no prefix is accepted.
 	plain := newWorld(t)
 	for _, path := range []string{"/auth/oauth/token", "/.well-known/oauth-authorization-server/auth", "/.well-known/openid-configuration/"} {
 		if a := plain.send(http.MethodGet, path, "", ""); a.status != http.StatusNotFound {
@@ -117,7 +118,8 @@ func TestPathsUnderAnIssuerPath(t *testing.T) {
 	}
 }
 
-// What a preflight or a page gets is the same under the path.
+// TestCORSUnderAnIssuerPath checks that preflights and pages get the same answers under the
+// path.
 func TestCORSUnderAnIssuerPath(t *testing.T) {
 	const origin = "https://app.example"
 	w := newWorld(t, below("/auth"), origins(origin))

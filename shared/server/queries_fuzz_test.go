@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzQuery: a query string is understood whole or refused; a list has only what
-// was asked for, and a revocation ends that and nothing else. In the query FAMILY
-// stands for a family of "u" in "app".
+// FuzzQuery checks that a query string is either understood completely or refused. A list
+// shows only what was asked for, and a revocation ends only that. FAMILY stands for a family
+// of "u" in "app".
 func FuzzQuery(f *testing.F) {
 	owners := []struct{ user, client string }{{"u", "app"}, {"u", "web"}, {"v", "app"}}
 	var (
 		q        *quiet
-		families []string // a living one of each owner, who has a revoked one besides
+		families []string // an active family of each owner, who also has a revoked one
 	)
 	begin := func(tb testing.TB) {
 		q, families = newQuiet(tb), nil
@@ -121,7 +121,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// within says whether a time is from one on and before another, where given.
+// within reports whether a time is in the span from one time up to another, each if given.
 func within(at any, from, to string) bool {
 	text, _ := at.(string)
 	then, err := time.Parse(time.RFC3339, text)

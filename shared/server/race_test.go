@@ -14,10 +14,11 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// racers is how many present a token at once.
+// racers returns how many callers present a token at once.
 func racers() int { return storetest.Size(1000, 200) }
 
-// race has so many callers present one token at once, spread over the servers.
+// race has n callers present one token at once, spread over the servers, and returns their
+// answers.
 func (w *world) race(n int, refreshToken string) []answer {
 	w.t.Helper()
 	answers, errs := make([]answer, n), make([]error, n)
@@ -49,7 +50,7 @@ func TestRace(t *testing.T) {
 		t.Run(fmt.Sprintf("%d servers", n), func(t *testing.T) {
 			w := newWorld(t, servers(n))
 			first, id := w.login()
-			for i := range w.servers { // every server knows the client
+			for i := range w.servers { // so that every server has cached the client
 				w.sendTo(i, http.MethodPost, "/oauth/token", formType, refreshForm("none"))
 			}
 			w.store.Counted()
@@ -76,9 +77,9 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// A partition of DynamoDB takes 1,000 writes a second. Racers beyond what it takes
-// are throttled for longer than the SDK tries; they are told to come again, as often
-// as it takes, and then get the successor that all got: none is refused.
+// TestThrottledRace checks racers beyond the 1,000 writes that a partition of DynamoDB takes
+// each second. They are throttled for longer than the SDK retries, and get a 503 with
+// Retry-After. They retry until they get the successor that all get, and none is refused.
 func TestThrottledRace(t *testing.T) {
 	w := newWorld(t, servers(2))
 	first, id := w.login()
@@ -87,7 +88,7 @@ func TestThrottledRace(t *testing.T) {
 	}
 	refusals := func() int { return len(w.logged("ferrt")) + len(w.logged("fertft")) }
 	before := refusals()
-	served := racers() / 4 // of a wave; of the first wave none
+	served := racers() / 4 // how many writes of a wave succeed; none of the first wave's
 	successors := map[string]int{}
 	waves, left := 0, racers()
 	for ; left > 0 && waves < 10; waves++ {
@@ -107,7 +108,7 @@ func TestThrottledRace(t *testing.T) {
 				t.Fatalf("wave %d: a racer got %v", waves, a)
 			}
 		}
-		w.clock.Advance(time.Second) // the Retry-After
+		w.clock.Advance(time.Second) // as Retry-After asks
 	}
 	w.store.Break(nil)
 	if waves != 1+racers()/served || left > 0 {
@@ -127,8 +128,8 @@ func TestThrottledRace(t *testing.T) {
 	}
 }
 
-// Of many replays at once one revokes the family and one event is stored; the
-// others neither log nor store anything.
+// TestReplayRace checks that of many simultaneous replays one revokes the family and stores
+// the event. The others log and store nothing.
 func TestReplayRace(t *testing.T) {
 	w := newWorld(t, servers(2))
 	first, id := w.login()
@@ -151,7 +152,7 @@ func TestReplayRace(t *testing.T) {
 	w.dead(newest, "reuse_detected")
 }
 
-// storedEvents counts the stored events of a type of user "u".
+// storedEvents returns the number of stored events of a type of user "u".
 func (w *world) storedEvents(eventType string) int {
 	w.t.Helper()
 	events, _, err := w.table.UserEvents(w.t.Context(), w.keys.Users.Key("u"), store.Span{From: time.Unix(0, 0), To: w.clock.Now().Add(time.Second)}, ulid.ULID{}, 100)
@@ -193,7 +194,7 @@ func TestStorageCalls(t *testing.T) {
 	expect("a forged token", 400, nil, forge(second))
 	expect("a scope that was not granted", 400, one, second, "scope", "admin")
 	w.clock.Advance(61 * time.Second)
-	w.refresh("none") // the cached client had run out
+	w.refresh("none") // the client's copy had expired
 	expect("reuse", 400, []string{"UpdateItem", "TransactWriteItems"}, first)
 	expect("a dead token", 400, one, second)
 	third, _ := w.login()

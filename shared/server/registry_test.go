@@ -14,7 +14,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// reads counts the requests that read a client.
+// reads returns how many requests have read a client.
 func (w *world) reads() (n int) {
 	for _, call := range w.store.Counted() {
 		if call == "GetItem" {
@@ -24,9 +24,8 @@ func (w *world) reads() (n int) {
 	return n
 }
 
-// While the registry cannot be read, a client that is known is served from its copy
-// for an hour, and no longer; one that is not known is not refused, but told to
-// come again.
+// TestRegistryUnreachable checks that while the registry cannot be read, a known client is
+// served from its copy for an hour and not longer. An unknown one gets 503 and not a refusal.
 func TestRegistryUnreachable(t *testing.T) {
 	for _, fault := range []storetest.Fault{storetest.Failed, storetest.Throttled, storetest.Timeout, storetest.Lost} {
 		t.Run(fmt.Sprint(fault), func(t *testing.T) {
@@ -68,8 +67,8 @@ func TestRegistryUnreachable(t *testing.T) {
 	}
 }
 
-// A read that failed is not made again by each request, and one that hangs keeps
-// nobody waiting for long.
+// TestRegistryReadsArePaced checks that a failed read is not repeated by each request, and
+// that a read which hangs delays nobody for long.
 func TestRegistryReadsArePaced(t *testing.T) {
 	w := newWorld(t, servers(2))
 	tok, _ := w.login()
@@ -96,7 +95,8 @@ func TestRegistryReadsArePaced(t *testing.T) {
 	}
 }
 
-// Ids that somebody makes up drive no client out of the cache.
+// TestMadeUpClientsDriveNobodyOut checks that made-up ids do not drive clients out of the
+// cache.
 func TestMadeUpClientsDriveNobodyOut(t *testing.T) {
 	w := newWorld(t)
 	tok, _ := w.login()
@@ -123,8 +123,8 @@ func TestMadeUpClientsDriveNobodyOut(t *testing.T) {
 	}
 }
 
-// A client that was unknown is known a minute after it was registered elsewhere, and
-// one that was deleted unknown.
+// TestRegistryFollows checks that a client is known within a minute of its registration
+// elsewhere, and unknown within a minute of its deletion.
 func TestRegistryFollows(t *testing.T) {
 	w := newWorld(t, servers(2))
 	present := func() int { return w.refresh("none", "client_id", "late").status }
@@ -147,7 +147,8 @@ func TestRegistryFollows(t *testing.T) {
 	}
 }
 
-// A clock that was set back keeps no copy for longer than one that was not.
+// TestRegistryWhenTheClockIsSetBack checks that a clock which was set back does not keep a
+// copy for longer.
 func TestRegistryWhenTheClockIsSetBack(t *testing.T) {
 	w := newWorld(t, servers(2))
 	w.refresh("none") // the first server has a copy
@@ -158,7 +159,7 @@ func TestRegistryWhenTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-// afterwards does something once, when the first answer to an operation is there.
+// afterwards is a transport that does something once, after the first answer to an operation.
 type afterwards struct {
 	below     aws.HTTPClient
 	operation string
@@ -176,8 +177,8 @@ func (a *afterwards) Do(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// A change of a client is seen at once by the server that makes it, also beside a read
-// that has the client as it was.
+// TestChangeBesideAReadOfTheRegistry checks that a server sees its own change of a client at
+// once, even if another request reads the old client at the same time.
 func TestChangeBesideAReadOfTheRegistry(t *testing.T) {
 	for name, change := range map[string]func(w *world, server int) answer{
 		"put": func(w *world, server int) answer {

@@ -21,7 +21,7 @@ const (
 	aLogin  = `{"user_id":"u","client_id":"app","scope":"read write","audience":["` + orders + `","` + billing + `","` + urn + `"]}`
 )
 
-// aud returns whom the access token of an answer is for.
+// aud returns the audience of an answer's access token.
 func (w *world) aud(a answer) any {
 	w.t.Helper()
 	if a.status != http.StatusOK && a.status != http.StatusCreated {
@@ -31,7 +31,7 @@ func (w *world) aud(a answer) any {
 	return claims["aud"]
 }
 
-// asking presents a token as "app" for resources, each a parameter of its own.
+// asking presents a token as "app" for resources, each as a parameter of its own.
 func (w *world) asking(refreshToken string, resource ...string) answer {
 	w.t.Helper()
 	body := askingForm(refreshToken, resource...)
@@ -49,8 +49,8 @@ func askingForm(refreshToken string, resource ...string) string {
 	return body
 }
 
-// A refresh selects among its family's audience for this access token alone
-// (RFC 8707 §2.2).
+// TestResource checks that a refresh can select part of its family's audience for this access
+// token only (RFC 8707 §2.2).
 func TestResource(t *testing.T) {
 	w := newWorld(t)
 	issued := w.issue(aLogin)
@@ -114,7 +114,8 @@ func TestResource(t *testing.T) {
 	}
 }
 
-// What a family's audience does not have is refused before anything is written.
+// TestResourceThatIsNotGranted checks that a resource outside the family's audience is refused
+// before anything is written.
 func TestResourceThatIsNotGranted(t *testing.T) {
 	for _, interval := range []int{60, 0} {
 		w := newWorld(t)
@@ -184,8 +185,9 @@ func mustID(t testing.TB, s string) family.ID {
 	return id
 }
 
-// It is decided after everything that makes a token dead, for every token that would
-// get an answer, and it costs no more requests than one that is granted.
+// TestResourceBesideTheRest checks that a resource is refused only after every reason for
+// which the token is dead, for each token that would be answered, and with no more requests
+// than a granted resource takes.
 func TestResourceBesideTheRest(t *testing.T) {
 	const stranger = "https://stranger.example"
 	t.Run("held, and the predecessor", func(t *testing.T) {
@@ -203,7 +205,8 @@ func TestResourceBesideTheRest(t *testing.T) {
 		if a := w.asking(first, urn); w.aud(a) != urn || a.text("refresh_token") != second {
 			t.Errorf("the predecessor got %v", a)
 		}
-		// The held use was refused, and so is none: the predecessor is a lost response later.
+		// A held use that was refused does not count: the predecessor is still a lost response
+		// later.
 		w.clock.Advance(time.Hour)
 		w.asking(first, stranger).is(t, http.StatusBadRequest, "invalid_target")
 		if a := w.asking(first, billing); w.aud(a) != billing {
@@ -302,7 +305,8 @@ func TestResourceBesideTheRest(t *testing.T) {
 	})
 }
 
-// A family without an audience is for the issuer, and for nothing else.
+// TestResourceThatIsTheIssuer checks that tokens of a family without an audience are for the
+// issuer and nothing else.
 func TestResourceThatIsTheIssuer(t *testing.T) {
 	w := newWorld(t)
 	issuer := w.servers[0].URL
@@ -325,8 +329,8 @@ func TestResourceThatIsTheIssuer(t *testing.T) {
 	}
 }
 
-// An audience may be any text. Those that are no absolute URI without a fragment are in
-// tokens, and cannot be asked for (RFC 8707 §2).
+// TestAudienceThatIsNoResource checks that an audience may be any text. Those that are not an
+// absolute URI without a fragment appear in tokens, but cannot be asked for (RFC 8707 §2).
 func TestAudienceThatIsNoResource(t *testing.T) {
 	w := newWorld(t)
 	for _, audience := range []string{
@@ -350,12 +354,12 @@ func TestAudienceThatIsNoResource(t *testing.T) {
 	}
 }
 
-// The client's audience is what a login gets that names none. One is shown as a text,
-// several as a list, as they are in a token.
+// TestAudience checks that a login which names no audience gets the client's. One value is
+// shown as a text and several as a list, in answers as in tokens.
 func TestAudience(t *testing.T) {
 	for _, tt := range []struct {
 		name, client, login string
-		want                any // nil is the issuer, and nothing is shown
+		want                any // nil for the issuer, which is not shown
 	}{
 		{"none", ``, ``, nil},
 		{"an empty text", `,"audience":""`, `,"audience":""`, nil},
@@ -399,7 +403,7 @@ func TestAudience(t *testing.T) {
 	}
 }
 
-// The SDK's write is one whatever is asked for: a race for different resources has one
+// TestResourcesRace checks that racers which ask for different resources still get one
 // successor.
 func TestResourcesRace(t *testing.T) {
 	w := newWorld(t, servers(2))

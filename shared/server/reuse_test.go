@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// mint returns the family's token with that number, as the service would mint it.
+// mint returns the family's token with that number as the service would make it.
 func (w *world) mint(familyID string, counter uint32) string {
 	w.t.Helper()
 	id, err := family.ParseID(familyID)
@@ -23,8 +23,8 @@ func (w *world) mint(familyID string, counter uint32) string {
 	return minted
 }
 
-// A delayed straggler gets the newest token, until the interval after its
-// successor's birth is over: then it ends the family, and no other of the user.
+// TestStraggler checks that a delayed request gets the newest token until an interval after
+// the successor was made. Later it ends the family, but no other family of the user.
 func TestStraggler(t *testing.T) {
 	w := newWorld(t)
 	a, id := w.login()
@@ -76,7 +76,8 @@ func TestStraggler(t *testing.T) {
 	}
 }
 
-// Address and user agent of a reuse are compared with the rotation's.
+// TestReuseFromElsewhere checks that the address and user agent of a reuse are compared with
+// those of the rotation.
 func TestReuseFromElsewhere(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
@@ -97,8 +98,8 @@ func TestReuseFromElsewhere(t *testing.T) {
 	}
 }
 
-// A phone that was offline for an hour, its last response lost, lives; so do the
-// requests that it makes all at once.
+// TestLostResponse checks that a phone whose last response was lost keeps its session after an
+// hour offline, even if it sends several requests at once.
 func TestLostResponse(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
@@ -131,7 +132,7 @@ func TestLostResponse(t *testing.T) {
 	if len(skipped) != 1 || skipped[0] != 3.0 {
 		t.Errorf("skipped in the timeline: %v", skipped)
 	}
-	// Lost again, and found again.
+	// The next response is lost as well.
 	w.clock.Advance(time.Hour)
 	fourth := w.rotate(second)
 	w.rotate(fourth)
@@ -140,19 +141,19 @@ func TestLostResponse(t *testing.T) {
 	}
 }
 
-// Of two who present a token whose answer was lost, the later one is no thief if the
-// earlier one has gone on by then: the token was superseded when it was found, not
-// when the answer was lost. Inside the interval it gets the newest token, and only
-// after it is it reuse.
+// TestRacerAfterALostResponse checks two callers that present a token whose response was lost.
+// The first skips the lost successor and may go on rotating. The interval of the second begins
+// at that skip: inside it, the second gets the newest token, and only after it counts as
+// reuse.
 func TestRacerAfterALostResponse(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
 	first, _ := w.login()
-	w.rotate(first) // lost
+	w.rotate(first) // the response is lost
 	w.clock.Advance(time.Hour)
 	third := w.rotate(first)
 	w.clock.Advance(time.Second)
-	newest := w.rotate(third) // held, and used
+	newest := w.rotate(third) // held, which counts as use
 	if got := w.rotate(first); got != newest {
 		t.Error("the racer got another token than the newest")
 	}
@@ -163,8 +164,8 @@ func TestRacerAfterALostResponse(t *testing.T) {
 	w.dead(newest, family.ReuseDetected)
 }
 
-// A thief who waits until the victim sleeps gets a token, and is found at the
-// victim's next refresh.
+// TestLostResponseFindsTheThief checks that a thief who waits until the victim is idle gets a
+// token, but is detected at the victim's next refresh.
 func TestLostResponseFindsTheThief(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
@@ -204,8 +205,8 @@ func TestStrict(t *testing.T) {
 	w.dead(second, family.ReuseDetected)
 }
 
-// A clock that ran ahead of ours, when it rotated, makes a superseded token
-// neither older nor younger than now.
+// TestClockThatRanAhead checks that a rotation by a server whose clock was ahead counts as
+// just now: the superseded token is neither older nor younger.
 func TestClockThatRanAhead(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
@@ -221,8 +222,8 @@ func TestClockThatRanAhead(t *testing.T) {
 	}
 }
 
-// Tokens newer than the table were issued by us before it was restored from a
-// backup: the family moves ahead.
+// TestRestoredBackup checks that a family moves ahead to a token that is newer than the table,
+// because the service issued it before the table was restored from a backup.
 func TestRestoredBackup(t *testing.T) {
 	w := newWorld(t)
 	_, id := w.login()
@@ -307,8 +308,8 @@ func TestWrongClient(t *testing.T) {
 	w.rotate(first)
 }
 
-// While reuse is only observed, the newest token is given, and what would have
-// been revoked is recorded once.
+// TestObserve checks that while reuse is only observed, the newest token is returned, and what
+// would have been revoked is recorded once.
 func TestObserve(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"reuse_detection":"observe","observe_until":%q}}`,

@@ -15,7 +15,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// bulk calls DELETE /v1/families until there is no next, and returns the sum.
+// bulk calls DELETE /v1/families until there is no next, and returns how many families it
+// revoked in how many calls.
 func (w *world) bulk(params ...string) (revoked, calls int) {
 	w.t.Helper()
 	q := url.Values{}
@@ -36,7 +37,7 @@ func (w *world) bulk(params ...string) (revoked, calls int) {
 	}
 }
 
-// issueMany issues n families of "u" in "app" directly, many at once.
+// issueMany writes n families of "u" in "app" to the table, many at once.
 func (w *world) issueMany(n int) {
 	w.t.Helper()
 	w.issueManyIn("app", n)
@@ -47,7 +48,7 @@ func (w *world) issueManyIn(clientID string, n int) {
 	w.issueManyOf(&family.Family{ClientID: clientID}, n)
 }
 
-// issueScoped is issueMany of families that have scopes.
+// issueScoped writes families with scopes like [world.issueMany].
 func (w *world) issueScoped(n int, scope ...string) {
 	w.t.Helper()
 	w.issueManyOf(&family.Family{ClientID: "app", Scope: scope}, n)
@@ -93,8 +94,8 @@ func TestRevokeOne(t *testing.T) {
 	}
 }
 
-// All of a user's families, thousands of them, are ended over as many calls as it
-// takes; none works after the last, and others are untouched.
+// TestRevokeAll checks that all families of a user, even thousands, end over as many calls as
+// it takes. None works after the last call, and other users are not affected.
 func TestRevokeAll(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("other", `{"type":"public"}`)
@@ -122,7 +123,7 @@ func TestRevokeAll(t *testing.T) {
 		t.Errorf("%d families in %d calls", n, calls)
 	}
 	w.dead(last, family.PasswordChanged)
-	w.dead(first, family.ExpiredIdle) // died before, of something else
+	w.dead(first, family.ExpiredIdle) // died earlier of another cause
 	w.refresh(inOther, "client_id", "other")
 	inOther = w.refresh(inOther, "client_id", "other").text("refresh_token")
 	w.rotate(others2)
@@ -147,8 +148,8 @@ func TestRevokeAll(t *testing.T) {
 	w.dead(inOther, family.RevokedByAdmin, "client_id", "other")
 }
 
-// A refresh that races with the revocation happens before it or fails: after the
-// answer no token of the families works.
+// TestRevokeAllRacesWithRefresh checks that a refresh during the revocation happens before it
+// or fails. After the answer no token of the families works.
 func TestRevokeAllRacesWithRefresh(t *testing.T) {
 	w := newWorld(t)
 	secret := w.addSecret("web")
@@ -184,7 +185,7 @@ func TestRevokeAllRacesWithRefresh(t *testing.T) {
 		t.Errorf("revoked %d", n)
 	}
 	mu.Lock()
-	for id := range newest { // as they were when the answer came, or are by now
+	for id := range newest { // as they were when the answer arrived, or are now
 		for what, body := range map[string]string{"refresh": newest[id], "access": access[id]} {
 			v := url.Values{"client_id": {"web"}, "client_secret": {secret}, "token": {body}}
 			if a := w.send(http.MethodPost, "/oauth/introspect", formType, v.Encode()); a.body != `{"active":false}`+"\n" {
@@ -200,15 +201,15 @@ func TestRevokeAllRacesWithRefresh(t *testing.T) {
 	}
 }
 
-// A fault during the revocation of many is a 503, and the same call again ends
-// what is left.
+// TestRevokeAllFaults checks that a fault during a revocation of many families is answered
+// with 503, and that repeating the call ends the rest.
 func TestRevokeAllFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		for call := 1; ; call++ {
 			w := newWorld(t)
 			var tokens []string
-			for range 3 { // of which the policy does not tell how long their records are kept: each takes two writes
+			for range 3 { // the policy does not say how long their records are kept, so each takes two writes
 				tokens = append(tokens, w.issue(`{"user_id":"u","client_id":"app","absolute_lifetime":86400}`).text("refresh_token"))
 			}
 			w.store.Break(func(n int, _ string) storetest.Fault {
@@ -319,7 +320,7 @@ func TestFamilyQueriesRefused(t *testing.T) {
 	w.send(http.MethodGet, "/v1/families?user_id=u&status=dead", "", "").names(t, "status")
 	w.send(http.MethodDelete, "/v1/families?user_id=u&cause=limit_exceeded", "", "").names(t, "cause")
 	w.send(http.MethodDelete, "/v1/families?user_id=u&dry_run=maybe", "", "").names(t, "dry_run")
-	w.send(http.MethodDelete, "/v1/families?user_id=u&next="+next, "", "").names(t, "next") // of another list
+	w.send(http.MethodDelete, "/v1/families?user_id=u&next="+next, "", "").names(t, "next") // a cursor of another list
 	if a := w.send(http.MethodGet, "/v1/families?user_id=u&next="+next, "", ""); a.status != http.StatusOK {
 		t.Errorf("the cursor itself: %v", a)
 	}

@@ -7,11 +7,10 @@ import (
 	"testing"
 )
 
-// FuzzRevokeRequest: a family ends only where one of its tokens came from the
-// client that it was issued to, and then it has ended. In what is sent TOKEN and
-// ACCESS stand for the tokens of a family of "app", OTHER and OTHERACCESS for
-// those of one of "web", FORGED and FORGEDACCESS for altered ones; SECRET and the
-// credentials BASIC are those of "web".
+// FuzzRevokeRequest checks that a family ends if and only if one of its tokens came from its
+// client. TOKEN and ACCESS stand for the tokens of a family of "app", OTHER and OTHERACCESS
+// for those of one of "web", FORGED and FORGEDACCESS for altered ones. SECRET and BASIC are
+// the credentials of "web".
 func FuzzRevokeRequest(f *testing.F) {
 	var (
 		q        *quiet

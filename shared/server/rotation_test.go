@@ -25,14 +25,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// vault is a Secrets Manager that servers have their keys from, and the function
-// that rotates them.
+// vault is a Secrets Manager from which servers read their keys, and the function that rotates
+// them.
 type vault struct {
 	t        testing.TB
 	m        *keyringtest.SecretsManager
 	rotation keyring.Rotation
 	begun    int
-	outages  []atomic.Bool // by server: its requests fail
+	outages  []atomic.Bool // says for each server whether its requests fail
 }
 
 func newVault(t testing.TB, servers int) *vault {
@@ -43,13 +43,13 @@ func newVault(t testing.TB, servers int) *vault {
 	}}
 }
 
-// source returns where a server has its keys from.
+// source returns the source of a server's keys.
 func (v *vault) source(server int) keyring.Source {
 	client := v.m.ClientOver(outage{http.DefaultTransport, &v.outages[server]}, 1)
 	return keyring.SecretsManager(client, keyringtest.ID, slog.New(slog.DiscardHandler))
 }
 
-// outage fails while it lasts.
+// outage is a transport whose requests fail while it lasts.
 type outage struct {
 	http.RoundTripper
 	lasts *atomic.Bool
@@ -62,7 +62,7 @@ func (o outage) RoundTrip(r *http.Request) (*http.Response, error) {
 	return o.RoundTripper.RoundTrip(r)
 }
 
-// rotate takes all the steps of one rotation.
+// rotate performs all steps of one rotation.
 func (v *vault) rotate(ctx context.Context, now time.Time) error {
 	v.begun++
 	version := fmt.Sprintf("rotation-%032d", v.begun)
@@ -80,7 +80,7 @@ func (v *vault) rotate(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// newVaultWorld has as many servers, with first keys.
+// newVaultWorld returns a world of n servers with first keys.
 func newVaultWorld(t *testing.T, n int, more ...option) (*world, *vault) {
 	t.Helper()
 	v := newVault(t, n)
@@ -97,7 +97,7 @@ func newVaultWorld(t *testing.T, n int, more ...option) (*world, *vault) {
 	return w, v
 }
 
-// document returns what is in the vault.
+// document returns the key document in the vault.
 func (v *vault) document() *keyring.Document {
 	v.t.Helper()
 	d, err := keyring.Parse([]byte(v.m.Text("AWSCURRENT")))
@@ -107,7 +107,7 @@ func (v *vault) document() *keyring.Document {
 	return d
 }
 
-// macID returns the id of the key that a refresh token was minted under.
+// macID returns the id of the key under which a refresh token was made.
 func macID(refreshToken string) byte {
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(refreshToken, token.Prefix))
 	if err != nil || len(raw) < 2 {
@@ -116,8 +116,8 @@ func macID(refreshToken string) byte {
 	return raw[1]
 }
 
-// resourceServer verifies access tokens by a key set, for up to that long by the
-// same copy of it.
+// resourceServer verifies access tokens with a copy of the key set, which it keeps for a
+// limited time.
 type resourceServer struct {
 	fetch func() (string, error)
 	keep  time.Duration
@@ -126,11 +126,11 @@ type resourceServer struct {
 	fetched  time.Time
 	keys     jose.JSONWebKeySet
 	fetches  int
-	longest  time.Duration // for which a copy was kept
+	longest  time.Duration // the longest time for which a copy was kept
 	verified map[string]int
 }
 
-// verify checks the signature, by a copy of the key set as it was at now at the latest.
+// verify checks the signature with a copy of the key set that is not newer than now.
 func (r *resourceServer) verify(now time.Time, access string) error {
 	signed, err := jose.ParseSignedCompact(access, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
@@ -182,15 +182,15 @@ func expiry(access string) time.Time {
 	return time.Unix(claims.Exp, 0)
 }
 
-// 10,000 refreshes at two servers while the clock goes through four days and the
-// keys are rotated twice, one of the servers being without Secrets Manager for a
-// while each time: no good token is refused, and every access token verifies.
+// TestRotationUnderLoad makes 10,000 refreshes at two servers while the clock advances four
+// days and the keys rotate twice. Each time one server cannot reach Secrets Manager for a
+// while. No valid token may be refused, and every access token must verify.
 func TestRotationUnderLoad(t *testing.T) {
 	const refreshes, clients = 10_000, 20
 	w, v := newVaultWorld(t, 2)
 	w.putClient("app", `{"type":"public","policy":{"access_token_lifetime":86400,"reuse_interval":0}}`)
 
-	// send is w.try without the record of secrets, which so many would make slow.
+	// send is w.try, but does not record secrets, which would be slow for so many.
 	send := func(server int, method, path, body string) (answer, error) {
 		req, err := http.NewRequestWithContext(t.Context(), method, w.servers[server].URL+path, strings.NewReader(body))
 		if err != nil {
@@ -221,9 +221,9 @@ func TestRotationUnderLoad(t *testing.T) {
 	fresh := []*resourceServer{{fetch: jwks(0)}, {fetch: jwks(1)}}
 	caching := []*resourceServer{{fetch: jwks(0), keep: 23 * time.Hour}, {fetch: jwks(1), keep: 23 * time.Hour}}
 
-	// Each refresh moves the clock: slowly around a rotation, until all know the
-	// new keys, and then quickly, past the change of the signing key and the end of
-	// the old one. While keys are rotated and the clock stands, refreshes go on.
+	// Each refresh moves the clock: slowly around a rotation, until all servers know the new
+	// keys, and then quickly, past the change of the signing key and the end of the old one.
+	// During a rotation the clock stands still and refreshes go on.
 	const slow = 1_000
 	step := func(n int64) time.Duration {
 		if n%(refreshes/2) < slow {
@@ -249,7 +249,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		count   atomic.Int64
 		mu      sync.Mutex
 		kept    []held
-		closest = 24 * time.Hour // to the end of a token that was verified
+		closest = 24 * time.Hour // shortest time between a verification and the token's end
 		macs    = map[byte]int{}
 		failed  = make(chan error, clients)
 		done    sync.WaitGroup
@@ -280,8 +280,8 @@ func TestRotationUnderLoad(t *testing.T) {
 		}
 		return nil
 	}
-	// old verifies what was issued a while ago and has not expired, by what is
-	// published now.
+	// old verifies tokens that were issued a while ago and have not expired, with the keys
+	// that are published now.
 	old := func(server int) error {
 		body, err := jwks(server)()
 		if err != nil {
@@ -289,7 +289,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		now := w.clock.Now() // after the answer: what is good now was good then
+		now := w.clock.Now() // read after the answer, so what is valid now was valid then
 		kept = slices.DeleteFunc(kept, func(h held) bool { return !now.Before(h.expires) })
 		r := resourceServer{fetch: func() (string, error) { return body, nil }, keep: time.Hour}
 		for _, h := range kept {
@@ -358,9 +358,9 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 }
 
-// A server that cannot read the secret for longer than it takes until a new MAC
-// key mints does not know what the others mint. It says so of those tokens alone,
-// harms no family, and knows them again by itself as soon as it can read.
+// TestRotationMissed checks a server that cannot read the secret until after a new MAC key has
+// begun to mint. It answers 503 for tokens of the new key only, harms no family, and accepts
+// them without a restart as soon as it can read the secret.
 func TestRotationMissed(t *testing.T) {
 	w, v := newVaultWorld(t, 2)
 	refreshAt := func(server int, refreshToken string) answer {
@@ -384,7 +384,7 @@ func TestRotationMissed(t *testing.T) {
 	tok = mustRotateAt(0, tok)
 	tok = mustRotateAt(1, tok)
 	w.clock.Advance(time.Minute)
-	tok = mustRotateAt(0, tok) // minted under the new key
+	tok = mustRotateAt(0, tok) // made under the new key
 	if got := macID(tok); got != 2 {
 		t.Fatalf("minted under key %d", got)
 	}
@@ -400,8 +400,8 @@ func TestRotationMissed(t *testing.T) {
 	mustRotateAt(0, tok)
 }
 
-// A token that was minted under a key which has long been replaced is good until
-// its family ends, and so is one whose access token outlives its signing key.
+// TestRotationKeepsOldTokens checks that a refresh token made under a replaced key works until
+// its family ends, and that an access token can outlive its signing key's use.
 func TestRotationKeepsOldTokens(t *testing.T) {
 	w, v := newVaultWorld(t, 2)
 	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":31536000,"idle_lifetime":7776000}}`)
@@ -424,7 +424,8 @@ func TestRotationKeepsOldTokens(t *testing.T) {
 	w.dead(other, family.ExpiredIdle)
 }
 
-// Before there are keys the answer is 503, and the first rotation ends that.
+// TestRotationMakesFirstKeys checks that without keys the answer is 503, until the first
+// rotation makes them.
 func TestRotationMakesFirstKeys(t *testing.T) {
 	v := newVault(t, 2)
 	w := newWorld(t, servers(2), keysFrom(func(server int, now time.Time) keyring.Source {

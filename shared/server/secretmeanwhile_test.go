@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A secret that was deleted and replaced by another call is gone, and the one that came
-// into its place stays.
+// TestSecretReplacedMeanwhile checks the deletion of a secret that another call deletes and
+// replaces at the same time. The secret is gone, and its replacement remains.
 func TestSecretReplacedMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	w.addSecret("web")

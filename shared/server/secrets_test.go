@@ -8,7 +8,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// secretIDs are the ids of the secrets of "web".
+// secretIDs returns the ids of the secrets of "web".
 func (w *world) secretIDs() (ids []string) {
 	w.t.Helper()
 	list, _ := w.get("/v1/clients/web").json["secrets"].([]any)
@@ -30,11 +30,12 @@ func (w *world) authenticates(secret string) bool {
 	return a.status == http.StatusOK
 }
 
-// The SDK's retry of a new secret, whose first answer was lost, finds that it is
-// there. It does not take the second place, too, where it would outlive its deletion.
+// TestSecretWhoseAnswerWasLostToTheSDK checks that the SDK's retry of a new secret recognizes
+// its own write. It must not take the second place as well, because that copy would outlive
+// the secret's deletion.
 func TestSecretWhoseAnswerWasLostToTheSDK(t *testing.T) {
-	for taken := range 2 { // of the two places, by another secret
-		for lost := 1; lost <= 2; lost++ { // attempts of the write
+	for taken := range 2 { // how many of the two places another secret has
+		for lost := 1; lost <= 2; lost++ { // how many answers to the write are lost
 			w := newWorld(t)
 			for range taken {
 				w.addSecret("web")
@@ -44,7 +45,7 @@ func TestSecretWhoseAnswerWasLostToTheSDK(t *testing.T) {
 				if operation != "UpdateItem" {
 					return storetest.None
 				}
-				if write++; write > taken && write <= taken+lost { // the first finds a place taken
+				if write++; write > taken && write <= taken+lost { // the first write finds a place taken
 					broken++
 					return storetest.Lost
 				}
@@ -101,13 +102,13 @@ func TestSecretWhoseAnswerWasLost(t *testing.T) {
 	}
 	w.send(http.MethodPost, "/v1/clients/web/secrets", "", "").problem(t, http.StatusConflict)
 
-	// The answer to its deletion is lost, too: it is gone all the same.
+	// The secret is deleted even if the answer to its deletion is lost,
 	lose(http.MethodDelete, "/v1/clients/web/secrets/"+orphans[0])
 	w.send(http.MethodDelete, "/v1/clients/web/secrets/"+orphans[0], "", "").problem(t, http.StatusNotFound)
 	if got := w.secretIDs(); len(got) != 1 || got[0] != ids[1] || !w.authenticates(a.text("client_secret")) {
 		t.Errorf("the secrets are %v", got)
 	}
-	// So is one whose deletion the SDK had to repeat.
+	// and if the SDK had to repeat the deletion.
 	first := true
 	w.store.Break(func(_ int, operation string) storetest.Fault {
 		if operation != "UpdateItem" || !first {
@@ -123,8 +124,8 @@ func TestSecretWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-// Another instance takes a deleted secret for as long as it keeps the client, a
-// minute at most, and learns of a new one in that time.
+// TestSecretsReachOtherServers checks that another server accepts a deleted secret for as long
+// as it keeps its copy of the client, at most a minute, and learns of a new one in that time.
 func TestSecretsReachOtherServers(t *testing.T) {
 	w := newWorld(t, servers(2))
 	first := w.send(http.MethodPost, "/v1/clients/web/secrets", "", "")

@@ -26,14 +26,14 @@ import (
 // sessionCount is how many sessions of the naive client TestNaiveSessions plays.
 var sessionCount = flag.Int("sessions", 400, "sessions of the naive client, by the movable clock")
 
-// sessions plays clients as they are found in the field, each with a session of
-// its own, on a movable clock: what they send and what they get arrives in an
-// order of its own. It calls the handler without a network.
+// sessions plays clients as they are found in the field on a movable clock, each with a
+// session of its own. Requests and answers arrive in an order of their own. It calls the
+// handler without a network.
 type sessions struct {
 	t       testing.TB
 	handler http.Handler
 	clock   *storetest.Clock
-	events  atomic.Int64 // that a session should never cause: refusals and reuse
+	events  atomic.Int64 // refusals and reuses, which a session must never cause
 }
 
 func newSessions(t testing.TB) *sessions {
@@ -102,7 +102,7 @@ func (s *sessions) refresh(refreshToken string) (successor string, ok bool) {
 	return successor, status == http.StatusOK
 }
 
-// agenda is what is to happen, by the time after the beginning.
+// agenda holds what is to happen, by the time since the beginning.
 type agenda []appointment
 
 type appointment struct {
@@ -122,7 +122,7 @@ func (a *agenda) Pop() any {
 
 func (a *agenda) add(at time.Duration, do func()) { heap.Push(a, appointment{at, do}) }
 
-// play does all that is on the agenda and what comes to it meanwhile.
+// play plays everything on the agenda, and what is added to it meanwhile.
 func (s *sessions) play(a *agenda) {
 	began := s.clock.Now()
 	for a.Len() > 0 {
@@ -135,10 +135,10 @@ func (s *sessions) play(a *agenda) {
 // part returns a random part of d.
 func part(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
 
-// naive plays a client that refreshes again and again within a burst shorter than
-// half an interval, with whatever token it holds, and keeps the answer that arrives
-// last. Answers take up to half an interval and cross; more than two intervals lie
-// between two bursts. It reports whether the session lives to the end.
+// naive plays a client that refreshes again and again in bursts shorter than half an interval,
+// with whatever token it holds, and keeps the answer that arrives last. Answers take up to
+// half an interval and overtake each other. More than two intervals lie between two bursts.
+// naive reports whether the session survives.
 func (s *sessions) naive(r *rand.Rand, interval time.Duration) (alive bool) {
 	holds := s.login()
 	alive = true
@@ -163,7 +163,8 @@ func (s *sessions) naive(r *rand.Rand, interval time.Duration) (alive bool) {
 	return alive && ok
 }
 
-// The naive client lives: it needs no lock, no comparison and no order of answers.
+// TestNaiveSessions checks that a naive client keeps its session without a lock, a comparison
+// or an order of answers.
 func TestNaiveSessions(t *testing.T) {
 	const players = 8
 	for i := range players {
@@ -186,8 +187,9 @@ func TestNaiveSessions(t *testing.T) {
 	}
 }
 
-// The naive client dies where an answer may come later than an interval after its
-// request: what TestNaiveSessions finds is not for want of trying.
+// TestNaiveSessionsCanDie checks that a naive client loses its session if an answer may arrive
+// more than an interval after its request. So the other tests would notice if sessions could
+// die.
 func TestNaiveSessionsCanDie(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	s := newSessions(t)
@@ -203,8 +205,8 @@ func TestNaiveSessionsCanDie(t *testing.T) {
 	}
 }
 
-// copies plays programs that hold a copy of one token each, and refresh when their
-// own access token expires, for a while. It reports whether the session lives.
+// copies plays programs that each hold a copy of one token, and refresh when their own access
+// token expires. It reports whether the session survives.
 func (s *sessions) copies(r *rand.Rand, programs int, accessToken, long time.Duration) (alive bool) {
 	first := s.login()
 	alive = true
@@ -223,7 +225,7 @@ func (s *sessions) copies(r *rand.Rand, programs int, accessToken, long time.Dur
 					return
 				}
 				holds = answer
-				refresh(at + accessToken + part(r, accessToken/20)) // some seconds late
+				refresh(at + accessToken + part(r, accessToken/20)) // a few seconds late
 			})
 		}
 		refresh(part(r, accessToken))
@@ -232,10 +234,10 @@ func (s *sessions) copies(r *rand.Rand, programs int, accessToken, long time.Dur
 	return alive
 }
 
-// Three programs with a copy each live if the interval is longer than an access
-// token, as that of the preset "copies" is: for ten days in a short run, and for 30 in
-// a long one. If it is half of it, their sessions die. How soon is a matter of chance:
-// one that lives for ten days is followed by another.
+// TestCopies checks that three programs with a copy each keep their session if the interval is
+// longer than the lifetime of an access token, as in the preset "copies". Their sessions last
+// ten days in a short run, and 30 in a long one. With an interval of half that lifetime their
+// sessions die; how soon is a matter of chance, so another follows one that survives ten days.
 func TestCopies(t *testing.T) {
 	preset, err := family.Preset("copies")
 	if err != nil {

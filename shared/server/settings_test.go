@@ -19,7 +19,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// api returns one more API over the world's table, with other settings.
+// api returns one more server over the world's table, with other settings.
 func (w *world) api(change func(c *server.Config)) *server.Server {
 	w.t.Helper()
 	c := server.Config{Issuer: w.servers[0].URL, Table: w.store.Table(), Keys: keysAsTheyAre{w.keys}, Log: w.logger(), Now: w.clock.Now}
@@ -27,7 +27,7 @@ func (w *world) api(change func(c *server.Config)) *server.Server {
 	return server.New(c)
 }
 
-// handled returns the answer of a handler to a request that no connection carries.
+// handled returns a handler's answer to a request, without a connection.
 func handled(h http.Handler, r *http.Request) answer {
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
@@ -41,7 +41,7 @@ func post(ctx context.Context, path, body string) *http.Request {
 	return r
 }
 
-// Each group serves its own endpoints, and of the others it knows nothing.
+// TestGroups checks that each group serves its own endpoints and no others.
 func TestGroups(t *testing.T) {
 	w := newWorld(t)
 	a := w.api(func(*server.Config) {})
@@ -72,13 +72,14 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// The address in the records is the caller's, whatever the server writes about it.
+// TestRemoteAddress checks that records have the caller's address without a port, in any form
+// in which a server reports it.
 func TestRemoteAddress(t *testing.T) {
 	w := newWorld(t)
 	h := w.api(func(*server.Config) {}).OAuth.Token()
 	for remote, want := range map[string]any{
 		"203.0.113.9:4711":          "203.0.113.9",
-		"203.0.113.9":               "203.0.113.9", // of API Gateway, which knows no port
+		"203.0.113.9":               "203.0.113.9", // API Gateway reports no port
 		"[2001:db8::9]:4711":        "2001:db8::9",
 		"2001:db8::9":               "2001:db8::9",
 		"[::ffff:203.0.113.9]:4711": "203.0.113.9",
@@ -98,8 +99,9 @@ func TestRemoteAddress(t *testing.T) {
 	}
 }
 
-// Each request has an id in the log, the one that the client sees where there is one. A
-// failure of ours is one line that says which request failed, and why.
+// TestFailuresAreLoggedOnce checks that each request has an id in the log, which the client
+// sees if there is one. A failure of the service is one line that says which request failed,
+// and why.
 func TestFailuresAreLoggedOnce(t *testing.T) {
 	w := newWorld(t)
 	tok, _ := w.login()
@@ -149,12 +151,12 @@ func TestFailuresAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// slowKeys are keys for which a request waits until its time is over, where they wait.
-// They tell what that time is.
+// slowKeys is a source of keys that can wait until the request's time is over. It records how
+// much time that was.
 type slowKeys struct {
 	keysAsTheyAre
 	wait bool
-	left *time.Duration // of the request; 0 for no end
+	left *time.Duration // the request's time; 0 for no limit
 }
 
 func (s slowKeys) Keys(ctx context.Context, now time.Time) (*keyring.Keys, error) {
@@ -169,8 +171,8 @@ func (s slowKeys) Keys(ctx context.Context, now time.Time) (*keyring.Keys, error
 	return s.keysAsTheyAre.Keys(ctx, now)
 }
 
-// The time that a request has is the one that is configured, at every endpoint, and then
-// it is answered; 0 is none.
+// TestTimeout checks that each endpoint has the configured time, and answers when it is over.
+// 0 is no limit.
 func TestTimeout(t *testing.T) {
 	w := newWorld(t)
 	secret := w.addSecret("web")
@@ -203,7 +205,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// lateBody is a body that does not come before its request is over.
+// lateBody is a body that does not arrive before its request is over.
 type lateBody struct{ ctx context.Context }
 
 func (b lateBody) Read([]byte) (int, error) {
@@ -213,7 +215,8 @@ func (b lateBody) Read([]byte) (int, error) {
 
 func (b lateBody) Close() error { return nil }
 
-// A body that does not come in time is no mistake of the client's in what it says.
+// TestBodyThatIsLate checks that a body which does not arrive in time is not reported as
+// malformed.
 func TestBodyThatIsLate(t *testing.T) {
 	w := newWorld(t)
 	h := w.api(func(*server.Config) {}).Handler()
@@ -237,7 +240,8 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// A public request is of one moment: the clock is read once for it.
+// TestClockIsReadOnce checks that the clock is read once for each public request, so that a
+// request has one time.
 func TestClockIsReadOnce(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("gateway", `{"type":"confidential","may_introspect":true}`)
@@ -289,7 +293,7 @@ func TestClockIsReadOnce(t *testing.T) {
 	}
 }
 
-// meeting are keys that are read only while clients are being read.
+// meeting is a source of keys that answers only while clients are being read.
 type meeting struct {
 	keysAsTheyAre
 	others <-chan struct{}
@@ -306,7 +310,8 @@ func (m meeting) Keys(ctx context.Context, now time.Time) (*keyring.Keys, error)
 	}
 }
 
-// A start waits for the slower of keys and clients, and not for one after the other.
+// TestWarmReadsBothAtOnce checks that a start reads keys and clients at the same time, and so
+// waits only for the slower of them.
 func TestWarmReadsBothAtOnce(t *testing.T) {
 	w := newWorld(t)
 	waits, release := w.store.Hold("Query")
@@ -319,7 +324,7 @@ func TestWarmReadsBothAtOnce(t *testing.T) {
 	w.store.Break(nil)
 }
 
-// Endpoints that need no clients read keys ahead, and nothing else.
+// TestWarmKeys checks that endpoints which need no clients read only the keys ahead.
 func TestWarmKeys(t *testing.T) {
 	w := newWorld(t)
 	keys := &reads{keysAsTheyAre: keysAsTheyAre{w.keys}}
@@ -333,8 +338,8 @@ func TestWarmKeys(t *testing.T) {
 	}
 }
 
-// The service's own origin is of its issuer as browsers send it: without a path, in
-// small letters and without the scheme's own port.
+// TestOwnOrigin checks that the service's own origin is its issuer's as browsers send it:
+// without a path, in lower case, and without the default port.
 func TestOwnOrigin(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range []struct {
@@ -362,7 +367,8 @@ func TestOwnOrigin(t *testing.T) {
 	}
 }
 
-// Ids of clients have 1 to 64 characters. What can be none costs no read.
+// TestLengthOfClientIDs checks that client ids have 1 to 64 characters, and that a text which
+// cannot be an id causes no read.
 func TestLengthOfClientIDs(t *testing.T) {
 	w := newWorld(t)
 	longest := "A-z_0.9" + strings.Repeat("x", 57)
@@ -384,8 +390,9 @@ func TestLengthOfClientIDs(t *testing.T) {
 	}
 }
 
-// Times are whole milliseconds, however fine the clock is: records have no others, and
-// are compared with them. An end of 15 days is 15 days, and not a second less.
+// TestTimesAreWholeMilliseconds checks that times are whole milliseconds, however fine the
+// clock is, because records have no others and are compared with them. An end after 15 days is
+// not a second earlier.
 func TestTimesAreWholeMilliseconds(t *testing.T) {
 	w := newWorld(t)
 	tok, _ := w.login()
@@ -397,8 +404,8 @@ func TestTimesAreWholeMilliseconds(t *testing.T) {
 	}
 }
 
-// A refresh asks for eight different resources at most: each is a part of the write's
-// condition. One that is asked for often is one.
+// TestManyResources checks that a refresh may ask for eight different resources at most, as
+// each is part of the write's condition. One that is named several times counts once.
 func TestManyResources(t *testing.T) {
 	w := newWorld(t)
 	tok, id := w.login()

@@ -10,12 +10,13 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// unreached is what no test's family has: an address of 39 characters.
+// unreached is how many bytes longer the longest address, of 39 characters, is than that of
+// the test.
 const unreached = 39 - len("127.0.0.1")
 
-// The largest record that a login may ask for has at most 4 KB while it lives, in
-// whatever state it gets, and one of usual size 1 KB: a refresh costs a write unit for
-// each.
+// TestItemSize checks the size of records: the largest that a login may cause has at most 4 KB
+// in every state of an active family, and a usual one 1 KB. Each KB costs a refresh one write
+// unit.
 func TestItemSize(t *testing.T) {
 	w := newWorld(t)
 	size := func() int {
@@ -39,7 +40,8 @@ func TestItemSize(t *testing.T) {
 	t.Logf("up to %d of 4096 bytes", longest)
 }
 
-// An event is one write unit, however long what it says of its request is.
+// TestEventSize checks that an event takes one write unit, however much it says about its
+// request.
 func TestEventSize(t *testing.T) {
 	w := newWorld(t)
 	r := w.longest()
@@ -53,11 +55,11 @@ func TestEventSize(t *testing.T) {
 	}
 }
 
-// What is usual elsewhere must simply work.
+// TestUsualInputs checks that inputs which are usual elsewhere work.
 func TestUsualInputs(t *testing.T) {
 	w := newWorld(t)
 	const (
-		// SMART on FHIR (HL7), a patient's app: 167 bytes.
+		// A patient's app of SMART on FHIR (HL7) asks for these 167 bytes.
 		smart  = "launch/patient patient/Patient.rs patient/Observation.rs patient/Condition.rs patient/MedicationRequest.rs patient/AllergyIntolerance.rs openid fhirUser offline_access"
 		claims = `{"tenant":"acme-international","roles":["accounts","approver"],"email":"firstname@example.com"}`
 		device = "Samsung Galaxy S24 Ultra (SM-S928B)"
@@ -77,8 +79,8 @@ func TestUsualInputs(t *testing.T) {
 	}
 }
 
-// Texts that only describe are cut at a character, and never a reason to refuse: not a
-// login, and not a refresh.
+// TestDescriptionsAreCut checks that descriptive texts are cut at a character, and are never a
+// reason to refuse a login or a refresh.
 func TestDescriptionsAreCut(t *testing.T) {
 	w := newWorld(t)
 	const limit = 256
@@ -108,7 +110,7 @@ func TestDescriptionsAreCut(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	})
-	// Two browsers that begin alike are told apart.
+	// Two browsers whose user agents begin alike are told apart.
 	t.Run("Chrome and Edge", func(t *testing.T) {
 		const chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 		first, _ := w.login()
@@ -124,11 +126,11 @@ func TestDescriptionsAreCut(t *testing.T) {
 	})
 }
 
-// Whatever a login may ask for, its access token fits into a header: API Gateway takes
-// 10,240 bytes of all headers together, and servers often 8 KB of one line. Characters
-// that JSON can escape are not.
+// TestLongestAccessToken checks that the longest access token that a login may cause fits into
+// a header. API Gateway accepts 10,240 bytes for all headers together, and servers often 8 KB
+// for one line. Characters that JSON may escape must not be escaped.
 func TestLongestAccessToken(t *testing.T) {
-	w := newWorld(t, algorithm(signing.RS256)) // whose signatures are longer
+	w := newWorld(t, algorithm(signing.RS256)) // RS256's signatures are longer
 	longest := 0
 	for _, c := range []string{"v", "<", "&", `\"`, "é", "\u2028"} {
 		text := func(bytes int) string { return strings.Repeat(c, bytes/len(c)) }

@@ -12,16 +12,16 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// longTimeout is the time of a request of few and slow operations: what else it does takes
-// far less than is left of it, also on a busy machine.
+// longTimeout is the timeout of a request with few slow operations. Everything else that it
+// does takes far less time, even on a busy machine.
 const longTimeout = 9 * time.Second
 
-// slowly starts one more server, which has less time than what is asked of it takes on
-// a store that is slow to do this operation.
+// slowly starts one more server, on a store that is slow to perform this operation, with less
+// time than its requests take.
 func (w *world) slowly(operation string) (number int) {
 	w.t.Helper()
 	timeout := 6 * time.Second
-	if operation != "UpdateItem" && operation != "DeleteItem" { // of which few are made, and each must take long
+	if operation != "UpdateItem" && operation != "DeleteItem" { // few of these are made, so each must take long
 		timeout = longTimeout
 	}
 	srv := httptest.NewServer(server.New(server.Config{
@@ -35,8 +35,8 @@ func (w *world) slowly(operation string) (number int) {
 	return len(w.servers) - 1
 }
 
-// paged makes a call until its answer has no next, the first time on one server and
-// then on the first one, and returns the answers.
+// paged repeats a call until its answer has no next, first on one server and then on the first
+// one, and returns the answers.
 func (w *world) paged(server int, path string, between func()) (answers []answer) {
 	w.t.Helper()
 	for next := ""; ; server = 0 {
@@ -56,9 +56,9 @@ func (w *world) paged(server int, path string, between func()) (answers []answer
 	}
 }
 
-// A revocation of many that runs out of its time says that it goes on, and the next
-// call does the rest: none is skipped. Answers, events and metrics count what was ended,
-// each family once.
+// TestRevokeAllOnASlowStore checks a revocation of many families that runs out of time. Its
+// answer has a cursor, and the next call does the rest: no family is skipped. Answers, events
+// and metrics count each ended family once.
 func TestRevokeAllOnASlowStore(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ query, operation string }{
@@ -107,8 +107,8 @@ func TestRevokeAllOnASlowStore(t *testing.T) {
 	}
 }
 
-// Two revocations of all at once end each family once, and each of their events names
-// what it ended.
+// TestRevokeAllTwiceAtOnce checks that two simultaneous revocations of all families end each
+// family once, and that each event names the families that it ended.
 func TestRevokeAllTwiceAtOnce(t *testing.T) {
 	for _, n := range []int64{1, 3} {
 		w := newWorld(t)
@@ -128,7 +128,8 @@ func TestRevokeAllTwiceAtOnce(t *testing.T) {
 	}
 }
 
-// An event of a revocation of all that fails midway names all that may bear it.
+// TestRevokeAllFailsMidway checks that the event of a revocation which fails midway names all
+// families that may name it.
 func TestRevokeAllFailsMidway(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {

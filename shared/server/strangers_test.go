@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wire returns all of an answer that a stranger sees, but for the time.
+// wire returns everything in an answer that a stranger sees, except the time.
 func (a answer) wire() string {
 	var lines []string
 	for name, values := range a.header {
@@ -20,8 +20,8 @@ func (a answer) wire() string {
 	return fmt.Sprintf("%d\n%s\n%s", a.status, strings.Join(lines, "\n"), a.body)
 }
 
-// Whoever does not know a client's secret does not learn whether there is such a
-// client either: all of these answers are one, to the byte.
+// TestStrangersLearnNothing checks that a caller who does not know a client's secret cannot
+// learn whether there is such a client: all of these answers are the same to the byte.
 func TestStrangersLearnNothing(t *testing.T) {
 	const origin = "https://app.example"
 	w := newWorld(t, origins(origin))
@@ -38,7 +38,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 		var first string
 		for _, tt := range []struct {
 			name, id, secret string
-			introspection    bool // alone: elsewhere that is how a public client says who it is
+			introspection    bool // only at introspection: elsewhere it is how a public client identifies itself
 		}{
 			{"unknown", "nobody", "", false},
 			{"unknown, with a secret", "nobody", "x", false},
@@ -75,7 +75,8 @@ func TestStrangersLearnNothing(t *testing.T) {
 	}
 }
 
-// Every 401 says how to authenticate (RFC 9110 §15.5.2), whichever way was tried.
+// TestEvery401SaysHow checks that every 401 names how to authenticate (RFC 9110 §15.5.2),
+// whichever method was tried.
 func TestEvery401SaysHow(t *testing.T) {
 	w := newWorld(t)
 	w.addSecret("web")

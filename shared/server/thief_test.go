@@ -11,8 +11,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// A thief is found however fast it refreshes: once it has taken the family two
-// rotations further, the victim's token ends the family, and leaves its event.
+// TestFastThief checks that a thief is detected however fast it refreshes. Once it is two
+// rotations ahead, the victim's token ends the family and leaves an event.
 func TestFastThief(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -46,7 +46,7 @@ func TestFastThief(t *testing.T) {
 	}
 }
 
-// foundOut has the victim come back with its own token: the family is over.
+// foundOut has the victim present its own token, and checks that this ends the family.
 func (w *world) foundOut(id, victims, thiefs string) {
 	w.t.Helper()
 	if a := w.refresh(victims); !a.refused(http.StatusBadRequest) {
@@ -61,9 +61,9 @@ func (w *world) foundOut(id, victims, thiefs string) {
 	w.dead(thiefs, family.ReuseDetected)
 }
 
-// Thief and victim, each with its own tokens and at its own pace, never go on both:
-// as soon as one of them presents a token that the other's rotations have left
-// behind, the family ends.
+// TestRandomThief checks that thief and victim cannot both go on, whatever their tokens and
+// their pace. The family ends as soon as one presents a token that the other's rotations have
+// left behind.
 func TestRandomThief(t *testing.T) {
 	brief(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -74,7 +74,7 @@ func TestRandomThief(t *testing.T) {
 		w.clock.Advance(time.Minute)
 		length := max(time.Duration(interval)*time.Second, time.Second)
 		first, id := w.login()
-		holds := []string{first, first} // the victim's and the thief's
+		holds := []string{first, first} // the tokens of the victim and of the thief
 		refused := func(who int, presented, newest uint32, a answer) {
 			if !a.refused(http.StatusBadRequest) || presented >= newest || w.family(id).text("cause") != "reuse_detected" || w.storedEvents("ferrt") != 1 {
 				rt.Fatalf("token %d of %d got %v", presented, newest, a)
@@ -82,7 +82,7 @@ func TestRandomThief(t *testing.T) {
 			w.dead(holds[1-who], family.ReuseDetected)
 		}
 		for use := range 60 {
-			// Rarely a whole interval, so that there are long stories too.
+			// A pause is rarely a whole interval, so that long stories occur as well.
 			w.clock.Advance(length * time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 10, 100, 500, 999, 1000, 1500}).Draw(rt, "pause")) / 1000)
 			who := rapid.SampledFrom([]int{0, 1, 1}).Draw(rt, "who")
 			_, presented := w.content(holds[who])
@@ -99,7 +99,8 @@ func TestRandomThief(t *testing.T) {
 				return
 			}
 		}
-		// Neither has left the other behind: now the thief does, or is found itself.
+		// Neither is behind yet: now the thief goes on until the victim is behind, or is
+		// detected itself.
 		for range 3 {
 			w.clock.Advance(length)
 			_, presented := w.content(holds[1])
@@ -115,7 +116,7 @@ func TestRandomThief(t *testing.T) {
 	})
 }
 
-// successor returns what the refresh token of an answer says, if it has one.
+// successor returns the content of an answer's refresh token, if it has one.
 func (w *world) successor(a answer) (family.ID, uint32) {
 	w.t.Helper()
 	if a.text("refresh_token") == "" {

@@ -8,7 +8,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// The record has the time of the last rotation and of the last use.
+// TestRotationTimes checks that the record has the times of the last rotation and of the last
+// use.
 func TestRotationTimes(t *testing.T) {
 	w := newWorld(t)
 	tok, familyID := w.login()
@@ -29,7 +30,8 @@ func TestRotationTimes(t *testing.T) {
 	}
 }
 
-// A reuse is compared with the last rotation, not with the login or an earlier one.
+// TestLastRotationFromElsewhere checks that a reuse is compared with the last rotation, and
+// not with the login or an earlier rotation.
 func TestLastRotationFromElsewhere(t *testing.T) {
 	w := newWorld(t)
 	tok, familyID := w.login()

@@ -7,11 +7,10 @@ import (
 	"testing"
 )
 
-// FuzzTokenRequest: a token is given for one that was issued, to the client that it
-// was issued to, and for no other audience than its family's. In what is sent TOKEN stands for a live token of "app",
-// OTHER for one of "web", DEAD for a revoked one, FORGED for one with another
-// tag, ACCESS for an access token; SECRET and the credentials BASIC are those of
-// "web".
+// FuzzTokenRequest checks that only an issued token is exchanged, only for its own client, and
+// only for its family's audience. TOKEN stands for a live token of "app", OTHER for one of
+// "web", DEAD for a revoked one, FORGED for one with another tag, ACCESS for an access token.
+// SECRET and BASIC are the credentials of "web".
 func FuzzTokenRequest(f *testing.F) {
 	q := newQuiet(f)
 	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)

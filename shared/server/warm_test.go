@@ -13,7 +13,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// reads counts how often keys are asked for.
+// reads counts how often its keys are read.
 type reads struct {
 	keysAsTheyAre
 	n   int
@@ -28,8 +28,8 @@ func (r *reads) Keys(ctx context.Context, now time.Time) (*keyring.Keys, error) 
 	return r.keysAsTheyAre.Keys(ctx, now)
 }
 
-// Who has been warmed has the keys, and asks the store for nothing but the write; a
-// minute later it reads the client again.
+// TestWarm checks that a server which was warmed has the keys and the clients, and asks the
+// store only for the write. A minute later it reads the client again.
 func TestWarm(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()
@@ -54,7 +54,7 @@ func TestWarm(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	refresh("GetItem", "UpdateItem")
 
-	// A client that came later is none that is known not to be there.
+	// A client that was registered after the warming is found.
 	a, server = w.another(w.store.Table(), keysAsTheyAre{w.keys})
 	if err := a.Warm(t.Context()); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestWarm(t *testing.T) {
 	}
 }
 
-// What could not be read ahead is read by the request that needs it.
+// TestNotWarmed checks that a request reads for itself what could not be read ahead.
 func TestNotWarmed(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.login()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// warned returns the fields that an answer warns of, in order.
+// warned returns the fields that an answer warns about, in order.
 func warned(t testing.TB, a answer) []string {
 	t.Helper()
 	list, _ := a.json["warnings"].([]any)
@@ -25,7 +25,8 @@ func warned(t testing.TB, a answer) []string {
 	return fields
 }
 
-// The answer of a PUT warns of what trades safety away, and of nothing else.
+// TestWarnings checks that the answer to a PUT warns about each setting that gives up safety,
+// and about nothing else.
 func TestWarnings(t *testing.T) {
 	w := newWorld(t)
 	soon := w.clock.Now().Add(time.Hour).Format(time.RFC3339)
@@ -89,7 +90,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// What a change takes away is warned of when it does.
+// TestWarningsOfChanges checks that an answer warns when its change takes something away.
 func TestWarningsOfChanges(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range []struct {
@@ -113,8 +114,8 @@ func TestWarningsOfChanges(t *testing.T) {
 	}
 }
 
-// A public client proves nothing by a secret: without rotation nobody would ever see
-// that its token was copied.
+// TestPublicClientRotates checks that a public client must rotate. It has no secret, so
+// without rotation nobody would notice that its token was copied.
 func TestPublicClientRotates(t *testing.T) {
 	w := newWorld(t)
 	for _, body := range []string{

@@ -45,7 +45,7 @@ func decodeJWT(t testing.TB, jwt string) (header, claims map[string]any) {
 
 func members(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
 
-// uncached checks the headers of every answer of the token endpoint.
+// uncached checks the headers that every answer of the token endpoint has.
 func (a answer) uncached(t testing.TB) {
 	t.Helper()
 	for name, want := range map[string]string{
@@ -102,11 +102,11 @@ func TestTokenAnswer(t *testing.T) {
 	const none = -1
 	for _, tt := range []struct {
 		name, client  string
-		uses          []time.Duration // a refresh after each
+		uses          []time.Duration // a refresh after each of these
 		expiresIn     float64
-		refreshEnds   float64 // the earlier end
-		timeout       float64 // the end by a lack of use, of draft-ietf-oauth-refresh-token-expiration, and
-		authorization float64 // the absolute end
+		refreshEnds   float64 // the earlier of the ends
+		timeout       float64 // the idle end, named as in draft-ietf-oauth-refresh-token-expiration
+		authorization float64 // the absolute end, named as there
 	}{
 		{"defaults: the idle end comes first", `{"type":"public"}`, []time.Duration{time.Minute}, 3600, 15 * 86400, 15 * 86400, 30*86400 - 60},
 		{"near its absolute end", `{"type":"public"}`, []time.Duration{10 * day, 10 * day}, 3600, 10 * 86400, 10 * 86400, 10 * 86400},
@@ -159,7 +159,8 @@ func TestTokenAnswer(t *testing.T) {
 	}
 }
 
-// OpenID Connect Core §12.2: iss, sub, aud and auth_time are those of the login.
+// TestIDToken checks that iss, sub, aud and auth_time of a refreshed ID token are those of the
+// login (OpenID Connect Core §12.2).
 func TestIDToken(t *testing.T) {
 	w := newWorld(t)
 	login := w.clock.Now().Add(-time.Hour).Truncate(time.Second)
@@ -233,7 +234,8 @@ func TestTokenBodies(t *testing.T) {
 	})
 }
 
-// Whatever killed a token, the bearer learns nothing of it.
+// TestOneAnswerForEveryDeadToken checks that the answer to a dead token does not tell why it
+// is dead.
 func TestOneAnswerForEveryDeadToken(t *testing.T) {
 	for _, status := range []int{400, 403} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -304,14 +306,14 @@ func TestOneAnswerForEveryDeadToken(t *testing.T) {
 func TestClientAuthentication(t *testing.T) {
 	w := newWorld(t)
 	secret := w.addSecret("web")
-	// A secret that has to be encoded. Those that Rotor makes never do, but clients
-	// encode by RFC 6749 §2.3.1 whatever they hold.
+	// odd is a secret that has to be encoded. Rotor makes no such secrets, but clients encode
+	// every secret as RFC 6749 §2.3.1 says.
 	const odd = "p w:%+é"
 	err := w.table.AddSecret(t.Context(), "web", store.Secret{ID: ulid.Make().String(), Hash: sha256.Sum256([]byte(odd)), CreatedAt: w.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.putClient("web", `{"type":"confidential"}`) // the server forgets what it had cached
+	w.putClient("web", `{"type":"confidential"}`) // so that the server reads the client again
 	app, appID := w.login()
 	issued := w.issue(`{"user_id":"u","client_id":"web"}`)
 	web, webID := issued.text("refresh_token"), issued.text("family")
@@ -404,7 +406,8 @@ func TestClientAuthentication(t *testing.T) {
 				header = append(header, "Authorization", v)
 			}
 			for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect"} {
-				// A dead token is no other: the client is checked first.
+				// A client that fails to authenticate gets the same answer for every token,
+				// because the client is checked first.
 				for _, tok := range []string{tt.token, "none", forge(tt.token)} {
 					body := append([]string{"grant_type", "refresh_token", "refresh_token", tok, "token", tok}, tt.body...)
 					a := w.send(http.MethodPost, path, formType, form(body...), header...)
@@ -426,7 +429,8 @@ func TestClientAuthentication(t *testing.T) {
 	}
 }
 
-// Two secrets are live while one replaces the other.
+// TestSecretsAreReplaced checks that a client can have two secrets while one replaces the
+// other.
 func TestSecretsAreReplaced(t *testing.T) {
 	w := newWorld(t)
 	first := w.send(http.MethodPost, "/v1/clients/web/secrets", "", "")
@@ -649,11 +653,11 @@ func TestScope(t *testing.T) {
 			t.Errorf("the claim is %q, the scope %q", got, a.json["scope"])
 		}
 	})
-	// Each scope that is asked for is a part of the write's condition, and DynamoDB takes
+	// Each scope that is asked for is part of the write's condition, and DynamoDB accepts
 	// expressions of 4 KB.
 	t.Run("as many as there may be", func(t *testing.T) {
 		w := newWorld(t)
-		for _, length := range []int{3, 15} { // 256 short ones and 64 long ones: 1,023 bytes with their spaces
+		for _, length := range []int{3, 15} { // 256 short scopes and 64 long ones, both 1,023 bytes with their spaces
 			var tokens []string
 			for i := range 1024 / (length + 1) {
 				tokens = append(tokens, fmt.Sprintf("%0*d", length, i))
@@ -836,7 +840,8 @@ func TestRevokeIsRefusedOrIdle(t *testing.T) {
 	} {
 		for _, client := range [][]string{{"client_id", "other"}, {"client_id", "web", "client_secret", secret}} {
 			a := revoke(append(client, "token", tt.token)...)
-			// RFC 7009 §2.1: refused, and the client is told; §2.2.1: as in RFC 6749 §5.2.
+			// Another client's token is refused, and the client is told (RFC 7009 §2.1
+			// and §2.2.1, RFC 6749 §5.2).
 			if a.status != http.StatusBadRequest || a.text("error") == "" {
 				t.Errorf("%s token by %s: %v", tt.name, client[1], a)
 			}
@@ -861,7 +866,7 @@ func TestRevokeIsRefusedOrIdle(t *testing.T) {
 	if f := w.family(id); f.text("status") != "active" || len(w.logged("srrt")) != 0 {
 		t.Errorf("the family is %v, srrt %v", f, w.logged("srrt"))
 	}
-	// What has ended already is not revoked as well.
+	// A family that has already ended is not revoked as well.
 	w.clock.Advance(20 * day)
 	if a := revoke("client_id", "app", "token", newest); a.status != http.StatusOK {
 		t.Errorf("an expired token got %v", a)
@@ -1105,7 +1110,7 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// cached checks that a gateway may keep the answer for some minutes, not days.
+// cached checks that a gateway may cache the answer for minutes but not for days.
 func cached(t *testing.T, a answer) {
 	t.Helper()
 	var seconds int
@@ -1132,7 +1137,7 @@ func TestHeadOfDiscovery(t *testing.T) {
 	}
 }
 
-// Access tokens are RFC 9068's.
+// TestAccessToken checks that access tokens have the format of RFC 9068.
 func TestAccessToken(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("defaults", `{"type":"public","audience":"https://api.example","scope":"a b"}`)
@@ -1189,8 +1194,8 @@ func TestAccessToken(t *testing.T) {
 	}
 }
 
-// A number that JSON can write and a float64 cannot hold, as of an account, is
-// not changed on its way into the token.
+// TestCustomNumbersKeepTheirDigits checks that a number which a float64 cannot hold, such as
+// an account number, reaches the token unchanged.
 func TestCustomNumbersKeepTheirDigits(t *testing.T) {
 	w := newWorld(t)
 	for _, digits := range []string{"0", "9007199254740993", "18446744073709551615", "0.1", "-1"} {

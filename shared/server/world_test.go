@@ -40,8 +40,8 @@ type world struct {
 	keys    *keyring.Keys
 	servers []*httptest.Server
 	http    *http.Client
-	restart func(server int) // which has nothing cached then
-	secret  string           // of "app", where it is confidential
+	restart func(server int) // restarts a server, which then has nothing cached
+	secret  string           // of "app", if it is confidential
 }
 
 type option func(*options)
@@ -52,9 +52,9 @@ type options struct {
 	alg     signing.Algorithm
 	origins origin.Set
 	by      string
-	path    string                                         // of the issuer
-	keys    func(server int, now time.Time) keyring.Source // nil for one document, the same for all
-	skew    func(server int) time.Duration                 // nil for clocks that all show the same
+	path    string                                         // path of the issuer
+	keys    func(server int, now time.Time) keyring.Source // nil for one document that all share
+	skew    func(server int) time.Duration                 // nil if all clocks show the same
 	issuer  string                                         // "" for each server's own address
 }
 
@@ -68,25 +68,27 @@ func origins(origins ...string) option {
 	}
 }
 
-// calledBy has the management API called by that principal, as the gateway would say.
+// calledBy makes that principal the caller of the management API, as the gateway would report
+// it.
 func calledBy(arn string) option { return func(o *options) { o.by = arn } }
 
 // below gives the issuer a path.
 func below(path string) option { return func(o *options) { o.path = path } }
 
-// keysFrom gives each server a source of its own.
+// keysFrom gives each server its own source of keys.
 func keysFrom(source func(server int, now time.Time) keyring.Source) option {
 	return func(o *options) { o.keys = source }
 }
 
-// skewed has the clock of each server differ by that from the world's.
+// skewed sets how far the clock of each server is off.
 func skewed(by func(server int) time.Duration) option { return func(o *options) { o.skew = by } }
 
-// oneIssuer has all servers issue access tokens that all of them take.
+// oneIssuer gives all servers the same issuer, so that each accepts the access tokens of the
+// others.
 func oneIssuer() option { return func(o *options) { o.issuer = "https://auth.example.com" } }
 
-// newWorld has one server unless told otherwise, and two clients: "app", public,
-// and "web", confidential, with secret w.secret("web") made on demand.
+// newWorld returns a world of one server, unless options say otherwise, and two clients:
+// "app", which is public, and "web", which is confidential.
 func newWorld(t testing.TB, opts ...option) *world {
 	t.Helper()
 	o := options{servers: 1, alg: signing.ES256}
@@ -152,7 +154,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 	return w
 }
 
-// another is one more server, which has read nothing yet, and its number.
+// another starts one more server, which has read nothing yet, and returns it with its number.
 func (w *world) another(table *store.Table, keys keyring.Source, changes ...func(*server.Config)) (a *server.Server, number int) {
 	w.t.Helper()
 	c := server.Config{
@@ -168,7 +170,7 @@ func (w *world) another(table *store.Table, keys keyring.Source, changes ...func
 	return a, len(w.servers) - 1
 }
 
-// logBuffer gathers the log of the servers.
+// logBuffer collects the log of the servers.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -192,7 +194,7 @@ func (w *world) logged(eventType string) []map[string]any {
 	return slices.DeleteFunc(w.lines("audit"), func(m map[string]any) bool { return m["type"] != eventType })
 }
 
-// lines returns the log's lines of a message.
+// lines returns the log lines with a message.
 func (w *world) lines(message string) []map[string]any {
 	w.t.Helper()
 	var lines []map[string]any
@@ -213,7 +215,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
-	json   map[string]any // nil where the body is not a JSON object
+	json   map[string]any // nil if the body is not a JSON object
 }
 
 func (a answer) text(name string) string {
@@ -234,7 +236,7 @@ func (w *world) send(method, path, contentType, body string, header ...string) a
 	return w.sendTo(0, method, path, contentType, body, header...)
 }
 
-// sendTo makes a request to a server; header are pairs of name and value.
+// sendTo makes a request to a server. header holds pairs of name and value.
 func (w *world) sendTo(server int, method, path, contentType, body string, header ...string) answer {
 	w.t.Helper()
 	a, err := w.try(server, method, path, contentType, body, header...)
@@ -244,7 +246,7 @@ func (w *world) sendTo(server int, method, path, contentType, body string, heade
 	return a
 }
 
-// try is sendTo for use outside the test's goroutine.
+// try makes a request like sendTo, for use outside the test's goroutine.
 func (w *world) try(server int, method, path, contentType, body string, header ...string) (answer, error) {
 	req, err := http.NewRequestWithContext(w.t.Context(), method, w.servers[server].URL+path, strings.NewReader(body))
 	if err != nil {
@@ -285,8 +287,8 @@ func (w *world) putClient(id, body string) {
 	}
 }
 
-// confidential makes "app" a confidential client of that policy, as which
-// [world.refresh] authenticates from then on.
+// confidential makes "app" a confidential client with that policy. [world.refresh]
+// authenticates as it from then on.
 func (w *world) confidential(policy string) {
 	w.t.Helper()
 	w.putClient("app", `{"type":"confidential","policy":`+policy+`}`)
@@ -315,14 +317,14 @@ func (w *world) issue(body string) answer {
 	return a
 }
 
-// login starts a family of user "u" in "app" and returns its first refresh token.
+// login starts a family of user "u" in "app" and returns its first refresh token and its id.
 func (w *world) login() (refreshToken, familyID string) {
 	w.t.Helper()
 	a := w.issue(`{"user_id":"u","client_id":"app","scope":"read write"}`)
 	return a.text("refresh_token"), a.text("family")
 }
 
-// refresh presents a token as client "app"; more are further parameters.
+// refresh presents a token as client "app". more holds further parameters.
 func (w *world) refresh(refreshToken string, more ...string) answer {
 	w.t.Helper()
 	if w.secret != "" {
@@ -349,19 +351,19 @@ func (w *world) rotate(refreshToken string) string {
 	return a.text("refresh_token")
 }
 
-// later rotates once the last rotation is a reuse interval ago.
+// later moves the clock one reuse interval and rotates.
 func (w *world) later(refreshToken string) string {
 	w.t.Helper()
 	w.clock.Advance(time.Minute)
 	return w.rotate(refreshToken)
 }
 
-// refused says whether the answer is the one of every dead token.
+// refused reports whether the answer is the one that every dead token gets.
 func (a answer) refused(status int) bool {
 	return a.status == status && a.body == `{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}`+"\n"
 }
 
-// dead checks that the token is refused, for the cause in the log.
+// dead checks that the token is refused, and that the log has the cause.
 func (w *world) dead(refreshToken string, cause family.Cause, more ...string) {
 	w.t.Helper()
 	before := len(w.logged("fertft"))
@@ -374,7 +376,7 @@ func (w *world) dead(refreshToken string, cause family.Cause, more ...string) {
 	}
 }
 
-// counter returns the family's newest, by the management API.
+// counter returns the number of the family's newest token from the management API.
 func (w *world) counter(familyID string) int {
 	w.t.Helper()
 	return int(w.family(familyID).number("counter"))
@@ -389,7 +391,7 @@ func (w *world) family(familyID string) answer {
 	return a
 }
 
-// content is what a refresh token says.
+// content returns the family and the number that a refresh token holds.
 func (w *world) content(refreshToken string) (family.ID, uint32) {
 	w.t.Helper()
 	tok, err := w.keys.Codec.Parse(refreshToken)
@@ -399,12 +401,12 @@ func (w *world) content(refreshToken string) (family.ID, uint32) {
 	return tok.Family, tok.Counter
 }
 
-// trail gathers, over the whole test run, what was secret and what was logged.
+// trail collects what was secret and what was logged during the whole test run.
 var trail secretTrail
 
 type secretTrail struct {
 	mu      sync.Mutex
-	secrets map[string]string // value → what it is
+	secrets map[string]string // what each value is
 	logs    []string
 }
 
@@ -425,8 +427,8 @@ func (s *secretTrail) saw(a answer) {
 	}
 }
 
-// keys adds every string in the key document: the keys, base64 as the document
-// has them, and in the other spellings a careless log could use.
+// keys adds every string of the key document: the keys in base64, as in the document, and in
+// other encodings that a careless log could use.
 func (s *secretTrail) keys(t testing.TB, d *keyring.Document) {
 	b, err := d.Encode()
 	if err != nil {
@@ -449,9 +451,9 @@ func (s *secretTrail) logged(log string) {
 	s.logs = append(s.logs, log)
 }
 
-// leaks returns the secrets that were logged, by what they are.
+// leaks returns descriptions of the secrets that were logged.
 func (s *secretTrail) leaks() []string {
-	const head = 16 // every secret has as many bytes
+	const head = 16 // every secret has at least as many bytes
 	byHead := map[string][]string{}
 	for value := range s.secrets {
 		byHead[value[:head]] = append(byHead[value[:head]], value)
@@ -474,7 +476,8 @@ func (s *secretTrail) leaks() []string {
 	return found
 }
 
-// TestMain scans all that was logged during the run for all that was secret.
+// TestMain runs the tests and then scans everything that was logged for everything that was
+// secret.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if found := trail.leaks(); len(found) > 0 {
