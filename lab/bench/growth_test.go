@@ -17,7 +17,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// grown is a report of growth that reaches every aim.
+// grown returns a report of growth that meets every aim.
 func grown() *Growth {
 	g := &Growth{FamilyItem: 401}
 	of := func(size int, call string, requests map[string]float64, units Units) Grown {
@@ -51,7 +51,7 @@ func grown() *Growth {
 	return g
 }
 
-// find is what a call was found to ask for.
+// find returns what was measured of a call.
 func find(t *testing.T, of []Grown, size int, call string) *Grown {
 	t.Helper()
 	i := slices.IndexFunc(of, func(g Grown) bool { return g.Size == size && g.Call == call })
@@ -61,8 +61,8 @@ func find(t *testing.T, of []Grown, size int, call string) *Grown {
 	return &of[i]
 }
 
-// What is measured over the embedded store: the requests, and that none was answered
-// otherwise than it must be.
+// TestGrowth checks the measurements over the embedded store: the number of requests, and that
+// each was answered as it must be.
 func TestGrowth(t *testing.T) {
 	b := newBench(t)
 	size := growthSize{tables: []int{30, 90}, users: []int{1, 12}, lists: []int{1, 3}, repeat: 2, rounds: 1, each: 2}
@@ -113,7 +113,7 @@ func TestGrowth(t *testing.T) {
 			t.Errorf("%s of a user with 12 families asks for %s, not %s", call, made.requests(), want)
 		}
 	}
-	// A request for the list and one for the client, of the whole sweep.
+	// The whole sweep takes one request for the list and one for the client.
 	for n, want := range map[int]string{
 		1: "3 GetItem, 3 Query, 2 TransactWriteItems, 11 UpdateItem",
 		3: "2.33 GetItem, 2.33 Query, 2 TransactWriteItems, 11 UpdateItem",
@@ -129,7 +129,8 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// What is filled in is what Rotor writes: its own item, under another user's keys.
+// TestFiller checks that the items that are filled in are those that Rotor writes: its own
+// item, under another user's keys.
 func TestFiller(t *testing.T) {
 	b := newBench(t)
 	err := b.over(t.Context(), embeddedStore, t.TempDir(), growthSize{}, func(o *overStore) error {
@@ -155,10 +156,10 @@ func TestFiller(t *testing.T) {
 	}
 }
 
-// asFilled looks at an owner of two families that was filled in.
+// asFilled checks an owner of two families that was filled in.
 func asFilled(t *testing.T, o *overStore, p *place, of owner) error {
 	t.Helper()
-	answer, err := p.s.issue(t.Context(), userOf(7), app) // where Rotor itself looks for the user
+	answer, err := p.s.issue(t.Context(), userOf(7), app) // looks where Rotor looks for the user
 	if err != nil {
 		return err
 	}
@@ -204,7 +205,7 @@ func asFilled(t *testing.T, o *overStore, p *place, of owner) error {
 	return nil
 }
 
-// ulidOf is the ULID of a family's public id.
+// ulidOf returns the ULID of a family's public id.
 func ulidOf(t *testing.T, public string) string {
 	t.Helper()
 	id, err := family.ParseID(public)
@@ -214,7 +215,7 @@ func ulidOf(t *testing.T, public string) string {
 	return id.ULID().String()
 }
 
-// without is a family's item without what tells it from others.
+// without returns a family's item without the attributes that tell it from others.
 func without(i item) item {
 	i = maps.Clone(i)
 	for _, name := range []string{"pk", "sk", "user_id"} {
@@ -223,7 +224,8 @@ func without(i item) item {
 	return i
 }
 
-// Whatever grows that should not is named, and where it begins to.
+// TestGrowthAims checks that every cost that grows but should not is named, with the size at
+// which it begins to grow.
 func TestGrowthAims(t *testing.T) {
 	g := grown()
 	count := 0
@@ -335,7 +337,7 @@ func TestGrowthTables(t *testing.T) {
 			t.Errorf("%s of nothing:\n%s", name, text)
 		}
 	}
-	// Without units and times, what is left is the requests.
+	// Without units and times, only the requests are left.
 	for _, of := range [][]Grown{g.Tables, g.Users, g.Lists} {
 		for i := range of {
 			of[i].Units, of[i].Latencies = nil, nil
@@ -346,7 +348,7 @@ func TestGrowthTables(t *testing.T) {
 	}
 }
 
-// The plot is SVG on white that names every line.
+// TestPlot checks that the plot is an SVG on white that names every line.
 func TestPlot(t *testing.T) {
 	g := grown()
 	svg, err := g.plot()
@@ -371,7 +373,7 @@ func TestPlot(t *testing.T) {
 		}
 	}
 	text := strings.Join(words, " ")
-	// refresh takes no unit in this report, as a sweep of nobody does in DynamoDB Local.
+	// In this report refresh takes no unit, as a sweep of nobody does in DynamoDB Local.
 	for _, name := range []string{"reuse", "revoke a family", "introspect", listFamilies, "issue", revokeAll, sweepOfOwner, "1,000,000", "families in the table", "families of the user"} {
 		if !strings.Contains(text, name) {
 			t.Errorf("the plot does not name %q: %s", name, text)
@@ -389,7 +391,8 @@ func TestPlot(t *testing.T) {
 	}
 }
 
-// Calls that take the same are one line; what takes nothing is none.
+// TestSeries checks that calls which take the same share a line, and that calls which take
+// nothing have none.
 func TestSeries(t *testing.T) {
 	var all []Grown
 	for call, units := range map[string][2]float64{"a": {1, 1}, "b": {1, 10}, "c": {1, 1}, "none": {0, 0}} {
@@ -407,7 +410,7 @@ func TestSeries(t *testing.T) {
 	}
 }
 
-// A page is set from the reports that are there.
+// TestPageOfEither checks that a page is made from the reports that exist.
 func TestPageOfEither(t *testing.T) {
 	const text = "# Page\n\n<!-- bench: sizes -->\nold sizes\n<!-- end -->\n\n<!-- growth: lists -->\nold lists\n<!-- end -->\n"
 	r, g := good(), grown()

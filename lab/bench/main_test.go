@@ -14,7 +14,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/process"
 )
 
-// TestMain makes the test binary the store that a run starts.
+// TestMain makes the test binary the store that a run starts, if it is asked to be.
 func TestMain(m *testing.M) {
 	if os.Getenv(storeVariable) != "" {
 		main()
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// tiny is a run's work in tests.
+// tiny is the work of a run in tests.
 var tiny = size{warm: 8, loads: 2, alone: 4, samples: 2, together: 16, invocations: 70, rounds: 1, repeat: 2}
 
 func newBench(t *testing.T) *bench {
@@ -35,8 +35,8 @@ func newBench(t *testing.T) *bench {
 	return &bench{rotor: rotor, self: os.Args[0], size: tiny, stdout: io.Discard, stderr: io.Discard, report: &Report{Short: true}}
 }
 
-// What is measured of the running programs is what must be so, whatever the machine
-// does meanwhile.
+// TestMeasures checks measurements of the running programs that hold on any machine under any
+// load.
 func TestMeasures(t *testing.T) {
 	b := newBench(t)
 	if err := b.storage(t.Context()); err != nil {
@@ -93,7 +93,8 @@ func TestMeasures(t *testing.T) {
 	}
 }
 
-// The function is invoked as Lambda does it, and goes on from token to token.
+// TestInvocations checks that the function is invoked as Lambda does it, each time with the
+// token of the answer before.
 func TestInvocations(t *testing.T) {
 	b := newBench(t)
 	b.functions = t.TempDir()
@@ -126,7 +127,7 @@ func TestInvocations(t *testing.T) {
 	}
 }
 
-// A store that is gone fails the run: no number comes out of it.
+// TestErrorsFailTheRun checks that a run fails without a number if its store is gone.
 func TestErrorsFailTheRun(t *testing.T) {
 	b := newBench(t)
 	store, err := b.startStore(t.Context(), embeddedStore)
@@ -166,7 +167,8 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// What cannot be started is an error, and leaves nothing running.
+// TestSubjectThatDoesNotStart checks that a program which cannot be started is an error, and
+// that nothing is left running.
 func TestSubjectThatDoesNotStart(t *testing.T) {
 	b := newBench(t)
 	b.rotor = filepath.Join(t.TempDir(), "nothing")

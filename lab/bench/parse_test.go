@@ -24,7 +24,7 @@ PASS
 		t.Fatal(err)
 	}
 	for i := range got {
-		got[i].Nanoseconds = float64(int64(got[i].Nanoseconds*10+.5)) / 10 // it came by way of seconds
+		got[i].Nanoseconds = float64(int64(got[i].Nanoseconds*10+.5)) / 10 // it was converted from seconds
 	}
 	want := []Micro{{"Refresh/ES256", 141234, 59943, 629}, {"SignAccess/RS256", 30.5, 9227, 106}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -67,7 +67,8 @@ func TestParseLongest(t *testing.T) {
 	}
 }
 
-// A usual family and the line of its refresh: there, and within what is allowed.
+// TestUsual checks that the usual family and the log line of its refresh exist, and are within
+// what the service allows.
 func TestUsual(t *testing.T) {
 	family, line, err := usual(t.Context())
 	if err != nil || family < 200 || family > 1024 || line < 400 || line > 2000 {

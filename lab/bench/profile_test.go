@@ -7,7 +7,7 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// stack is a sample of a stack of these functions, the innermost first.
+// stack returns a sample of a stack of these functions, the innermost first.
 func stack(took int64, functions ...string) *profile.Sample {
 	s := &profile.Sample{Value: []int64{1, took}}
 	for _, name := range functions {
@@ -16,7 +16,8 @@ func stack(took int64, functions ...string) *profile.Sample {
 	return s
 }
 
-// A stack is of what it is for, whatever that calls and whoever calls it.
+// TestSharesOf checks that a stack counts for its purpose, whatever it calls and whatever
+// calls it.
 func TestSharesOf(t *testing.T) {
 	const (
 		sdk     = "github.com/aws/aws-sdk-go-v2/service/dynamodb.(*Client).invokeOperation"

@@ -17,7 +17,7 @@ import (
 	"github.com/rotor-auth/rotor/lab/price"
 )
 
-// good is a report that reaches every aim, each just so.
+// good returns a report that only just meets every aim.
 func good() *Report {
 	return &Report{
 		Machine: Machine{Began: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), CPU: "a|b", CPUs: 2},
@@ -85,7 +85,7 @@ func TestAims(t *testing.T) {
 	}
 }
 
-// Of one report there is one sum, in whatever order its fractions are met.
+// TestAllRequests checks that a report has one sum, in whatever order its fractions are added.
 func TestAllRequests(t *testing.T) {
 	s := &Storage{Requests: map[string]float64{"GetItem": .1, "Query": .2, "UpdateItem": .3}}
 	sums := map[float64]bool{}
@@ -108,7 +108,8 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// What is assumed of the stack is what the stack says.
+// TestAssumptionsAreTheStacks checks that what the report assumes about the stack is what the
+// stack sets.
 func TestAssumptionsAreTheStacks(t *testing.T) {
 	functions, err := os.ReadFile("../../infra/functions.go")
 	if err != nil {
@@ -137,7 +138,7 @@ func TestAssumptionsAreTheStacks(t *testing.T) {
 	}
 }
 
-// Each table shows what was measured, or says that it was not.
+// TestTables checks that each table shows what was measured, or says that it was not.
 func TestTables(t *testing.T) {
 	r := good()
 	r.Costs, r.Aims = costs(r), aims(r)
@@ -195,7 +196,7 @@ func TestPage(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second changes nothing
+	for range 2 { // the second time changes nothing
 		if err := run(t.Context(), []string{"-markdown", file, "-o", dir}, nil, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +211,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// The page in docs has a place for each table, and no other.
+// TestDocumentation checks that the page in docs has a place for each table and no others.
 func TestDocumentation(t *testing.T) {
 	text, err := os.ReadFile("../../docs/benchmarks.md")
 	if err != nil {

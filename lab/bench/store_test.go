@@ -24,7 +24,8 @@ func TestSince(t *testing.T) {
 	}
 }
 
-// What stands between passes requests and answers on, and counts what is billed.
+// TestCountingStore checks that the proxy passes on requests and answers unchanged, and counts
+// what is billed.
 func TestCountingStore(t *testing.T) {
 	var asked string
 	below := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +64,7 @@ func TestCountingStore(t *testing.T) {
 		t.Errorf("answered %d %s, asked for %q", w.Code, w.Body, asked)
 	}
 	send("Query", `{}`)
-	send("GetItem", `{}`) // which does not say
+	send("GetItem", `{}`) // its answer has no capacity
 	if send("DescribeTable", `{}`); asked != "" {
 		t.Errorf("a call that is not billed is asked for %q", asked)
 	}
@@ -136,7 +137,8 @@ func TestItemSize(t *testing.T) {
 	}
 }
 
-// The size of JSON is that which storetest finds by types.
+// TestItemSizeIsThatOfTheTests checks that the size of an item in JSON is the size that
+// storetest computes from its types.
 func TestItemSizeIsThatOfTheTests(t *testing.T) {
 	table, rt := storetest.Open(t)
 	now := time.Date(2030, 1, 2, 3, 4, 5, 6e6, time.UTC)

@@ -17,8 +17,8 @@ import (
 	"github.com/rotor-auth/rotor/lab/load"
 )
 
-// fake is a service that rotates tokens, and misbehaves as it is told. A token is
-// a family and a counter; the newest one and the one before are honoured.
+// fake is a service that rotates tokens and misbehaves as it is told. A token is a family and
+// a counter. The newest token and the one before are accepted.
 type fake struct {
 	t *testing.T
 	*httptest.Server
@@ -29,13 +29,13 @@ type fake struct {
 	client    string
 	body      string // of the registration
 	refreshes int
-	broken    int // times that a token was presented which no app may hold
-	atOnce    int // refreshes under way,
+	broken    int // how often a token was presented that no app may hold
+	atOnce    int // refreshes in progress
 	mostly    int // and how many there were at most
 }
 
-// misbehaviour answers a refresh, by its number from 0 on, or leaves it to be
-// answered as it should be.
+// misbehaviour answers a refresh, numbered from 0, or returns false to have it answered
+// properly.
 type misbehaviour func(n int, w http.ResponseWriter, presented, newest string) bool
 
 func (f *fake) will(m misbehaviour) {
@@ -143,7 +143,7 @@ func TestFollowsRotation(t *testing.T) {
 			if f.mostly > workers {
 				t.Errorf("%d requests at a time", f.mostly)
 			}
-			// All sessions had their turn, as often as the others where they had to wait.
+			// Every session had its turn, and equally often where sessions had to wait.
 			for family, counter := range f.counters {
 				if workers == 1 && counter != 51 || counter < 2 {
 					t.Errorf("%s is at %d", family, counter)
@@ -156,7 +156,7 @@ func TestFollowsRotation(t *testing.T) {
 	}
 }
 
-// cut answers with less than the header promises, and hangs up.
+// cut answers with fewer bytes than the header announces, and closes the connection.
 func cut(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Length", "1000")
 	if _, err := io.WriteString(w, text); err != nil {
@@ -168,16 +168,17 @@ func cut(w http.ResponseWriter, text string) {
 	panic(http.ErrAbortHandler)
 }
 
-// Nothing that misleads an app passes for a success, and nothing stops the load.
+// TestCountsWhatIsNoSuccess checks that no answer which would mislead an app counts as a
+// success, and that none stops the load.
 func TestCountsWhatIsNoSuccess(t *testing.T) {
 	f := newFake(t)
-	f.Config.ErrorLog = nil // the aborts are not logged
+	f.Config.ErrorLog = nil // does not log the aborts
 	f.will(func(n int, w http.ResponseWriter, presented, newest string) bool {
 		switch n % 10 {
 		case 0:
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusServiceUnavailable)
-			f.answer(w, newest) // not even with a token
+			f.answer(w, newest) // is a failure even with a token
 		case 1:
 			w.WriteHeader(http.StatusCreated)
 			f.answer(w, newest)
@@ -227,7 +228,7 @@ func TestCountsWhatIsNoSuccess(t *testing.T) {
 func TestRefusedAreNoSuccess(t *testing.T) {
 	f := newFake(t)
 	g := open(t, f, 2)
-	g.Close() // or the connection that is open would fail otherwise
+	g.Close() // or the open connection would fail otherwise
 	f.Server.Close()
 	got := run(t, g, load.Run{Workers: 2, Requests: 10})
 	if got.Count != 0 || got.Requests != 10 || got.Errors[load.NoAnswer+": connection refused"] != 10 || len(got.ByStatus) != 0 {
@@ -240,7 +241,7 @@ func TestRefusedAreNoSuccess(t *testing.T) {
 
 func TestRunEndsInTime(t *testing.T) {
 	g := open(t, newFake(t), 4)
-	const d = time.Second // enough for a worker to be given the processor
+	const d = time.Second // is enough for a worker to get the processor
 	got := run(t, g, load.Run{Workers: 2, For: d})
 	if got.Elapsed < d || got.Count == 0 {
 		t.Errorf("got %s in %s", got, got.Elapsed)
@@ -255,7 +256,8 @@ func TestRunEndsInTime(t *testing.T) {
 	}
 }
 
-// A request that the caller broke off is nobody's failure.
+// TestRunIsBrokenOff checks that a request which the caller cancels does not count as a
+// failure.
 func TestRunIsBrokenOff(t *testing.T) {
 	f := newFake(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -280,7 +282,7 @@ func TestRunIsBrokenOff(t *testing.T) {
 	}
 }
 
-// together holds the refreshes up until there are n at the same time.
+// together holds refreshes back until n arrive at the same time.
 func together(n int) misbehaviour {
 	var waiting sync.WaitGroup
 	waiting.Add(n)
@@ -305,12 +307,13 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// Racers who get a successor each are no success, but for one.
+// TestRaceThatForks checks that of racers who each get a successor of their own only one
+// counts as a success.
 func TestRaceThatForks(t *testing.T) {
 	f := newFake(t)
 	g := open(t, f, 1)
 	f.will(func(n int, w http.ResponseWriter, presented, _ string) bool {
-		f.answer(w, fmt.Sprintf("%s-%d", presented, max(n, 5))) // 6 get the same one
+		f.answer(w, fmt.Sprintf("%s-%d", presented, max(n, 5))) // 6 racers get the same successor
 		return true
 	})
 	got, err := g.Race(t.Context(), 20)
@@ -361,7 +364,8 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// Calls at the same time share the sessions, and none waits for ever.
+// TestCallsTogether checks that simultaneous calls share the sessions, and that each of them
+// ends.
 func TestCallsTogether(t *testing.T) {
 	f := newFake(t)
 	g := open(t, f, 8)
@@ -409,7 +413,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// Unless told otherwise, a load is one of rotations.
+// TestPolicyByDefault checks that a load makes rotations unless it is told otherwise.
 func TestPolicyByDefault(t *testing.T) {
 	f := newFake(t)
 	g, err := load.Open(t.Context(), load.Options{URL: f.URL, Client: "app", Sessions: 1})

@@ -15,7 +15,8 @@ import (
 
 const repository = "../.."
 
-// The texts that mutants replace are still there, and so are the tests that are to find them.
+// TestTableIsOfThisCode checks that the texts which mutants replace exist, and the tests that
+// should detect them.
 func TestTableIsOfThisCode(t *testing.T) {
 	all, err := choose(table, "")
 	if err != nil {
@@ -36,7 +37,8 @@ func TestTableIsOfThisCode(t *testing.T) {
 	}
 }
 
-// The document is what the table makes of itself, and the tests that it names are there.
+// TestDocument checks that the document is what the table generates, and that the tests that
+// it names exist.
 func TestDocument(t *testing.T) {
 	document, err := os.ReadFile(filepath.Join(repository, "docs", "mutants.md"))
 	if err != nil {
@@ -54,7 +56,8 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// module is one of a single package, shared/server, with a function and what is tested of it.
+// module returns the folder of a module with one package, shared/server, with a function and
+// tests of it.
 func module(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -102,7 +105,7 @@ func TestVerdicts(t *testing.T) {
 	}
 	mutants := []mutant{
 		of("server.TestDouble", "2 * n", "3 * n"),
-		of("server.TestNothing", "2 * n", "n"), // by the whole suite
+		of("server.TestNothing", "2 * n", "n"), // detected only by the whole suite
 		of("server.TestDouble", "2 * n", "n + n"),
 		of("server.TestDouble", "return 1", "return x"),
 	}
@@ -128,14 +131,14 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// Where a test fails without a mutant there is no verdict on any.
+// TestBaseline checks that no mutant gets a verdict if a test fails without mutants.
 func TestBaseline(t *testing.T) {
 	root := module(t)
 	name := filepath.Join(root, "shared/server/api.go")
 	if err := os.WriteFile(name, []byte("package server\n\nfunc Double(n int) int { return n }\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []string{"server.TestDouble", "server.TestNothing"} { // at once; when the whole suite is asked
+	for _, test := range []string{"server.TestDouble", "server.TestNothing"} { // one fails at once, and one when the whole suite runs
 		m := mutant{rule: "r", pkg: "server", test: test, edits: []edit{{"return n", "return (n)"}}}
 		_, err := tryAll(t.Context(), log.New(io.Discard, "", 0), root, []mutant{m}, 2, false)
 		if err == nil || !strings.Contains(err.Error(), "without a mutant, server.TestDouble/of_two fails") {
@@ -159,7 +162,8 @@ func TestStaleTable(t *testing.T) {
 	}
 }
 
-// A mutant finds its texts wherever they stand in its package, and says so where that is not clear.
+// TestMutantFindsItsFiles checks that a mutant finds its texts in any file of its package, and
+// reports an error if they are ambiguous.
 func TestMutantFindsItsFiles(t *testing.T) {
 	root := t.TempDir()
 	for name, content := range map[string]string{
@@ -216,7 +220,8 @@ func TestFailedIn(t *testing.T) {
 	}
 }
 
-// Only packages count in which a file differs from the commit, committed or not.
+// TestChanged checks that exactly those packages count in which a file differs from the
+// commit, committed or not.
 func TestChanged(t *testing.T) {
 	root := t.TempDir()
 	git := func(args ...string) {

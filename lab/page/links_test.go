@@ -81,7 +81,7 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
-// broken returns what is wrong with a link of the page at path from root, or "".
+// broken returns what is wrong with a link of the page at a path from root, or "".
 func broken(page, link string) string {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -121,7 +121,7 @@ func broken(page, link string) string {
 	return ""
 }
 
-// TestLinks checks every link of every page. External addresses are checked for their form alone.
+// TestLinks checks every link of every page. Only the form of external addresses is checked.
 func TestLinks(t *testing.T) {
 	checked, withAnchor := 0, 0
 	for _, page := range pages(t) {
@@ -140,7 +140,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestLinksCanBreak shows that the check above can fail, and which anchors GitHub makes.
+// TestLinksCanBreak checks that the test above can fail, and which anchors GitHub makes.
 func TestLinksCanBreak(t *testing.T) {
 	for _, link := range []string{
 		"docs/nothing.md", "docs/design.md#nothing", "#nothing", "/README.md", "../README.md", "http://example.com", "https://localhost",
@@ -170,8 +170,8 @@ func TestLinksCanBreak(t *testing.T) {
 	}
 }
 
-// TestPagesAreShort holds the README to 250 lines and each page of docs to 400, but those that programs write. Each page is
-// listed in the README.
+// TestPagesAreShort checks that the README has at most 250 lines and each page of docs 400,
+// except those that programs write, and that the README lists each page.
 func TestPagesAreShort(t *testing.T) {
 	written := []string{"docs/mutants.md", "docs/benchmarks.md", "docs/scale.md"}
 	listed := map[string]bool{}
@@ -201,7 +201,8 @@ func TestPagesAreShort(t *testing.T) {
 	}
 }
 
-// TestTreeIsComplete fails where a folder of the tree has no row in the README, or a row has no folder.
+// TestTreeIsComplete checks that each folder of the tree has a row in the README, and each row
+// a folder.
 func TestTreeIsComplete(t *testing.T) {
 	_, table, _ := strings.Cut(read(t, "README.md"), "\n| folder | what |\n|---|---|\n")
 	table, _, _ = strings.Cut(table, "\n\n")

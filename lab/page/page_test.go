@@ -32,7 +32,7 @@ func TestSet(t *testing.T) {
 	if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second changes nothing
+	for range 2 { // the second time changes nothing
 		if err := page.Set(path, "test", table); err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestRefreshes(t *testing.T) {
-	// 0.7 ms on a whole core are 2.42 ms at 512 MB; with the wait 7.42, billed as 8.
+	// 0.7 ms on a whole core are 2.42 ms at 512 MB; with the wait they are 7.42, billed as 8.
 	if got := price.BilledTime(0.7); got != 8 {
 		t.Errorf("billed %v ms", got)
 	}

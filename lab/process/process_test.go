@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// as makes the test binary one of the programs below. quick has it end at once:
-// under the race detector a program that ends sleeps for a second.
+// as names the variable that makes the test binary one of the programs below. quick makes it
+// end at once: under the race detector a program sleeps for a second when it ends.
 const (
 	as    = "ROTOR_PROCESS_TEST_AS"
 	quick = "GORACE=atexit_sleep_ms=0"
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// programs are what is run here, by name. Each returns its exit status.
+// programs are the programs that tests run, by name. Each returns its exit status.
 var programs = map[string]func(<-chan os.Signal) int{
 	"obedient": func(signals <-chan os.Signal) int {
 		fmt.Println("on stdout")
@@ -112,7 +112,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// start starts a program and waits until it has said something.
+// start starts a program and waits until it has printed a text.
 func start(t *testing.T, program, says string) *Process {
 	t.Helper()
 	p, err := Start(t.Context(), os.Args[0], quick, as+"="+program)
@@ -123,7 +123,7 @@ func start(t *testing.T, program, says string) *Process {
 	return p
 }
 
-// await waits until the program has written this text.
+// await waits until the program has printed a text.
 func await(t *testing.T, p *Process, text string) {
 	t.Helper()
 	ticker, deadline := time.NewTicker(time.Millisecond), time.After(20*time.Second)
@@ -144,7 +144,7 @@ func TestStop(t *testing.T) {
 	if !alive(p) {
 		t.Fatal("it does not run")
 	}
-	for range 2 { // the second finds nothing to do
+	for range 2 { // the second call finds nothing to do
 		if err := p.Stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +211,7 @@ func TestContextKills(t *testing.T) {
 	}
 }
 
-// A crash must not pass for an end that was wanted.
+// TestEndByItself checks that a crash is not taken for an end that was asked for.
 func TestEndByItself(t *testing.T) {
 	p := start(t, "crashing", "no such table")
 	<-p.Ended()
@@ -234,7 +234,7 @@ func TestEnvironmentIsWhatIsGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-p.Ended()
-	if got := p.Output(); got != quick+"\n"+as+"=environment\n" { // the last one holds
+	if got := p.Output(); got != quick+"\n"+as+"=environment\n" { // the last value of a variable counts
 		t.Errorf("the environment is %q", got)
 	}
 }
@@ -259,7 +259,8 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 }
 
-// Whatever the sizes of the writes, nothing is lost or moved but the middle.
+// TestOutputKeepsBothEnds checks that only the middle of the output is dropped, whatever the
+// sizes of the writes.
 func TestOutputKeepsBothEnds(t *testing.T) {
 	for _, size := range []int{1000, 10_000, kept - 1, kept, kept + 1, 2*kept + 1, 5 * kept} {
 		var o output
@@ -298,7 +299,7 @@ func TestMeasures(t *testing.T) {
 		if err := errors.Join(err, err2); err != nil {
 			t.Fatal(err)
 		}
-		if cpu < 80*time.Millisecond || cpu > time.Minute { // to 10 ms, of user and of system
+		if cpu < 80*time.Millisecond || cpu > time.Minute { // user and system time are exact to 10 ms
 			t.Errorf("CPU %s", cpu)
 		}
 		if rss < 64<<20 || rss > 1<<30 {
@@ -329,7 +330,7 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-p.Ended() // for want of arguments
+	<-p.Ended() // it ends because it lacks arguments
 	if !strings.Contains(p.Output(), "usage") {
 		t.Errorf("it says %q", p.Output())
 	}
@@ -352,7 +353,7 @@ func TestStartRotor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK { // as it was not for the first two
+	if response.StatusCode != http.StatusOK { // the first two answers had another status
 		t.Errorf("it answers %s", response.Status)
 	}
 	if err := r.Stop(); err != nil {
@@ -372,7 +373,8 @@ func TestStartRotorFails(t *testing.T) {
 	}
 }
 
-// An event that is given a body keeps all else, and stays as it was for the next one.
+// TestSampleEvent checks that a sample event which gets a body keeps everything else, and is
+// unchanged for the next use.
 func TestSampleEvent(t *testing.T) {
 	e, err := SampleEvent("token-refresh")
 	if err != nil {
@@ -393,13 +395,14 @@ func TestSampleEvent(t *testing.T) {
 	}
 }
 
-// A function that ends by itself answers nothing, and says why.
+// TestFunctionThatEnds checks that a function which ends by itself is reported with the
+// reason, and gives no answer.
 func TestFunctionThatEnds(t *testing.T) {
 	path, err := Build(t.TempDir(), "./functions/token", "-tags", "lambda.norpc")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := StartFunction(t.Context(), path, "token", 512) // without what it must be told
+	f, err := StartFunction(t.Context(), path, "token", 512) // lacks the configuration that it needs
 	if err != nil {
 		t.Fatal(err)
 	}

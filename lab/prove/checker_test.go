@@ -21,8 +21,7 @@ var (
 	fixed     = &kind{name: "fixed", fixed: true}
 )
 
-// entry is an operation of a history written by hand, which began and ended at
-// these times.
+// entry is an operation of a handwritten history, with the times at which it began and ended.
 type entry struct {
 	call, end int64
 	action    action
@@ -41,8 +40,8 @@ func history(k *kind, entries []entry) []porcupine.Operation {
 	return all
 }
 
-// What must not be is found, and what differs from it only in being allowed is
-// not.
+// TestCheckerFinds checks that the checker rejects histories that must not be, and accepts
+// those that differ from them only in being allowed.
 func TestCheckerFinds(t *testing.T) {
 	refused, gone, unclear := output{}, output{unknown: true}, output{unclear: true}
 	got := func(n int) output { return output{token: n} }
@@ -133,7 +132,8 @@ func TestCheckerFinds(t *testing.T) {
 	}
 }
 
-// One wrong answer in a long history is found, and the script of it is short.
+// TestCheckerFindsOneWrongAnswer checks that one wrong answer in a long history is found, and
+// that its script is short.
 func TestCheckerFindsOneWrongAnswer(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 5 {
@@ -150,7 +150,7 @@ func TestCheckerFindsOneWrongAnswer(t *testing.T) {
 		}
 		op := &h[n+at]
 		out := op.Output.(output)
-		out.token -= 10 // no operation under way can explain that
+		out.token -= 10 // no operation in progress can explain that
 		op.Output = out
 		if !illegal(h) {
 			t.Fatalf("round %d: the wrong answer is not found", round)
@@ -166,9 +166,9 @@ func TestCheckerFindsOneWrongAnswer(t *testing.T) {
 	}
 }
 
-// made is a history that the model makes: five clients on one family, each of
-// whose operations happens at some moment between its call and its return. One of
-// them moves the clock.
+// made returns a history that the model allows: five clients use one family, and each
+// operation happens at some moment between its call and its return. One of them moves the
+// clock.
 func made(rng *rand.Rand, n int) []porcupine.Operation {
 	type pending struct {
 		op     porcupine.Operation
@@ -186,7 +186,7 @@ func made(rng *rand.Rand, n int) []porcupine.Operation {
 	}
 	slices.SortFunc(all, func(a, b pending) int { return int(a.moment - b.moment) })
 	r := first
-	newestAt := map[int]int64{1: 0} // when the first answer with that token came
+	newestAt := map[int]int64{1: 0} // when the first answer with that token arrived
 	var h []porcupine.Operation
 	for _, p := range all {
 		in := input{family: "f", kind: observed, action: refresh}
@@ -196,7 +196,7 @@ func made(rng *rand.Rand, n int) []porcupine.Operation {
 		case rng.IntN(4) == 0:
 			in.action = show
 		}
-		for n, at := range newestAt { // the newest that was known at the call
+		for n, at := range newestAt { // finds the newest token that was known at the call
 			if in.action == refresh && at < p.op.Call && n > in.token {
 				in.token = n
 			}

@@ -8,38 +8,37 @@ import (
 	"sync/atomic"
 )
 
-// follower is an app that holds one family and follows its rotation: it refreshes
-// with the token that it holds, and again with the same one when there is no
-// answer, however often. Nobody else has the family.
+// follower is an app that holds one family and follows its rotation. It refreshes with the
+// token that it holds, and repeats that with the same token until there is an answer. Nobody
+// else uses the family.
 type follower struct {
 	family string
-	tokens []string // token n is at n-1; the last is the one that it holds
-	era    int64    // in which that was made; 0 of the first one
+	tokens []string // token n is at n-1; the follower holds the last
+	era    int64    // era in which the last was made; 0 for the first token
 
-	refresh func(token string) (answer, error) // an error is no answer
-	counter func(family string) (int, error)   // what the record says
+	refresh func(token string) (answer, error) // an error means that there was no answer
+	counter func(family string) (int, error)   // returns the counter of the record
 	seen    *cuts
 }
 
-// cuts counts, over all followers, what came of requests without an answer.
+// cuts counts what followed from requests without an answer, over all followers.
 type cuts struct {
-	answered atomic.Int64 // refreshes
-	held     atomic.Int64 // of them, those that got the token presented
+	answered atomic.Int64 // refreshes that were answered
+	held     atomic.Int64 // those that got the presented token again
 	cut      atomic.Int64 // attempts without an answer
-	written  atomic.Int64 // refreshes whose rotation was written, but not answered
+	written  atomic.Int64 // refreshes whose rotation was written but not answered
 }
 
-// outcome is what becomes of a refresh with the newest token.
+// outcome is what a refresh with the newest token must do.
 type outcome int
 
 const (
 	either  outcome = iota
-	rotates         // it gets the next token: the last rotation is a reuse interval ago
-	holds           // it gets itself
+	rotates         // gets the next token, as the last rotation is a reuse interval ago
+	holds           // gets the same token
 )
 
-// next refreshes, until there is an answer. It is an error if that is not what it
-// must be.
+// next refreshes until there is an answer, and returns an error if it is not the wanted one.
 func (f *follower) next(want outcome) error {
 	newest := len(f.tokens)
 	presented := f.tokens[newest-1]
@@ -73,11 +72,10 @@ func (f *follower) next(want outcome) error {
 	if written {
 		f.seen.written.Add(1)
 	}
-	// Should the request come again that was not answered, there is no other
-	// successor.
+	// If the unanswered request arrives later, it must not make another successor.
 	a, err := f.refresh(presented)
 	if err != nil || a.status == http.StatusServiceUnavailable {
-		return nil // cut again
+		return nil // there was no answer again
 	}
 	if a.text("refresh_token") != f.tokens[len(f.tokens)-1] {
 		return fmt.Errorf("family %s: token %d, presented once more, has another successor: %v", f.family, newest, a)
@@ -85,8 +83,7 @@ func (f *follower) next(want outcome) error {
 	return nil
 }
 
-// take holds the token of an answer, which must be the next one or the one that is
-// held.
+// take stores the token of an answer, which must be the next token or the one that is held.
 func (f *follower) take(a answer, want outcome) error {
 	held := len(f.tokens)
 	if a.status != http.StatusOK {

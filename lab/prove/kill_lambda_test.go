@@ -17,24 +17,24 @@ import (
 )
 
 const (
-	instances = 5 // of the function, at once
+	instances = 5 // of the function, at the same time
 	killsEach = kills / instances
 
-	// Nobody moves the function's clock. Each instance has many families: while it
-	// refreshes one after the other, the reuse interval of the first goes by.
-	lambdaFamilies = 20 // of each instance
+	// Nobody moves the function's clock. Instead each instance has many families: the reuse
+	// interval of the first has passed when the last is refreshed.
+	lambdaFamilies = 20 // families of each instance
 	lambdaClient   = "kill"
-	lambdaInterval = 10 // seconds; far longer than a program takes to start, so that nobody comes again too late
+	lambdaInterval = 10 // seconds; far longer than a program takes to start, so that no retry is too late
 )
 
-// The token function's program, under a Runtime API of the test's own, is killed
-// fifty times in mid-invocation: whoever comes again with the token that it holds
-// gets its successor.
+// TestKillLambda kills the token function's program fifty times during an invocation, under a
+// Runtime API of the test's own. A client that retries with the token that it holds must get
+// its successor.
 func TestKillLambda(t *testing.T) {
 	began := time.Now()
-	l := newLoad(t) // of the local program: the logins, and looks at the records
+	l := newLoad(t) // the local program, for logins and to read records
 	defer l.end()
-	// As the Makefile builds it, but for the path and the processor.
+	// The Makefile builds it with the same flags, except for the path and the processor.
 	function, err := process.Build(t.TempDir(), "./functions/token", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=")
 	if err != nil {
 		t.Fatal(err)
@@ -79,23 +79,23 @@ func TestKillLambda(t *testing.T) {
 	}
 }
 
-// instance is an execution environment of the function, in which one program runs
-// after the other.
+// instance is an execution environment of the function, in which one program runs after the
+// other.
 type instance struct {
 	*load
 	function string
-	event    process.Event // of a refresh, as API Gateway sends it
+	event    process.Event // a refresh as API Gateway sends it
 	doomed   bool          // the next invocation is to be cut
 
-	run    *process.Function      // nil: no program runs
-	warm   bool                   // it has answered
+	run    *process.Function      // nil if no program runs
+	warm   bool                   // whether it has answered before
 	took   map[bool]time.Duration // how long the last answer took, by warm
-	killed int                    // in mid-invocation
-	late   int                    // after all
+	killed int                    // programs killed during an invocation
+	late   int                    // programs that answered before they were killed
 }
 
-// follow refreshes one family after the other, each once its last rotation is a
-// reuse interval ago, until there were enough kills.
+// follow refreshes one family after the other, each once its last rotation is a reuse interval
+// ago, until enough programs were killed.
 func (i *instance) follow(own []*follower) {
 	begun := make([]time.Time, len(own)) // the reuse interval after the last rotation, at the latest
 	for n := 0; i.going.Err() == nil && i.killed < killsEach; n = (n + 1) % len(own) {
@@ -112,11 +112,11 @@ func (i *instance) follow(own []*follower) {
 
 var errCut = errors.New("the program was killed before it answered")
 
-// refresh invokes the function. A doomed program is killed at some moment after it
-// was given the invocation, if it has not answered by then.
+// refresh invokes the function. A doomed program is killed at some moment after it got the
+// invocation, if it has not answered by then.
 func (i *instance) refresh(token string) (answer, error) {
 	doomed := i.doomed
-	i.doomed = false // the next one is not
+	i.doomed = false // the next one is not doomed
 	if i.run == nil {
 		if err := i.begin(); err != nil {
 			i.check(err)
@@ -158,7 +158,7 @@ func (i *instance) refresh(token string) (answer, error) {
 	}
 }
 
-// ended fails the test for a program that was not killed.
+// ended fails the test if a program ended that was not killed.
 func (i *instance) ended() error {
 	err := fmt.Errorf("the function's program has ended by itself: %.2000s", i.run.Output())
 	i.check(err)
@@ -177,7 +177,7 @@ func (i *instance) begin() error {
 	return nil
 }
 
-// end kills the program, if one runs.
+// end kills the program if one runs.
 func (i *instance) end() {
 	if i.run == nil {
 		return
@@ -186,7 +186,7 @@ func (i *instance) end() {
 	i.run = nil
 }
 
-// read is what the function answered, which must be to the gateway.
+// read returns what the function answered to the gateway.
 func (i *instance) read(given process.Answer) (answer, error) {
 	var result struct {
 		Status int    `json:"statusCode"`

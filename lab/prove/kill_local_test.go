@@ -21,14 +21,14 @@ const (
 	followers = 24
 	logins    = 2 // clients that start families, one after the other
 
-	eraLasts = 10 * time.Millisecond // beside what a move of the clock takes
-	eraMove  = 61 * time.Second      // the reuse interval, which is Rotor's own, and a second
+	eraLasts = 10 * time.Millisecond // in addition to what a move of the clock takes
+	eraMove  = 61 * time.Second      // Rotor's default reuse interval and a second
 )
 
-// The local program is killed fifty times in mid-load and started again: whoever
-// follows rotation, and comes again with the token that it holds, notices nothing.
-// The clock moves past the reuse interval all the time, but never while somebody
-// waits for an answer: nobody comes again too late.
+// TestKillLocal kills the local program fifty times under load and starts it again. A client
+// that follows rotation, and retries with the token that it holds, notices nothing. The clock
+// moves past the reuse interval all the time, but never while a client waits for an answer, so
+// that no retry is too late.
 func TestKillLocal(t *testing.T) {
 	began := time.Now()
 	l := newLoad(t)
@@ -57,12 +57,12 @@ func TestKillLocal(t *testing.T) {
 	for range kills {
 		l.flows()
 		written := l.seen.written.Load()
-		<-time.After(rand.N(300 * time.Millisecond)) // the moment of the kill
+		<-time.After(rand.N(300 * time.Millisecond)) // this is the moment of the kill
 		if err := l.program.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		l.start()
-		l.flows() // those who were cut have come again
+		l.flows() // wait until the clients that were cut have retried
 		if l.seen.written.Load() > written {
 			hits++
 		}
@@ -70,7 +70,7 @@ func TestKillLocal(t *testing.T) {
 	l.stop()
 	l.all.Wait()
 
-	// Nobody is lost: neither those who were there, nor those who came.
+	// No family is lost, neither the first ones nor the later ones.
 	lasted := slices.Concat(append(started[:], apps)...)
 	l.newEra()
 	l.lasts(lasted, l.follow)
@@ -85,23 +85,23 @@ func TestKillLocal(t *testing.T) {
 	}
 }
 
-// load is the local program, and what it is under.
+// load is the local program and the clients that use it.
 type load struct {
 	t       *testing.T
 	ground  *ground
 	http    *http.Client
 	program *process.Rotor
-	url     atomic.Pointer[string] // where it answers now, or did before it was killed
+	url     atomic.Pointer[string] // where the program answers, or did before it was killed
 	seen    cuts
 
-	clock  sync.RWMutex // to read: somebody waits for an answer; to write: the clock moves
-	moving sync.Mutex   // held by who moves the clock of a program, or puts another in its place
-	era    atomic.Int64 // how often the clock has moved, and 1
+	clock  sync.RWMutex // is read-locked while a client waits for an answer, and locked while the clock moves
+	moving sync.Mutex   // is held while the clock of a program moves, or the program is replaced
+	era    atomic.Int64 // how often the clock has moved, plus 1
 
-	all   sync.WaitGroup  // of those who make the load
-	going context.Context // done once there is enough
+	all   sync.WaitGroup  // goroutines that make the load
+	going context.Context // is done when there is enough load
 	stop  func()
-	ctx   context.Context // of the requests: done once the test has failed
+	ctx   context.Context // for requests; done when the test has failed
 	abort func()
 }
 
@@ -114,8 +114,7 @@ func newLoad(t *testing.T) *load {
 	return l
 }
 
-// start starts the program, whose clock goes on from where that of the one before
-// was.
+// start starts the program, whose clock continues where the clock of the previous one stopped.
 func (l *load) start() {
 	l.t.Helper()
 	program := l.ground.start()
@@ -128,7 +127,7 @@ func (l *load) start() {
 	l.url.Store(&program.URL)
 }
 
-// moveClock begins one era after the other until there is enough.
+// moveClock begins one era after the other until there is enough load.
 func (l *load) moveClock() {
 	for l.going.Err() == nil {
 		l.newEra()
@@ -139,8 +138,8 @@ func (l *load) moveClock() {
 	}
 }
 
-// newEra moves the clock. A program that is killed meanwhile, or was before, is
-// followed by one whose clock has moved.
+// newEra moves the clock. If the program is killed meanwhile, or was before, the next program
+// starts with the moved clock.
 func (l *load) newEra() {
 	l.clock.Lock()
 	defer l.clock.Unlock()
@@ -150,11 +149,11 @@ func (l *load) newEra() {
 	_, _ = send(l.ctx, l.http, http.MethodPost, *l.url.Load()+"/local/clock", advance(eraMove))
 }
 
-// advance is the body that moves a clock.
+// advance returns the body of a request that moves a clock.
 func advance(d time.Duration) map[string]string { return map[string]string{"advance": d.String()} }
 
-// follow refreshes. In each era the first refresh of a family rotates, and all
-// others get the token again.
+// follow refreshes. In each era the first refresh of a family rotates, and all others get the
+// token again.
 func (l *load) follow(f *follower) error {
 	l.clock.RLock()
 	defer l.clock.RUnlock()
@@ -166,14 +165,14 @@ func (l *load) follow(f *follower) error {
 	return f.next(rotates)
 }
 
-// end leaves nothing behind, whatever has become of the test.
+// end ends the load and the program, whatever the result of the test.
 func (l *load) end() {
 	l.abort()
 	l.all.Wait()
 }
 
-// check fails the test for an error, and ends the load. What comes of that is not
-// told as well.
+// check fails the test for an error and ends the load. Errors that follow from it are not
+// reported.
 func (l *load) check(err error) {
 	if err != nil && l.ctx.Err() == nil {
 		l.t.Error(err)
@@ -192,7 +191,7 @@ func (l *load) flows() {
 		select {
 		case <-ticker.C:
 		case <-l.ctx.Done():
-			l.t.FailNow() // it was said why
+			l.t.FailNow() // the reason was reported
 		case <-late:
 			l.t.Fatal("the load does not flow")
 		}
@@ -214,11 +213,11 @@ func (l *load) login(client, user string) (*follower, error) {
 	}, nil
 }
 
-// logIn starts families until there is enough, and returns those of which it had
-// the answer.
+// logIn starts families until there is enough load, and returns those whose login was
+// answered.
 func (l *load) logIn(n int) []*follower {
 	var all []*follower
-	pace := time.NewTicker(50 * time.Millisecond) // all of them are looked at in the end
+	pace := time.NewTicker(50 * time.Millisecond) // every family is compared in the end
 	defer pace.Stop()
 	for i := 0; ; i++ {
 		select {
@@ -232,14 +231,14 @@ func (l *load) logIn(n int) []*follower {
 	}
 }
 
-// refreshAs returns a refresh by a public client.
+// refreshAs returns a function that refreshes as a public client.
 func (l *load) refreshAs(client string) func(token string) (answer, error) {
 	return func(token string) (answer, error) {
 		return send(l.ctx, l.http, http.MethodPost, *l.url.Load()+"/oauth/token", refreshForm(client, token))
 	}
 }
 
-// counter asks until there is an answer.
+// counter returns the counter of a family's record, and asks until there is an answer.
 func (l *load) counter(family string) (int, error) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
@@ -259,8 +258,8 @@ func (l *load) counter(family string) (int, error) {
 	}
 }
 
-// lasts fails the test for every family that is lost: whose token does not refresh
-// any more, has another number than the record's, or was taken for stolen.
+// lasts fails the test for each lost family: one whose token no longer refreshes, has another
+// number than the record's, or was treated as stolen.
 func (l *load) lasts(all []*follower, next func(*follower) error) {
 	l.t.Helper()
 	if l.t.Failed() {

@@ -30,18 +30,18 @@ var raceFor = flag.Duration("race-for", time.Minute, "how long TestLinearizable 
 const (
 	servers     = 8
 	racers      = 32
-	atOnce      = 8                     // operations on one family: the checker has to consider every order of them
-	familyLife  = 250                   // operations on a family, until another takes its place
-	deadLife    = 15                    // and on one that is seen to be dead
-	clockEvery  = 60 * time.Millisecond // beside what a move takes; between two of them a family rotates once at most
+	atOnce      = 8                     // operations on one family at the same time; the checker has to consider every order of them
+	familyLife  = 250                   // operations on a family before another replaces it
+	deadLife    = 15                    // operations on a family that is seen to be dead
+	clockEvery  = 60 * time.Millisecond // in addition to what a move takes; between two moves a family rotates once at most
 	checkLimit  = 3 * time.Minute
 	reuseWindow = "300" // seconds; far longer than the time between two moves of the clock
 	clockMove   = "301s"
-	clockCreep  = "200s"          // with the time between two moves it is still less than the interval
-	overdue     = 5 * time.Second // a 503 that takes longer tells nothing: the server has given up
+	clockCreep  = "200s"          // together with the time between two moves still less than the interval
+	overdue     = 5 * time.Second // a 503 that takes longer tells nothing, as the server has given up
 )
 
-// kinds are the clients, by their policies.
+// kinds are the clients with their policies.
 var kinds = []struct {
 	kind
 	policy string
@@ -54,10 +54,9 @@ var kinds = []struct {
 	{kind{name: "fixed", fixed: true}, `"rotation":false`},
 }
 
-// Eight servers on one table, thirty-two clients that race on the same few
-// families: what each family answered is what it could have answered if one
-// operation had happened after the other, each at some moment between its call
-// and its return.
+// TestLinearizable has thirty-two clients use the same few families at once, over eight
+// servers on one table. The answers about each family must be possible if its operations had
+// happened one after the other, each at some moment between its call and its return.
 func TestLinearizable(t *testing.T) {
 	r := newRace(t)
 	ctx, cancel := context.WithTimeout(t.Context(), *raceFor)
@@ -95,7 +94,7 @@ func TestLinearizable(t *testing.T) {
 	}
 }
 
-// reportIllegal shows a family whose history could not have been.
+// reportIllegal shows a family whose history is not possible.
 func reportIllegal(t *testing.T, history []porcupine.Operation) {
 	t.Helper()
 	for _, ops := range families(history) {
@@ -122,41 +121,41 @@ func reportIllegal(t *testing.T, history []porcupine.Operation) {
 	t.Error("a family is not linearizable, but none is when looked at alone")
 }
 
-// race is the servers, and the families that are raced on.
+// race holds the servers, and the families that the clients use.
 type race struct {
 	t       *testing.T
 	http    *http.Client
 	servers []*process.Rotor
-	secrets []string // of the clients, by kind
+	secrets []string // secrets of the clients, by kind
 	began   time.Time
 	stop    func()
-	clock   sync.RWMutex // to read: an operation is under way; to write: the clocks move
+	clock   sync.RWMutex // is read-locked during an operation, and locked while the clocks move
 
 	current  []atomic.Pointer[subject] // by kind
 	mu       sync.Mutex
-	subjects []*subject // all that there ever were
+	subjects []*subject // all families there ever were
 }
 
-// subject is a family that is raced on.
+// subject is a family that several clients use.
 type subject struct {
 	id     string
 	kind   *kind
 	secret string
-	calm   float64       // which part of its operations only reads
-	aged   float64       // and which part of the others presents a superseded token
-	hasty  bool          // now and then a client does not wait for the answer
-	polite bool          // its newest token is presented by one client at a time
-	turn   sync.Mutex    // whose turn that is
-	seats  chan struct{} // of those who are at it
+	calm   float64       // the part of its operations that only read
+	aged   float64       // the part of the others that present a superseded token
+	hasty  bool          // sometimes a client does not wait for the answer
+	polite bool          // one client at a time presents its newest token
+	turn   sync.Mutex    // held by the client whose turn it is
+	seats  chan struct{} // places for the clients that use it
 
 	mu      sync.Mutex
-	tokens  map[int]string // by number
+	tokens  map[int]string // tokens by number
 	newest  int            // the largest number seen
-	last    int            // the number of the token that it was given for
-	left    int            // operations until another takes its place
-	unclear bool           // an outcome is unknown
-	age     int            // how often the clock has crept since the newest was made, as the model has it
-	silent  bool           // until the clock moves, no answer with the newest arrives
+	last    int            // the number of the token that the newest was exchanged for
+	left    int            // operations until another family replaces it
+	unclear bool           // whether an outcome is unknown
+	age     int            // how often the clock has crept since the newest was made, as in the model
+	silent  bool           // answers with the newest token are lost until the clock moves
 	history []porcupine.Operation
 }
 
@@ -183,21 +182,21 @@ func newRace(t *testing.T) *race {
 	return r
 }
 
-// raw is JSON as it is.
+// raw holds JSON as it is.
 type raw string
 
 func (r raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
-// now is the time of the history.
+// now returns the time in the history.
 func (r *race) now() int64 { return int64(time.Since(r.began)) }
 
-// fail ends the race.
+// fail ends the race with an error.
 func (r *race) fail(format string, args ...any) {
 	r.t.Errorf(format, args...)
 	r.stop()
 }
 
-// replace puts a new family into the place of old, unless another client has.
+// replace replaces old with a new family, unless another client has.
 func (r *race) replace(n int, old *subject, rng *rand.Rand) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -226,8 +225,8 @@ func (r *race) replace(n int, old *subject, rng *rand.Rand) {
 
 func (r *race) url(rng *rand.Rand) string { return r.servers[rng.IntN(len(r.servers))].URL }
 
-// take reads a token that the family has given for token number presented. The same
-// number is always the same token.
+// take records a token that was given for token number presented, and returns its number. The
+// same number must always be the same token.
 func (s *subject) take(token string, presented int) (number int, err error) {
 	family, number, err := readToken(token)
 	if err != nil {
@@ -252,7 +251,7 @@ func (s *subject) take(token string, presented int) (number int, err error) {
 	return number, nil
 }
 
-// operate does one operation of a client on a family of its choice.
+// operate performs one operation of a client on a random family.
 func (r *race) operate(client int, rng *rand.Rand) {
 	n := rng.IntN(len(kinds))
 	s := r.current[n].Load()
@@ -260,7 +259,7 @@ func (r *race) operate(client int, rng *rand.Rand) {
 	case s.seats <- struct{}{}:
 		defer func() { <-s.seats }()
 	default:
-		return // enough are there
+		return // enough clients use it
 	}
 	in, spent := s.choose(rng)
 	if spent {
@@ -278,7 +277,7 @@ func (r *race) operate(client int, rng *rand.Rand) {
 		in.token = s.latest()
 	}
 	ctx := r.t.Context()
-	if s.hasty && rng.IntN(50) == 0 { // a client that does not wait for the answer
+	if s.hasty && rng.IntN(50) == 0 { // the client does not wait for the answer
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(rng.Int64N(int64(15*time.Millisecond))))
 		defer cancel()
@@ -303,14 +302,14 @@ func (r *race) operate(client int, rng *rand.Rand) {
 // newest stands for the newest token of a family.
 const newest = -1
 
-// latest is the number of the newest token that any client was given.
+// latest returns the number of the newest token that any client was given.
 func (s *subject) latest() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.newest
 }
 
-// choose is what to do next. A family that has served its time is spent.
+// choose returns the next operation. spent reports that the family has had all its operations.
 func (s *subject) choose(rng *rand.Rand) (in input, spent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -345,7 +344,7 @@ func (s *subject) present(rng *rand.Rand) int {
 		return newest
 	case inside && rng.IntN(10) != 0:
 		return last
-	// What the family would end for is rarer, or none would last.
+	// An operation that would end the family is rarer, as otherwise no family would last.
 	case !s.kind.interval || s.kind.observes || rng.IntN(5) == 0:
 		return s.given(s.newest - 1 - rng.IntN(3))
 	default:
@@ -353,8 +352,8 @@ func (s *subject) present(rng *rand.Rand) int {
 	}
 }
 
-// given is the number n; or the next one, if nobody has token n: it was skipped, or
-// the client to which it was sent did not wait.
+// given returns n, or the next number whose token a client has. Some tokens were skipped, or
+// sent to a client that did not wait.
 func (s *subject) given(n int) int {
 	n = max(n, 1)
 	for s.tokens[n] == "" {
@@ -368,7 +367,7 @@ func (s *subject) record(op porcupine.Operation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if out.unknown && (in.action == introspect || in.action == show) {
-		return // it tells nothing
+		return // the answer tells nothing
 	}
 	s.history = append(s.history, op)
 	s.unclear = s.unclear || out.unknown
@@ -378,8 +377,8 @@ func (s *subject) record(op porcupine.Operation) {
 	}
 }
 
-// do does an operation. The output is unknown where there was no answer, or one
-// that leaves it open; an error is an answer that must not be.
+// do performs an operation. The output is unknown if there was no answer, or one that leaves
+// the outcome open. An error is an answer that must not occur.
 func (r *race) do(ctx context.Context, server string, s *subject, in input) (output, error) {
 	method, path, status := http.MethodPost, "", http.StatusOK
 	var body any
@@ -428,8 +427,8 @@ func (r *race) do(ctx context.Context, server string, s *subject, in input) (out
 	return output{}, nil
 }
 
-// moveClock moves all servers' clocks, again and again, at moments at which no
-// operation is under way: past the reuse interval, or a part of it.
+// moveClock moves all servers' clocks again and again while no operation is in progress, past
+// the reuse interval or a part of it.
 func (r *race) moveClock(ctx context.Context) {
 	rng := rand.New(rand.NewPCG(rand.Uint64(), racers))
 	for {
@@ -455,8 +454,8 @@ func (r *race) moveClock(ctx context.Context) {
 		all.Wait()
 		for n := range r.current {
 			s := r.current[n].Load()
-			// A request that nobody waits for may be under way still, in the time before:
-			// nothing is asked of its family any more.
+			// A request whose client did not wait may still be in progress, with the time from
+			// before. No more operations use its family.
 			if s.unclear {
 				s.left = 0
 				continue
@@ -482,10 +481,10 @@ func (r *race) history() []porcupine.Operation {
 	return all
 }
 
-// tally is what was seen in a history.
+// tally counts what was seen in a history.
 type tally map[string]int
 
-// tallies are those of all kinds, by name.
+// tallies returns the tally of each kind, by name.
 func tallies(history []porcupine.Operation) map[string]tally {
 	all := map[string]tally{}
 	for _, ops := range families(history) {
@@ -555,13 +554,13 @@ func summary(history []porcupine.Operation) string {
 		}
 		_, _ = fmt.Fprintln(out)
 	}
-	_ = out.Flush() // to memory
+	_ = out.Flush() // it writes to memory
 	return b.String() + "rotated: refreshes that were the first to be answered with the next token; held: with the token presented; again: with one that\n" +
 		"another had got; skipped: with a new one for a lost response; unclear: with 503; clock: moves of the clock; the last three:\n" +
 		"families seen to have ended so."
 }
 
-// enough is what a race of a minute comes to at least, by kind.
+// enough holds the least that a race of a minute must see, by kind.
 var enough = map[string]tally{
 	"interval":          {"rotated": 50, "held": 90, "again": 100, "refused": 20, "clock": 80, "reuse_detected": 2},
 	"strict":            {"rotated": 50, "refused": 100, "reuse_detected": 15},
@@ -571,7 +570,7 @@ var enough = map[string]tally{
 	"fixed":             {"held": 200},
 }
 
-// sawAll fails where the race has not come to what it is there for.
+// sawAll fails the test if the race has seen less than that.
 func (r *race) sawAll(history []porcupine.Operation) {
 	r.t.Helper()
 	all := tallies(history)

@@ -14,16 +14,15 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// The model: what one family may answer, if its operations happened one after
-// the other. It is written from the table of decisions in docs/design.md and calls
-// nothing of Rotor's. There is no clock in it. Operations of their own,
-// [clockMoves] and [clockCreeps], let the reuse interval go by or a part of it,
-// and between two of these nothing gets old.
+// This is the model: what one family may answer if its operations happened one after the
+// other. It is written from the table of decisions in docs/design.md and calls no code of
+// Rotor. It has no clock. Operations of their own, [clockMoves] and [clockCreeps], let the
+// reuse interval pass or a part of it, and between two of these no time passes.
 
-// kind is a client's policy, so far as it decides what a use of a token does.
+// kind is the part of a client's policy that decides what a use of a token does.
 type kind struct {
 	name      string
-	interval  bool // there is a reuse interval; else the policy is strict
+	interval  bool // there is a reuse interval; otherwise the policy is strict
 	untilUsed bool // a lost response is forgiven until the successor is used
 	observes  bool // reuse does not end the family
 	fixed     bool // tokens do not rotate
@@ -32,27 +31,27 @@ type kind struct {
 // record is the state of a family.
 type record struct {
 	newest int    // the number of the newest token
-	last   int    // of its predecessor, the last token that was exchanged; between the two are those that were skipped
+	last   int    // the number of its predecessor, the last token that was exchanged; tokens between the two were skipped
 	age    int    // how often the clock has crept since the newest was made
-	used   bool   // the newest has been used, and stayed the newest; kept where a lost response is forgiven
-	end    string // the cause of the family's death; "" while it lives
+	used   bool   // the newest has been used without a rotation; recorded only if a lost response is forgiven
+	end    string // the cause of the family's end; "" while it is active
 	over   bool   // the history has ended
 }
 
-// outside is the age of a rotation from which on it is a reuse interval ago.
+// outside is the least age of a rotation that is a reuse interval ago.
 const outside = 2
 
 type action int
 
 const (
 	refresh     action = iota
-	introspect         // of a refresh token
-	revoke             // by the client, with a refresh token
-	remove             // by the management API
-	show               // by the management API
-	clockMoves         // past the reuse interval
-	clockCreeps        // by more than half of the reuse interval, and less than the whole
-	historyEnds        // of the model's own, behind all that has an answer
+	introspect         // asks about a refresh token
+	revoke             // is the client's call, with a refresh token
+	remove             // is a call of the management API
+	show               // is a call of the management API
+	clockMoves         // passes the reuse interval
+	clockCreeps        // takes more than half of the reuse interval, and less than the whole
+	historyEnds        // is the model's own, and follows everything that has an answer
 )
 
 // input is an operation on a family.
@@ -60,21 +59,21 @@ type input struct {
 	family string
 	kind   *kind
 	action action
-	token  int // the number of the token presented, of the first three
-	known  int // of the newest token that anybody had been given when it began
+	token  int // the number of the token presented by a refresh, introspect or revoke
+	known  int // the number of the newest token that any client had been given when the operation began
 }
 
-// output is the answer to it.
+// output is the answer to an operation.
 type output struct {
-	unknown bool   // there was none, or 503 where nothing else is said: the operation may have happened, or happen later
-	unclear bool   // refresh: 503
-	token   int    // refresh: the number of the token given, 0 for invalid_grant; show: the counter
-	active  bool   // introspect
-	cause   string // show: of the family's death
+	unknown bool   // there was no answer, or a 503 where nothing else is said: the operation may have happened, or may happen later
+	unclear bool   // for refresh: the answer was 503
+	token   int    // for refresh, the number of the token given, 0 for invalid_grant; for show, the counter
+	active  bool   // for introspect
+	cause   string // for show, the cause of the family's end
 }
 
-// refresh is the table of decisions. It returns the number of the token given, 0
-// for none.
+// refresh implements the table of decisions. It returns the number of the token given, 0 for
+// none.
 func (r record) refresh(k *kind, n int) (record, int) {
 	inside := k.interval && r.age < outside
 	switch {
@@ -89,7 +88,7 @@ func (r record) refresh(k *kind, n int) (record, int) {
 		r.last = n
 		return r.rotated()
 	case n > r.last:
-		// Skipped: reuse, even inside the interval.
+		// A skipped token is reuse, even inside the interval.
 	case n == r.last && inside:
 		return r, r.newest
 	case n == r.last && k.untilUsed && !r.used:
@@ -102,14 +101,14 @@ func (r record) refresh(k *kind, n int) (record, int) {
 	return r, 0
 }
 
-// rotated returns the record with one token more, and that token's number.
+// rotated returns the record with one more token, and that token's number.
 func (r record) rotated() (record, int) {
 	r.newest++
 	r.age, r.used = 0, false
 	return r, r.newest
 }
 
-// apply is what the operation does to the family and what it answers.
+// apply returns the family after the operation, and the answer.
 func (r record) apply(in input) (record, output) {
 	switch in.action {
 	case refresh:
@@ -134,14 +133,14 @@ func (r record) apply(in input) (record, output) {
 	return r, output{}
 }
 
-// looks is how often Rotor looks at a record that changes under its hands.
+// looks is how often Rotor reads a record again that others change.
 const looks = 4
 
-// leavesOpen says whether a use of this token may be answered with 503. The token
-// was superseded twice, but the request may be older than the second time, when
-// the token may have been good; it is not where somebody had been given the newest
-// token before it began. Or, where there is no interval, others have skipped the
-// newest token again and again since then.
+// leavesOpen reports whether a use of this token may be answered with 503. There are two
+// cases. The token was superseded twice, but the request may have begun before the second
+// time, when the token may have been valid. If a client had already been given the newest
+// token by then, that is excluded. Or there is no interval, and others have skipped the newest
+// token again and again since then.
 func (r record) leavesOpen(in input) bool {
 	switch {
 	case r.end != "":
@@ -153,12 +152,12 @@ func (r record) leavesOpen(in input) bool {
 	}
 }
 
-// steps are the states in which the operation may leave the family, if it was
-// answered so; none where it cannot have been.
+// steps returns the states in which the operation may leave the family if it was answered so;
+// none if that answer is impossible.
 //
-// An operation of unknown outcome has no end in time. It is placed where it
-// changes something; or, if it never happened, behind the end of the history.
-// Were it allowed where it changes nothing, each would double the search.
+// An operation of unknown outcome has no end in time. It is placed where it changes something
+// or, if it never happened, after the end of the history. Placing it where it changes nothing
+// would double the search for each such operation.
 func (r record) steps(in input, got output) (next []any) {
 	if r.over {
 		if got.unknown {
@@ -166,7 +165,7 @@ func (r record) steps(in input, got output) (next []any) {
 		}
 		return next
 	}
-	if in.token > r.newest { // nobody can have had it by then
+	if in.token > r.newest { // no client can have had it by then
 		return nil
 	}
 	after, want := r.apply(in)
@@ -182,7 +181,7 @@ func (r record) steps(in input, got output) (next []any) {
 // first is a family that has never rotated.
 var first = record{newest: 1, age: outside}
 
-// model is the model as porcupine wants it: one register for each family.
+// model is the model in the form that porcupine takes: one register for each family.
 var model = (&porcupine.NondeterministicModel{
 	Partition:         families,
 	Init:              func() []any { return []any{first} },
@@ -191,11 +190,11 @@ var model = (&porcupine.NondeterministicModel{
 	DescribeState:     func(state any) string { return fmt.Sprintf("%+v", state.(record)) },
 }).ToModel()
 
-// never is the return of an operation of unknown outcome.
+// never is the return time of an operation of unknown outcome.
 const never = math.MaxInt64
 
-// families are the histories of the families in a history, each with its end and
-// with what was known when.
+// families returns the history of each family, with its end and with what clients knew at each
+// time.
 func families(history []porcupine.Operation) [][]porcupine.Operation {
 	by := map[string]int{}
 	var all [][]porcupine.Operation
@@ -262,16 +261,14 @@ func describe(in input, out output) string {
 	return what
 }
 
-// illegal says whether one family's history is shown to be none that the model
-// could have had.
+// illegal reports whether one family's history is shown to be impossible in the model.
 func illegal(history []porcupine.Operation) bool {
 	const limit = 10 * time.Second
 	return porcupine.CheckOperationsTimeout(model, history, limit) == porcupine.Illegal
 }
 
-// shortest is a short history that is still illegal, of one that is: it ends at
-// the first answer that cannot be explained, and what changes nothing is left
-// out where it is not needed.
+// shortest returns a shorter history that is still illegal. It ends at the first answer that
+// cannot be explained, and leaves out operations that change nothing and are not needed.
 func shortest(history []porcupine.Operation) []porcupine.Operation {
 	var returns []int64
 	for _, op := range history {
@@ -293,7 +290,7 @@ func shortest(history []porcupine.Operation) []porcupine.Operation {
 	return short
 }
 
-// until is what was known at a time: answers that came later are unknown.
+// until returns what was known at a time. Answers that arrived later are unknown.
 func until(history []porcupine.Operation, end int64) []porcupine.Operation {
 	var known []porcupine.Operation
 	for _, op := range history {
@@ -309,20 +306,20 @@ func until(history []porcupine.Operation, end int64) []porcupine.Operation {
 	return known
 }
 
-// reads says whether an operation, if its answer is right, changes nothing.
+// reads reports whether an operation, if its answer is right, changes nothing.
 func reads(op porcupine.Operation) bool {
 	in, out := op.Input.(input), op.Output.(output)
 	switch in.action {
 	case introspect, show:
 		return true
-	case refresh: // nothing, or the newest token that there was
+	case refresh: // gave nothing, or the newest token that there was
 		return out.unclear || !out.unknown && !in.kind.untilUsed && (out.token == in.token || out.token > in.token+1)
 	default:
 		return false
 	}
 }
 
-// script is a history to read, in the order in which the operations began.
+// script returns a history as text, in the order in which the operations began.
 func script(history []porcupine.Operation) string {
 	began := history[0].Call
 	ms := func(at int64) string {

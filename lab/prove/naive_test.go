@@ -23,20 +23,20 @@ var naiveProgram = flag.String("program", "", "the local program for TestNaive a
 const (
 	naiveSessions = 100
 	naiveBursts   = 4
-	naiveRequests = 10 // in a burst
-	naiveInterval = 5  // seconds of reuse interval
+	naiveRequests = 10 // in each burst
+	naiveInterval = 5  // in seconds
 
-	// A burst is shorter than half an interval, and an answer on its way for no longer
-	// than that. Between the end of a burst and the next are more than two intervals.
+	// A burst is shorter than half an interval, and an answer takes no longer than that. More
+	// than two intervals lie between the end of a burst and the next one.
 	naiveBurst = 2400 * time.Millisecond
 	naiveDelay = 2500 * time.Millisecond
 	naiveEvery = 13 * time.Second
-	naiveStart = 6 * time.Second // within which all begin
+	naiveStart = 6 * time.Second // all clients begin within this time
 )
 
-// A hundred clients that do all that a client should not: they refresh again and
-// again with whatever token they hold, and save whatever answer arrives last. None
-// loses its session. The time is real.
+// TestNaive plays a hundred clients that do everything a client should not: they refresh again
+// and again with whatever token they hold, and save whatever answer arrives last. None may
+// lose its session. It takes real time.
 func TestNaive(t *testing.T) {
 	n := newNaive(t)
 	n.register("naive", map[string]any{"reuse_interval": naiveInterval})
@@ -79,8 +79,8 @@ func TestNaive(t *testing.T) {
 	n.stop()
 }
 
-// Without a reuse interval the same clients lose their sessions: they are as naive
-// as they seem.
+// TestNaiveWithoutAnInterval checks that the same clients lose their sessions without a reuse
+// interval. This shows that they are as naive as they should be.
 func TestNaiveWithoutAnInterval(t *testing.T) {
 	n := newNaive(t)
 	n.register("strict", map[string]any{"reuse_interval": 0})
@@ -100,7 +100,7 @@ func TestNaiveWithoutAnInterval(t *testing.T) {
 	n.stop()
 }
 
-// naive is the local program, and who calls it.
+// naive holds the local program and the HTTP client that calls it.
 type naive struct {
 	t     *testing.T
 	http  *http.Client
@@ -123,7 +123,7 @@ func newNaive(t *testing.T) *naive {
 	return &naive{t, newHTTP(t), rotor}
 }
 
-// stop ends the program, which must have been well until then.
+// stop ends the program, and fails the test if it had failed before.
 func (n *naive) stop() {
 	n.t.Helper()
 	if err := n.rotor.Stop(); err != nil {
@@ -131,7 +131,7 @@ func (n *naive) stop() {
 	}
 }
 
-// register makes a public client.
+// register registers a public client.
 func (n *naive) register(client string, policy map[string]any) {
 	n.t.Helper()
 	must(n.t, n.http, http.MethodPut, n.rotor.URL+"/v1/clients/"+client, map[string]any{"type": "public", "policy": policy})
@@ -145,12 +145,12 @@ func (n *naive) login(client, user string) *naiveSession {
 	return &naiveSession{naive: n, client: client, family: a.text("family"), token: first, tokens: map[int]string{1: first}}
 }
 
-// refresh presents a token.
+// refresh presents a token and returns the answer.
 func (n *naive) refresh(client, token string) (answer, error) {
 	return send(n.t.Context(), n.http, http.MethodPost, n.rotor.URL+"/oauth/token", refreshForm(client, token))
 }
 
-// reuse returns the stored events of reuse of a family; of all where that is "".
+// reuse returns the stored reuse events of a family, or of all families if family is "".
 func (n *naive) reuse(family string) []any {
 	n.t.Helper()
 	filter := ""
@@ -165,23 +165,23 @@ func (n *naive) reuse(family string) []any {
 	return events
 }
 
-// naiveSession is a client's session, as it keeps it.
+// naiveSession is a session as its client keeps it.
 type naiveSession struct {
 	*naive
 	client, family string
 
 	mu      sync.Mutex
-	token   string         // that the client holds
-	tokens  map[int]string // all that there ever were, by number
+	token   string         // the token that the client holds
+	tokens  map[int]string // every token that the client was given, by number
 	arrived int            // the last request whose answer has arrived
-	wrong   []error        // what must not be
+	wrong   []error        // what must not happen
 
 	sent, superseded, crossed int
 	alive                     bool
 }
 
-// live has so many bursts, the beginning of one so long after that of the one
-// before, and in the end one refresh more.
+// live plays the wanted number of bursts, with that time between their beginnings, and then
+// one more refresh.
 func (s *naiveSession) live(bursts int, every time.Duration) {
 	for range bursts {
 		next := time.After(every)
@@ -198,8 +198,8 @@ func (s *naiveSession) live(bursts int, every time.Duration) {
 	}
 }
 
-// burst refreshes at random times, and waits until all answers have arrived. The
-// family rotates once, and all get its new token.
+// burst refreshes at random times, and waits until all answers have arrived. The family
+// rotates once, and every answer has its new token.
 func (s *naiveSession) burst() {
 	before, err := s.counter()
 	if err != nil {
@@ -237,11 +237,11 @@ func (s *naiveSession) burst() {
 	}
 }
 
-// exchange is the request number n: it presents a token, and saves that of the
-// answer, whose number it returns, when it arrives: some time after it was made.
+// exchange makes request number n. It presents a token, saves the token of the answer when
+// that arrives, some time after it was made, and returns its number.
 func (s *naiveSession) exchange(n int, presented string) int {
 	a, err := s.refresh(s.client, presented)
-	// It is on its way: most are not for long, and some are overtaken by many.
+	// The answer takes a while: most take little, and some are overtaken by many.
 	<-time.After(time.Duration(float64(naiveDelay) * math.Pow(rand.Float64(), 4)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,7 +263,8 @@ func (s *naiveSession) exchange(n int, presented string) int {
 	return old
 }
 
-// take saves a token, whatever was saved before. s.mu must be held.
+// take saves a token over the one that was saved before, and returns its number. s.mu must be
+// held.
 func (s *naiveSession) take(token string) (number int, err error) {
 	family, number, err := readToken(token)
 	if err != nil {
@@ -291,7 +292,7 @@ func (s *naiveSession) counter() (int, error) {
 	return a.number("counter"), err
 }
 
-// naiveTally is what was seen of all sessions.
+// naiveTally counts what was seen in all sessions.
 type naiveTally struct{ alive, sent, superseded, crossed int }
 
 func (n *naive) tally(sessions []*naiveSession) naiveTally {
@@ -307,9 +308,9 @@ func (n *naive) tally(sessions []*naiveSession) naiveTally {
 	return all
 }
 
-// A thief copies a token and refreshes as fast as it likes, so that the victim's
-// token is soon the oldest of many. The victim's next refresh finds it out all the
-// same, and takes everything from it.
+// TestFastThief checks a thief who copies a token and refreshes so fast that the victim's
+// token is soon the oldest of many. The victim's next refresh must still detect the theft and
+// end the family.
 func TestFastThief(t *testing.T) {
 	n := newNaive(t)
 	const day = 24 * time.Hour
@@ -318,9 +319,9 @@ func TestFastThief(t *testing.T) {
 		interval time.Duration
 		policy   map[string]any
 		atOnce   int           // refreshes, one after the other, before the first pause
-		pause    time.Duration // between one refresh and the next
-		until    time.Duration // until the victim comes
-		least    int           // rotations by then; 0: the one is all
+		pause    time.Duration // between two refreshes
+		until    time.Duration // until the victim refreshes
+		least    int           // least number of rotations by then; 0 for exactly one
 	}{
 		{"every 7 s, interval 60 s", 60 * time.Second, nil, 1, 7 * time.Second, time.Hour, 50},
 		{"every 65 s, interval 600 s", 600 * time.Second, nil, 1, 65 * time.Second, time.Hour, 5},
@@ -362,7 +363,7 @@ func TestFastThief(t *testing.T) {
 				pump()
 				n.pass(c.pause)
 			}
-			if c.least == 0 { // the victim comes once the interval is over
+			if c.least == 0 { // the victim refreshes once the interval is over
 				n.pass(c.interval)
 			}
 			counter, err := victim.counter()
@@ -399,7 +400,7 @@ func TestFastThief(t *testing.T) {
 	n.stop()
 }
 
-// pass has time pass for the program.
+// pass lets time pass for the program.
 func (n *naive) pass(d time.Duration) {
 	n.t.Helper()
 	must(n.t, n.http, http.MethodPost, n.rotor.URL+"/local/clock", map[string]string{"advance": d.String()})

@@ -22,8 +22,8 @@ import (
 	"github.com/rotor-auth/rotor/lab/process"
 )
 
-// ground is a table and keys of a test's own, and the local program to serve
-// them: as many times as is wanted, each a process of its own.
+// ground is a table and keys of a test's own, and the local program. The program can serve
+// them several times at once, each a process of its own.
 type ground struct {
 	t       *testing.T
 	program string
@@ -46,7 +46,7 @@ func newGround(t *testing.T) *ground {
 	return &ground{t, program, "prove-" + rand.Text(), filepath.Join(dir, "keys.json"), dynamo}
 }
 
-// start starts one more server. ES256 leaves more of the machine to the races.
+// start starts one more server. ES256 leaves more of the processor to the races.
 func (g *ground) start() *process.Rotor {
 	g.t.Helper()
 	r, err := process.StartRotor(g.t.Context(), g.program, "TABLE="+g.table, "KEYS="+g.keys, "ALG=ES256", "AWS_ENDPOINT_URL_DYNAMODB="+g.dynamo)
@@ -56,15 +56,15 @@ func (g *ground) start() *process.Rotor {
 	return r
 }
 
-// newHTTP is a client for many requests at once, whose every request ends: later
-// than the server's own limit, so that a slow answer is not taken for none.
+// newHTTP returns a client for many simultaneous requests. Its timeout is longer than the
+// server's, so that a slow answer does not count as none.
 func newHTTP(t *testing.T) *http.Client {
 	pool := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(pool.CloseIdleConnections)
 	return &http.Client{Transport: pool, Timeout: 45 * time.Second}
 }
 
-// answer is Rotor's, and its body where that is a JSON object.
+// answer is an answer of Rotor, with its body if that is a JSON object.
 type answer struct {
 	status int
 	body   map[string]any
@@ -80,18 +80,19 @@ func (a answer) number(name string) int {
 	return int(n)
 }
 
-// String has no token in it.
+// String returns the answer without tokens.
 func (a answer) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s %s", a.status, a.text("error"), a.text("detail")))
 }
 
-// refused says whether a refresh token was not accepted.
+// refused reports whether a refresh token was not accepted.
 func (a answer) refused() bool {
 	return a.status == http.StatusBadRequest && a.text("error") == "invalid_grant"
 }
 
-// send makes a request with a body in JSON, or without one where that is nil, or a
-// form. An error is one of transport: nothing is known of what became of it.
+// send makes a request and returns the answer. The body is sent as JSON, or as a form if it is
+// url.Values; nil is no body. An error is one of transport, which leaves open what the request
+// has done.
 func send(ctx context.Context, client *http.Client, method, address string, body any) (answer, error) {
 	var content, contentType string
 	switch body := body.(type) {
@@ -122,11 +123,11 @@ func send(ctx context.Context, client *http.Client, method, address string, body
 		return answer{}, err
 	}
 	a := answer{status: resp.StatusCode}
-	_ = json.Unmarshal(text, &a.body) // what is no JSON object lacks what is looked for
+	_ = json.Unmarshal(text, &a.body) // anything else than a JSON object has no members
 	return a, nil
 }
 
-// must sends a request that has to succeed.
+// must sends a request that has to succeed, and returns the answer.
 func must(t *testing.T, client *http.Client, method, address string, body any) answer {
 	t.Helper()
 	a, err := send(t.Context(), client, method, address, body)
@@ -136,13 +137,13 @@ func must(t *testing.T, client *http.Client, method, address string, body any) a
 	return a
 }
 
-// refreshForm is the body of a refresh by a public client.
+// refreshForm returns the body of a refresh by a public client.
 func refreshForm(client, token string) url.Values {
 	return url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}
 }
 
-// readToken reads from a refresh token the id of its family and its number, in the
-// layout that docs/design.md gives.
+// readToken returns the family's id and the number in a refresh token, read by the layout in
+// docs/design.md.
 func readToken(token string) (family string, number int, err error) {
 	encoded, ok := strings.CutPrefix(token, "rotor_")
 	raw, err := base64.RawURLEncoding.DecodeString(encoded)

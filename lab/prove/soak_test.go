@@ -26,42 +26,41 @@ import (
 )
 
 const (
-	soakFor      = 10 * time.Minute // unless SOAK says otherwise
+	soakFor      = 10 * time.Minute // unless SOAK sets another
 	soakWorkers  = 8
 	soakSessions = 64
 	soakRacers   = 50
 
-	// What is done beside the load takes a reuse interval. A family has its next turn
-	// long after that: with so many, and twenty turns a second, in nine seconds or more.
-	soakInterval = 4 // seconds
+	// The work beside the load spends a reuse interval for each family. A family has its next
+	// turn long after that: with so many families, and twenty turns a second, after nine
+	// seconds or more.
+	soakInterval = 4 // in seconds
 	soakFamilies = 64
 
-	// All is measured between one window and the next. The first tenth of them is
-	// to warm up; the one after it is compared with the last: of ten minutes, a
-	// minute each.
+	// Measurements are made between windows. The first tenth of the windows is for warming up;
+	// the second is compared with the last. In ten minutes, a tenth is one minute.
 	soakWindows = 120
 	soakTenth   = soakWindows / 10
 )
 
-// What may grow between the tenths that are compared.
+// These limits say how much may grow between the compared tenths.
 const (
-	// In use after a collection is what something holds on to. It wavers by some
-	// 30 KiB, with the buffers of connections and with maps that grow by doubling.
-	// Ten minutes are a million requests or more: a leak of a byte in each is four
-	// times this.
+	// Heap in use after a collection is what something holds on to. It varies by about 30 KiB,
+	// with the buffers of connections and with maps that grow by doubling. Ten minutes are a
+	// million requests or more: a leak of one byte in each is four times this.
 	soakHeap = 256 << 10
-	// No request is under way when goroutines are counted. Some of the connections
-	// that the races opened may have been idle for too long, and be closed.
+	// No request is in progress when goroutines are counted. Some connections that the races
+	// opened may have been closed because they were idle for too long.
 	soakGoroutines = 8
-	// Resident is also what the runtime keeps for itself, such as the table of places
-	// that have allocated, and what the kernel has not got back yet. Both settle late:
-	// 4 MiB were seen in runs of 30 s, half of one in those of ten minutes.
+	// Resident memory includes what the runtime keeps for itself, such as the table of places
+	// that have allocated, and what has not been returned to the kernel yet. Both settle late:
+	// runs of 30 s showed 4 MiB, and runs of ten minutes half of one.
 	soakRSS = 8 << 20
 )
 
-// Under load at the highest rate, for ten minutes or as long as SOAK says, nothing
-// fails, nothing grows and nothing gets slower or dearer. Latencies double while
-// somebody else uses the machine, so they are those of the quietest windows.
+// TestSoak checks that under the highest load, for ten minutes or as long as SOAK says,
+// nothing fails, no memory grows, and no request becomes slower or costs more. Latencies
+// double while other programs use the machine, so those of the quietest windows are compared.
 func TestSoak(t *testing.T) {
 	length := soakFor
 	if text := os.Getenv("SOAK"); text != "" {
@@ -118,16 +117,16 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// soak is the program, and the load on it.
+// soak holds the program and the load on it.
 type soak struct {
 	t     *testing.T
-	dir   string // of the program and its profiles; it stays where the test fails
+	dir   string // of the program and its profiles; it remains if the test fails
 	rotor *process.Rotor
-	load  *generator.Generator // refreshes, all of which rotate
-	crowd *generator.Generator // races
+	load  *generator.Generator // makes refreshes, all of which rotate
+	crowd *generator.Generator // makes races
 
-	// The app beside the load: a confidential client, the families of its users, and the
-	// tokens that it got last.
+	// The app is used beside the load: a confidential client, the families of its users, and
+	// the tokens that it got last.
 	http            *http.Client
 	app             url.Values // its credentials
 	families        []string   // the refresh token of each, in the order of their turns
@@ -144,7 +143,7 @@ func newSoak(t *testing.T) *soak {
 	}
 	t.Cleanup(func() {
 		if !t.Failed() {
-			_ = os.RemoveAll(dir) // else it stays in the system's folder for such
+			_ = os.RemoveAll(dir) // otherwise it remains in the system's temporary folder
 		}
 	})
 	program, err := process.Build(dir, "./cmd/rotor")
@@ -182,7 +181,7 @@ func newSoak(t *testing.T) *soak {
 		s.refresh, s.access = family.text("refresh_token"), family.text("access_token")
 		s.families = append(s.families, s.refresh)
 	}
-	// Records grow with the first rotation, which is none of the load's.
+	// Records grow with the first rotation, which must not count as the load's.
 	result, err := s.crowd.Spread(t.Context(), soakFamilies)
 	if err == nil {
 		err = result.Err()
@@ -199,15 +198,15 @@ func newSoak(t *testing.T) *soak {
 	return s
 }
 
-// soakSample is what was measured of a window, or of several.
+// soakSample holds what was measured in one window or in several.
 type soakSample struct {
 	load       *generator.Result
-	rss, heap  int64 // bytes
+	rss, heap  int64 // in bytes
 	goroutines int64
-	cpu, own   time.Duration // of the program, and of this process, which is the load
+	cpu, own   time.Duration // CPU time of the program, and of this process, which makes the load
 }
 
-// window puts load on the program for so long, and measures it then.
+// window puts load on the program for that long and returns what was measured.
 func (s *soak) window(length time.Duration) soakSample {
 	s.t.Helper()
 	cpu, own := s.cpu(), ownCPU(s.t)
@@ -250,8 +249,8 @@ func ownCPU(t *testing.T) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// beside does something else than to refresh, twenty times a second until ctx is
-// done: once at least.
+// beside makes other requests than the load's, twenty times a second until ctx is done, and at
+// least once.
 func (s *soak) beside(ctx context.Context) {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -268,7 +267,7 @@ func (s *soak) beside(ctx context.Context) {
 	}
 }
 
-// step does the next of the things that are done beside the load.
+// step makes the next of these requests.
 func (s *soak) step() error {
 	s.steps++
 	switch s.steps % 10 {
@@ -296,8 +295,8 @@ func (s *soak) step() error {
 	}
 }
 
-// use refreshes the family whose turn it is, and presents the same token again, and
-// then its successor: all get the same one.
+// use refreshes the family whose turn it is, presents the same token again, and then its
+// successor. All three answers must have the same token.
 func (s *soak) use() error {
 	first, successor := s.families[0], ""
 	for i, presented := range []*string{&first, &first, &successor} {
@@ -319,7 +318,7 @@ func (s *soak) use() error {
 	return nil
 }
 
-// introspect asks for both tokens, and for one that is none.
+// introspect introspects both tokens, and one that is not valid.
 func (s *soak) introspect() error {
 	for token, active := range map[string]bool{s.refresh: true, s.access: true, forgedToken(s.refresh): false} {
 		s.introspections++
@@ -334,7 +333,7 @@ func (s *soak) introspect() error {
 	return nil
 }
 
-// post sends a form of these pairs and the app's credentials.
+// post sends a form of these pairs and the app's credentials, and returns the answer.
 func (s *soak) post(path string, pairs ...string) (answer, error) {
 	form := url.Values{}
 	for name, values := range s.app {
@@ -346,10 +345,10 @@ func (s *soak) post(path string, pairs ...string) (answer, error) {
 	return send(s.t.Context(), s.http, http.MethodPost, s.rotor.URL+path, form)
 }
 
-// forgedToken is the token with another counter, which its tag is not over.
+// forgedToken returns the token with another counter, for which its tag is wrong.
 func forgedToken(token string) string {
 	b := []byte(token)
-	const counter = len("rotor_") + 34*8/6 + 1 // a character that has bits of it alone
+	const counter = len("rotor_") + 34*8/6 + 1 // index of a character that only has bits of the counter
 	if b[counter] == 'A' {
 		b[counter] = 'B'
 	} else {
@@ -358,7 +357,7 @@ func forgedToken(token string) string {
 	return string(b)
 }
 
-// runtime is the number that follows a label in a profile of the program.
+// runtime returns the number that follows a label in a profile of the program.
 func (s *soak) runtime(profile, label string) int64 {
 	s.t.Helper()
 	text := s.fetch(profile)
@@ -387,7 +386,7 @@ func (s *soak) fetch(profile string) []byte {
 	return text
 }
 
-// profile saves what is in use, and returns the file.
+// profile saves a profile of the heap in use and returns the file's path.
 func (s *soak) profile(name string) string {
 	s.t.Helper()
 	path := filepath.Join(s.dir, name+".heap")
@@ -397,7 +396,7 @@ func (s *soak) profile(name string) string {
 	return path
 }
 
-// soakMerge is several windows in one: their load in all, and medians of what is
+// soakMerge returns several windows as one: the sum of their load, and the medians of what is
 // held.
 func soakMerge(samples []soakSample) soakSample {
 	var all soakSample
@@ -417,7 +416,7 @@ func soakMerge(samples []soakSample) soakSample {
 	return all
 }
 
-// soakQuietest is the least of the windows' median latencies.
+// soakQuietest returns the least of the windows' median latencies.
 func soakQuietest(samples []soakSample) time.Duration {
 	least := samples[0].load.P50()
 	for _, s := range samples[1:] {
@@ -426,7 +425,8 @@ func soakQuietest(samples []soakSample) time.Duration {
 	return least
 }
 
-// perRefresh is the program's CPU time for each refresh, with what was beside it.
+// perRefresh returns the program's CPU time for each refresh, including the requests beside
+// it.
 func (s soakSample) perRefresh() time.Duration {
 	return s.cpu / time.Duration(max(1, s.load.Requests))
 }
@@ -442,7 +442,7 @@ func soakTable(samples ...soakSample) string {
 		for _, s := range samples {
 			name += fmt.Sprintf("\t%v", cell(s))
 		}
-		_, _ = fmt.Fprintln(table, name+"\t") // into memory
+		_, _ = fmt.Fprintln(table, name+"\t") // it writes to memory
 	}
 	row("refreshes/s", func(s soakSample) any { return int(s.load.Rate()) })
 	row("p50", func(s soakSample) any { return s.load.P50() })
@@ -454,6 +454,6 @@ func soakTable(samples ...soakSample) string {
 	row("heap, KiB", func(s soakSample) any { return s.heap >> 10 })
 	row("RSS, KiB", func(s soakSample) any { return s.rss >> 10 })
 	row("goroutines", func(s soakSample) any { return s.goroutines })
-	_ = table.Flush() // into memory
+	_ = table.Flush() // it writes to memory
 	return b.String()
 }

@@ -20,12 +20,12 @@ import (
 	"time"
 )
 
-// starts is how often each function is started to measure it, in each way.
+// starts is how often each function is started for each of the measurements.
 const starts = 10
 
-// What a cold start costs: TestColdStart prints, asserts that each function
-// answers, and holds no time to a limit. Lambda gives a function of 256 MB about a
-// seventh of a CPU and fetches its zip first: there it takes longer than here.
+// TestColdStart prints what a cold start takes, and checks that each function answers. It sets
+// no limit on the time. Lambda takes longer, because it gives a function of 256 MB about a
+// seventh of a CPU and fetches its zip first.
 func TestColdStart(t *testing.T) {
 	w := newWorld(t)
 	secrets := w.withSecret("{}")
@@ -44,7 +44,7 @@ func TestColdStart(t *testing.T) {
 	}
 	w.register()
 
-	// What each function is asked, and prepared for it.
+	// For each function, an event and what must be prepared for it.
 	asked := map[string]struct {
 		what  string
 		event func() event
@@ -120,7 +120,7 @@ func TestColdStart(t *testing.T) {
 		"memory: the most that was resident by then; emulator: from the start of the emulator, which starts the program.", starts, &table)
 }
 
-// answers invokes an instance, and is content with any answer that is no error.
+// answers invokes an instance and accepts any answer except an error.
 func (w *world) answers(i *instance, e event) {
 	w.t.Helper()
 	payload, err := json.Marshal(e)
@@ -134,7 +134,7 @@ func (w *world) answers(i *instance, e event) {
 	w.succeeded(i.function, out)
 }
 
-// succeeded fails the test for an answer to the gateway that says so of the call.
+// succeeded fails the test if the answer to the gateway is an error.
 func (w *world) succeeded(function string, out []byte) {
 	w.t.Helper()
 	if function == "sweep" || function == "keys" {
@@ -145,14 +145,14 @@ func (w *world) succeeded(function string, out []byte) {
 	}
 }
 
-// coldStart is what was seen of one start of a program.
+// coldStart holds what was measured of one start of a program.
 type coldStart struct {
 	ready, answered time.Duration // since its start
-	peak            int           // the most memory that was resident, in kB
+	peak            int           // most resident memory, in kB
 }
 
-// startAlone starts a function's program over a Lambda Runtime API of our own, so
-// that nothing but the program takes time, and has it answer one event.
+// startAlone starts a function's program over a Lambda Runtime API of the test's own, so that
+// only the program takes time, and has it answer one event.
 func (w *world) startAlone(function string, e event) coldStart {
 	w.t.Helper()
 	payload, err := json.Marshal(e)
@@ -172,7 +172,7 @@ func (w *world) startAlone(function string, e event) coldStart {
 	}
 	defer func() {
 		_ = program.Process.Kill()
-		_ = program.Wait() // killed
+		_ = program.Wait() // it was killed
 		server.CloseClientConnections()
 	}()
 	late := time.After(time.Minute)
@@ -197,14 +197,14 @@ func (w *world) startAlone(function string, e event) coldStart {
 	return c
 }
 
-// runtimeAPI is so much of Lambda's Runtime API as one invocation needs.
+// runtimeAPI serves as much of Lambda's Runtime API as one invocation needs.
 type runtimeAPI struct {
 	payload  []byte
 	asked    chan time.Time // when the program asked for its first invocation
 	answered chan result
 }
 
-// result is what the program gave.
+// result holds what the program answered.
 type result struct {
 	at   time.Time
 	path string
@@ -213,11 +213,11 @@ type result struct {
 
 func (l *runtimeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
-	if r.Method == http.MethodGet { // the next invocation
+	if r.Method == http.MethodGet { // asks for the next invocation
 		select {
 		case l.asked <- now:
 		default:
-			<-r.Context().Done() // there is no second
+			<-r.Context().Done() // there is no second one
 			return
 		}
 		h := w.Header()
@@ -225,7 +225,7 @@ func (l *runtimeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Aws-Request-Id", "1")
 		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(now.Add(10*time.Second).UnixMilli(), 10))
 		h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:"+region+":123456789012:function:rotor")
-		_, _ = w.Write(l.payload) // should the program be gone, nothing is answered
+		_, _ = w.Write(l.payload) // if the program has ended, nobody reads this
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -236,7 +236,7 @@ func (l *runtimeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// peakMemory is the most that a process has had resident, in kB.
+// peakMemory returns the most resident memory that a process has had, in kB.
 func peakMemory(t *testing.T, pid int) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -24,8 +24,8 @@ import (
 
 const root = "../.."
 
-// programs are the functions' programs, by function: what Lambda finds in their
-// zips.
+// programs holds the path of each function's program, which came out of the zip that Lambda
+// gets.
 var programs map[string]string
 
 func TestMain(m *testing.M) {
@@ -49,7 +49,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// zipOf is where make build puts a function's zip.
+// zipOf returns the path where make build puts a function's zip.
 func zipOf(function, arch string) string {
 	return filepath.Join(root, "dist", arch, function+".zip")
 }
@@ -78,14 +78,13 @@ func unpack(dir string) (map[string]string, error) {
 	return programs, nil
 }
 
-// unzip writes the program in the zip at src to dst, with the mode that it has
-// there.
+// unzip writes the program in the zip at src to dst, with the mode that it has in the zip.
 func unzip(src, dst string) error {
 	archive, err := zip.OpenReader(src)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = archive.Close() }() // nothing was written
+	defer func() { _ = archive.Close() }() // it was only read
 	if len(archive.File) != 1 || archive.File[0].Name != "bootstrap" {
 		return errors.New("it has more in it than bootstrap, or no bootstrap")
 	}
@@ -102,19 +101,19 @@ func unzip(src, dst string) error {
 	return errors.Join(err, program.Close())
 }
 
-// ports are those that freeAddress has not given out yet, in random order: from
-// below the ports that systems give to outgoing connections.
+// ports holds the ports that freeAddress has not returned yet, in random order. They are below
+// those that systems use for outgoing connections.
 var ports = rand.Perm(10000)
 
-// freeAddress is an address that nobody listens on. It is given out once: until an
-// emulator that has just been started listens, its address looks free to the next.
+// freeAddress returns an address on which nobody listens, and never the same one twice. An
+// emulator that was just started does not listen yet, so its address would look free.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for len(ports) > 0 {
 		address := fmt.Sprintf("127.0.0.1:%d", 20000+ports[0])
 		ports = ports[1:]
 		if l, err := net.Listen("tcp", address); err == nil {
-			_ = l.Close() // nothing was accepted
+			_ = l.Close() // no connection was accepted
 			return address
 		}
 	}
@@ -122,14 +121,14 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// output is what a function's program, and the emulator over it, have printed.
+// output is a file with everything that a function's program and its emulator have printed.
 type output struct {
 	t        *testing.T
 	function string
 	file     *os.File
 }
 
-// newOutput is an empty one.
+// newOutput returns an empty output.
 func newOutput(t *testing.T, function string) output {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "output"))
@@ -140,7 +139,7 @@ func newOutput(t *testing.T, function string) output {
 	return output{t, function, file}
 }
 
-// logged is what has been printed by now.
+// logged returns what has been printed so far.
 func (o output) logged() string {
 	text, err := os.ReadFile(o.file.Name())
 	if err != nil {
@@ -149,18 +148,18 @@ func (o output) logged() string {
 	return string(text)
 }
 
-// instance is one execution environment of a function: the emulator, and from the
-// first invocation on the function's program, which the emulator starts.
+// instance is one execution environment of a function: the emulator and, from the first
+// invocation on, the function's program, which the emulator starts.
 type instance struct {
 	output
-	address    string // the emulator's, for invocations
-	runtimeAPI string // where the program asks it for them
+	address    string // the emulator's address for invocations
+	runtimeAPI string // the address at which the program asks for them
 	cmd        *exec.Cmd
-	exited     chan struct{} // closed once the emulator has ended
+	exited     chan struct{} // is closed when the emulator has ended
 }
 
-// start starts the emulator for a function, and does not wait until it listens.
-// The environment is all that there is, as in Lambda.
+// start starts the emulator for a function, and does not wait until it listens. The program
+// gets no other environment than env, as in Lambda.
 func start(t *testing.T, function string, env []string) *instance {
 	t.Helper()
 	program, ok := programs[function]
@@ -172,21 +171,21 @@ func start(t *testing.T, function string, env []string) *instance {
 	}
 	i.cmd = exec.Command(os.Getenv("ROTOR_TEST_RIE"), "--runtime-interface-emulator-address", i.address, "--runtime-api-address", i.runtimeAPI, program)
 	i.cmd.Dir, i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = filepath.Dir(program), env, i.file, i.file
-	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // should the test be killed
+	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // ends the emulator if the test is killed
 	if err := i.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = i.cmd.Wait() // killed, or else an invocation fails and says so
+		_ = i.cmd.Wait() // it was killed; otherwise an invocation reports the failure
 		close(i.exited)
 	}()
 	t.Cleanup(i.stop)
 	return i
 }
 
-// stop ends the emulator, which ends the program. It may be called again.
+// stop ends the emulator, which ends the program. It may be called more than once.
 func (i *instance) stop() {
-	_ = i.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = i.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
 	case <-i.exited:
 	case <-time.After(5 * time.Second):
@@ -196,8 +195,8 @@ func (i *instance) stop() {
 	}
 }
 
-// failure is an invocation that ended in an error: the function's own, or that of
-// a program that has ended or said nothing in time.
+// failure is the error of an invocation: the function's own, or that of a program that ended
+// or did not answer in time.
 type failure struct {
 	Message string `json:"errorMessage"`
 	Type    string `json:"errorType"`
@@ -232,9 +231,8 @@ func (i *instance) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// listens waits until the emulator takes connections: at the one address and the
-// other, in whatever order, since the first invocation starts the program, which
-// ends if nobody listens at the Runtime API's.
+// listens waits until the emulator accepts connections at both of its addresses. The first
+// invocation starts the program, which ends if the Runtime API does not listen by then.
 func (i *instance) listens(ctx context.Context) error {
 	for _, address := range []string{i.address, i.runtimeAPI} {
 		if err := i.listensAt(ctx, address); err != nil {

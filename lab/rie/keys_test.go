@@ -13,7 +13,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
 )
 
-// withSecret makes a Secrets Manager whose secret has that text the place of the
+// withSecret starts a Secrets Manager whose secret has that text, and which replaces the
 // functions' keys.
 func (w *world) withSecret(text string) *keyringtest.SecretsManager {
 	w.t.Helper()
@@ -26,13 +26,13 @@ func (w *world) withSecret(text string) *keyringtest.SecretsManager {
 	return secrets
 }
 
-// rotationStep is what Secrets Manager sends.
+// rotationStep returns the event that Secrets Manager sends.
 func rotationStep(step, version string) event {
 	return event{"Step": step, "SecretId": keyringtest.ID, "ClientRequestToken": version}
 }
 
-// After a deployment there are no keys: the answer is 503 until the first
-// rotation has made them, and then whoever asks again gets what was asked for.
+// TestFirstKeys checks a new deployment, which has no keys. The answer is 503 until the first
+// rotation has made them; after that a retry succeeds.
 func TestFirstKeys(t *testing.T) {
 	w := newWorld(t)
 	secrets := w.withSecret("{}")
@@ -54,8 +54,9 @@ func TestFirstKeys(t *testing.T) {
 	w.wantLogged(`"message":"keys made"`)
 }
 
-// In an emergency the built function revokes the key that signs, of the secret that
-// its environment names, and a function that starts publishes the new one alone.
+// TestEmergency checks that in an emergency the built function revokes the current signing key
+// of the secret that its environment names, and that a function which then starts publishes
+// only the new key.
 func TestEmergency(t *testing.T) {
 	w := newWorld(t)
 	secrets := w.withSecret("{}")

@@ -1,10 +1,9 @@
 //go:build linux && rie
 
-// Package rie_test runs the functions' built programs the way Lambda does: each
-// out of its zip, in an environment that has nothing else in it, under the
-// runtime interface emulator that `sam local` uses, invoked with the events that
-// API Gateway and the scheduler send. They share a table in DynamoDB Local and the
-// machine's clock. run.sh sets all this up.
+// Package rie_test runs the functions' built programs as Lambda does: each from its zip, in an
+// environment with nothing else in it, under the runtime interface emulator that `sam local`
+// uses. They are invoked with the events that API Gateway and the scheduler send. They share a
+// table in DynamoDB Local and the machine's clock. run.sh sets all this up.
 package rie_test
 
 import (
@@ -23,7 +22,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Each sample event gets an answer of the function that it is named after.
+// TestSamples checks that each sample event is answered by the function that it is named
+// after.
 func TestSamples(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -33,11 +33,11 @@ func TestSamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	var names []string
-	const last = "manage-delete-client" // others ask for that client
+	const last = "manage-delete-client" // it deletes the client that others ask for
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".json")
 		if function, _, _ := strings.Cut(name, "-"); function == "sweep" || function == "keys" {
-			continue // they have tests of their own
+			continue // these have tests of their own
 		}
 		if name != last {
 			names = append(names, name)
@@ -54,8 +54,9 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// The life of a family: issued, refreshed in each form, introspected, explained,
-// revoked. Its access token verifies with nothing but what discovery publishes.
+// TestLife checks the life of a family: it is issued, refreshed in each form, introspected,
+// explained and revoked. Its access token verifies with nothing else than what discovery
+// publishes.
 func TestLife(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -93,14 +94,14 @@ func TestLife(t *testing.T) {
 		t.Errorf("the id token says %v", claims)
 	}
 
-	w.values["REFRESH_TOKEN"] = last.text("access_token") // example-web may ask about it, though it is another's
+	w.values["REFRESH_TOKEN"] = last.text("access_token") // example-web may introspect it, though it is another client's
 	if a := w.want(w.play("introspect-token"), http.StatusOK); a.json["active"] != true || a.text("sub") != "user|1234" {
 		t.Errorf("the access token is introspected as %s", a.Body)
 	}
 	w.values["REFRESH_TOKEN"] = last.text("refresh_token")
 	w.wantText(w.want(w.play("manage-explain-token"), http.StatusOK), "verdict", "valid")
 
-	w.values["REFRESH_TOKEN"] = first // a superseded token revokes its family too
+	w.values["REFRESH_TOKEN"] = first // a superseded token revokes its family as well
 	w.want(w.play("revoke-token"), http.StatusOK)
 	w.values["REFRESH_TOKEN"] = last.text("refresh_token")
 	w.wantText(w.want(w.play("token-refresh"), http.StatusBadRequest), "error", "invalid_grant")
@@ -112,7 +113,7 @@ func TestLife(t *testing.T) {
 		t.Errorf("after the revocation the access token is introspected as %s", a.Body)
 	}
 
-	// A confidential client, whose own refresh token it introspects.
+	// A confidential client introspects its own refresh token.
 	w.login("manage-issue-confidential-family")
 	w.values["REFRESH_TOKEN"] = w.want(w.play("token-refresh-confidential"), http.StatusOK).text("refresh_token")
 	if a := w.want(w.play("introspect-token"), http.StatusOK); a.json["active"] != true {
@@ -125,7 +126,7 @@ func TestLife(t *testing.T) {
 	w.wantLogged(`"type":"sertft"`, `"type":"srrt"`, `"type":"fertft"`, `"requestId":"`)
 }
 
-// wantLogged is an error for each text that no instance has printed.
+// wantLogged fails the test for each text that no instance has printed.
 func (w *world) wantLogged(texts ...string) {
 	w.t.Helper()
 	logged := w.logged()
@@ -136,7 +137,7 @@ func (w *world) wantLogged(texts ...string) {
 	}
 }
 
-// verify returns the claims of a token whose signature is by a key of the set.
+// verify returns the claims of a token after checking its signature with a key of the set.
 func verify(t *testing.T, jwks, token, typ string) map[string]any {
 	t.Helper()
 	var set jose.JSONWebKeySet
@@ -163,7 +164,7 @@ func verify(t *testing.T, jwks, token, typ string) map[string]any {
 	return claims
 }
 
-// together sends the event to all instances at once.
+// together sends the event to all instances at the same time and returns their answers.
 func (w *world) together(instances []*instance, e event) []answer {
 	w.t.Helper()
 	answers := make([]answer, len(instances))
@@ -180,7 +181,7 @@ func (w *world) together(instances []*instance, e event) []answer {
 	return answers
 }
 
-// several are new instances of token.
+// several starts new instances of the token function.
 func (w *world) several() []*instance {
 	w.t.Helper()
 	var instances []*instance
@@ -190,8 +191,8 @@ func (w *world) several() []*instance {
 	return instances
 }
 
-// Emulators are started side by side, each at addresses of its own. Of 1,000 random
-// ones some would be the same.
+// TestFreeAddress checks that no address is returned twice, as emulators are started side by
+// side. Among 1,000 random addresses there would be duplicates.
 func TestFreeAddress(t *testing.T) {
 	given := map[string]bool{}
 	for range 1000 {
@@ -203,8 +204,8 @@ func TestFreeAddress(t *testing.T) {
 	}
 }
 
-// withoutInterval has the sample events' public client, which is registered, rotate
-// however soon the last rotation was: the functions' clock is the machine's.
+// withoutInterval gives the sample events' public client a reuse interval of 0, as the
+// functions' clock is the machine's and cannot be moved.
 func (w *world) withoutInterval() {
 	w.t.Helper()
 	function, e := w.sample("manage-put-client")
@@ -222,15 +223,15 @@ func (w *world) withoutInterval() {
 	w.want(w.send(w.instance(function), e), http.StatusOK)
 }
 
-// Many widgets on one page: every one of the environments that Lambda starts for
-// them gives the same successor, started just now or warm; and gives it again to
-// who presents it inside the interval.
+// TestRace checks that many widgets on one page get the same successor from all environments
+// that Lambda starts for them, whether just started or warm. The token works again inside the
+// interval.
 func TestRace(t *testing.T) {
 	w := newWorld(t)
 	w.register()
 	instances := w.several()
 	for round := range 5 {
-		w.login("manage-issue-family") // the one of the round before is held
+		w.login("manage-issue-family") // the family of the round before is held
 		function, e := w.sample("token-refresh")
 		answers := w.together(instances, e)
 		successor := answers[0].text("refresh_token")
@@ -255,15 +256,16 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// strict registers the sample events' public client with no reuse interval, and
-// starts a family.
+// strict registers the sample events' public client without a reuse interval, and starts a
+// family.
 func (w *world) strict() {
 	w.t.Helper()
 	w.want(w.manage(http.MethodPut, "/v1/clients/example-spa", "", `{"type":"public","policy":{"reuse_interval":0}}`), http.StatusCreated)
 	w.login("manage-issue-family")
 }
 
-// Past the interval a token that comes again ends the family, and explain says so.
+// TestReplay checks that a token which is used again after the interval ends the family, and
+// that explain says so.
 func TestReplay(t *testing.T) {
 	w := newWorld(t)
 	w.strict()
@@ -285,7 +287,8 @@ func TestReplay(t *testing.T) {
 	w.wantLogged(`"type":"ferrt"`, `"ReuseDetected":1`)
 }
 
-// Without an interval one caller wins, whichever environment it meets.
+// TestStrictRace checks that without an interval exactly one caller succeeds, whichever
+// environment it reaches.
 func TestStrictRace(t *testing.T) {
 	w := newWorld(t)
 	w.strict()
@@ -308,7 +311,7 @@ func TestStrictRace(t *testing.T) {
 	}
 }
 
-// A changed password ends all that the user has, in one call.
+// TestRevokeUser checks that after a changed password one call ends all families of the user.
 func TestRevokeUser(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -328,13 +331,14 @@ func TestRevokeUser(t *testing.T) {
 	if a := w.want(w.manage(http.MethodDelete, "/v1/families", query, ""), http.StatusOK); a.json["revoked"] != 0.0 {
 		t.Errorf("the second revocation answers %s", a.Body)
 	}
-	w.want(w.play("token-refresh-confidential"), http.StatusForbidden) // as its preset, atlassian, has it
+	w.want(w.play("token-refresh-confidential"), http.StatusForbidden) // the status that its preset, atlassian, sets
 	if n := strings.Count(w.logged(), `"type":"srrt"`); n != 1 {
 		t.Errorf("%d revocations are in the log", n)
 	}
 }
 
-// The schedule's event ends the oldest families of whoever has too many.
+// TestSweep checks that the scheduled event ends the oldest families of users who have too
+// many.
 func TestSweep(t *testing.T) {
 	w := newWorld(t)
 	w.want(w.manage(http.MethodPut, "/v1/clients/example-spa", "", `{"type":"public","policy":{"max_active":2}}`), http.StatusCreated)
@@ -360,7 +364,7 @@ func TestSweep(t *testing.T) {
 	w.wantLogged(`"type":"resource_cleanup"`, `"Removed":2`)
 }
 
-// raw invokes a function that does not answer the gateway.
+// raw invokes a function that does not answer the gateway, and returns its output.
 func (w *world) raw(function string, e event) (string, error) {
 	w.t.Helper()
 	payload, err := json.Marshal(e)
@@ -373,8 +377,8 @@ func (w *world) raw(function string, e event) (string, error) {
 	return string(out), err
 }
 
-// An event of another kind is an error of the invocation. The same program serves
-// the next.
+// TestForeignEvent checks that an event of another kind is an error of the invocation, and
+// that the same program serves the next event.
 func TestForeignEvent(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -386,7 +390,7 @@ func TestForeignEvent(t *testing.T) {
 			t.Errorf("%s answers %s, %v", function, out, err)
 		}
 	}
-	for _, name := range []string{"token-refresh", "introspect-token", "discovery-jwks", "revoke-token"} { // the last ends the family
+	for _, name := range []string{"token-refresh", "introspect-token", "discovery-jwks", "revoke-token"} { // the last one ends the family
 		w.want(w.play(name), http.StatusOK)
 		function, _, _ := strings.Cut(name, "-")
 		if n := strings.Count(w.instance(function).logged(), "Init Duration"); n != 1 {
@@ -395,7 +399,8 @@ func TestForeignEvent(t *testing.T) {
 	}
 }
 
-// Whom IAM has not authorized at the API that the function was told of gets nothing, from the built program too.
+// TestManageAsksForIAM checks that the built program rejects callers that IAM did not
+// authorize at the API that its environment names.
 func TestManageAsksForIAM(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -413,14 +418,14 @@ func TestManageAsksForIAM(t *testing.T) {
 	w.wantLogged(`"reason":"no_identity"`, `"reason":"another_api"`, `"operation":"issue_family"`, `"by":"arn:aws:sts::123456789012:assumed-role/login/login"`)
 }
 
-// A store that says nothing: the answer comes before Lambda would end the
-// invocation, and does not say that the token is dead.
+// TestSilentStore checks a store that does not answer. The client is answered before Lambda
+// would end the invocation, and is not told that the token is dead.
 func TestSilentStore(t *testing.T) {
 	w := newWorld(t)
 	w.register()
 	w.login("manage-issue-family")
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server see the client go
+		_, _ = io.Copy(io.Discard, r.Body) // only after this the server notices that the client has gone
 		<-r.Context().Done()
 	}))
 	t.Cleanup(silent.Close)
@@ -430,10 +435,11 @@ func TestSilentStore(t *testing.T) {
 	if a.text("error") != "temporarily_unavailable" || a.Headers["Retry-After"] == "" {
 		t.Errorf("the answer is %s with %v", a.Body, a.Headers)
 	}
-	w.play("discovery-jwks") // needs no store
+	w.play("discovery-jwks") // this needs no store
 }
 
-// Configuration that is wrong ends the program, and the log says all that is.
+// TestMisconfigured checks that the program ends if its configuration is wrong, and that the
+// log lists everything that is wrong.
 func TestMisconfigured(t *testing.T) {
 	w := newWorld(t)
 	w.with("ROTOR_TABLE", "")

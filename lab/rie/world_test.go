@@ -29,14 +29,14 @@ const (
 // world is the functions over a table and keys of their own.
 type world struct {
 	t      *testing.T
-	env    []string             // of every function, besides what Lambda sets
-	warm   map[string]*instance // those that are invoked one call at a time
-	values map[string]string    // what stands for the words in capitals of the sample events
+	env    []string             // environment of each function, besides what Lambda sets
+	warm   map[string]*instance // instances that are invoked one call at a time
+	values map[string]string    // values of the words in capitals in the sample events
 
 	outputs []output
 
 	mu      sync.Mutex
-	secrets map[string]string // what must not be in any output, and what it is
+	secrets map[string]string // values that no output may contain, and what they are
 }
 
 func newWorld(t *testing.T) *world {
@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 			"ROTOR_TABLE=" + table.Name(),
 			"ROTOR_ISSUER=" + issuer,
 			"ROTOR_ORIGINS=https://app.example.com",
-			"ROTOR_API_ID=a1b2c3d4e5", // the sample events'
+			"ROTOR_API_ID=a1b2c3d4e5", // as in the sample events
 			"ROTOR_KEYS_FILE=" + keys,
 		},
 		warm: map[string]*instance{}, values: map[string]string{}, secrets: map[string]string{},
@@ -67,8 +67,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// with is the environment with one variable changed; without a value it is not
-// there.
+// with changes one variable of the environment, or removes it if the value is empty.
 func (w *world) with(name, value string) {
 	w.t.Helper()
 	var env []string
@@ -83,8 +82,8 @@ func (w *world) with(name, value string) {
 	w.env = env
 }
 
-// environment is all that a function's program finds, under Lambda's own names as
-// the deployed functions have them.
+// environment returns everything that a function's program finds, under the names that Lambda
+// uses.
 func (w *world) environment(function string) []string {
 	return append([]string{
 		"AWS_ACCESS_KEY_ID=local",
@@ -96,7 +95,7 @@ func (w *world) environment(function string) []string {
 		"AWS_LAMBDA_FUNCTION_NAME=rotor-" + function,
 		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
-		"AWS_LAMBDA_FUNCTION_TIMEOUT=10", // seconds; the emulator's, Lambda tells programs by a deadline
+		"AWS_LAMBDA_FUNCTION_TIMEOUT=10", // in seconds; this is the emulator's, as Lambda tells programs a deadline
 		"AWS_LAMBDA_LOG_FORMAT=JSON",
 		"LAMBDA_TASK_ROOT=" + filepath.Dir(programs[function]),
 		"LANG=en_US.UTF-8",
@@ -106,7 +105,7 @@ func (w *world) environment(function string) []string {
 	}, w.env...)
 }
 
-// fresh is a new instance of a function.
+// fresh starts a new instance of a function.
 func (w *world) fresh(function string) *instance {
 	w.t.Helper()
 	i := start(w.t, function, w.environment(function))
@@ -114,13 +113,13 @@ func (w *world) fresh(function string) *instance {
 	return i
 }
 
-// output has an output looked at when the test ends.
+// output registers an output to be checked when the test ends, and returns it.
 func (w *world) output(o output) output {
 	w.outputs = append(w.outputs, o)
 	return o
 }
 
-// instance is the one instance of a function that is invoked again and again.
+// instance returns the instance of a function that is invoked again and again.
 func (w *world) instance(function string) *instance {
 	w.t.Helper()
 	if w.warm[function] == nil {
@@ -129,10 +128,10 @@ func (w *world) instance(function string) *instance {
 	return w.warm[function]
 }
 
-// event is what API Gateway sends.
+// event is the event that API Gateway sends.
 type event process.Event
 
-// sample is the event of a file, with w.values in it, and its function.
+// sample returns the event of a file, filled in from w.values, and its function.
 func (w *world) sample(name string) (function string, e event) {
 	w.t.Helper()
 	read, err := process.SampleEvent(name)
@@ -186,8 +185,7 @@ func (e event) setPath(path string) {
 	e.http()["path"] = path
 }
 
-// answer is a function's answer to the gateway, and its body where that is a JSON
-// object.
+// answer is a function's answer to the gateway, with its body if that is a JSON object.
 type answer struct {
 	Status  int               `json:"statusCode"`
 	Headers map[string]string `json:"headers"`
@@ -200,7 +198,8 @@ func (a answer) text(name string) string {
 	return s
 }
 
-// send invokes an instance with an event. It may be called by many at once.
+// send invokes an instance with an event and returns the answer. It may be called
+// concurrently.
 func (w *world) send(i *instance, e event) answer {
 	w.t.Helper()
 	payload, err := json.Marshal(e)
@@ -218,7 +217,7 @@ func (w *world) send(i *instance, e event) answer {
 	return w.read(out)
 }
 
-// read reads an answer, and remembers what is secret in it.
+// read decodes an answer, and records the secrets in it.
 func (w *world) read(out []byte) answer {
 	w.t.Helper()
 	var a answer
@@ -242,7 +241,7 @@ func (w *world) read(out []byte) answer {
 	return a
 }
 
-// play sends the event of a file to its function.
+// play sends the event of a file to its function and returns the answer.
 func (w *world) play(name string) answer {
 	w.t.Helper()
 	function, e := w.sample(name)
@@ -268,7 +267,7 @@ func (w *world) want(a answer, status int) answer {
 	return a
 }
 
-// wantText is an error unless the member of the answer's body is that text.
+// wantText fails the test unless the member of the answer's body is that text.
 func (w *world) wantText(a answer, name, value string) {
 	w.t.Helper()
 	if a.text(name) != value {
@@ -276,7 +275,7 @@ func (w *world) wantText(a answer, name, value string) {
 	}
 }
 
-// register puts both clients of the samples and a secret for one.
+// register puts both clients of the sample events, and a secret for one of them.
 func (w *world) register() {
 	w.t.Helper()
 	w.want(w.play("manage-put-client"), http.StatusCreated)
@@ -286,7 +285,7 @@ func (w *world) register() {
 	w.values["SECRET_ID"] = secret.text("secret_id")
 }
 
-// login starts a family by the event of a file.
+// login starts a family with the event of a file.
 func (w *world) login(name string) answer {
 	w.t.Helper()
 	issued := w.want(w.play(name), http.StatusCreated)
@@ -295,7 +294,7 @@ func (w *world) login(name string) answer {
 	return issued
 }
 
-// keepKeys remembers the secrets of a document of keys.
+// keepKeys records the secrets of a key document.
 func (w *world) keepKeys(document []byte) {
 	w.t.Helper()
 	var keys struct {
@@ -311,7 +310,7 @@ func (w *world) keepKeys(document []byte) {
 	w.secrets[keys.Signing[0].Key.D] = "a signing key"
 }
 
-// logged is what all instances have printed.
+// logged returns everything that the instances have printed.
 func (w *world) logged() string {
 	var all strings.Builder
 	for _, o := range w.outputs {
@@ -320,18 +319,18 @@ func (w *world) logged() string {
 	return all.String()
 }
 
-// otherLines are those that are not JSON: the emulator's own; that of Lambda's Go
-// library for an error of the function; and the SDK's complaint that DynamoDB
-// Local's errors have no checksum.
+// otherLines matches the lines that are not JSON: the emulator's own, that of Lambda's Go
+// library for an error of the function, and the SDK's complaint that DynamoDB Local's errors
+// have no checksum.
 var otherLines = regexp.MustCompile(`^(START|END|REPORT) RequestId: |^\d+ \w+ \d+ [0-9:,]+ \[` +
 	`|^[0-9/]+ [0-9:]+ {"errorMessage":|^SDK .* response did not match expected checksum, 0, `)
 
-// tokenLike is a refresh token, a secret or a JWT, whose header begins {"alg":….
-// "eyJ" alone may stand in a family's id as well, but no dot after it.
+// tokenLike matches a refresh token, a secret or a JWT, whose header begins {"alg":…. "eyJ"
+// may also occur in a family's id, but without a dot after it.
 var tokenLike = regexp.MustCompile(`rotor_[A-Za-z0-9_-]{20}|eyJhbGciOi|eyJ[A-Za-z0-9_-]{20,}\.`)
 
-// checkLogs looks at every line that the instances, which have ended, and other
-// programs have printed: the functions' are JSON, and in none is a token or a key.
+// checkLogs checks each line that the ended instances and other programs have printed: the
+// functions' lines are JSON, and no line has a token or a key.
 func (w *world) checkLogs() {
 	w.t.Helper()
 	for _, o := range w.outputs {

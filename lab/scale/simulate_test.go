@@ -18,18 +18,19 @@ func kept(t *testing.T) *inputs {
 	return in
 }
 
-// failures are the answers that were no use.
+// failures returns the number of requests that failed.
 func (o *outcome) failures() int { return o.gateway + o.lambda + o.store }
 
-// short is a steady load of some seconds.
+// short returns a steady load of some seconds.
 func short(rate float64, seconds int) load {
 	return load{name: "short", seconds: seconds, rate: steady(rate), within: 1}
 }
 
-// Every request ends, and once, whatever breaks.
+// TestEveryRequestEndsOnce checks that every request ends exactly once, whatever is
+// overloaded.
 func TestEveryRequestEndsOnce(t *testing.T) {
 	in := kept(t)
-	open := raisedSettings(in, 8000)[1] // the table is what breaks
+	open := raisedSettings(in, 8000)[1] // here the table is overloaded
 	open.accountRate, open.accountMax = 20_000, 20_000
 	few := open
 	few.concurrency = 50
@@ -58,7 +59,8 @@ func TestEveryRequestEndsOnce(t *testing.T) {
 	}
 }
 
-// Below all limits nothing is throttled, and the waits are those of the work.
+// TestBelowTheLimits checks that below all limits nothing is throttled, and that a request
+// waits only for its own work.
 func TestBelowTheLimits(t *testing.T) {
 	in := kept(t)
 	for _, c := range []struct {
@@ -79,7 +81,8 @@ func TestBelowTheLimits(t *testing.T) {
 	}
 }
 
-// Little's law: as many invocations are under way as come in the time that one takes.
+// TestLittlesLaw checks Little's law: as many invocations are in progress as arrive in the
+// time that one takes.
 func TestLittlesLaw(t *testing.T) {
 	s := raisedSettings(kept(t), 5000)[4]
 	o := simulate(s, short(5000, 30), 1)
@@ -102,7 +105,8 @@ func TestSameSeedSameOutcome(t *testing.T) {
 	}
 }
 
-// In any time t from any moment on, no more than rate × t + burst passes.
+// TestBucketNeverPassesMore checks that in any time t, from any moment on, at most rate × t +
+// burst passes.
 func TestBucketNeverPassesMore(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -126,7 +130,8 @@ func TestBucketNeverPassesMore(t *testing.T) {
 	}
 }
 
-// all asks for as much as is there for so many seconds, and says how much that was.
+// all asks for everything that is available during some seconds, and returns how much that
+// was.
 func (t *table) all(seconds int, key func() uint32) (served int) {
 	for now := range int32(seconds) * 1000 {
 		for range 20 {
@@ -161,7 +166,8 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
-// An environment that starts reads all clients at once, unless it is throttled.
+// TestReadAhead checks that an environment reads all clients at once when it starts, unless it
+// is throttled.
 func TestReadAhead(t *testing.T) {
 	s := raisedSettings(kept(t), 1000)[0]
 	o := simulate(s, load{seconds: 1, rate: func(float64) float64 { return 200 }, crowdAt: 0, crowd: 500, within: 100}, 1)
@@ -178,7 +184,8 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
-// The clients share what a partition reads, unless each has one of its own.
+// TestClients checks that clients share what one partition can read, unless each has a
+// partition of its own.
 func TestClients(t *testing.T) {
 	for apart, want := range map[bool]int{false: 3 * partitionReads, true: 3 * partitionReads * registered} {
 		table, read := newTable(4000, 40_000, 0, 1, apart), 0
@@ -203,8 +210,8 @@ func TestHottestPartition(t *testing.T) {
 	}
 }
 
-// Lambda makes no more environments than it may, in a second and in all, and lets no
-// more requests in than the account's concurrency has.
+// TestLambdaScales checks that Lambda starts no more environments than it may, each second and
+// in total, and admits no more requests than the account's concurrency allows.
 func TestLambdaScales(t *testing.T) {
 	l := newLambda(1500, 0, 0, 0, rand.New(rand.NewPCG(1, 2)))
 	invoke := func(n int, now int32) (served int) {
@@ -251,7 +258,8 @@ func TestLambdaScales(t *testing.T) {
 	}
 }
 
-// A step of the rate that is larger than Lambda's is let in step by step.
+// TestLambdaRamps checks that a sudden rise of the rate, larger than Lambda's, is admitted
+// step by step.
 func TestLambdaRamps(t *testing.T) {
 	l := newLambda(100_000, 100, 5000, 0, rand.New(rand.NewPCG(1, 2)))
 	var served []int
@@ -271,15 +279,15 @@ func TestLambdaRamps(t *testing.T) {
 	}
 }
 
-// slow lets one request in each so many seconds.
+// slow returns settings that let one request pass in that many seconds.
 func slow(t *testing.T, seconds float64) settings {
 	s := defaultSettings(kept(t))
 	s.stageRate, s.stageBurst = 1/seconds, 1
 	return s
 }
 
-// Whoever presents a token again is answered inside the reuse interval, and refused
-// outside: with a longer wait than that, overload logs out.
+// TestReuse checks that a token which is presented again is answered inside the reuse interval
+// and refused after it. If clients wait longer than the interval, overload logs users out.
 func TestReuse(t *testing.T) {
 	two := load{name: "two", seconds: 1, rate: steady(1e-6), crowd: 2, within: 1, race: true}
 	for _, c := range []struct {
@@ -298,7 +306,8 @@ func TestReuse(t *testing.T) {
 	}
 }
 
-// Whoever presents a token alone is never refused.
+// TestAloneIsNeverRefused checks that a client which alone presents its token is never
+// refused.
 func TestAloneIsNeverRefused(t *testing.T) {
 	o := simulate(slow(t, 75), load{name: "two", seconds: 1, rate: steady(1e-6), crowd: 2, within: 1}, 1)
 	if o.first != 1 || o.retried != 1 || o.refused != 0 || o.longest < 70_000 {

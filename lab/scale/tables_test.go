@@ -14,7 +14,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// What is said of Rotor is what Rotor does.
+// TestAssumptionsAreRotors checks that what the simulation assumes about Rotor is what Rotor's
+// code does.
 func TestAssumptionsAreRotors(t *testing.T) {
 	for _, c := range []struct {
 		file, pattern string
@@ -47,7 +48,7 @@ func TestAssumptionsAreRotors(t *testing.T) {
 	if p.ReuseInterval != reuse || p.AccessTokenLifetime != refreshes {
 		t.Errorf("the default policy has a reuse interval of %d s and access tokens of %d s", p.ReuseInterval, p.AccessTokenLifetime)
 	}
-	// The stack must let through what it is told to be turned to.
+	// The stack must permit the settings that the page recommends.
 	text, err := os.ReadFile("../../infra/config.go")
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +104,7 @@ func TestMonthly(t *testing.T) {
 		}
 		return sum
 	}
-	// $2.4 to 2.6 a million, 2.628 million seconds in a month.
+	// A million requests cost $2.4 to 2.6, and a month has 2.628 million seconds.
 	if got := total("RS256", 100); got < 600 || got > 700 {
 		t.Errorf("100 a second cost $%v a month", got)
 	}
@@ -161,7 +162,7 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// The page in docs has a place for each table, and no other.
+// TestDocumentation checks that the page in docs has a place for each table and no others.
 func TestDocumentation(t *testing.T) {
 	text, err := os.ReadFile("../../docs/scale.md")
 	if err != nil {
