@@ -28,9 +28,9 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # The slowest package takes minutes under the race detector, and more beside a busy neighbour.
 GOTEST := go test $(RACE) -shuffle=on -timeout 20m
 
-# All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, and those that have tests
-# of another target alone.
-PACKAGES := ./clients/... ./cmd/... ./functions/... ./shared/... ./infra/pack $(patsubst %/,./%/...,$(filter-out lab/rie/ lab/prove/,$(sort $(dir $(wildcard lab/*/*.go)))))
+# All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, the example, which is a
+# module of its own, and those that have tests of another target alone.
+PACKAGES := ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/rie/ lab/prove/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -87,8 +87,8 @@ test-long: ##- what make test plays in short: thousands of families, events and 
 	go test -count=1 -timeout 30m ./shared/server ./shared/sweep -run '$(LONG)' -long
 
 .PHONY: test-infra
-test-infra: ## the tests of the CDK app: what is deployed, and who may do what (needs Node)
-	$(NODE) go test -shuffle=on ./infra
+test-infra: ## the tests of the construct and its app: what is deployed, and who may do what (needs Node)
+	$(NODE) go test -shuffle=on ./infra ./infra/cdk
 
 .PHONY: test-dynamodb-local
 test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs Java, and Maven once)
@@ -202,18 +202,23 @@ lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## linters, comments, formatting, go.mod a
 	lab/vulnerabilities.sh $(GOVULNCHECK)
 
 .PHONY: lint-infra
-lint-infra: $(SAM)/sam synth ##- the templates: cfn-lint and sam validate (needs Node and Python)
+lint-infra: $(SAM)/sam synth templates ##- the templates: cfn-lint and sam validate (needs Node and Python)
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint --template infra/sam/template.yaml
-	$(CDK) synth --quiet --output ../dist/template-with-all $(WITH_ALL)
-	$(SAM)/cfn-lint cdk.out/*.template.json dist/template-with-all/*.template.json
-	for template in cdk.out/*.template.json dist/template-with-all/*.template.json; do \
+	rm -rf dist/lint && mkdir -p dist/lint
+	$(CDK) synth --quiet --output ../dist/lint/with-all $(WITH_ALL)
+	$(CDK) synth --quiet --output ../dist/lint/preview -c stage=preview -c retain=false
+	templates=$$(ls cdk.out/*.template.json dist/lint/*/*.template.json dist/templates/*/*.template.json); \
+	$(SAM)/cfn-lint $$templates; \
+	for template in $$templates; do \
 		SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint --template "$$template"; \
 	done
 
 # Whatever makes more resources or other ones.
 WITH_ALL := -c domain=auth.example.com -c hostedZoneId=Z0123456789ABC -c alarmEmail=ops@example.com \
 	-c certificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 \
-	-c origins=https://app.example.com -c signingAlgorithm=ES256 -c warmWriteUnits=15000 -c provisionedConcurrency=10
+	-c origins=https://app.example.com -c signingAlgorithm=ES256 -c warmWriteUnits=15000 -c provisionedConcurrency=10 \
+	-c kmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 -c tags=team=auth \
+	-c permissionsBoundaryArn=arn:aws:iam::123456789012:policy/boundary
 
 $(SAM)/sam: infra/sam/constraints.txt
 	python3 -m venv $(SAM)/..
@@ -240,7 +245,7 @@ build: $(foreach arch,arm64 amd64,$(FUNCTIONS:%=dist/$(arch)/%.zip)) ## every fu
 dist/%.zip: FORCE
 	@mkdir -p dist/$*
 	GOARCH=$(*D) $(GOBUILD) -o dist/$*/bootstrap ./functions/$(*F)
-	@go run ./infra/pack $@ dist/$*/bootstrap
+	@go run ./lab/pack $@ dist/$*/bootstrap
 
 .PHONY: FORCE
 FORCE:
@@ -250,8 +255,15 @@ test-reproducible: ##- build all zips twice, here and elsewhere with nothing cac
 	lab/reproducible.sh
 
 .PHONY: release
-release: build ## what a release has, to dist/release (TAG=v0.1.0)
+release: build templates ## what a release has, to dist/release (TAG=v0.1.0)
 	CYCLONEDX_GOMOD_VERSION=$(CYCLONEDX_GOMOD_VERSION) infra/release.sh $(TAG)
+
+# go run prints what is wrong, and Node is all that it needs besides.
+.PHONY: templates
+templates: ##- the templates of a release, whose code comes from a bucket, to dist/templates (needs Node)
+	cd infra && for name in template template-domain; do \
+		$(NODE) CDK_OUTDIR=../dist/templates/$$name go run ./cdk $$name; \
+	done
 
 ##@ Deploy (CONTEXT='-c stage=dev -c domain=…', see docs/deploy.md)
 

@@ -1,4 +1,4 @@
-package main
+package rotor
 
 import (
 	"fmt"
@@ -54,17 +54,17 @@ type alarm struct {
 }
 
 // watch adds the alarms, their topic, the dashboard and the saved queries to the stack.
-func (p parts) watch() {
+func (p *Service) watch() {
 	for _, c := range countedMessages {
-		awslogs.NewMetricFilter(p.Stack, jsii.String(c.metric), &awslogs.MetricFilterProps{
+		awslogs.NewMetricFilter(p.Construct, jsii.String(c.metric), &awslogs.MetricFilterProps{
 			LogGroup:        p.logs[c.function],
 			FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String(c.message)),
 			MetricNamespace: jsii.String(audit.Namespace),
 			MetricName:      jsii.String(c.metric),
 		})
 	}
-	topic := p.newTopic()
-	action := awscloudwatchactions.NewSnsAction(topic)
+	p.addTopic()
+	action := awscloudwatchactions.NewSnsAction(p.AlarmTopic)
 	var all []interfacesawscloudwatch.IAlarmRef
 	for _, a := range p.alarms() {
 		props := &awscloudwatch.AlarmProps{
@@ -80,20 +80,20 @@ func (p parts) watch() {
 			props.ComparisonOperator = awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD
 			props.TreatMissingData = awscloudwatch.TreatMissingData_BREACHING
 		}
-		made := awscloudwatch.NewAlarm(p.Stack, jsii.String("Alarm "+a.name), props)
+		made := awscloudwatch.NewAlarm(p.Construct, jsii.String("Alarm "+a.name), props)
 		made.AddAlarmAction(action)
 		made.AddOkAction(action)
 		all = append(all, made)
 	}
 	p.newDashboard(all)
 	p.saveQueries()
-	awscdk.NewCfnOutput(p.Stack, jsii.String("AlarmTopic"), &awscdk.CfnOutputProps{
+	awscdk.NewCfnOutput(p.Construct, jsii.String("AlarmTopic"), &awscdk.CfnOutputProps{
 		Description: jsii.String("the SNS topic of the alarms"),
-		Value:       topic.TopicArn(),
+		Value:       p.AlarmTopic.TopicArn(),
 	})
 }
 
-func (p parts) alarms() []alarm {
+func (p *Service) alarms() []alarm {
 	sweep, keys := p.functions["sweep"], p.functions["keys"]
 	alarms := []alarm{
 		{
@@ -179,7 +179,7 @@ func (p parts) alarms() []alarm {
 		},
 		{
 			name: "sweep-behind", description: "There has been no sweep for three times the scheduled interval. Users may have more families than their limit.",
-			metric: lambdaSum(sweep.MetricInvocations, 3*p.cfg.sweepMinutes), threshold: 1, below: true,
+			metric: lambdaSum(sweep.MetricInvocations, 3*p.props.SweepMinutes), threshold: 1, below: true,
 		},
 		{
 			name: "keys-failing", description: "The rotation of keys fails. The old keys stay in use. If there are none yet, the API answers 503.",
@@ -206,10 +206,22 @@ func (p parts) alarms() []alarm {
 	return alarms
 }
 
-// newTopic adds the topic of the alarms. A policy replaces a topic's default one, which lets everything in the account
-// publish, so this policy allows CloudWatch again.
-func (p parts) newTopic() awssns.Topic {
-	topic := awssns.NewTopic(p.Stack, jsii.String("Alarms"), &awssns.TopicProps{
+// addTopic adds the topic of the alarms, unless there is one already, and a subscription to it.
+func (p *Service) addTopic() {
+	if arn := p.props.AlarmTopicArn; arn != "" {
+		p.AlarmTopic = awssns.Topic_FromTopicArn(p.Construct, jsii.String("Alarms"), &arn)
+	} else {
+		p.AlarmTopic = p.newTopic()
+	}
+	if p.props.AlarmEmail != "" {
+		p.AlarmTopic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(p.props.AlarmEmail), nil))
+	}
+}
+
+// newTopic returns a new topic. A policy replaces a topic's default one, which lets everything in the account publish,
+// so this policy allows CloudWatch again.
+func (p *Service) newTopic() awssns.ITopic {
+	topic := awssns.NewTopic(p.Construct, jsii.String("Alarms"), &awssns.TopicProps{
 		DisplayName: p.name("alarms"),
 		EnforceSSL:  jsii.Bool(true),
 	})
@@ -218,15 +230,12 @@ func (p parts) newTopic() awssns.Topic {
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("sns:Publish"),
 		Resources:  &[]*string{topic.TopicArn()},
-		Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": p.Account()}},
+		Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": p.stack.Account()}},
 	}))
-	if p.cfg.alarmEmail != "" {
-		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(p.cfg.alarmEmail), nil))
-	}
 	return topic
 }
 
-func (p parts) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
+func (p *Service) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 	graph := func(title string, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
 		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
 			Title: jsii.String(title), Left: &metrics, Width: jsii.Number(8), Height: jsii.Number(6),
@@ -241,8 +250,8 @@ func (p parts) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 	}
 	named := func(name string) awscloudwatch.IMetric { return count(name, period) }
 	invocations := func(name string) awscloudwatch.IMetric { return lambdaSum(p.functions[name].MetricInvocations, period) }
-	awscloudwatch.NewDashboard(p.Stack, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
-		DashboardName: jsii.String("rotor-" + p.cfg.stage),
+	awscloudwatch.NewDashboard(p.Construct, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
+		DashboardName: jsii.String("rotor-" + p.props.Stage),
 		Widgets: &[]*[]awscloudwatch.IWidget{
 			{awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
 				Title: jsii.String("Alarms"), Alarms: &alarms, Width: jsii.Number(24),
@@ -276,7 +285,7 @@ func (p parts) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 }
 
 // saveQueries adds CloudWatch Logs Insights queries over the logs of all functions.
-func (p parts) saveQueries() {
+func (p *Service) saveQueries() {
 	var logs []any
 	for _, f := range functions {
 		logs = append(logs, p.logs[f.name].LogGroupName())
@@ -313,8 +322,8 @@ filter familyId = "FAMILY"
 | sort @timestamp asc
 | limit 1000`},
 	} {
-		awslogs.NewCfnQueryDefinition(p.Stack, jsii.String(q.id), &awslogs.CfnQueryDefinitionProps{
-			Name:          jsii.String("rotor-" + p.cfg.stage + "/" + q.name),
+		awslogs.NewCfnQueryDefinition(p.Construct, jsii.String(q.id), &awslogs.CfnQueryDefinitionProps{
+			Name:          jsii.String("rotor-" + p.props.Stage + "/" + q.name),
 			QueryString:   jsii.String(q.query),
 			LogGroupNames: &logs,
 		})
@@ -333,13 +342,13 @@ func rotorMetric(name, statistic string, over int) awscloudwatch.IMetric {
 func count(name string, over int) awscloudwatch.IMetric { return rotorMetric(name, "Sum", over) }
 
 // apiMetric returns a metric of the HTTP API.
-func (p parts) apiMetric(name, statistic string) awscloudwatch.IMetric {
-	return p.api.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Statistic: jsii.String(statistic), Period: minutes(period)})
+func (p *Service) apiMetric(name, statistic string) awscloudwatch.IMetric {
+	return p.Api.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Statistic: jsii.String(statistic), Period: minutes(period)})
 }
 
 // tableMetric returns a metric of the table, as a sum.
-func (p parts) tableMetric(name string) awscloudwatch.IMetric {
-	return p.table.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Period: minutes(period), Statistic: jsii.String("Sum")})
+func (p *Service) tableMetric(name string) awscloudwatch.IMetric {
+	return p.Table.Metric(jsii.String(name), &awscloudwatch.MetricOptions{Period: minutes(period), Statistic: jsii.String("Sum")})
 }
 
 // lambdaSum returns a metric of a function, as a sum.
@@ -348,7 +357,7 @@ func lambdaSum(metric func(*awscloudwatch.MetricOptions) awscloudwatch.Metric, o
 }
 
 // throttles returns the sum of all functions' throttles.
-func (p parts) throttles() awscloudwatch.IMetric {
+func (p *Service) throttles() awscloudwatch.IMetric {
 	using := map[string]awscloudwatch.IMetric{}
 	sum := ""
 	for _, f := range functions {

@@ -1,4 +1,4 @@
-package main
+package rotor
 
 import (
 	"encoding/json"
@@ -18,18 +18,18 @@ import (
 // paths.
 var routes = []route{
 	{path: "/oauth/token", function: "token"},
-	{path: "/oauth/revoke", function: "revoke", rate: "revokeRate"},
-	{path: "/oauth/introspect", function: "introspect", rate: "introspectRate"},
-	{path: "/.well-known/{proxy+}", function: "discovery", rate: "discoveryRate"},
-	{path: "/v1/{proxy+}", function: "manage", rate: "manageRate", iam: true},
-	{path: defaultRoute, function: "discovery", rate: "otherRate"},
+	{path: "/oauth/revoke", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }},
+	{path: "/oauth/introspect", function: "introspect", rate: func(p *ServiceProps) int { return p.IntrospectRate }},
+	{path: "/.well-known/{proxy+}", function: "discovery", rate: func(p *ServiceProps) int { return p.DiscoveryRate }},
+	{path: "/v1/{proxy+}", function: "manage", rate: func(p *ServiceProps) int { return p.ManageRate }, iam: true},
+	{path: defaultRoute, function: "discovery", rate: func(p *ServiceProps) int { return p.OtherRate }},
 }
 
 type route struct {
 	path     string
 	function string
-	rate     string // the setting of its requests per second; "" is the stage's, throttleRate
-	iam      bool   // SigV4, and execute-api:Invoke
+	rate     func(*ServiceProps) int // its requests per second; nil is the stage's, ThrottleRate
+	iam      bool                    // SigV4, and execute-api:Invoke
 }
 
 // defaultRoute is the route of all paths that have no route of their own.
@@ -44,13 +44,13 @@ func (r route) key() awsapigatewayv2.HttpRouteKey {
 
 // throttle returns the route's limits: its sustained rate and its burst. Each route has its own, so that flooding one
 // does not use up the requests of the token endpoint.
-func (r route) throttle(cfg config) map[string]any {
-	rate := cfg.throttleRate
-	if r.rate != "" {
-		rate = cfg.routeRates[r.rate]
+func (r route) throttle(p *ServiceProps) map[string]any {
+	rate := p.ThrottleRate
+	if r.rate != nil {
+		rate = r.rate(p)
 	}
 	// In the same proportion as the stage's, and never less than the rate.
-	burst := max(rate, int(int64(cfg.throttleBurst)*int64(rate)/int64(cfg.throttleRate)))
+	burst := max(rate, int(int64(p.ThrottleBurst)*int64(rate)/int64(p.ThrottleRate)))
 	return map[string]any{"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst}
 }
 
@@ -73,10 +73,10 @@ var accessLog = map[string]string{
 }
 
 // newAPI adds the API to the stack, without its routes.
-func (p *parts) newAPI() {
-	own := p.cfg.domain != ""
-	p.api = awsapigatewayv2.NewHttpApi(p.Stack, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
-		ApiName:            jsii.String("rotor-" + p.cfg.stage),
+func (p *Service) newAPI() {
+	own := p.props.Domain != ""
+	p.Api = awsapigatewayv2.NewHttpApi(p.Construct, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
+		ApiName:            jsii.String("rotor-" + p.props.Stage),
 		Description:        jsii.String("Rotor: OAuth 2.0 refresh tokens that rotate"),
 		CreateDefaultStage: jsii.Bool(false),
 		// Tokens have one issuer, so the API has one address.
@@ -89,10 +89,10 @@ func (p *parts) newAPI() {
 	// "$default"; we know of no report for an HTTP API. If it had no effect, DefaultRouteSettings would apply.
 	limits := map[string]any{}
 	for _, r := range routes {
-		limits[*r.key().Key()] = r.throttle(p.cfg)
+		limits[*r.key().Key()] = r.throttle(&p.props)
 	}
-	p.stage = awsapigatewayv2.NewCfnStage(p.Stack, jsii.String("Stage"), &awsapigatewayv2.CfnStageProps{
-		ApiId:      p.api.ApiId(),
+	p.apiStage = awsapigatewayv2.NewCfnStage(p.Construct, jsii.String("Stage"), &awsapigatewayv2.CfnStageProps{
+		ApiId:      p.Api.ApiId(),
 		StageName:  jsii.String("$default"),
 		AutoDeploy: jsii.Bool(true),
 		AccessLogSettings: &awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
@@ -100,42 +100,42 @@ func (p *parts) newAPI() {
 			Format:         jsii.String(string(format)),
 		},
 		DefaultRouteSettings: &awsapigatewayv2.CfnStage_RouteSettingsProperty{
-			ThrottlingRateLimit:  jsii.Number(p.cfg.throttleRate),
-			ThrottlingBurstLimit: jsii.Number(p.cfg.throttleBurst),
+			ThrottlingRateLimit:  jsii.Number(p.props.ThrottleRate),
+			ThrottlingBurstLimit: jsii.Number(p.props.ThrottleBurst),
 		},
 		RouteSettings: limits,
 	})
 	if !own {
-		p.issuer = p.api.ApiEndpoint()
+		p.Issuer = p.Api.ApiEndpoint()
 		return
 	}
-	p.issuer = jsii.String("https://" + p.cfg.domain)
-	if p.cfg.basePath != "" {
-		p.issuer = jsii.String("https://" + p.cfg.domain + "/" + p.cfg.basePath)
+	p.Issuer = jsii.String("https://" + p.props.Domain)
+	if p.props.BasePath != "" {
+		p.Issuer = jsii.String("https://" + p.props.Domain + "/" + p.props.BasePath)
 	}
-	domain := awsapigatewayv2.NewDomainName(p.Stack, jsii.String("Domain"), &awsapigatewayv2.DomainNameProps{
-		DomainName:     jsii.String(p.cfg.domain),
-		Certificate:    awscertificatemanager.Certificate_FromCertificateArn(p.Stack, jsii.String("Certificate"), jsii.String(p.cfg.certificateARN)),
+	domain := awsapigatewayv2.NewDomainName(p.Construct, jsii.String("Domain"), &awsapigatewayv2.DomainNameProps{
+		DomainName:     jsii.String(p.props.Domain),
+		Certificate:    awscertificatemanager.Certificate_FromCertificateArn(p.Construct, jsii.String("Certificate"), jsii.String(p.props.CertificateArn)),
 		SecurityPolicy: awsapigatewayv2.SecurityPolicy_TLS_1_2,
 	})
 	for _, m := range p.mappings() {
-		awsapigatewayv2.NewCfnApiMapping(p.Stack, jsii.String(m.id), &awsapigatewayv2.CfnApiMappingProps{
-			ApiId:         p.api.ApiId(),
+		awsapigatewayv2.NewCfnApiMapping(p.Construct, jsii.String(m.id), &awsapigatewayv2.CfnApiMappingProps{
+			ApiId:         p.Api.ApiId(),
 			DomainName:    domain.Name(),
-			Stage:         p.stage.Ref(),
+			Stage:         p.apiStage.Ref(),
 			ApiMappingKey: m.key,
 		})
 	}
-	awscdk.NewCfnOutput(p.Stack, jsii.String("DomainTarget"), &awscdk.CfnOutputProps{
+	awscdk.NewCfnOutput(p.Construct, jsii.String("DomainTarget"), &awscdk.CfnOutputProps{
 		Description: jsii.String("what the domain's CNAME or alias record must point to"),
 		Value:       domain.RegionalDomainName(),
 	})
-	if p.cfg.hostedZoneID == "" {
+	if p.props.HostedZoneId == "" {
 		return
 	}
-	awsroute53.NewCfnRecordSet(p.Stack, jsii.String("DomainRecord"), &awsroute53.CfnRecordSetProps{
-		HostedZoneId: jsii.String(p.cfg.hostedZoneID),
-		Name:         jsii.String(p.cfg.domain),
+	awsroute53.NewCfnRecordSet(p.Construct, jsii.String("DomainRecord"), &awsroute53.CfnRecordSetProps{
+		HostedZoneId: jsii.String(p.props.HostedZoneId),
+		Name:         jsii.String(p.props.Domain),
 		Type:         jsii.String("A"),
 		AliasTarget: &awsroute53.CfnRecordSet_AliasTargetProperty{
 			DnsName:      domain.RegionalDomainName(),
@@ -152,8 +152,8 @@ type mapping struct {
 
 // mappings returns one mapping for all paths. If the issuer has a path, it returns one for that path and one for each
 // metadata document, because RFC 8414 §3.1 inserts the well-known path before the issuer's.
-func (p *parts) mappings() []mapping {
-	path := p.cfg.basePath
+func (p *Service) mappings() []mapping {
+	path := p.props.BasePath
 	if path == "" {
 		return []mapping{{id: "DomainMapping"}}
 	}
@@ -166,19 +166,19 @@ func (p *parts) mappings() []mapping {
 
 // handler returns what the gateway invokes: the function, or the alias of its current version if the function has
 // provisioned concurrency, which only a version or an alias can have.
-func (p *parts) handler(name string) awslambda.IFunction {
+func (p *Service) handler(name string) awslambda.IFunction {
 	f := p.functions[name]
-	if name != "token" || p.cfg.provisioned == 0 {
+	if name != "token" || p.props.ProvisionedConcurrency == 0 {
 		return f
 	}
-	return awslambda.NewAlias(p.Stack, jsii.String("TokenLive"), &awslambda.AliasProps{
+	return awslambda.NewAlias(p.Construct, jsii.String("TokenLive"), &awslambda.AliasProps{
 		AliasName:                       jsii.String("live"),
 		Version:                         f.CurrentVersion(),
-		ProvisionedConcurrentExecutions: jsii.Number(p.cfg.provisioned),
+		ProvisionedConcurrentExecutions: jsii.Number(p.props.ProvisionedConcurrency),
 	})
 }
 
-func (p *parts) addRoutes() {
+func (p *Service) addRoutes() {
 	iam := awsapigatewayv2authorizers.NewHttpIamAuthorizer()
 	integrations := map[string]awsapigatewayv2.HttpRouteIntegration{}
 	for _, r := range routes {
@@ -188,13 +188,13 @@ func (p *parts) addRoutes() {
 					PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0(),
 				})
 		}
-		props := &awsapigatewayv2.HttpRouteProps{HttpApi: p.api, RouteKey: r.key(), Integration: integrations[r.function]}
+		props := &awsapigatewayv2.HttpRouteProps{HttpApi: p.Api, RouteKey: r.key(), Integration: integrations[r.function]}
 		if r.iam {
 			props.Authorizer = iam
 		}
-		route := awsapigatewayv2.NewHttpRoute(p.Stack, jsii.String("Route "+r.path), props)
+		route := awsapigatewayv2.NewHttpRoute(p.Construct, jsii.String("Route "+r.path), props)
 		// The stage has settings for the route, so the route must be created first.
-		p.stage.AddResourceDependency(route.Node().DefaultChild().(awsapigatewayv2.CfnRoute), nil)
+		p.apiStage.AddResourceDependency(route.Node().DefaultChild().(awsapigatewayv2.CfnRoute), nil)
 		if !r.iam {
 			cdknag.NagSuppressions_AddResourceSuppressions(route, &[]*cdknag.NagPackSuppression{{
 				Id: jsii.String("AwsSolutions-APIG4"),

@@ -1,6 +1,8 @@
-package main
+package rotor
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 
@@ -13,16 +15,17 @@ type function struct {
 	about       string
 	memory      float64 // MB; the share of a CPU grows with it
 	timeout     float64 // seconds
-	env         func(parts) map[string]*string
-	permissions func(parts) []awsiam.PolicyStatement // besides writing its own log
+	writes      bool    // to the table or the secret
+	env         func(*Service) map[string]*string
+	permissions func(*Service) []awsiam.PolicyStatement // besides writing its own log
 }
 
 // functions are all of Rotor's functions. Each is allowed exactly the requests that its code makes; see shared/store
 // for those to DynamoDB. A transaction needs the actions of its parts and none of its own.
 var functions = []function{
 	{
-		name: "token", about: "POST /oauth/token", memory: 512, timeout: 10, env: apiEnv,
-		permissions: func(p parts) []awsiam.PolicyStatement {
+		name: "token", writes: true, about: "POST /oauth/token", memory: 512, timeout: 10, env: apiEnv,
+		permissions: func(p *Service) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("UpdateItem PutItem", users), // UpdateItem: a rotation or a use; PutItem: the event of a revocation
 				p.items("GetItem Query", clients),    // one client; many clients ahead of need
@@ -31,8 +34,8 @@ var functions = []function{
 		},
 	},
 	{
-		name: "revoke", about: "POST /oauth/revoke", memory: 256, timeout: 10, env: apiEnv,
-		permissions: func(p parts) []awsiam.PolicyStatement {
+		name: "revoke", writes: true, about: "POST /oauth/revoke", memory: 256, timeout: 10, env: apiEnv,
+		permissions: func(p *Service) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem UpdateItem PutItem", users),
 				p.items("GetItem Query", clients),
@@ -42,7 +45,7 @@ var functions = []function{
 	},
 	{
 		name: "introspect", about: "POST /oauth/introspect", memory: 256, timeout: 10, env: apiEnv,
-		permissions: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p *Service) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem", users, clients),
 				p.items("Query", clients),
@@ -52,14 +55,14 @@ var functions = []function{
 	},
 	{
 		name: "discovery", about: "/.well-known, and 404 for what has no route", memory: 256, timeout: 10, env: apiEnv,
-		permissions: func(p parts) []awsiam.PolicyStatement {
+		permissions: func(p *Service) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{p.readKeys()}
 		},
 	},
 	{
 		// Revoking many families may take 20 s. The gateway waits for 30.
-		name: "manage", about: "/v1, behind IAM authorization", memory: 256, timeout: 29, env: manageEnv,
-		permissions: func(p parts) []awsiam.PolicyStatement {
+		name: "manage", writes: true, about: "/v1, behind IAM authorization", memory: 256, timeout: 29, env: manageEnv,
+		permissions: func(p *Service) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("GetItem Query UpdateItem", users, clients),
 				p.items("PutItem", users, overLimit, erasures), // families and events; owners over their limit; erasures
@@ -71,8 +74,8 @@ var functions = []function{
 		},
 	},
 	{
-		name: "sweep", about: "keeps each owner within its limit of active families", memory: 256, timeout: 300, env: tableEnv,
-		permissions: func(p parts) []awsiam.PolicyStatement {
+		name: "sweep", writes: true, about: "keeps each owner within its limit of active families", memory: 256, timeout: 300, env: tableEnv,
+		permissions: func(p *Service) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{
 				p.items("Query", overLimit, users),
 				p.items("GetItem", users, clients),
@@ -83,14 +86,14 @@ var functions = []function{
 		},
 	},
 	{
-		name: "keys", about: "makes, rotates and revokes the keys; invoked by Secrets Manager, and in an emergency", memory: 512, timeout: 60, env: keysEnv,
-		permissions: func(p parts) []awsiam.PolicyStatement {
+		name: "keys", writes: true, about: "makes, rotates and revokes the keys; invoked by Secrets Manager, and in an emergency", memory: 512, timeout: 60, env: keysEnv,
+		permissions: func(p *Service) []awsiam.PolicyStatement {
 			return []awsiam.PolicyStatement{allow([]string{
 				"secretsmanager:DescribeSecret",
 				"secretsmanager:GetSecretValue",
 				"secretsmanager:PutSecretValue",
 				"secretsmanager:UpdateSecretVersionStage",
-			}, p.keys.SecretArn())}
+			}, p.Keys.SecretArn())}
 		},
 	},
 }
@@ -103,11 +106,11 @@ const (
 	erasures  = schema.ErasuresPK
 )
 
-func apiEnv(p parts) map[string]*string {
+func apiEnv(p *Service) map[string]*string {
 	env := tableEnv(p)
-	env["ROTOR_ISSUER"] = p.issuer
-	env["ROTOR_KEYS_SECRET"] = p.keys.SecretArn()
-	if origins := p.cfg.origins.String(); origins != "" {
+	env["ROTOR_ISSUER"] = p.Issuer
+	env["ROTOR_KEYS_SECRET"] = p.Keys.SecretArn()
+	if origins := strings.Join(p.props.Origins, ","); origins != "" {
 		env["ROTOR_ORIGINS"] = jsii.String(origins)
 	}
 	return env
@@ -116,23 +119,23 @@ func apiEnv(p parts) map[string]*string {
 // manageEnv returns the environment of the function manage. It has the id of the API, because the function accepts the
 // callers of no other. The API comes before the functions, and only its routes and integrations, which come after them,
 // refer to them.
-func manageEnv(p parts) map[string]*string {
+func manageEnv(p *Service) map[string]*string {
 	env := apiEnv(p)
-	env["ROTOR_API_ID"] = p.api.ApiId()
+	env["ROTOR_API_ID"] = p.Api.ApiId()
 	return env
 }
 
-func tableEnv(p parts) map[string]*string {
+func tableEnv(p *Service) map[string]*string {
 	return map[string]*string{
-		"ROTOR_TABLE":                 p.table.TableName(),
-		"ROTOR_FAMILY_RETENTION_DAYS": decimal(p.cfg.familyRetentionDays),
-		"ROTOR_EVENT_RETENTION_DAYS":  decimal(p.cfg.eventRetentionDays),
+		"ROTOR_TABLE":                 p.Table.TableName(),
+		"ROTOR_FAMILY_RETENTION_DAYS": decimal(p.props.FamilyRetentionDays),
+		"ROTOR_EVENT_RETENTION_DAYS":  decimal(p.props.EventRetentionDays),
 	}
 }
 
-func keysEnv(p parts) map[string]*string {
+func keysEnv(p *Service) map[string]*string {
 	return map[string]*string{
-		"ROTOR_KEYS_SECRET":       p.keys.SecretArn(), // for emergencies; an event of Secrets Manager names the secret
-		"ROTOR_SIGNING_ALGORITHM": jsii.String(p.cfg.signingAlgorithm),
+		"ROTOR_KEYS_SECRET":       p.Keys.SecretArn(), // for emergencies; an event of Secrets Manager names the secret
+		"ROTOR_SIGNING_ALGORITHM": jsii.String(p.props.SigningAlgorithm),
 	}
 }

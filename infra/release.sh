@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the files of a release in dist/release: the functions' zips, the rotor command, an SBOM and checksums. Writes its
-# notes to dist/notes.md. Usage: infra/release.sh TAG, after `make build`.
+# Builds the files of a release in dist/release: the functions' zips, the templates that deploy them, the rotor command, an
+# SBOM and checksums. Writes its notes to dist/notes.md. Usage: infra/release.sh TAG, after `make build templates`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -27,6 +27,9 @@ fi
 for zip in dist/*/*.zip; do
 	arch=$(basename "$(dirname "$zip")")
 	cp "$zip" "dist/release/rotor-$version-$(basename "$zip" .zip)-$arch.zip"
+done
+for name in template template-domain; do
+	cp "dist/templates/$name/rotor-$name.template.json" "dist/release/rotor-$version-$name.json"
 done
 for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do
 	name=rotor-$version-${target/\//-}

@@ -319,7 +319,7 @@ func TestMeasures(t *testing.T) {
 
 func TestBuild(t *testing.T) {
 	dir := t.TempDir()
-	program, err := Build(dir, "./infra/pack", "-trimpath")
+	program, err := Build(dir, "./lab/pack", "-trimpath")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestBuild(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	t.Chdir(dir)
-	if _, err := Build(dir, "./infra/pack"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Build(dir, "./lab/pack"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("outside of the module: %v", err)
 	}
 }

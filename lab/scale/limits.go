@@ -9,7 +9,7 @@ import (
 // read is when the documentation was read, in copies that may be older.
 const read = "2026-11-26"
 
-// The stack's defaults, in infra/config.go and infra/functions.go.
+// The stack's defaults, in infra/props.go and infra/functions.go.
 const (
 	throttleRate  = 1000
 	throttleBurst = 2000

@@ -29,11 +29,11 @@ func TestAssumptionsAreRotors(t *testing.T) {
 		{"shared/internal/web/answer.go", `const longestWait = (\d+)`, retryAfter},
 		{"clients/tokensource/refresh.go", `const shortest = (\d+) \* time\.Millisecond`, shortestPause},
 		{"clients/tokensource/refresh.go", `min\((\d+)\*time\.Second, s\.interval/4\)`, longestPause / 1000},
-		{"infra/config.go", `c\.number\("throttleRate", (\d+), `, throttleRate},
-		{"infra/config.go", `c\.number\("throttleBurst", (\d+), `, throttleBurst},
-		{"infra/config.go", `const newTableWrites = (\d+)`, newTableWrite},
+		{"infra/props.go", `c\.number\("ThrottleRate", &p\.ThrottleRate, (\d+), `, throttleRate},
+		{"infra/props.go", `c\.number\("ThrottleBurst", &p\.ThrottleBurst, (\d+), `, throttleBurst},
+		{"infra/props.go", `const newTableWrites = (\d+)`, newTableWrite},
 		{"functions/internal/boot/tune.go", `vCPU = (\d+)`, price.FullCPU},
-		{"infra/config.go", `c\.number\("sweepMinutes", (\d+), `, sweepMinutes},
+		{"infra/props.go", `c\.number\("SweepMinutes", &p\.SweepMinutes, (\d+), `, sweepMinutes},
 		{"infra/functions.go", `name: "sweep",[^\n]* timeout: (\d+),`, sweepTimeout},
 	} {
 		text, err := os.ReadFile(filepath.Join("../..", c.file))
@@ -49,17 +49,17 @@ func TestAssumptionsAreRotors(t *testing.T) {
 		t.Errorf("the default policy has a reuse interval of %d s and access tokens of %d s", p.ReuseInterval, p.AccessTokenLifetime)
 	}
 	// The stack must permit the settings that the page recommends.
-	text, err := os.ReadFile("../../infra/config.go")
+	text, err := os.ReadFile("../../infra/props.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, rate := range rates {
 		s := raisedSettings(kept(t), rate)[4]
-		for key, value := range map[string]float64{"throttleRate": s.stageRate, "throttleBurst": s.stageBurst} {
+		for key, value := range map[string]float64{"ThrottleRate": s.stageRate, "ThrottleBurst": s.stageBurst} {
 			var most float64
-			match := regexp.MustCompile(`c\.number\("` + key + `", \d+, (\d+)\)`).FindSubmatch(text)
+			match := regexp.MustCompile(`c\.number\("` + key + `", &p\.` + key + `, \d+, (\d+)\)`).FindSubmatch(text)
 			if match == nil {
-				t.Fatalf("%s is not in config.go", key)
+				t.Fatalf("%s is not in props.go", key)
 			}
 			if _, err := fmt.Sscan(string(match[1]), &most); err != nil || value > most {
 				t.Errorf("%s may be %v at most, and %v is asked for: %v", key, most, value, err)

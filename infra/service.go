@@ -1,6 +1,9 @@
-package main
+// Package rotor is Rotor in AWS, as a construct for CDK. Command cdk is an app with this construct alone.
+package rotor
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -8,45 +11,62 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/rotor-auth/rotor/shared/store/schema"
+	"github.com/rotor-auth/rotor/shared/version"
 )
 
 // keyRotationDays is how often the keys are rotated. MAC keys have an id of one byte and are never removed: 256 of them
 // last for twenty years.
 const keyRotationDays = 30
 
-// parts holds those parts of the stack that others refer to.
-type parts struct {
-	awscdk.Stack
-	cfg         config
-	api         awsapigatewayv2.HttpApi
-	stage       awsapigatewayv2.CfnStage
-	issuer      *string
-	table       awsdynamodb.TableV2
-	keys        awssecretsmanager.Secret
+// Service is everything that Rotor is in AWS: an HTTP API, Lambda functions, a table, keys, and alarms.
+type Service struct {
+	constructs.Construct
+	Api        awsapigatewayv2.HttpApi
+	Issuer     *string // the URL of the API, which is the issuer of its tokens
+	Table      awsdynamodb.ITableV2
+	Keys       awssecretsmanager.Secret
+	AlarmTopic awssns.ITopic
+
+	stack       awscdk.Stack
+	props       ServiceProps
+	apiStage    awsapigatewayv2.CfnStage
+	encryption  awskms.IKey // nil unless it is configured
 	deadLetters awssqs.Queue
 	functions   map[string]awslambda.Function
 	logs        map[string]awslogs.LogGroup
 }
 
-// newStack returns the stack with everything that Rotor is in AWS. Resources with state (table, keys, logs) are
-// retained when the stack is deleted. CloudFormation therefore generates their names: a fixed name would be taken when
-// the stack is created again.
-func newStack(app awscdk.App, cfg config, dist string) awscdk.Stack {
-	p := parts{
-		Stack: awscdk.NewStack(app, jsii.String("rotor-"+cfg.stage), &awscdk.StackProps{
-			Description: jsii.String("Rotor: OAuth 2.0 refresh tokens that rotate"),
-		}),
-		cfg:       cfg,
+// NewService adds a [Service] to scope. Like CDK's own constructs, it panics if props are wrong: see
+// [ServiceProps.Validate].
+//
+// Resources with state (table, keys, logs) are retained when the stack is deleted, unless the props say otherwise.
+// CloudFormation generates their names: a fixed name would be taken when the stack is created again.
+func NewService(scope constructs.Construct, id *string, props *ServiceProps) *Service {
+	if err := props.Validate(); err != nil {
+		panic(err)
+	}
+	p := &Service{
+		Construct: constructs.NewConstruct(scope, id),
+		stack:     awscdk.Stack_Of(scope),
+		props:     *props,
 		functions: map[string]awslambda.Function{},
 		logs:      map[string]awslogs.LogGroup{},
+	}
+	new(checker).settings(&p.props) // to their defaults
+	if arn := p.props.KmsKeyArn; arn != "" {
+		p.encryption = awskms.Key_FromKeyArn(p.Construct, jsii.String("EncryptionKey"), &arn)
 	}
 	// The API comes before the functions, which get its address as the issuer. Its routes come after the functions, to
 	// which they lead.
@@ -55,28 +75,40 @@ func newStack(app awscdk.App, cfg config, dist string) awscdk.Stack {
 	p.newKeys()
 	p.newDeadLetters()
 	for _, f := range functions {
-		p.newFunction(f, dist)
+		p.newFunction(f)
 	}
 	p.addRoutes()
 	p.rotateKeys()
 	p.scheduleSweep()
 	p.watch()
 	p.addOutputs()
-	return p.Stack
+	if arn := p.props.PermissionsBoundaryArn; arn != "" {
+		awsiam.PermissionsBoundary_Of(p.Construct).Apply(awsiam.ManagedPolicy_FromManagedPolicyArn(p.Construct, jsii.String("Boundary"), &arn))
+	}
+	for _, tag := range slices.Sorted(maps.Keys(p.props.Tags)) {
+		awscdk.Tags_Of(p.Construct).Add(&tag, jsii.String(p.props.Tags[tag]), nil)
+	}
+	return p
 }
 
 // name returns the name of a part without state, which is created and deleted with the stack.
-func (p parts) name(part string) *string { return jsii.String("rotor-" + p.cfg.stage + "-" + part) }
+func (p *Service) name(part string) *string {
+	return jsii.String("rotor-" + p.props.Stage + "-" + part)
+}
 
-func (p *parts) newTable() {
+func (p *Service) newTable() {
+	if name := p.props.TableName; name != "" {
+		p.Table = awsdynamodb.TableV2_FromTableName(p.Construct, jsii.String("Table"), &name)
+		return
+	}
 	text := func(name string) *awsdynamodb.Attribute {
 		return &awsdynamodb.Attribute{Name: jsii.String(name), Type: awsdynamodb.AttributeType_STRING}
 	}
 	var warm *awsdynamodb.WarmThroughput
-	if p.cfg.warmWriteUnits > 0 {
-		warm = &awsdynamodb.WarmThroughput{WriteUnitsPerSecond: jsii.Number(p.cfg.warmWriteUnits)}
+	if p.props.WarmWriteUnits > 0 {
+		warm = &awsdynamodb.WarmThroughput{WriteUnitsPerSecond: jsii.Number(p.props.WarmWriteUnits)}
 	}
-	p.table = awsdynamodb.NewTableV2(p.Stack, jsii.String("Table"), &awsdynamodb.TablePropsV2{
+	table := awsdynamodb.NewTableV2(p.Construct, jsii.String("Table"), &awsdynamodb.TablePropsV2{
 		PartitionKey: text(schema.PK),
 		SortKey:      text(schema.SK),
 		GlobalSecondaryIndexes: &[]*awsdynamodb.GlobalSecondaryIndexPropsV2{{
@@ -91,38 +123,47 @@ func (p *parts) newTable() {
 		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		},
-		DeletionProtection: jsii.Bool(true),
-		RemovalPolicy:      awscdk.RemovalPolicy_RETAIN,
+		DeletionProtection: jsii.Bool(p.props.TableRemoval == awscdk.RemovalPolicy_RETAIN),
+		RemovalPolicy:      p.props.TableRemoval,
 	})
+	p.Table = table
+	if p.encryption == nil {
+		return
+	}
+	// The construct takes a key only in a stack whose region is known.
+	resource := table.Node().DefaultChild().(awsdynamodb.CfnGlobalTable)
+	resource.AddPropertyOverride(jsii.String("SSESpecification"), map[string]any{"SSEEnabled": true, "SSEType": "KMS"})
+	resource.AddPropertyOverride(jsii.String("Replicas.0.SSESpecification.KMSMasterKeyId"), p.encryption.KeyArn())
 }
 
 // newKeys adds the secret. CloudFormation puts a random word into it and no keys, because keys must never be in a
 // template. The first rotation, right after the deployment, generates them. Until then the API answers 503.
-func (p *parts) newKeys() {
-	p.keys = awssecretsmanager.NewSecret(p.Stack, jsii.String("Keys"), &awssecretsmanager.SecretProps{
+func (p *Service) newKeys() {
+	p.Keys = awssecretsmanager.NewSecret(p.Construct, jsii.String("Keys"), &awssecretsmanager.SecretProps{
 		Description: jsii.String("The keys of Rotor's refresh and access tokens. Without them every token is void."),
 		GenerateSecretString: &awssecretsmanager.SecretStringGenerator{
 			// The rotation takes a short text that is not JSON to mean that there are no keys yet.
 			PasswordLength:     jsii.Number(32),
 			ExcludePunctuation: jsii.Bool(true),
 		},
-		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
+		EncryptionKey: p.encryption,
+		RemovalPolicy: p.props.TableRemoval,
 	})
 }
 
 // rotateKeys makes Secrets Manager invoke the function keys, at once and then on schedule. CDK's construct for this
 // would allow the function to generate random passwords on "*", which it does not need.
-func (p *parts) rotateKeys() {
+func (p *Service) rotateKeys() {
 	keys := p.functions["keys"]
-	permission := awslambda.NewCfnPermission(p.Stack, jsii.String("KeysInvocation"), &awslambda.CfnPermissionProps{
+	permission := awslambda.NewCfnPermission(p.Construct, jsii.String("KeysInvocation"), &awslambda.CfnPermissionProps{
 		Action:        jsii.String("lambda:InvokeFunction"),
 		FunctionName:  keys.FunctionArn(),
 		Principal:     jsii.String("secretsmanager.amazonaws.com"),
-		SourceAccount: p.Account(),
-		SourceArn:     p.keys.SecretArn(),
+		SourceAccount: p.stack.Account(),
+		SourceArn:     p.Keys.SecretArn(),
 	})
-	schedule := awssecretsmanager.NewCfnRotationSchedule(p.Stack, jsii.String("KeysRotation"), &awssecretsmanager.CfnRotationScheduleProps{
-		SecretId:                  p.keys.SecretArn(),
+	schedule := awssecretsmanager.NewCfnRotationSchedule(p.Construct, jsii.String("KeysRotation"), &awssecretsmanager.CfnRotationScheduleProps{
+		SecretId:                  p.Keys.SecretArn(),
 		RotationLambdaArn:         keys.FunctionArn(),
 		RotateImmediatelyOnUpdate: jsii.Bool(true),
 		RotationRules: &awssecretsmanager.CfnRotationSchedule_RotationRulesProperty{
@@ -133,33 +174,33 @@ func (p *parts) rotateKeys() {
 }
 
 // newDeadLetters adds the queue of sweeps that did not run or failed each time.
-func (p *parts) newDeadLetters() {
-	p.deadLetters = awssqs.NewQueue(p.Stack, jsii.String("DeadLetters"), &awssqs.QueueProps{
+func (p *Service) newDeadLetters() {
+	p.deadLetters = awssqs.NewQueue(p.Construct, jsii.String("DeadLetters"), &awssqs.QueueProps{
 		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
 		EnforceSSL:      jsii.Bool(true),
 		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)),
 	})
 }
 
-func (p *parts) newFunction(f function, dist string) {
+func (p *Service) newFunction(f function) {
 	id := strings.ToUpper(f.name[:1]) + f.name[1:]
 	logs := p.newLogs(id + "Logs")
-	statements := append(f.permissions(*p), allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, logs.LogGroupArn()))
-	role := awsiam.NewRole(p.Stack, jsii.String(id+"Role"), &awsiam.RoleProps{
+	statements := append(append(f.permissions(p), p.useKey(f)...), allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, logs.LogGroupArn()))
+	role := awsiam.NewRole(p.Construct, jsii.String(id+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		Description: jsii.String("What Rotor's function " + f.name + " may do"),
 		InlinePolicies: &map[string]awsiam.PolicyDocument{
 			f.name: awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements}),
 		},
 	})
-	env := f.env(*p)
+	env := f.env(p)
 	props := &awslambda.FunctionProps{
 		FunctionName: p.name(f.name),
 		Description:  jsii.String("Rotor: " + f.about),
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
-		Architecture: awslambda.Architecture_ARM_64(),
+		Architecture: map[string]awslambda.Architecture{"arm64": awslambda.Architecture_ARM_64(), "x86_64": awslambda.Architecture_X86_64()}[p.props.Architecture],
 		Handler:      jsii.String("bootstrap"),
-		Code:         awslambda.Code_FromAsset(jsii.String(zipOf(dist, f.name)), nil),
+		Code:         p.code(f.name),
 		MemorySize:   jsii.Number(f.memory),
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(f.timeout)),
 		Environment:  &env,
@@ -175,43 +216,53 @@ func (p *parts) newFunction(f function, dist string) {
 		props.DeadLetterQueue = p.deadLetters
 		props.MaxEventAge = awscdk.Duration_Hours(jsii.Number(1))
 	}
-	made := awslambda.NewFunction(p.Stack, jsii.String(id+"Function"), props)
+	made := awslambda.NewFunction(p.Construct, jsii.String(id+"Function"), props)
 	// The construct also lists the role, to which the function refers anyway.
 	made.Node().DefaultChild().(awslambda.CfnFunction).AddDeletionOverride(jsii.String("DependsOn"))
 	p.functions[f.name] = made
 	p.logs[f.name] = logs
 }
 
-func (p *parts) newLogs(id string) awslogs.LogGroup {
-	logs := awslogs.NewLogGroup(p.Stack, jsii.String(id), &awslogs.LogGroupProps{RemovalPolicy: awscdk.RemovalPolicy_RETAIN})
+// code returns the code of a function: a zip of the folder, or in the bucket the file of a release.
+func (p *Service) code(function string) awslambda.Code {
+	if p.props.CodeBucket == "" {
+		return awslambda.Code_FromAsset(jsii.String(p.props.zip(function)), nil)
+	}
+	arch := map[string]string{"arm64": "arm64", "x86_64": "amd64"}[p.props.Architecture]
+	bucket := awss3.Bucket_FromBucketName(p.Construct, jsii.String("Code of "+function), jsii.String(p.props.CodeBucket))
+	return awslambda.Code_FromBucketV2(bucket, jsii.String(p.props.CodePrefix+"rotor-"+version.Number+"-"+function+"-"+arch+".zip"), nil)
+}
+
+func (p *Service) newLogs(id string) awslogs.LogGroup {
+	logs := awslogs.NewLogGroup(p.Construct, jsii.String(id), &awslogs.LogGroupProps{RemovalPolicy: p.props.LogRemoval})
 	// Set as a number, because the construct has only constants.
-	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(p.cfg.logRetentionDays))
+	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(p.props.LogRetentionDays))
 	return logs
 }
 
-func (p *parts) scheduleSweep() {
+func (p *Service) scheduleSweep() {
 	sweep := p.functions["sweep"]
 	statements := []awsiam.PolicyStatement{
 		allow([]string{"lambda:InvokeFunction"}, sweep.FunctionArn()),
 		allow([]string{"sqs:SendMessage"}, p.deadLetters.QueueArn()),
 	}
-	role := awsiam.NewRole(p.Stack, jsii.String("SweepScheduleRole"), &awsiam.RoleProps{
+	role := awsiam.NewRole(p.Construct, jsii.String("SweepScheduleRole"), &awsiam.RoleProps{
 		Description: jsii.String("What the schedule of Rotor's sweep may do"),
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": p.Account()}},
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": p.stack.Account()}},
 		}),
 		InlinePolicies: &map[string]awsiam.PolicyDocument{
 			"schedule": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements}),
 		},
 	})
 	unit := " minutes"
-	if p.cfg.sweepMinutes == 1 {
+	if p.props.SweepMinutes == 1 {
 		unit = " minute"
 	}
-	awsscheduler.NewCfnSchedule(p.Stack, jsii.String("SweepSchedule"), &awsscheduler.CfnScheduleProps{
+	awsscheduler.NewCfnSchedule(p.Construct, jsii.String("SweepSchedule"), &awsscheduler.CfnScheduleProps{
 		Name:               p.name("sweep"),
 		Description:        jsii.String("Rotor: invokes the sweep"),
-		ScheduleExpression: jsii.String("rate(" + strconv.Itoa(p.cfg.sweepMinutes) + unit + ")"),
+		ScheduleExpression: jsii.String("rate(" + strconv.Itoa(p.props.SweepMinutes) + unit + ")"),
 		FlexibleTimeWindow: &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")},
 		Target: &awsscheduler.CfnSchedule_TargetProperty{
 			Arn:              sweep.FunctionArn(),
@@ -226,21 +277,21 @@ func (p *parts) scheduleSweep() {
 	})
 }
 
-func (p parts) addOutputs() {
+func (p *Service) addOutputs() {
 	output := func(id, about string, value *string) {
-		awscdk.NewCfnOutput(p.Stack, jsii.String(id), &awscdk.CfnOutputProps{Description: jsii.String(about), Value: value})
+		awscdk.NewCfnOutput(p.Construct, jsii.String(id), &awscdk.CfnOutputProps{Description: jsii.String(about), Value: value})
 	}
-	output("Url", "where clients reach the API", p.issuer)
-	output("Issuer", "iss of the tokens; its discovery document is below /.well-known", p.issuer)
-	output("TableName", "the table", p.table.TableName())
-	output("KeysSecret", "the secret with the keys", p.keys.SecretArn())
+	output("Url", "where clients reach the API", p.Issuer)
+	output("Issuer", "iss of the tokens; its discovery document is below /.well-known", p.Issuer)
+	output("TableName", "the table", p.Table.TableName())
+	output("KeysSecret", "the secret with the keys", p.Keys.SecretArn())
 	output("ManageArn", "the resource on which a caller of /v1 needs execute-api:Invoke",
-		p.api.ArnForExecuteApi(jsii.String("*"), jsii.String("/v1/*"), jsii.String("$default")))
+		p.Api.ArnForExecuteApi(jsii.String("*"), jsii.String("/v1/*"), jsii.String("$default")))
 	output("FirstCommand", "registers a client; put credentials into the environment first: eval \"$(aws configure export-credentials --format env)\"",
 		awscdk.Fn_Join(jsii.String(""), jsii.Strings(
-			`curl --aws-sigv4 "aws:amz:`, *p.Region(), `:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"`,
+			`curl --aws-sigv4 "aws:amz:`, *p.stack.Region(), `:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"`,
 			` -H "x-amz-security-token: $AWS_SESSION_TOKEN" -H 'content-type: application/json'`,
-			` -X PUT -d '{"type":"public"}' `, *p.issuer, `/v1/clients/demo-spa`,
+			` -X PUT -d '{"type":"public"}' `, *p.Issuer, `/v1/clients/demo-spa`,
 		)))
 }
 

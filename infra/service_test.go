@@ -1,4 +1,4 @@
-package main
+package rotor
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rotor-auth/rotor/shared/audit"
@@ -40,20 +41,37 @@ type synthesized struct {
 	object          // the template
 }
 
-// synth synthesizes the stack of a context, as main does, with placeholder zips.
+// synth synthesizes the stack of a context, as the app does, with placeholder zips.
 func synth(t *testing.T, context map[string]any) synthesized {
 	t.Helper()
-	dist, out := t.TempDir(), t.TempDir()
-	for _, f := range functions {
-		if err := os.WriteFile(zipOf(dist, f.name), []byte("the zip of "+f.name), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Context: &context, Outdir: &out})
-	stack, err := build(app, dist)
+	props, err := PropsFromContext(context)
 	if err != nil {
 		t.Fatal(err)
 	}
+	props.ZipFolder = zips(t)
+	return synthProps(t, "Default", props)
+}
+
+// zips returns a folder with a file for each function.
+func zips(t *testing.T) string {
+	t.Helper()
+	p := ServiceProps{ZipFolder: t.TempDir()}
+	for _, f := range functions {
+		if err := os.WriteFile(p.zip(f.name), []byte("the zip of "+f.name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p.ZipFolder
+}
+
+// synthProps synthesizes a stack with a service.
+func synthProps(t *testing.T, id string, props *ServiceProps) synthesized {
+	t.Helper()
+	out := t.TempDir()
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: &out})
+	stack := awscdk.NewStack(app, jsii.String("rotor"), nil)
+	NewService(stack, &id, props)
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Verbose: jsii.Bool(true)}), nil)
 	template := assertions.Template_FromStack(stack, nil)
 	return synthesized{stack: stack, template: template, out: out, object: *template.ToJSON()}
 }
@@ -341,27 +359,123 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// state are the resources that hold what an upgrade must not lose, by type, with the property that would be their name.
+var state = map[string]string{
+	"AWS::DynamoDB::GlobalTable": "TableName", "AWS::SecretsManager::Secret": "Name", "AWS::Logs::LogGroup": "LogGroupName",
+}
+
 // Without this resources with state could be deleted with the stack, or have a fixed name that the next stack could not
-// use.
+// use. Or a preview could leave them behind.
 func TestStateStays(t *testing.T) {
-	s := standardStack(t)
-	looked := 0
-	for kind, name := range map[string]string{
-		"AWS::DynamoDB::GlobalTable": "TableName", "AWS::SecretsManager::Secret": "Name", "AWS::Logs::LogGroup": "LogGroupName",
-	} {
-		for id, r := range s.resources(kind) {
-			looked++
-			if r["DeletionPolicy"] != "Retain" || r["UpdateReplacePolicy"] != "Retain" {
-				t.Errorf("%s goes with the stack", id)
+	for _, c := range []struct {
+		context map[string]any
+		policy  string
+	}{{nil, "Retain"}, {map[string]any{"retain": true}, "Retain"}, {map[string]any{"retain": "false"}, "Delete"}} {
+		s := synth(t, c.context)
+		looked := 0
+		for kind, name := range state {
+			for id, r := range s.resources(kind) {
+				looked++
+				if r["DeletionPolicy"] != c.policy || r["UpdateReplacePolicy"] != c.policy {
+					t.Errorf("%v: %s is deleted with the stack: %v", c.context, id, r["DeletionPolicy"])
+				}
+				if properties(r)[name] != nil {
+					t.Errorf("%s has a fixed name", id)
+				}
 			}
-			if properties(r)[name] != nil {
-				t.Errorf("%s has a fixed name", id)
+		}
+		if looked != 10 {
+			t.Errorf("looked at %d resources, not 10", looked)
+		}
+		for id, r := range s.object["Resources"].(object) {
+			if kind := r.(object)["Type"].(string); r.(object)["DeletionPolicy"] == "Retain" && (c.policy != "Retain" || state[kind] == "") {
+				t.Errorf("%v: %s stays behind", c.context, id)
+			}
+		}
+		for _, table := range s.resources("AWS::DynamoDB::GlobalTable") {
+			if protected := at(properties(table), "Replicas", 0, "DeletionProtectionEnabled"); protected != (c.policy == "Retain") {
+				t.Errorf("%v: the table is protected: %v", c.context, protected)
 			}
 		}
 	}
-	if looked != 10 {
-		t.Errorf("looked at %d resources, not 10", looked)
+}
+
+// Without this an upgrade could replace a table, a secret or the API: each token would be void, or the API have another
+// address. The logical ids are those of version 0.1.0.
+func TestUpgradesKeepWhatHasState(t *testing.T) {
+	released := map[string]string{
+		"TableCD117FA1": "AWS::DynamoDB::GlobalTable", "Keys4E30B592": "AWS::SecretsManager::Secret", "KeysRotation": "AWS::SecretsManager::RotationSchedule",
+		"ApiF70053CD": "AWS::ApiGatewayV2::Api", "Stage": "AWS::ApiGatewayV2::Stage", "Domain66AC69E0": "AWS::ApiGatewayV2::DomainName",
+		"Alarms04B5A0BF": "AWS::SNS::Topic", "DeadLettersBBF8BAAB": "AWS::SQS::Queue", "SweepSchedule": "AWS::Scheduler::Schedule",
+		"AccessLogs8B620ECA": "AWS::Logs::LogGroup", "DiscoveryLogs3D5197B7": "AWS::Logs::LogGroup", "IntrospectLogsA78CB4C1": "AWS::Logs::LogGroup",
+		"KeysLogs8C2809B6": "AWS::Logs::LogGroup", "ManageLogs555108BB": "AWS::Logs::LogGroup", "RevokeLogsF94E9431": "AWS::Logs::LogGroup",
+		"SweepLogsD6C54147": "AWS::Logs::LogGroup", "TokenLogs1172C09B": "AWS::Logs::LogGroup", "TokenFunction0E51A6ED": "AWS::Lambda::Function",
 	}
+	resources := synth(t, everything()).object["Resources"].(object)
+	for id, kind := range released {
+		if got := at(resources, id, "Type"); got != kind {
+			t.Errorf("%s is %v, not %s", id, got, kind)
+		}
+	}
+	for id, r := range resources {
+		if kind := r.(object)["Type"].(string); state[kind] != "" && released[id] == "" {
+			t.Errorf("%s was not in the release", id)
+		}
+	}
+}
+
+// Without this the service of another app could be made with a resource that it was told not to make, or its functions
+// lack access to what they were given.
+func TestGivenResources(t *testing.T) {
+	const (
+		key      = "arn:aws:kms:eu-central-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+		topic    = "arn:aws:sns:eu-central-1:123456789012:alarms"
+		boundary = "arn:aws:iam::123456789012:policy/boundary"
+	)
+	s := synthProps(t, "Auth", &ServiceProps{
+		ZipFolder: zips(t), Architecture: "x86_64", TableName: "sessions", KmsKeyArn: key, AlarmTopicArn: topic, AlarmEmail: "ops@example.com",
+		PermissionsBoundaryArn: boundary, Tags: map[string]string{"team": "auth"}, LogRemoval: awscdk.RemovalPolicy_DESTROY,
+	})
+	for _, kind := range []string{"AWS::DynamoDB::GlobalTable", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::KMS::Key"} {
+		s.template.ResourceCountIs(&kind, jsii.Number(0))
+	}
+	s.template.HasResource(jsii.String("AWS::SecretsManager::Secret"), object{"DeletionPolicy": "Retain", "Properties": object{"KmsKeyId": key}})
+	s.template.AllResources(jsii.String("AWS::Logs::LogGroup"), object{"DeletionPolicy": "Delete"})
+	s.template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), object{"TopicArn": topic, "Endpoint": "ops@example.com"})
+	s.template.AllResourcesProperties(jsii.String("AWS::CloudWatch::Alarm"), object{"AlarmActions": []any{topic}, "OKActions": []any{topic}})
+	s.template.AllResourcesProperties(jsii.String("AWS::IAM::Role"), object{"PermissionsBoundary": boundary, "Tags": []any{object{"Key": "team", "Value": "auth"}}})
+	s.template.AllResourcesProperties(jsii.String("AWS::Lambda::Function"), object{"Architectures": []any{"x86_64"}})
+	const via = `{"StringEquals":{"kms:ViaService":[{"Fn::Join":["",["dynamodb.",{"Ref":"AWS::Region"},".amazonaws.com"]]},` +
+		`{"Fn::Join":["",["secretsmanager.",{"Ref":"AWS::Region"},".amazonaws.com"]]}]}}`
+	got := map[string]int{} // by function, the actions on the key
+	for name, f := range s.functionsByName() {
+		role := properties(s.resources("AWS::IAM::Role")[at(f, "Role", "Fn::GetAtt", 0).(string)])
+		onTable := false
+		for _, line := range statements(t, at(role, "Policies", 0, "PolicyDocument")) {
+			if strings.Contains(line, " kms:") {
+				got[name]++
+				if !strings.HasSuffix(line, " on "+key+" if "+via) {
+					t.Errorf("%s: %s", name, line)
+				}
+			}
+			if strings.Contains(line, "dynamodb:") {
+				onTable = true
+				if !strings.Contains(line, ":table/sessions") {
+					t.Errorf("%s: %s", name, line)
+				}
+			}
+		}
+		if table := at(f, "Environment", "Variables", "ROTOR_TABLE"); onTable && table != "sessions" {
+			t.Errorf("%s uses the table %v", name, table)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"token": 6, "revoke": 6, "introspect": 1, "discovery": 1, "manage": 6, "sweep": 6, "keys": 6}, got); diff != "" {
+		t.Error(diff)
+	}
+	s = synthProps(t, "Auth", &ServiceProps{ZipFolder: zips(t), KmsKeyArn: key})
+	s.template.HasResourceProperties(jsii.String("AWS::DynamoDB::GlobalTable"), object{
+		"SSESpecification": object{"SSEEnabled": true, "SSEType": "KMS"}, "Replicas": []any{assertions.Match_ObjectLike(&object{"SSESpecification": object{"KMSMasterKeyId": key}})},
+	})
 }
 
 // Without this /v1 could be open to anyone, or an endpoint could lead nowhere.
@@ -1077,8 +1191,7 @@ func TestNothingIsFoundWithoutAReason(t *testing.T) {
 
 // Without this a missing zip would be reported by a library's panic.
 func TestMissingZips(t *testing.T) {
-	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(t.TempDir())})
-	_, err := build(app, t.TempDir())
+	err := ServiceProps{ZipFolder: t.TempDir()}.Validate()
 	if err == nil || strings.Count(err.Error(), "run make build") != len(functions) {
 		t.Errorf("got %v", err)
 	}

@@ -1,7 +1,7 @@
 // Pack zips a Lambda function's program, so that the same program always gives the same bytes: one executable entry
 // named bootstrap, with a fixed time.
 //
-//	go run ./infra/pack dist/arm64/token.zip path/to/bootstrap
+//	go run ./lab/pack dist/arm64/token.zip path/to/bootstrap
 package main
 
 import (

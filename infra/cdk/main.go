@@ -1,0 +1,100 @@
+// Command cdk is the CDK app, with one stack that holds everything that Rotor is in AWS. `make synth` writes its
+// template. `make deploy` deploys it to the account and region of the AWS credentials in use. With the argument template
+// or template-domain it writes the template of a release, whose code comes from a bucket.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+
+	rotor "github.com/rotor-auth/rotor/infra"
+)
+
+// dist is the folder into which `make build` puts the functions, relative to the one above, where the CDK CLI runs the
+// app.
+const dist = "../dist"
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	defer jsii.Close()
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})
+	if _, err := build(app, dist, args...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	app.Synth(nil)
+	return 0
+}
+
+// build adds the stack to app, configured by app's context, with the functions' zips from the folders of dist. A finding
+// of the AwsSolutions rules is an error of the app, at which the CLI stops.
+func build(app awscdk.App, dist string, args ...string) (awscdk.Stack, error) {
+	values, _ := app.Node().GetAllContext(nil).(map[string]any)
+	props, err := rotor.PropsFromContext(values)
+	if err != nil {
+		return nil, err
+	}
+	var stack awscdk.Stack
+	if len(args) > 0 {
+		stack, err = newTemplate(app, props, args[0])
+	} else {
+		stack, err = newStack(app, props, dist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// CDK leaves this id out of the logical ids of the resources. So they are those of a stack without the construct,
+	// which stacks from before there was one still have.
+	rotor.NewService(stack, jsii.String("Default"), props)
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Verbose: jsii.Bool(true)}), nil)
+	return stack, nil
+}
+
+const about = "Rotor: OAuth 2.0 refresh tokens that rotate"
+
+func newStack(app awscdk.App, props *rotor.ServiceProps, dist string) (awscdk.Stack, error) {
+	stage := props.Stage
+	if stage == "" {
+		stage = "prod"
+	}
+	props.ZipFolder = dist + "/arm64"
+	if props.Architecture == "x86_64" {
+		props.ZipFolder = dist + "/amd64"
+	}
+	if err := props.Validate(); err != nil {
+		return nil, err
+	}
+	return awscdk.NewStack(app, jsii.String("rotor-"+stage), &awscdk.StackProps{Description: jsii.String(about)}), nil
+}
+
+// newTemplate returns the stack of a template that is deployed without CDK, and sets its parameters in props.
+func newTemplate(app awscdk.App, props *rotor.ServiceProps, name string) (awscdk.Stack, error) {
+	if name != "template" && name != "template-domain" {
+		return nil, fmt.Errorf("the argument is %q: it must be template or template-domain", name)
+	}
+	stack := awscdk.NewStack(app, jsii.String("rotor-"+name), &awscdk.StackProps{
+		Description: jsii.String(about),
+		Synthesizer: awscdk.NewBootstraplessSynthesizer(nil), // no parameters of CDK's, and no assets
+	})
+	parameter := func(id, about, pattern, unset string, list bool) string {
+		p := &awscdk.CfnParameterProps{Description: jsii.String(about), AllowedPattern: jsii.String(pattern), Type: jsii.String("String")}
+		if unset != "" || list {
+			p.Default = jsii.String(unset)
+		}
+		return *awscdk.NewCfnParameter(stack, jsii.String(id), p).ValueAsString()
+	}
+	props.CodeBucket = parameter("CodeBucket", "the bucket with the zips of the release, in this region", `^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`, "", false)
+	props.CodePrefix = parameter("CodePrefix", "what stands before their names, such as rotor/", `^([A-Za-z0-9/_.-]*/)?$`, "", true)
+	props.Stage = parameter("ServiceStage", "part of every name, so that an account can have several services", `^[a-z][a-z0-9-]{0,19}$`, "prod", false)
+	props.Origins = []string{parameter("Origins", "web origins that may refresh and revoke, separated by commas", `^\S*$`, "", true)}
+	if name == "template-domain" {
+		props.Domain = parameter("DomainName", "the API's domain name", `^[a-z0-9.-]+$`, "", false)
+		props.CertificateArn = parameter("CertificateArn", "its certificate in ACM, in this region", `^arn:aws[a-z-]*:acm:.+$`, "", false)
+	}
+	return stack, props.Validate()
+}
