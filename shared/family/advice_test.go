@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// policies returns all combinations of values that advice speaks of.
+// policies returns all combinations of the values that advice depends on.
 func policies() []family.Policy {
 	var all []family.Policy
 	for _, interval := range []family.Seconds{0, 10, 60, 3600, 7200, family.MaxReuseInterval} {
@@ -38,15 +38,15 @@ func policies() []family.Policy {
 	return all
 }
 
-// evidence is one family, and the token that is asked about.
+// evidence holds one family, and the token that support asks about.
 type evidence struct {
 	name  string
 	f     *family.Family
 	n     uint32
-	cause family.Cause // what explain says, "" for whatever the policy makes of it
+	cause family.Cause // the cause that explain gives; "" if it depends on the policy
 }
 
-// stories returns the causes and the evidence that there can be for each.
+// stories returns every cause with the evidence that there can be for it.
 func stories(t *testing.T) []evidence {
 	t.Helper()
 	var all []evidence
@@ -64,7 +64,7 @@ func stories(t *testing.T) []evidence {
 	for _, age := range []time.Duration{0, 30 * time.Second, 20 * time.Minute, 90 * time.Minute, 5 * time.Hour, 40 * 24 * time.Hour} {
 		for _, used := range []bool{false, true} {
 			for token := uint32(1); token <= 3; token++ {
-				f := record(t, age, age+time.Hour, age+2*time.Hour) // 4 is the newest
+				f := record(t, age, age+time.Hour, age+2*time.Hour) // token 4 is the newest
 				f.ExpiresAt = time.Time{}
 				if used {
 					f.Held = f.Counter
@@ -97,9 +97,9 @@ func stories(t *testing.T) []evidence {
 
 var number = regexp.MustCompile(`reuse_interval of (?:two access token lifetimes, )?(\d+) seconds`)
 
-// Advice follows from the evidence and from the policy: it never recommends what
-// is in force, nothing in it contradicts the evidence, and it names no one culprit
-// where there may be two.
+// TestAdvice checks that advice follows from the evidence and the policy: it does not
+// recommend what is already set, does not contradict the evidence, and does not blame one
+// cause if two are possible.
 func TestAdvice(t *testing.T) {
 	seen := map[string]int{}
 	for _, story := range stories(t) {
@@ -119,7 +119,7 @@ func TestAdvice(t *testing.T) {
 			seen[string(e.Cause)]++
 			has := func(part string) bool { return strings.Contains(e.Advice, part) }
 
-			// What is in force is not recommended.
+			// What is already set is not recommended.
 			if has("until_used") && p.LostResponse == family.UntilUsed {
 				complain("until_used is set")
 			}
@@ -144,7 +144,7 @@ func TestAdvice(t *testing.T) {
 				}
 			}
 
-			// The evidence is not contradicted, and every reading of it is named.
+			// The advice does not contradict the evidence, and names every possible cause.
 			if e.Cause != family.ReuseDetected && e.Cause != family.Superseded {
 				continue
 			}
@@ -180,7 +180,8 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// A user with three devices is not told that something logs in again and again.
+// TestAdviceOnTheLimitNamesBothReadings checks that a user who simply has three devices is not
+// told that a program logs in again and again.
 func TestAdviceOnTheLimitNamesBothReadings(t *testing.T) {
 	f, p := record(t), family.DefaultPolicy()
 	p.MaxActive = 2

@@ -6,10 +6,10 @@ type Cause string
 // The first five causes are about a token, the others about its family.
 const (
 	Malformed   Cause = "malformed"    // not a token of Rotor's format
-	NeverIssued Cause = "never_issued" // its MAC is wrong: it was made up, or by another installation
+	NeverIssued Cause = "never_issued" // its MAC is wrong: it was made up, or issued by another installation
 	Purged      Cause = "purged"       // its MAC is right, but its record is gone
-	WrongClient Cause = "wrong_client" // another client presented it than the one it was issued to
-	KeyRevoked  Cause = "key_revoked"  // made under a MAC key that has leaked, by Rotor or by whoever has the key
+	WrongClient Cause = "wrong_client" // a client presented it that it was not issued to
+	KeyRevoked  Cause = "key_revoked"  // made under a MAC key that has leaked, so perhaps not by Rotor
 
 	ExpiredAbsolute Cause = "expired_absolute"
 	ExpiredIdle     Cause = "expired_idle"

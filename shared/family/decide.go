@@ -9,10 +9,10 @@ import (
 
 // Attempt is one use of a refresh token.
 type Attempt struct {
-	Counter  uint32    // of the token that is presented
-	ClientID string    // of the client that presents it
-	Scope    []string  // that is asked for; nil asks for all that was granted
-	Resource []string  // of the family's audience, that is asked for; nil asks for all of it
+	Counter  uint32    // number of the presented token
+	ClientID string    // the client that presents it
+	Scope    []string  // the requested scope; nil asks for everything that was granted
+	Resource []string  // the requested resources of the family's audience; nil asks for all of it
 	Issuer   string    // the audience of a family that has none of its own
 	WriteID  []byte    // the mark of this request's own write, or nil
 	Now      time.Time // in whole milliseconds
@@ -22,8 +22,7 @@ type Attempt struct {
 type Kind int
 
 const (
-	// Unclear means that the record does not explain the attempt. Nothing is decided
-	// by a guess.
+	// Unclear means that the record does not explain the attempt. The caller must retry.
 	Unclear Kind = iota
 	// Current is the newest token of a living family: the condition of the write holds.
 	Current
@@ -45,24 +44,24 @@ const (
 	Lost
 	// Ahead is a token newer than the record; see [Family.AfterRestore].
 	Ahead
-	// ScopeNotGranted means that the family lives, but was never granted a scope that
-	// the attempt asks for.
+	// ScopeNotGranted means that the family is alive, but was never granted a scope that the
+	// attempt asks for.
 	ScopeNotGranted
-	// TargetNotGranted means that the family lives, but its audience lacks a resource
-	// that the attempt asks for.
+	// TargetNotGranted means that the family is alive, but its audience lacks a resource that
+	// the attempt asks for.
 	TargetNotGranted
-	// Refused is a token that can have no successor. Its family lives.
+	// Refused is a token that can have no successor, of a living family.
 	Refused
-	// Reuse means that somebody else has a copy of the token. The family must be revoked.
+	// Reuse means that the token has a second holder. The family must be revoked.
 	Reuse
-	// Dead means that the token or its family had ended before.
+	// Dead means that the token or its family has already ended.
 	Dead
 )
 
 // Verdict is the outcome of [Decide].
 type Verdict struct {
 	Kind  Kind
-	Cause Cause // of Dead and Refused
+	Cause Cause // set for Dead and Refused
 	// Age is, for Newest, Observed, Lost and Reuse, how long before the attempt the
 	// token was superseded, and for Held how long before the attempt it was made. It is
 	// never negative. AgeAtLeast is set where only a lower bound is known.
@@ -80,8 +79,8 @@ func (v Verdict) Active() bool {
 	}
 }
 
-// Decide returns what an attempt means, given the family's record f, which is nil if
-// there is none. The first rule that applies wins.
+// Decide returns what an attempt means, given the family's record f, which is nil if there is
+// none. The rules are in order, and the first that applies decides.
 func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	n := a.Counter
 	if f == nil {
@@ -124,15 +123,15 @@ func decideCounter(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 	case n == pred && p.LostResponse == UntilUsed && f.Held != f.Counter && f.Counter < math.MaxUint32:
 		return Verdict{Kind: Lost, Age: f.sinceRotation(now)}
 	case n < pred && now.Before(f.RotatedAt) && p.ReuseInterval > 0 && !p.Observing(now):
-		// The request is older than the newest rotation. When it was sent, the token may
-		// have been good.
+		// The request is older than the newest rotation. The token may have been valid when
+		// the request was sent.
 		return Verdict{Kind: Unclear}
 	default:
 		return reuse(f, p, n, now)
 	}
 }
 
-// reuse returns the verdict on token n, of which somebody else has a copy.
+// reuse returns the verdict on token n, which has a second holder.
 func reuse(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 	v := Verdict{Kind: Reuse, Age: f.sinceRotation(now), AgeAtLeast: n < f.predecessor()}
 	if p.Observing(now) {
@@ -151,8 +150,8 @@ func (f *Family) Granted(scope []string) bool {
 	return true
 }
 
-// IsFor reports whether every one of the resources is in the family's audience, which
-// is the issuer where none was given (RFC 8707 §2).
+// IsFor reports whether every one of the resources is in the family's audience, which is the
+// issuer if none was given (RFC 8707 §2).
 func (f *Family) IsFor(resource []string, issuer string) bool {
 	audience := f.Audience
 	if len(audience) == 0 {
@@ -166,7 +165,7 @@ func (f *Family) IsFor(resource []string, issuer string) bool {
 	return true
 }
 
-// AfterLost returns f after the response to token n was lost and n came back at now.
+// AfterLost returns f after the response to token n was lost and n was presented again at now.
 // The newest token is a new one, and those between n and it are skipped.
 func (f *Family) AfterLost(n uint32, now time.Time) *Family {
 	g := *f
@@ -176,12 +175,11 @@ func (f *Family) AfterLost(n uint32, now time.Time) *Family {
 	return &g
 }
 
-// AfterRestore returns f after token n, which is newer than the record, was presented
-// at now. That happens where the table was restored from a backup older than the
-// token; the token's MAC proves that Rotor issued it. The token becomes the newest one.
-// When it was made is lost, and its predecessor may still be on its way, so it counts
-// as used and is held from now on. If the policy holds no tokens, the newest is its
-// successor.
+// AfterRestore returns f after token n, which is newer than the record, was presented at now.
+// That happens if the table was restored from a backup older than the token; the token's MAC
+// proves that Rotor issued it. The token becomes the newest one. The time at which it was made
+// is lost, and its predecessor may still be on its way, so it counts as used and is held from
+// now on. If the policy holds no tokens, the newest is its successor.
 func (f *Family) AfterRestore(n uint32, p *Policy, now time.Time) *Family {
 	g := *f
 	g.Counter = n

@@ -237,8 +237,9 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// After a skip, whoever races with the same token is inside the interval, and
-// whoever holds a skipped one is a thief, however often the response is lost.
+// TestAfterLost checks the tokens after a skip: one who presents the same token at the same
+// time is inside the interval, and one who presents a skipped token is a thief, however often
+// the response is lost.
 func TestAfterLost(t *testing.T) {
 	p := family.DefaultPolicy()
 	p.LostResponse = family.UntilUsed
@@ -272,8 +273,9 @@ func TestAfterLost(t *testing.T) {
 	}
 }
 
-// A token that moves a restored record ahead becomes its newest one, and is held:
-// it and its predecessor, which may be on its way, are good for the interval.
+// TestAfterRestore checks that a token which moves a restored record ahead becomes the newest
+// and is held. It and its predecessor, which may still be on its way, are accepted for the
+// interval.
 func TestAfterRestore(t *testing.T) {
 	p := family.DefaultPolicy()
 	p.LostResponse = family.UntilUsed
@@ -299,7 +301,8 @@ func TestAfterRestore(t *testing.T) {
 	}
 }
 
-// Where nothing is ever held, the token that moves a record ahead is spent.
+// TestAfterRestoreStrict checks that without an interval the token that moves a record ahead
+// is used up by that.
 func TestAfterRestoreStrict(t *testing.T) {
 	p := family.DefaultPolicy()
 	p.ReuseInterval = 0
@@ -315,9 +318,8 @@ func TestAfterRestoreStrict(t *testing.T) {
 	}
 }
 
-// A use that rotates nothing is written down where it matters: once for each
-// newest token where lost responses are forgiven, and so often that the idle end
-// knows of it.
+// TestMustRecord checks which uses without a rotation are recorded: the first of each newest
+// token if lost responses are forgiven, and enough of them for the idle end.
 func TestMustRecord(t *testing.T) {
 	held, racer := family.Verdict{Kind: family.Held}, family.Verdict{Kind: family.Newest}
 	for _, tt := range []struct {
@@ -362,7 +364,8 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// What was skipped before a restore says nothing of the tokens after it.
+// TestAfterRestoreForgetsWhatWasSkipped checks that tokens which were skipped before a restore
+// do not affect those after it.
 func TestAfterRestoreForgetsWhatWasSkipped(t *testing.T) {
 	p := family.DefaultPolicy()
 	f := record(t, time.Hour, 2*time.Hour)

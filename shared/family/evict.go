@@ -18,9 +18,9 @@ const (
 	Oldest Evict = "oldest"
 )
 
-// Excess returns those of an owner's active families that are past the limit, in the
-// order in which they end. The last use that it compares is the one on record, which
-// may be up to a minute behind; see [Family.MustRecord].
+// Excess returns those of an owner's active families that are beyond the limit, in the order
+// in which they end. It compares the last recorded uses, which may be up to a minute behind;
+// see [Family.MustRecord].
 func (p *Policy) Excess(active []*Family) []*Family {
 	n := len(active) - p.MaxActive
 	if n <= 0 {

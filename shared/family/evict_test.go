@@ -9,8 +9,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Which families go is the policy's choice: by their last use, or by their age. What
-// was used last at the same moment goes by its age.
+// TestExcess checks that the policy chooses the families that end, by their last use or by
+// their age. Families that were last used at the same time end by age.
 func TestExcess(t *testing.T) {
 	minutes := func(n int) time.Time { return now.Add(time.Duration(n) * time.Minute) }
 	var active []*family.Family
@@ -24,7 +24,7 @@ func TestExcess(t *testing.T) {
 	for _, tt := range []struct {
 		evict family.Evict
 		most  int
-		want  []int // by when they were issued
+		want  []int // indexes, in the order of issue
 	}{
 		{family.LeastRecentlyUsed, 1, []int{20, 10, 30, 40}},
 		{family.LeastRecentlyUsed, 4, []int{20}},

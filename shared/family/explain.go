@@ -16,14 +16,14 @@ const (
 	DeadToken            State = "dead"
 )
 
-// Superseded is the cause of a token that would be reuse if it were presented. Its
-// family lives, and would end.
+// Superseded is the cause of a token that would be reuse if it were presented. Its family is
+// alive until then.
 const Superseded Cause = "superseded"
 
 // Explanation says, for people, why a token works or does not.
 type Explanation struct {
 	Verdict State
-	Cause   Cause  // of a dead token
+	Cause   Cause  // set for a dead token
 	Summary string // a sentence with the facts
 	Advice  string // what to change
 }
@@ -181,14 +181,13 @@ func limitSummary(f *Family, p *Policy) string {
 		had, f.ClientID, p.MaxActive, stamp(f.Revoked.At), as)
 }
 
-// maxLostResponseAge is how long after its rotation the previous token comes back at
-// most, if a response was lost or could not be saved.
+// maxLostResponseAge is the longest time after its rotation at which the previous token is
+// presented if a response was lost or could not be saved.
 const maxLostResponseAge = time.Hour
 
-// reuseAdvice returns what the reuse of token n of f, superseded for so long, may mean,
-// and what to change in each case. A reuse shows that a token was used twice, but not
-// by whom. So the advice names every possibility that fits, and each setting that
-// would help and is not in force.
+// reuseAdvice returns what the reuse of token n of f, superseded for so long, may mean, and
+// what to change in each case. A reuse shows that a token was used twice, but not by whom. So
+// the advice names every possible cause, and each setting that would help and is not in force.
 func reuseAdvice(f *Family, n uint32, after time.Duration, p *Policy) string {
 	pred := f.predecessor()
 	var says []string

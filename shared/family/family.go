@@ -18,7 +18,7 @@
 // A family rotates at most once per reuse interval. So at any moment at most two
 // of its tokens are good: the newest and, for the interval after the rotation, its
 // predecessor. A token that was superseded twice was outside the interval before
-// the second time, so reuse is recognised without a list of used tokens. Requests
+// the second time, so reuse is recognized without a list of used tokens. Requests
 // that race, retries, loops and answers that arrive out of order all carry the same
 // token.
 //
@@ -30,7 +30,7 @@
 // the family for both. It does not matter how fast the thief refreshes, since a
 // family rotates no more than once per interval. A thief who always refreshes within
 // the interval, right after the victim, gets the same successor, and rotation alone
-// cannot tell him from a second tab. Such uses are recorded with their age and with
+// cannot tell them apart from a second tab. Such uses are recorded with their age and with
 // whether address and user agent differ, so that they can be watched.
 package family
 
@@ -108,27 +108,27 @@ type Family struct {
 	UserID   string
 	ClientID string
 
-	// Counter is the number of the newest token. RotatedAt is when that became the
-	// newest and its predecessor was superseded; zero before the first rotation.
+	// Counter is the number of the newest token. RotatedAt is when that token became the
+	// newest and superseded its predecessor; zero before the first rotation.
 	Counter   uint32
 	RotatedAt time.Time
 	// Held is the number of the last token whose use without a rotation is on record.
 	// If it equals Counter, the newest token has been used.
 	Held uint32
-	// RotationID is the mark of the request that rotated last. By it a request
-	// recognises its own write, whose answer was lost.
+	// RotationID is the mark of the request that rotated last. A request recognizes its own
+	// write by it if the answer was lost.
 	RotationID []byte
-	// Skipped are the tokens that were issued and never used, and were skipped when
-	// their predecessor came back; see [UntilUsed].
+	// Skipped are the tokens that were issued but never used, and were skipped when their
+	// predecessor was presented again; see [UntilUsed].
 	Skipped Range
 
 	ExpiresAt  time.Time // absolute end
 	LastUsedAt time.Time
-	KeepUntil  time.Time // when the record may be deleted, where ExpiresAt fixes that
+	KeepUntil  time.Time // when the record may be deleted, if ExpiresAt fixes that
 	PurgeAt    time.Time // when the record may be deleted
 
 	Scope    []string
-	Audience []string // of its access tokens; nil is the issuer
+	Audience []string // of its access tokens; nil means the issuer
 	Claims   string   // a JSON object, or ""
 	AuthTime time.Time
 	ACR      string
@@ -138,14 +138,14 @@ type Family struct {
 	LastIP        string
 	LastUserAgent string
 
-	ObservedAt time.Time // of the first reuse while reuse was only observed
+	ObservedAt time.Time // when reuse was first observed, but not acted on
 	Revoked    Revocation
 }
 
-// Range is the numbers From to To, both included. It is empty if To is 0.
+// Range holds the numbers From to To, both included. It is empty if To is 0.
 type Range struct{ From, To uint32 }
 
-// Revocation says when and why a family was ended before its time.
+// Revocation holds when and why a family was ended early.
 type Revocation struct {
 	At    time.Time // zero if it is not revoked
 	Cause Cause
@@ -184,8 +184,8 @@ func (f *Family) End(p *Policy) time.Time {
 	return f.ExpiresAt
 }
 
-// Death returns why the family is dead at now, or "" while it lives. An end is
-// exclusive: at the very millisecond of its end a family is dead.
+// Death returns why the family is dead at now, or "" if it is alive. An end is exclusive: at
+// the very millisecond of its end a family is dead.
 func (f *Family) Death(p *Policy, now time.Time) Cause {
 	if !f.Revoked.At.IsZero() {
 		return f.Revoked.Cause
@@ -228,10 +228,10 @@ func (f *Family) holds(p *Policy, now time.Time) bool {
 // maxUnrecorded is how far LastUsedAt may be behind the last use.
 const maxUnrecorded = time.Minute
 
-// MustRecord reports whether a use at now that rotated nothing, with the verdict v,
-// must be recorded. That is so if the last use on record is too long ago for the idle
-// lifetime, or if the record would not show that the newest token has been used, so
-// that its predecessor would be taken for a lost response.
+// MustRecord reports whether a use at now that rotated nothing, with the verdict v, must be
+// recorded. One reason is that the last recorded use is too long ago for the idle lifetime.
+// The other is that the record would not show that the newest token has been used, so that its
+// predecessor would be taken for a lost response.
 func (f *Family) MustRecord(v Verdict, p *Policy, now time.Time) bool {
 	if v.Kind == Held && p.LostResponse == UntilUsed && f.Held != f.Counter {
 		return true

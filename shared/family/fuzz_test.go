@@ -14,8 +14,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// FuzzParseID: an id has one spelling, and with a bit flipped is another or none.
-// When its family began can be shown.
+// FuzzParseID checks that an id has one spelling, that a flipped bit makes it another id or
+// none, and that the time at which its family began can be shown.
 func FuzzParseID(f *testing.F) {
 	id, err := family.NewID([16]byte{9, 8, 7}, now)
 	if err != nil {
@@ -51,9 +51,9 @@ func FuzzParseID(f *testing.F) {
 	})
 }
 
-// FuzzPolicyCheck: what Check accepts is inside the ranges, survives JSON, and
-// its lifetimes are durations. What it refuses it names, with value and range, all
-// of it and nothing else.
+// FuzzPolicyCheck checks that a policy which Check accepts is inside the ranges and survives
+// JSON, and that its lifetimes are durations. The errors of a refused one name every wrong
+// value with its range, and nothing else.
 func FuzzPolicyCheck(f *testing.F) {
 	f.Add(true, int64(60), "revoke", int64(2592000), int64(1296000), int64(3600), 200, "enforce", int64(0), 400, "least_recently_used")
 	f.Add(false, int64(2592000), "until_used", int64(315360000), int64(315360000), int64(86400), 1000, "observe", int64(2592000), 403, "oldest")
@@ -67,7 +67,7 @@ func FuzzPolicyCheck(f *testing.F) {
 			AbsoluteLifetime: family.Seconds(absolute), IdleLifetime: family.Seconds(idle), AccessTokenLifetime: family.Seconds(access),
 			MaxActive: maxActive, Evict: family.Evict(evict), ReuseDetection: family.ReuseDetection(detection), InvalidGrantStatus: status,
 		}
-		observe = max(-1<<32, min(observe, 1<<32)) // what a duration of seconds holds
+		observe = max(-1<<32, min(observe, 1<<32)) // fits into a duration of seconds
 		if observe != 0 {
 			p.ObserveUntil = now.Add(time.Duration(observe) * time.Second)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Of two rules that both apply the first one decides.
+// TestOrderOfTheRules checks that of two rules that both apply the first one decides.
 func TestOrderOfTheRules(t *testing.T) {
 	var (
 		wrongClient = func(_ *family.Family, _ *family.Policy, a *family.Attempt) { a.ClientID = "other" }
@@ -53,7 +53,8 @@ func TestOrderOfTheRules(t *testing.T) {
 	}
 }
 
-// A lost response cannot be forgiven where there is no number for one more token.
+// TestLostResponseAtTheLargestCounter checks that a lost response is not forgiven if there is
+// no number for another token.
 func TestLostResponseAtTheLargestCounter(t *testing.T) {
 	f, p := record(t, time.Hour), family.DefaultPolicy()
 	p.LostResponse = family.UntilUsed

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Seconds is a duration in whole seconds, as in a policy's JSON.
+// Seconds is a duration in whole seconds, as in the JSON of a policy.
 type Seconds int64
 
 // Duration returns s as a time.Duration.
@@ -15,32 +15,32 @@ func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Secon
 // Days returns n days in seconds.
 func Days(n int64) Seconds { return Seconds(n * 24 * 60 * 60) }
 
-// LostResponse says what happens if a token comes back outside the reuse interval and
-// its successor was never used.
+// LostResponse is what happens if a token is presented again after the reuse interval and its
+// successor was never used.
 type LostResponse string
 
 const (
 	// Revoke treats it as reuse, which it may be.
 	Revoke LostResponse = "revoke"
-	// UntilUsed treats it as a lost response: the caller gets a new token and the
-	// unused successor is skipped. A skipped token that is presented is reuse. So a
-	// theft is detected at the victim's next refresh instead of at once.
+	// UntilUsed treats it as a lost response: the caller gets a new token and the unused
+	// successor is skipped. Presenting a skipped token is reuse. So a theft is detected at the
+	// victim's next refresh instead of at once.
 	UntilUsed LostResponse = "until_used"
 )
 
-// ReuseDetection says what happens on reuse.
+// ReuseDetection is what happens on reuse.
 type ReuseDetection string
 
 const (
 	// Enforce revokes the family.
 	Enforce ReuseDetection = "enforce"
-	// Observe gives the caller the newest token all the same until Policy.ObserveUntil.
-	// It records, once for each family, that it would have been revoked.
+	// Observe still gives the caller the newest token until Policy.ObserveUntil. It records,
+	// once for each family, that the family would have been revoked.
 	Observe ReuseDetection = "observe"
 )
 
-// Policy says how the families of a client live and end. A lifetime of zero means that
-// there is no such end.
+// Policy holds how the families of a client live and end. A lifetime of zero means that there
+// is no such end.
 type Policy struct {
 	Rotation            bool           `json:"rotation"`
 	ReuseInterval       Seconds        `json:"reuse_interval"`
@@ -49,7 +49,7 @@ type Policy struct {
 	IdleLifetime        Seconds        `json:"idle_lifetime"`
 	AccessTokenLifetime Seconds        `json:"access_token_lifetime"`
 	MaxActive           int            `json:"max_active"`
-	Evict               Evict          `json:"evict"` // which families end past MaxActive
+	Evict               Evict          `json:"evict"` // which families end beyond MaxActive
 	ReuseDetection      ReuseDetection `json:"reuse_detection"`
 	ObserveUntil        time.Time      `json:"observe_until,omitzero"`
 	InvalidGrantStatus  int            `json:"invalid_grant_status"`
@@ -78,9 +78,9 @@ func DefaultPolicy() Policy {
 // PresetNames are the names that [Preset] accepts.
 var PresetNames = []string{"default", "auth0", "atlassian", "supabase", "copies"}
 
-// Preset returns the policy of that name. Most behave like another provider's default,
-// for moving in from there; "copies" is for several programs that hold a copy of one
-// token each. "" and "default" name the [DefaultPolicy].
+// Preset returns the named policy. Most presets behave like another provider's default, for
+// clients that move from there; "copies" is for several programs that hold a copy of one token
+// each. "" and "default" name the [DefaultPolicy].
 func Preset(name string) (Policy, error) {
 	p := DefaultPolicy()
 	switch name {
@@ -109,17 +109,16 @@ func Preset(name string) (Policy, error) {
 	return p, nil
 }
 
-// The bounds of a policy's values.
+// These are the bounds of a policy's values.
 const (
 	MaxReuseInterval       Seconds = 2_592_000           // 30 days
 	MaxLifetime            Seconds = 10 * 365 * 86_400   // 10 years
 	MaxAccessTokenLifetime Seconds = 86_400              // a day: a retired signing key stays published that long
 	MaxMaxActive                   = 1_000               // as many as one sweep can name in one record
-	MaxObserve                     = 30 * 24 * time.Hour // how far ahead observe_until may lie
+	MaxObserve                     = 30 * 24 * time.Hour // observe_until may be this far in the future
 )
 
-// FieldError is the error of one input. It says which it is, what it was and what it may
-// be.
+// FieldError is the error of one input. It names the field, its value and what it may be.
 type FieldError struct{ Field, Value, Want string }
 
 func (e *FieldError) Error() string {

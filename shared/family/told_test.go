@@ -8,7 +8,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Every verdict is of a token that works or of one that does not.
+// TestActive checks for every verdict whether the token works.
 func TestActive(t *testing.T) {
 	for kind, want := range map[family.Kind]bool{
 		family.Unclear: false, family.Current: true, family.Held: true, family.Ours: true, family.Newest: true, family.Observed: true, family.Lost: true,
@@ -21,8 +21,8 @@ func TestActive(t *testing.T) {
 	}
 }
 
-// A reuse may be a lost response if it is of the token before the newest, and less than
-// an hour late.
+// TestLostResponseLikely checks that a reuse may be a lost response if it is of the token
+// before the newest and less than an hour late.
 func TestLostResponseLikely(t *testing.T) {
 	for _, tt := range []struct {
 		token, newest uint32
@@ -42,8 +42,9 @@ func TestLostResponseLikely(t *testing.T) {
 	}
 }
 
-// Recommended is the smallest customary interval that would have kept nineteen in
-// twenty, none below the present one, and an age of the whole interval is not kept.
+// TestRecommend checks that the recommendation is the smallest customary interval that would
+// have kept nineteen of twenty families, and not less than the present one. An interval does
+// not cover a reuse exactly as old as itself.
 func TestRecommend(t *testing.T) {
 	ages := func(of map[time.Duration]int) (all []time.Duration) {
 		for age, n := range of {
@@ -74,7 +75,8 @@ func TestRecommend(t *testing.T) {
 	}
 }
 
-// Durations are told in two units at most, and an end that moves as one that does.
+// TestTexts checks that texts give durations in two units at most, and say of an end that it
+// moves with each use if it does.
 func TestTexts(t *testing.T) {
 	f, p := record(t), family.DefaultPolicy()
 	for _, tt := range []struct {

@@ -16,13 +16,12 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-// Alias is the name under which a login asks for a family, so that it can ask again and
-// get the same one. It belongs to the family's user. The record has hashes of what the
-// login sent.
+// Alias is the name that a login gives to a family, so that it can ask again and get the same
+// one. It belongs to the family's user. The record has hashes of what the login sent.
 type Alias struct {
 	Name   [16]byte  // a hash of the key that the login chose
 	Asked  [16]byte  // a hash of the request
-	Family family.ID // that it names
+	Family family.ID // the named family
 	Until  time.Time // when it ends
 }
 
@@ -51,7 +50,7 @@ func unmarshalAlias(userKey, name [16]byte, m item) (*Alias, error) {
 }
 
 // Alias reads a name that a login of the user has given, strongly consistent. It returns
-// [ErrNotFound] if it names no family at now.
+// [ErrNotFound] if the name stands for no family at now.
 func (t *Table) Alias(ctx context.Context, userKey, name [16]byte, now time.Time) (*Alias, error) {
 	m, err := t.read(ctx, aliasKey(userKey, name))
 	if err != nil {
@@ -64,9 +63,9 @@ func (t *Table) Alias(ctx context.Context, userKey, name [16]byte, now time.Time
 	return a, err
 }
 
-// IssueAs does what [Table.Issue] does and gives the family a name. It puts both on record
-// or neither. If the name stands for a family already, it does nothing and returns that
-// alias, which names this very family if only an answer was lost.
+// IssueAs does what [Table.Issue] does and gives the family a name. It writes both or neither.
+// If the name stands for a family already, it writes nothing and returns that alias. The alias
+// names this very family if only the answer to its own write was lost.
 func (t *Table) IssueAs(ctx context.Context, f *family.Family, p *family.Policy, a Alias) (there *Alias, err error) {
 	m, err := t.countNew(ctx, f, p)
 	if err != nil {

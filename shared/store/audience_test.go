@@ -16,16 +16,16 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// What an audience is stored as reads back, and a refresh finds each resource in it and
-// nothing else; also in the records of before there were several, which have one as it
-// is, or no attribute where there is none.
+// TestRefreshForResources checks that a stored audience reads back, and that a refresh finds
+// each resource in it and nothing else. This includes older records, which have a single
+// audience as it is, or no attribute if there is none.
 func TestRefreshForResources(t *testing.T) {
 	const issuer, a, b = "https://rotor.example", "https://a.example", "https://b.example"
 	type row struct {
 		name     string
 		audience []string
-		older    bool     // the record is as it was
-		granted  []string // each of it, and all of it
+		older    bool     // whether the record has the older form
+		granted  []string // resources that are granted, each alone and all together
 		refused  []string
 	}
 	rows := []row{
@@ -35,7 +35,7 @@ func TestRefreshForResources(t *testing.T) {
 		{"two", []string{a, b}, false, []string{b, a}, []string{issuer, "https://a", "https://a.example/"}},
 		{"the issuer and another", []string{a, issuer}, false, []string{a, issuer}, []string{b}},
 	}
-	if storetest.Endpoint() != "" { // in the embedded store no record is older than its process
+	if storetest.Endpoint() != "" { // records of the embedded store are never older than its process
 		rows = append(rows, row{"none, of an older record", nil, true, []string{issuer}, []string{a, "https://rotor"}})
 	}
 	for _, tt := range rows {
@@ -99,8 +99,7 @@ func each(texts []string) (lists [][]string) {
 	return lists
 }
 
-// older writes the audience of the only family as it was written before there could be
-// several.
+// older rewrites the audience of the only family in the older form.
 func older(t *testing.T, rt *storetest.Transport, audience []string) {
 	t.Helper()
 	db := dynamodb.NewFromConfig(rt.Config())

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A request that fails is repeated soon, within what the caller of the token endpoint
-// has, and those that failed together not at one moment.
+// TestBackoff checks that a failed request is repeated within the time that a caller of the
+// token endpoint has, and that requests which failed together are not repeated together.
 func TestBackoff(t *testing.T) {
 	for attempt, most := range map[int]time.Duration{1: 50 * time.Millisecond, 2: 100 * time.Millisecond, 3: 200 * time.Millisecond, 40: 200 * time.Millisecond} {
 		seen := map[time.Duration]bool{}

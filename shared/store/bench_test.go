@@ -10,8 +10,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// BenchmarkRefresh is the request of a refresh, all but the network and the store:
-// its expression and values, the SDK's layers and signature, the record read.
+// BenchmarkRefresh measures the request of a refresh without the network and the store: its
+// expression and values, the SDK's layers and signature, and reading the record.
 func BenchmarkRefresh(b *testing.B) {
 	rt := &storetest.Replay{Below: embedded.New()}
 	table := store.New(embedded.Config(rt), "rotor", store.DefaultRetention)

@@ -25,7 +25,7 @@ import (
 // replaces it.
 const MaxSecrets = 2
 
-// secretSlots are the attributes that hold them.
+// secretSlots are the attributes that hold the secrets.
 var secretSlots = [MaxSecrets]string{"secret_1", "secret_2"}
 
 // ErrTooManySecrets is returned if a client already has [MaxSecrets].
@@ -35,14 +35,14 @@ var ErrTooManySecrets = errors.New("the client has as many secrets as it may")
 type Client struct {
 	ID            string
 	Confidential  bool
-	Preset        string // from which the policy was derived
+	Preset        string // the preset from which the policy was derived
 	Policy        family.Policy
-	Scope         []string // that its families may be granted, and are by default; nil allows any (see Bound)
-	Audience      []string // of its access tokens by default
-	MayIntrospect bool     // whether it may introspect the access tokens of other clients
-	MayForward    bool     // whether it is believed about the address and user agent of its user
+	Scope         []string // what its families may be granted, and are granted by default; nil allows any (see Bound)
+	Audience      []string // the default audience of its access tokens
+	MayIntrospect bool     // may introspect access tokens of other clients
+	MayForward    bool     // may name the address and user agent of its user
 	Secrets       []Secret
-	Version       int // the number of times it was put
+	Version       int // how often it was put
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 }
@@ -62,8 +62,8 @@ func (c *Client) Bound(scope []string) []string {
 	return bound
 }
 
-// Secret is what the registry keeps of a client secret: its hash alone. Rotor generates
-// secrets of 256 random bits, so they need no password hash.
+// Secret is what the registry stores of a client secret, which is only its hash. Rotor
+// generates secrets of 256 random bits, so they need no password hash.
 type Secret struct {
 	ID        string
 	Hash      [sha256.Size]byte
@@ -135,8 +135,8 @@ func unmarshalClient(m item) (*Client, error) {
 	return c, nil
 }
 
-// presetPolicy returns the policy from which a record's was derived. Where the record is
-// older than a member of [family.Policy], the preset's value is in force.
+// presetPolicy returns the policy from which a record's was derived. If the record is older
+// than a member of [family.Policy], the preset's value applies.
 func presetPolicy(name string) family.Policy {
 	p, err := family.Preset(name)
 	if err != nil {
@@ -162,13 +162,13 @@ func (t *Table) Client(ctx context.Context, id string) (*Client, error) {
 // maxPutAttempts is how often a put is tried while others change the client.
 const maxPutAttempts = 8
 
-// PutClient creates the client, or replaces all of it but two things. A confidential
-// client keeps its secrets; a public one loses them. And not_before stays if c has none,
-// since leaving it out must not bring families back to life.
+// PutClient creates the client, or replaces all of it except two things. A confidential client
+// keeps its secrets; a public one loses them. And not_before is kept if c has none, since
+// leaving it out must not revive families.
 //
-// It returns the client as it was, which is nil if it is new, and as it now is. before is
-// exactly what this put replaced. It is returned with an error as well: if an answer was
-// lost, the put may have been done.
+// It returns the client as it was, which is nil if it is new, and as it is now. before is
+// exactly what this put replaced. It is returned with an error as well: if an answer was lost,
+// the put may have been done.
 func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client, err error) {
 	policy, err := json.Marshal(c.Policy)
 	if err != nil {
@@ -249,9 +249,9 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 	return before, nil, errors.New("put a client: others kept changing it")
 }
 
-// DeleteClient deletes the client. It returns [ErrNotFound] if there is none, which it
-// reads before: the delete cannot tell, since its own first try, whose answer was lost,
-// may have deleted the client.
+// DeleteClient deletes the client. It returns [ErrNotFound] if there is none. It reads the
+// client first, because the delete itself cannot tell: its own first try, whose answer was
+// lost, may have deleted the client.
 func (t *Table) DeleteClient(ctx context.Context, id string) error {
 	if _, err := t.read(ctx, clientKey(id)); err != nil {
 		return fmt.Errorf("delete a client: %w", err)
@@ -262,8 +262,8 @@ func (t *Table) DeleteClient(ctx context.Context, id string) error {
 	return nil
 }
 
-// ListClients returns up to limit clients whose ids come after the given one, in the
-// order of their ids. next is the id to go on after, or "" at the end.
+// ListClients returns up to limit clients whose ids follow the given one, in the order of
+// their ids. next is the id to continue after, or "" at the end.
 func (t *Table) ListClients(ctx context.Context, after string, limit int32) (clients []*Client, next string, err error) {
 	in := &dynamodb.QueryInput{
 		TableName:                 &t.name,

@@ -13,8 +13,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-// UserItems are the sort keys of items in a user's partition, by kind. Others are those of
-// every other kind: owners, and what may be added to the partition one day.
+// UserItems holds the sort keys of items in a user's partition, by kind. Others are all other
+// kinds: owners, and what may be added to the partition later.
 type UserItems struct {
 	Families, Events, Others []string
 	Next                     string // the key after which there may be more, or "" at the end
@@ -34,9 +34,9 @@ func (u *UserItems) add(sk string) {
 	}
 }
 
-// UserItems reads the keys of up to limit items of the user, strongly consistent. after is
-// the key to go on after, or "". They are of everything that the table has of the user,
-// except the events of erasures, which are not in the user's partition.
+// UserItems reads the keys of up to limit items of the user, strongly consistent. after is the
+// key to continue after, or "". This covers everything about the user in the table, except the
+// events of erasures, which are not in the user's partition.
 func (t *Table) UserItems(ctx context.Context, userKey [16]byte, after string, limit int) (*UserItems, error) {
 	in := t.keysQuery(userKey, "pk = :pk", item{})
 	if after != "" {
@@ -90,9 +90,9 @@ func (t *Table) userItems(ctx context.Context, in *dynamodb.QueryInput, limit in
 	return found, nil
 }
 
-// Erase deletes an item of the user's partition. It can be repeated. If the item is an
-// owner, it deletes the owner's entry on the sweep's work list first, since nothing else
-// says where that is.
+// Erase deletes an item of the user's partition. It can be repeated. If the item is an owner,
+// it deletes the owner's entry on the sweep's work list first, since only the owner shows
+// where that is.
 func (t *Table) Erase(ctx context.Context, userKey [16]byte, sk string) error {
 	if clientID, ok := strings.CutPrefix(sk, schema.OwnerPrefix); ok {
 		if err := t.DropOverLimit(ctx, OwnerID{userKey, clientID}); err != nil {
@@ -106,6 +106,6 @@ func (t *Table) Erase(ctx context.Context, userKey [16]byte, sk string) error {
 	return nil
 }
 
-// InOrder returns the keys in the order in which the items must be erased: families first,
-// so that no family can be used whose events are gone.
+// InOrder returns the keys in the order in which the items must be erased. Families are first,
+// so that no family whose events are gone can be used.
 func (u *UserItems) InOrder() []string { return slices.Concat(u.Families, u.Others, u.Events) }

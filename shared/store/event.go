@@ -52,7 +52,7 @@ type eventItem struct {
 	Removed       int          `dynamodbav:"removed,omitempty"`
 	End           int          `dynamodbav:"end,omitempty"`
 
-	// The following are of an erasure, which is in a partition of its own.
+	// These are set for the event of an erasure, which is in a partition of its own.
 	UserKey        string `dynamodbav:"user_key,omitempty"`
 	ErasedFamilies int    `dynamodbav:"erased_families,omitempty"`
 	ErasedEvents   int    `dynamodbav:"erased_events,omitempty"`
@@ -138,15 +138,15 @@ func (t *Table) PutEvent(ctx context.Context, e *audit.Event) error {
 	if err != nil {
 		return err
 	}
-	// There is no condition: the id is new, and nobody else stores it.
+	// The write needs no condition: the id is new, and no other request stores it.
 	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
 		return fmt.Errorf("put an event: %w", err)
 	}
 	return nil
 }
 
-// newMark returns random bytes by which a caller recognises its own write, whose answer
-// was lost.
+// newMark returns random bytes by which a request recognizes its own write if the answer was
+// lost.
 func newMark() []byte {
 	mark := make([]byte, 8)
 	_, _ = rand.Read(mark) // never fails, by its contract
@@ -166,9 +166,8 @@ func (t *Table) putBy(ctx context.Context, e *audit.Event, mark []byte) (bool, e
 	return ok && bytes.Equal(by.Value, mark), nil
 }
 
-// AmendEvent completes an event that was stored before what it records was done: it sets
-// which families ended, and how many. If the event has been erased with its user, it does
-// nothing.
+// AmendEvent completes an event that was stored before its operation was done: it sets which
+// families ended, and how many. If the event has been erased with its user, it does nothing.
 func (t *Table) AmendEvent(ctx context.Context, e *audit.Event) error {
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
@@ -184,7 +183,7 @@ func (t *Table) AmendEvent(ctx context.Context, e *audit.Event) error {
 	return nil
 }
 
-// Span is the time from From, which it includes, to To, which it does not.
+// Span is a time from From, included, to To, excluded.
 type Span struct{ From, To time.Time }
 
 // bounds returns the least and the greatest ULID of the span, which must be a millisecond
@@ -196,9 +195,9 @@ func (s Span) bounds() (low, high ulid.ULID) {
 	return low, high
 }
 
-// UserEvents reads up to limit stored events of a user in the span, newest first and
-// strongly consistent, in one request. Unless before is zero, it begins after the event
-// with that id. next is the id to go on from, or zero at the end.
+// UserEvents reads up to limit stored events of a user in the span, newest first and strongly
+// consistent, in one request. Unless before is zero, it begins after the event with that id.
+// next is the id to continue from, or zero at the end.
 func (t *Table) UserEvents(ctx context.Context, userKey [16]byte, s Span, before ulid.ULID, limit int) (events []audit.Event, next ulid.ULID, err error) {
 	low, high := s.bounds()
 	in := &dynamodb.QueryInput{
@@ -216,10 +215,10 @@ func (t *Table) UserEvents(ctx context.Context, userKey [16]byte, s Span, before
 	return t.events(ctx, in)
 }
 
-// DayEvents reads up to limit stored events of a type that are in the span and on the day
-// of s.From in UTC, as [Table.UserEvents] does. It reads an index, which is usually less
-// than a second behind the table. To go on it needs the user of the event before as well
-// as its id: userKey is that user's key.
+// DayEvents reads up to limit stored events of a type that are in the span and on the day of
+// s.From in UTC, as [Table.UserEvents] does. It reads an index, which is usually less than a
+// second behind the table. To continue, it needs the user of the previous event as well as its
+// id: userKey is that user's key.
 func (t *Table) DayEvents(ctx context.Context, eventType audit.Type, s Span, before ulid.ULID, userKey [16]byte, limit int) (events []audit.Event, next ulid.ULID, err error) {
 	low, high := s.bounds()
 	pk := logPK(eventType, s.From)

@@ -15,8 +15,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// familyItem is a family as the table holds it. An attribute that a refresh reads is
-// in every record.
+// familyItem is a family as the table holds it. Every record has the attributes that a refresh
+// reads.
 type familyItem struct {
 	UserID   string `dynamodbav:"user_id"`
 	ClientID string `dynamodbav:"client_id"`
@@ -50,7 +50,7 @@ type familyItem struct {
 	Details    *details     `dynamodbav:"details,omitempty"`
 }
 
-// details are what a record keeps of a revocation beside its time and cause.
+// details holds what a record keeps of a revocation besides its time and cause.
 type details struct {
 	TokenCounter uint32 `dynamodbav:"counter,omitempty"`
 	AgeMS        int64  `dynamodbav:"age_ms,omitempty"`
@@ -149,23 +149,22 @@ func (t *Table) Family(ctx context.Context, id family.ID) (*family.Family, error
 	return unmarshalFamily(id, m)
 }
 
-// Issue puts a new family on record, and sets the time when the record may be deleted.
-// It counts the family to its owner first, so that dying between the two writes only
-// overcounts. An owner with more than the policy's MaxActive goes on the sweep's work
-// list.
+// Issue writes a new family, and sets the time when the record may be deleted. It counts the
+// family for its owner first, so that a crash between the two writes only overcounts. An owner
+// with more than the policy's MaxActive goes on the sweep's work list.
 func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) error {
 	m, err := t.countNew(ctx, f, p)
 	if err != nil {
 		return err
 	}
-	// There is no condition: the id is new, and a retry puts the same item.
+	// The write needs no condition: the id is new, and a retry puts the same item.
 	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
 		return fmt.Errorf("issue a family: %w", err)
 	}
 	return nil
 }
 
-// countNew counts a new family to its owner, and sets when its record may be deleted. It
+// countNew counts a new family for its owner, and sets when its record may be deleted. It
 // returns the record, which it does not write.
 func (t *Table) countNew(ctx context.Context, f *family.Family, p *family.Policy) (item, error) {
 	f.KeepUntil = time.Time{}

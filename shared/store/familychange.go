@@ -11,8 +11,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Change is a change to a living family by the management API. A member that is nil
-// stays as it is.
+// Change is a change to a living family by the management API. A member that is nil leaves the
+// value unchanged.
 type Change struct {
 	Scope    *[]string
 	Claims   *string
@@ -40,10 +40,10 @@ func setIfGiven[T any](to, from *T) {
 	}
 }
 
-// Change writes c if the family lives at now and still has the scope that seen has, so
-// that of two requests that narrow it at once the later is decided again. It writes
-// nothing else, so that no use of a token and no other change is lost. It returns what
-// [Table.Refresh] returns.
+// Change writes c if the family is alive at now and still has the scope that seen has. If two
+// requests narrow the scope at once, the later is thus decided again. It writes nothing else,
+// so that no use of a token and no other change is lost. It returns what [Table.Refresh]
+// returns.
 func (t *Table) Change(ctx context.Context, seen *family.Family, p *family.Policy, c *Change, now time.Time) (f *family.Family, done bool, err error) {
 	m, err := marshalFamily(c.Of(seen))
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-// Horizon spares a sweep the reading of what has ended for good. Of the families that
+// Horizon saves a sweep from reading families that have ended for good. Of the families that
 // began before From, only those in Kept may still be active.
 type Horizon struct {
 	From ulid.ULID
-	Kept []ulid.ULID // stored in a record of their own, since each login writes the owner's
+	Kept []ulid.ULID // is stored in a record of its own, since each login writes the owner's
 	// Idle and NotBefore are those of the policy under which the horizon was found. It
 	// does not hold under one that lets families live for longer.
 	Idle      family.Seconds // 0 means no idle end

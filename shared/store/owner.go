@@ -28,20 +28,20 @@ type OwnerID struct {
 type Owner struct {
 	ID        OwnerID
 	Active    int       // an upper bound of how many of its families are active
-	CountedAt time.Time // when a family was last counted, or zero if that is not known
+	CountedAt time.Time // when a family was last counted, or zero if unknown
 	Horizon   Horizon   // how far back the next sweep reads
-	Plan      *Plan     // of the sweep that is running, or nil
+	Plan      *Plan     // the plan of the sweep in progress, or nil
 }
 
 func ownerKey(id OwnerID) item { return key(userPK(id.UserKey), schema.OwnerPrefix+id.ClientID) }
 
-// countOwner adds one, for f, to the count of its owner's active families. If the owner is
-// then past the limit, it puts the owner on the work list.
+// countOwner adds one, for f, to the count of its owner's active families. If the owner then
+// has too many, it puts the owner on the work list.
 //
-// The owner's record is kept for as long as the family's, or longer if it was to be kept
-// longer before. It may still be gone too early: a family without an absolute end lives
-// for as long as it is used, and a policy may come to give longer lives. So if there is
-// no record, countOwner counts the families.
+// The owner's record is kept for as long as the family's, or longer if it already had a later
+// end. It may still be deleted too early: a family without an absolute end lives for as long
+// as it is used, and a policy may lengthen lifetimes. So if there is no record, countOwner
+// counts the families.
 func (t *Table) countOwner(ctx context.Context, f *family.Family, p *family.Policy) error {
 	id := OwnerID{f.ID.UserKey(), f.ClientID}
 	kept := false // whether the owner's record is kept for longer than f's
@@ -72,9 +72,9 @@ func (t *Table) countOwner(ctx context.Context, f *family.Family, p *family.Poli
 	return errors.New("count a family to its owner: its record kept changing")
 }
 
-// addToOwner adds one to the count on the owner's record at now, and returns the count.
-// Unless longer says that the record is kept for longer, it has it kept until the given
-// time. If active is 0, nothing was added: either there is no record, or it is there and
+// addToOwner adds one to the count on the owner's record at now, and returns the count. Unless
+// longer says that the record is kept for longer, it sets the record to be kept until the
+// given time. If active is 0, nothing was added: either there is no record, or it exists and
 // is kept for longer.
 func (t *Table) addToOwner(ctx context.Context, id OwnerID, now, keep time.Time, longer bool) (active int, there bool, err error) {
 	update, condition := "SET counted_at = :now", "attribute_exists(pk)"
@@ -109,7 +109,7 @@ func (t *Table) addToOwner(ctx context.Context, id OwnerID, now, keep time.Time,
 	return active, true, err
 }
 
-// countLiving counts the owner's families that live at now, among the user's newest. all
+// countLiving counts the owner's families that are alive at now, among the user's newest. all
 // reports whether those are all of the user's.
 func (t *Table) countLiving(ctx context.Context, id OwnerID, p *family.Policy, now time.Time) (living int, all bool, err error) {
 	families, next, err := t.FamiliesBefore(ctx, id.UserKey, ulid.ULID{}, familiesPerRead)
@@ -121,14 +121,14 @@ func (t *Table) countLiving(ctx context.Context, id OwnerID, p *family.Policy, n
 	return living, next == ulid.ULID{}, err
 }
 
-// MakeOwner puts an owner on record with the given number of active families, to be kept
-// until the given time. done is false if there is a record already.
+// MakeOwner writes an owner with the given number of active families, to be kept until the
+// given time. done is false if there is a record already.
 func (t *Table) MakeOwner(ctx context.Context, id OwnerID, active int, keep time.Time) (done bool, err error) {
 	return t.makeOwner(ctx, id, active, keep, time.Time{})
 }
 
-// makeOwner does what MakeOwner does. countedAt is when a family was counted that is not on
-// record yet, or zero.
+// makeOwner does what MakeOwner does. countedAt is when a family was counted that is not
+// written yet, or zero.
 func (t *Table) makeOwner(ctx context.Context, id OwnerID, active int, keep, countedAt time.Time) (done bool, err error) {
 	m := ownerKey(id)
 	if !countedAt.IsZero() {
@@ -210,7 +210,7 @@ func (t *Table) settle(ctx context.Context, o *Owner, active int, h Horizon, pur
 		":active": number(active), ":seen": number(o.Active), ":none": text(""), ":kept_from": text(h.From.String()),
 		":kept": number(len(h.Kept)), ":kept_idle": number(int64(h.Idle)), ":kept_not_before": number(millis(h.NotBefore)),
 	}
-	// The count goes up and down. So it may be the same again after a family was counted.
+	// The count goes up and down, so it may be the same again after a family was counted.
 	if o.CountedAt.IsZero() {
 		condition += " AND attribute_not_exists(counted_at)"
 	} else {

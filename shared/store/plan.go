@@ -16,26 +16,26 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Plan is what a sweep of an owner is about to do. It is stored before it is carried out,
-// so that another sweep can finish what one began.
+// Plan is what a sweep of an owner is about to do. It is stored before it is carried out, so
+// that another sweep can finish it.
 type Plan struct {
 	Event    ulid.ULID    `json:"event"` // the id of the event that it will store
 	At       time.Time    `json:"at"`
 	UserID   string       `json:"user_id"`
 	Start    int          `json:"start"`     // how many families were active
 	Evict    family.Evict `json:"evict"`     // the rule by which the families were chosen
-	Families []ulid.ULID  `json:"families"`  // that are to end
+	Families []ulid.ULID  `json:"families"`  // the families that are to end
 	LastUsed []int64      `json:"last_used"` // when each was last used as the plan was made, in epoch milliseconds
 }
 
-// Add adds a family to the plan with its last use.
+// Add adds a family and its last use to the plan.
 func (p *Plan) Add(f *family.Family) {
 	p.Families = append(p.Families, f.ID.ULID())
 	p.LastUsed = append(p.LastUsed, millis(f.LastUsedAt))
 }
 
-// SeenUsed returns when the plan's i-th family was last used as the plan was made. ok is
-// false for a plan from before plans recorded that.
+// SeenUsed returns the last use of the plan's i-th family as the plan was made. ok is false
+// for an older plan, which did not record that.
 func (p *Plan) SeenUsed(i int) (at time.Time, ok bool) {
 	if i >= len(p.LastUsed) {
 		return time.Time{}, false

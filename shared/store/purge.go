@@ -13,9 +13,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-// Purge deletes every item whose purge_at has come, and returns how many those were. In
-// AWS DynamoDB's TTL does that; Purge is for local runs, whose clock can be moved. It scans
-// the table. An item that gets a later purge_at meanwhile stays.
+// Purge deletes every item whose purge_at has passed, and returns how many. In AWS DynamoDB's
+// TTL does that; Purge is for local runs, whose clock can be moved. It scans the table. An
+// item that gets a later purge_at meanwhile is kept.
 func (t *Table) Purge(ctx context.Context, now time.Time) (int, error) {
 	const due = schema.TTL + " <= :now"
 	purged, values := 0, item{":now": number(now.Unix())}

@@ -22,8 +22,8 @@ type Refresh struct {
 	LastUserAgent string
 }
 
-// wrote reports whether the record is as this use of a token left it. It is not if the
-// family has been revoked since.
+// wrote reports whether the record is as this use of a token left it. If the family has been
+// revoked since, it is not.
 func (r *Refresh) wrote(f *family.Family) bool {
 	return f != nil && f.Revoked.At.IsZero() && bytes.Equal(f.RotationID, r.Attempt.WriteID)
 }
@@ -35,16 +35,16 @@ const (
 	refreshCondition = "#counter = :n AND client_id = :client AND " + aliveCondition
 	// A family rotates at most once per reuse interval.
 	notHeld = " AND rotated_at <= :held_since"
-	// A record from before uses were recorded has no such attribute.
+	// An older record, from before uses were recorded, has no such attribute.
 	unused = " AND (attribute_not_exists(held) OR held <> :n)"
 )
 
-// Refresh moves the family on by one if it lives, the token is its newest, and its last
-// rotation is a reuse interval ago. It makes one conditional write and no read before
-// it. If the policy does not rotate, it only records the use.
+// Refresh moves the family on by one if it is alive, the token is its newest, and its last
+// rotation is a reuse interval ago. It makes one conditional write and no read before it. If
+// the policy does not rotate, it only records the use.
 //
-// If the write is done, f is the record after it. If the condition fails, done is false
-// and f is the record as it stands, or nil if there is none.
+// If the write is done, f is the record after it. If the condition fails, done is false and f
+// is the present record, or nil if there is none.
 func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done bool, err error) {
 	a := &r.Attempt
 	values := t.refreshValues(r)
@@ -78,9 +78,9 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 	})
 }
 
-// RecordUse records a use of the family that rotated nothing, if the family lives and
-// still has the counter that seen has. held says that the token used was the newest. It
-// returns what [Table.Refresh] returns.
+// RecordUse records a use of the family that rotated nothing, if the family is alive and still
+// has the counter that seen has. held says that the token used was the newest. It returns what
+// [Table.Refresh] returns.
 func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r Refresh) (f *family.Family, done bool, err error) {
 	set := useSet
 	if held {
@@ -94,10 +94,10 @@ func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r
 	})
 }
 
-// ForgiveLost writes next, which [family.Family.AfterLost] made of seen, if the family
-// lives, still has the counter that seen has, and its newest token has not been used.
-// It returns what [Table.Refresh] returns; done is true as well if the record shows
-// that the write was done and only its answer was lost.
+// ForgiveLost writes next, which [family.Family.AfterLost] made of seen, if the family is
+// alive, still has the counter that seen has, and its newest token has not been used. It
+// returns what [Table.Refresh] returns; done is true as well if the record shows that the
+// write was done and only its answer was lost.
 func (t *Table) ForgiveLost(ctx context.Context, seen, next *family.Family, r Refresh) (f *family.Family, done bool, err error) {
 	u := t.advance(seen, next, r)
 	u.ConditionExpression = aws.String(*u.ConditionExpression + unused)
@@ -105,9 +105,9 @@ func (t *Table) ForgiveLost(ctx context.Context, seen, next *family.Family, r Re
 	return f, done || r.wrote(f), err
 }
 
-// CatchUp writes next, which [family.Family.AfterRestore] made of seen, if the family
-// lives and still has the counter that seen has. It stores e with it, both or neither.
-// It returns what [Table.ForgiveLost] returns.
+// CatchUp writes next, which [family.Family.AfterRestore] made of seen, if the family is alive
+// and still has the counter that seen has. It stores e with it, both or neither. It returns
+// what [Table.ForgiveLost] returns.
 func (t *Table) CatchUp(ctx context.Context, seen, next *family.Family, r Refresh, e *audit.Event) (f *family.Family, done bool, err error) {
 	old, done, err := t.updateWithEvent(ctx, seen.ID, e, t.advance(seen, next, r))
 	if err != nil {
@@ -132,8 +132,8 @@ func (t *Table) CatchUp(ctx context.Context, seen, next *family.Family, r Refres
 	return f, r.wrote(f), nil
 }
 
-// advance returns the update from seen to next, on the condition that the family lives
-// and still has the counter that seen has.
+// advance returns the update from seen to next, on the condition that the family is alive and
+// still has the counter that seen has.
 func (t *Table) advance(seen, next *family.Family, r Refresh) types.Update {
 	values := t.refreshValues(r)
 	values[":n"] = number(seen.Counter)

@@ -43,7 +43,7 @@ type Registry struct {
 type clientCopy struct {
 	client   *Client
 	readAt   time.Time
-	failedAt time.Time // when a read last failed since; zero if none did
+	failedAt time.Time // when the last read since then failed; zero if none did
 }
 
 // NewRegistry returns a Registry of the clients in t, with empty caches. Reads that
@@ -74,8 +74,8 @@ func (r *Registry) Client(ctx context.Context, id string, now time.Time) (*Clien
 	switch {
 	case unknown:
 		return nil, ErrNotFound
-	// If the clock is set back, a copy must not be kept for longer: an age is a distance
-	// in either direction.
+	// An age is a distance in either direction. Otherwise a clock that is set back would keep
+	// a copy for longer.
 	case kept.client != nil && (age(now, kept.readAt) < freshFor || !kept.failedAt.IsZero() && age(now, kept.failedAt) < failurePause):
 		return kept.client, nil
 	}
@@ -97,8 +97,8 @@ func (r *Registry) Client(ctx context.Context, id string, now time.Time) (*Clien
 	return kept.client, nil
 }
 
-// cached returns the copy of a client that may be served at now, if there is one. If
-// there is none, unknown says whether the id was lately found to be unknown.
+// cached returns the copy of a client that may be served at now, if there is one. If there is
+// none, unknown reports whether the id was recently found to be unknown.
 func (r *Registry) cached(id string, now time.Time) (kept clientCopy, unknown bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,8 +111,8 @@ func (r *Registry) cached(id string, now time.Time) (kept clientCopy, unknown bo
 	return kept, kept.client == nil && ok && age(now, readAt) < freshFor
 }
 
-// read reads a client from the table, once for all callers that wait for it. If one of
-// them gives up, the others still get the result.
+// read reads a client from the table, once for all callers that wait for it. If one of them
+// stops waiting, the others still get the result.
 func (r *Registry) read(ctx context.Context, id string, now time.Time) (*Client, error) {
 	reading := r.reads.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
@@ -141,9 +141,9 @@ func (r *Registry) changesMade() int {
 	return r.changes
 }
 
-// keep caches what was read of an id at now; client is nil if the id is unknown. It
-// caches nothing if changes is no longer the number of changes made: the client may
-// have been read before the last one.
+// keep caches what was read of an id at now; client is nil if the id is unknown. It caches
+// nothing if changes is no longer the number of changes made, because the client may have been
+// read before the last change.
 func (r *Registry) keep(id string, client *Client, now time.Time, changes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -175,8 +175,8 @@ func makeRoom[V any](cache map[string]V, readAt func(V) time.Time) {
 	delete(cache, oldest)
 }
 
-// failed records that a read of a known client failed at now. It reports whether that
-// is the first failure since the last pause.
+// failed records that a read of a known client failed at now, and reports whether that is the
+// first failure since the last pause.
 func (r *Registry) failed(id string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -189,8 +189,8 @@ func (r *Registry) failed(id string, now time.Time) bool {
 	return true
 }
 
-// Forget removes a client that this process has changed from the caches. What a read
-// under way returns is not cached.
+// Forget removes a client that this process has changed from the caches. The result of a read
+// in progress is not cached.
 func (r *Registry) Forget(id string) {
 	r.reads.Forget(id)
 	r.mu.Lock()

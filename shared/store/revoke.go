@@ -17,9 +17,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// Revoke ends the family at e's time for e's cause and stores e, both or neither. done
-// is false if the family was revoked before; of many callers at once one gets true. The
-// record is kept until [Table.keepRevoked].
+// Revoke ends the family at e's time for e's cause and stores e, both or neither. done is
+// false if the family was revoked before; of many simultaneous callers exactly one gets true.
+// The record is kept until [Table.keepRevoked].
 func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Policy, e *audit.Event) (done bool, err error) {
 	d := types.AttributeValueMemberM{Value: item{"event": &types.AttributeValueMemberB{Value: e.ID[:]}}}
 	if e.Type == audit.Reuse {
@@ -40,25 +40,25 @@ func (t *Table) Revoke(ctx context.Context, seen *family.Family, p *family.Polic
 	return done, nil
 }
 
-// End revokes a family as one of many, under the event r.Event, which names them all and
-// is stored apart. ours reports whether the record then bears that event. It does not
-// if the record is gone, or was revoked before under another event.
+// End revokes a family as one of many, under the event r.Event, which names them all and is
+// stored separately. ours reports whether the record has that event afterwards. It does not if
+// the record is gone, or was revoked before under another event.
 func (t *Table) End(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation) (ours bool, err error) {
 	return t.end(ctx, id, p, r, revokeCondition, t.endValues(p, r))
 }
 
-// EndUnused does what [Table.End] does if the family's last use is still lastUsed. A
-// family that has been used since lives on, and ours is false.
+// EndUnused does what [Table.End] does if the family's last use is still lastUsed. A family
+// that has been used since is not ended, and ours is false.
 func (t *Table) EndUnused(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation, lastUsed time.Time) (ours bool, err error) {
 	values := t.endValues(p, r)
 	values[":last_used"] = number(millis(lastUsed))
-	// Any other time means a use, an earlier one as well, since clocks differ.
+	// Any other time means a use. It may even be earlier, since clocks differ.
 	return t.end(ctx, id, p, r, revokeCondition+" AND last_used_at = :last_used", values)
 }
 
 func (t *Table) end(ctx context.Context, id family.ID, p *family.Policy, r family.Revocation, condition string, values item) (ours bool, err error) {
-	// Whether its absolute end lets the record go earlier is known to the record alone.
-	// What the policy says is usually right, and then one write is enough.
+	// Only the record shows whether its absolute end permits an earlier deletion. The policy
+	// is usually right about that, and then one write is enough.
 	keep := t.keepRevoked(r.At, p)
 	fixed := p.AbsoluteLifetime != 0 && !id.IssuedAt().Add(p.AbsoluteLifetime.Duration()+t.retention.Families).After(keep)
 	purge, unless := ":purge_at", " AND (attribute_not_exists(keep_until) OR keep_until > :purge_at)"
@@ -109,14 +109,14 @@ func (t *Table) endValues(p *family.Policy, r family.Revocation) item {
 	}
 }
 
-// lateReturn is how long after a revocation a device is expected to come back at most,
-// if the policy has no idle lifetime.
+// lateReturn is the latest time after a revocation at which a device is expected to return, if
+// the policy has no idle lifetime.
 const lateReturn = 60 * 24 * time.Hour
 
-// keepRevoked returns until when the record of a family that is revoked at the given
-// time is kept, unless its absolute end lets it go earlier. A device that comes back as
-// late as the idle lifetime allows can still be told why its family ended, and anybody
-// else for the retention after that.
+// keepRevoked returns until when the record of a family that is revoked at the given time is
+// kept, unless its absolute end permits an earlier deletion. A device that returns as late as
+// the idle lifetime allows can still be told why its family ended, and support can find it for
+// the retention after that.
 func (t *Table) keepRevoked(at time.Time, p *family.Policy) time.Time {
 	late := p.IdleLifetime.Duration()
 	if late == 0 {
@@ -133,20 +133,20 @@ func earlier(fixed, other time.Time) time.Time {
 	return fixed
 }
 
-// Ending is a family that is to end, or to live on, and its client's policy.
+// Ending is a family that is to end, or to be kept, and its client's policy.
 type Ending struct {
 	Family *family.Family
 	Policy *family.Policy
 }
 
-// MaxOthers is how many families [Table.EndOthers] ends at most. With the family that
-// lives on and the event, that is what one transaction holds.
+// MaxOthers is how many families [Table.EndOthers] ends at most. With the kept family and the
+// event, that is what one transaction holds.
 const MaxOthers = 98
 
-// EndOthers ends up to [MaxOthers] families at e's time for e's cause, all of them or
-// none, if the family kept lives then. If withEvent is set, it stores e in the same
-// transaction. If it is not done, dead has the indexes of the families that had ended
-// already; it is nil if kept has ended.
+// EndOthers ends up to [MaxOthers] families at e's time for e's cause, all of them or none, if
+// the family kept is alive then. If withEvent is set, it stores e in the same transaction. If
+// it is not done, dead has the indexes of the families that had already ended; it is nil if
+// kept has ended.
 func (t *Table) EndOthers(ctx context.Context, kept Ending, families []Ending, e *audit.Event, withEvent bool) (done bool, dead []int, err error) {
 	check := types.ConditionCheck{
 		TableName: &t.name, Key: familyKey(kept.Family.ID),
@@ -214,9 +214,9 @@ func (t *Table) Observe(ctx context.Context, seen *family.Family, e *audit.Event
 	return done, nil
 }
 
-// updateWithEvent updates a family and stores e in one transaction. If the update's
-// condition fails, done is false and old is the record as it stands. If that shows that
-// the transaction was done and only its answer was lost, done is true.
+// updateWithEvent updates a family and stores e in one transaction. If the update's condition
+// fails, done is false and old is the present record. If that shows that the transaction was
+// done and only its answer was lost, done is true.
 func (t *Table) updateWithEvent(ctx context.Context, id family.ID, e *audit.Event, update types.Update) (old item, done bool, err error) {
 	put, err := t.marshalEvent(e)
 	if err != nil {
@@ -266,8 +266,8 @@ func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (
 	}
 }
 
-// hasMark reports whether the record was revoked under the event. If that event is
-// this request's own, its write was done and only the answer was lost.
+// hasMark reports whether the record was revoked under the event. If that event is this
+// request's own, its write was done and only the answer was lost.
 func hasMark(old item, event ulid.ULID) bool {
 	d, ok := old["details"].(*types.AttributeValueMemberM)
 	if !ok {

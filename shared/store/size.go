@@ -14,7 +14,7 @@ import (
 // DynamoDB counts them. A refresh costs a write unit for each 1,024 of them.
 const MaxFamilySize = 4096
 
-// GrownSize returns how many bytes f's record can have at most while f lives. Uses of its
+// GrownSize returns how many bytes f's record can have at most while f is alive. Uses of its
 // tokens leave numbers in it, an address, and a user agent of at most userAgent bytes.
 func GrownSize(f *family.Family, userAgent int) (int, error) {
 	g := *f

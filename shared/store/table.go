@@ -42,7 +42,7 @@ import (
 // ErrNotFound is returned if there is no such item.
 var ErrNotFound = errors.New("not found")
 
-// Retention is how long records are kept after what they record has ended.
+// Retention holds how long records are kept after the end of what they record.
 type Retention struct {
 	Families time.Duration // after a family's end
 	Events   time.Duration // after the event
@@ -83,9 +83,9 @@ func IsTableName(s string) bool {
 	return len(s) >= 3 && len(s) <= 255 && strings.Trim(s, characters) == ""
 }
 
-// backoff returns how long to wait before the next attempt: a random time, so that
-// callers who failed together do not come back together, of up to 50 ms, then 100. The
-// SDK's own waits for up to 20 s, which is too long for a caller of the token endpoint.
+// backoff returns how long to wait before the next attempt: a random time of up to 50 ms, then
+// 100, so that callers which failed together do not retry together. The SDK's own backoff
+// waits for up to 20 s, which is too long for a caller of the token endpoint.
 func backoff(attempt int, _ error) (time.Duration, error) {
 	return rand.N(25 * time.Millisecond << min(attempt, 3)), nil //nolint:gosec // it spreads load, and protects nothing
 }
@@ -101,14 +101,14 @@ func (c inMemory) Do(r *http.Request) (*http.Response, error) {
 		if _, err := io.ReadFull(r.Body, body); err != nil {
 			return nil, fmt.Errorf("read the body of a request: %w", err)
 		}
-		_ = r.Body.Close() // it was only ever read from memory
+		_ = r.Body.Close() // closing a reader of memory cannot fail
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	return c.HTTPClient.Do(r)
 }
 
-// Create creates the table unless it is there, for local runs and tests. In AWS the
-// deployment creates it.
+// Create creates the table unless it exists, for local runs and tests. In AWS the deployment
+// creates it.
 func (t *Table) Create(ctx context.Context) error {
 	out, err := t.db.CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName:   &t.name,
@@ -232,7 +232,7 @@ func fromEpoch(s int64) time.Time {
 	return time.Unix(s, 0).UTC()
 }
 
-// aliveCondition holds if a family lives at now. It checks what [family.Family.Death]
+// aliveCondition holds if a family is alive at now. It checks what [family.Family.Death]
 // checks, except the client's not_before, for which the family's id is enough.
 const aliveCondition = "attribute_not_exists(revoked_at) AND expires_at > :now AND last_used_at > :idle_since"
 

@@ -17,7 +17,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// countedConn counts what is written to it.
+// countedConn counts the writes to a connection.
 type countedConn struct {
 	net.Conn
 	writes *atomic.Int64
@@ -28,8 +28,8 @@ func (c countedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// tidy counts the answers that were read to their end and closed: what it takes for
-// the next request to use the connection again (see [http.Response]).
+// tidy counts the answers that were read to their end and closed. Only then can the next
+// request use the connection again (see [http.Response]).
 type tidy struct {
 	http.RoundTripper
 	answers *atomic.Int64
@@ -57,14 +57,14 @@ func (b *tidyBody) Read(p []byte) (int, error) {
 
 func (b *tidyBody) Close() error {
 	if b.ended {
-		b.ended = false // or a second call would count
+		b.ended = false // so that a second call does not count
 		b.answers.Add(1)
 	}
 	return b.ReadCloser.Close()
 }
 
-// The header of a request and its body leave together, and what comes back leaves
-// the connection free.
+// TestRequestIsOneWrite checks that a request's header and body are sent in one write, and
+// that its answer leaves the connection free for the next request.
 func TestRequestIsOneWrite(t *testing.T) {
 	below := embedded.New()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -17,9 +17,9 @@ import (
 // 1 MB.
 const familiesPerRead = 1000
 
-// FamiliesBefore reads up to limit of the user's families that began before the ULID,
-// newest first and strongly consistent, in one request. The zero ULID stands for the
-// end of time. next is where to go on, or zero at the end.
+// FamiliesBefore reads up to limit of the user's families that began before the ULID, newest
+// first and strongly consistent, in one request. The zero ULID stands for the end of time.
+// next is where to continue, or zero at the end.
 func (t *Table) FamiliesBefore(ctx context.Context, userKey [16]byte, before ulid.ULID, limit int) (families []*family.Family, next ulid.ULID, err error) {
 	in := t.familiesQuery(userKey, schema.FamilyPrefix, schema.FamilyPrefix+"~")
 	in.ScanIndexForward = aws.Bool(false)

@@ -62,8 +62,8 @@ func (t *Table) OverLimit(ctx context.Context, after *OwnerID, limit int32) (own
 	return owners, len(out.LastEvaluatedKey) > 0, nil
 }
 
-// DropOverLimit takes an owner off the work list without touching its record: one that has
-// none, or whose client is gone.
+// DropOverLimit takes an owner that has no record, or whose client is gone, off the work list.
+// It does not change the owner's record.
 func (t *Table) DropOverLimit(ctx context.Context, id OwnerID) error {
 	_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &t.name, Key: overLimitKey(id)})
 	if err != nil {

@@ -4,7 +4,8 @@ package token_test
 
 import "testing"
 
-// Under the race detector sync.Pool drops items at random, hence the tag.
+// TestAllocations checks that a token is made and parsed without needless allocations. Under
+// the race detector sync.Pool drops items at random, so the file has a build tag.
 func TestAllocations(t *testing.T) {
 	c, users := newCodec(t), newUserKeys(t)
 	tok := sample(t)

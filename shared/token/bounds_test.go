@@ -17,7 +17,7 @@ func begun(at time.Time) token.Token {
 	return t
 }
 
-// forged returns what a thief of a key can make, whatever a codec would mint.
+// forged returns a token as a thief of a key can make it, without the checks of a codec.
 func forged(id byte, secret []byte, t token.Token) string {
 	raw := []byte{1, id}
 	raw = append(raw, t.Family[:]...)
@@ -25,7 +25,8 @@ func forged(id byte, secret []byte, t token.Token) string {
 	return encode(sign(append(raw, make([]byte, 20)...), secret))
 }
 
-// An old key makes tokens of old families alone.
+// TestKeyEndsWithItsSuccessor checks that a replaced key can only make tokens of families that
+// began before its successor took over.
 func TestKeyEndsWithItsSuccessor(t *testing.T) {
 	hour := func(n int) time.Time { return start.Add(time.Duration(n) * time.Hour) }
 	first := token.Key{ID: 1, Secret: upFrom(1), From: hour(0)}
@@ -46,7 +47,7 @@ func TestKeyEndsWithItsSuccessor(t *testing.T) {
 		{first, hour(10).Add(token.Lead), false},
 		{first, hour(20), false},
 		{first, hour(100_000), false},
-		{second, hour(-1000), true}, // an old family's newest token
+		{second, hour(-1000), true}, // the newest token of an old family
 		{second, hour(20).Add(token.Lead - time.Millisecond), true},
 		{second, hour(20).Add(token.Lead), false},
 		{third, hour(-1000), true},
@@ -72,15 +73,16 @@ func TestKeyEndsWithItsSuccessor(t *testing.T) {
 	}
 }
 
-// Whatever the clock says, what is minted parses: for a family of any time, under
-// any keys, with any of them revoked, if one at least is good and the last.
+// TestMintNeverExceedsABound checks that every minted token parses, whatever the clock says:
+// for a family of any time and under any keys, some of them revoked. Only the last key must be
+// valid.
 func TestMintNeverExceedsABound(t *testing.T) {
 	hour := func(n int) time.Time { return start.Add(time.Duration(n) * time.Hour) }
 	var keys []token.Key
 	for i := range 4 {
 		keys = append(keys, token.Key{ID: byte(10 - i), Secret: upFrom(byte(i)), From: hour(10 * i)})
 	}
-	keys = append(keys, token.Key{ID: 99, Secret: upFrom(77), From: hour(30)}) // a twin
+	keys = append(keys, token.Key{ID: 99, Secret: upFrom(77), From: hour(30)}) // another key with the same start
 	tried := 0
 	for revoked := range 1 << len(keys) {
 		set := slices.Clone(keys)
@@ -94,7 +96,7 @@ func TestMintNeverExceedsABound(t *testing.T) {
 			if revoked>>4 == 0 {
 				t.Errorf("%b: %v", revoked, err)
 			}
-			continue // the last is revoked, and nothing takes over
+			continue // the last key is revoked, so nothing takes over
 		}
 		for now := -5; now <= 45; now += 5 {
 			for began := -5; began <= 45; began++ {
@@ -111,7 +113,7 @@ func TestMintNeverExceedsABound(t *testing.T) {
 		t.Errorf("%d mints", tried)
 	}
 
-	// The bound alone moves a family to the next key, and no further.
+	// The bound moves a family to the next key, and not further.
 	c := newCodec(t, keys[:3]...)
 	for began, want := range map[int]byte{-5: 10, 10: 10, 11: 9, 20: 9, 21: 8, 1000: 8} {
 		if got := decode(t, c.Mint(begun(hour(began)), hour(0)).Reveal())[1]; got != want {
@@ -120,7 +122,8 @@ func TestMintNeverExceedsABound(t *testing.T) {
 	}
 }
 
-// A token under a revoked key is told from a forged one, and from none else's.
+// TestRevokedKey checks that a token under a revoked key is told apart from a forged one and
+// from those of other keys.
 func TestRevokedKey(t *testing.T) {
 	at := start.Add(48*time.Hour + time.Second)
 	leaked := token.Key{ID: 1, Secret: upFrom(1), From: start}
@@ -142,12 +145,12 @@ func TestRevokedKey(t *testing.T) {
 	if want := "refresh token under a key that was revoked at 2026-01-03T00:00:01Z"; err.Error() != want {
 		t.Errorf("the error is %q", err)
 	}
-	// Without the key nobody learns that.
+	// Without the key, a caller cannot find out whether it is revoked.
 	raw := decode(t, s)
 	raw[len(raw)-1] ^= 1
 	refuse(t, c, encode(raw), token.ErrForged)
 	refuse(t, c, forged(1, upFrom(9), want), token.ErrForged)
-	// Nor does the key reach further for being revoked.
+	// A revoked key makes no token of a family that began after its end.
 	refuse(t, c, forged(1, upFrom(1), begun(at.Add(token.Lead))), token.ErrForged)
 
 	for _, now := range []time.Time{start, at.Add(-1), at, at.Add(1000 * time.Hour)} {
@@ -157,7 +160,8 @@ func TestRevokedKey(t *testing.T) {
 	}
 }
 
-// A key that was revoked before its time has come never takes over.
+// TestRevokedBeforeItsTime checks that a key which was revoked before its start never takes
+// over.
 func TestRevokedBeforeItsTime(t *testing.T) {
 	now := start.Add(time.Hour)
 	first := token.Key{ID: 1, Secret: upFrom(1), From: start}

@@ -14,10 +14,9 @@ import (
 	"time"
 )
 
-// The errors that [Codec.Parse] returns for a string that is not a token of this codec.
+// These are the errors of [Codec.Parse] for a string that is not a token of this codec.
 var (
-	// ErrMalformed means that the string does not have the format of a token, whoever
-	// made it.
+	// ErrMalformed means that the string does not have the format of a token.
 	ErrMalformed = errors.New("malformed refresh token")
 	// ErrForged means that the string has the format, but no key of the codec made it. A
 	// token whose key was removed counts as forged.
@@ -27,37 +26,37 @@ var (
 	ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrForged)
 )
 
-// RevokedError is returned by [Codec.Parse] for a token whose key is revoked. Somebody who
-// had that key made the token: the service before the key leaked, or whoever it leaked
-// to. So use Token only to tell its bearer what happened.
+// RevokedError is returned by [Codec.Parse] for a token whose key is revoked. The token was
+// made by a holder of that key: the service before the key leaked, or a thief of the key. So
+// use Token only to tell its bearer what happened.
 type RevokedError struct {
 	Token Token
 	At    time.Time // when the key was revoked
 }
 
-// Error says when the key was revoked.
+// Error returns a text with the time when the key was revoked.
 func (e *RevokedError) Error() string {
 	return "refresh token under a key that was revoked at " + e.At.UTC().Format(time.RFC3339)
 }
 
 const redactedCodec = "[token codec]"
 
-// encoding is strict so that it refuses stray bits after the last byte. It still skips
-// line breaks, which Parse notices by the length of what it decodes.
+// encoding is strict so that it refuses stray bits after the last byte. It still skips line
+// breaks, which Parse detects by the length of what it decodes.
 var encoding = base64.RawURLEncoding.Strict()
 
 // Codec mints and parses refresh tokens. Make one with [NewCodec]. It is safe for
 // concurrent use, and prints as "[token codec]".
 type Codec struct {
-	// Secrets are behind pointers, which fmt does not follow where a Codec is in a field
-	// on which it may not call Format.
+	// Secrets are behind pointers, which fmt does not follow if a Codec is in a field on which
+	// it may not call Format.
 	keys []codecKey // by From, then by ID; at least one is not revoked
 }
 
 type codecKey struct {
 	id      byte
 	from    time.Time
-	end     int64 // in epoch milliseconds: it verifies no family that began then or later
+	end     int64 // in epoch milliseconds; the key verifies no family that began then or later
 	revoked time.Time
 	mac     *mac
 }
@@ -123,11 +122,11 @@ func checkSecret(secret []byte) error {
 	return nil
 }
 
-// Mint encodes t under the newest key whose From is not after now, or under the one with
-// the highest id if several are as new. If every From is after now, it uses the oldest
-// key, or the one with the lowest id of them, so it never fails. Instead of a key that is
-// revoked, or that does not verify the family because it began too late, it uses the next
-// newer one. So Parse accepts whatever Mint makes, whatever now is.
+// Mint encodes t under the newest key whose From is not after now, or under the one with the
+// highest id if several are as new. If every From is after now, it uses the oldest key, or the
+// one with the lowest id of them, so it never fails. If that key is revoked, or does not
+// verify the family because it began too late, Mint uses the next newer one. So Parse accepts
+// every minted token, whatever now is.
 //
 // The caller must make sure that t.Counter is not 0: Parse refuses such a token.
 func (c *Codec) Mint(t Token, now time.Time) Encoded {
@@ -173,23 +172,23 @@ func began(t Token) int64 {
 	return int64(binary.BigEndian.Uint64(ms[:])) //nolint:gosec // it has 48 bits
 }
 
-// Parse returns what the refresh token s says if one of this codec's keys made it.
-// Otherwise it returns [ErrMalformed], [ErrForged] or a [RevokedError], and a zero Token.
-// It does not say whether the token is still good.
+// Parse returns the content of the refresh token s if one of this codec's keys made it.
+// Otherwise it returns [ErrMalformed], [ErrForged] or a [RevokedError], and a zero Token. It
+// does not decide whether the token is still valid.
 //
-// A key verifies only families that began before its end, which is [Lead] after the From
-// of the key that took over from it. So somebody who finds an old key cannot make a token
-// of a session that began later, and the key is worth less as sessions end. Its tokens of
-// older families parse for as long as the codec has the key.
+// A key verifies only families that began before its end, which is [Lead] after the From of
+// the key that took over from it. So a thief who finds an old key cannot make a token of a
+// session that began later, and the key is worth less as sessions end. Its tokens of older
+// families parse for as long as the codec has the key.
 //
-// Every token that the service mints is within that bound. A server that knows the
-// successor mints under it from its From on, and never under an older key for a family
-// that began past the end. A server that does not know the successor cannot read the
-// tokens of such a family. It would start one under the old key only with a copy of the
-// keys from before the successor was added. That copy is older than the From by Lead, less
-// the time that it takes to publish keys, and a server whose copy is older than Lead
-// starts no family. With at most five minutes for publishing, the last such family begins
-// five minutes after the From. The other ten minutes are for clocks that differ.
+// Every token that the service mints is within that bound. A server that knows the successor
+// mints under it from its From on, and never under an older key for a family that began past
+// the end. A server that does not know the successor cannot read the tokens of such a family.
+// It would start one under the old key only with a copy of the keys from before the successor
+// was added. That copy is older than the From by Lead, less the time that it takes to publish
+// keys, and a server whose copy is older than Lead starts no family. With at most five minutes
+// for publishing, the last such family begins five minutes after the From. The other ten
+// minutes are for clocks that differ.
 func (c *Codec) Parse(s string) (Token, error) {
 	if len(s) != Length || s[:len(Prefix)] != Prefix {
 		return Token{}, ErrMalformed

@@ -18,8 +18,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// refuse checks that s does not parse, that the error is want or, if want is
-// nil, either of the two, and that nothing of s comes back with it.
+// refuse checks that s does not parse and that nothing of s is returned. The error must be
+// want or, if want is nil, either of the two errors.
 func refuse(tb testing.TB, c *token.Codec, s string, want error) {
 	tb.Helper()
 	got, err := c.Parse(s)
@@ -42,7 +42,7 @@ func TestParseRefusesEveryFlippedBit(t *testing.T) {
 		flipped := bytes.Clone(raw)
 		flipped[bit/8] ^= 1 << (bit % 8)
 		want := token.ErrForged
-		if bit < 8 { // the version
+		if bit < 8 { // a bit of the version
 			want = token.ErrMalformed
 		}
 		refuse(t, c, encode(flipped), want)
@@ -77,8 +77,8 @@ func TestParseRefusesEveryOtherLength(t *testing.T) {
 	refuse(t, c, strings.Repeat(s, 1000), token.ErrMalformed)
 }
 
-// base64 decoders skip line breaks: a string of the right length may decode to
-// fewer bytes than a token has, and a shorter one than a token hides there.
+// TestParseRefusesLineBreaksInTheRightLength checks strings with line breaks, which base64
+// decoders skip. A string of the right length may decode to fewer bytes than a token has.
 func TestParseRefusesLineBreaksInTheRightLength(t *testing.T) {
 	c := newCodec(t)
 	s := c.Mint(sample(t), start).Reveal()
@@ -90,8 +90,8 @@ func TestParseRefusesLineBreaksInTheRightLength(t *testing.T) {
 	}
 }
 
-// The last character carries 2 bits of the last byte and 4 of padding, which
-// a lax decoder would ignore: each token would have 16 spellings.
+// TestParseRefusesStrayTrailingBits checks the 4 bits of padding in the last character. If a
+// decoder ignored them, each token would have 16 spellings.
 func TestParseRefusesStrayTrailingBits(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	c := newCodec(t)
@@ -113,7 +113,7 @@ func TestParseRefusesStrayTrailingBits(t *testing.T) {
 func TestParseRefusesOtherAlphabets(t *testing.T) {
 	c := newCodec(t)
 	tok := sample(t)
-	// Of these families one at least has a token with '-' and '_' in it.
+	// At least one of these families has a token with '-' and '_' in it.
 	for tok.Counter = 1; ; tok.Counter++ {
 		s := c.Mint(tok, start).Reveal()
 		text := strings.TrimPrefix(s, token.Prefix)
@@ -131,7 +131,8 @@ func TestParseRefusesOtherAlphabets(t *testing.T) {
 	}
 }
 
-// A right tag does not make good what else is wrong.
+// TestParseSigned checks that a correct tag does not make a token valid that is otherwise
+// wrong.
 func TestParseSigned(t *testing.T) {
 	c := newCodec(t)
 	good := decode(t, c.Mint(sample(t), start).Reveal())
@@ -171,7 +172,7 @@ func TestParseRefusesOtherSecrets(t *testing.T) {
 	refuse(t, newCodec(t, token.Key{ID: 7, Secret: upFrom(0x41)}), s, token.ErrForged)
 	refuse(t, newCodec(t, token.Key{ID: 8, Secret: upFrom(0x40)}), s, token.ErrForged)
 
-	// The key of another id does not count, even if the codec has it.
+	// The key with another id does not verify the token, even if the codec has it.
 	swapped := newCodec(
 		t,
 		token.Key{ID: 7, Secret: upFrom(0x80), From: start},
@@ -179,7 +180,8 @@ func TestParseRefusesOtherSecrets(t *testing.T) {
 	)
 	refuse(t, swapped, s, token.ErrForged)
 
-	// The tag is not the bare MAC of the fields, nor made under the user key.
+	// The tag is neither the bare MAC of the fields, nor made with the secret of the user
+	// keys.
 	raw := decode(t, s)
 	h := hmac.New(sha256.New, upFrom(0x40))
 	h.Write(raw[:atTag])
@@ -233,7 +235,8 @@ func TestMintChoosesTheKey(t *testing.T) {
 	}
 }
 
-// Rotating keys logs nobody out until the old key is dropped.
+// TestRotation checks that tokens of an old key parse until the key is removed, so that
+// rotating keys logs nobody out.
 func TestRotation(t *testing.T) {
 	before := token.Key{ID: 1, Secret: upFrom(1), From: start}
 	after := token.Key{ID: 2, Secret: upFrom(2), From: start.Add(time.Hour)}
@@ -334,7 +337,7 @@ func TestConcurrentUse(t *testing.T) {
 		token.Key{ID: 2, Secret: upFrom(2), From: start.Add(time.Hour)},
 	)
 	users := newUserKeys(t)
-	// What each goroutine should see, worked out before any other runs.
+	// expected is what each goroutine should see, computed before any other runs.
 	type expected struct {
 		userID string
 		user   [16]byte

@@ -7,10 +7,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// FuzzParse holds Parse to two properties. A string which parses, when its
-// token is minted again, comes out the same to the byte. And the token that
-// family and counter make does not parse with a bit flipped, be it of the
-// string or of the bytes that it encodes.
+// FuzzParse checks two properties of Parse. A string that parses is the same, to the byte,
+// when its token is minted again. And a token does not parse if one bit of it is flipped,
+// either in the string or in the bytes that it encodes.
 func FuzzParse(f *testing.F) {
 	c := newCodec(f)
 	tok := sample(f)

@@ -10,10 +10,10 @@ import (
 
 // mac computes HMAC-SHA-256 under one secret. It is safe for concurrent use.
 type mac struct {
-	states sync.Pool // of *macState
+	states sync.Pool // holds *macState
 }
 
-// macState is what one computation needs. It is pooled because preparing an HMAC costs two
+// macState holds what one computation needs. It is pooled because preparing an HMAC costs two
 // blocks of hashing, and because arguments to the hash.Hash interface would otherwise be
 // allocated in every call.
 type macState struct {

@@ -13,8 +13,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// TestSecretsDoNotPrint prints all that holds a secret in every way a
-// program is likely to, and looks for the secret in the output.
+// TestSecretsDoNotPrint prints each value that holds a secret in every way a program is likely
+// to, and looks for the secret in the output.
 func TestSecretsDoNotPrint(t *testing.T) {
 	secret := []byte("the-secret-which-nobody-may-read")
 	key := token.Key{ID: 7, Secret: secret, From: start}
@@ -33,7 +33,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		Key     token.Key
 		Codec   token.Codec
 		Pointer *token.Codec
-		codec   token.Codec // where fmt may not call Format
+		codec   token.Codec // is a field on which fmt may not call Format
 		pointer *token.Codec
 		Users   token.UserKeys
 		users   *token.UserKeys
@@ -43,7 +43,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		value any
-		want  string // what fmt prints; "" if that is not ours to say
+		want  string // what fmt prints; "" if that is not ours to decide
 	}{
 		{"Encoded", encoded, "[refresh token]"},
 		{"*Encoded", &encoded, "[refresh token]"},
@@ -107,7 +107,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 }
 
-// TestNoSecretFinds proves that noSecret would see what it looks for.
+// TestNoSecretFinds checks that noSecret finds what it looks for.
 func TestNoSecretFinds(t *testing.T) {
 	secret := []byte("the-secret-which-nobody-may-read")
 	c := newCodec(t)
@@ -136,7 +136,7 @@ func noSecret(t *testing.T, how, out string, encoded token.Encoded, secret []byt
 
 // leaks returns the forms in which out holds part of the token or the secret.
 func leaks(out string, encoded token.Encoded, secret []byte) []string {
-	// One spelling for "0x74, 0x68", "74 68" and "7468".
+	// This makes one spelling of "0x74, 0x68", "74 68" and "7468".
 	squeeze := strings.NewReplacer(" ", "", ",", "", "0x", "", "0X", "")
 	squeezed := strings.ToLower(squeeze.Replace(out))
 

@@ -20,7 +20,7 @@
 //     computation alone.
 //   - A superseded token says how far behind it is. Its family and counter can be read
 //     from the token alone, whether it was the last one or the tenth before, and no list
-//     of used tokens is needed to recognise it.
+//     of used tokens is needed to recognize it.
 //   - The user key and the ULID are the family's address. Its record can be read and
 //     written at once, without an index from tokens to families.
 //
@@ -32,20 +32,20 @@
 // canonical encoding parses, so a string that parses is, to the byte, one that was minted.
 // Minting takes no randomness: the same [Token] under the same key gives the same string.
 //
-// The fields are signed and not encrypted, so whoever has a token can read them. The user
+// The fields are signed and not encrypted, so anyone who has a token can read them. The user
 // key is therefore a keyed hash, which neither shows the user id nor lets anybody check a
 // guess at it. It is the same in all tokens of a user.
 package token
 
-// Token is the content of a refresh token: which family it belongs to, and which of the
-// family's tokens it is.
+// Token is the content of a refresh token: its family, and its number among the family's
+// tokens.
 type Token struct {
 	Family  [32]byte // user key (16) followed by the family's ULID (16)
 	Counter uint32   // the first of a family is 1
 }
 
-// Prefix begins every refresh token, so that people and scanners for leaked secrets
-// recognise one.
+// Prefix begins every refresh token, so that people and scanners for leaked secrets recognize
+// one.
 const Prefix = "rotor_"
 
 // Length is the length of every refresh token, in bytes.
@@ -58,7 +58,7 @@ const (
 	// message with it.
 	label = "rotor refresh token v1\x00"
 
-	// The offsets of the fields in the bytes that are encoded.
+	// These are the offsets of the fields in the bytes that are encoded.
 	atVersion = 0
 	atKey     = 1
 	atFamily  = 2

@@ -76,8 +76,8 @@ func encode(raw []byte) string {
 	return token.Prefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// sign writes the format a second time, with nothing of the package: it puts
-// the tag that secret makes at the end of raw.
+// sign returns raw with the tag that secret makes at its end. It implements the
+// format again, without code of the package.
 func sign(raw, secret []byte) []byte {
 	raw = bytes.Clone(raw)
 	h := hmac.New(sha256.New, secret)
@@ -106,8 +106,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The wire format is a promise to every token already issued: if this test
-// fails, all users are logged out.
+// TestGolden checks the wire format, which is a promise to every token already issued. If the
+// format changes, all users are logged out.
 func TestGolden(t *testing.T) {
 	const golden = "rotor_AQfEncAXl4oi4YJEXsKf1I34AZDzobLD1OX2BxgpOktcbQAAACqD3yxbB0w6JyZ3ecSf_WVpK1Ii9w"
 

@@ -1,7 +1,6 @@
-// Package embedded is a DynamoDB API in memory, for local runs and for tests. It is
-// minidyn's HTTP server, to which the real AWS SDK speaks over a transport within the
-// process. In places it is more lenient than DynamoDB. Where the two differ, DynamoDB Local
-// is right.
+// Package embedded is a DynamoDB API in memory, for local runs and for tests. It is minidyn's
+// HTTP server, which the real AWS SDK calls over a transport within the process. In places it
+// is more lenient than DynamoDB. Where the two differ, DynamoDB Local is right.
 package embedded
 
 import (
@@ -45,8 +44,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.handler.ServeHTTP(w, r)
 		t.partitions.end(partitions, w.Code == http.StatusOK)
 		// In DynamoDB contains() of a missing attribute is false, and in minidyn an error.
-		// Rotor's conditions are conjunctions, which then fail. An item lacks such an
-		// attribute only where there is no item at all.
+		// Rotor's conditions are conjunctions, so they fail then. An item lacks such an
+		// attribute only if there is no item at all.
 		if strings.Contains(w.Body.String(), "contains is not supported for path=NULL") {
 			w = errorResponse("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "The conditional request failed")
 		}
@@ -72,8 +71,8 @@ func (t *transport) query(r *http.Request) (*httptest.ResponseRecorder, *http.Re
 	return nil, r, nil
 }
 
-// Config returns an SDK configuration that sends every request through rt. The credentials
-// are made up, since nobody checks them.
+// Config returns an SDK configuration that sends every request through rt. The credentials are
+// made up, since nothing checks them.
 func Config(rt http.RoundTripper) aws.Config {
 	return aws.Config{
 		Region:       "us-east-1",

@@ -18,7 +18,7 @@ import (
 type partitions struct {
 	mu      sync.Mutex
 	written map[partition]bool
-	pending map[partition]int // the number of writes under way, which may be done already
+	pending map[partition]int // the number of writes in progress, which may have been applied already
 }
 
 type partition struct{ table, key string }

@@ -11,7 +11,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// A query finds what is there, however it came there, and nothing where a write failed.
+// TestQueryOfAPartition checks that a query finds every item, by whichever request it was
+// written, and nothing after a write that failed.
 func TestQueryOfAPartition(t *testing.T) {
 	cfg := embedded.Config(embedded.New())
 	if err := store.New(cfg, "table", store.DefaultRetention).Create(t.Context()); err != nil {

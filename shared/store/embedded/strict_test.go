@@ -13,7 +13,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// What DynamoDB refuses is refused, with its words, and what it takes is taken.
+// TestRefusals checks that what DynamoDB refuses is refused with the same message, and that
+// what DynamoDB accepts is accepted.
 func TestRefusals(t *testing.T) {
 	cfg := embedded.Config(embedded.New())
 	if err := store.New(cfg, "table", store.DefaultRetention).Create(t.Context()); err != nil {

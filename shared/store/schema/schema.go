@@ -21,9 +21,9 @@ const (
 	TTL = "purge_at"
 )
 
-// The partitions.
+// These are the partition keys.
 const (
-	UserPrefix  = "u#" // and a user key; one for each user
+	UserPrefix  = "u#" // followed by a user key; one partition for each user
 	ClientsPK   = "clients"
 	OverLimitPK = "over_limit" // the sweep's work list
 	ErasuresPK  = "erasures"   // events of erasures, which outlive their user
@@ -31,9 +31,9 @@ const (
 
 // The sort keys in a user's partition begin with these.
 const (
-	FamilyPrefix = "f#" // and a ULID
-	OwnerPrefix  = "o#" // and a client id
-	KeptPrefix   = "k#" // and a client id
-	AliasPrefix  = "i#" // and a hash
-	EventPrefix  = "e#" // and a ULID
+	FamilyPrefix = "f#" // followed by a ULID
+	OwnerPrefix  = "o#" // followed by a client id
+	KeptPrefix   = "k#" // followed by a client id
+	AliasPrefix  = "i#" // followed by a hash
+	EventPrefix  = "e#" // followed by a ULID
 )

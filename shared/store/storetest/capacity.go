@@ -13,18 +13,18 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// Units are numbers of read and write units, by which DynamoDB bills.
+// Units holds numbers of read and write units, by which DynamoDB bills.
 type Units struct{ Read, Write float64 }
 
 // Capacity is the capacity that requests consumed.
 type Capacity struct {
 	Units
 	Operations map[string]Units // by operation
-	Indexes    map[string]Units // the part that was for each index
+	Indexes    map[string]Units // the part that each index consumed
 }
 
-// ReportsCapacity reports whether the store says what requests consume. The embedded one does
-// not.
+// ReportsCapacity reports whether the store tells what requests consume. The embedded store
+// does not.
 func (rt *Transport) ReportsCapacity() bool { return rt.endpoint != "" }
 
 // Consumed returns what was consumed since it was last called, which is nothing if the store
@@ -67,7 +67,7 @@ func (u Units) add(operation string, units float64) Units {
 	return u
 }
 
-// reads has the operations that consume capacity. The value says whether they read.
+// reads lists the operations that consume capacity. The value is true for reads.
 var reads = map[string]bool{
 	"GetItem": true, "Query": true, "Scan": true,
 	"PutItem": false, "UpdateItem": false, "DeleteItem": false, "TransactWriteItems": false,
@@ -78,12 +78,12 @@ type use struct {
 	operation string
 	units     float64
 	indexes   map[string]float64 // the part of the units that was for each index
-	unknown   string             // why they are not known
+	unknown   string             // why the units are unknown, or ""
 }
 
-// send sends the request to the store, and asks the store to report what it consumed if it
-// can. The request's signature is then of another body, but DynamoDB Local checks none. It
-// returns the answer as it came, since the SDK knows its checksum.
+// send sends the request to the store and returns the answer as it came, since the SDK knows
+// its checksum. It asks the store to report what the request consumed, if the store can. The
+// request's signature is then of another body, but DynamoDB Local checks none.
 func (rt *Transport) send(r *http.Request, operation string) (*http.Response, error) {
 	if _, ok := reads[operation]; !ok || !rt.ReportsCapacity() {
 		return rt.below.RoundTrip(r)
@@ -141,7 +141,7 @@ type reported struct {
 	GlobalSecondaryIndexes map[string]struct{ CapacityUnits float64 }
 }
 
-// consumed returns what an answer says that its request consumed.
+// consumed returns what an answer reports that its request consumed.
 func consumed(operation string, allOld bool, status int, body []byte) (use, error) {
 	u := use{operation: operation, indexes: map[string]float64{}}
 	var out struct {

@@ -37,8 +37,8 @@ func sized(sk string, size int) item {
 	return m
 }
 
-// What the store reports, and what is computed of a failed condition, are the
-// guide's numbers, to the byte.
+// TestConsumed checks that what the store reports, and what is computed for a failed
+// condition, are the numbers of the developer guide, to the byte.
 func TestConsumed(t *testing.T) {
 	_, rt := storetest.Open(t)
 	db := dynamodb.NewFromConfig(rt.Config())
@@ -141,7 +141,8 @@ func TestConsumed(t *testing.T) {
 	}
 }
 
-// A transaction costs twice, and an index that it writes to is reported apart.
+// TestConsumedByTransaction checks that a transaction costs twice, and that an index that it
+// writes to is reported separately.
 func TestConsumedByTransaction(t *testing.T) {
 	_, rt := storetest.Open(t)
 	db := dynamodb.NewFromConfig(rt.Config())
@@ -161,7 +162,7 @@ func TestConsumedByTransaction(t *testing.T) {
 	got := fmt.Sprint(c.Read, c.Write, c.Indexes)
 	want := "0 0 map[]"
 	if rt.ReportsCapacity() {
-		want = "0 8 map[log:{0 2}]" // of DynamoDB itself 7, and 1 for the index: see docs/stores.md
+		want = "0 8 map[log:{0 2}]" // DynamoDB itself takes 7, and 1 for the index: see docs/stores.md
 	}
 	if got != want {
 		t.Errorf("consumed %s, not %s", got, want)

@@ -15,10 +15,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// A write that meets a transaction on its item is tried again, which on DynamoDB
-// happens, and on the stores of the tests never: a refresh by the SDK's retries, a
-// transaction by ours. One that never gets through is an error, and nothing is
-// half done.
+// TestConflict checks that a write is repeated if a transaction holds its item: a refresh by
+// the SDK's retries, and a transaction by ours. This happens on DynamoDB but never on the
+// stores of the tests. A write that never succeeds is an error, and nothing is half done.
 func TestConflict(t *testing.T) {
 	table, rt := storetest.Open(t)
 	ctx, now := t.Context(), storetest.NewClock().Now()

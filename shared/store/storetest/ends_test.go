@@ -13,9 +13,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// Every write to a living family asks whether it lives at that very time, by the
-// policy of then: at the millisecond of either end it is not done, and one before it
-// is. TTL deletes late, so that the record is there all the same.
+// TestWritesAtTheEnd checks that no write revives a family. Each write checks whether the
+// family is alive at that time under the policy of that time: it succeeds one millisecond
+// before either end, and fails at the end. TTL deletes late, so the record still exists.
 func TestWritesAtTheEnd(t *testing.T) {
 	now := storetest.NewClock().Now()
 	short := family.DefaultPolicy()
@@ -60,7 +60,7 @@ func TestWritesAtTheEnd(t *testing.T) {
 		for _, tt := range []struct {
 			end      string
 			policy   family.Policy
-			absolute time.Duration // 0 is none
+			absolute time.Duration // 0 for none
 			after    time.Duration
 			want     bool
 		}{
@@ -87,8 +87,8 @@ func TestWritesAtTheEnd(t *testing.T) {
 	}
 }
 
-// A purge deletes what has an end that has come, in that very second and no sooner,
-// and says how much that was. What has no end stays.
+// TestPurgeCounts checks that a purge deletes each item in the second of its end and not
+// earlier, keeps items without an end, and returns how many it deleted.
 func TestPurgeCounts(t *testing.T) {
 	table, rt := storetest.Open(t)
 	now := storetest.NewClock().Now()
@@ -96,7 +96,7 @@ func TestPurgeCounts(t *testing.T) {
 	if _, _, err := table.PutClient(t.Context(), &store.Client{ID: "app", Policy: policy, UpdatedAt: now}); err != nil {
 		t.Fatal(err)
 	}
-	overLimit(t, table, store.OwnerID{UserKey: [16]byte{1}, ClientID: "app"}, now) // with an owner and a family of 30 days and an hour
+	overLimit(t, table, store.OwnerID{UserKey: [16]byte{1}, ClientID: "app"}, now) // this makes an owner and a family, for 30 days and an hour
 	end := now.Add(time.Hour + store.DefaultRetention.Families)
 	for _, tt := range []struct {
 		at           time.Time
@@ -115,7 +115,8 @@ func TestPurgeCounts(t *testing.T) {
 	}
 }
 
-// A purge whose answer was lost is repeated by the SDK, and goes on.
+// TestPurgeWhoseAnswerWasLost checks that a purge goes on if the SDK has to repeat one of its
+// requests.
 func TestPurgeWhoseAnswerWasLost(t *testing.T) {
 	table, rt := storetest.Open(t)
 	now := storetest.NewClock().Now()
@@ -140,7 +141,7 @@ func TestPurgeWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-// A table that is there is as good as one that is made, and keeps what is in it.
+// TestCreateTwice checks that creating a table that exists succeeds and keeps its contents.
 func TestCreateTwice(t *testing.T) {
 	table, rt := storetest.Open(t)
 	f := wholeFamily(t, storetest.NewClock().Now())
@@ -156,7 +157,8 @@ func TestCreateTwice(t *testing.T) {
 	}
 }
 
-// An event is of its day in UTC, whatever the zone of its time.
+// TestDaysAreOfUTC checks that an event is listed on its day in UTC, whatever the zone of its
+// time.
 func TestDaysAreOfUTC(t *testing.T) {
 	table, _ := storetest.Open(t)
 	midnight := time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
@@ -178,9 +180,8 @@ func TestDaysAreOfUTC(t *testing.T) {
 	}
 }
 
-// What a sweep remembers of an owner's families goes when it says, and with it all that
-// says where the next one begins: it reads everything again. So it does where the
-// memory is of another sweep.
+// TestEndOfWhatASweepRemembers checks that once the families that a sweep remembers are
+// purged, or belong to another sweep, the next sweep reads everything again.
 func TestEndOfWhatASweepRemembers(t *testing.T) {
 	now := storetest.NewClock().Now()
 	horizon := store.Horizon{From: ulid.Make(), Kept: []ulid.ULID{ulid.Make()}, Idle: 60, NotBefore: now}
@@ -228,9 +229,9 @@ func TestEndOfWhatASweepRemembers(t *testing.T) {
 	}
 }
 
-// What is given a later end while a purge runs stays: a family in use, and a name that
-// is given to another family, as DynamoDB's TTL looks at an item once more before it
-// deletes it.
+// TestPurgeBesideAUse checks that a purge keeps what gets a later end while it runs: a family
+// in use, and a name that is given to another family. DynamoDB's TTL also reads an item again
+// before it deletes it.
 func TestPurgeBesideAUse(t *testing.T) {
 	now := storetest.NewClock().Now()
 	policy := family.DefaultPolicy()
@@ -265,7 +266,7 @@ func TestPurgeBesideAUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n != 1 { // the family of before that had the name
+	if n != 1 { // the family that had the name before
 		t.Errorf("%d were purged", n)
 	}
 	if _, err := table.Family(t.Context(), used.ID); err != nil {

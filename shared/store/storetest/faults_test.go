@@ -15,17 +15,17 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// Each fault is what it says, or the tests that inject it would prove nothing: a
-// request fails, and was applied or not; and what was asked is counted, each of the
-// SDK's attempts.
+// TestFaults checks that each fault does what it says, because otherwise the tests that inject
+// it would prove nothing. A request fails and is applied or not, and each attempt of the SDK
+// is counted.
 func TestFaults(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		fault   storetest.Fault
-		once    bool // or always
+		once    bool // otherwise always
 		applied bool
 		fails   bool
-		is      any // the error
+		is      any // the expected error
 		calls   int
 	}{
 		{"none", storetest.None, false, true, false, nil, 1},
@@ -71,8 +71,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A read of the table that is not strongly consistent is found, and one of its index,
-// which cannot be, is not.
+// TestWeakReads checks that a read of the table which is not strongly consistent is found, and
+// that a read of the index, which cannot be, is not reported.
 func TestWeakReads(t *testing.T) {
 	_, rt := storetest.Open(t)
 	db := dynamodb.NewFromConfig(rt.Config())

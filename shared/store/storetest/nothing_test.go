@@ -12,8 +12,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// No write but those of a login makes anything of a user of whom there is nothing: what
-// is under way when a user is erased brings nothing back.
+// TestNothingComesOfNothing checks that no write except those of a login creates anything for
+// a user without records. So requests that are in progress while a user is erased bring
+// nothing back.
 func TestNothingComesOfNothing(t *testing.T) {
 	table, rt := storetest.Open(t)
 	ctx, now := t.Context(), storetest.NewClock().Now()
@@ -89,7 +90,7 @@ func TestNothingComesOfNothing(t *testing.T) {
 			t.Fatalf("%s has made an item", name)
 		}
 	}
-	// The families' keeper lives, and one of those that are to end does not: which is said.
+	// The family to keep is alive, and one of those to end is not, which must be reported.
 	if err := table.Issue(ctx, f, &policy); err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-// Without removes an attribute from the item with the sort key. What is left is the item as
-// a version from before that attribute wrote it.
+// Without removes an attribute from the item with the sort key. This leaves the item as an
+// older version wrote it, from before that attribute.
 func (rt *Transport) Without(ctx context.Context, sk, attribute string) error {
 	db := dynamodb.NewFromConfig(rt.Config())
 	out, err := db.Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(rt.name), ConsistentRead: aws.Bool(true)})
@@ -37,8 +37,8 @@ func (rt *Transport) Without(ctx context.Context, sk, attribute string) error {
 	return errors.New("there is no such item with that attribute")
 }
 
-// Damage gives an attribute another value in each item whose sort key begins with the
-// prefix, so that the items are such as Rotor never wrote. mend restores them.
+// Damage gives an attribute another value in each item whose sort key begins with the prefix,
+// so that the items are such as Rotor never writes. mend restores them.
 func (rt *Transport) Damage(ctx context.Context, prefix, attribute string, value any) (mend func() error, err error) {
 	damaged, err := attributevalue.Marshal(value)
 	if err != nil {
@@ -62,7 +62,8 @@ func (rt *Transport) Damage(ctx context.Context, prefix, attribute string, value
 	return mend, put(func(item map[string]types.AttributeValue) { item[attribute] = damaged })
 }
 
-// Delete deletes each item whose sort key begins with the prefix, as TTL does at its end.
+// Delete deletes each item whose sort key begins with the prefix, as TTL does at the item's
+// end.
 func (rt *Transport) Delete(ctx context.Context, prefix string) error {
 	items, err := rt.items(ctx, prefix)
 	if err != nil {
@@ -79,7 +80,7 @@ func (rt *Transport) Delete(ctx context.Context, prefix string) error {
 	return nil
 }
 
-// items reads the items whose sort key begins with the prefix. It is an error if there is
+// items reads the items whose sort key begins with the prefix. It returns an error if there is
 // none.
 func (rt *Transport) items(ctx context.Context, prefix string) ([]map[string]types.AttributeValue, error) {
 	out, err := dynamodb.NewFromConfig(rt.Config()).Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(rt.name), ConsistentRead: aws.Bool(true)})

@@ -12,8 +12,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// A login is two requests for an owner who has a record: as a rule, also where it ends
-// in the very second in which the record does. One that ends earlier asks once more.
+// TestRequestsOfALogin checks that a login usually takes two requests if its owner has a
+// record, even if the family ends in the same second as the record. A family that ends earlier
+// takes one request more.
 func TestRequestsOfALogin(t *testing.T) {
 	table, rt := storetest.Open(t)
 	now := storetest.NewClock().Now()
@@ -39,8 +40,8 @@ func TestRequestsOfALogin(t *testing.T) {
 	}
 }
 
-// The record of an owner from before it had an end is given one by the next login, and
-// counts on.
+// TestOwnerOfBeforeItHadAnEnd checks that a login gives an end to an older record of an owner
+// that has none, and keeps its count.
 func TestOwnerOfBeforeItHadAnEnd(t *testing.T) {
 	table, rt := storetest.Open(t)
 	now := storetest.NewClock().Now()
@@ -70,8 +71,9 @@ func TestOwnerOfBeforeItHadAnEnd(t *testing.T) {
 	}
 }
 
-// The first login of an owner without a record is on the work list if its families,
-// that one among them, are more than may be active, and not if they are as many.
+// TestOwnerWithoutARecordAtTheLimit checks the first login of an owner without a record. The
+// owner goes on the work list if it then has more families than may be active, and not if it
+// has as many.
 func TestOwnerWithoutARecordAtTheLimit(t *testing.T) {
 	for limit, want := range map[int]int{2: 1, 3: 0, 4: 0} {
 		table, _ := storetest.Open(t)
@@ -99,8 +101,8 @@ func TestOwnerWithoutARecordAtTheLimit(t *testing.T) {
 	}
 }
 
-// A sweep sets the count that it read, and no other: not one that went up by a login
-// and down by what another sweep ended.
+// TestSettleOfACountThatCameBack checks that a sweep replaces only the count that it read. It
+// must not replace an equal count that has gone up by a login and down by another sweep since.
 func TestSettleOfACountThatCameBack(t *testing.T) {
 	table, _ := storetest.Open(t)
 	now := storetest.NewClock().Now()

@@ -14,14 +14,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// A query of DynamoDB's ends after 1 MB, of the embedded store's never: what reads
-// on by next, or by itself, misses nothing and has nothing twice.
+// TestPagesOfOneMegabyte checks that nothing is skipped or listed twice when a query ends
+// after 1 MB, as DynamoDB's do and the embedded store's never do.
 func TestPagesOfOneMegabyte(t *testing.T) {
 	table, _ := storetest.Open(t)
 	ctx, now, user := t.Context(), storetest.NewClock().Now(), [16]byte{1}
 	policy := family.DefaultPolicy()
 	policy.MaxActive = 10_000
-	const families, events = 1200, 50 // of 1.1 KB, as the longest dead one has, and of 27 KB
+	const families, events = 1200, 50 // families of 1.1 KB, as the longest dead one has, and events of 27 KB
 	named := make([]ulid.ULID, 1000)
 	var group errgroup.Group
 	group.SetLimit(8)
@@ -51,7 +51,7 @@ func TestPagesOfOneMegabyte(t *testing.T) {
 	for _, tt := range []struct {
 		what string
 		want int
-		full int // at least, in the first page of a store that knows no 1 MB
+		full int // least size of the first page in a store without the limit of 1 MB
 		read func(before ulid.ULID) (times []time.Time, next ulid.ULID, err error)
 	}{
 		{"a user's families, newest first", families, 1000, func(before ulid.ULID) (times []time.Time, next ulid.ULID, err error) {

@@ -15,9 +15,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// Lists are read in parts of any size: no part is larger than was asked for, together
-// they have everything once and in order, and the last says that it is the last, at
-// the latest with a part that is empty.
+// TestPartsOfLists checks that lists can be read in parts of any size. No part is larger than
+// asked for, together they have every item once and in order, and the last part is marked as
+// the last. It may be empty.
 func TestPartsOfLists(t *testing.T) {
 	table, _ := storetest.Open(t)
 	ctx, now, user := t.Context(), storetest.NewClock().Now(), [16]byte{1}

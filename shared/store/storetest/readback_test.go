@@ -14,8 +14,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// full checks that v has a value in each of its fields, those of its structs among
-// them: of what is stored, a test would not see one that is lost.
+// full checks that each field of v has a value, including those of its structs. Otherwise a
+// test would not notice a field that is not stored.
 func full(t *testing.T, v reflect.Value, name string, except ...string) {
 	t.Helper()
 	for _, e := range except {
@@ -49,8 +49,8 @@ func wholeFamily(t *testing.T, now time.Time) *family.Family {
 	}
 }
 
-// What is stored of each kind of item reads back, all of it: times to the
-// millisecond, or to the second where that is what they are of.
+// TestWhatIsStoredReadsBack checks that all members of each kind of item read back: times to
+// the millisecond, or to the second if that is their unit.
 func TestWhatIsStoredReadsBack(t *testing.T) {
 	now := storetest.NewClock().Now()
 	policy := family.DefaultPolicy()
@@ -66,7 +66,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 		if err := table.Issue(t.Context(), f, &policy); err != nil {
 			t.Fatal(err)
 		}
-		f.KeepUntil = now.Add(time.Hour + 30*24*time.Hour).Truncate(time.Second).Add(time.Second) // rounded up: kept no shorter
+		f.KeepUntil = now.Add(time.Hour + 30*24*time.Hour).Truncate(time.Second).Add(time.Second) // is rounded up, so that the record is not kept shorter
 		f.PurgeAt = f.KeepUntil
 		full(t, reflect.ValueOf(*f), "family", "family.ObservedAt", "family.Revoked")
 		got, err := table.Family(t.Context(), f.ID)
@@ -197,7 +197,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 	t.Run("event", func(t *testing.T) {
 		table, _ := storetest.Open(t)
 		f := wholeFamily(t, now)
-		// The user's key is in the family's id, and the rest is of the log alone.
+		// The user's key is in the family's id, and the others are only logged.
 		unstored := []string{
 			"event.User", "event.ForwardIgnored", "event.Reason", "event.Origin", "event.Unregistered", "event.Held", "event.Reused", "event.LostResponse",
 			"event.Name", "event.Status", "event.SecretID", "event.Changes", "event.DryRun", "event.ErasedFamilies", "event.ErasedEvents",
@@ -219,7 +219,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 				t.Errorf("the list goes on after %v", next)
 			}
 			if e.Type == audit.Erased {
-				continue // in no user's partition
+				continue // is not in a user's partition
 			}
 			got, _, err = table.UserEvents(t.Context(), f.ID.UserKey(), span, ulid.ULID{}, 10)
 			same(t, []audit.Event{want}, got, err)
@@ -237,7 +237,8 @@ func event(t *testing.T, eventType audit.Type, f *family.Family, at time.Time) *
 	return &e
 }
 
-// Each write of a family returns the record as it then is, with no read after it.
+// TestWritesReturnTheRecord checks that each write of a family returns the record after it,
+// without a further read.
 func TestWritesReturnTheRecord(t *testing.T) {
 	for _, ends := range []bool{true, false} {
 		for name, write := range map[string]func(*store.Table, *family.Family, *family.Policy, store.Refresh) (*family.Family, bool, error){

@@ -17,8 +17,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// Each cache of the registry has 1,000 ids at most, of which the one that was read the
-// longest ago goes first.
+// TestRegistryIsBounded checks that each cache of the registry has 1,000 ids at most, and
+// drops the one that was read longest ago.
 func TestRegistryIsBounded(t *testing.T) {
 	table, rt := storetest.Open(t)
 	now := storetest.NewClock().Now()
@@ -56,8 +56,8 @@ func TestRegistryIsBounded(t *testing.T) {
 	}
 }
 
-// Many who ask for one client at once are served by one read, which goes on when the
-// one who began it goes away.
+// TestRegistryReadsForAll checks that simultaneous callers for one client share one read,
+// which continues if the caller that began it gives up.
 func TestRegistryReadsForAll(t *testing.T) {
 	table, rt := storetest.Open(t)
 	now := storetest.NewClock().Now()
@@ -98,7 +98,7 @@ func TestRegistryReadsForAll(t *testing.T) {
 	}
 }
 
-// reading counts who waits for a client.
+// reading returns how many callers wait for a client.
 func reading() int {
 	stacks := make([]byte, 1<<20)
 	waiting := 0
@@ -110,8 +110,8 @@ func reading() int {
 	return waiting
 }
 
-// Clocks are set back: what is unknown, or could not be read, is looked at again all
-// the same, and a copy serves no longer than one that was read just now.
+// TestRegistryOfAClockSetBack checks a clock that is set back. Ids that were unknown or could
+// not be read are read again, and no copy is served longer than one that was read just now.
 func TestRegistryOfAClockSetBack(t *testing.T) {
 	for _, back := range []time.Duration{-2 * time.Hour, -time.Hour} {
 		table, rt := storetest.Open(t)
@@ -136,7 +136,8 @@ func TestRegistryOfAClockSetBack(t *testing.T) {
 		}
 		rt.Break(nil)
 
-		// A read fails, the clock is set back past the pause, and the next is made.
+		// A read fails, and the clock is set back to before the pause. The next caller still
+		// reads.
 		if _, err := clients.Client(t.Context(), "app", now); err != nil {
 			t.Fatal(err)
 		}

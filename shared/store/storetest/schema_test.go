@@ -17,8 +17,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// Each kind of item lies where the schema says, and has the end of its record and its
-// place in the index, if it has one, under the schema's names.
+// TestSchema checks that each kind of item has the keys, the TTL and the place in the index
+// that the schema names.
 func TestSchema(t *testing.T) {
 	table, rt := storetest.Open(t)
 	now := storetest.NewClock().Now()
@@ -48,7 +48,7 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	kinds := []struct {
-		pk, sk       string // prefixes
+		pk, sk       string // prefixes of the keys
 		ends, logged bool
 		found        int
 	}{

@@ -31,7 +31,8 @@ func (rt *Transport) Sizes(ctx context.Context, prefix string) ([]int, error) {
 	return sizes, nil
 }
 
-// Put puts an item with text attributes into the table, such as Rotor does not know.
+// Put puts an item with text attributes into the table, which may be of a kind that Rotor does
+// not know.
 func (rt *Transport) Put(ctx context.Context, attributes map[string]string) error {
 	item := map[string]types.AttributeValue{}
 	for name, value := range attributes {

@@ -8,13 +8,13 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// Items have the sizes that the developer guide gives them.
+// TestSizesOfItems checks sizes against those in the developer guide.
 func TestSizesOfItems(t *testing.T) {
 	number := func(s string) types.AttributeValue { return &types.AttributeValueMemberN{Value: s} }
 	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 	for name, tt := range map[string]struct {
 		value types.AttributeValue
-		want  int // beside the name
+		want  int // without the name
 	}{
 		"text": {text("four"), 4}, "text of two bytes": {text("é"), 2}, "no text": {text(""), 0},
 		"bytes":        {&types.AttributeValueMemberB{Value: make([]byte, 5)}, 5},

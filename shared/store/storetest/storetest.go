@@ -55,10 +55,10 @@ const (
 	Throttled       // it fails with DynamoDB's error for too many requests, and is not applied
 	Timeout         // it gets no answer and is not applied
 	Lost            // it is applied, and its answer is lost
-	Refused         // it is not applied; the answer is that its condition failed on the last item that an update returned
-	Hang            // it is not applied, and gets no answer until the caller gives up
+	Refused         // it is not applied; the answer is that its condition failed, with the last item that an update returned
+	Hang            // it is not applied, and gets no answer until the caller cancels it
 	Hold            // before it is applied it waits for the caller of [Transport.Hold]
-	Conflict        // it is not applied; the answer is that a transaction holds its item, as happens on DynamoDB alone
+	Conflict        // it is not applied; the answer is that a transaction holds its item, which only DynamoDB itself does
 )
 
 // Transport is the transport through which the SDK sends its requests.
@@ -71,17 +71,17 @@ type Transport struct {
 	mu    sync.Mutex
 	calls []string
 	last  json.RawMessage // the last item that an update returned
-	weak  []string        // the reads of the table that were not strongly consistent
+	weak  []string        // reads of the table that were not strongly consistent
 	used  []use           // the capacity consumed
 	fault func(call int, operation string) Fault
 	hold  *held
-	slow  map[string]time.Duration // how much longer each operation takes
+	slow  map[string]time.Duration // by how much each operation is delayed
 }
 
-// held has the channels of a request that waits.
+// held holds the channels of a request that waits.
 type held struct{ waits, goes chan struct{} }
 
-// Table returns the table behind the transport, opened once more as by another server.
+// Table returns the table behind the transport, opened again as by another server.
 func (rt *Transport) Table() *store.Table {
 	return store.New(rt.Config(), rt.name, store.DefaultRetention)
 }
@@ -109,7 +109,7 @@ func (rt *Transport) Counted() []string {
 }
 
 // Break makes f decide the fault of each request from now on. f gets the number of the
-// request, from 1, and its operation. If f is nil, there are no faults any more.
+// request, from 1, and its operation. If f is nil, there are no more faults.
 func (rt *Transport) Break(f func(call int, operation string) Fault) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -137,8 +137,8 @@ func (rt *Transport) Slow(operation string, longer time.Duration) {
 	rt.slow[operation] = longer
 }
 
-// Hold makes the next request of the operation wait. It closes waits once the request does,
-// and release lets the request go on. Others pass meanwhile.
+// Hold makes the next request of the operation wait. It closes waits once the request waits,
+// and release lets the request go on. Other requests are not delayed.
 func (rt *Transport) Hold(operation string) (waits <-chan struct{}, release func()) {
 	h := &held{make(chan struct{}), make(chan struct{})}
 	done := false
@@ -156,8 +156,8 @@ func (rt *Transport) Hold(operation string) (waits <-chan struct{}, release func
 }
 
 // HoldAt makes the request wait for whose number, from 1, at returns true. It closes waits
-// once the request does, and the request goes on when goes is closed. Others pass
-// meanwhile.
+// once the request waits, and the request goes on when goes is closed. Other requests are not
+// delayed.
 func (rt *Transport) HoldAt(at func(call int) bool, waits, goes chan struct{}) {
 	rt.Break(func(call int, _ string) Fault {
 		if at(call) {
@@ -170,7 +170,7 @@ func (rt *Transport) HoldAt(at func(call int) bool, waits, goes chan struct{}) {
 	rt.hold = &held{waits, goes}
 }
 
-// Meanwhile returns the table, opened once more, which calls happens right before its n-th
+// Meanwhile returns the table, opened again, so that happens is called right before its n-th
 // request of the operation. The test fails if it makes fewer.
 func (rt *Transport) Meanwhile(n int64, operation string, happens func()) *store.Table {
 	cfg := rt.Config()
@@ -271,8 +271,8 @@ func (rt *Transport) WeakReads() []string {
 	return rt.weak
 }
 
-// weakRead reports whether the request is such a read. It reads the request's body, and
-// returns the request to go on with.
+// weakRead reports whether the request is a read of the table that is not strongly consistent.
+// It reads the request's body, and returns the request to go on with.
 func weakRead(r *http.Request, operation string) (*http.Request, bool, error) {
 	if operation != "GetItem" && operation != "Query" {
 		return r, false, nil
