@@ -24,6 +24,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 	"github.com/rotor-auth/rotor/shared/store/schema"
+	"github.com/rotor-auth/rotor/shared/version"
 )
 
 // A typical family, and a typical request.
@@ -126,9 +127,8 @@ func usual(ctx context.Context) (family, line int, err error) {
 	return families[0], lines.Len(), nil
 }
 
-// lambdaLogger returns a logger that writes what lambdacontext.NewLogger of
-// aws-lambda-go writes, which the functions use: with its names for time and
-// message, and the invocation's id.
+// lambdaLogger returns a logger that writes lines as the functions do in AWS
+// (functions/internal/boot/log.go).
 func lambdaLogger(w *bytes.Buffer) *slog.Logger {
 	names := map[string]string{slog.TimeKey: "timestamp", slog.MessageKey: "message"}
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
@@ -137,7 +137,9 @@ func lambdaLogger(w *bytes.Buffer) *slog.Logger {
 		}
 		return a
 	}})
-	return slog.New(handler).With(slog.String("requestId", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")) //nolint:sloglint // the name that Lambda gives it
+	return slog.New(handler).With(
+		slog.String("service", "rotor"), slog.String("version", version.Number), slog.String("stage", "prod"), slog.String("function_name", "rotor-prod-token"),
+		slog.String("function_request_id", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"), slog.String("xray_trace_id", "1-6968baa5-0f1e2d3c4b5a69788796a5b4"))
 }
 
 // accessLogLine is a line of the gateway's access log, whose format is set in

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/rotor-auth/rotor/shared/version"
 )
 
 // TestSamples checks that each sample event is answered by the function that it is named
@@ -123,7 +125,7 @@ func TestLife(t *testing.T) {
 	if a := w.want(w.play("token-refresh-confidential"), http.StatusUnauthorized); a.Headers["Www-Authenticate"] == "" {
 		t.Errorf("the refusal's headers are %v", a.Headers)
 	}
-	w.wantLogged(`"type":"sertft"`, `"type":"srrt"`, `"type":"fertft"`, `"requestId":"`)
+	w.wantLogged(`"type":"sertft"`, `"type":"srrt"`, `"type":"fertft"`, `"function_request_id":"`, `"service":"rotor","version":"`+version.Number+`"`)
 }
 
 // wantLogged fails the test for each text that no instance has printed.

@@ -221,6 +221,6 @@ func (e *Event) attrs() []slog.Attr {
 	text("userAgent", Hide(e.UserAgent))
 	text("forwardedBy", e.ForwardedBy)
 	flag("forwardIgnored", e.ForwardIgnored)
-	text("http_request_id", e.RequestID) // the runtime adds the invocation's as requestId
+	text("http_request_id", e.RequestID) // the functions add the invocation's as function_request_id
 	return attrs
 }

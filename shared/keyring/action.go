@@ -38,7 +38,7 @@ func (r Rotation) Handle(ctx context.Context, now time.Time, secret string, even
 	}
 	if err != nil {
 		r.Log.ErrorContext(ctx, "rotation of keys failed", slog.Any("error", err),
-			slog.String("step", step.Step), slog.String("version", step.Version), slog.String("action", a.Action))
+			slog.String("step", step.Step), slog.String("secret_version", step.Version), slog.String("action", a.Action))
 	}
 	return keys, err
 }

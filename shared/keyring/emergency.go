@@ -106,7 +106,7 @@ func (r Rotation) revoke(ctx context.Context, now time.Time, secret string, leak
 		// The label was moved, but the response was lost.
 	}
 	r.Log.WarnContext(ctx, "keys revoked", slog.Any("mac", leak.MAC), slog.Any("signing", leak.Signing),
-		slog.String("version", made), slog.String("before", version), slog.Any("keys", next))
+		slog.String("secret_version", made), slog.String("before", version), slog.Any("keys", next))
 	return next, true, nil
 }
 

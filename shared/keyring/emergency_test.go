@@ -49,7 +49,7 @@ func TestEmergency(t *testing.T) {
 	if !slices.Equal(d.UserKey, first.UserKey) || r.m.Labeled("AWSPREVIOUS") != before || r.m.Labeled("AWSPENDING") != "" {
 		t.Error("more has changed")
 	}
-	line := `"level":"WARN","msg":"keys revoked","mac":[1],"signing":["` + first.Signing[0].JWK.KeyID + `"],"version":"` + r.m.Labeled("AWSCURRENT") + `","before":"` + before + `"`
+	line := `"level":"WARN","msg":"keys revoked","mac":[1],"signing":["` + first.Signing[0].JWK.KeyID + `"],"secret_version":"` + r.m.Labeled("AWSCURRENT") + `","before":"` + before + `"`
 	if strings.Count(r.log.String(), line) != 1 {
 		t.Errorf("the log lacks %s: %s", line, r.log)
 	}

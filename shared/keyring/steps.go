@@ -145,7 +145,7 @@ func (r Rotation) create(ctx context.Context, now time.Time, state rotating) err
 	if err != nil {
 		return err
 	}
-	r.Log.InfoContext(ctx, "keys made", slog.Bool("first", current == nil), slog.String("version", state.version), slog.Any("keys", next))
+	r.Log.InfoContext(ctx, "keys made", slog.Bool("first", current == nil), slog.String("secret_version", state.version), slog.Any("keys", next))
 	return nil
 }
 
@@ -222,7 +222,7 @@ func (r Rotation) finish(ctx context.Context, now time.Time, state rotating) err
 	if err != nil {
 		return err
 	}
-	r.Log.InfoContext(ctx, "keys rotated", slog.String("version", state.version), slog.String("before", state.current))
+	r.Log.InfoContext(ctx, "keys rotated", slog.String("secret_version", state.version), slog.String("before", state.current))
 	return nil
 }
 

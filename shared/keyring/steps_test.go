@@ -121,7 +121,7 @@ func TestRotation(t *testing.T) {
 		t.Errorf("the current keys are %v", second)
 	}
 	mustHide(t, second, "log", r.log.String())
-	for _, line := range []string{`"msg":"keys made","first":false,"version":"` + version + `"`, `"msg":"keys rotated","version":"` + version + `"`} {
+	for _, line := range []string{`"msg":"keys made","first":false,"secret_version":"` + version + `"`, `"msg":"keys rotated","secret_version":"` + version + `"`} {
 		if strings.Count(r.log.String(), line) != 1 {
 			t.Errorf("the log lacks %s: %s", line, r.log)
 		}

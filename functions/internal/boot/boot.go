@@ -16,7 +16,6 @@ import (
 	"github.com/rotor-auth/rotor/shared/manage"
 	"github.com/rotor-auth/rotor/shared/oauth"
 	"github.com/rotor-auth/rotor/shared/session"
-	"github.com/rotor-auth/rotor/shared/version"
 )
 
 // Main runs a function that serves one group of the public endpoints. It warms the
@@ -69,7 +68,7 @@ const warmTimeout = time.Second
 // everything that is wrong and exits.
 func Run[C any](load func(getenv func(string) string) (C, error), wire func(context.Context, C, *slog.Logger) (any, error)) {
 	tune(lambdacontext.MemoryLimitInMB)
-	log := lambdacontext.NewLogger()
+	log := newLog(os.Stdout, os.Getenv)
 	cfg, err := load(os.Getenv)
 	if err != nil {
 		log.Error("configuration refused", slog.Any("error", err))
@@ -80,6 +79,6 @@ func Run[C any](load func(getenv func(string) string) (C, error), wire func(cont
 		log.Error("not started", slog.Any("error", err))
 		os.Exit(1)
 	}
-	log.Info("started", slog.String("version", version.Number))
+	log.Info("started")
 	lambda.Start(handler)
 }

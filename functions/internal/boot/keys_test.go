@@ -89,7 +89,7 @@ func TestRotateKeys(t *testing.T) {
 		t.Errorf("a rotation that was not begun: %v", err)
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), `"level":"ERROR"`) ||
-		!strings.Contains(log.String(), `"step":"createSecret","version":"`+version+`"`) {
+		!strings.Contains(log.String(), `"step":"createSecret","secret_version":"`+version+`"`) {
 		t.Errorf("logged %s", &log)
 	}
 	m.Begin(version)

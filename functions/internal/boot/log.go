@@ -1,0 +1,81 @@
+package boot
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/rotor-auth/rotor/shared/version"
+)
+
+// newLog returns the logger of a function, which writes to w. Members that every line has are
+// named as Powertools for AWS Lambda names them, so that queries and tools which know those
+// names find them.
+func newLog(w io.Writer, getenv func(string) string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: levelOf(getenv("AWS_LAMBDA_LOG_LEVEL")), ReplaceAttr: lambdacontext.ReplaceAttr}
+	var lines slog.Handler = slog.NewTextHandler(w, options)
+	if getenv("AWS_LAMBDA_LOG_FORMAT") == "JSON" {
+		lines = slog.NewJSONHandler(w, options)
+	}
+	log := slog.New(invocationHandler{lines}).With(slog.String("service", "rotor"), slog.String("version", version.Number))
+	for _, m := range []struct{ name, variable string }{{"stage", "ROTOR_STAGE"}, {"function_name", "AWS_LAMBDA_FUNCTION_NAME"}} {
+		if value := getenv(m.variable); value != "" {
+			log = log.With(slog.String(m.name, value)) //nolint:sloglint // a constant of the list above
+		}
+	}
+	return log
+}
+
+// levelOf returns the least level to log, which is INFO unless the function's logging
+// configuration names another.
+func levelOf(name string) slog.Level {
+	switch name {
+	case "TRACE", "DEBUG":
+		return slog.LevelDebug
+	case "WARN":
+		return slog.LevelWarn
+	case "ERROR", "FATAL":
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// invocationHandler adds the ids of the invocation that a line belongs to.
+type invocationHandler struct{ slog.Handler }
+
+// Handle implements [slog.Handler].
+func (h invocationHandler) Handle(ctx context.Context, r slog.Record) error {
+	if invocation, ok := lambdacontext.FromContext(ctx); ok {
+		r.AddAttrs(slog.String("function_request_id", invocation.AwsRequestID))
+	}
+	if trace := traceOf(ctx); trace != "" {
+		r.AddAttrs(slog.String("xray_trace_id", trace))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h invocationHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return invocationHandler{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements [slog.Handler].
+func (h invocationHandler) WithGroup(name string) slog.Handler {
+	return invocationHandler{h.Handler.WithGroup(name)}
+}
+
+// traceOf returns the id of the trace that the invocation belongs to, which is the Root of
+// the header that Lambda passes: "Root=1-…;Parent=…;Sampled=0".
+func traceOf(ctx context.Context) string {
+	header, _ := ctx.Value("x-amzn-trace-id").(string) // the key of aws-lambda-go
+	for part := range strings.SplitSeq(header, ";") {
+		if root, ok := strings.CutPrefix(part, "Root="); ok {
+			return root
+		}
+	}
+	return ""
+}
