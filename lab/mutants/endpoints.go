@@ -137,6 +137,20 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 
 	// Answers.
 	{
+		rule: "a line does not say of which invocation it is", pkg: "boot", test: "boot.TestLogLines",
+		edits: []edit{{`ok := lambdacontext.FromContext(ctx); ok {`, `ok := lambdacontext.FromContext(ctx); !ok {`}},
+	},
+	{
+		rule: "a line with a member of its own loses those of the invocation", pkg: "boot", test: "boot.TestLogLines",
+		edits: []edit{{`	return invocationHandler{h.Handler.WithAttrs(attrs)}`, `	return h.Handler.WithAttrs(attrs)`}},
+	},
+	{
+		rule: "the trace's id is the whole header", pkg: "boot", test: "boot.TestLogLines",
+		edits: []edit{{`			return root
+		}`, `			return header + root
+		}`}},
+	},
+	{
 		rule: "after a failure of ours clients come again in an hour", pkg: "web", test: "server.TestErrorAnswers",
 		edits: []edit{{`const longestWait = 3`, `const longestWait = 3600`}},
 	},

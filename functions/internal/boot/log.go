@@ -23,7 +23,7 @@ func newLog(w io.Writer, getenv func(string) string) *slog.Logger {
 	log := slog.New(invocationHandler{lines}).With(slog.String("service", "rotor"), slog.String("version", version.Number))
 	for _, m := range []struct{ name, variable string }{{"stage", "ROTOR_STAGE"}, {"function_name", "AWS_LAMBDA_FUNCTION_NAME"}} {
 		if value := getenv(m.variable); value != "" {
-			log = log.With(slog.String(m.name, value)) //nolint:sloglint // a constant of the list above
+			log = log.With(slog.String(m.name, value))
 		}
 	}
 	return log
