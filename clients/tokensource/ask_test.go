@@ -131,7 +131,7 @@ func TestOneRequest(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		conf oauth2.Config
-		auth string // of the header
+		auth string // in the header
 		id   string // in the form
 	}{
 		{"public", oauth2.Config{ClientID: "c"}, ":", "c"},
@@ -236,7 +236,7 @@ func TestEcho(t *testing.T) {
 			}
 		}
 	}
-	// A round tripper that quotes the request in its error.
+	// Here the round tripper quotes the request in its error.
 	for _, params := range []url.Values{nil, {"resource": {"https://x.example"}}} {
 		p := newProvider(t, func(http.ResponseWriter, *http.Request, int) {})
 		src, _ := p.source(t, oauth2.Config{ClientID: "c"},

@@ -43,7 +43,7 @@ type env struct {
 	first  string // the refresh token of the login
 	store  *faultyStore
 	skew   atomic.Int64 // how wrong the wall clock of the next process is
-	real   bool         // many at once: wait in earnest
+	real   bool         // whether to wait in real time, for tests with many goroutines
 	who    contender
 	reach  chan struct{} // closed when a save hangs
 }
@@ -219,12 +219,12 @@ func writeToken(ctx context.Context, s tokensource.Store, refreshToken string) e
 // the program that continues afterwards.
 type scenario struct {
 	name     string
-	row      string // of the table in docs/clients.md, which has several in one
+	row      string // row of the table in docs/clients.md, which may hold several scenarios
 	strict   bool
 	real     bool
 	run      func(e *env) program
-	requests int    // of ours, at most
-	dies     string // who must, by construction; the others must not
+	requests int    // the most that ours may make
+	dies     string // the contenders that must lose the session, by construction; the others must not
 }
 
 // until returns a fault that lasts for the world's next five seconds.
@@ -356,7 +356,7 @@ var scenarios = []scenario{
 					return nil
 				}
 				close(e.reach)
-				<-gone // nothing of this process happens any more
+				<-gone // this process does nothing more
 				return errStore
 			}
 			if e.who.name == plain.name {
@@ -444,7 +444,7 @@ func TestCompare(t *testing.T) {
 	contenders := []contender{ours, plain, naive}
 	var table strings.Builder
 	tab := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	row := func(format string, args ...any) { _, _ = fmt.Fprintf(tab, format, args...) } // Flush has the error
+	row := func(format string, args ...any) { _, _ = fmt.Fprintf(tab, format, args...) } // Flush returns the error
 	row("\t%s\t%s\t%s\n", ours.name, plain.name, naive.name)
 	page := map[string][]string{}
 	for _, s := range scenarios {
@@ -484,7 +484,7 @@ func TestCompare(t *testing.T) {
 		_, rest, _ := strings.Cut(string(text), "\n| "+name+" |")
 		line, _, _ := strings.Cut(rest, "\n")
 		for cell := range strings.SplitSeq(strings.Trim(line, " |"), " | ") {
-			fate, _, _ := strings.Cut(cell, ":") // after which there is how many requests it takes
+			fate, _, _ := strings.Cut(cell, ":") // the rest is the number of requests
 			cells = append(cells, fate)
 		}
 		if !slices.Equal(cells, fates) {
@@ -493,7 +493,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// lifetime of access tokens in scenarios: each job needs another.
+// lifetime is the lifetime of access tokens in scenarios, so short that each job needs
+// another.
 const lifetime = time.Minute
 
 // play runs the scenario, and then two more jobs, each two minutes later. The

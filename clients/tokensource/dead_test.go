@@ -78,7 +78,7 @@ func TestDeadUnmarked(t *testing.T) {
 	}
 	store.mend()
 	loginRequired(t, src)
-	loginRequired(t, w.source("app", store, nil)) // it has been marked after all
+	loginRequired(t, w.source("app", store, nil)) // the token has been marked after all
 	if w.arrived.Load() != 1 {
 		t.Errorf("%d requests with a dead token", w.arrived.Load())
 	}

@@ -179,7 +179,7 @@ func TestSlowHolder(t *testing.T) {
 		go func() { t, err := slow.Token(); slowDone <- outcome{t, err} }()
 		<-slowSent
 		go func() { t, err := quick.Token(); quickDone <- outcome{t, err} }()
-		<-quickSent // its waiting has let the claim lapse
+		<-quickSent // the claim has lapsed during its wait
 		if saved {
 			close(quickGoes)
 			quickDone <- <-quickDone
@@ -286,7 +286,7 @@ func TestCourtesy(t *testing.T) {
 		}
 		return enough
 	}))
-	// The first call reads the record, which all have then.
+	// The first call reads the record, so that every source has it.
 	w.wire.breaks(func(int) fault { return unreachable })
 	w.good(src)
 	w.clock.Advance(time.Second)
@@ -296,7 +296,7 @@ func TestCourtesy(t *testing.T) {
 	if got := w.good(src); got.AccessToken != old.AccessToken {
 		t.Error("got a token that was not there yet")
 	}
-	w.clock.Advance(6 * time.Second) // the refresh has begun so long ago: nobody waits for it any more
+	w.clock.Advance(6 * time.Second) // the refresh began so long ago that no caller waits for it
 	if got := w.good(src); got.AccessToken != old.AccessToken {
 		t.Error("got a token that was not there yet")
 	}
@@ -354,7 +354,7 @@ func TestStrict(t *testing.T) {
 			w.wire.breaks(first(test.fault))
 			w.good(src)
 			if test.during == 1 {
-				skew.Store(-int64(time.Hour)) // which must not make the doubt look younger
+				skew.Store(-int64(time.Hour)) // this must not make the doubt look younger
 			}
 			w.clock.Advance(2 * time.Second) // the pause
 			for range 3 {
@@ -397,7 +397,7 @@ func TestReleaseFails(t *testing.T) {
 	w.wire.breaks(first(failed))
 	began := w.clock.Now()
 	w.good(w.source("strict", store, nil))
-	// The server asks for a second.
+	// The server asks for a pause of a second.
 	if waited := w.clock.Now().Sub(began); waited < time.Second || waited > 2*time.Second || w.wire.requests() != 2 {
 		t.Errorf("waited %v, %d requests", waited, w.wire.requests())
 	}

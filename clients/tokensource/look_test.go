@@ -198,7 +198,7 @@ func TestLookHangs(t *testing.T) {
 	}
 	close(answers)
 	late := time.After(10 * time.Second)
-	for w.token(src) != other.AccessToken { // until the look has ended, of which nobody tells
+	for w.token(src) != other.AccessToken { // waits until the look has ended, which nothing signals
 		select {
 		case <-late:
 			t.Fatal("what the store said did not count")

@@ -141,7 +141,7 @@ func TestFolder(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		mode fs.FileMode
-		says string // "" where it is used
+		says string // "" if it is used
 	}{
 		{"private", 0o700, ""},
 		{"readable by others", 0o755, ""},
@@ -208,7 +208,7 @@ func TestOwner(t *testing.T) {
 			tokensource.Belongs(s, test.of, test.owner)
 			_, err := s.Load(t.Context())
 			if test.of == "token.lock" {
-				refused(t, "load", err, "") // which takes no lock
+				refused(t, "load", err, "") // reading takes no lock
 			} else {
 				refused(t, "load", err, test.says, test.of)
 			}

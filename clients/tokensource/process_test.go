@@ -29,7 +29,7 @@ type job struct {
 	Interval       time.Duration
 	DieBeforeSave  int // the n-th save; 0 for none
 	DieAfterSave   int
-	Steps          bool // take a token after each line, which says how far to move the clocks
+	Steps          bool // take a token after each line of input, which says how far to move the clocks
 }
 
 type result struct{ Token, Error string }
@@ -130,7 +130,7 @@ func die() {
 // process is a running child.
 type process struct {
 	cmd *exec.Cmd
-	in  io.WriteCloser // its end lets the process begin
+	in  io.WriteCloser // closing it lets the process begin
 	out *bufio.Reader
 }
 
@@ -155,7 +155,7 @@ func start(t *testing.T, j job) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }) // its own, and perhaps dead already
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }) // it may have ended already
 	p := &process{cmd, in, bufio.NewReader(out)}
 	if line, err := p.out.ReadString('\n'); line != "ready\n" {
 		t.Fatalf("the process said %q, %v", line, err)

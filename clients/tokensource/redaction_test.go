@@ -10,8 +10,8 @@ import (
 	"github.com/rotor-auth/rotor/clients/tokensource"
 )
 
-// TestRedaction prints everything that holds a token, in every way a program is likely to. The output is searched at
-// the end of the run.
+// TestRedaction prints everything that holds a token, in every way a program is likely to. The
+// output is searched at the end of the run.
 func TestRedaction(t *testing.T) {
 	w := newWorld(t)
 	memory, file := tokensource.NewMemory(), tokensource.NewFile(filepath.Join(private(t), "token"))

@@ -19,7 +19,7 @@ import (
 // whether it had the token.
 type web struct {
 	transport *http.Transport
-	status    int // of what is not redirected
+	status    int // status of an answer that is not a redirect
 
 	mu   sync.Mutex
 	next map[string]string // from one URL to the next
@@ -84,8 +84,8 @@ func TestRedirectOrigin(t *testing.T) {
 	w.good(src)
 	for _, test := range []struct {
 		name string
-		hops []string // of which the first is the caller's
-		with int      // how many have the token
+		hops []string // the first is the caller's
+		with int      // how many of them get the token
 	}{
 		{"the same origin", []string{"https://api.example/1", "https://api.example/2"}, 2},
 		{"a path", []string{"https://api.example/1", "/2", "/3"}, 3},
@@ -112,7 +112,7 @@ func TestRedirectOrigin(t *testing.T) {
 				var base string
 				with := test.with
 				if wrap == "above" {
-					with = 1 // where the request came from cannot be known
+					with = 1 // it cannot be known where the request came from
 				}
 				for i, hop := range test.hops {
 					if strings.HasPrefix(hop, "/") {

@@ -13,7 +13,7 @@ import (
 // TestRetryAfter checks that Retry-After is obeyed, in either form and by the
 // server's own clock, up to the pace. A longer wait would end after the interval.
 func TestRetryAfter(t *testing.T) {
-	const ownPause = 187500 * time.Microsecond // of a first failure, without anything random
+	const ownPause = 187500 * time.Microsecond // after a first failure, without randomness
 	at := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
 	for _, test := range []struct {
 		name, header string
@@ -51,13 +51,13 @@ func TestRetryAfter(t *testing.T) {
 						writeJSON(rw, 200, `{"access_token":"secret-a1","expires_in":600}`)
 						return
 					}
-					rw.Header()["Date"] = nil // net/http has a clock
+					rw.Header()["Date"] = nil // removes the date that net/http adds
 					if test.date != "" {
 						rw.Header().Set("Date", test.date)
 					}
 					header := test.header
 					if header == "own+4s" {
-						header = now().Add(4*time.Second + time.Second - 1).Format(http.TimeFormat) // which has whole seconds
+						header = now().Add(4*time.Second + time.Second - 1).Format(http.TimeFormat) // this form has whole seconds
 					}
 					if header != "" {
 						rw.Header().Set("Retry-After", header)
@@ -67,7 +67,7 @@ func TestRetryAfter(t *testing.T) {
 				src, clock := p.source(t, oauth2.Config{ClientID: "c"}, tokensource.WithReuseInterval(test.interval))
 				now = clock.Now
 				_, err := src.Token()
-				if status == 404 { // which is no reason to try again at once
+				if status == 404 { // there is no reason to retry at once
 					if err == nil {
 						t.Error("no error")
 					}

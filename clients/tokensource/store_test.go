@@ -117,7 +117,7 @@ func TestFile(t *testing.T) {
 	folder := private(t)
 	path := filepath.Join(folder, "token")
 	s := tokensource.NewFile(path)
-	// The file of a process that died while writing.
+	// This is the file of a process that died while writing.
 	if err := os.WriteFile(path+".new", []byte("half a rec"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 type resource struct {
 	*httptest.Server
 	accepted, rejected atomic.Int64
-	always             atomic.Bool // 401 whatever comes
+	always             atomic.Bool // answers 401 to every request
 }
 
 func (w *world) resource() *resource {
@@ -152,7 +152,7 @@ func TestRejectedEarly(t *testing.T) {
 			}
 		})
 	}
-	// A request that was under way when the refresh began.
+	// This request was in progress when the refresh began.
 	all.Go(func() {
 		if h, err := tokensource.Rejected(src, login.AccessToken); err != nil || h == login.AccessToken {
 			t.Errorf("after a rejection: %v", err)

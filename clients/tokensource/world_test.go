@@ -220,9 +220,9 @@ type wire struct {
 	below http.RoundTripper
 
 	mu    sync.Mutex
-	sent  int // requests for tokens
+	sent  int // number of requests for tokens
 	fault func(n int) fault
-	held  int // requests to wait for before any is let through
+	held  int // how many requests to wait for before any is let through
 	open  chan struct{}
 }
 
@@ -231,12 +231,12 @@ type fault int
 
 const (
 	none         fault = iota
-	lost               // it is answered, and the answer is lost
+	lost               // it is answered, but the answer is lost
 	cut                // the answer ends in the middle
-	failed             // 503, and nothing is done
-	failedAfter        // 503, although it is done
-	busy               // 429
-	unauthorized       // 401, the client's fault
+	failed             // it is answered 503 and not done
+	failedAfter        // it is answered 503 although it is done
+	busy               // it is answered 429
+	unauthorized       // it is answered 401, as if the client had failed to authenticate
 	unreachable        // the connection fails
 )
 

@@ -71,7 +71,8 @@ func TestSignalsStopTheProcess(t *testing.T) {
 	}
 }
 
-// The first signal lets the requests under way finish; the second ends the program at once.
+// TestSecondSignalEndsTheProcess checks that the first signal lets requests in progress
+// finish, and that the second ends the program at once.
 func TestSecondSignalEndsTheProcess(t *testing.T) {
 	cmd, stderr := process(t, []string{"run"}, "ADDR=127.0.0.1:0", "ALG=ES256")
 	stdout, err := cmd.StdoutPipe()
@@ -102,7 +103,7 @@ func TestSecondSignalEndsTheProcess(t *testing.T) {
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	for { // until it has heard that
+	for { // waits until the program has noticed that
 		conn, err := net.Dial("tcp", addr)
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			break
@@ -111,14 +112,14 @@ func TestSecondSignalEndsTheProcess(t *testing.T) {
 			_ = conn.Close()
 		}
 	}
-	// It gives the signal back to the system at the same time as it stops listening: one
-	// that comes in between is lost, and whoever pressed the keys presses them again.
+	// The program stops listening for the signal shortly before the signal's default action is
+	// restored. A signal in between is lost, so it is sent until the program ends.
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for ending := true; ending; {
-		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
+		_ = cmd.Process.Signal(os.Interrupt) // it may have ended already
 		select {
 		case err = <-ended:
 			ending = false

@@ -53,8 +53,9 @@ type embedded struct {
 
 var fid = family.JoinID([16]byte{1}, ulid.MustParse("01M7XKCVXH2516ZBR6V5WTJBMY"))
 
-// What each type of event counts: exactly these names, values, units and dimensions. A metric that is missing, or that
-// is counted under made-up ids, would otherwise show only when somebody needs the alarm.
+// TestMetricsOfEachType checks what each type of event counts: exactly these names, values,
+// units and dimensions. Otherwise a metric that is missing, or that is counted under made-up
+// ids, would show only when somebody needs the alarm.
 func TestMetricsOfEachType(t *testing.T) {
 	const day = 24 * time.Hour
 	all, byClient := []string{}, []string{"client"}
@@ -69,9 +70,9 @@ func TestMetricsOfEachType(t *testing.T) {
 		name       string
 		event      audit.Event
 		counts     counts
-		units      map[string]string // those that are not Count
+		units      map[string]string // units other than Count
 		dimensions [][]string
-		values     map[string]string // of the dimensions
+		values     map[string]string // values of the dimensions
 	}{
 		{"exchanged", ofFamily(audit.Event{Type: audit.Exchanged}), counts{"Exchanged": 1}, nil, [][]string{all, byClient}, ofApp},
 		{
@@ -157,7 +158,7 @@ func TestMetricsOfEachType(t *testing.T) {
 		},
 		{"a family revoked", ofFamily(audit.Event{Type: audit.Revoked, Cause: family.RevokedByAdmin}), counts{"Revoked": 1}, nil, [][]string{all, byClient}, ofApp},
 		{
-			// The client is whatever the request named.
+			// Any caller can name any client here, so the client must not be a dimension.
 			"many families revoked",
 			audit.Event{Type: audit.Revoked, UserID: "u", ClientID: "asked-for", Removed: 340, Families: make([]ulid.ULID, 340)},
 			counts{"Revoked": 340},
@@ -298,10 +299,11 @@ func TestMetricsOfEachType(t *testing.T) {
 	}
 }
 
-// types are all there are.
+// types lists every type of event.
 var types = []audit.Type{audit.Exchanged, audit.Refused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
 
-// Saved queries use these names. Empty members are left out.
+// TestMembersOfALine checks the names in a line, which saved queries use. Empty members are
+// left out.
 func TestMembersOfALine(t *testing.T) {
 	first, second := ulid.MustParse("01M7XKCVXH2516ZBR6V5WTJBMY"), ulid.MustParse("01M7XKCVZ32QZZCC0D96DADTB4")
 	e := audit.Event{
@@ -323,7 +325,7 @@ func TestMembersOfALine(t *testing.T) {
 		e.Type, want["type"] = typ, string(typ)
 		got := written(t, false, e)
 		delete(got, "time")
-		// Events that somebody should look at are warnings.
+		// Events that need attention are warnings.
 		want["level"] = "INFO"
 		if typ == audit.Reuse || typ == audit.Ahead || typ == audit.OriginRefused {
 			want["level"] = "WARN"
@@ -346,7 +348,7 @@ func TestMembersOfALine(t *testing.T) {
 		for name := range empty {
 			switch name {
 			case "time", "level", "msg", "type", "eventId":
-			case "erasedFamilies", "erasedEvents": // that there was nothing is something
+			case "erasedFamilies", "erasedEvents": // zero is shown, because it is information
 				if typ != audit.Erased {
 					t.Errorf("%s has %s", typ, name)
 				}
@@ -355,7 +357,7 @@ func TestMembersOfALine(t *testing.T) {
 			}
 		}
 	}
-	// For a use that has an age, an age of zero is shown.
+	// A use with an age of zero shows that age.
 	for _, e := range []audit.Event{{Type: audit.Exchanged, Reused: true}, {Type: audit.Exchanged, Held: true}} {
 		if got := written(t, false, e); got["ageMs"] != 0.0 {
 			t.Errorf("the age is %v", got["ageMs"])
@@ -392,7 +394,8 @@ func TestUserKey(t *testing.T) {
 	}
 }
 
-// A secret that a person pasted instead of an id, or a program sent as its name, is not in the line.
+// TestHide checks that the line hides a secret that a person pasted instead of an id, or that
+// a program sent as its name.
 func TestHide(t *testing.T) {
 	const (
 		refresh = "rotor_AQHZ_epdikWdemMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAATqeal3Xw"
@@ -453,8 +456,8 @@ func constants(t *testing.T, file, typeName, prefix string) []string {
 	return values
 }
 
-// The tests here cover every type. docs/support.md lists every type, change and metric, because people search their
-// logs for them.
+// TestNothingIsForgotten checks that the tests here cover every type, and that docs/support.md
+// lists every type, change and metric, because people search their logs for them.
 func TestNothingIsForgotten(t *testing.T) {
 	var known []string
 	for _, typ := range types {

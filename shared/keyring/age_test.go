@@ -24,8 +24,8 @@ func newerAt(tb testing.TB, source keyring.Source, now time.Time) *keyring.Keys 
 	return keys
 }
 
-// A copy with which families may be started is younger than the time that a new MAC
-// key waits before it mints.
+// TestSecretStale checks that families are only started with a copy of the keys that is
+// younger than the time which a new MAC key waits before it mints.
 func TestSecretStale(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	old := keysAt(t, secret, epoch())
@@ -54,8 +54,8 @@ func TestSecretStale(t *testing.T) {
 	}
 }
 
-// Overlapping requests come in any order. If a request is further back than that,
-// the clock was set back, and the age of the copy is unknown.
+// TestSecretClockSetBack checks that the age of a copy is unknown once the clock is set back
+// by more than the time by which overlapping requests may differ.
 func TestSecretClockSetBack(t *testing.T) {
 	for _, back := range []time.Duration{time.Minute + 1, 4 * time.Minute, time.Hour, 365 * 24 * time.Hour} {
 		m, secret, _ := start(t, encode(t, generate(t)))
@@ -73,7 +73,7 @@ func TestSecretClockSetBack(t *testing.T) {
 			t.Errorf("set back by %v: overdue %v, stale %v", back, keys.Overdue, keys.Stale)
 		}
 		m.wantCalls(2)
-		// It does not become young again when the clock passes the old time.
+		// The copy does not become fresh again when the clock passes the old time.
 		for _, later := range []time.Duration{30 * time.Second, back, back + time.Minute} {
 			if keys := keysAt(t, secret, now.Add(later)); !keys.Stale {
 				t.Errorf("set back by %v, after %v it is not stale", back, later)
@@ -90,7 +90,8 @@ func TestSecretClockSetBack(t *testing.T) {
 	}
 }
 
-// A token of an unknown key causes a read, and many of them cause one in 30 seconds.
+// TestSecretNewer checks that a token of an unknown key causes a read, and that many of them
+// cause one read in 30 seconds.
 func TestSecretNewer(t *testing.T) {
 	first, second := generate(t), generate(t)
 	m, secret, _ := start(t, encode(t, first))
@@ -114,7 +115,7 @@ func TestSecretNewer(t *testing.T) {
 	}
 	m.wantCalls(2)
 
-	// If it fails, it is unknown whether there is such a key.
+	// If the read fails, it is unknown whether there is such a key.
 	m.set("", "InternalServiceError")
 	now = now.Add(time.Minute)
 	for _, later := range []time.Duration{0, 0, 29 * time.Second} {
@@ -132,13 +133,12 @@ func TestSecretNewer(t *testing.T) {
 	}
 	m.wantCalls(4)
 
-	// The clock was set back, so it is unknown whether the copy is older than 30
-	// seconds.
+	// The clock was set back, so it is unknown whether the copy is older than 30 seconds.
 	newerAt(t, secret, now)
 	newerAt(t, secret, now.Add(-time.Hour))
 	m.wantCalls(5)
 
-	// Without a copy it is as for any other request.
+	// Without a copy, the request is treated like any other.
 	m, secret, _ = start(t, "{}")
 	if keys, err := secret.Newer(t.Context(), epoch()); keys != nil || !errors.Is(err, keyring.ErrUnavailable) {
 		t.Errorf("without a copy: %v, %v", keys, err)
@@ -146,8 +146,8 @@ func TestSecretNewer(t *testing.T) {
 	m.wantCalls(1)
 }
 
-// A request with an unknown key waits for the read that is under way, and starts
-// none.
+// TestSecretNewerWaits checks that a request with an unknown key waits for a read in progress
+// and starts none.
 func TestSecretNewerWaits(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	old := keysAt(t, secret, epoch())
@@ -163,7 +163,7 @@ func TestSecretNewerWaits(t *testing.T) {
 		})
 	}
 	<-entered
-	if !isOverdueCopy(keysAt(t, secret, now), old) { // goes on meanwhile
+	if !isOverdueCopy(keysAt(t, secret, now), old) { // this request does not wait
 		t.Error("who knows the key does not have the copy")
 	}
 	close(release)
@@ -185,9 +185,9 @@ func (h hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 	return h.RoundTripper.RoundTrip(r)
 }
 
-// If Secrets Manager does not respond, a request that has a copy waits for at most 2
-// seconds, and all but one do not wait at all. Without a copy, requests wait for 10
-// seconds.
+// TestSecretPatience checks how long requests wait if Secrets Manager does not respond. With a
+// copy, one request waits for at most 2 seconds and the others do not wait. Without a copy,
+// requests wait for 10 seconds.
 func TestSecretPatience(t *testing.T) {
 	m := keyringtest.New(t, encode(t, generate(t)))
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// epoch is the time at which the tests take place.
+// epoch returns the time at which the tests take place.
 func epoch() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 func generate(tb testing.TB) *keyring.Document {
@@ -40,8 +40,8 @@ func encode(tb testing.TB, d *keyring.Document) string {
 	return string(data)
 }
 
-// fingerprint returns a text that tells keys apart: the user key and MAC key by what
-// they make, and the signing keys by their public halves.
+// fingerprint returns a text that tells keys apart: the user key and MAC key by what they
+// make, and the signing keys by their public halves.
 func fingerprint(keys *keyring.Keys) string {
 	minted := keys.Codec.Mint(token.Token{Counter: 1}, epoch())
 	return fmt.Sprintf("%x %s %s", keys.Users.Key("user"), minted.Reveal(), keys.Signing.JWKS(epoch()))
@@ -74,7 +74,7 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// One copy of the keys accepts what another makes.
+// TestEncodeParse checks that one copy of the keys accepts what another makes.
 func TestEncodeParse(t *testing.T) {
 	d := generate(t)
 	old, err := signing.GenerateKey(signing.RS256, epoch().Add(-time.Hour))
@@ -94,7 +94,7 @@ func TestEncodeParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(encoded, encode(t, read)); diff != "" {
-		t.Error("encoding what was parsed gives something else") // without the diff: it holds keys
+		t.Error("encoding what was parsed gives something else") // shows no diff, which would hold keys
 	}
 	if read.Signing[1].Private() || !read.Signing[1].Until.Equal(epoch().Add(time.Hour)) || !read.Signing[2].From.Equal(next.From) {
 		t.Errorf("signing keys are now %v", read.Signing)
@@ -249,8 +249,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// A document that is cut or garbled anywhere either parses or gives an error without
-// a key in it.
+// TestParseCorruptHidesKeys checks that a document which is cut or garbled anywhere either
+// parses or gives an error without a key in it.
 func TestParseCorruptHidesKeys(t *testing.T) {
 	d := generate(t)
 	good := encode(t, d)
@@ -308,7 +308,7 @@ func TestLocal(t *testing.T) {
 	}
 }
 
-// However a document or keys are printed, no key shows.
+// TestRedaction checks that no key shows, however a document or keys are printed.
 func TestRedaction(t *testing.T) {
 	d := generate(t)
 	keys, err := d.Compile()
@@ -338,7 +338,7 @@ func TestRedaction(t *testing.T) {
 		slog.New(slog.NewTextHandler(&log, nil)).Info("m", "value", value)
 		mustHide(t, d, what+" in a log", log.String())
 	}
-	// The check finds a key if there is one.
+	// This confirms that the check finds a key if there is one.
 	hidden := false
 	for _, secret := range keyBytes(t, d) {
 		hidden = hidden || strings.Contains(encode(t, d), secret)
@@ -348,7 +348,7 @@ func TestRedaction(t *testing.T) {
 	}
 }
 
-// All that is wrong with a document is told at once.
+// TestCompileErrors checks that everything that is wrong with a document is reported at once.
 func TestCompileErrors(t *testing.T) {
 	keys, err := new(keyring.Document).Compile()
 	if err == nil || keys != nil {

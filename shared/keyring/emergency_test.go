@@ -19,7 +19,7 @@ func (r *rotator) emergency(now time.Time, leak keyring.Leak) (*keyring.Inventor
 	return r.rotation.Emergency(r.t.Context(), now, keyringtest.ID, leak)
 }
 
-// current returns what the keys in the secret are used for.
+// current returns which keys in the secret are in use, and for what.
 func (r *rotator) current(now time.Time) (mac, sig string) {
 	r.t.Helper()
 	return uses(r.document(), now)
@@ -57,7 +57,7 @@ func TestEmergency(t *testing.T) {
 	mustHide(t, d, "log", r.log.String())
 	mustHide(t, d, "answer", fmt.Sprintf("%+v", *got))
 
-	// When repeated, nothing changes and nothing is written.
+	// A repeated call changes and writes nothing.
 	text := r.m.Text("AWSCURRENT")
 	again, err := r.emergency(now.Add(time.Minute), leak)
 	if err != nil || !cmp.Equal(again, r.document().Inventory(now.Add(time.Minute))) {
@@ -100,8 +100,8 @@ func TestInventory(t *testing.T) {
 	}
 }
 
-// Nothing changes if the leak names an unknown key, or if the secret has no
-// document.
+// TestEmergencyRefuses checks that nothing changes if the leak names an unknown key, or if the
+// secret has no document.
 func TestEmergencyRefuses(t *testing.T) {
 	d := generate(t)
 	good := encode(t, d)
@@ -138,15 +138,16 @@ func TestEmergencyRefuses(t *testing.T) {
 	mustFail(t, err, "no text")
 }
 
-// Wherever it fails, the keys in use are either the old ones or those without the
-// leaked ones. Repeating it leads to the latter, with one new key of each kind.
+// TestEmergencyFaults checks that whichever request fails, the keys in use are either the old
+// ones or those without the leaked ones. Repeating the call leads to the latter, with one new
+// key of each kind.
 func TestEmergencyFaults(t *testing.T) {
 	first := generate(t)
 	text := encode(t, first)
 	leak := keyring.Leak{MAC: []int{1}, Signing: []string{first.Signing[0].JWK.KeyID}}
 	now := epoch().Add(day)
 	for name, fault := range map[string]keyringtest.Fault{"failed": keyringtest.Failed, "denied": keyringtest.Denied, "answer lost": keyringtest.Lost} {
-		for attempts := 1; attempts <= 3; attempts += 2 { // without the SDK's retries, and with
+		for attempts := 1; attempts <= 3; attempts += 2 { // without the SDK's retries, and with them
 			t.Run(fmt.Sprintf("%s/%d", name, attempts), func(t *testing.T) {
 				broken := 0
 				for call := 1; ; call++ {
@@ -194,9 +195,9 @@ func TestEmergencyFaults(t *testing.T) {
 	}
 }
 
-// Whenever in a rotation the emergency comes, the leaked keys do not come back:
-// neither those in use, nor those that the rotation has just made, nor those that
-// wait.
+// TestEmergencyBesideRotation checks an emergency at each moment of a rotation. The leaked
+// keys do not come back: neither those in use, nor those that the rotation has just made, nor
+// those that wait.
 func TestEmergencyBesideRotation(t *testing.T) {
 	one := func(i int) func(*keyring.Document) keyring.Leak {
 		return func(d *keyring.Document) keyring.Leak {
@@ -212,7 +213,7 @@ func TestEmergencyBesideRotation(t *testing.T) {
 				if leaked == nil {
 					leaked = leakOf
 				} else {
-					current, now = threeKeys(t) // of which some wait, so that a rotation makes none
+					current, now = threeKeys(t) // some of these keys wait, so a rotation makes none
 				}
 				r := newRotator(t, encode(t, current))
 				version := r.begin()
@@ -226,13 +227,13 @@ func TestEmergencyBesideRotation(t *testing.T) {
 					t.Fatal(err)
 				}
 				text := r.m.Text("AWSCURRENT")
-				err := r.run(now.Add(time.Second), version) // Secrets Manager takes it up again
+				err := r.run(now.Add(time.Second), version) // Secrets Manager resumes the rotation
 				switch {
-				case after == 0: // it sees what the emergency has left
+				case after == 0: // the rotation sees what the emergency has left
 					if err != nil {
 						t.Error(err)
 					}
-				case after == len(steps): // it was over
+				case after == len(steps): // the rotation was over
 					mustFail(t, err, "AWSPENDING")
 				case err == nil || r.m.Text("AWSCURRENT") != text || r.m.Labeled("AWSPENDING") != "":
 					t.Errorf("the rotation is not given up: %v", err)
@@ -271,7 +272,8 @@ func leakOf(d *keyring.Document) keyring.Leak {
 	return leak
 }
 
-// The same at the last moment: the version that was moved first stays.
+// TestEmergencyMeetsRotation checks the same at the last moment. The version that was moved
+// first stays.
 func TestEmergencyMeetsRotation(t *testing.T) {
 	now := epoch().Add(30 * day)
 	leak := keyring.Leak{MAC: []int{1}}
@@ -295,7 +297,7 @@ func TestEmergencyMeetsRotation(t *testing.T) {
 	mustFail(t, r.run(now, version), "given up")
 	r.mustRun(now, r.begin())
 
-	// A rotation finishes after the emergency's check, and once more.
+	// A rotation finishes after the emergency's check, and then another one does.
 	r = newRotator(t, encode(t, generate(t)))
 	calm = r.rotation
 	meets := 0
@@ -317,7 +319,7 @@ func TestEmergencyMeetsRotation(t *testing.T) {
 		t.Errorf("the keys are %s, after %d attempts", mac, meets)
 	}
 
-	// Another process is always faster.
+	// Another process always writes first.
 	r = newRotator(t, encode(t, generate(t)))
 	r.rotation.Client = r.m.ClientOver(&interposed{http.DefaultTransport, "UpdateSecretVersionStage", func() {
 		r.m.Put(fmt.Sprintf("somebody-%032d", len(r.m.Calls())), r.m.Text("AWSCURRENT"))
@@ -328,8 +330,8 @@ func TestEmergencyMeetsRotation(t *testing.T) {
 	mustFail(t, err, "has changed 5 times meanwhile")
 }
 
-// Of many emergencies at once for the same leak, only one makes a new key. For
-// different leaks, none is lost.
+// TestEmergenciesAtOnce checks that of many simultaneous emergencies for the same leak only
+// one makes a new key. If the leaks differ, none is lost.
 func TestEmergenciesAtOnce(t *testing.T) {
 	d, now := threeKeys(t)
 	r := newRotator(t, encode(t, d))

@@ -1,6 +1,6 @@
 package keyring
 
-// The times that rotation relies on.
+// These are the times that rotation relies on.
 const (
 	MaxAge       = maxAge
 	RetryAfter   = retryAfter

@@ -56,7 +56,7 @@ func TestFileMakesAndReopens(t *testing.T) {
 	}
 }
 
-// onlyFile makes sure that no temporary file stays behind.
+// onlyFile checks that no temporary file is left.
 func onlyFile(t *testing.T, folder string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -102,7 +102,7 @@ func TestFileConcurrentCreatorsAgree(t *testing.T) {
 }
 
 func TestFileRefuses(t *testing.T) {
-	d := generate(t) // ES256
+	d := generate(t) // makes an ES256 key
 	good := encode(t, d)
 	retired := *d
 	retired.Signing = []signing.Key{d.Signing[0].Retired(time.Time{})}
@@ -129,7 +129,7 @@ func TestFileRefuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = os.Chmod(path, c.mode) // whatever the umask
+			err = os.Chmod(path, c.mode) // sets the mode whatever the umask
 			if err != nil {
 				t.Fatal(err)
 			}

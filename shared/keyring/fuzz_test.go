@@ -44,7 +44,7 @@ func newSigningKey(tb testing.TB, alg signing.Algorithm) signing.Key {
 	return key
 }
 
-// documents are seeds.
+// documents are the seeds.
 var documents = []string{
 	`{"user_key":"USERKEY","mac":[{"id":1,"key":"MACKEY","from":"2026-03-01T12:00:00Z"}],"signing":[{"key":ESKEY,"from":"2026-03-01T12:00:00Z"}]}`,
 	`{"user_key":"USERKEY","mac":[{"id":1,"key":"MACKEY","from":"2026-03-01T12:00:00.5+01:00"},{"id":255,"key":"OTHERKEY","from":"2026-03-01T12:00:00Z"}],"signing":[{"key":PUBLIC,"from":"2026-01-01T00:00:00Z","until":"2026-04-01T00:00:00Z"},{"key":RSKEY,"from":"2026-03-01T12:00:00Z"}]}`,
@@ -59,8 +59,8 @@ var documents = []string{
 	`{"user_key":"MACKEY`, `["USERKEY"]`, `{}`, ``, ` { } `, `USERKEY`, `null`, `"MACKEY"`, random,
 }
 
-// secretish matches text that an error must not repeat from its input. Keys are
-// longer than that, and none of our words are.
+// secretish matches text that an error must not repeat from its input. Keys are longer than
+// that, and none of our words are.
 var secretish = regexp.MustCompile(`[A-Za-z0-9+/=_-]{20,}`)
 
 func silent(t *testing.T, input, said string) {

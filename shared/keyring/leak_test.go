@@ -72,12 +72,12 @@ func TestRevokeMAC(t *testing.T) {
 			t.Errorf("%v revoked: %s, not %s", test.ids, mac, test.want)
 		}
 		keys, old := compile(t, next), compile(t, d)
-		// Whether a token of each key is accepted now, for a family that began while
+		// These say whether a token of each key is accepted now, for a family that began while
 		// the key minted.
 		for _, k := range d.MAC {
 			at := k.From
 			if at.After(now) {
-				continue // it has made none
+				continue // the key has made none
 			}
 			tok := token.Token{Family: familyOf(at), Counter: 1}
 			_, err := keys.Codec.Parse(old.Codec.Mint(tok, at).Reveal())
@@ -88,14 +88,14 @@ func TestRevokeMAC(t *testing.T) {
 				t.Errorf("revoked since %s", revoked.At)
 			}
 		}
-		// There is always a key to use, now and later.
+		// A key can be used now and at any later time.
 		for _, at := range []time.Time{now, now.Add(time.Minute), now.Add(time.Hour), now.Add(1000 * day)} {
 			tok := token.Token{Family: familyOf(at), Counter: 1}
 			if _, err := keys.Codec.Parse(keys.Codec.Mint(tok, at).Reveal()); err != nil {
 				t.Errorf("%v revoked, %v later: %v", test.ids, at.Sub(now), err)
 			}
 		}
-		// It can be written and read, and revoking again changes nothing.
+		// The document can be written and read, and revoking again changes nothing.
 		read, err := keyring.Parse([]byte(encode(t, next)))
 		if err != nil || encode(t, read) != encode(t, next) {
 			t.Errorf("written and read it differs: %v", err)
@@ -177,7 +177,7 @@ func TestRevokeRefuses(t *testing.T) {
 	for want, leak := range map[string]keyring.Leak{
 		"no key is named": {},
 		"there is no MAC key 9, but there are 1, 2, 3":      {MAC: []int{1, 9}},
-		"there is no MAC key 257,":                          {MAC: []int{257}}, // and not 1
+		"there is no MAC key 257,":                          {MAC: []int{257}}, // and key 1 is not taken for it
 		"there is no MAC key -1,":                           {MAC: []int{-1}},
 		`there is no signing key "x", but there are ` + kid: {MAC: []int{1}, Signing: []string{kid, "x"}},
 		`there is no signing key ""`:                        {Signing: []string{""}},
@@ -203,9 +203,9 @@ func TestRevokeRefuses(t *testing.T) {
 	}
 }
 
-// After an emergency, rotation continues: a key that was revoked while it waited
-// does not keep the next one from being made, and revoked signing keys are dropped
-// in time.
+// TestRotateAfterRevoke checks that rotation continues after an emergency. A key that was
+// revoked while it waited does not keep the next one from being made, and revoked signing keys
+// are removed in time.
 func TestRotateAfterRevoke(t *testing.T) {
 	d, now := threeKeys(t)
 	leak := keyring.Leak{MAC: []int{2, 3}}
@@ -230,8 +230,8 @@ func TestRotateAfterRevoke(t *testing.T) {
 	compile(t, d)
 }
 
-// A document from before there were revocations is still read, and written
-// unchanged.
+// TestParseWithoutRevocations checks that an older document, from before there were
+// revocations, is read, and written unchanged.
 func TestParseWithoutRevocations(t *testing.T) {
 	good := encode(t, generate(t))
 	if strings.Contains(good, "revoked") {
@@ -252,7 +252,8 @@ func TestParseWithoutRevocations(t *testing.T) {
 	}
 }
 
-// A document has room for its keys even if all but one are revoked.
+// TestRevokedFits checks that a document has room for its keys even if all but one are
+// revoked.
 func TestRevokedFits(t *testing.T) {
 	d, err := keyring.Generate(signing.RS256, epoch())
 	if err != nil {

@@ -77,8 +77,8 @@ func sign(tb testing.TB, keys *keyring.Keys, at time.Time) string {
 	return access
 }
 
-// All functions must have a MAC key before the first of them mints under it, even
-// one that read the secret just before it changed and whose next ten reads fail.
+// TestLeads checks that all functions have a MAC key before the first of them mints under it,
+// even one that read the secret just before it changed and whose next ten reads fail.
 func TestLeads(t *testing.T) {
 	if left := keyring.MACLead - keyring.RotationTime - keyring.MaxAge; left < 10*keyring.RetryAfter {
 		t.Errorf("a function has %v after its copy's age to read the secret", left)
@@ -86,7 +86,7 @@ func TestLeads(t *testing.T) {
 	if keyring.RotationTime < time.Minute {
 		t.Errorf("a rotation has %v", keyring.RotationTime)
 	}
-	// docs/design.md and gateways' documentation speak of a day at most.
+	// docs/design.md and the documentation of gateways promise a day at most.
 	if left := keyring.SigningLead - keyring.RotationTime - keyring.MaxAge; left < 23*time.Hour {
 		t.Errorf("key sets may be kept for %v", left)
 	}
@@ -139,8 +139,8 @@ func TestRotate(t *testing.T) {
 		}
 	}
 
-	// A key that has signed for the last time loses its private half, and is dropped
-	// when it is no longer published. The time of its end does not change.
+	// A key that has signed for the last time loses its private half, and is removed when it
+	// is no longer published. The time of its end does not change.
 	private := func(d *keyring.Document, id string) string {
 		i := slices.IndexFunc(d.Signing, func(k signing.Key) bool { return k.JWK.KeyID == id })
 		if i < 0 {
@@ -152,7 +152,7 @@ func TestRotate(t *testing.T) {
 		return "public until " + d.Signing[i].Until.Sub(start).String()
 	}
 	for after, want := range map[time.Duration]string{day - 1: "private", day: "public until 48h0m0s", 2*day - 1: "public until 48h0m0s", 2 * day: "gone"} {
-		second.Signing = slices.Grow(second.Signing, 2) // as one that was parsed may have
+		second.Signing = slices.Grow(second.Signing, 2) // gives it spare capacity, as a parsed one may have
 		was := encode(t, second)
 		third := rotate(t, second, start.Add(after))
 		if encode(t, second) != was {
@@ -167,7 +167,7 @@ func TestRotate(t *testing.T) {
 	}
 }
 
-// While keys wait for their time, rotating again adds none.
+// TestRotateAgain checks that rotating again adds no keys while keys wait for their time.
 func TestRotateAgain(t *testing.T) {
 	d := generate(t)
 	start := epoch().Add(day)
@@ -181,7 +181,7 @@ func TestRotateAgain(t *testing.T) {
 		{15 * time.Minute, 3, 2},
 		{29 * time.Minute, 3, 2},
 		{day - 1, 4, 2},
-		{day, 4, 3}, // the second signs, the first is public
+		{day, 4, 3}, // the second key signs, and the first is public
 	} {
 		d = rotate(t, d, start.Add(tt.after))
 		if len(d.MAC) != tt.mac || len(d.Signing) != tt.signing {
@@ -208,7 +208,7 @@ func TestRotateAlgorithm(t *testing.T) {
 	}
 }
 
-// Ids wrap around, are never used twice, and run out.
+// TestRotateMACIDs checks that ids wrap around, are never used twice, and run out.
 func TestRotateMACIDs(t *testing.T) {
 	d := generate(t)
 	now := epoch()
@@ -225,7 +225,7 @@ func TestRotateMACIDs(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "256") || !strings.Contains(err.Error(), "remove") {
 		t.Errorf("a 257th key: %v", err)
 	}
-	// Keys that are removed by hand make room.
+	// Keys that are removed by hand make room for new ones.
 	d.MAC = slices.Delete(d.MAC, 5, 7)
 	d = rotate(t, d, now)
 	if last := d.MAC[len(d.MAC)-1]; last.ID != 6 {
@@ -234,7 +234,8 @@ func TestRotateMACIDs(t *testing.T) {
 	compile(t, d)
 }
 
-// A document with the greatest number of the longest keys fits into a secret.
+// TestRotateFits checks that a document with the greatest number of the longest keys fits into
+// a secret.
 func TestRotateFits(t *testing.T) {
 	now := epoch()
 	d, err := keyring.Generate(signing.RS256, now)
@@ -260,7 +261,8 @@ func TestRotateFits(t *testing.T) {
 	}
 }
 
-// Whenever rotations come, the tokens of every minute are accepted until they end.
+// TestRotateKeepsTokens checks that the tokens of every minute are accepted until they end,
+// whenever rotations happen.
 func TestRotateKeepsTokens(t *testing.T) {
 	for _, every := range []time.Duration{10 * time.Minute, 5 * time.Hour, 11 * time.Hour, day - time.Second, day, day + time.Second, 30*time.Hour + time.Minute, 30 * day} {
 		t.Run(every.String(), func(t *testing.T) {
@@ -278,7 +280,7 @@ func TestRotateKeepsTokens(t *testing.T) {
 				d = rotate(t, d, now)
 				most = max(most, len(d.Signing))
 				keys := compile(t, d)
-				// Made with the old and the new document, until the next rotation.
+				// Both documents make a token at each time until the next rotation.
 				for _, after := range []time.Duration{0, 14 * time.Minute, 16 * time.Minute, every - 1} {
 					at := now.Add(min(after, every-1))
 					maker := keys
@@ -309,8 +311,8 @@ func TestRotateKeepsTokens(t *testing.T) {
 	}
 }
 
-// 300 monthly rotations, in which the oldest MAC keys are removed when there is no
-// room.
+// TestRotateForDecades checks 300 monthly rotations, in which the oldest MAC keys are removed
+// when there is no room.
 func TestRotateForDecades(t *testing.T) {
 	d, now := generate(t), epoch()
 	biggest, most := 0, 0

@@ -26,7 +26,7 @@ type manager struct {
 
 	mu    sync.Mutex
 	calls int
-	value *string // nil: the secret has no text
+	value *string // nil if the secret has no text
 	fault string  // if set, the type of error to answer with
 	// If these are set, a call sends on entered and waits for release.
 	entered, release chan struct{}
@@ -203,7 +203,8 @@ func TestSecretIsCachedForFiveMinutes(t *testing.T) {
 	}
 }
 
-// A clock that was ahead when the secret was read does not keep the copy.
+// TestSecretReadAheadOfTime checks that a copy is read again if the clock was ahead when it
+// was read.
 func TestSecretReadAheadOfTime(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	keysAt(t, secret, epoch().AddDate(1, 0, 0))
@@ -318,7 +319,8 @@ func TestSecretConcurrentFirstRequestsReadOnce(t *testing.T) {
 	m.wantCalls(1)
 }
 
-// While one request reads the secret again, the others do not wait for it.
+// TestSecretOthersUseTheOldCopy checks that while one request reads the secret again, the
+// others do not wait for it.
 func TestSecretOthersUseTheOldCopy(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	old := keysAt(t, secret, epoch())
@@ -356,7 +358,8 @@ func TestSecretOthersUseTheOldCopy(t *testing.T) {
 	m.wantCalls(2)
 }
 
-// A request that gives up does not end the read for the others that wait for it.
+// TestSecretRequestGivesUp checks that a request which gives up does not end the read for the
+// others that wait for it.
 func TestSecretRequestGivesUp(t *testing.T) {
 	m, secret, _ := start(t, encode(t, generate(t)))
 	entered, release := m.hold()
@@ -375,7 +378,7 @@ func TestSecretRequestGivesUp(t *testing.T) {
 	first := keysAt(t, secret, epoch())
 	m.wantCalls(1)
 
-	// If there is a copy, giving up costs nothing.
+	// If there is a copy, a request that gives up still gets it.
 	entered, release = m.hold()
 	ctx, cancel = context.WithCancel(t.Context())
 	go func() {

@@ -18,7 +18,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
-// The steps of a rotation, in order.
+// steps are the steps of a rotation, in order.
 var steps = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
 
 // random is what CloudFormation generates for a secret.
@@ -128,8 +128,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// Secrets Manager repeats a step whose response it did not get, and resumes a
-// rotation from its first step.
+// TestRotationRepeatsSteps checks that Secrets Manager can repeat a step whose response it did
+// not get, and resume a rotation from its first step.
 func TestRotationRepeatsSteps(t *testing.T) {
 	r := newRotator(t, encode(t, generate(t)))
 	now := epoch().Add(day)
@@ -156,8 +156,8 @@ func TestRotationRepeatsSteps(t *testing.T) {
 	}
 }
 
-// Wherever it fails, once or until the SDK gives up, the keys in use are either the
-// old or the new ones, and the next attempt succeeds.
+// TestRotationFaults checks that whichever request fails, once or until the SDK gives up, the
+// keys in use are either the old or the new ones, and the next attempt succeeds.
 func TestRotationFaults(t *testing.T) {
 	for what, text := range map[string]string{"keys": encode(t, generate(t)), "no keys": random} {
 		for name, fault := range map[string]keyringtest.Fault{"failed": keyringtest.Failed, "denied": keyringtest.Denied, "answer lost": keyringtest.Lost} {
@@ -207,8 +207,8 @@ func TestRotationFaults(t *testing.T) {
 	}
 }
 
-// A failure that the SDK's retries overcome is not one, even if the response to a
-// write is lost.
+// TestRotationAnswerLostToTheSDK checks that a rotation succeeds if the SDK's retries overcome
+// a failure, even if the response to a write is lost.
 func TestRotationAnswerLostToTheSDK(t *testing.T) {
 	r := newRotator(t, encode(t, generate(t)))
 	r.rotation.Client = r.m.Client(3)
@@ -234,8 +234,8 @@ func TestRotationAnswerLostToTheSDK(t *testing.T) {
 	}
 }
 
-// The function was killed after it made keys. Nobody resumed that rotation, and a
-// later one makes others.
+// TestRotationLeftBehind checks a rotation whose function was killed after it made keys, and
+// that nobody resumed. A later rotation makes other keys.
 func TestRotationLeftBehind(t *testing.T) {
 	first := generate(t)
 	r := newRotator(t, encode(t, first))
@@ -254,10 +254,10 @@ func TestRotationLeftBehind(t *testing.T) {
 	mustFail(t, r.run(now, left), "AWSPENDING")
 }
 
-// If the time of keys comes while they are pending, the functions do not have them.
-// They never come into use, but those of the next rotation do.
+// TestRotationTooLate checks keys whose time comes while they are pending, so that the
+// functions do not have them. They never come into use, but the keys of the next rotation do.
 func TestRotationTooLate(t *testing.T) {
-	for _, step := range []string{"createSecret", "testSecret"} { // the last one taken in time
+	for _, step := range []string{"createSecret", "testSecret"} { // the last step is done in time
 		for _, late := range []time.Duration{5*time.Minute + 1, time.Hour, 30 * day} {
 			t.Run(step+"/"+late.String(), func(t *testing.T) {
 				text := encode(t, generate(t))
@@ -330,7 +330,7 @@ func TestRotationFirstKeys(t *testing.T) {
 	})
 }
 
-// Any text that may have been keys is kept.
+// TestRotationRefusesDamagedKeys checks that a text which may have been keys is kept.
 func TestRotationRefusesDamagedKeys(t *testing.T) {
 	d := generate(t)
 	good := encode(t, d)
@@ -372,7 +372,7 @@ func TestRotationRefusesDamagedKeys(t *testing.T) {
 				t.Fatal("it was written over")
 			}
 			mustHide(t, d, "error", err.Error())
-			// Neither do the later steps, if there is a version for them.
+			// The later steps, which find a version, do not replace it either.
 			r.m.Edit(func(versions map[string]*keyringtest.Version) { versions[version].Text = &good })
 			for _, step := range []string{"testSecret", "finishSecret"} {
 				if r.step(epoch(), step, version) == nil {
@@ -386,8 +386,8 @@ func TestRotationRefusesDamagedKeys(t *testing.T) {
 	}
 }
 
-// The template of a stack was changed, and a new random text replaced the keys,
-// which are still in the previous version.
+// TestRotationRefusesReplacedKeys checks a secret whose keys were replaced with a new random
+// text by a change of the stack's template. The keys are still in the previous version.
 func TestRotationRefusesReplacedKeys(t *testing.T) {
 	good := encode(t, generate(t))
 	for _, text := range []string{random, "{}"} {
@@ -408,8 +408,8 @@ func TestRotationRefusesReplacedKeys(t *testing.T) {
 	mustFail(t, r.run(epoch(), r.begin()), "binary")
 }
 
-// A pending version that does not follow the current one is given up by either of
-// the steps that check it, and changes nothing.
+// TestRotationGivesUp checks that a pending version which does not follow the current one is
+// given up by either of the steps that check it. Nothing changes.
 func TestRotationGivesUp(t *testing.T) {
 	start := epoch().Add(30 * day)
 	change := func(f func(next, current *keyring.Document)) func(t *testing.T, current *keyring.Document) string {
@@ -475,8 +475,7 @@ func TestRotationGivesUp(t *testing.T) {
 	r.m.Edit(func(versions map[string]*keyringtest.Version) { versions[version].Text = &text })
 	mustFail(t, r.step(now, "testSecret", version), "no longer published until")
 
-	// To test the configuration of rotation, Secrets Manager may stage the current
-	// keys.
+	// Secrets Manager may stage the current keys to test the configuration of rotation.
 	r = newRotator(t, encode(t, generate(t)))
 	version, text = r.begin(), r.m.Text("AWSCURRENT")
 	r.m.Edit(func(versions map[string]*keyringtest.Version) { versions[version].Text = &text })
@@ -485,8 +484,8 @@ func TestRotationGivesUp(t *testing.T) {
 	}
 }
 
-// Somebody edits the secret between two steps. A key that was removed does not come
-// back, and one that was added is not lost.
+// TestRotationMeetsEdit checks a secret that is edited between two steps. A key that was
+// removed does not come back, and one that was added is not lost.
 func TestRotationMeetsEdit(t *testing.T) {
 	start := epoch().Add(30 * day)
 	edits := map[string]func(d *keyring.Document){
@@ -533,7 +532,8 @@ func (i interposed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return i.RoundTripper.RoundTrip(r)
 }
 
-// The same at the last moment, between the last check and the move.
+// TestRotationMeetsLateEdit checks the same at the last moment, between the last check and the
+// move.
 func TestRotationMeetsLateEdit(t *testing.T) {
 	current := generate(t)
 	r := newRotator(t, encode(t, current))
@@ -545,7 +545,7 @@ func TestRotationMeetsLateEdit(t *testing.T) {
 	if r.m.Labeled("AWSCURRENT") != "edited" {
 		t.Error("the edit is lost")
 	}
-	// The next check finds that it does not follow.
+	// The next check finds that the version does not follow the current one.
 	r.rotation.Client = r.m.Client(1)
 	mustFail(t, r.run(start, version), "given up")
 	r.mustRun(start, r.begin())
@@ -588,8 +588,8 @@ func TestRotationRefuses(t *testing.T) {
 	}
 }
 
-// After decades the ids of MAC keys are used up. The keys in use stay as they are,
-// and the document is within Secrets Manager's limit.
+// TestRotationForDecades checks that the keys in use are kept when, after decades, the ids of
+// MAC keys are used up, and that the document is within Secrets Manager's limit.
 func TestRotationForDecades(t *testing.T) {
 	t.Parallel()
 	d, now := generate(t), epoch()
@@ -627,8 +627,8 @@ func TestRotationForDecades(t *testing.T) {
 	}
 }
 
-// A function that read the secret just before it changed reads the new keys
-// before the first token is minted under them.
+// TestRotationReachesFunctions checks that a function which read the secret just before it
+// changed reads the new keys before the first token is minted under them.
 func TestRotationReachesFunctions(t *testing.T) {
 	r := newRotator(t, random)
 	r.mustRun(epoch(), r.begin())
@@ -643,7 +643,7 @@ func TestRotationReachesFunctions(t *testing.T) {
 	end := start.Add(keyring.RotationTime)
 	keysAt(t, slow, end)
 	r.mustRun(end, version)
-	// Its next reads fail for as long as is allowed for.
+	// Its next reads fail for the longest time that is planned for.
 	for at := end; at.Before(end.Add(2 * keyring.MaxAge)); at = at.Add(10 * time.Second) {
 		r.m.Break(func(int, string) keyringtest.Fault { return keyringtest.Failed })
 		old := keysAt(t, slow, at)

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// A call that does much begins new work for 20 seconds, or for two thirds of what its
-// request has left: the gateway waits for 30, and what was begun is to be finished.
+// TestBudget checks for how long a call that does much begins new work: 20 seconds, or two
+// thirds of its request's remaining time. The gateway waits for 30 seconds, and work that was
+// begun must be finished by then.
 func TestBudget(t *testing.T) {
 	for _, tt := range []struct{ left, want time.Duration }{
-		{0, 20 * time.Second}, // no deadline
+		{0, 20 * time.Second}, // without a deadline
 		{time.Hour, 20 * time.Second},
 		{30 * time.Second, 20 * time.Second},
 		{28500 * time.Millisecond, 19 * time.Second},

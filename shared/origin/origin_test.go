@@ -9,9 +9,9 @@ import (
 	"github.com/rotor-auth/rotor/shared/origin"
 )
 
-// What is written, and what a browser sends for it. The http and https ones are as
-// new URL(…).origin has them in Node; the others as the webviews and browsers do,
-// in which each is at home.
+// accepted lists origins as they are written, and as a browser sends them. Those with http and
+// https are as in Node's new URL(…).origin; the others are as webviews and browsers send
+// their own.
 var accepted = []struct{ written, sent string }{
 	{"https://a.example", "https://a.example"},
 	{"http://a.example", "http://a.example"},
@@ -65,7 +65,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Each error says what to write instead.
+// TestParseRefuses checks that each error tells what to write instead.
 func TestParseRefuses(t *testing.T) {
 	for _, tt := range []struct{ written, want string }{
 		{"", "such as https://app.example.com"},
@@ -111,9 +111,9 @@ func TestParseRefuses(t *testing.T) {
 		{"https://*", "there are no patterns"},
 		{"http://localhost:*", "there are no patterns"},
 		{"chrome-extension://*", "there are no patterns"},
-		{"*", "such as https://app.example.com"}, // no origin: a Set has a place for it
+		{"*", "such as https://app.example.com"}, // this is not an origin; a Set has its own place for it
 		{"https://bücher.example", "Punycode"},
-		{"https://\u212aelvin.example", "Punycode"}, // the sign of the unit, whose small letter is k
+		{"https://\u212aelvin.example", "Punycode"}, // the Kelvin sign, whose small letter is k
 		{"https://127.1", "four decimal numbers"},
 		{"https://2130706433", "four decimal numbers"},
 		{"https://0x7f000001", "four decimal numbers"},
@@ -173,7 +173,7 @@ func TestSet(t *testing.T) {
 		"https://app.example":         true,
 		"capacitor://localhost":       true,
 		"safari-web-extension://3B1D": true,
-		"https://app.example:443":     false, // no browser sends it
+		"https://app.example:443":     false, // browsers leave the default port out
 		"https://app.example/":        false,
 		"https://app.example.evil":    false,
 		"https://evil.example":        false,
@@ -235,7 +235,7 @@ func TestSetOfLoopback(t *testing.T) {
 		"http://0.0.0.0:5173":              false,
 		"http://192.168.1.1":               false,
 		"http://localhost:5173/":           false,
-		"http://localhost:80":              false, // no browser sends it
+		"http://localhost:80":              false, // browsers leave the default port out
 		"capacitor://localhost":            false,
 		"chrome-extension://localhost":     false,
 		"null":                             false,
@@ -261,9 +261,9 @@ func TestParseSetNamesAllThatIsWrong(t *testing.T) {
 	}
 }
 
-// FuzzParse: what is accepted is what a browser sends for it. It is a scheme, a host
-// and a port, and nothing else; it is written as browsers write it, so that it comes
-// out again when it goes in; and it is the origin of the URL that was given.
+// FuzzParse checks that what is accepted is what a browser sends for it: a scheme, a host and
+// a port, in the form in which browsers write them. Parsing it again gives the same, and it is
+// the origin of the URL that was given.
 func FuzzParse(f *testing.F) {
 	for _, tt := range accepted {
 		f.Add(tt.written)
@@ -299,8 +299,8 @@ func FuzzParse(f *testing.F) {
 		if port := u.Port(); strings.HasSuffix(u.Host, ":") || len(port) > 1 && port[0] == '0' || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 			t.Errorf("%q became %q: of the port %q", s, got, port)
 		}
-		// What was given is the same, but for letter case, the port and a slash; or the
-		// other spelling of an IPv6 address.
+		// The given text may differ only in letter case, the port, a slash, or the spelling of
+		// an IPv6 address.
 		written := strings.TrimSuffix(strings.ToLower(s), "/")
 		if host := strings.TrimSuffix(got, ":"+u.Port()); !strings.HasPrefix(written, host) && !strings.Contains(host, "[") {
 			t.Errorf("%q became %q", s, got)

@@ -120,7 +120,8 @@ func TestSignAccessRequires(t *testing.T) {
 	}
 }
 
-// RFC 7519 §4.1.3: one audience is a string, and several are an array.
+// TestAudiences checks that one audience is a string and several are an array (RFC 7519
+// §4.1.3).
 func TestAudiences(t *testing.T) {
 	key := newKey(t, signing.ES256, epoch())
 	set := newSet(t, key)
@@ -167,7 +168,8 @@ func TestAudiences(t *testing.T) {
 	}
 }
 
-// No character is escaped that need not be, so that tokens are short.
+// TestClaimsAreNotEscaped checks that no character is escaped without need, so that tokens are
+// short.
 func TestClaimsAreNotEscaped(t *testing.T) {
 	set := newSet(t, newKey(t, signing.ES256, epoch()))
 	length := func(text string) int {
@@ -184,7 +186,8 @@ func TestClaimsAreNotEscaped(t *testing.T) {
 	}
 }
 
-// Custom claims neither replace ours nor fill in one that we left out.
+// TestCustomClaimsCannotOverride checks that custom claims neither replace ours nor fill in
+// one that we left out.
 func TestCustomClaimsCannotOverride(t *testing.T) {
 	key := newKey(t, signing.ES256, epoch())
 	set := newSet(t, key)
@@ -267,7 +270,7 @@ func TestSignIDRequires(t *testing.T) {
 	}
 }
 
-// A token that nobody could verify is not signed.
+// TestSignPastEveryEnd checks that a token which nobody could verify is not signed.
 func TestSignPastEveryEnd(t *testing.T) {
 	key := newKey(t, signing.ES256, epoch())
 	key.Until = epoch().Add(time.Hour)

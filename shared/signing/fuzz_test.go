@@ -58,7 +58,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add("", "", "", "ES.ES")
 	f.Add("", "", "", `{"payload":"ESPAYLOAD","protected":"ESHEADER","signature":"ESSIGNATURE"}`)
 	f.Fuzz(func(t *testing.T, head, body, signature, raw string) {
-		for word := range issued { // whole parts only: these are JSON
+		for word := range issued { // only whole parts are replaced: these are JSON
 			if head == word {
 				head = header[word]
 			}
@@ -146,7 +146,7 @@ func FuzzClaims(f *testing.F) {
 			t.Errorf("%q: %v", payload, err)
 		}
 		if got.IssuedAt.IsZero() {
-			return // never made by us
+			return // we never make such claims
 		}
 		again, err := set.Verify(signAccess(t, set, epoch(), got), issuer, epoch())
 		if err != nil {

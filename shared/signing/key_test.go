@@ -13,7 +13,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// However a key or a set is printed, it shows nothing of the private half.
+// TestRedaction checks that a key or a set shows nothing of the private half, however it is
+// printed.
 func TestRedaction(t *testing.T) {
 	for _, alg := range []signing.Algorithm{signing.RS256, signing.ES256} {
 		key := newKey(t, alg, epoch())

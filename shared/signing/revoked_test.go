@@ -11,8 +11,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// A revoked key is never used, at any time: a machine whose clock is behind does not
-// publish it a little longer.
+// TestRevokedKey checks that a revoked key is not used at any time, not even by a machine
+// whose clock is behind.
 func TestRevokedKey(t *testing.T) {
 	leaked, next := newKey(t, signing.ES256, epoch()), newKey(t, signing.ES256, epoch().Add(time.Hour))
 	before := newSet(t, leaked, next)
@@ -50,8 +50,8 @@ func TestRevokedKey(t *testing.T) {
 	}
 }
 
-// The error is ErrUnknownKey only for a token that is otherwise valid. For any
-// other, newer keys would not help.
+// TestUnknownKey checks that the error is ErrUnknownKey only for a token that is otherwise
+// valid. For any other token, newer keys would not help.
 func TestUnknownKey(t *testing.T) {
 	ours, newer := newKey(t, signing.ES256, epoch()), newKey(t, signing.ES256, epoch())
 	ended := newKey(t, signing.ES256, epoch().Add(-time.Hour)).Retired(epoch())

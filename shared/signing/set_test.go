@@ -103,7 +103,7 @@ func TestGenerateKey(t *testing.T) {
 		if !key.Private() || key.JWK.Algorithm != string(alg) || key.JWK.Use != "sig" || !key.From.Equal(epoch()) || !key.Until.IsZero() {
 			t.Errorf("generated %v", key)
 		}
-		// RFC 7638 §3, by hand: the required members in order, hashed.
+		// This computes RFC 7638 §3 by hand: the required members in order, hashed.
 		public, err := key.JWK.Public().MarshalJSON()
 		if err != nil {
 			t.Fatal(err)
@@ -203,7 +203,7 @@ func TestJWKS(t *testing.T) {
 	at := func(h int) time.Time { return epoch().Add(time.Duration(h) * time.Hour) }
 	retired := newKey(t, signing.RS256, at(-10)).Retired(at(1))
 	old := newKey(t, signing.ES256, at(-5))
-	old.Until = at(2) // still has its private half
+	old.Until = at(2) // it still has its private half
 	current, next := newKey(t, signing.ES256, at(0)), newKey(t, signing.ES256, at(24))
 	set := newSet(t, next, old, current, retired)
 	id := func(keys ...signing.Key) []string {
@@ -256,8 +256,8 @@ func TestJWKSOfNoneIsAnArray(t *testing.T) {
 	}
 }
 
-// A key that was parsed from its JWK signs like the generated one, and its
-// signatures verify under the published JWK.
+// TestKeysThroughJSON checks that a key parsed from its JWK signs like the generated one, and
+// that its signatures verify under the published JWK.
 func TestKeysThroughJSON(t *testing.T) {
 	for _, alg := range []signing.Algorithm{signing.RS256, signing.ES256} {
 		key := newKey(t, alg, epoch())

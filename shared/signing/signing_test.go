@@ -19,7 +19,7 @@ import (
 
 const issuer = "https://auth.example.com"
 
-// epoch is the time at which the tests take place.
+// epoch returns the time at which the tests take place.
 func epoch() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 func newKey(tb testing.TB, alg signing.Algorithm, from time.Time) signing.Key {

@@ -46,7 +46,7 @@ func TestVerifyRefusesAlgorithmConfusion(t *testing.T) {
 		mustRefuse(t, set, fmt.Sprintf("alg %q, no signature", alg), header+"."+payload+".")
 	}
 
-	// HS256 with the public key as the secret.
+	// This is HS256 with the public key as the secret.
 	der := x509.MarshalPKCS1PublicKey(rsaKey.JWK.Public().Key.(*rsa.PublicKey))
 	pkix, err := x509.MarshalPKIXPublicKey(rsaKey.JWK.Public().Key)
 	if err != nil {
@@ -66,7 +66,7 @@ func TestVerifyRefusesAlgorithmConfusion(t *testing.T) {
 			header+"."+payload+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
 	}
 
-	// Each key's signature under the other's id.
+	// Each key's signature is sent under the other's id.
 	claims := `{"iss":"` + issuer + `","sub":"u","aud":"a","client_id":"c","exp":4102444800}`
 	if _, err := set.Verify(forge(t, rsaKey, "at+jwt", claims), issuer, epoch()); err != nil {
 		t.Fatalf("the payload is not the reason to refuse: %v", err)
@@ -87,7 +87,8 @@ func TestVerifyRefusesAlgorithmConfusion(t *testing.T) {
 	mustRefuse(t, set, "no kid", forge(t, stranger, "at+jwt", claims))
 }
 
-// Our own key with another algorithm is not accepted.
+// TestVerifyRefusesOtherAlgorithms checks that our own key with another algorithm is not
+// accepted.
 func TestVerifyRefusesOtherAlgorithms(t *testing.T) {
 	key := newKey(t, signing.RS256, epoch())
 	set := newSet(t, key)
@@ -209,11 +210,12 @@ func TestVerifyClaims(t *testing.T) {
 	}
 }
 
-// RFC 7519 §4.1.4: a token is not accepted on or after its "exp".
+// TestVerifyExpiry checks that a token is not accepted on or after its "exp" (RFC 7519
+// §4.1.4).
 func TestVerifyExpiry(t *testing.T) {
 	set := newSet(t, newKey(t, signing.ES256, epoch()))
 	a := access()
-	a.ExpiresAt = epoch().Add(time.Hour + 999*time.Millisecond) // the token keeps seconds
+	a.ExpiresAt = epoch().Add(time.Hour + 999*time.Millisecond) // the token has whole seconds
 	tok := signAccess(t, set, epoch(), a)
 	end := epoch().Add(time.Hour)
 	for _, now := range []time.Time{epoch(), end.Add(-time.Second), end.Add(-time.Nanosecond)} {
@@ -238,8 +240,8 @@ func TestVerifyExpiry(t *testing.T) {
 	}
 }
 
-// A token is accepted for as long as its key is published, whether or not the key
-// still has its private half.
+// TestVerifyRetiredKey checks that a token is accepted for as long as its key is published,
+// whether or not the key still has its private half.
 func TestVerifyRetiredKey(t *testing.T) {
 	old, next := newKey(t, signing.ES256, epoch()), newKey(t, signing.RS256, epoch().Add(time.Minute))
 	tok := signAccess(t, newSet(t, old, next), epoch(), access())
@@ -255,7 +257,8 @@ func TestVerifyRetiredKey(t *testing.T) {
 	}
 }
 
-// Errors may be logged, so they contain nothing of the token.
+// TestVerifyErrorsHoldNoToken checks that errors, which may be logged, contain nothing of the
+// token.
 func TestVerifyErrorsHoldNoToken(t *testing.T) {
 	set := newSet(t, newKey(t, signing.ES256, epoch()))
 	tok := signAccess(t, set, epoch(), access())

@@ -31,7 +31,7 @@ func (w *world) lives() (places []int) {
 	return places
 }
 
-// want checks which families live, and that the trail names those that do not.
+// want checks which families are alive, and that the trail names the others.
 func (w *world) want(places ...int) {
 	w.t.Helper()
 	if diff := cmp.Diff(places, w.lives()); diff != "" {
@@ -40,14 +40,14 @@ func (w *world) want(places ...int) {
 	w.named()
 }
 
-// An old family that is in use stays, or goes, by the rule; so does one that was
-// just logged in. Record, event and log say by which.
+// TestEvict checks that the rule decides whether an old family that is in use is kept, and one
+// that was just logged in. The record, the event and the log name the rule.
 func TestEvict(t *testing.T) {
 	for _, tt := range []struct {
 		rule family.Evict
 		live []int
 	}{
-		{family.LeastRecentlyUsed, []int{0, 3}}, // 1 and 2 were never used since
+		{family.LeastRecentlyUsed, []int{0, 3}}, // 1 and 2 were not used since
 		{family.Oldest, []int{2, 3}},
 	} {
 		t.Run(string(tt.rule), func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestEvict(t *testing.T) {
 				t.Errorf("swept %+v", r)
 			}
 			w.want(tt.live...)
-			for _, i := range []int{1} { // which goes by either rule
+			for _, i := range []int{1} { // both rules end this one
 				f, err := w.table.Family(t.Context(), ids[i])
 				if err != nil || f.Revoked.Evict != tt.rule || f.Revoked.Active != 4 {
 					t.Errorf("the record says %+v, %v", f.Revoked, err)
@@ -76,8 +76,8 @@ func TestEvict(t *testing.T) {
 	}
 }
 
-// Of a family that was just logged in and an older one that is in use, the rule
-// decides which stays.
+// TestEvictLoginOrUse checks that the rule decides between a family that was just logged in
+// and an older one that is in use.
 func TestEvictLoginOrUse(t *testing.T) {
 	for rule, live := range map[family.Evict][]int{family.LeastRecentlyUsed: {0}, family.Oldest: {1}} {
 		w := newWorld(t, 1)
@@ -89,8 +89,9 @@ func TestEvictLoginOrUse(t *testing.T) {
 	}
 }
 
-// A planned family that comes into use before it is ended lives on, and who goes is
-// decided again: by the last use another goes, by the age the same one.
+// TestPlannedFamilyIsUsed checks that a planned family which is used before the sweep ends it
+// is kept. The sweep then decides again: by the last use another family ends, by the age the
+// same one.
 func TestPlannedFamilyIsUsed(t *testing.T) {
 	for rule, live := range map[family.Evict][]int{family.LeastRecentlyUsed: {0, 2, 3}, family.Oldest: {1, 2, 3}} {
 		for clock, shift := range map[string]time.Duration{"later": time.Minute, "the same clock": 0, "a clock behind": -time.Hour} {
@@ -104,11 +105,11 @@ func TestPlannedFamilyIsUsed(t *testing.T) {
 					w.use(id)
 				}
 				w.useAt(ids[0], w.clock.Now().Add(-90*time.Minute))
-				r := w.sweepAnd(2, "UpdateItem", func() { // the plan is stored
+				r := w.sweepAnd(2, "UpdateItem", func() { // the plan is stored by now
 					w.useAt(ids[0], w.clock.Now().Add(shift))
 				})
 				if clock == "a clock behind" && rule == family.LeastRecentlyUsed {
-					live = []int{1, 2, 3} // it was used, but still the longest ago
+					live = []int{1, 2, 3} // 1 was used, but its use is still the oldest
 				}
 				if r.Removed != 1 {
 					t.Errorf("swept %+v", r)
@@ -125,15 +126,15 @@ func TestPlannedFamilyIsUsed(t *testing.T) {
 	}
 }
 
-// A plan whose sweep died, and that is carried out an hour later, ends nothing that
-// came into use since; what it had ended already it names.
+// TestOldPlan checks the plan of a sweep that crashed, carried out an hour later. It ends no
+// family that was used since, and its event names those that it had ended already.
 func TestOldPlan(t *testing.T) {
 	for _, rule := range rules {
 		for ended := range 3 {
 			w := newWorld(t, 3)
 			w.policy(func(p *family.Policy) { p.MaxActive, p.Evict = 3, rule })
 			ids := w.issue(1, "app", 6)
-			w.dyingSweep(1 + ended) // the plan is of the first three
+			w.dyingSweep(1 + ended) // the plan names the first three
 			if n := 6 - len(w.lives()); n != ended {
 				t.Fatalf("%d had ended, not %d", n, ended)
 			}
@@ -147,7 +148,7 @@ func TestOldPlan(t *testing.T) {
 			}
 			w.sweep()
 			if rule == family.Oldest {
-				w.want(3, 4, 5) // planned again, by their age
+				w.want(3, 4, 5) // a new plan chose by age
 			} else {
 				w.want(append(used, []int{3, 4, 5}[3-ended:]...)...)
 			}
@@ -155,15 +156,15 @@ func TestOldPlan(t *testing.T) {
 	}
 }
 
-// A plan of which all came into use stores no event, and the sweep goes on: whatever
-// the clock was that the use was recorded by.
+// TestOldPlanThatEndsNothing checks that a plan whose families were all used since stores no
+// event, whatever clock recorded the use, and that the sweep goes on.
 func TestOldPlanThatEndsNothing(t *testing.T) {
 	for clock, shift := range map[string]time.Duration{"later": time.Minute, "a clock behind": -time.Hour} {
 		t.Run(clock, func(t *testing.T) {
 			w := newWorld(t, 2)
 			ids := w.issue(1, "app", 3)
 			w.dyingSweep(1)
-			w.revoke(ids[2]) // the owner is within its limit by now
+			w.revoke(ids[2]) // this brings the owner within its limit
 			w.useAt(ids[0], w.clock.Now().Add(shift))
 			if r := w.sweep(); r.Removed != 0 {
 				t.Errorf("swept %+v", r)
@@ -177,8 +178,7 @@ func TestOldPlanThatEndsNothing(t *testing.T) {
 	}
 }
 
-// before calls happens right before each update of the store that f's families are
-// ended by.
+// before is a transport that calls happens right before each update that ends families of f.
 type before struct {
 	below   aws.HTTPClient
 	happens func()
@@ -191,8 +191,8 @@ func (b before) Do(r *http.Request) (*http.Response, error) {
 	return b.below.Do(r)
 }
 
-// Families that come into use as fast as they are planned do not keep a sweep for
-// ever: their owner stays on the work list.
+// TestFamiliesInUseAllTheTime checks that a sweep ends even if families are used as fast as it
+// plans to end them. Their owner stays on the work list.
 func TestFamiliesInUseAllTheTime(t *testing.T) {
 	w := newWorld(t, 1)
 	ids := w.issue(1, "app", 2)
@@ -219,8 +219,8 @@ func TestFamiliesInUseAllTheTime(t *testing.T) {
 	}
 }
 
-// Issuing while a dead sweep's plan is stored leaves the plan: what it has ended
-// already must get its event.
+// TestIssueLeavesAPlan checks that a login keeps the stored plan of a sweep that crashed,
+// because what the plan has ended must still get its event.
 func TestIssueLeavesAPlan(t *testing.T) {
 	for ended := range 3 {
 		w := newWorld(t, 2)
@@ -242,8 +242,8 @@ func TestIssueLeavesAPlan(t *testing.T) {
 	}
 }
 
-// The next sweep reads again what a longer idle lifetime, or an earlier not_before,
-// brings back to life.
+// TestSweepReadsAgainWhatLivesAgain checks that a sweep reads families again that a longer
+// idle lifetime or an earlier not_before has revived.
 func TestSweepReadsAgainWhatLivesAgain(t *testing.T) {
 	for name, change := range map[string]func(p *family.Policy, start time.Time){
 		"none is idle any more": func(p *family.Policy, _ time.Time) { p.IdleLifetime = 0 },
@@ -286,8 +286,8 @@ func TestSweepReadsAgainWhatLivesAgain(t *testing.T) {
 	}
 }
 
-// A use that is under way when a sweep finds its family past the idle end, by a clock
-// that is behind, is still seen by the next sweep.
+// TestSweepSeesAUseByAClockBehind checks a use by a server whose clock is behind, during a
+// sweep that finds the family past its idle end. The next sweep must see the use.
 func TestSweepSeesAUseByAClockBehind(t *testing.T) {
 	w := newWorld(t, 3)
 	w.policy(func(p *family.Policy) { p.MaxActive, p.IdleLifetime = 3, 3600 })
@@ -303,8 +303,9 @@ func TestSweepSeesAUseByAClockBehind(t *testing.T) {
 	w.want(3, 4, 5)
 }
 
-// A device in use beside a login every second, for ever, makes no sweep read the dead
-// again: it is remembered. It lives on, and is ended when its time has come.
+// TestSweepOfAHealthCheckBesideADevice checks a device in use beside a program that logs in
+// every second. Sweeps remember the device and do not read the ended families again. The
+// device is kept, and ended when its time has come.
 func TestSweepOfAHealthCheckBesideADevice(t *testing.T) {
 	t.Parallel()
 	const maxActive, perSweep = 3, 300
@@ -367,7 +368,8 @@ func TestSweepOfAHealthCheckBesideADevice(t *testing.T) {
 	w.named()
 }
 
-// What is remembered may have been purged: then all is read again.
+// TestSweepWhoseMemoryIsGone checks that a sweep reads everything again if what it remembered
+// has been purged.
 func TestSweepWhoseMemoryIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2)
@@ -386,7 +388,7 @@ func TestSweepWhoseMemoryIsGone(t *testing.T) {
 		t.Errorf("the horizon is %+v", o.Horizon)
 	}
 	w.issue(1, "app", 2)
-	if r := w.sweep(); r.Removed != 2 { // the device among them
+	if r := w.sweep(); r.Removed != 2 { // the device is one of them
 		t.Errorf("swept %+v", r)
 	}
 	if f, err := w.table.Family(t.Context(), device); err != nil || f.Revoked.Cause != family.LimitExceeded {
@@ -394,8 +396,8 @@ func TestSweepWhoseMemoryIsGone(t *testing.T) {
 	}
 }
 
-// A sweep under way that finds nothing of its user, because all was erased, brings
-// nothing back: no owner, no event.
+// TestSweepBesideAnErasure checks that a sweep during an erasure of its user brings back
+// neither an owner nor an event.
 func TestSweepBesideAnErasure(t *testing.T) {
 	for _, at := range []struct {
 		n         int64
@@ -423,7 +425,8 @@ func TestSweepBesideAnErasure(t *testing.T) {
 	}
 }
 
-// A plan that was stored before an erasure brings nothing back either.
+// TestPlanOfAnErasedUser checks that a plan which was stored before an erasure brings nothing
+// back.
 func TestPlanOfAnErasedUser(t *testing.T) {
 	for ended := range 3 {
 		w := newWorld(t, 2)
@@ -450,7 +453,7 @@ func (w *world) erase() {
 	}
 }
 
-// nothing checks that nothing is kept of user 1.
+// nothing checks that nothing is stored about user 1.
 func (w *world) nothing() {
 	w.t.Helper()
 	keys, err := w.table.UserItems(w.t.Context(), userKey(1), "", 10_000)

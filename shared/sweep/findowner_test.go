@@ -17,8 +17,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
-// An owner whose record a sweep makes anew is kept for as long as the last of the
-// families, and not as the first.
+// TestOwnerMadeBySweepIsKept checks that an owner's record which a sweep creates is kept for
+// as long as the last of its families.
 func TestOwnerMadeBySweepIsKept(t *testing.T) {
 	for _, longestFirst := range []bool{true, false} {
 		w := newWorld(t, 2)
@@ -38,7 +38,7 @@ func TestOwnerMadeBySweepIsKept(t *testing.T) {
 			p.MaxActive = 2
 			f := &family.Family{ID: id, UserID: "u", ClientID: "app", Counter: 1, LastUsedAt: now.Add(time.Duration(i) * time.Hour), ExpiresAt: now.Add(life)}
 			if longestFirst && i == 0 {
-				f.LastUsedAt = now.Add(time.Minute * 90) // it stays
+				f.LastUsedAt = now.Add(time.Minute * 90) // this one is kept
 			}
 			if err := w.table.Issue(t.Context(), f, &p); err != nil {
 				t.Fatal(err)
@@ -62,7 +62,7 @@ func TestOwnerMadeBySweepIsKept(t *testing.T) {
 	}
 }
 
-// after purges what has ended by then.
+// after purges what has ended by that time, and returns the world.
 func (w *world) after(at time.Time) *world {
 	w.t.Helper()
 	if _, err := w.table.Purge(w.t.Context(), at); err != nil {
@@ -71,7 +71,8 @@ func (w *world) after(at time.Time) *world {
 	return w
 }
 
-// A plan of before plans looked at the last use ends what it names.
+// TestPlanOfBeforeLastUses checks that an older plan, from before plans recorded the last use,
+// ends the families that it names.
 func TestPlanOfBeforeLastUses(t *testing.T) {
 	w := newWorld(t, 2)
 	ids := w.issue(1, "app", 4)
@@ -91,8 +92,8 @@ func TestPlanOfBeforeLastUses(t *testing.T) {
 	}
 }
 
-// An owner whose plan cannot be read is left as it is, on the work list, and keeps
-// nobody else waiting.
+// TestDamagedPlan checks that an owner whose plan cannot be read stays unchanged on the work
+// list, and that other owners do not wait for it.
 func TestDamagedPlan(t *testing.T) {
 	w := newWorld(t, 2)
 	ids := w.issue(1, "app", 3)
@@ -127,8 +128,8 @@ func TestDamagedPlan(t *testing.T) {
 	}
 }
 
-// A plan ends 1,000 families at most, which one record and one event hold; the next
-// ends the rest.
+// TestPlansAreBounded checks that a plan ends 1,000 families at most, which fit into one
+// record and one event, and that the next plan ends the rest.
 func TestPlansAreBounded(t *testing.T) {
 	w := newWorld(t, 1)
 	w.issue(1, "app", 1002)
@@ -139,13 +140,14 @@ func TestPlansAreBounded(t *testing.T) {
 	for _, e := range w.events() {
 		said = append(said, fmt.Sprintf("%d - %d = %d, %d named", e.Start, e.Removed, e.End, len(e.Families)))
 	}
-	slices.Sort(said) // they are of one millisecond
+	slices.Sort(said) // they began in the same millisecond
 	if diff := cmp.Diff([]string{"1002 - 1000 = 2, 1000 named", "2 - 1 = 1, 1 named"}, said); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// A sweep finds each owner on its list once, however many reads that takes.
+// TestSweepOfManyOwners checks that a sweep handles each owner on its list once, however many
+// reads the list takes.
 func TestSweepOfManyOwners(t *testing.T) {
 	w := newWorld(t, 1)
 	const owners = 101

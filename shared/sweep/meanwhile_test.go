@@ -17,8 +17,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
-// sweepAnd sweeps while, right before the n-th request of that operation,
-// something happens.
+// sweepAnd sweeps and calls happens right before the n-th request of an operation. It returns
+// the result of the sweep.
 func (w *world) sweepAnd(n int64, operation string, happens func()) sweep.Result {
 	w.t.Helper()
 	table := w.store.Meanwhile(n, operation, happens)
@@ -50,8 +50,8 @@ func (w *world) dyingSweep(n int) {
 	}
 }
 
-// named checks that each family that ended at the limit bears an event that is
-// stored and names it.
+// named checks that each family that ended at the limit has a stored event, and that the event
+// names it.
 func (w *world) named() {
 	w.t.Helper()
 	families, err := w.table.FamiliesFrom(w.t.Context(), userKey(1), ulid.ULID{})
@@ -68,8 +68,8 @@ func (w *world) named() {
 	}
 }
 
-// A family is counted before it is on record: a failure between the two
-// overcounts, and never undercounts.
+// TestIssueCountsFirst checks that a login counts its family before it writes it. A failure
+// between the two then overcounts and never undercounts.
 func TestIssueCountsFirst(t *testing.T) {
 	w := newWorld(t, 3)
 	w.issue(1, "app", 2)
@@ -91,12 +91,12 @@ func TestIssueCountsFirst(t *testing.T) {
 	}
 }
 
-// A plan is carried out before another is made, also where the other was about
-// to be stored.
+// TestSweepFindsAPlan checks that a sweep carries out an existing plan before it makes its
+// own, even if the other was stored just before its own.
 func TestSweepFindsAPlan(t *testing.T) {
 	w := newWorld(t, 3)
 	w.issue(1, "app", 8)
-	w.sweepAnd(1, "UpdateItem", func() { w.dyingSweep(2) }) // its plan is stored, and a family ended
+	w.sweepAnd(1, "UpdateItem", func() { w.dyingSweep(2) }) // stores its plan and ends a family
 	if diff := cmp.Diff(slices.Concat(repeat(family.LimitExceeded, 5), repeat(family.Cause(""), 3)), w.causes(1, "app")); diff != "" {
 		t.Error(diff)
 	}
@@ -106,12 +106,12 @@ func TestSweepFindsAPlan(t *testing.T) {
 	w.named()
 }
 
-// A plan is removed by who has carried it out: one that was made meanwhile stays
-// for the next sweep.
+// TestSweepLeavesAPlan checks that a sweep removes only the plan that it has carried out. A
+// plan that was made meanwhile stays for the next sweep.
 func TestSweepLeavesAPlan(t *testing.T) {
 	w := newWorld(t, 3)
 	w.issue(1, "app", 5)
-	w.sweepAnd(1, "TransactWriteItems", func() { // after the plan and two families: the plan's end
+	w.sweepAnd(1, "TransactWriteItems", func() { // the plan is stored and two families are ended by now
 		if _, err := w.newSweeper(&bytes.Buffer{}).Sweep(t.Context(), w.clock.Now()); err != nil {
 			t.Error(err)
 		}
@@ -132,8 +132,8 @@ func TestSweepLeavesAPlan(t *testing.T) {
 	w.named()
 }
 
-// A family that ends for another cause after it was planned keeps that cause, and
-// the event does not name it.
+// TestSweepOfWhatEndsMeanwhile checks that a planned family which ends for another cause keeps
+// that cause, and that the event does not name it.
 func TestSweepOfWhatEndsMeanwhile(t *testing.T) {
 	w := newWorld(t, 3)
 	ids := w.issue(1, "app", 6)
@@ -158,11 +158,12 @@ func TestSweepOfWhatEndsMeanwhile(t *testing.T) {
 	}
 }
 
-// A family that is issued while a sweep settles keeps the owner on the work list.
+// TestSettlingDuringAnIssue checks that a family which is issued while a sweep settles keeps
+// the owner on the work list.
 func TestSettlingDuringAnIssue(t *testing.T) {
 	w := newWorld(t, 3)
 	w.issue(1, "app", 4)
-	w.sweepAnd(2, "TransactWriteItems", func() { // after the plan's end
+	w.sweepAnd(2, "TransactWriteItems", func() { // the plan is finished by now
 		if _, err := w.tryIssue(1, "app"); err != nil {
 			t.Error(err)
 		}
@@ -175,16 +176,16 @@ func TestSettlingDuringAnIssue(t *testing.T) {
 	}
 }
 
-// A sweep runs after a login was counted and before its family is on record: the next
-// one counts it, whether the login was past the limit itself or another one meanwhile,
-// and whether the sweep between ended families or none.
+// TestSweepBetweenTheCountAndTheRecord checks a sweep that runs after a login was counted and
+// before its family is written. The next sweep must count that family, whether this login or a
+// later one exceeded the limit, and whether or not the first sweep ended families.
 func TestSweepBetweenTheCountAndTheRecord(t *testing.T) {
 	for _, tt := range []struct {
 		what      string
-		have      int   // of at most 2
-		puts      int64 // of the login: an owner within the limit is not put on the work list
-		meanwhile int   // logins between
-		removed   int   // by the sweep between
+		have      int   // families before; 2 are allowed
+		puts      int64 // writes of the login: an owner within the limit is not put on the work list
+		meanwhile int   // logins between the count and the write
+		removed   int   // families that the sweep ends
 	}{
 		{"past the limit", 2, 2, 0, 0},
 		{"one before it is past the limit as well", 3, 2, 0, 1},
@@ -222,7 +223,8 @@ func TestSweepBetweenTheCountAndTheRecord(t *testing.T) {
 	}
 }
 
-// Where a sweep stopped reading nothing that may ever count again lies before.
+// TestSweepRemembersWhatLives checks that no family can count again that began before the
+// point where a sweep stops reading.
 func TestSweepRemembersWhatLives(t *testing.T) {
 	t.Run("the living", func(t *testing.T) {
 		w := newWorld(t, 3)
@@ -253,7 +255,7 @@ func TestSweepRemembersWhatLives(t *testing.T) {
 		if r, err := idle(600).Sweep(t.Context(), w.clock.Now()); err != nil || r.Removed != 1 {
 			t.Errorf("swept %+v, %v", r, err)
 		}
-		sweeper := idle(family.Days(15)) // the first three live again
+		sweeper := idle(family.Days(15)) // the first three are alive again
 		w.issue(1, "app", 1)
 		if r, err := sweeper.Sweep(t.Context(), w.clock.Now()); err != nil || r.Removed != 4 {
 			t.Errorf("swept %+v, %v", r, err)

@@ -70,7 +70,7 @@ func usual() family.Policy {
 
 func userKey(user int) [16]byte { return [16]byte{1, byte(user >> 16), byte(user >> 8), byte(user)} }
 
-// tryIssue issues a family of the user in the client, a second after the last.
+// tryIssue issues a family of the user in the client, a second after the last one.
 func (w *world) tryIssue(user int, clientID string) (family.ID, error) {
 	return w.tryIssueAfter(time.Second, user, clientID)
 }
@@ -119,8 +119,8 @@ func (w *world) sweep() sweep.Result {
 	return r
 }
 
-// sweepLater sweeps once more when no login is under way any more: what is counted and
-// not found by then has ended.
+// sweepLater sweeps again when no login can be in progress. Families that are counted but not
+// found have ended by then.
 func (w *world) sweepLater() {
 	w.t.Helper()
 	w.clock.Advance(5 * time.Minute)
@@ -129,8 +129,8 @@ func (w *world) sweepLater() {
 	}
 }
 
-// causes returns the causes of death of the user's families, "" of the living, oldest
-// first.
+// causes returns the causes for which the user's families ended, oldest first, "" for active
+// ones.
 func (w *world) causes(user int, clientID string) []family.Cause {
 	w.t.Helper()
 	p := usual()
@@ -176,7 +176,7 @@ func (w *world) listed() int {
 	return len(owners)
 }
 
-// revoke ends a family for a cause of its own.
+// revoke ends a family for another cause than the limit.
 func (w *world) revoke(id family.ID) {
 	w.t.Helper()
 	p := usual()
@@ -186,7 +186,7 @@ func (w *world) revoke(id family.ID) {
 	}
 }
 
-// policy registers client app with another policy; who reads clients now knows it.
+// policy registers client app with another policy, and lets the sweeper read it.
 func (w *world) policy(change func(*family.Policy)) {
 	w.t.Helper()
 	c := &store.Client{ID: "app", Policy: usual(), UpdatedAt: w.clock.Now()}
@@ -204,7 +204,7 @@ func (w *world) use(id family.ID) {
 	w.useAt(id, w.clock.Now())
 }
 
-// useAt uses the newest token of a family, by a clock that may differ.
+// useAt uses the newest token of a family at a time that may differ from the world's.
 func (w *world) useAt(id family.ID, now time.Time) {
 	w.t.Helper()
 	f, err := w.table.Family(w.t.Context(), id)
@@ -273,14 +273,14 @@ func TestSweep(t *testing.T) {
 	if o.Active != 200 || o.Plan != nil || w.listed() != 0 {
 		t.Errorf("the owner is %+v, %d on the work list", o, w.listed())
 	}
-	// Again: nothing is left to do.
+	// A second sweep finds nothing to do.
 	if r := w.sweep(); r != (sweep.Result{}) {
 		t.Errorf("swept %+v", r)
 	}
 }
 
-// A count that is too high, since families ended otherwise, costs a look and nothing
-// else, and one more where a login may be under way.
+// TestSweepOfOvercounted checks that a count which is too high, because families ended for
+// other causes, costs only a read. It costs one more if a login may be in progress.
 func TestSweepOfOvercounted(t *testing.T) {
 	w := newWorld(t, 3)
 	for _, id := range w.issue(1, "app", 3) {
@@ -299,7 +299,8 @@ func TestSweepOfOvercounted(t *testing.T) {
 	}
 }
 
-// A login by a clock that is ahead keeps its owner on the work list no longer than any.
+// TestSweepOfACountByAClockAhead checks that a login by a server whose clock is ahead does not
+// keep its owner on the work list for longer.
 func TestSweepOfACountByAClockAhead(t *testing.T) {
 	w := newWorld(t, 3)
 	for _, id := range w.issue(1, "app", 3) {
@@ -321,7 +322,7 @@ func TestSweepFollowsThePolicy(t *testing.T) {
 	if _, _, err := w.table.PutClient(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	w.issue(1, "app", 1) // puts it on the list
+	w.issue(1, "app", 1) // this puts it on the list
 	if r := w.sweep(); r.Removed != 8 {
 		t.Errorf("swept %+v", r)
 	}
@@ -338,7 +339,8 @@ func TestSweepOfDeletedClient(t *testing.T) {
 	}
 }
 
-// What a sweep asks of the store grows with the work list, not with the table.
+// TestSweepRequests checks that the number of a sweep's requests grows with the work list and
+// not with the table.
 func TestSweepRequests(t *testing.T) {
 	t.Parallel()
 	count := func(owners int) []string {
@@ -372,7 +374,8 @@ func TestSweepRequests(t *testing.T) {
 	t.Logf("%d requests for 10 owners", len(many))
 }
 
-// A login every second, for ever, does not make a sweep read the dead again.
+// TestSweepOfAHealthCheck checks that a program which logs in every second does not make
+// sweeps read the ended families again.
 func TestSweepOfAHealthCheck(t *testing.T) {
 	t.Parallel()
 	const maxActive, perSweep = 5, 300
@@ -385,7 +388,8 @@ func TestSweepOfAHealthCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The new, the living, and what was issued in the five minutes before the last sweep.
+		// A sweep reads the new families, the living, and those issued in the five minutes
+		// before the last sweep.
 		if most := perSweep + maxActive + 300; round > 0 && len(read) > most {
 			t.Fatalf("round %d reads %d families, more than %d", round, len(read), most)
 		}
@@ -396,8 +400,8 @@ func TestSweepOfAHealthCheck(t *testing.T) {
 	}
 }
 
-// Whatever call fails, applied or not, one more run leaves the end state of a run
-// without faults, and one event.
+// TestSweepFaults checks that whichever request fails, applied or not, another run reaches the
+// same end state as a run without faults, with one event.
 func TestSweepFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
@@ -445,8 +449,8 @@ func TestSweepFaults(t *testing.T) {
 	}
 }
 
-// A fault while a family is issued only overcounts: the login tries again, and
-// after a sweep the newest live and none of them twice.
+// TestIssueFaults checks that a fault during a login only overcounts. The login tries again,
+// and after a sweep the newest families are alive, none of them twice.
 func TestIssueFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
@@ -490,14 +494,14 @@ func TestIssueFaults(t *testing.T) {
 					t.Errorf("call %d: the owner is %+v", call, o)
 				}
 			}
-			if broken < 4 { // the client's read, the count, the work list, the record
+			if broken < 4 { // reads the client, counts, adds to the work list, writes the record
 				t.Errorf("%d calls broken", broken)
 			}
 		})
 	}
 }
 
-// Many sweeps at once do what one does.
+// TestSweepsAtOnce checks that many simultaneous sweeps do what one does.
 func TestSweepsAtOnce(t *testing.T) {
 	w := newWorld(t, 10)
 	w.issue(1, "app", 40)
@@ -529,7 +533,8 @@ func TestSweepsAtOnce(t *testing.T) {
 	}
 }
 
-// While families are issued and sweeps run, nobody's newest are ever revoked.
+// TestIssuingDuringSweeps checks that sweeps during logins never end the newest families of a
+// user.
 func TestIssuingDuringSweeps(t *testing.T) {
 	const maxActive, issuers, each = 20, 4, 60
 	w := newWorld(t, maxActive)
@@ -547,7 +552,7 @@ func TestIssuingDuringSweeps(t *testing.T) {
 				if _, err := s.Sweep(context.Background(), w.clock.Now()); err != nil && !errors.Is(err, context.Canceled) {
 					t.Error(err)
 				}
-				// Every dead family has at least maxActive that began after it.
+				// At least maxActive families must have begun after each ended one.
 				causes := w.causes(1, "app")
 				for i, cause := range causes {
 					if cause != "" && len(causes)-1-i < maxActive {
@@ -561,7 +566,8 @@ func TestIssuingDuringSweeps(t *testing.T) {
 	for range issuers {
 		group.Go(func() error {
 			for range each {
-				// All of them in less than five minutes: for longer no issue is under way.
+				// All of this takes less than five minutes, the longest time that a login can
+				// be in progress.
 				if _, err := w.tryIssueAfter(200*time.Millisecond, 1, "app"); err != nil {
 					return err
 				}
@@ -575,7 +581,7 @@ func TestIssuingDuringSweeps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.issue(1, "app", 1) // finds the count past the limit
+	w.issue(1, "app", 1) // this finds the count above the limit
 	w.sweep()
 	total := issuers*each + 1
 	if diff := cmp.Diff(slices.Concat(repeat(family.LimitExceeded, total-maxActive), repeat(family.Cause(""), maxActive)), w.causes(1, "app")); diff != "" {
@@ -583,8 +589,8 @@ func TestIssuingDuringSweeps(t *testing.T) {
 	}
 }
 
-// An event whose answer was lost to the SDK's retry is still this sweep's own: it
-// is counted and logged.
+// TestSweepCountsALostAnswer checks that a sweep counts and logs its own event even if the
+// answer was lost and the SDK repeated the write.
 func TestSweepCountsALostAnswer(t *testing.T) {
 	w := newWorld(t, 3)
 	w.issue(1, "app", 5)
@@ -604,14 +610,14 @@ func TestSweepCountsALostAnswer(t *testing.T) {
 	}
 }
 
-// One owner that fails does not keep the others waiting.
+// TestSweepGoesOn checks that an owner that fails does not stop the sweep of others.
 func TestSweepGoesOn(t *testing.T) {
 	w := newWorld(t, 1)
 	w.issue(1, "app", 3)
 	w.issue(2, "app", 3)
 	first := true
 	w.store.Break(func(n int, operation string) storetest.Fault {
-		// The first owner's families cannot be read; three tries of the SDK.
+		// The first owner's families cannot be read, through three tries of the SDK.
 		if operation == "Query" && first && n > 1 {
 			first = n < 6
 			return storetest.Failed

@@ -8,8 +8,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/version"
 )
 
-// CHANGELOG.md says what is in this version, and when it was made: a release takes its
-// notes from there.
+// TestChangelog checks that CHANGELOG.md lists this version with its date, because a release
+// takes its notes from there.
 func TestChangelog(t *testing.T) {
 	text, err := os.ReadFile("../../CHANGELOG.md")
 	if err != nil {

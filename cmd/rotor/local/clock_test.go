@@ -55,11 +55,11 @@ func TestClockMoves(t *testing.T) {
 	}
 }
 
-// A moved clock applies to the whole service: tokens end, and records are purged, as
-// they would be in time.
+// TestClockSeesFamiliesEnd checks that a moved clock applies to the whole service: tokens end
+// and records are purged as they would be in time.
 func TestClockSeesFamiliesEnd(t *testing.T) {
 	p := start(t, nil)
-	family, token := p.issue("demo-spa") // 15 days idle, 30 in all, kept for 30 more
+	family, token := p.issue("demo-spa") // ends after 15 days idle or 30 in all, and is kept for 30 more
 	if purged := p.advance("359h"); purged != 0 {
 		t.Errorf("%v purged", purged)
 	}
@@ -74,7 +74,7 @@ func TestClockSeesFamiliesEnd(t *testing.T) {
 	if got := p.must(http.StatusOK, http.MethodGet, "/v1/families/"+family, ""); got.text("cause") != "expired_idle" {
 		t.Errorf("the family is %v", got.body)
 	}
-	p.advance("30d") // the 60th day, but for an hour
+	p.advance("30d") // it is one hour before the end of the 60th day
 	p.must(http.StatusOK, http.MethodGet, "/v1/families/"+family, "")
 	if purged := p.advance("2h"); purged != 2 {
 		t.Errorf("%v purged, want the family and the count of its owner", purged)
@@ -83,7 +83,7 @@ func TestClockSeesFamiliesEnd(t *testing.T) {
 	if got := p.refresh("demo-spa", got.text("refresh_token")); got.text("error") != "invalid_grant" {
 		t.Errorf("after the purge: %d %v", got.status, got.body)
 	}
-	// The registry does not expire, and the service continues.
+	// The registry has no end, and the service continues.
 	_, token = p.issue("demo-spa")
 	if got := p.refresh("demo-spa", token); got.status != http.StatusOK {
 		t.Errorf("a new family: %d %v", got.status, got.body)

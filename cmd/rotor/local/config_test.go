@@ -51,7 +51,8 @@ func origins(list ...string) origin.Set {
 	return origin.ParseSet(list, func(value, want string) { panic(value + " must be " + want) })
 }
 
-// Pages of this machine may call unless others are listed; both may be.
+// TestConfigOrigins checks that pages of this machine may call unless other origins are
+// listed, and that both can be allowed.
 func TestConfigOrigins(t *testing.T) {
 	for value, want := range map[string]origin.Set{
 		"":                                    origin.Set{}.AndLoopback(),
@@ -69,7 +70,8 @@ func TestConfigOrigins(t *testing.T) {
 	}
 }
 
-// DynamoDB Local requires credentials, but accepts any.
+// TestConfigMakesUpCredentials checks that DynamoDB Local, which requires credentials but
+// accepts any, gets made-up ones.
 func TestConfigMakesUpCredentials(t *testing.T) {
 	got, err := load(map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000", "AWS_SESSION_TOKEN": "stray"})
 	if err != nil {

@@ -68,7 +68,8 @@ func TestProfiles(t *testing.T) {
 	p.text("/debug/pprof/nothing", http.StatusNotFound)
 }
 
-// They are guarded like everything that is not for browsers.
+// TestProfilesAreGuarded checks that profiles are guarded like everything that is not for
+// browsers.
 func TestProfilesAreGuarded(t *testing.T) {
 	p := start(t, nil)
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/profile?seconds=1"} {
@@ -90,7 +91,8 @@ func TestProfilesAreGuarded(t *testing.T) {
 	}
 }
 
-// Only the profiles are taken from the handler below.
+// TestProfilesLeaveTheRest checks that only requests for profiles are kept from the handler
+// below.
 func TestProfilesLeaveTheRest(t *testing.T) {
 	below := withDebug(&config{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	for _, path := range []string{"/", "/debug", "/debug/pprof", "/debug/pproof/heap", "/oauth/token", "/local/clock", "/v1/debug/pprof/heap"} {
@@ -106,7 +108,8 @@ func TestProfilesLeaveTheRest(t *testing.T) {
 	}
 }
 
-// A profile may take longer than other responses: the request for more time reaches the connection.
+// TestProfilesMayTakeTheirTime checks that a profile may take longer than other responses,
+// because its request for more time reaches the connection.
 func TestProfilesMayTakeTheirTime(t *testing.T) {
 	var asked error
 	server := httptest.NewServer(logRequests(&config{}, slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -79,13 +79,13 @@ func script(t *testing.T, stdout string) []string {
 	return steps
 }
 
-// The printed commands work as pasted. This needs bash and curl.
+// TestPrintedCommands checks that the printed commands work as pasted. It needs bash and curl.
 func TestPrintedCommands(t *testing.T) {
 	p := start(t, map[string]string{"ALG": "RS256"})
 	steps := script(t, p.stdout)
 	const mark = "\n==== step\n"
 	bash := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.Join(steps, "\nprintf '"+strings.ReplaceAll(mark, "\n", `\n`)+"'\n"))
-	bash.Env = append(bash.Environ(), "NO_PROXY=*", "no_proxy=*") // the machine's proxy knows no loopback of ours
+	bash.Env = append(bash.Environ(), "NO_PROXY=*", "no_proxy=*") // the machine's proxy cannot reach our loopback
 	var stderr strings.Builder
 	bash.Stderr = &stderr
 	stdout, err := bash.Output()
@@ -127,7 +127,8 @@ func TestPrintedCommands(t *testing.T) {
 	}
 }
 
-// Two programs that start at the same time on one table make one secret, and one of them says that it has made none.
+// TestDemoClientsBesideAnother checks that two programs which start at the same time on one
+// table make one secret, and that the other one reports that it made none.
 func TestDemoClientsBesideAnother(t *testing.T) {
 	secret := http.StatusConflict
 	beside := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

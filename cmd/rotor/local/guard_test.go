@@ -28,8 +28,8 @@ func wantProblem(t *testing.T, got reply, status int) {
 	}
 }
 
-// A page whose own name resolves to loopback is of the same origin. Only the Host
-// gives it away.
+// TestForeignHostIsRefused checks a page whose own name resolves to loopback. To its browser
+// it has the same origin, so only the Host shows that it is foreign.
 func TestForeignHostIsRefused(t *testing.T) {
 	p := start(t, nil)
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(p.url, "http://"))
@@ -76,7 +76,8 @@ func TestNoHostIsRefused(t *testing.T) {
 	}
 }
 
-// The host listened on is allowed, but only in that run.
+// TestOtherLoopbackAddress checks that the host which the program listens on is allowed, but
+// only in that run.
 func TestOtherLoopbackAddress(t *testing.T) {
 	for host, want := range map[string]bool{"127.0.0.2": true, "127.0.0.2:3000": true, "localhost:3000": true, "127.0.0.3:3000": false} {
 		if got := isOwnHost(host, "127.0.0.2"); got != want {
@@ -88,7 +89,8 @@ func TestOtherLoopbackAddress(t *testing.T) {
 	}
 }
 
-// Pages of another origin cannot change anything, whatever they send.
+// TestCrossOriginIsRefused checks that pages of another origin cannot change anything,
+// whatever they send.
 func TestCrossOriginIsRefused(t *testing.T) {
 	p := start(t, nil)
 	calls := []struct{ method, path, body string }{
@@ -107,7 +109,7 @@ func TestCrossOriginIsRefused(t *testing.T) {
 	for _, c := range calls {
 		for _, header := range [][2]string{
 			{"Sec-Fetch-Site", "cross-site"},
-			{"Sec-Fetch-Site", "same-site"}, // another port of localhost
+			{"Sec-Fetch-Site", "same-site"}, // a page on another port of localhost
 			{"Origin", "https://evil.example"},
 			{"Origin", "null"},
 			{"Origin", "http://localhost:1"},
@@ -131,9 +133,9 @@ func TestCrossOriginIsRefused(t *testing.T) {
 	}
 }
 
-// Paths that are only for people and tools refuse pages of another origin, whatever
-// the method. A profile takes CPU for as long as requested, even if the page cannot
-// read the response.
+// TestNothingIsForOtherPages checks that paths only for people and tools refuse pages of
+// another origin, whatever the method. A profile takes CPU for as long as requested, even if
+// the page cannot read the response.
 func TestNothingIsForOtherPages(t *testing.T) {
 	p := start(t, nil)
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(p.url, "http://"))
@@ -151,12 +153,12 @@ func TestNothingIsForOtherPages(t *testing.T) {
 				{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, // a link
 				{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"},   // a frame
 				{"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:1"},                              // another program's page
-				{"Sec-Fetch-Site", "anything"},          // that is to come
+				{"Sec-Fetch-Site", "anything"},          // a future value
 				{"Origin", "https://evil.example"},      // an old browser
 				{"Origin", "null"},                      // a sandboxed frame
 				{"Origin", "http://127.0.0.1:1"},        // another program's page, in an old browser
-				{"Origin", "http://127.0.0.1"},          // likewise
-				{"Origin", "https://127.0.0.1:" + port}, // likewise
+				{"Origin", "http://127.0.0.1"},          // the same
+				{"Origin", "https://127.0.0.1:" + port}, // the same
 				{"Origin", p.url + ".evil.example"},     // a name that begins like ours
 			} {
 				r := p.request(method, path, "")
@@ -174,9 +176,8 @@ func TestNothingIsForOtherPages(t *testing.T) {
 					wantProblem(t, got, http.StatusForbidden)
 				})
 			}
-			// A page whose own name now resolves to this machine is of the same
-			// origin to its browser, and only its Host gives it away (DNS
-			// rebinding).
+			// To its browser, a page whose own name now resolves to this machine has the same
+			// origin, and only its Host shows that it is foreign (DNS rebinding).
 			r := p.request(method, path, "")
 			r.Host = "evil.example:" + port
 			r.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -186,7 +187,7 @@ func TestNothingIsForOtherPages(t *testing.T) {
 			}
 		}
 	}
-	// A user who types the address, a page of the program's own, and tools.
+	// These are a user who types the address, a page of the program's own, and tools.
 	for _, header := range [][]string{
 		{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "same-origin", "Origin", p.url}, {"Origin", p.url}, nil,
 	} {
@@ -206,7 +207,8 @@ func TestNothingIsForOtherPages(t *testing.T) {
 	}
 }
 
-// A form can be sent from anywhere, without a preflight; JSON cannot.
+// TestManagementTakesJSONAlone checks that the management API accepts only JSON. Any page can
+// send a form without a preflight, but not JSON.
 func TestManagementTakesJSONAlone(t *testing.T) {
 	p := start(t, nil)
 	calls := []struct{ method, path, body string }{
@@ -248,8 +250,8 @@ func TestManagementTakesJSONAlone(t *testing.T) {
 	}
 }
 
-// The origins in ORIGINS may refresh and revoke, and no others may. None may call
-// the management API.
+// TestOrigins checks that only the origins in ORIGINS may refresh and revoke, and that none
+// may call the management API.
 func TestOrigins(t *testing.T) {
 	const app, other = "https://app.example.com", "https://evil.example"
 	p := start(t, map[string]string{"ORIGINS": app})
@@ -282,8 +284,8 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// An app that is started beside the program needs no configuration: pages of this
-// machine may call, on any port.
+// TestPagesOfThisMachineMayCall checks that an app which is started beside the program needs
+// no configuration: pages of this machine may call, on any port.
 func TestPagesOfThisMachineMayCall(t *testing.T) {
 	p := start(t, nil)
 	if !strings.Contains(p.stdout, "CORS   loopback\n") {
@@ -309,8 +311,8 @@ func TestPagesOfThisMachineMayCall(t *testing.T) {
 	}
 }
 
-// A page elsewhere cannot use a token, whose second use would end the family, as the
-// policy is strict. The log says which page tried.
+// TestPagesElsewhereSpendNothing checks that a page elsewhere cannot use a token, whose second
+// use would end the family under the strict policy. The log names the origin of the page.
 func TestPagesElsewhereSpendNothing(t *testing.T) {
 	p := start(t, nil)
 	family, token := p.issue("demo-auth0")
@@ -335,7 +337,8 @@ func TestPagesElsewhereSpendNothing(t *testing.T) {
 	}
 }
 
-// Tokens in the wrong place are not logged, which start checks.
+// TestLogHasNoTokens checks that tokens in the wrong place are not logged; start looks for
+// them.
 func TestLogHasNoTokens(t *testing.T) {
 	p := start(t, nil)
 	_, token := p.issue("demo-spa")
@@ -374,8 +377,9 @@ func TestLogHasNoTokens(t *testing.T) {
 	}
 }
 
-// Changes are recorded as made by this machine. A client that revokes its own family
-// makes no operation. The log has nothing about the demo clients.
+// TestOperationsAreByThisMachine checks that changes are recorded as made by this machine. A
+// client that revokes its own family makes no operation, and the demo clients leave nothing in
+// the log.
 func TestOperationsAreByThisMachine(t *testing.T) {
 	p := start(t, nil)
 	if log := p.stderr.String(); strings.Contains(log, "sapi") {
@@ -401,7 +405,8 @@ func TestOperationsAreByThisMachine(t *testing.T) {
 	}
 }
 
-// Each request is a line of the log, under the id that its audit events have.
+// TestRequestsAreLogged checks that each request is a line of the log, with the id that its
+// audit events have.
 func TestRequestsAreLogged(t *testing.T) {
 	p := start(t, nil)
 	_, token := p.issue("demo-spa")
@@ -411,7 +416,7 @@ func TestRequestsAreLogged(t *testing.T) {
 	p.do(http.MethodGet, "/v1/clients/nobody", "")
 	p.do(http.MethodGet, "/v1/clients/"+strings.Repeat("x", 64), "")
 	p.do(http.MethodGet, "/v1/clients/"+strings.Repeat("x", 65), "")
-	if err := p.stop(); err != nil { // or the last line may be about to be written
+	if err := p.stop(); err != nil { // otherwise the last line may not be written yet
 		t.Fatal(err)
 	}
 	type line struct {

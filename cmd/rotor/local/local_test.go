@@ -28,14 +28,14 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// program is the program, running in this process.
+// program holds the program, which runs in this process.
 type program struct {
 	tb     testing.TB
 	url    string
 	stdout string
 	stderr *buffer
 	client *http.Client
-	stop   func() error // returns what Run did
+	stop   func() error // returns the result of Run
 }
 
 // secrets matches what must not be in the log: refresh tokens, client secrets,
@@ -273,7 +273,8 @@ func TestEveryEndpointIsServed(t *testing.T) {
 	}
 }
 
-// Without KEYS and ALG a run makes RS256 keys, which API Gateway can verify.
+// TestKeysMadeUpAreRS256 checks that without KEYS and ALG a run makes RS256 keys, which API
+// Gateway can verify.
 func TestKeysMadeUpAreRS256(t *testing.T) {
 	p := start(t, map[string]string{"ALG": ""})
 	if !strings.Contains(p.stdout, "keys   RS256, made up for this run") {
@@ -289,7 +290,7 @@ func TestKeysMadeUpAreRS256(t *testing.T) {
 	}
 }
 
-// ALG is the algorithm of new keys.
+// TestAlgorithm checks that ALG is the algorithm of new keys.
 func TestAlgorithm(t *testing.T) {
 	p := start(t, map[string]string{"ALG": "ES256"})
 	if !strings.Contains(p.stdout, "keys   ES256, made up for this run") {
@@ -307,7 +308,7 @@ type database struct {
 
 	mu      sync.Mutex
 	headers []http.Header
-	opened  int // connections, in all
+	opened  int // number of connections that were opened
 }
 
 // newDatabase starts a database. Its responses wait for hold, if that is not nil.
@@ -339,8 +340,8 @@ func newDatabase(tb testing.TB, hold func(*http.Request)) *database {
 	return d
 }
 
-// Requests to an external DynamoDB use the region, credentials and table of the
-// environment.
+// TestDynamoDBOutside checks that requests to an external DynamoDB use the region, credentials
+// and table of the environment.
 func TestDynamoDBOutside(t *testing.T) {
 	d := newDatabase(t, nil)
 	env := map[string]string{
@@ -363,8 +364,8 @@ func TestDynamoDBOutside(t *testing.T) {
 	one.must(http.StatusOK, http.MethodGet, "/v1/clients/only-in-one", "")
 }
 
-// As many requests to DynamoDB run at a time as there may be connections, and the
-// connections are kept.
+// TestConnectionsToDynamoDB checks that as many requests to DynamoDB run at a time as there
+// may be connections, and that the connections are kept.
 func TestConnectionsToDynamoDB(t *testing.T) {
 	var refreshing atomic.Bool
 	waiting, all := make(chan struct{}, databaseConns), make(chan struct{})
@@ -404,8 +405,8 @@ func TestConnectionsToDynamoDB(t *testing.T) {
 	}
 }
 
-// Tokens survive a restart if keys and table do, and so do changes to the demo
-// clients.
+// TestRestart checks that tokens survive a restart if keys and table do, and so do changes to
+// the demo clients.
 func TestRestart(t *testing.T) {
 	env := outside(t)
 	env["KEYS"] = filepath.Join(t.TempDir(), "keys.json")
@@ -430,7 +431,7 @@ func TestRestart(t *testing.T) {
 	}
 
 	after := start(t, env)
-	after.advance("10s") // past the reuse interval
+	after.advance("10s") // this is after the reuse interval
 	got := after.refresh("demo-spa", token)
 	if next := got.text("refresh_token"); got.status != http.StatusOK || next == "" || next == token {
 		t.Fatalf("after the restart: %d %v", got.status, got.body)
@@ -487,7 +488,7 @@ func TestRefusesToStart(t *testing.T) {
 			defer cancel()
 			err := Run(ctx, func(name string) string { return env[name] }, writerFunc(func(text []byte) {
 				_, _ = stdout.Write(text)
-				cancel() // it should not have come to this
+				cancel() // only needed if the test has failed
 			}), io.Discard)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q in it", err, c.want)
@@ -499,7 +500,8 @@ func TestRefusesToStart(t *testing.T) {
 	}
 }
 
-// The request under way is answered. Others cannot connect.
+// TestStopFinishesRequests checks that on a stop the request in progress is answered, and that
+// others cannot connect.
 func TestStopFinishesRequests(t *testing.T) {
 	p := start(t, nil)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
@@ -554,7 +556,8 @@ func TestStopFinishesRequests(t *testing.T) {
 	}
 }
 
-// Requests that do not finish are cut off after 30 s, which is an error.
+// TestStopCutsOff checks that requests which do not finish are cut off after 30 s, with an
+// error.
 func TestStopCutsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
@@ -572,7 +575,7 @@ func TestStopCutsOff(t *testing.T) {
 		}
 		<-began
 		stopped, cancel := context.WithCancel(t.Context())
-		cancel() // as the signal has
+		cancel() // does what the signal does
 		now := time.Now()
 		err := shutdown(stopped, server)
 		if took := time.Since(now); took != shutdownTimeout || err == nil || !strings.Contains(err.Error(), "cut off") {
@@ -608,7 +611,8 @@ func (p *pipes) Close() error {
 
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
-// The address that a name resolves to is checked as well.
+// TestListensOnLoopbackAlone checks that the program listens on loopback only, including the
+// address that a name resolves to.
 func TestListensOnLoopbackAlone(t *testing.T) {
 	listener, err := listen(t.Context(), address{"0.0.0.0", "0"})
 	if err == nil || !strings.Contains(err.Error(), "not loopback") || listener != nil {
@@ -621,7 +625,8 @@ func TestListensOnLoopbackAlone(t *testing.T) {
 	_ = listener.Close()
 }
 
-// A program that cannot print where it is does not serve.
+// TestWelcomeThatNobodyReads checks that a program which cannot print its address does not
+// serve.
 func TestWelcomeThatNobodyReads(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -645,7 +650,8 @@ type failingWriter struct{ err error }
 
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
-// Headers may be as large as API Gateway accepts, and not much larger.
+// TestLargeHeaders checks that headers may be as large as API Gateway accepts, and not much
+// larger.
 func TestLargeHeaders(t *testing.T) {
 	p := start(t, nil)
 	for size, want := range map[int]int{10 << 10: http.StatusOK, 40 << 10: http.StatusRequestHeaderFieldsTooLarge} {
@@ -661,8 +667,8 @@ func TestLargeHeaders(t *testing.T) {
 	}
 }
 
-// BASE_PATH is the path of the issuer. Everything is served under it, as behind an
-// API mapping, and the program's own paths are guarded there as well.
+// TestBasePath checks that with BASE_PATH everything is served under that path, as behind an
+// API mapping. The program's own paths are guarded there as well.
 func TestBasePath(t *testing.T) {
 	p := start(t, map[string]string{"BASE_PATH": "/auth", "ORIGINS": "https://app.example.com"})
 	if !strings.HasSuffix(p.url, "/auth") {

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// block is a block of code of a page.
+// block holds a block of code of a page.
 type block struct {
 	line int
-	info string // what stands behind the three backquotes
+	info string // the text after the three backquotes
 	text string
 }
 
@@ -42,7 +42,7 @@ func blocks(t *testing.T, page string) []block {
 	return found
 }
 
-// notPlayed says why blocks of a kind are not pasted into a shell here.
+// notPlayed tells why blocks of a kind are not pasted into a shell here.
 var notPlayed = map[string]string{
 	"console":      "a transcript of another place: an AWS account, a container, a program that goes on",
 	"sh keys.json": "works on a file of the reader, with jq",
@@ -50,7 +50,7 @@ var notPlayed = map[string]string{
 	"json": "data", "yaml": "data", "text": "no commands", "mermaid": "a picture",
 }
 
-// varies is what differs from run to run, and how it is spelled when two are compared.
+// varies lists what differs from run to run, and what replaces it in comparisons.
 var varies = []struct {
 	what *regexp.Regexp
 	as   string
@@ -69,7 +69,7 @@ var varies = []struct {
 	{regexp.MustCompile(`(?m)^  store  .*$`), "<store>"},
 	{regexp.MustCompile(`"(iat|exp|ageMs)":\d+`), `"$1":<number>`},
 	{regexp.MustCompile(`curl/[\d.]+`), "<curl>"},
-	{regexp.MustCompile(`\s+`), ""}, // at last: answers are shown with line breaks added
+	{regexp.MustCompile(`\s+`), ""}, // comes last, as answers are shown with added line breaks
 }
 
 // plain returns s without what varies, and without its spaces.
@@ -98,7 +98,8 @@ func TestReadme(t *testing.T) {
 	for _, path := range docs {
 		pages = append(pages, "docs/"+filepath.Base(path))
 	}
-	// How many blocks a page plays at least: a page whose fences are spelled otherwise must not pass unseen.
+	// These are the fewest blocks that each page plays, so that a page with other fences
+	// cannot pass unnoticed.
 	due := map[string]int{
 		"README.md": 3, "docs/api.md": 8, "docs/management.md": 12, "docs/support.md": 2, "docs/configuration.md": 1,
 	}
@@ -120,7 +121,7 @@ func play(t *testing.T, page string, all []block) (played int) {
 	const mark = "==== block ===="
 	const address = "R=http://127.0.0.1:3000"
 	var script strings.Builder
-	var shown []string // what the page shows of each block that is played
+	var shown []string // what the page shows for each block that is played
 	var asked, logged []block
 	welcome := ""
 	for i, b := range all {
@@ -161,7 +162,7 @@ func play(t *testing.T, page string, all []block) (played int) {
 		t.Errorf("the program begins with\n%s\nand not with\n%s", p.stdout, welcome)
 	}
 	bash := exec.CommandContext(t.Context(), "bash", "-uc", strings.ReplaceAll(script.String(), address, "R="+p.url))
-	bash.Env = append(bash.Environ(), "NO_PROXY=*", "no_proxy=*") // the machine's proxy knows no loopback of ours
+	bash.Env = append(bash.Environ(), "NO_PROXY=*", "no_proxy=*") // the machine's proxy cannot reach our loopback
 	var stderr strings.Builder
 	bash.Stderr = &stderr
 	stdout, err := bash.Output()
@@ -177,7 +178,7 @@ func play(t *testing.T, page string, all []block) (played int) {
 			t.Errorf("line %d: the commands\n%s\nprinted\n%s\nand not\n%s", asked[i].line, asked[i].text, got[i], want)
 		}
 	}
-	// And the log has the lines that are shown of it.
+	// The log must contain the lines that the page shows of it.
 	lines := regexp.MustCompile(`"(time|eventId|familyId)":"[^"]*",`).ReplaceAllString(p.stderr.String(), "")
 	for _, b := range logged {
 		found := false

@@ -26,7 +26,7 @@ func (p *program) limited(families int) {
 	p.must(http.StatusOK, http.MethodPut, "/v1/clients/demo-spa", `{"type":"public","policy":{"max_active":`+strconv.Itoa(families)+`}}`)
 }
 
-// sweep sweeps, and checks what that did.
+// sweep runs a sweep and checks its result.
 func (p *program) sweep(body string, owners, removed float64) {
 	p.tb.Helper()
 	got := p.must(http.StatusOK, http.MethodPost, "/local/sweep", body)
@@ -42,7 +42,7 @@ func TestSweep(t *testing.T) {
 	families, tokens := make([]string, 4), make([]string, 4)
 	for i := range families {
 		families[i], tokens[i] = p.issue("demo-spa")
-		p.must(http.StatusOK, http.MethodPost, "/local/clock", `{"advance":"1s"}`) // or two could be of the same age
+		p.must(http.StatusOK, http.MethodPost, "/local/clock", `{"advance":"1s"}`) // otherwise two could have the same age
 	}
 	p.sweep("", 1, 1)
 	p.sweep("{}", 0, 0)
@@ -58,7 +58,7 @@ func TestSweep(t *testing.T) {
 		}
 	}
 
-	// A changed limit applies at once, and the time is that of the moved clock.
+	// A changed limit applies at once, by the moved clock.
 	p.limited(1)
 	p.advance("48h")
 	before := p.now()
@@ -106,10 +106,10 @@ func TestSweepRefuses(t *testing.T) {
 	}
 	wantProblem(t, p.do(http.MethodPost, "/local/sweep", strings.Repeat(" ", 17<<10)), http.StatusRequestEntityTooLarge)
 	wantProblem(t, p.do(http.MethodPost, "/local/sweep/now", ""), http.StatusNotFound)
-	p.sweep("", 1, 1) // none of these has
+	p.sweep("", 1, 1) // none of these requests has swept
 }
 
-// bubble is the API in memory, in a bubble of synctest, for tests that take time.
+// bubble holds the API in memory, in a bubble of synctest, for tests that take time.
 type bubble struct {
 	t       *testing.T
 	handler http.Handler
@@ -118,7 +118,7 @@ type bubble struct {
 	sweeper sweeper
 }
 
-// breakable is a transport to the store, until it is broken.
+// breakable is a transport to the store that a test can break.
 type breakable struct {
 	http.RoundTripper
 	broken atomic.Bool
@@ -193,7 +193,8 @@ func TestSweepFails(t *testing.T) {
 	})
 }
 
-// The sweeper sweeps every minute, also after a failure, until it is stopped.
+// TestSweepsByItself checks that the sweeper sweeps every minute, even after a failure, until
+// it is stopped.
 func TestSweepsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t)
@@ -211,7 +212,7 @@ func TestSweepsByItself(t *testing.T) {
 			}
 		}
 		b.issue()
-		time.Sleep(sweepEvery - time.Second) // of the bubble's time
+		time.Sleep(sweepEvery - time.Second) // in the time of the bubble
 		cleanups(0)
 		time.Sleep(2 * time.Second)
 		cleanups(1)
@@ -239,7 +240,8 @@ func TestSweepsByItself(t *testing.T) {
 	})
 }
 
-// The program sweeps by itself for as long as it runs, by the clock and on the table that it serves.
+// TestProgramSweepsByItself checks that the program sweeps by itself for as long as it runs,
+// by the clock and on the table that it serves.
 func TestProgramSweepsByItself(t *testing.T) {
 	p := start(t, nil)
 	if got := p.text("/debug/pprof/goroutine?debug=1", http.StatusOK); !strings.Contains(got, "cmd/rotor/local.sweeper.run+") {
@@ -247,7 +249,7 @@ func TestProgramSweepsByItself(t *testing.T) {
 	}
 }
 
-// A sweep for which nobody waits any more is not logged as failed.
+// TestSweepGivenUp checks that a sweep whose caller has gone is not logged as failed.
 func TestSweepGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t)
@@ -262,7 +264,8 @@ func TestSweepGivenUp(t *testing.T) {
 	})
 }
 
-// The clock stays moved even if expired records could not be purged, which the response says.
+// TestPurgeFails checks that the clock stays moved even if expired records could not be
+// purged, and that the response says so.
 func TestPurgeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t)
