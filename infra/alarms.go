@@ -61,6 +61,7 @@ func (p *Service) watch() {
 			FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String(c.message)),
 			MetricNamespace: jsii.String(audit.Namespace),
 			MetricName:      jsii.String(c.metric),
+			Dimensions:      &map[string]*string{audit.DimensionStage: jsii.String("$." + audit.DimensionStage)},
 		})
 	}
 	p.addTopic()
@@ -120,39 +121,39 @@ func (p *Service) alarms() []alarm {
 		},
 		{
 			name: "reuse-detected", description: "Reuse of a superseded token was detected and its family revoked. The token was stolen, an application loses its newest token, or several programs share one token. The saved query \"reuse detected\" shows the evidence.",
-			metric: count(audit.MetricReuse, period), threshold: 1,
+			metric: p.count(audit.MetricReuse, period), threshold: 1,
 		},
 		{
 			name: "reused-elsewhere", description: "Superseded tokens were accepted within the reuse interval, but from another address than the one that rotated. A few come from mobile networks or from programs that share one token; many suggest theft. For a client with the preset copies that runs on several machines, this is normal.",
-			metric: count(audit.MetricElsewhere, 15), threshold: 10,
+			metric: p.count(audit.MetricElsewhere, 15), threshold: 10,
 		},
 		{
 			name: "ahead", description: "A token is newer than its record. The table was restored from a backup, or something other than Rotor wrote to it.",
-			metric: count(audit.MetricAhead, period), threshold: 1,
+			metric: p.count(audit.MetricAhead, period), threshold: 1,
 		},
 		{
 			name: "invalid-client", description: fmt.Sprintf("In %[2]d minutes, %[1]d or more clients failed to authenticate. Somebody is guessing secrets, or an application has the wrong one. The saved query \"clients not believed\" shows which, and why.", refusalThreshold, period),
-			metric: count(audit.MetricInvalid, period), threshold: refusalThreshold,
+			metric: p.count(audit.MetricInvalid, period), threshold: refusalThreshold,
 		},
 		{
 			name: "origin-refused", description: fmt.Sprintf("In %[2]d minutes, %[1]d or more requests of web pages were refused for their origin. Either an application's origin is missing from the setting origins, so that its users cannot refresh, or the page is somebody else's. The saved query \"web origins refused\" shows which.", refusalThreshold, period),
-			metric: count(audit.MetricOrigin, period), threshold: refusalThreshold,
+			metric: p.count(audit.MetricOrigin, period), threshold: refusalThreshold,
 		},
 		{
 			name: "caller-refused", description: "The management API was called without its gateway's IAM authorization: without an identity, or by another API. The call was refused. A route has lost its authorizer, or there is another way to the function. The log of the function manage names the API.",
-			metric: count("CallerRefused", period), threshold: 1,
+			metric: p.count("CallerRefused", period), threshold: 1,
 		},
 		{
 			name: "secret-added", description: "A client has a new secret, with which it can be impersonated. Check that this was intended: the saved query \"who called the management API\" shows the caller.",
-			metric: count(audit.MetricSecret, period), threshold: 1,
+			metric: p.count(audit.MetricSecret, period), threshold: 1,
 		},
 		{
 			name: "may-introspect", description: "A client may now introspect the access tokens of others. Check that this was intended: the saved query \"who called the management API\" shows the caller.",
-			metric: count(audit.MetricIntrospect, period), threshold: 1,
+			metric: p.count(audit.MetricIntrospect, period), threshold: 1,
 		},
 		{
 			name: "observe", description: "Reuse by a client is now only observed, or for longer than before, so that stolen tokens keep working. Check that this was intended: the saved query \"who called the management API\" shows the caller.",
-			metric: count(audit.MetricObserve, period), threshold: 1,
+			metric: p.count(audit.MetricObserve, period), threshold: 1,
 		},
 		{
 			name: "refused", description: "For 15 minutes, a fifth or more of all refreshes have been refused. The dashboard shows the causes.",
@@ -160,8 +161,8 @@ func (p *Service) alarms() []alarm {
 				// A percentage of a few requests means nothing.
 				Expression: jsii.String(fmt.Sprintf("IF(FILL(refused, 0) >= %d, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0)", refusalThreshold)),
 				UsingMetrics: &map[string]awscloudwatch.IMetric{
-					"refused":   count(audit.MetricRefused, period),
-					"exchanged": count(audit.MetricExchanged, period),
+					"refused":   p.count(audit.MetricRefused, period),
+					"exchanged": p.count(audit.MetricExchanged, period),
 				},
 				Label:  jsii.String("refused, %"),
 				Period: minutes(period),
@@ -187,19 +188,17 @@ func (p *Service) alarms() []alarm {
 		},
 		{
 			name: "keys-revoked", description: "Keys were revoked in an emergency, and the tokens under them are void. Check that this was intended: the log of the function keys names the keys, and docs/operations.md says what users notice.",
-			metric: count("KeysRevoked", period), threshold: 1,
+			metric: p.count("KeysRevoked", period), threshold: 1,
 		},
 	}
 	for _, c := range alarmingCauses {
 		alarms = append(alarms, alarm{
 			name:        "refused-" + string(c.cause),
 			description: fmt.Sprintf("In %[2]d minutes, %[1]d or more refreshes were refused for one cause. %[3]s", refusalThreshold, period, c.description),
-			// The metric exists for each client and cause. This is the sum over the clients.
 			metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
-				Expression: jsii.String(fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", client, metric_cause) WHERE metric_cause = '%s'`,
-					audit.MetricRefused, audit.Namespace, c.cause)),
-				Label:  jsii.String(string(c.cause)),
-				Period: minutes(period),
+				Expression: jsii.String(p.refusals() + fmt.Sprintf(` AND metric_cause = '%s'`, c.cause)),
+				Label:      jsii.String(string(c.cause)),
+				Period:     minutes(period),
 			}), threshold: refusalThreshold,
 		})
 	}
@@ -248,7 +247,7 @@ func (p *Service) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 		}
 		return metrics
 	}
-	named := func(name string) awscloudwatch.IMetric { return count(name, period) }
+	named := func(name string) awscloudwatch.IMetric { return p.count(name, period) }
 	invocations := func(name string) awscloudwatch.IMetric { return lambdaSum(p.functions[name].MetricInvocations, period) }
 	awscloudwatch.NewDashboard(p.Construct, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		DashboardName: jsii.String("rotor-" + p.props.Stage),
@@ -259,7 +258,7 @@ func (p *Service) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 			{
 				graph("Refreshes", each(named, audit.MetricExchanged, audit.MetricReused, audit.MetricRefused)...),
 				graph("Refused, by cause", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
-					Expression: jsii.String(fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", client, metric_cause) GROUP BY metric_cause`, audit.MetricRefused, audit.Namespace)),
+					Expression: jsii.String(p.refusals() + ` GROUP BY metric_cause`),
 					Label:      jsii.String(""),
 					Period:     minutes(period),
 				})),
@@ -267,7 +266,7 @@ func (p *Service) newDashboard(alarms []interfacesawscloudwatch.IAlarmRef) {
 			},
 			{
 				graph("Families ended", each(named, audit.MetricRevoked, audit.MetricRemoved)...),
-				graph("Age of superseded tokens, ms", rotorMetric(audit.MetricReuseAge, "p50", period), rotorMetric(audit.MetricReuseAge, "p99", period)),
+				graph("Age of superseded tokens, ms", p.rotorMetric(audit.MetricReuseAge, "p50", period), p.rotorMetric(audit.MetricReuseAge, "p99", period)),
 				graph("Invocations", each(invocations, "token", "revoke", "introspect", "discovery", "manage", "sweep", "keys")...),
 			},
 			{
@@ -330,16 +329,24 @@ filter familyId = "FAMILY"
 	}
 }
 
+// refusals returns a query of the stage's refusals, which exist for each client and cause.
+func (p *Service) refusals() string {
+	return fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", "stage", client, metric_cause) WHERE "stage" = '%s'`, audit.MetricRefused, audit.Namespace, p.props.Stage)
+}
+
 func minutes(n int) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
 
-// rotorMetric returns one of Rotor's own metrics, over all clients.
-func rotorMetric(name, statistic string, over int) awscloudwatch.IMetric {
+// rotorMetric returns one of the stage's own metrics, over all clients.
+func (p *Service) rotorMetric(name, statistic string, over int) awscloudwatch.IMetric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: jsii.String(audit.Namespace), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: minutes(over),
+		DimensionsMap: &map[string]*string{audit.DimensionStage: &p.props.Stage},
 	})
 }
 
-func count(name string, over int) awscloudwatch.IMetric { return rotorMetric(name, "Sum", over) }
+func (p *Service) count(name string, over int) awscloudwatch.IMetric {
+	return p.rotorMetric(name, "Sum", over)
+}
 
 // apiMetric returns a metric of the HTTP API.
 func (p *Service) apiMetric(name, statistic string) awscloudwatch.IMetric {

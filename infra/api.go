@@ -20,6 +20,7 @@ var routes = []route{
 	{path: "/oauth/token", function: "token"},
 	{path: "/oauth/revoke", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }},
 	{path: "/oauth/introspect", function: "introspect", rate: func(p *ServiceProps) int { return p.IntrospectRate }},
+	{path: "/healthz", function: "token", rate: func(p *ServiceProps) int { return p.OtherRate }},
 	{path: "/.well-known/{proxy+}", function: "discovery", rate: func(p *ServiceProps) int { return p.DiscoveryRate }},
 	{path: "/v1/{proxy+}", function: "manage", rate: func(p *ServiceProps) int { return p.ManageRate }, iam: true},
 	{path: defaultRoute, function: "discovery", rate: func(p *ServiceProps) int { return p.OtherRate }},

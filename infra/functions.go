@@ -127,6 +127,7 @@ func manageEnv(p *Service) map[string]*string {
 
 func tableEnv(p *Service) map[string]*string {
 	return map[string]*string{
+		"ROTOR_STAGE":                 &p.props.Stage,
 		"ROTOR_TABLE":                 p.Table.TableName(),
 		"ROTOR_FAMILY_RETENTION_DAYS": decimal(p.props.FamilyRetentionDays),
 		"ROTOR_EVENT_RETENTION_DAYS":  decimal(p.props.EventRetentionDays),
@@ -135,6 +136,7 @@ func tableEnv(p *Service) map[string]*string {
 
 func keysEnv(p *Service) map[string]*string {
 	return map[string]*string{
+		"ROTOR_STAGE":             &p.props.Stage,
 		"ROTOR_KEYS_SECRET":       p.Keys.SecretArn(), // for emergencies; an event of Secrets Manager names the secret
 		"ROTOR_SIGNING_ALGORITHM": jsii.String(p.props.SigningAlgorithm),
 	}

@@ -331,8 +331,23 @@ func TestMainsOnTheirRoles(t *testing.T) {
 			t.Errorf("%s asked AWS for nothing", name)
 		}
 		for line := range strings.Lines(f.Output()) {
-			if !json.Valid([]byte(line)) {
+			var logged map[string]any
+			if err := json.Unmarshal([]byte(line), &logged); err != nil {
 				t.Errorf("%s has printed a line that is not JSON: %s", name, line)
+			}
+			// Every line says of which stage it is, as does every metric, whose dimensions are members of the line.
+			if logged["stage"] != "prod" || strings.Count(line, `"stage":`) != 1 {
+				t.Errorf("%s has printed a line without its stage: %s", name, line)
+			}
+			for _, dimensions := range list(at(logged, "_aws", "CloudWatchMetrics", 0, "Dimensions")) {
+				for i, dimension := range list(dimensions) {
+					if value, ok := logged[dimension.(string)].(string); !ok || value == "" || (i == 0) != (dimension == "stage") {
+						t.Errorf("%s counts by %v: %s", name, dimensions, line)
+					}
+				}
+				if len(list(dimensions)) == 0 {
+					t.Errorf("%s counts without a stage: %s", name, line)
+				}
 			}
 		}
 	}

@@ -485,6 +485,7 @@ func TestRoutes(t *testing.T) {
 		"ANY /oauth/token":          "token NONE",
 		"ANY /oauth/revoke":         "revoke NONE",
 		"ANY /oauth/introspect":     "introspect NONE",
+		"ANY /healthz":              "token NONE",
 		"ANY /.well-known/{proxy+}": "discovery NONE",
 		"ANY /v1/{proxy+}":          "manage AWS_IAM",
 		"$default":                  "discovery NONE",
@@ -518,7 +519,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s lets %v invoke from anywhere", id, p["Principal"])
 		}
 	}
-	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(7))
+	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(8))
 	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Url"), jsii.Number(0))
 }
 
@@ -537,7 +538,7 @@ func TestStage(t *testing.T) {
 		}
 		if diff := cmp.Diff(map[string]string{
 			"ANY /oauth/token": "1000, 2000", "ANY /oauth/introspect": "1000, 2000", "ANY /oauth/revoke": "250, 500",
-			"ANY /.well-known/{proxy+}": "250, 500", "ANY /v1/{proxy+}": "200, 400", "$default": "20, 40",
+			"ANY /.well-known/{proxy+}": "250, 500", "ANY /v1/{proxy+}": "200, 400", "ANY /healthz": "20, 40", "$default": "20, 40",
 		}, limits(r)); diff != "" {
 			t.Error(diff)
 		}
@@ -603,7 +604,7 @@ func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 					t.Errorf("%s: the stage may be made before %s", name, id)
 				}
 			}
-			if len(routes) != 6 || len(got) != len(routes) {
+			if len(routes) != 7 || len(got) != len(routes) {
 				t.Errorf("%s: %d routes, and limits for %d", name, len(routes), len(got))
 			}
 		}
@@ -642,18 +643,18 @@ func TestLogs(t *testing.T) {
 // Without this a function might not run, refuse its configuration, or be cut off while it works.
 func TestFunctions(t *testing.T) {
 	s := standardStack(t)
-	tableVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_TABLE"}
-	apiVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_ISSUER", "ROTOR_KEYS_SECRET", "ROTOR_TABLE"}
+	tableVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_STAGE", "ROTOR_TABLE"}
+	apiVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_ISSUER", "ROTOR_KEYS_SECRET", "ROTOR_STAGE", "ROTOR_TABLE"}
 	want := map[string][]string{
 		"token": apiVars, "revoke": apiVars, "introspect": apiVars, "discovery": apiVars,
 		"manage": append([]string{"ROTOR_API_ID"}, apiVars...),
 		"sweep":  tableVars,
-		"keys":   {"ROTOR_KEYS_SECRET", "ROTOR_SIGNING_ALGORITHM"},
+		"keys":   {"ROTOR_KEYS_SECRET", "ROTOR_SIGNING_ALGORITHM", "ROTOR_STAGE"},
 	}
 	values := map[string]string{
 		"ROTOR_API_ID":               "Api",
 		"ROTOR_EVENT_RETENTION_DAYS": "90", "ROTOR_FAMILY_RETENTION_DAYS": "30", "ROTOR_ISSUER": "Api.ApiEndpoint",
-		"ROTOR_KEYS_SECRET": "Keys", "ROTOR_SIGNING_ALGORITHM": "RS256", "ROTOR_TABLE": "Table",
+		"ROTOR_KEYS_SECRET": "Keys", "ROTOR_SIGNING_ALGORITHM": "RS256", "ROTOR_STAGE": "prod", "ROTOR_TABLE": "Table",
 	}
 	got := map[string][]string{}
 	for name, f := range s.functionsByName() {
@@ -791,11 +792,11 @@ func TestAlarms(t *testing.T) {
 		"may-introspect":         "Rotor MayIntrospectOn Sum 300s >= 1 x1",
 		"observe":                "Rotor ObserveOn Sum 300s >= 1 x1",
 		"refused":                "IF(FILL(refused, 0) >= 50, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0) >= 20 x3",
-		"refused-reuse_detected": `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'reuse_detected' >= 50 x1`,
-		"refused-limit_exceeded": `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'limit_exceeded' >= 50 x1`,
-		"refused-never_issued":   `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'never_issued' >= 50 x1`,
-		"refused-purged":         `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'purged' >= 50 x1`,
-		"refused-wrong_client":   `SELECT SUM(Refused) FROM SCHEMA("Rotor", client, metric_cause) WHERE metric_cause = 'wrong_client' >= 50 x1`,
+		"refused-reuse_detected": `SELECT SUM(Refused) FROM SCHEMA("Rotor", "stage", client, metric_cause) WHERE "stage" = 'prod' AND metric_cause = 'reuse_detected' >= 50 x1`,
+		"refused-limit_exceeded": `SELECT SUM(Refused) FROM SCHEMA("Rotor", "stage", client, metric_cause) WHERE "stage" = 'prod' AND metric_cause = 'limit_exceeded' >= 50 x1`,
+		"refused-never_issued":   `SELECT SUM(Refused) FROM SCHEMA("Rotor", "stage", client, metric_cause) WHERE "stage" = 'prod' AND metric_cause = 'never_issued' >= 50 x1`,
+		"refused-purged":         `SELECT SUM(Refused) FROM SCHEMA("Rotor", "stage", client, metric_cause) WHERE "stage" = 'prod' AND metric_cause = 'purged' >= 50 x1`,
+		"refused-wrong_client":   `SELECT SUM(Refused) FROM SCHEMA("Rotor", "stage", client, metric_cause) WHERE "stage" = 'prod' AND metric_cause = 'wrong_client' >= 50 x1`,
 		"sweep-failing":          "AWS/Lambda Errors Sum 300s of SweepFunction >= 1 x2",
 		"sweep-dead-letters":     "AWS/SQS ApproximateNumberOfMessagesVisible Maximum 300s >= 1 x1",
 		"sweep-behind":           "AWS/Lambda Invocations Sum 900s of SweepFunction < 1 x1",
@@ -817,8 +818,8 @@ func TestAlarms(t *testing.T) {
 			if p["Namespace"] == "AWS/Lambda" {
 				watches += " of " + plain(at(p, "Dimensions", 0, "Value"))
 			}
-			if p["Namespace"] == "Rotor" && p["Dimensions"] != nil {
-				t.Errorf("%s counts one client only", name)
+			if p["Namespace"] == "Rotor" && cmp.Diff(any([]any{object{"Name": "stage", "Value": "prod"}}), p["Dimensions"]) != "" {
+				t.Errorf("%s counts %v", name, p["Dimensions"])
 			}
 		}
 		for _, m := range list(p["Metrics"]) {
@@ -873,7 +874,7 @@ func TestAlarms(t *testing.T) {
 func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 	written := map[string]bool{} // namespace, name, dimensions
 	var out bytes.Buffer
-	trail := audit.Trail{Log: slog.New(slog.NewJSONHandler(&out, nil)), Metrics: true}
+	trail := audit.Trail{Log: slog.New(slog.NewJSONHandler(&out, nil)), Metrics: true, Stage: "prod"}
 	id := family.ID{1}
 	for _, e := range []audit.Event{
 		{Type: audit.Exchanged, Reused: true, OtherIP: true, Family: id, ClientID: "c"},
@@ -911,13 +912,13 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 	// The messages that filters count; TestMainsOnTheirRoles checks that the functions log them.
 	for _, f := range standardStack(t).resources("AWS::Logs::MetricFilter") {
 		for _, m := range list(properties(f)["MetricTransformations"]) {
-			written[fmt.Sprint(at(m, "MetricNamespace"), " ", at(m, "MetricName"), " []")] = true
-			if at(m, "MetricValue") != "1" || at(m, "Dimensions") != nil || at(m, "DefaultValue") != nil {
+			written[fmt.Sprint(at(m, "MetricNamespace"), " ", at(m, "MetricName"), " [stage]")] = true
+			if at(m, "MetricValue") != "1" || cmp.Diff(any([]any{object{"Key": "stage", "Value": "$.stage"}}), at(m, "Dimensions")) != "" || at(m, "DefaultValue") != nil {
 				t.Errorf("a line counts as %v", m)
 			}
 		}
 	}
-	query := regexp.MustCompile(`^SELECT SUM\((\w+)\) FROM SCHEMA\("(\w+)", (\w+), (\w+)\) WHERE (\w+) = '\w+'$`)
+	query := regexp.MustCompile(`^SELECT SUM\((\w+)\) FROM SCHEMA\("(\w+)", "(stage)", (\w+), (\w+)\) WHERE "stage" = 'prod' AND (\w+) = '\w+'$`)
 	looked := 0
 	watches := func(metric string) {
 		looked++
@@ -928,23 +929,90 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 	for _, r := range standardStack(t).resources("AWS::CloudWatch::Alarm") {
 		p := properties(r)
 		if p["Namespace"] == "Rotor" {
-			watches(fmt.Sprint("Rotor ", p["MetricName"], " []"))
+			watches(fmt.Sprint("Rotor ", p["MetricName"], " [stage]"))
 		}
 		for _, m := range list(p["Metrics"]) {
 			if at(m, "MetricStat", "Metric", "Namespace") == "Rotor" {
-				watches(fmt.Sprint("Rotor ", at(m, "MetricStat", "Metric", "MetricName"), " []"))
+				watches(fmt.Sprint("Rotor ", at(m, "MetricStat", "Metric", "MetricName"), " [stage]"))
 			}
 			e, _ := at(m, "Expression").(string)
 			if q := query.FindStringSubmatch(e); q != nil {
-				watches(fmt.Sprint(q[2], " ", q[1], " ", []string{q[3], q[4]}))
-				if q[5] != q[4] {
-					t.Errorf("asks for %s, which is not in %s", q[5], q[0])
+				watches(fmt.Sprint(q[2], " ", q[1], " ", []string{q[3], q[4], q[5]}))
+				if q[6] != q[5] {
+					t.Errorf("asks for %s, which is not in %s", q[6], q[0])
 				}
 			}
 		}
 	}
 	if looked != 17 {
 		t.Errorf("looked at %d metrics, not 17", looked)
+	}
+}
+
+// Without this the alarms of one stage could go off for what happens in another one of the account, or a second stage
+// could not be deployed, since a name is taken.
+func TestStagesDoNotSeeEachOther(t *testing.T) {
+	own := map[string]map[string]bool{} // by stage
+	for _, stage := range []string{"dev", "live"} {
+		own[stage] = map[string]bool{}
+		metrics, queries := 0, 0
+		var walk func(v any)
+		walk = func(v any) {
+			switch v := v.(type) {
+			case string:
+				if strings.Contains(v, `SCHEMA("Rotor"`) {
+					queries++
+					if !strings.Contains(v, `"stage" = '`+stage+`'`) {
+						t.Errorf("%s asks for other stages: %s", stage, v)
+					}
+				}
+				if strings.HasPrefix(v, "rotor-") {
+					own[stage][v] = true
+				}
+			case object:
+				if v["Namespace"] == "Rotor" {
+					metrics++
+					if cmp.Diff(any([]any{object{"Name": "stage", "Value": stage}}), v["Dimensions"]) != "" {
+						t.Errorf("%s watches %v", stage, v)
+					}
+				}
+				for _, e := range v {
+					walk(e)
+				}
+			case []any:
+				for _, e := range v {
+					walk(e)
+				}
+			}
+		}
+		s := synth(t, map[string]any{"stage": stage})
+		walk(s.object)
+		if metrics != 12 || queries != 5 {
+			t.Errorf("%s: %d metrics and %d queries in alarms, not 12 and 5", stage, metrics, queries)
+		}
+		for _, d := range s.resources("AWS::CloudWatch::Dashboard") {
+			var body string
+			for _, part := range list(at(properties(d)["DashboardBody"], "Fn::Join", 1)) {
+				body += plain(part)
+			}
+			metrics := regexp.MustCompile(`\["Rotor","\w+"(,"stage","`+stage+`")?`).FindAllStringSubmatch(body, -1)
+			for _, m := range metrics {
+				if m[1] == "" {
+					t.Errorf("the dashboard of %s shows %s", stage, m[0])
+				}
+			}
+			if len(metrics) < 10 || strings.Count(body, `WHERE \"stage\" = '`+stage+`'`) != 1 {
+				t.Errorf("the dashboard of %s has %d metrics: %s", stage, len(metrics), body)
+			}
+		}
+	}
+	for name := range own["dev"] {
+		if own["live"][name] {
+			t.Errorf("both have the name %s", name)
+		}
+	}
+	if len(own["dev"]) < 40 || len(own["live"]) != len(own["dev"]) {
+		t.Errorf("%d names and %d", len(own["dev"]), len(own["live"]))
 	}
 }
 

@@ -16,5 +16,5 @@ func wire(ctx context.Context, c boot.TableConfig, log *slog.Logger) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return boot.Sweep(table, log, time.Now), nil
+	return boot.Sweep(table, c.Stage, log, time.Now), nil
 }

@@ -49,8 +49,8 @@ var webOrigins = chapter{"Web origins", []mutant{
 	},
 	{
 		rule: "each refused origin is a metric of its own", pkg: "audit", test: "server.TestForeignOriginIsLogged",
-		edits: []edit{{`	dimensions := [][]string{{}}
-`, `	dimensions := [][]string{{}}
+		edits: []edit{{`	dimensions := [][]string{all}
+`, `	dimensions := [][]string{all}
 	if e.Origin != "" {
 		dimensions = append(dimensions, []string{"origin"})
 	}

@@ -12,7 +12,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "metrics are off whatever is set", pkg: "session", test: "server.TestLinesOfUses",
-		edits: []edit{{`Metrics: c.Metrics}`, `Metrics: false}`}},
+		edits: []edit{{`Metrics: c.Metrics, Stage`, `Metrics: false, Stage`}},
 	},
 	{
 		rule: "no time is no time at all", pkg: "web", test: "server.TestTimeout",

@@ -130,7 +130,16 @@ var metrics = chapter{"Metrics", []mutant{
 	},
 	{
 		rule: "the cause of a refusal is no dimension", pkg: "audit", test: "audit.TestMetricsOfEachType",
-		edits: []edit{{`dimensions = append(dimensions, []string{dimensionClient, dimensionCause})`, `dimensions = append(dimensions, []string{dimensionCause})`}},
+		edits: []edit{{`append(slices.Clip(all), dimensionClient, dimensionCause)`, `append(slices.Clip(all), dimensionCause)`}},
+	},
+	{
+		rule: "two stages are counted together", pkg: "audit", test: "audit.TestMetricsOfAStage",
+		edits: []edit{{`		all = append(all, DimensionStage)`, `		all = []string{}`}},
+	},
+	{
+		rule: "the functions do not know their stage", pkg: "boot", test: "boot.TestLoadConfig",
+		edits: []edit{{`		Stage: e.stage("ROTOR_STAGE"),
+		Table:`, `		Table:`}},
 	},
 	{
 		rule: "that a client may introspect now is not counted", pkg: "audit", test: "audit.TestMetricsOfEachType",
@@ -142,7 +151,7 @@ var metrics = chapter{"Metrics", []mutant{
 	},
 	{
 		rule: "the API makes no metrics whatever its settings are", pkg: "session", test: "server.TestMetrics",
-		edits: []edit{{`Metrics: c.Metrics}`, `Metrics: false}`}},
+		edits: []edit{{`Metrics: c.Metrics, Stage`, `Metrics: false, Stage`}},
 	},
 }}
 
@@ -216,6 +225,6 @@ var environment = chapter{"What the functions are told", []mutant{
 	},
 	{
 		rule: "the sweep counts nothing", pkg: "sweep", test: "boot.TestMetricsShow",
-		edits: []edit{{`Metrics: true}`, `Metrics: false}`}},
+		edits: []edit{{`Metrics: true, Stage`, `Metrics: false, Stage`}},
 	},
 }}

@@ -299,6 +299,18 @@ func TestMetricsOfEachType(t *testing.T) {
 	}
 }
 
+// TestMetricsOfAStage checks that with a stage no metric is counted together with that of another stage. The logger writes the member, once.
+func TestMetricsOfAStage(t *testing.T) {
+	var line bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&line, nil)).With(slog.String("stage", "dev"))
+	e := audit.Event{Type: audit.Refused, Cause: family.Purged, ClientID: "app", At: at}
+	audit.Trail{Log: log, Metrics: true, Stage: "dev"}.Record(t.Context(), &e)
+	const want = `"Dimensions":[["stage"],["stage","client"],["stage","client","metric_cause"]]`
+	if got := line.String(); !strings.Contains(got, want) || strings.Count(got, `"stage":"dev"`) != 1 {
+		t.Errorf("the line is %s", got)
+	}
+}
+
 // types lists every type of event.
 var types = []audit.Type{audit.Exchanged, audit.Refused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
 

@@ -139,6 +139,9 @@ type Trail struct {
 	Log *slog.Logger
 	// Metrics adds to each line the members from which CloudWatch makes metrics.
 	Metrics bool
+	// Stage is the dimension of all metrics that keeps two services of one account
+	// apart, or "" for none. Log must write it, as stage, into every line.
+	Stage string
 }
 
 // Record logs e as one line.
@@ -149,7 +152,7 @@ func (t Trail) Record(ctx context.Context, e *Event) {
 	}
 	attrs := e.attrs()
 	if t.Metrics {
-		attrs = append(attrs, e.metrics()...)
+		attrs = append(attrs, e.metrics(t.Stage)...)
 	}
 	t.Log.LogAttrs(ctx, level, "audit", attrs...)
 }

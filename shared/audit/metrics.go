@@ -2,6 +2,7 @@ package audit
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/rotor-auth/rotor/shared/family"
 )
@@ -13,7 +14,7 @@ const Namespace = "Rotor"
 // token was superseded when it came back, within the reuse interval or after it.
 // Each metric exists for all clients together and for each client, and Refused for
 // each client and cause as well. Those of the management API exist only for all
-// clients together.
+// clients together. All have the dimension stage, if there is one.
 const (
 	MetricExchanged  = "Exchanged"
 	MetricRefused    = "Refused"         // tokens
@@ -30,6 +31,7 @@ const (
 	MetricSecret     = "SecretAdded"
 	MetricIntrospect = "MayIntrospectOn"
 	MetricObserve    = "ObserveOn"
+	DimensionStage   = "stage"
 	dimensionClient  = "client"
 	dimensionCause   = "metric_cause" // the line has a cause already, which may be empty
 	unitCount        = "Count"
@@ -56,7 +58,7 @@ type metricsOfSet struct {
 // metrics returns the members that make CloudWatch count e: values, dimensions, and
 // the directive that names them. Only ids of registered clients become dimensions,
 // because each dimension costs money and anyone can make up ids.
-func (e *Event) metrics() []slog.Attr {
+func (e *Event) metrics(stage string) []slog.Attr {
 	var attrs []slog.Attr
 	var metrics []metric
 	add := func(name string, value int64, unit string) {
@@ -114,13 +116,17 @@ func (e *Event) metrics() []slog.Attr {
 	if len(metrics) == 0 {
 		return nil
 	}
-	dimensions := [][]string{{}}
+	all := []string{}
+	if stage != "" {
+		all = append(all, DimensionStage)
+	}
+	dimensions := [][]string{all}
 	if e.ofRegistered() {
 		attrs = append(attrs, slog.String(dimensionClient, Hide(e.ClientID)))
-		dimensions = append(dimensions, []string{dimensionClient})
+		dimensions = append(dimensions, append(slices.Clip(all), dimensionClient))
 		if e.Type == Refused && e.Cause != InvalidClient {
 			attrs = append(attrs, slog.String(dimensionCause, string(e.Cause)))
-			dimensions = append(dimensions, []string{dimensionClient, dimensionCause})
+			dimensions = append(dimensions, append(slices.Clip(all), dimensionClient, dimensionCause))
 		}
 	}
 	return append(attrs, slog.Any("_aws", directive{

@@ -21,6 +21,7 @@ type Config struct {
 	Keys    keyring.Source   // makes and checks tokens
 	Log     *slog.Logger     // receives audit events and failures
 	Metrics bool             // adds CloudWatch's embedded metrics to the audit lines
+	Stage   string           // see [audit.Trail]
 	Now     func() time.Time // read once for each request
 }
 
@@ -40,7 +41,7 @@ type Engine struct {
 func New(c Config) *Engine {
 	return &Engine{
 		Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, clock: c.Now,
-		Clients: store.NewRegistry(c.Table, c.Log), Trail: audit.Trail{Log: c.Log, Metrics: c.Metrics},
+		Clients: store.NewRegistry(c.Table, c.Log), Trail: audit.Trail{Log: c.Log, Metrics: c.Metrics, Stage: c.Stage},
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// Run sweeps once, as the function does, with metrics and a log line if it fails. It returns
+// Run sweeps once, as the function of that stage does, with metrics and a log line if it fails. It returns
 // an error if it failed for any owner, so that the sweep is tried again.
-func Run(ctx context.Context, table *store.Table, log *slog.Logger, now time.Time) (Result, error) {
+func Run(ctx context.Context, table *store.Table, stage string, log *slog.Logger, now time.Time) (Result, error) {
 	sweeper := Sweeper{
 		Table:   table,
 		Clients: store.NewRegistry(table, log), // made anew: an end cannot be undone, and a limit may just have been raised
-		Trail:   audit.Trail{Log: log, Metrics: true},
+		Trail:   audit.Trail{Log: log, Metrics: true, Stage: stage},
 	}
 	result, err := sweeper.Sweep(ctx, now.UTC().Truncate(time.Millisecond))
 	if err != nil {

@@ -188,7 +188,7 @@ func TestMetrics(t *testing.T) {
 		call(http.MethodPost, "/v1/families", `{"user_id":"alice","client_id":"app"}`, http.StatusCreated)
 	}
 	call(http.MethodPost, "/oauth/token", `{"grant_type":"refresh_token","client_id":"app","refresh_token":"x"}`, http.StatusBadRequest)
-	if result, err := Sweep(table, log, time.Now)(t.Context()); err != nil || result.Removed != 2 {
+	if result, err := Sweep(table, "test", log, time.Now)(t.Context()); err != nil || result.Removed != 2 {
 		t.Fatalf("the sweep: %+v, %v", result, err)
 	}
 	for eventType, metric := range map[string]string{"fertft": `"Refused":1`, "resource_cleanup": `"Removed":2`} {

@@ -48,6 +48,7 @@ func NewEngine(ctx context.Context, c Config, log *slog.Logger) (*session.Engine
 		Keys:    keys,
 		Log:     log,
 		Metrics: true,
+		Stage:   c.Stage,
 		Now:     time.Now,
 	}), nil
 }

@@ -11,12 +11,15 @@ import (
 // TableConfig is the part of the configuration that concerns the table. It is all
 // that the sweep needs.
 type TableConfig struct {
+	Stage string // ROTOR_STAGE: in every log line, and a dimension of the metrics; "" for none
 	Table string // ROTOR_TABLE: the name of the DynamoDB table
 
 	// Retention is ROTOR_FAMILY_RETENTION_DAYS and ROTOR_EVENT_RETENTION_DAYS, from
 	// 1 to 3650; [store.DefaultRetention] unless set.
 	Retention store.Retention
 }
+
+func (c TableConfig) stage() string { return c.Stage }
 
 // Config is the configuration of a function that serves the API, as read from its
 // environment.
@@ -50,14 +53,18 @@ func LoadTableConfig(getenv func(string) string) (TableConfig, error) {
 
 // KeysConfig is the configuration of the function that rotates the keys.
 type KeysConfig struct {
+	Stage     string            // as in [TableConfig]
 	Secret    string            // ROTOR_KEYS_SECRET: the name or ARN of the secret whose keys are revoked in an emergency
 	Algorithm signing.Algorithm // ROTOR_SIGNING_ALGORITHM: of new signing keys, RS256 or ES256; RS256 unless set
 }
+
+func (c KeysConfig) stage() string { return c.Stage }
 
 // LoadKeysConfig reads a [KeysConfig], as [LoadConfig] does.
 func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
 	e := environment{getenv: getenv}
 	c := KeysConfig{
+		Stage:     e.stage("ROTOR_STAGE"),
 		Secret:    e.secret("ROTOR_KEYS_SECRET"),
 		Algorithm: e.algorithm("ROTOR_SIGNING_ALGORITHM", signing.RS256),
 	}

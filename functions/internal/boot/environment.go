@@ -31,12 +31,23 @@ func (e *environment) wrong(name, value, want string) {
 
 func (e *environment) table() TableConfig {
 	return TableConfig{
+		Stage: e.stage("ROTOR_STAGE"),
 		Table: e.tableName("ROTOR_TABLE"),
 		Retention: store.Retention{
 			Families: e.days("ROTOR_FAMILY_RETENTION_DAYS", store.DefaultRetention.Families),
 			Events:   e.days("ROTOR_EVENT_RETENTION_DAYS", store.DefaultRetention.Events),
 		},
 	}
+}
+
+// stage reads the name of the stage. It does not use a regular expression, which
+// each cold start would compile.
+func (e *environment) stage(name string) string {
+	value := e.getenv(name)
+	if len(value) > 20 || strings.Trim(value, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		e.wrong(name, value, "at most 20 small letters, digits and dashes")
+	}
+	return value
 }
 
 func (e *environment) tableName(name string) string {

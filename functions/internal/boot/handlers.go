@@ -16,11 +16,11 @@ import (
 // one sweep, and returns its result. If the sweep fails, so does the invocation, so
 // that it counts as an error and Lambda invokes the function again. The sweep ends a
 // little before the invocation does, and leaves the rest to the next one.
-func Sweep(table *store.Table, log *slog.Logger, now func() time.Time) func(context.Context) (sweep.Result, error) {
+func Sweep(table *store.Table, stage string, log *slog.Logger, now func() time.Time) func(context.Context) (sweep.Result, error) {
 	return func(ctx context.Context) (sweep.Result, error) {
 		ctx, cancel := gateway.Early(ctx)
 		defer cancel()
-		return sweep.Run(ctx, table, log, now())
+		return sweep.Run(ctx, table, stage, log, now())
 	}
 }
 

@@ -156,7 +156,7 @@ func wireAll(t *testing.T, changes ...string) *wired {
 		t.Fatal(err)
 	}
 	w.sweep = func() error {
-		_, err := Sweep(table, log, time.Now)(t.Context())
+		_, err := Sweep(table, "test", log, time.Now)(t.Context())
 		return err
 	}
 	return w

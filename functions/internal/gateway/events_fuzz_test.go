@@ -67,7 +67,7 @@ func deploy(tb testing.TB) *deployed {
 		"discovery":  gateway.NewHandler(a.OAuth.Discovery(), log),
 		"manage":     gateway.NewHandler(gateway.Authorized(a.Manage.Handler(), gateway.Callers{APIID: sampleAPI}, log), log),
 	}
-	d.sweep = lambda.NewHandler(boot.Sweep(table, log, now))
+	d.sweep = lambda.NewHandler(boot.Sweep(table, "", log, now))
 	must := func(name string) map[string]any {
 		tb.Helper()
 		out, err := d.functions["manage"].Invoke(tb.Context(), sampleText(tb, name))

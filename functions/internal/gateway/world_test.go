@@ -125,7 +125,7 @@ func newWorldAt(t *testing.T, issuer string) *world {
 		"discovery":  gateway.NewHandler(a.OAuth.Discovery(), log),
 		"manage":     w.manage(gateway.Callers{APIID: sampleAPI}),
 	}
-	w.sweep = lambda.NewHandler(boot.Sweep(table, log, tick))
+	w.sweep = lambda.NewHandler(boot.Sweep(table, "", log, tick))
 	return w
 }
 
