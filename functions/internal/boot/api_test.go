@@ -33,8 +33,8 @@ func sdkEnvironment(t *testing.T) {
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 }
 
-// A connection that died while the function was frozen swallows a request. The next
-// attempt must be made within the invocation.
+// TestAttemptTimeout checks that the next attempt is made within the invocation if a
+// connection that broke while the function was frozen swallows a request.
 func TestAttemptTimeout(t *testing.T) {
 	db := embedded.New()
 	var requests atomic.Int32
@@ -83,7 +83,7 @@ func TestNewAPI(t *testing.T) {
 		Issuer:      "https://auth.example.com", KeysFile: path,
 	}
 
-	// Otherwise each function would create its own keys.
+	// Without this error each function would create its own keys.
 	if _, err := NewAPI(t.Context(), c, log); err == nil || !strings.Contains(err.Error(), "ROTOR_KEYS_FILE") {
 		t.Errorf("without the file of keys: %v", err)
 	}
@@ -124,7 +124,7 @@ func TestNewAPI(t *testing.T) {
 		}
 	}
 
-	// A secret is read when keys are needed, not before.
+	// A secret is read only when keys are needed.
 	c.KeysFile, c.KeysSecret = "", "rotor/keys"
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 	if _, err := NewAPI(t.Context(), c, log); err != nil {
@@ -141,7 +141,7 @@ func TestNewAPI(t *testing.T) {
 	}
 }
 
-// In AWS the audit lines have metrics.
+// TestMetrics checks that the audit lines have metrics in AWS.
 func TestMetrics(t *testing.T) {
 	server := httptest.NewServer(&httputil.ReverseProxy{
 		Transport: embedded.New(),

@@ -148,7 +148,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 	}
 }
 
-// One attempt shows all mistakes.
+// TestLoadConfigReportsAll checks that one attempt reports every mistake.
 func TestLoadConfigReportsAll(t *testing.T) {
 	_, err := boot.LoadConfig(environment(
 		"ROTOR_TABLE", "", "ROTOR_ISSUER", "", "ROTOR_KEYS_SECRET", "", "ROTOR_ORIGINS", "one,two",
@@ -162,7 +162,8 @@ func TestLoadConfigReportsAll(t *testing.T) {
 	}
 }
 
-// The secret itself, given instead of its name, must not appear in the log.
+// TestLoadConfigHidesSecret checks that a secret that is given instead of its name does not
+// appear in the log.
 func TestLoadConfigHidesSecret(t *testing.T) {
 	_, err := boot.LoadConfig(environment("ROTOR_KEYS_SECRET", `{"user_key":"c2VjcmV0"}`))
 	if err == nil || strings.Contains(err.Error(), "c2VjcmV0") {
@@ -170,7 +171,8 @@ func TestLoadConfigHidesSecret(t *testing.T) {
 	}
 }
 
-// The sweep has no keys and no issuer, so only mistakes in its own variables are errors.
+// TestLoadTableConfig checks that mistakes are reported only in the sweep's own variables. It
+// has no keys and no issuer.
 func TestLoadTableConfig(t *testing.T) {
 	got, err := boot.LoadTableConfig(environment(
 		"ROTOR_ISSUER", "", "ROTOR_KEYS_SECRET", "", "ROTOR_ORIGINS", "one", "ROTOR_EVENT_RETENTION_DAYS", "7",
@@ -194,8 +196,8 @@ func TestLoadTableConfig(t *testing.T) {
 	}
 }
 
-// The function behind IAM must know its API. It accepts that there is no gateway only if it does not have the keys of a
-// deployment.
+// TestLoadManageConfig checks that the function behind IAM must know its API. It accepts that
+// there is no gateway only if it does not have the keys of a deployment.
 func TestLoadManageConfig(t *testing.T) {
 	base, err := boot.LoadConfig(environment())
 	if err != nil {

@@ -65,8 +65,8 @@ func TestNewRotation(t *testing.T) {
 	}
 }
 
-// Secrets Manager's events make new keys. A step that fails makes the invocation
-// fail, and is logged once.
+// TestRotateKeys checks that Secrets Manager's events make new keys. A step that fails makes
+// the invocation fail, and is logged once.
 func TestRotateKeys(t *testing.T) {
 	m := keyringtest.New(t, "{}")
 	var log bytes.Buffer
@@ -115,7 +115,7 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// A failure is reported before the invocation ends.
+// TestRotateKeysDeadline checks that a failure is reported before the invocation ends.
 func TestRotateKeysDeadline(t *testing.T) {
 	m := keyringtest.New(t, "{}")
 	synctest.Test(t, func(t *testing.T) {
@@ -133,8 +133,8 @@ func TestRotateKeysDeadline(t *testing.T) {
 	})
 }
 
-// An operator can revoke leaked keys and list the keys with an event. A repeated
-// invocation, as of a client that got no response, changes nothing more.
+// TestKeysActions checks that an operator can revoke leaked keys and list the keys with an
+// event. A repeated invocation, as of a client that got no response, changes nothing more.
 func TestKeysActions(t *testing.T) {
 	now := time.Date(2026, time.January, 15, 10, 0, 5, 999, time.UTC)
 	first, err := keyring.Generate(signing.ES256, now.AddDate(0, -1, 0))

@@ -53,7 +53,7 @@ func FuzzRotationEvent(f *testing.F) {
 		f.Fatalf("%s, %v", out, err)
 	}
 	pending := m.Text("AWSPENDING")
-	ids := regexp.MustCompile(`"kid":"[^"]*"`) // are no secret
+	ids := regexp.MustCompile(`"kid":"[^"]*"`) // key ids are not secret
 	secretsOf := func(text string) []string {
 		return regexp.MustCompile(`[A-Za-z0-9+/_-]{40,}`).FindAllString(ids.ReplaceAllString(text, ""), -1)
 	}
@@ -98,7 +98,7 @@ func FuzzRotationEvent(f *testing.F) {
 			MAC     []int    `json:"mac"`
 			Signing []string `json:"signing"`
 		}
-		var whole json.RawMessage // as the library does, which reads no further
+		var whole json.RawMessage // Lambda's library does the same, and reads no further
 		read := json.NewDecoder(strings.NewReader(payload)).Decode(&whole) == nil && json.Unmarshal(whole, &e) == nil && json.Unmarshal(whole, &a) == nil
 		if read && a.Action != "" {
 			revoked := actedOn(t, payload, string(out), err, m.Text("AWSCURRENT"), string(current))

@@ -37,9 +37,9 @@ type wired struct {
 	log       bytes.Buffer
 
 	mu    sync.Mutex
-	items []map[string]struct{ N, S string } // that were put, also in transactions
+	items []map[string]struct{ N, S string } // items that were put, also in transactions
 	sets  []map[string]struct{ N, S string } // values of updates
-	names map[string]bool                    // of the tables that were asked
+	names map[string]bool                    // names of the tables that were used
 }
 
 // serve returns a DynamoDB that records its requests.
@@ -98,8 +98,8 @@ func (w *wired) serve(db http.RoundTripper) http.HandlerFunc {
 	}
 }
 
-// wireAll wires every function that uses the table, with changes to the environment, which are pairs of a name and a
-// value. The clock is the machine's.
+// wireAll wires every function that uses the table, with changes to the environment, which are
+// pairs of a name and a value. The clock is the machine's.
 func wireAll(t *testing.T, changes ...string) *wired {
 	t.Helper()
 	w := &wired{t: t, functions: map[string]lambda.Handler{}, names: map[string]bool{}}
@@ -162,7 +162,8 @@ func wireAll(t *testing.T, changes ...string) *wired {
 	return w
 }
 
-// call sends a request to a function as the gateway does. header has pairs of a name and a value.
+// call sends a request to a function as the gateway does. header holds pairs of a name and a
+// value.
 func (w *wired) call(function, method, path, body string, header ...string) (events.APIGatewayV2HTTPResponse, map[string]any) {
 	w.t.Helper()
 	e := events.APIGatewayV2HTTPRequest{Version: "2.0", RawPath: path, Body: body, Headers: map[string]string{"content-type": "application/json"}}
@@ -194,7 +195,7 @@ func (w *wired) call(function, method, path, body string, header ...string) (eve
 		w.t.Fatal(err)
 	}
 	var answer map[string]any
-	_ = json.Unmarshal([]byte(a.Body), &answer) // an empty body is none
+	_ = json.Unmarshal([]byte(a.Body), &answer) // an empty body has no members
 	return a, answer
 }
 
@@ -246,7 +247,7 @@ func near(epoch string, d time.Duration) bool {
 	return off > -time.Hour && off < time.Hour
 }
 
-// The issuer is in every token and in discovery's URLs.
+// TestIssuerShows checks that the configured issuer is in every token and in discovery's URLs.
 func TestIssuerShows(t *testing.T) {
 	w := wireAll(t, "ROTOR_ISSUER", "https://login.example.org/auth")
 	refresh, access, _ := w.issue(200)
@@ -258,7 +259,7 @@ func TestIssuerShows(t *testing.T) {
 	}
 }
 
-// All requests go to the configured table.
+// TestTableShows checks that all requests go to the configured table.
 func TestTableShows(t *testing.T) {
 	w := wireAll(t, "ROTOR_TABLE", "rotor-eu-1")
 	refresh, _, id := w.issue(1)
@@ -274,7 +275,7 @@ func TestTableShows(t *testing.T) {
 	}
 }
 
-// Families after their end, and events, are kept for as long as configured.
+// TestRetentionShows checks that ended families and events are kept for as long as configured.
 func TestRetentionShows(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, tt := range []struct {
@@ -296,7 +297,7 @@ func TestRetentionShows(t *testing.T) {
 				case "token":
 					w.must(http.StatusOK, "manage", http.MethodPut, "/v1/clients/app", `{"type":"public","policy":{"reuse_interval":0,"absolute_lifetime":0}}`)
 					w.must(http.StatusOK, "token", http.MethodPost, "/oauth/token", refreshBody(refresh))
-					w.must(http.StatusBadRequest, "token", http.MethodPost, "/oauth/token", refreshBody(refresh)) // reuse
+					w.must(http.StatusBadRequest, "token", http.MethodPost, "/oauth/token", refreshBody(refresh)) // this is reuse
 				case "revoke":
 					w.must(http.StatusOK, "revoke", http.MethodPost, "/oauth/revoke", `{"client_id":"app","token":"`+refresh+`"}`)
 				case "manage":
@@ -340,7 +341,8 @@ func TestRetentionShows(t *testing.T) {
 	}
 }
 
-// The functions read the keys in the file, and so accept each other's tokens.
+// TestKeysShow checks that the functions read the keys in the file, and so accept each other's
+// tokens.
 func TestKeysShow(t *testing.T) {
 	w := wireAll(t)
 	refresh, _, _ := w.issue(200)
@@ -354,7 +356,8 @@ func TestKeysShow(t *testing.T) {
 	other.must(http.StatusBadRequest, "token", http.MethodPost, "/oauth/token", refreshBody(refresh))
 }
 
-// A page of a configured origin can read Retry-After, even in a response that has nothing else.
+// TestOriginsShow checks that a page of a configured origin can read Retry-After, even in a
+// response that has nothing else.
 func TestOriginsShow(t *testing.T) {
 	w := wireAll(t, "ROTOR_ORIGINS", "https://app.example.com,https://shop.example.com")
 	refresh, _, _ := w.issue(200)
@@ -367,7 +370,7 @@ func TestOriginsShow(t *testing.T) {
 	if a, _ := w.call("token", http.MethodPost, "/oauth/token", refreshBody(refresh), "origin", "https://evil.example"); a.StatusCode != http.StatusForbidden {
 		t.Errorf("from elsewhere: %d %s", a.StatusCode, a.Body)
 	}
-	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1") // where nobody listens
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1") // nothing listens there
 	c := Config{TableConfig: TableConfig{Table: "rotor", Retention: store.DefaultRetention}, Issuer: "https://app.example.com", KeysFile: filepath.Join(t.TempDir(), "k")}
 	if _, err := keyring.File(c.KeysFile, signing.ES256, time.Now()); err != nil {
 		t.Fatal(err)
@@ -384,7 +387,7 @@ func TestOriginsShow(t *testing.T) {
 	}
 }
 
-// The log lines of every function have metrics.
+// TestMetricsShow checks that the log lines of every function have metrics.
 func TestMetricsShow(t *testing.T) {
 	w := wireAll(t)
 	refresh, _, _ := w.issue(1)
@@ -416,7 +419,8 @@ func TestMetricsShow(t *testing.T) {
 	}
 }
 
-// Every variable that is read has a row in docs/configuration.md.
+// TestVariablesAreDocumented checks that every variable that is read has a row in
+// docs/configuration.md.
 func TestVariablesAreDocumented(t *testing.T) {
 	asked := map[string]bool{}
 	getenv := func(name string) string {

@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 )
 
-// authorizer is what the gateway says about who was authorized, and how.
+// authorizer holds what the gateway reports about who was authorized, and how.
 type authorizer = events.APIGatewayV2HTTPRequestContextAuthorizerDescription
 
 func identity(arn string) *authorizer {
@@ -38,15 +38,16 @@ func (w *world) lines() []line {
 	return lines
 }
 
-// A caller that reaches the function by another way than the IAM authorizer of its own API gets nothing, and nothing is
-// read for it. Such ways are function URLs, other APIs that invoke the function, and routes that somebody adds without
-// an authorizer.
+// TestManageAsksForIAM checks that a caller that did not come through the IAM authorizer of
+// the function's own API gets nothing, and that nothing is read for it. Such callers come
+// through function URLs, other APIs that invoke the function, and routes that were added
+// without an authorizer.
 func TestManageAsksForIAM(t *testing.T) {
 	const url = "abcdefghijklmnopqrstuvwxyz012345"
 	tests := []struct {
 		name   string
 		change func(*event)
-		reason string // "" is let through
+		reason string // "" if the caller is let through
 	}{
 		{"the API's own route", func(*event) {}, ""},
 		{"under a domain of its own", func(e *event) {
@@ -119,7 +120,8 @@ func TestManageAsksForIAM(t *testing.T) {
 	}
 }
 
-// Every call requires it, including reads, unknown paths and other methods.
+// TestManageAsksForIAMEverywhere checks that every call requires IAM, including reads, unknown
+// paths and other methods.
 func TestManageAsksForIAMEverywhere(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -154,7 +156,7 @@ func TestManageAsksForIAMEverywhere(t *testing.T) {
 	}
 }
 
-// The log shows only an id of a foreign event.
+// TestCallerRefusedShowsNoText checks that the log shows only an id of a foreign event.
 func TestCallerRefusedShowsNoText(t *testing.T) {
 	w := newWorld(t)
 	_, e := w.sample("manage-get-client")
@@ -165,7 +167,8 @@ func TestCallerRefusedShowsNoText(t *testing.T) {
 	}
 }
 
-// SAM on a developer's machine has no IAM. The event is what SAM makes (aws-sam-cli's RequestContextV2).
+// TestLocalCaller checks that the function can be run by SAM on a developer's machine, which
+// has no IAM. The event is what SAM makes (aws-sam-cli's RequestContextV2).
 func TestLocalCaller(t *testing.T) {
 	w := newWorld(t)
 	w.functions["manage"] = w.manage(gateway.Callers{APIID: sampleAPI, Local: "sam"})
@@ -178,7 +181,7 @@ func TestLocalCaller(t *testing.T) {
 	if lines := w.lines(); len(lines) != 1 || lines[0].By != "sam" {
 		t.Errorf("on record is %+v", lines)
 	}
-	// Callers that come through a gateway are checked nevertheless.
+	// Callers that come through a gateway are still checked.
 	for _, change := range []func(*event){
 		func(e *event) { e.RequestContext.APIID = "z9y8x7w6v5" },
 		func(e *event) { e.RequestContext.Authorizer = &authorizer{} },
@@ -190,7 +193,7 @@ func TestLocalCaller(t *testing.T) {
 	}
 }
 
-// The public functions check nobody's identity.
+// TestOthersAskForNoIAM checks that the public functions require no identity.
 func TestOthersAskForNoIAM(t *testing.T) {
 	w := newWorld(t)
 	w.register()

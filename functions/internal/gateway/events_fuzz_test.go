@@ -36,7 +36,7 @@ type deployed struct {
 	sweep     lambda.Handler
 	log       bytes.Buffer
 	secrets   []string
-	fill      *strings.Replacer // the samples' words in capitals
+	fill      *strings.Replacer // replaces the samples' words in capitals
 }
 
 func deploy(tb testing.TB) *deployed {
@@ -164,7 +164,7 @@ func FuzzEvent(f *testing.F) {
 		out, err := d.functions[p.function].Invoke(t.Context(), []byte(payload))
 		said := d.log.String()
 		if p.function == "manage" {
-			said = "" // where a user's id may be any text
+			said = "" // this operation's line may show a user id, which may be any text
 		}
 		var e event
 		isEvent := json.Unmarshal([]byte(payload), &e) == nil && e.Version == "2.0" && e.RequestContext.HTTP.Method != ""

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// A whole life of a family, by events alone. Secrets stay out of the log.
+// TestFlow checks the whole life of a family by events alone, and that secrets stay out of the
+// log.
 func TestFlow(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -35,12 +36,12 @@ func TestFlow(t *testing.T) {
 			t.Errorf("%s: %v", name, a.Headers)
 		}
 		w.values["REFRESH_TOKEN"] = a.text("refresh_token")
-		w.now = w.now.Add(time.Hour) // past the reuse interval
+		w.now = w.now.Add(time.Hour) // this is after the reuse interval
 	}
 	if f := w.want(w.play("manage-get-family"), http.StatusOK); f.text("status") != "active" || f.json["counter"] != 4.0 || f.text("last_ip") != "203.0.113.24" {
 		t.Errorf("after three refreshes the family is %s", f.Body)
 	}
-	w.values["REFRESH_TOKEN"] = first // a superseded token revokes its family too
+	w.values["REFRESH_TOKEN"] = first // a superseded token revokes its family as well
 	w.want(w.play("revoke-token"), http.StatusOK)
 	if a := w.want(w.play("token-refresh"), http.StatusBadRequest); a.text("error") != "invalid_grant" {
 		t.Errorf("after the revocation: %s", a.Body)
@@ -80,8 +81,8 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-// Anything that a client can send, or a gateway make of it, gets a response: an
-// invocation error would reach the client as a 500, and set off alarms.
+// TestMalformed checks that whatever a client sends, or a gateway makes of it, gets a
+// response. An invocation error would reach the client as a 500, and set off alarms.
 func TestMalformed(t *testing.T) {
 	const (
 		form = "grant_type=refresh_token&client_id=example-spa&refresh_token=x"
@@ -154,8 +155,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// Any other invoker of the function does not wait for an HTTP response, and gets the
-// error.
+// TestOtherEvents checks that any other invoker of the function, which does not wait for an
+// HTTP response, gets an error.
 func TestOtherEvents(t *testing.T) {
 	const canary = "canary-0123456789"
 	tests := []struct{ name, payload string }{
@@ -187,13 +188,14 @@ func TestOtherEvents(t *testing.T) {
 	}
 }
 
-// The management API reports an unreadable body as the caller's mistake.
+// TestUnreadableBodyOfManagement checks that the management API reports an unreadable body as
+// the caller's mistake.
 func TestUnreadableBodyOfManagement(t *testing.T) {
 	w := newWorld(t)
 	w.register()
 	w.log.Reset()
 	function, e := w.sample("manage-issue-family")
-	e.IsBase64Encoded = true // and it is not
+	e.IsBase64Encoded = true // although it is not
 	a := w.want(w.invoke(t.Context(), function, e), http.StatusBadRequest)
 	if a.text("detail") != "the request body could not be read" || strings.Contains(w.log.String(), "unavailable") {
 		t.Errorf("the answer is %s, and the log has %s", a.Body, &w.log)
@@ -210,7 +212,8 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// After the end of the invocation the gateway would answer with a 500.
+// TestDeadline checks that a response is given before the end of the invocation. After that,
+// the gateway would answer with a 500.
 func TestDeadline(t *testing.T) {
 	tests := []struct{ invocation, answered time.Duration }{
 		{20 * time.Second, 19500 * time.Millisecond},
@@ -242,7 +245,8 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// The deadline also applies to the read of the client, which many requests share.
+// TestDeadlineOfColdClient checks that the deadline also applies to the read of the client,
+// which many requests share.
 func TestDeadlineOfColdClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -255,6 +259,6 @@ func TestDeadlineOfColdClient(t *testing.T) {
 		if took := time.Since(start); took != 800*time.Millisecond {
 			t.Errorf("the answer came after %v", took)
 		}
-		time.Sleep(time.Minute) // of the bubble's time: the shared read ends by itself
+		time.Sleep(time.Minute) // in the bubble's time, in which the shared read ends by itself
 	})
 }

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Behind an API mapping or a stage, the gateway finds the route without the prefix,
-// and leaves the prefix in rawPath. Every sample event must be answered with and
-// without the issuer's path, by the function of its name and by no other.
+// TestSamplesUnderAnIssuerPath checks that every sample event is answered with and without the
+// issuer's path, by the function of its name and by no other. Behind an API mapping or a
+// stage, the gateway finds the route without the prefix, and leaves the prefix in rawPath.
 func TestSamplesUnderAnIssuerPath(t *testing.T) {
 	for _, path := range []string{"/auth", "/prod", "/a/b"} {
 		for _, name := range httpNames(t) {
@@ -41,8 +41,8 @@ func TestSamplesUnderAnIssuerPath(t *testing.T) {
 	}
 }
 
-// The path that RFC 8414 inserts before the issuer's arrives with its own mapping,
-// or with none, and leads to discovery.
+// TestInsertedMetadata checks that the path which RFC 8414 inserts before the issuer's leads
+// to discovery, with a mapping of its own or with none.
 func TestInsertedMetadata(t *testing.T) {
 	const issuer = "https://api.example.com/auth"
 	w := newWorldAt(t, issuer)

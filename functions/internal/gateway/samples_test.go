@@ -124,13 +124,13 @@ func (w *world) prepare(name string) {
 	} else {
 		w.login("manage-issue-family")
 	}
-	if strings.HasSuffix(name, "-events") { // there must be one
+	if strings.HasSuffix(name, "-events") { // there must be an event to list
 		w.want(w.play("manage-revoke-family"), http.StatusOK)
 	}
 }
 
-// What a backend forwards about its user arrives through the gateway, and so does
-// the address of the backend itself.
+// TestForwardedUser checks that what a backend forwards about its user arrives through the
+// gateway, and so does the address of the backend itself.
 func TestForwardedUser(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -146,7 +146,8 @@ func TestForwardedUser(t *testing.T) {
 	}
 }
 
-// A sample is served by the function of its name and by no other.
+// TestSamplesRouting checks that a sample is served by the function of its name and by no
+// other.
 func TestSamplesRouting(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -174,7 +175,8 @@ func TestSamplesRouting(t *testing.T) {
 	}
 }
 
-// A sample that is sent without replacing its words gets a response.
+// TestSamplesUnfilled checks that a sample that is sent without replacing its words gets a
+// response.
 func TestSamplesUnfilled(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range httpNames(t) {

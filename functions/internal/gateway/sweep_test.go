@@ -50,7 +50,7 @@ func schedule(t *testing.T) []byte {
 	return payload
 }
 
-// swept sweeps, which must succeed, and returns the result.
+// swept runs a sweep, which must succeed, and returns the result.
 func (w *world) swept(payload []byte) sweep.Result {
 	w.t.Helper()
 	out, err := w.sweep.Invoke(w.t.Context(), payload)
@@ -83,7 +83,7 @@ func TestSweep(t *testing.T) {
 			t.Errorf("the result differs (-want +got):\n%s", diff)
 		}
 	}
-	// The newest lives on.
+	// The newest family is still active.
 	if f := w.want(w.play("manage-get-family"), http.StatusOK); f.text("status") != "active" {
 		t.Errorf("the newest family is %s", f.Body)
 	}
@@ -98,14 +98,14 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// A raised limit applies to the next sweep, even in the same environment as the last
-// one.
+// TestSweepReadsThePolicy checks that a raised limit applies to the next sweep, even in the
+// same environment.
 func TestSweepReadsThePolicy(t *testing.T) {
 	w := newWorld(t)
 	w.crowd()
 	w.swept(nil)
 	w.login("manage-issue-family")
-	w.want(w.play("manage-put-client"), http.StatusOK) // of the default limit, 200
+	w.want(w.play("manage-put-client"), http.StatusOK) // this sets the default limit, 200
 	if got := w.swept(nil); got.Owners != 1 || got.Removed != 0 {
 		t.Errorf("the result is %+v", got)
 	}
@@ -120,12 +120,13 @@ func TestSweepIgnoresPayload(t *testing.T) {
 	}
 }
 
-// An owner that fails does not keep others waiting, and makes the invocation fail.
+// TestSweepFails checks that an owner that fails does not stop the sweep of others, and makes
+// the invocation fail.
 func TestSweepFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.crowd()
-		w.store.broken = `"o#example-spa"` // that owner's record
+		w.store.broken = `"o#example-spa"` // the record of that owner
 		out, err := w.sweep.Invoke(t.Context(), schedule(t))
 		if err == nil {
 			t.Fatalf("it succeeds: %s", out)
@@ -145,7 +146,7 @@ func TestSweepFails(t *testing.T) {
 		if strings.Contains(w.log.String(), "rotor_") {
 			t.Errorf("a token is in the log")
 		}
-		// The next one finishes.
+		// The next sweep finishes the work.
 		w.store.broken = ""
 		if got := w.swept(schedule(t)); got.Owners != 1 || got.Removed != 2 {
 			t.Errorf("the next sweep's result is %+v", got)
@@ -153,7 +154,8 @@ func TestSweepFails(t *testing.T) {
 	})
 }
 
-// After the end of the invocation nobody would log what was under way.
+// TestSweepDeadline checks that a sweep stops and logs its failure before the end of the
+// invocation, as nothing can be logged later.
 func TestSweepDeadline(t *testing.T) {
 	tests := []struct {
 		name              string
@@ -193,7 +195,8 @@ func TestSweepDeadline(t *testing.T) {
 	}
 }
 
-// Each of the gateway's functions refuses what the schedule sends.
+// TestScheduleIsNotHTTP checks that each of the gateway's functions refuses the event of the
+// schedule.
 func TestScheduleIsNotHTTP(t *testing.T) {
 	w := newWorld(t)
 	for name, function := range w.functions {

@@ -43,22 +43,22 @@ func origins(list ...string) origin.Set {
 type world struct {
 	t         *testing.T
 	store     *transport
-	functions map[string]lambda.Handler // those that the gateway invokes
+	functions map[string]lambda.Handler // the functions that the gateway invokes
 	manage    func(gateway.Callers) lambda.Handler
 	sweep     lambda.Handler
-	now       time.Time // of the last request
+	now       time.Time // time of the last request
 	log       bytes.Buffer
-	values    map[string]string // what stands for the words in capitals of the sample events
+	values    map[string]string // values of the words in capitals in the sample events
 }
 
-// transport leads to the store until it is silenced. Then no request is answered, or
-// none with a certain text in it.
+// transport leads to the store until it is silenced. Then no request is answered, or none that
+// contains a certain text.
 type transport struct {
 	http.RoundTripper
 	requests atomic.Int64
 	silent   bool
 	silentOn string // "" for none
-	broken   string // what has this in it fails at once; "" for none
+	broken   string // requests that contain this text fail at once; "" for none
 }
 
 func (rt *transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -147,7 +147,8 @@ func (a answer) noRoute() bool {
 	return a.StatusCode == http.StatusNotFound && (a.text("error") == "not_found" || a.text("detail") == "there is nothing at this path")
 }
 
-// invoke sends an event to a function. The response must be JSON or have no body.
+// invoke sends an event to a function and returns the answer. The response must be JSON or
+// have no body.
 func (w *world) invoke(ctx context.Context, function string, e event) answer {
 	w.t.Helper()
 	payload, err := json.Marshal(e)
@@ -182,7 +183,7 @@ func (w *world) sample(name string) (function string, e event) {
 		w.t.Fatal(err)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields() // what the gateway never sends
+	d.DisallowUnknownFields() // unknown fields are never sent by the gateway
 	if err := d.Decode(&e); err != nil {
 		w.t.Fatalf("%s: %v", name, err)
 	}
@@ -191,7 +192,7 @@ func (w *world) sample(name string) (function string, e event) {
 	return function, e
 }
 
-// play sends the event of a file to its function.
+// play sends the event of a file to its function and returns the answer.
 func (w *world) play(name string) answer {
 	w.t.Helper()
 	function, e := w.sample(name)
@@ -234,7 +235,7 @@ func (w *world) register() {
 	w.values["SECRET_ID"] = secret.text("secret_id")
 }
 
-// login starts a family by the event of a file.
+// login starts a family with the event of a file.
 func (w *world) login(name string) {
 	w.t.Helper()
 	issued := w.want(w.play(name), http.StatusCreated)
