@@ -166,8 +166,8 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// refused checks that err contains the texts, or that there is no error if the first
-// text is empty.
+// refused checks that err contains the texts, or that it is nil if the first text is
+// empty.
 func refused(t *testing.T, what string, err error, says ...string) {
 	t.Helper()
 	if says[0] == "" {

@@ -446,8 +446,8 @@ func (s *secretTrail) leaks() int {
 	return n
 }
 
-// TestMain is also the main of the processes that tests start. At the end of the run
-// it searches all output for all secrets.
+// TestMain runs the tests, or a child process of a test. After the tests it searches all
+// output for all secrets.
 func TestMain(m *testing.M) {
 	if job := os.Getenv(childJob); job != "" {
 		os.Exit(child(job))

@@ -23,7 +23,8 @@ func write(t *testing.T, content string, mode os.FileMode, modified time.Time) s
 	return name
 }
 
-// CDK, and people who check a release, distinguish builds by the zip's bytes.
+// TestSameProgramSameBytes checks that the same program makes the same bytes, by which CDK,
+// and people who check a release, tell builds apart.
 func TestSameProgramSameBytes(t *testing.T) {
 	now := time.Now()
 	one := write(t, "a program", 0o755, now)
@@ -96,7 +97,7 @@ func TestEntry(t *testing.T) {
 	}
 }
 
-// A failed build must not leave a zip that can be deployed.
+// TestNoProgramNoZip checks that a failed build leaves no zip that could be deployed.
 func TestNoProgramNoZip(t *testing.T) {
 	for name, src := range map[string]string{
 		"missing": filepath.Join(t.TempDir(), "missing"),

@@ -17,10 +17,13 @@ func check(fset *token.FileSet, file *ast.File) []string {
 	report := func(at token.Pos, format string, args ...any) {
 		findings = append(findings, fmt.Sprintf("%s: %s", fset.Position(at), fmt.Sprintf(format, args...)))
 	}
+	isTest := strings.HasSuffix(fset.Position(file.Pos()).Filename, "_test.go")
+	names := map[*ast.CommentGroup]string{} // of what a comment belongs to
 	for _, d := range file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			if d.Doc == nil {
+			names[d.Doc] = d.Name.Name
+			if d.Doc == nil || isTest && beginsFreely(d.Name.Name, d.Doc.Text()) {
 				continue
 			}
 			if wrong := checkFunc(d.Name.Name, d.Doc.Text(), isPredicate(d.Type)); wrong != "" {
@@ -28,6 +31,7 @@ func check(fset *token.FileSet, file *ast.File) []string {
 			}
 		case *ast.GenDecl:
 			for name, doc := range typeDocs(d) {
+				names[doc] = name
 				if wrong := checkType(name, doc.Text()); wrong != "" {
 					report(doc.Pos(), "%s", wrong)
 				}
@@ -35,7 +39,7 @@ func check(fset *token.FileSet, file *ast.File) []string {
 		}
 	}
 	for _, group := range file.Comments {
-		text := group.Text()
+		text := strings.TrimPrefix(group.Text(), names[group])
 		for _, p := range phrases {
 			if found := p.pattern.FindString(text); found != "" {
 				report(group.Pos(), "%q: write %s", strings.Join(strings.Fields(found), " "), p.instead)
@@ -48,6 +52,12 @@ func check(fset *token.FileSet, file *ast.File) []string {
 		}
 	}
 	return findings
+}
+
+// beginsFreely reports whether the comment of a function in a test need not begin with its name. An example's comment is
+// for the readers of the package's documentation, and a test of what is deployed may say what would break without it.
+func beginsFreely(name, doc string) bool {
+	return strings.HasPrefix(name, "Example") || strings.HasPrefix(name, "Test") && strings.HasPrefix(doc, "Without this ")
 }
 
 // checkFunc returns what is wrong with the beginning of a function's comment, or "". It must begin with the function's

@@ -49,11 +49,40 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestUnreadFolders(t *testing.T) {
+func TestCheckOfTests(t *testing.T) {
+	for _, tt := range []struct{ name, source, want string }{
+		{"f_test.go", "// TestF checks it.\nfunc TestF(t *testing.T) {}", ""},
+		{"f_test.go", "// F is checked.\nfunc TestF(t *testing.T) {}", "the comment of TestF must begin with its name"},
+		{"f_test.go", "// TestF: it is so.\nfunc TestF(t *testing.T) {}", "the comment of TestF must begin with its name"},
+		{"f_test.go", "// Without this it could break.\nfunc TestF(t *testing.T) {}", ""},
+		{"f.go", "// Without this it could break.\nfunc TestF(t *testing.T) {}", "the comment of TestF must begin with its name"},
+		{"f_test.go", "// Without this it could break.\nfunc helper() {}", "the comment of helper must begin with its name"},
+		{"f_test.go", "// helper a number.\nfunc helper() {}", `"helper a"`},
+		{"f_test.go", "// A program does it.\nfunc ExampleF() {}", ""},
+		{"f_test.go", "// A program does it for whoever asks.\nfunc ExampleF() {}", `"whoever"`},
+		{"f.go", "// A program does it.\nfunc ExampleF() {}", "the comment of ExampleF must begin with its name"},
+		{"f_test.go", "// fate is what follows.\ntype fate int", ""},
+		{"f_test.go", "// fate returns what follows.\nfunc (t T) fate() int { return 0 }", ""},
+		{"f_test.go", "// outcome returns the fate.\nfunc outcome() int { return 0 }", `"fate"`},
+	} {
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, tt.name, "package p\n\n"+tt.source+"\n", parser.ParseComments)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.source, err)
+		}
+		got := check(fset, file)
+		if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
+			t.Errorf("%s: %s\ngot %q, want %q", tt.name, tt.source, got, tt.want)
+		}
+	}
+}
+
+// TestRun checks that every package under the root is checked with its tests, and that testdata is not.
+func TestRun(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"a/a.go":          "package a\n\n// F is wrong.\nfunc F() {}\n",
-		"a/a_test.go":     "package a\n\n// G is not looked at.\nfunc G() {}\n",
+		"a/a_test.go":     "package a\n\n// G is wrong.\nfunc G() {}\n",
 		"b/b.go":          "package b\n\n// F returns.\nfunc F() {}\n",
 		"b/testdata/c.go": "package c\n\n// F is not looked at.\nfunc F() {}\n",
 	} {
@@ -65,22 +94,11 @@ func TestUnreadFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, tt := range []struct{ unread, want []string }{
-		{nil, []string{"a.go:3:1: "}},
-		{[]string{"a"}, nil},
-		{[]string{"a", "b", "gone"}, []string{"b: nothing", "gone: nothing"}},
-	} {
-		got, err := run(root, tt.unread)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(got) != len(tt.want) {
-			t.Fatalf("without %v: %q", tt.unread, got)
-		}
-		for i, want := range tt.want {
-			if !strings.Contains(got[i], want) {
-				t.Errorf("without %v: %q, want %q", tt.unread, got[i], want)
-			}
-		}
+	got, err := run(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || !strings.Contains(got[0], "a.go:3:1: ") || !strings.Contains(got[1], "a_test.go:3:1: ") {
+		t.Errorf("got %q", got)
 	}
 }

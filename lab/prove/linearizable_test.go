@@ -54,7 +54,7 @@ var kinds = []struct {
 	{kind{name: "fixed", fixed: true}, `"rotation":false`},
 }
 
-// TestLinearizable has thirty-two clients use the same few families at once, over eight
+// TestLinearizable plays thirty-two clients that use the same few families at once, over eight
 // servers on one table. The answers about each family must be possible if its operations had
 // happened one after the other, each at some moment between its call and its return.
 func TestLinearizable(t *testing.T) {

@@ -18,9 +18,9 @@ var causes = []family.Cause{
 
 // FuzzExplain checks that any question gets an explanation or a clear refusal, that a family
 // is shown only if it was named, and that asking changes nothing. In the body TOKEN and FAMILY
-// stand for a live family, ACCESS for its access token, SID for its sid, DEAD and DEADFAMILY
-// for a revoked one, FIRST for a superseded token of the live one, FORGED for a token with
-// another tag.
+// stand for a live family, ACCESS for its access token, SID for its sid, FIRST for a
+// superseded token of it, and FORGED for a token with another tag. DEAD and DEADFAMILY stand
+// for a revoked family.
 func FuzzExplain(f *testing.F) {
 	q := newQuiet(f)
 	q.must(f, http.MethodPut, "/v1/clients/app", `{"type":"public"}`)

@@ -302,7 +302,7 @@ func (h *history) refresh(s step) {
 	h.answered(again, wantAgain, h.present(again), wantEvents(wantAgain, before))
 }
 
-// faulty runs do while the store fails as the step says. hit reports whether the faults were
+// faulty runs do while the store fails as the step says, and reports whether the faults were
 // more than the SDK's retries make up for.
 func (h *history) faulty(s step, do func()) (hit bool) {
 	kind, ok := map[string]storetest.Fault{
@@ -504,7 +504,7 @@ func (h *history) explained(u use) {
 	}
 }
 
-// raceOf has several callers present the same token at once. In whatever order they arrive,
+// raceOf lets several callers present the same token at once. In whatever order they arrive,
 // each must get what the model says for one of them.
 func (h *history) raceOf(s step) {
 	u := h.use(s)

@@ -17,7 +17,7 @@ import (
 // racers returns how many callers present a token at once.
 func racers() int { return storetest.Size(1000, 200) }
 
-// race has n callers present one token at once, spread over the servers, and returns their
+// race lets n callers present one token at once, spread over the servers, and returns their
 // answers.
 func (w *world) race(n int, refreshToken string) []answer {
 	w.t.Helper()

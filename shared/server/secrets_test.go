@@ -74,9 +74,9 @@ func TestSecretWhoseAnswerWasLostToTheSDK(t *testing.T) {
 	}
 }
 
-// If all answers are lost, the caller has no secret and repeats the call. The client then has
-// two secrets, the first of which nobody knows. It is listed and can be deleted, and the other
-// goes on working.
+// TestSecretWhoseAnswerWasLost checks a caller that gets no answer, so that it has no secret,
+// and repeats the call. The client then has two secrets, the first of which nobody knows. That
+// one is listed and can be deleted, and the other still works.
 func TestSecretWhoseAnswerWasLost(t *testing.T) {
 	w := newWorld(t)
 	lose := func(method, path string) {

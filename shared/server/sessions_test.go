@@ -135,10 +135,10 @@ func (s *sessions) play(a *agenda) {
 // part returns a random part of d.
 func part(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
 
-// naive plays a client that refreshes again and again in bursts shorter than half an interval,
-// with whatever token it holds, and keeps the answer that arrives last. Answers take up to
-// half an interval and overtake each other. More than two intervals lie between two bursts.
-// naive reports whether the session survives.
+// naive plays a client that refreshes in bursts shorter than half an interval, and reports
+// whether the session survives. The client uses whatever token it holds, and keeps the answer
+// that arrives last. Answers take up to half an interval and overtake each other. More than
+// two intervals lie between two bursts.
 func (s *sessions) naive(r *rand.Rand, interval time.Duration) (alive bool) {
 	holds := s.login()
 	alive = true
@@ -205,8 +205,8 @@ func TestNaiveSessionsCanDie(t *testing.T) {
 	}
 }
 
-// copies plays programs that each hold a copy of one token, and refresh when their own access
-// token expires. It reports whether the session survives.
+// copies plays programs that each hold a copy of one token, and reports whether the session
+// survives. Each program refreshes when its own access token expires.
 func (s *sessions) copies(r *rand.Rand, programs int, accessToken, long time.Duration) (alive bool) {
 	first := s.login()
 	alive = true

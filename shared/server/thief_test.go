@@ -46,7 +46,7 @@ func TestFastThief(t *testing.T) {
 	}
 }
 
-// foundOut has the victim present its own token, and checks that this ends the family.
+// foundOut presents the victim's own token, and checks that this ends the family.
 func (w *world) foundOut(id, victims, thiefs string) {
 	w.t.Helper()
 	if a := w.refresh(victims); !a.refused(http.StatusBadRequest) {
