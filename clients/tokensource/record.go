@@ -31,7 +31,7 @@ type state struct {
 	Refusal *refusal `json:"refusal,omitempty"` // the refresh token is dead
 }
 
-// attempt is the use of the refresh token that is under way, or the last one, which
+// attempt is the use of the refresh token that is in progress, or the last one, which
 // failed.
 type attempt struct {
 	Claim string        `json:"claim,omitempty"` // who makes it; "" when it is over

@@ -63,7 +63,7 @@ type Source struct {
 	looks   singleflight.Group
 	looked  atomic.Pointer[moment] // when the record was last read, or should have been
 
-	began atomic.Pointer[moment] // when the refresh under way began
+	began atomic.Pointer[moment] // when the refresh in progress began
 
 	refreshing sync.Mutex // guards what follows
 	claim      string     // the latest; it is over when the lock is free

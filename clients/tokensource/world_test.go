@@ -300,7 +300,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	case unauthorized:
 		return unavailable(r, http.StatusUnauthorized), nil
 	case unreachable:
-		// Nobody listens there; net/http says so in its way.
+		// Nothing listens there, so net/http returns its own error.
 		r = r.Clone(r.Context())
 		r.URL.Host = "127.0.0.1:1"
 		return w.below.RoundTrip(r)

@@ -15,7 +15,7 @@ const pause = 10 * time.Millisecond
 // Run says how long, and with how many workers, [Generator.Run] makes load. It ends
 // when Requests or For is reached, whichever is first. One of them may be left out.
 type Run struct {
-	Workers  int           // requests under way at a time; with 1, one after another
+	Workers  int           // requests in progress at a time; with 1, one after another
 	Requests int           // how many in all
 	For      time.Duration // after which no request begins
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	// stopTimeout is how long a program may take to end after SIGTERM. It is longer
-	// than cmd/rotor waits for requests under way.
+	// than cmd/rotor waits for requests in progress.
 	stopTimeout = 35 * time.Second
 	// drainTimeout is how long the children of an ended program may hold its output
 	// open.

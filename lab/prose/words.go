@@ -26,6 +26,7 @@ var phrases = []phrase{
 	{words(`in the place of`), "instead of"},
 	{words(`says (whether|if)`), "reports whether"},
 	{words(`is no (longer )?error`), "is not an error"},
+	{words(`for want of`), "because there is no"},
 	{words(`lest|whence|thence|wherein|thereof|nought`), "a word of today"},
 }
 

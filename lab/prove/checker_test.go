@@ -40,8 +40,8 @@ func history(k *kind, entries []entry) []porcupine.Operation {
 	return all
 }
 
-// TestCheckerFinds checks that the checker rejects histories that must not be, and accepts
-// those that differ from them only in being allowed.
+// TestCheckerFinds checks that the checker rejects impossible histories, and accepts possible
+// ones that differ little from them.
 func TestCheckerFinds(t *testing.T) {
 	refused, gone, unclear := output{}, output{unknown: true}, output{unclear: true}
 	got := func(n int) output { return output{token: n} }

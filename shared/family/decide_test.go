@@ -237,9 +237,9 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestAfterLost checks the tokens after a skip: one who presents the same token at the same
-// time is inside the interval, and one who presents a skipped token is a thief, however often
-// the response is lost.
+// TestAfterLost checks the tokens after a skip. A caller that presents the same token at the
+// same time is inside the interval, and a caller that presents a skipped token is a thief,
+// however often the response is lost.
 func TestAfterLost(t *testing.T) {
 	p := family.DefaultPolicy()
 	p.LostResponse = family.UntilUsed

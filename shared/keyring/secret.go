@@ -52,7 +52,7 @@ type Secret struct {
 	readAt   time.Time // when the read of keys began; zero if the clock was set back since
 	latest   time.Time // the latest time of a request since then
 	failedAt time.Time // when the last read began, if it failed; zero otherwise
-	reading  *reading  // the read under way, or nil
+	reading  *reading  // the read in progress, or nil
 }
 
 // reading is one read of the secret. Several requests may wait for it. Its result is
@@ -106,7 +106,7 @@ func (s *Secret) noOlder(ctx context.Context, now time.Time, than time.Duration)
 	return nil, fmt.Errorf("keyring: read secret: %w: %w", ErrUnavailable, err)
 }
 
-// due returns the read to wait for, which it starts if none is under way, or nil if
+// due returns the read to wait for, which it starts if none is in progress, or nil if
 // the copy is recent enough. It returns the copy in either case, if there is one.
 func (s *Secret) due(ctx context.Context, now time.Time, oldest time.Duration) (*reading, *Keys) {
 	s.mu.Lock()

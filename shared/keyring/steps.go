@@ -84,7 +84,7 @@ func (r Rotation) Step(ctx context.Context, now time.Time, e RotationEvent) erro
 	return nil
 }
 
-// rotating is the state of a rotation that is under way.
+// rotating is the state of a rotation that is in progress.
 type rotating struct {
 	secret   string
 	version  string // the pending version

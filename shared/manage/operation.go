@@ -65,7 +65,7 @@ func (a *API) audited(name string, h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// operationOf returns the audit event of the operation under way, which its handler completes.
+// operationOf returns the audit event of the operation in progress, which its handler completes.
 func operationOf(ctx context.Context) *audit.Event {
 	if e, ok := ctx.Value(operationKey{}).(*audit.Event); ok {
 		return e

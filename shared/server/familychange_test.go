@@ -561,8 +561,8 @@ func TestChangeAllRacesWithRefresh(t *testing.T) {
 	}
 }
 
-// TestChangeAllBesideAnother checks that a change of many families which meets another answers
-// that it did, and how many it changed. It is not refused once it has begun.
+// TestChangeAllBesideAnother checks that a change of many families which meets another is
+// answered with 409 and with how many families it changed before.
 func TestChangeAllBesideAnother(t *testing.T) {
 	w := newWorld(t)
 	w.issue(`{"user_id":"u","client_id":"app","scope":"read write"}`)

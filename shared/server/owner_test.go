@@ -169,7 +169,7 @@ func TestFaultsWithoutAnOwnersRecord(t *testing.T) {
 			w.clock.Advance(time.Minute)
 			last, _ := w.login()
 			w.sweep()
-			w.clock.Advance(5 * time.Minute) // by now no login is under way
+			w.clock.Advance(5 * time.Minute) // by now no login is in progress
 			w.sweep()
 			families, _, err := w.table.FamiliesBefore(t.Context(), w.keys.Users.Key("u"), [16]byte{}, 100)
 			if err != nil {

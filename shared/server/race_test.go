@@ -77,9 +77,9 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// TestThrottledRace checks racers beyond the 1,000 writes that a partition of DynamoDB takes
-// each second. They are throttled for longer than the SDK retries, and get a 503 with
-// Retry-After. They retry until they get the successor that all get, and none is refused.
+// TestThrottledRace checks racers that are throttled for longer than the SDK retries, as
+// DynamoDB does when a partition gets more than 1,000 writes a second. They get a 503 with
+// Retry-After and retry, until all have the same successor. None is refused.
 func TestThrottledRace(t *testing.T) {
 	w := newWorld(t, servers(2))
 	first, id := w.login()

@@ -47,7 +47,7 @@ const (
 	maxPlanSize = 1000
 	// revokeConcurrency is how many families are read or ended at the same time.
 	revokeConcurrency = 16
-	// settleAge is the time after which no login or use can be under way any more: a family
+	// settleAge is the time after which no login or use can be in progress any more: a family
 	// that was counted longer ago is on record or never will be, and an idle end longer ago
 	// cannot be undone. The next sweep looks again at what is younger.
 	settleAge = 5 * time.Minute

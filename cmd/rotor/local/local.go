@@ -32,7 +32,7 @@ import (
 const (
 	startTimeout    = 30 * time.Second // for the table and the demo clients
 	requestTimeout  = 30 * time.Second // of the API's own work; revoking many families may take 20 s
-	shutdownTimeout = requestTimeout   // for the requests under way, which take at most that long
+	shutdownTimeout = requestTimeout   // for the requests in progress, which take at most that long
 
 	// databaseConns is how many requests to DynamoDB run at a time, each on a
 	// connection that is kept. For 1,000 callers at once the SDK would open 1,000
@@ -41,7 +41,7 @@ const (
 )
 
 // Run serves the API, configured by the environment, until ctx is done. It then
-// gives the requests under way 30 s to finish. Once it can answer requests, it
+// gives the requests in progress 30 s to finish. Once it can answer requests, it
 // writes its [welcome] to stdout in one piece. It logs to stderr.
 func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writer) error {
 	// The garbage collector runs when the heap has doubled. With a heap of less than
