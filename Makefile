@@ -1,7 +1,7 @@
 # `make` lists what there is. CI runs these same targets.
 
-# Pinned versions. DynamoDB Local's stands in lab/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json, Go's
-# in go.mod.
+# Pinned versions. DynamoDB Local's stands in lab/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json,
+# ministack's in lab/rehearse/constraints.txt, Go's in go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
 SAM_VERSION           := 1.170.0
@@ -18,6 +18,7 @@ BENCH    ?= .
 COUNT    ?= 1
 BENCHFLAGS ?=
 CONTEXT  ?=
+FROM     ?=
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -97,6 +98,14 @@ test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs
 .PHONY: test-lambda
 test-lambda: ##- the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)
 	lab/rie/run.sh
+
+.PHONY: rehearse
+rehearse: build $(CDK_CLI) ## deploy to an emulator of AWS, use, upgrade and destroy it (FROM=revision; Linux; Node, pip)
+	lab/rehearse/run.sh $(if $(FROM),-from '$(FROM)')
+
+.PHONY: rehearse-broken
+rehearse-broken: build $(CDK_CLI) ## deploy what is broken on purpose, in one way after another: does the rehearsal fail?
+	lab/rehearse/run.sh -broken
 
 .PHONY: cover
 cover: ##- the tests' coverage of shared/, by function and as cover.html
@@ -191,6 +200,7 @@ tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(SAM)/sam ## fetch now what t
 	go mod download
 	lab/dynamodb-local/run.sh fetch
 	lab/rie/run.sh fetch
+	lab/rehearse/run.sh fetch
 	shared/family/spec/run.sh fetch
 
 .PHONY: lint

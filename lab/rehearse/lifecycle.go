@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// change deploys this tree with a changed setting, over what is deployed.
+func (r *rehearsal) change(ctx context.Context, d *deployment) (string, error) {
+	login, err := d.start(ctx, "demo", "before-the-change")
+	if err != nil {
+		return "", err
+	}
+	after, err := r.deploy(ctx, r.changed)
+	if err != nil {
+		return "", err
+	}
+	if err := sameService(d, after); err != nil {
+		return "", err
+	}
+	after.secret = d.secret
+	if _, err := after.refreshed(ctx, "demo", login.text("refresh_token")); err != nil {
+		return "", err
+	}
+	groups, err := after.logGroups(ctx)
+	if err != nil {
+		return "", err
+	}
+	for name, days := range groups {
+		if days != 30 {
+			return "", fmt.Errorf("log group %s keeps its lines for %d days, not 30", name, days)
+		}
+	}
+	var stage struct {
+		Default struct {
+			Rate float64 `json:"throttlingRateLimit"`
+		} `json:"defaultRouteSettings"`
+	}
+	api := strings.SplitN(strings.TrimPrefix(after.url, "https://"), ".", 2)[0]
+	if err := r.aws.call(ctx, "apigateway", http.MethodGet, "/v2/apis/"+api+"/stages/"+url.PathEscape("$default"), nil, nil, &stage); err != nil {
+		return "", err
+	}
+	if stage.Default.Rate != 500 {
+		return "", fmt.Errorf("the stage takes %v requests a second, not 500", stage.Default.Rate)
+	}
+	return fmt.Sprintf("%d log groups and the stage have it; a session goes on", len(groups)), nil
+}
+
+// sameService returns an error unless two deployments have the same address, table and secret.
+func sameService(before, after *deployment) error {
+	for _, name := range []string{"Url", "Issuer", "TableName", "KeysSecret", "ManageArn"} {
+		if before.outputs[name] != after.outputs[name] {
+			return fmt.Errorf("%s was %s before and is %s now: what callers or tokens depend on was replaced", name, before.outputs[name], after.outputs[name])
+		}
+	}
+	return nil
+}
+
+// logGroups returns the stack's log groups that are there, with the number of days for which each keeps its lines.
+func (d *deployment) logGroups(ctx context.Context) (map[string]int, error) {
+	found := map[string]int{}
+	for _, g := range d.assembly.all("AWS::Logs::LogGroup") {
+		name := d.physical[g.id]
+		var out struct {
+			LogGroups []struct {
+				LogGroupName    string
+				RetentionInDays int
+			}
+		}
+		if err := d.aws.targeted(ctx, "logs", "Logs_20140328.DescribeLogGroups", map[string]any{"logGroupNamePrefix": name}, &out); err != nil {
+			return nil, err
+		}
+		for _, l := range out.LogGroups {
+			if l.LogGroupName == name {
+				found[name] = l.RetentionInDays
+			}
+		}
+	}
+	if len(found) != len(d.assembly.all("AWS::Logs::LogGroup")) || len(found) == 0 {
+		return nil, fmt.Errorf("of the stack's log groups there are %v", slices.Sorted(maps.Keys(found)))
+	}
+	return found, nil
+}
+
+// retained are the types of which docs/deploy.md says that they stay when the stack is deleted.
+var retained = []string{"AWS::DynamoDB::GlobalTable", "AWS::Logs::LogGroup", "AWS::SecretsManager::Secret"}
+
+// destroy deletes the stack by the CLI, and looks at what is left: table, secret and logs, and nothing else.
+func (r *rehearsal) destroy(ctx context.Context, d *deployment) (string, error) {
+	for id, value := range d.assembly.resources() {
+		resource, _ := value.(map[string]any)
+		kind, _ := resource["Type"].(string)
+		if stays := resource["DeletionPolicy"] == "Retain"; stays != slices.Contains(retained, kind) {
+			return "", fmt.Errorf("%s (%s): it stays when the stack is deleted: %t", id, kind, stays)
+		}
+	}
+	if err := r.cdk(ctx, r.dir, "destroy", "--force", "--app", r.changed.dir); err != nil {
+		return "", err
+	}
+	table := map[string]any{"TableName": d.outputs["TableName"]}
+	if err := r.aws.targeted(ctx, "dynamodb", "DynamoDB_20120810.DescribeTable", table, nil); err != nil {
+		return "", fmt.Errorf("the table is gone: %w", err)
+	}
+	secret, err := d.describeSecret(ctx, d.outputs["KeysSecret"])
+	if err != nil {
+		return "", fmt.Errorf("the secret is gone: %w", err)
+	}
+	if secret.DeletedDate != nil {
+		return "", fmt.Errorf("the secret is deleted at %v", secret.DeletedDate)
+	}
+	groups, err := d.logGroups(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, f := range d.assembly.all("AWS::Lambda::Function") {
+		path := "/2015-03-31/functions/" + url.PathEscape(d.physical[f.id])
+		if err := r.aws.call(ctx, "lambda", http.MethodGet, path, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "404") {
+			return "", fmt.Errorf("function %s is not gone: %w", d.physical[f.id], err)
+		}
+	}
+	var api struct{ Items []any }
+	if err := r.aws.call(ctx, "apigateway", http.MethodGet, "/v2/apis", nil, nil, &api); err != nil {
+		return "", err
+	}
+	if len(api.Items) != 0 {
+		return "", fmt.Errorf("the API is not gone: %v", api.Items)
+	}
+	return fmt.Sprintf("the table, the secret and %d log groups stay; functions and API are gone", len(groups)), nil
+}
+
+// session is a family that began before the upgrade.
+type session struct {
+	client        string
+	first, newest answer // of the login, and of the last refresh
+}
+
+// upgrade deploys the earlier version, begins sessions there, and deploys this tree over it: all tokens still work.
+func (r *rehearsal) upgrade(ctx context.Context) error {
+	var before, after *deployment
+	var sessions []session
+	err := r.step(ctx, "deploy the earlier version", func(ctx context.Context) (said string, err error) {
+		if before, err = r.deploy(ctx, r.before); err != nil {
+			return "", err
+		}
+		if err := before.rotate(ctx); err != nil {
+			return "", err
+		}
+		if err := before.register(ctx); err != nil {
+			return "", err
+		}
+		sessions, err = before.sessions(ctx)
+		return fmt.Sprintf("%s, with %d sessions", r.from, len(sessions)), err
+	})
+	if err != nil {
+		return err
+	}
+	err = r.step(ctx, "upgrade to this tree", func(ctx context.Context) (said string, err error) {
+		if after, err = r.deploy(ctx, r.this); err != nil {
+			return "", err
+		}
+		after.secret = before.secret
+		return "the same address, table and secret", sameService(before, after)
+	})
+	if err != nil {
+		return err
+	}
+	return r.step(ctx, "tokens of the earlier version", func(ctx context.Context) (string, error) {
+		for n, s := range sessions {
+			if err := after.goesOn(ctx, s); err != nil {
+				return "", fmt.Errorf("session %d: %w", n, err)
+			}
+		}
+		if err := after.rotate(ctx); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d sessions go on; the keys rotate", len(sessions)), nil
+	})
+}
+
+// sessions begins sessions of each client, half of which have been refreshed.
+func (d *deployment) sessions(ctx context.Context) ([]session, error) {
+	var all []session
+	for _, client := range []string{"demo", "strict", "backend"} {
+		for n := range 4 {
+			login, err := d.start(ctx, client, fmt.Sprintf("%s-%d", client, n/2)) // two families of each user
+			if err != nil {
+				return nil, err
+			}
+			s := session{client: client, first: login, newest: login}
+			if n%2 == 1 {
+				if s.newest, err = d.refreshed(ctx, client, login.text("refresh_token")); err != nil {
+					return nil, err
+				}
+			}
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// goesOn returns an error unless the tokens of a session still work: the access token is active and verifies, the
+// refresh token is accepted, and so is the one before it inside the interval.
+func (d *deployment) goesOn(ctx context.Context, s session) error {
+	if err := d.verify(ctx, s.newest.text("access_token")); err != nil {
+		return err
+	}
+	if err := d.introspected(ctx, s.newest.text("access_token"), true); err != nil {
+		return err
+	}
+	next, err := d.refreshed(ctx, s.client, s.newest.text("refresh_token"))
+	if err != nil {
+		return err
+	}
+	if s.client == "strict" {
+		_, err = d.refreshed(ctx, s.client, next.text("refresh_token"))
+		return err
+	}
+	held, err := d.refreshed(ctx, s.client, s.first.text("refresh_token"))
+	if err == nil && held.text("refresh_token") != next.text("refresh_token") {
+		err = errors.New("the superseded token has another successor")
+	}
+	return err
+}

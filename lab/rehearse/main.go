@@ -1,0 +1,225 @@
+// Rehearse deploys the CDK app on this machine and uses what it has deployed: the CDK CLI deploys to ministack, an
+// emulator of AWS that runs the functions' programs as processes, verifies signatures, and enforces the roles.
+//
+//	lab/rehearse/run.sh [-from REVISION] [-broken]
+//
+// It runs in the root of the repository, after `make build`, and stops at the first step that fails. With -broken it
+// deploys what is broken on purpose, in one way after another, and fails unless a step notices each.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+func main() {
+	python := flag.String("python", "", "the `program` of the Python that has ministack")
+	from := flag.String("from", "", "the `revision` that is upgraded; the newest tag before HEAD, or else the commit before HEAD")
+	broken := flag.Bool("broken", false, "deploy what is broken on purpose: does a step notice?")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Stdout, *python, *from, *broken)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rehearse:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out io.Writer, python, from string, broken bool) (err error) {
+	if python == "" {
+		return errors.New("-python is missing: run lab/rehearse/run.sh, which fetches the emulator")
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	list, err := readList(refusedJSON)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "rehearse-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	r := &rehearsal{out: out, began: time.Now(), root: root, dir: dir, python: python, list: list, from: from}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer func() {
+		if r.emulator != nil {
+			r.emulator.stop()
+		}
+	}()
+	if broken {
+		err = r.playBroken(ctx)
+	} else {
+		err = r.play(ctx)
+	}
+	if err != nil && r.emulator != nil {
+		return errors.Join(err, r.emulator.lastLines())
+	}
+	return err
+}
+
+// rehearsal is what the steps share.
+type rehearsal struct {
+	out    io.Writer
+	began  time.Time
+	root   string // of the repository
+	dir    string // for everything that is written, and removed at the end
+	python string
+	from   string // the revision that is upgraded
+	list   []kind
+
+	emulator *emulator
+	aws      *account
+
+	this, changed, before *assembly
+
+	mu sync.Mutex // guards out
+}
+
+// step runs a step, and prints its name, its seconds and what it returns.
+func (r *rehearsal) step(ctx context.Context, name string, f func(context.Context) (string, error)) error {
+	began := time.Now()
+	said, err := f(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	took := time.Since(began).Seconds()
+	if err != nil {
+		fmt.Fprintf(r.out, "%6.1fs  %s: FAILED\n", took, name)
+		return &stepError{name, err}
+	}
+	fmt.Fprintf(r.out, "%6.1fs  %s: %s\n", took, name, said)
+	return nil
+}
+
+// stepError is the failure of a step.
+type stepError struct {
+	step string
+	err  error
+}
+
+func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
+func (e *stepError) Unwrap() error { return e.err }
+
+// play plays the whole rehearsal.
+func (r *rehearsal) play(ctx context.Context) error {
+	if err := r.step(ctx, "start ministack", r.start); err != nil {
+		return err
+	}
+	var first *deployment
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	err := r.step(ctx, "deploy", func(ctx context.Context) (said string, err error) {
+		first, err = r.deploy(ctx, r.this)
+		return fmt.Sprintf("%d resources of %d", r.this.deployed, r.this.deployed+r.leftOut()), err
+	})
+	if err != nil {
+		return err
+	}
+	err = r.step(ctx, "what the emulator refuses", func(ctx context.Context) (string, error) {
+		return fmt.Sprintf("%d resources of %d kinds, as refused.json says", r.leftOut(), len(r.list)), checkList(ctx, r.aws, r.list, r.this)
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.use(ctx, first); err != nil {
+		return err
+	}
+	if err := r.step(ctx, "the output FirstCommand", func(ctx context.Context) (string, error) { return r.firstCommand(ctx, first) }); err != nil {
+		return err
+	}
+	if err := r.step(ctx, "a changed setting", func(ctx context.Context) (string, error) { return r.change(ctx, first) }); err != nil {
+		return err
+	}
+	if err := r.step(ctx, "cdk destroy", func(ctx context.Context) (string, error) { return r.destroy(ctx, first) }); err != nil {
+		return err
+	}
+	if err := r.upgrade(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.out, "%6.1fs  all\n", time.Since(r.began).Seconds())
+	return nil
+}
+
+// use plays all that clients, logins and operators do, on a deployment.
+func (r *rehearsal) use(ctx context.Context, d *deployment) error {
+	for _, s := range []struct {
+		name string
+		f    func(context.Context) (string, error)
+	}{
+		{"before the first keys", d.withoutKeys},
+		{"the four steps of the first rotation", d.firstRotation},
+		{"clients, login and refresh", d.login},
+		{"a race of 50", d.race},
+		{"replay, and explain", d.replay},
+		{"revocation", d.revocation},
+		{"the sweep, by its schedule", d.sweep},
+		{"rotation of keys under load", d.rotateUnderLoad},
+	} {
+		if err := r.step(ctx, s.name, s.f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *rehearsal) leftOut() int {
+	n := 0
+	for _, left := range r.this.left {
+		n += len(left)
+	}
+	return n
+}
+
+func (r *rehearsal) start(ctx context.Context) (string, error) {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return "", err
+	}
+	secrets, err := listen(ctx)
+	if err != nil {
+		return "", err
+	}
+	if r.emulator, err = startEmulator(ctx, r.python, r.dir, address, "http://"+secrets.Addr().String()); err != nil {
+		return "", errors.Join(err, secrets.Close())
+	}
+	go serveSecrets(ctx, secrets, r.emulator)
+	r.aws = newAccount(r.emulator)
+	return "it answers at " + r.emulator.url(), nil
+}
+
+// prepare bootstraps the account, and synthesizes this tree, this tree with a changed setting, and the earlier version.
+func (r *rehearsal) prepare(ctx context.Context) error {
+	var group errgroup.Group
+	group.SetLimit(2) // on two cores
+	group.Go(func() error { return r.step(ctx, "cdk bootstrap", r.bootstrap) })
+	group.Go(func() error {
+		return r.step(ctx, "cdk synth", func(ctx context.Context) (said string, err error) {
+			r.this, err = r.synthesize(ctx, r.root, filepath.Join(r.dir, "this"))
+			return "this tree", err
+		})
+	})
+	group.Go(func() error { return r.step(ctx, "build and cdk synth the earlier version", r.prepareBefore) })
+	group.Go(func() error {
+		return r.step(ctx, "cdk synth with a changed setting", func(ctx context.Context) (said string, err error) {
+			r.changed, err = r.synthesize(ctx, r.root, filepath.Join(r.dir, "changed"), "-c", "logRetentionDays=30", "-c", "throttleRate=500")
+			return "logRetentionDays=30, throttleRate=500", err
+		})
+	})
+	return group.Wait()
+}
