@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -129,7 +130,7 @@ func (r *rehearsal) notice(ctx context.Context, f fault, whole, dir string) (str
 	if err != nil {
 		return "", err
 	}
-	quiet := &rehearsal{out: io.Discard}
+	quiet := &rehearsal{out: log.New(io.Discard, "", 0)}
 	noticed := quiet.use(ctx, d)
 	if ctx.Err() != nil {
 		return "", ctx.Err()

@@ -52,12 +52,11 @@ func startEmulator(ctx context.Context, python, dir, address, secrets string) (*
 	if err := e.certify(keyFile); err != nil {
 		return nil, fmt.Errorf("make a certificate: %w", err)
 	}
-	log, err := os.Create(e.log)
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
-	_, port, err := net.SplitHostPort(address)
+	log, err := os.Create(e.log)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +81,7 @@ func startEmulator(ctx context.Context, python, dir, address, secrets string) (*
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the functions' programs are in its group, and end with it
 	e.cmd.Cancel = func() error { return syscall.Kill(-e.cmd.Process.Pid, syscall.SIGKILL) }
-	if err := e.cmd.Start(); err != nil {
+	if err := errors.Join(e.cmd.Start(), log.Close()); err != nil {
 		return nil, fmt.Errorf("start the emulator: %w", err)
 	}
 	go func() {

@@ -12,11 +12,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -29,7 +28,7 @@ func main() {
 	broken := flag.Bool("broken", false, "deploy what is broken on purpose: does a step notice?")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout, *python, *from, *broken)
+	err := run(ctx, log.New(os.Stdout, "", 0), *python, *from, *broken)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rehearse:", err)
@@ -37,7 +36,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer, python, from string, broken bool) (err error) {
+func run(ctx context.Context, out *log.Logger, python, from string, broken bool) (err error) {
 	if python == "" {
 		return errors.New("-python is missing: run lab/rehearse/run.sh, which fetches the emulator")
 	}
@@ -75,7 +74,7 @@ func run(ctx context.Context, out io.Writer, python, from string, broken bool) (
 
 // rehearsal is what the steps share.
 type rehearsal struct {
-	out    io.Writer
+	out    *log.Logger
 	began  time.Time
 	root   string // of the repository
 	dir    string // for everything that is written, and removed at the end
@@ -87,22 +86,18 @@ type rehearsal struct {
 	aws      *account
 
 	this, changed, before *assembly
-
-	mu sync.Mutex // guards out
 }
 
 // step runs a step, and prints its name, its seconds and what it returns.
 func (r *rehearsal) step(ctx context.Context, name string, f func(context.Context) (string, error)) error {
 	began := time.Now()
 	said, err := f(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	took := time.Since(began).Seconds()
 	if err != nil {
-		fmt.Fprintf(r.out, "%6.1fs  %s: FAILED\n", took, name)
+		r.out.Printf("%6.1fs  %s: FAILED", took, name)
 		return &stepError{name, err}
 	}
-	fmt.Fprintf(r.out, "%6.1fs  %s: %s\n", took, name, said)
+	r.out.Printf("%6.1fs  %s: %s", took, name, said)
 	return nil
 }
 
@@ -152,7 +147,7 @@ func (r *rehearsal) play(ctx context.Context) error {
 	if err := r.upgrade(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.out, "%6.1fs  all\n", time.Since(r.began).Seconds())
+	r.out.Printf("%6.1fs  all", time.Since(r.began).Seconds())
 	return nil
 }
 
