@@ -108,7 +108,7 @@ func (m mutant) mutate(read *sources) (map[string]string, error) {
 		if !ok {
 			source = files[in]
 		}
-		changed[in] = strings.Replace(source, e.old, e.new, 1)
+		changed[in] = strings.Replace(source, e.old, fit(e.old, e.new), 1)
 	}
 	return changed, nil
 }
@@ -138,6 +138,7 @@ type lab struct {
 	quick     bool // whole suites are not run
 	// sound has, for each package, a function that returns an error unless all its tests pass without a mutant.
 	sound map[string]func() error
+	parts map[string]func() (*parts, error) // by package, of its tests
 }
 
 func newLab(ctx context.Context, root string) (*lab, error) {
@@ -145,10 +146,11 @@ func newLab(ctx context.Context, root string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{root: root, dir: dir, sound: map[string]func() error{}}
+	l := &lab{root: root, dir: dir, sound: map[string]func() error{}, parts: map[string]func() (*parts, error){}}
 	for _, pkgs := range suites {
 		for _, pkg := range pkgs {
 			l.sound[pkg] = sync.OnceValue(func() error { return l.pass(ctx, pkg, ".", suiteTime) })
+			l.parts[pkg] = sync.OnceValues(func() (*parts, error) { return l.partsOf(ctx, pkg) })
 		}
 	}
 	return l, nil
@@ -201,7 +203,13 @@ func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	first, name, _ := strings.Cut(m.test, ".")
 	programs := map[string]string{}
+	relinked := false
 	run := func(pkg, pattern string, limit time.Duration) (verdict, error) {
+		if programs[pkg] == "" {
+			if program, ok := l.relink(ctx, dir, m.pkg, changed, pkg); ok {
+				programs[pkg], relinked = program, true
+			}
+		}
 		if programs[pkg] == "" {
 			program, output, err := l.compile(ctx, dir, pkg)
 			if errors.Is(err, errCompile) {
@@ -224,6 +232,13 @@ func (l *lab) try(ctx context.Context, m mutant) (verdict, error) {
 		limit = hangTime
 	}
 	v, err := run(first, "^"+name+"$", limit)
+	if relinked && v.outcome == survived && err == nil { // it is compiled in the usual way before that is believed
+		delete(programs, first)
+		programs[first], _, err = l.compile(ctx, dir, first)
+		if err == nil {
+			v, err = run(first, "^"+name+"$", limit)
+		}
+	}
 	for _, pkg := range suites[m.pkg] {
 		if err != nil || v.outcome != survived || l.quick {
 			break
