@@ -290,8 +290,12 @@ bootstrap: deployable ##- prepare an account and region for CDK, once
 	$(CDK) bootstrap $(CONTEXT)
 
 .PHONY: deploy
-deploy: deployable ## deploy to the account and region of the AWS credentials in use
-	$(CDK) deploy $(CONTEXT)
+deploy: deployable ## deploy to the account and region of the AWS credentials in use (without a question if CI is set)
+	$(CDK) deploy $(if $(CI),--require-approval never) $(CONTEXT)
+
+.PHONY: destroy
+destroy: deployable ##- delete the stack: table, keys and logs stay unless retain=false (without a question if CI is set)
+	$(CDK) destroy $(if $(CI),--force) $(CONTEXT)
 
 .PHONY: deployable
 deployable: $(CDK_CLI) $(FUNCTIONS:%=dist/arm64/%.zip)

@@ -14,23 +14,45 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 )
 
-// routes maps paths to functions. The gateway only forwards: the functions handle methods, preflights and unknown
-// paths.
+// routes maps paths to functions. On public paths the gateway only forwards: the functions handle methods, preflights and
+// unknown paths. Each call of /v1 has a route of its own, for policies to name.
 var routes = []route{
 	{path: "/oauth/token", function: "token"},
 	{path: "/oauth/revoke", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }},
 	{path: "/oauth/introspect", function: "introspect", rate: func(p *ServiceProps) int { return p.IntrospectRate }},
 	{path: "/healthz", function: "token", rate: func(p *ServiceProps) int { return p.OtherRate }},
 	{path: "/.well-known/{proxy+}", function: "discovery", rate: func(p *ServiceProps) int { return p.DiscoveryRate }},
-	{path: "/v1/{proxy+}", function: "manage", rate: func(p *ServiceProps) int { return p.ManageRate }, iam: true},
+	call("POST", "/v1/families", "login"),
+	call("GET", "/v1/families", "support"),
+	call("PATCH", "/v1/families", ""),
+	call("DELETE", "/v1/families", "login"),
+	call("GET", "/v1/families/{family}", "support"),
+	call("PATCH", "/v1/families/{family}", ""),
+	call("DELETE", "/v1/families/{family}", "login"),
+	call("DELETE", "/v1/users", ""),
+	call("POST", "/v1/explain", "support"),
+	call("GET", "/v1/events", "support"),
+	call("GET", "/v1/clients", "support"),
+	call("GET", "/v1/clients/{client_id}", "support"),
+	call("PUT", "/v1/clients/{client_id}", ""),
+	call("DELETE", "/v1/clients/{client_id}", ""),
+	call("POST", "/v1/clients/{client_id}/secrets", ""),
+	call("DELETE", "/v1/clients/{client_id}/secrets/{secret_id}", ""),
 	{path: defaultRoute, function: "discovery", rate: func(p *ServiceProps) int { return p.OtherRate }},
 }
 
+// call returns the route of a call of /v1, which the policy of that name allows besides the admin's.
+func call(method, path, policy string) route {
+	return route{method: method, path: path, function: "manage", rate: func(p *ServiceProps) int { return p.ManageRate }, iam: true, policy: policy}
+}
+
 type route struct {
+	method   string // "" is any
 	path     string
 	function string
 	rate     func(*ServiceProps) int // its requests per second; nil is the stage's, ThrottleRate
-	iam      bool                    // SigV4, and execute-api:Invoke
+	policy   string
+	iam      bool // SigV4, and execute-api:Invoke
 }
 
 // defaultRoute is the route of all paths that have no route of their own.
@@ -40,7 +62,11 @@ func (r route) key() awsapigatewayv2.HttpRouteKey {
 	if r.path == defaultRoute {
 		return awsapigatewayv2.HttpRouteKey_DEFAULT()
 	}
-	return awsapigatewayv2.HttpRouteKey_With(jsii.String(r.path), awsapigatewayv2.HttpMethod_ANY)
+	method := awsapigatewayv2.HttpMethod_ANY
+	if r.method != "" {
+		method = awsapigatewayv2.HttpMethod(r.method)
+	}
+	return awsapigatewayv2.HttpRouteKey_With(jsii.String(r.path), method)
 }
 
 // throttle returns the route's limits: its sustained rate and its burst. Each route has its own, so that flooding one
@@ -187,13 +213,15 @@ func (p *Service) addRoutes() {
 			integrations[r.function] = awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String(r.function), p.handler(r.function),
 				&awsapigatewayv2integrations.HttpLambdaIntegrationProps{
 					PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0(),
+					// One for each call would make the function's policy larger than it may be.
+					ScopePermissionToRoute: jsii.Bool(!r.iam),
 				})
 		}
 		props := &awsapigatewayv2.HttpRouteProps{HttpApi: p.Api, RouteKey: r.key(), Integration: integrations[r.function]}
 		if r.iam {
 			props.Authorizer = iam
 		}
-		route := awsapigatewayv2.NewHttpRoute(p.Construct, jsii.String("Route "+r.path), props)
+		route := awsapigatewayv2.NewHttpRoute(p.Construct, jsii.String("Route "+r.method+r.path), props)
 		// The stage has settings for the route, so the route must be created first.
 		p.apiStage.AddResourceDependency(route.Node().DefaultChild().(awsapigatewayv2.CfnRoute), nil)
 		if !r.iam {

@@ -1,11 +1,13 @@
 package rotor
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
@@ -48,6 +50,41 @@ func (p *Service) useKey(f function) []awsiam.PolicyStatement {
 		"dynamodb."+*p.stack.Region()+".amazonaws.com", "secretsmanager."+*p.stack.Region()+".amazonaws.com",
 	)})
 	return []awsiam.PolicyStatement{s}
+}
+
+// addPolicies adds the managed policies for callers of /v1. For CDK's grants and in IAM's eyes, a path's variable is
+// whatever stands there.
+func (p *Service) addPolicies() {
+	resources := map[string][]*string{"admin": {p.Api.ArnForExecuteApi(jsii.String("*"), jsii.String("/v1/*"), jsii.String(defaultRoute))}}
+	for _, r := range routes {
+		if r.policy != "" {
+			path := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(r.path, "*")
+			resources[r.policy] = append(resources[r.policy], p.Api.ArnForExecuteApi(&r.method, &path, jsii.String(defaultRoute)))
+		}
+	}
+	for _, policy := range []struct {
+		name, may string
+		made      *awsiam.ManagedPolicy
+	}{
+		{"login", "start and end families", &p.LoginPolicy},
+		{"support", "read families, clients and events, and explain tokens", &p.SupportPolicy},
+		{"admin", "do all that the management API does", &p.AdminPolicy},
+	} {
+		id, on := strings.ToUpper(policy.name[:1])+policy.name[1:]+"Policy", resources[policy.name]
+		made := awsiam.NewManagedPolicy(p.Construct, &id, &awsiam.ManagedPolicyProps{
+			Description: jsii.String("Callers of Rotor's management API who may " + policy.may),
+			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Actions: jsii.Strings("execute-api:Invoke"), Resources: &on,
+			})},
+		})
+		cdknag.NagSuppressions_AddResourceSuppressions(made, &[]*cdknag.NagPackSuppression{{
+			Id: jsii.String("AwsSolutions-IAM5"), Reason: jsii.String("The wildcards stand for ids of families and clients in paths of this one API."),
+		}}, nil)
+		*policy.made = made
+		awscdk.NewCfnOutput(p.Construct, jsii.String(id+"Arn"), &awscdk.CfnOutputProps{
+			Description: jsii.String("the policy of callers of /v1 who may " + policy.may), Value: made.ManagedPolicyArn(),
+		})
+	}
 }
 
 func (p *Service) readKeys() awsiam.PolicyStatement {

@@ -39,6 +39,9 @@ type Service struct {
 	Keys       awssecretsmanager.Secret
 	AlarmTopic awssns.ITopic
 
+	// For the roles of callers of /v1: who starts and ends families, who reads and explains, and who may do all.
+	LoginPolicy, SupportPolicy, AdminPolicy awsiam.ManagedPolicy
+
 	stack       awscdk.Stack
 	props       ServiceProps
 	apiStage    awsapigatewayv2.CfnStage
@@ -78,6 +81,7 @@ func NewService(scope constructs.Construct, id *string, props *ServiceProps) *Se
 		p.newFunction(f)
 	}
 	p.addRoutes()
+	p.addPolicies()
 	p.rotateKeys()
 	p.scheduleSweep()
 	p.watch()

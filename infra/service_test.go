@@ -23,6 +23,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/manage"
 )
 
 func TestMain(m *testing.M) {
@@ -280,8 +281,13 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 		t.Errorf("%d functions with %d roles, not 7", len(got), len(used))
 	}
 	// Policies could also be attached from outside the role.
-	for _, kind := range []string{"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"} {
+	for _, kind := range []string{"AWS::IAM::Policy", "AWS::IAM::RolePolicy"} {
 		s.template.ResourceCountIs(&kind, jsii.Number(0))
+	}
+	for id, policy := range s.resources("AWS::IAM::ManagedPolicy") {
+		if p := properties(policy); p["Roles"] != nil || p["Users"] != nil || p["Groups"] != nil {
+			t.Errorf("%s is attached: %v", id, p)
+		}
 	}
 }
 
@@ -320,7 +326,7 @@ func TestNoWildcards(t *testing.T) {
 			}
 		}
 		walk("", s.object)
-		if looked != 40 {
+		if looked != 43 {
 			t.Errorf("looked at %d statements, not 40", looked)
 		}
 	}
@@ -487,8 +493,11 @@ func TestRoutes(t *testing.T) {
 		"ANY /oauth/introspect":     "introspect NONE",
 		"ANY /healthz":              "token NONE",
 		"ANY /.well-known/{proxy+}": "discovery NONE",
-		"ANY /v1/{proxy+}":          "manage AWS_IAM",
 		"$default":                  "discovery NONE",
+	}
+	calls := (&manage.API{}).Routes()
+	for _, call := range calls {
+		want[call.Method+" "+call.Path] = "manage AWS_IAM"
 	}
 	got := map[string]string{}
 	integrations := s.resources("AWS::ApiGatewayV2::Integration")
@@ -510,8 +519,8 @@ func TestRoutes(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if managed != 1 {
-		t.Errorf("%d routes lead to manage, not 1", managed)
+	if managed != len(calls) || managed < 15 {
+		t.Errorf("%d routes lead to manage, which has %d calls", managed, len(calls))
 	}
 	// Nothing else may invoke the functions behind the gateway.
 	for id, r := range s.resources("AWS::Lambda::Permission") {
@@ -536,10 +545,18 @@ func TestStage(t *testing.T) {
 		if diff := cmp.Diff(want, p["DefaultRouteSettings"]); diff != "" {
 			t.Error(diff)
 		}
+		got := limits(r)
+		for _, call := range (&manage.API{}).Routes() {
+			if key := call.Method + " " + call.Path; got[key] != "200, 400" {
+				t.Errorf("%s has the limits %q", key, got[key])
+			} else {
+				delete(got, key)
+			}
+		}
 		if diff := cmp.Diff(map[string]string{
 			"ANY /oauth/token": "1000, 2000", "ANY /oauth/introspect": "1000, 2000", "ANY /oauth/revoke": "250, 500",
-			"ANY /.well-known/{proxy+}": "250, 500", "ANY /v1/{proxy+}": "200, 400", "ANY /healthz": "20, 40", "$default": "20, 40",
-		}, limits(r)); diff != "" {
+			"ANY /.well-known/{proxy+}": "250, 500", "ANY /healthz": "20, 40", "$default": "20, 40",
+		}, got); diff != "" {
 			t.Error(diff)
 		}
 		if to := plain(at(p, "AccessLogSettings", "DestinationArn")); to != "AccessLogs.Arn" {
@@ -578,7 +595,7 @@ func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 		want    map[string]string // of some routes
 	}{
 		"standard":   {nil, map[string]string{"ANY /oauth/token": "1000, 2000"}},
-		"everything": {everything(), map[string]string{"ANY /oauth/token": "50, 50", "ANY /oauth/revoke": "5, 5", "ANY /oauth/introspect": "40, 40", "ANY /v1/{proxy+}": "3, 3", "$default": "1, 1"}},
+		"everything": {everything(), map[string]string{"ANY /oauth/token": "50, 50", "ANY /oauth/revoke": "5, 5", "ANY /oauth/introspect": "40, 40", "POST /v1/families": "3, 3", "$default": "1, 1"}},
 		"a tenth":    {map[string]any{"throttleRate": "100", "throttleBurst": "300"}, map[string]string{"ANY /oauth/token": "100, 300", "ANY /oauth/revoke": "25, 75", "$default": "2, 6"}},
 		"one":        {map[string]any{"throttleRate": "1", "throttleBurst": "1"}, map[string]string{"ANY /oauth/token": "1, 1", "ANY /oauth/revoke": "1, 1", "$default": "1, 1"}},
 		"its own":    {map[string]any{"introspectRate": "5000"}, map[string]string{"ANY /oauth/token": "1000, 2000", "ANY /oauth/introspect": "5000, 10000", "ANY /oauth/revoke": "250, 500"}},
@@ -604,7 +621,7 @@ func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 					t.Errorf("%s: the stage may be made before %s", name, id)
 				}
 			}
-			if len(routes) != 7 || len(got) != len(routes) {
+			if len(routes) != 6+len((&manage.API{}).Routes()) || len(got) != len(routes) {
 				t.Errorf("%s: %d routes, and limits for %d", name, len(routes), len(got))
 			}
 		}
@@ -1183,8 +1200,8 @@ func TestOutputs(t *testing.T) {
 		url     string
 		outputs int
 	}{
-		{nil, "Api.ApiEndpoint", 7},
-		{everything(), "https://auth.example.com/sso/eu", 8},
+		{nil, "Api.ApiEndpoint", 10},
+		{everything(), "https://auth.example.com/sso/eu", 11},
 	} {
 		s := synth(t, c.context)
 		outputs := s.object["Outputs"].(object)

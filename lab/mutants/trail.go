@@ -172,6 +172,18 @@ var callers = chapter{"Who may call the management API", []mutant{
 		edits: []edit{{`!strings.HasPrefix(authorizer.IAM.UserARN, "arn:")`, `!strings.HasPrefix(authorizer.IAM.UserARN, "")`}},
 	},
 	{
+		rule: "a slash in an id leads to another call than the one that IAM has allowed", pkg: "gateway", test: "gateway.TestManageServesTheCallOfTheRoute",
+		edits: []edit{{`			u.RawPath = `, `			_ = `}},
+	},
+	{
+		rule: "the path need not be that of the route", pkg: "gateway", test: "gateway.TestManageServesTheCallOfTheRoute",
+		edits: []edit{{`prefix, ok := strings.CutSuffix(event.RawPath, path); ok {`, `prefix := strings.TrimSuffix(event.RawPath, path); true {`}},
+	},
+	{
+		rule: "the method need not be that of the route", pkg: "gateway", test: "gateway.TestManageServesTheCallOfTheRoute",
+		edits: []edit{{`method != event.RequestContext.HTTP.Method`, `method == ""`}},
+	},
+	{
 		rule: "another API's callers are served", pkg: "gateway", test: "gateway.TestManageAsksForIAM",
 		edits: []edit{{`case request.APIID != c.APIID:`, `case request.APIID == "":`}},
 	},

@@ -204,3 +204,59 @@ func TestOthersAskForNoIAM(t *testing.T) {
 		w.want(w.invoke(t.Context(), function, e), http.StatusOK)
 	}
 }
+
+// TestManageServesTheCallOfTheRoute checks that a caller cannot reach another call than the one that IAM has allowed,
+// by a slash in an id: the gateway has decoded the path, but matched the route before.
+func TestManageServesTheCallOfTheRoute(t *testing.T) {
+	w := newWorld(t)
+	w.register()
+	w.login("manage-issue-family")
+	family, secret := w.values["FAMILY"], ""
+	call := func(route, path string, parameters map[string]string) answer {
+		_, e := w.sample("manage-get-client")
+		e.RouteKey, e.RequestContext.RouteKey = route, route
+		e.RawPath, e.PathParameters, e.Body = path, parameters, ""
+		e.RequestContext.HTTP.Method, _, _ = strings.Cut(route, " ")
+		return w.invoke(t.Context(), "manage", e)
+	}
+	added := w.want(call("POST /v1/clients/{client_id}/secrets", "/v1/clients/example-web/secrets", map[string]string{"client_id": "example-web"}), http.StatusCreated)
+	secret = added.text("secret_id")
+
+	// The ids have a slash, and the paths look like those of other calls.
+	for _, c := range []struct {
+		route, path string
+		parameters  map[string]string
+		says        string
+	}{
+		{"DELETE /v1/families/{family}", "/v1/families/x/../../clients/example-spa", map[string]string{"family": "x/../../clients/example-spa"}, "nothing at this path"},
+		{"DELETE /v1/clients/{client_id}", "/v1/clients/example-web/secrets/" + secret, map[string]string{"client_id": "example-web/secrets/" + secret}, "client_id is"},
+		{"DELETE /v1/clients/{client_id}", "/v1/clients/example-web/secrets/" + secret, map[string]string{"client_id": "example-web%2Fsecrets%2F" + secret}, "client_id is"},
+		{"GET /v1/clients/{client_id}", "/v1/clients/example-web/secrets", map[string]string{"client_id": "example-web/secrets"}, "client_id is"},
+		// These are no events of the gateway.
+		{"DELETE /v1/clients/{client_id}", "/v1/clients/example-web/secrets/" + secret, map[string]string{"client_id": "example-web"}, "not that of the gateway"},
+		{"DELETE /v1/families/{family}", "/v1/clients/example-web", map[string]string{"family": "example-web"}, "not that of the gateway"},
+		{"GET /v1/clients/{client_id}", "/v1/clients/example-web", nil, "not that of the gateway"},
+		{"GET /v1/clients/{client_id}", "/v1/clients/%zz", map[string]string{"client_id": "%zz"}, "malformed"},
+		{"GET /v1/clients/{client_id}", "/v1/clients/", map[string]string{"client_id": ""}, "not that of the gateway"},
+	} {
+		if a := call(c.route, c.path, c.parameters); a.StatusCode/100 != 4 || !strings.Contains(a.Body, c.says) {
+			t.Errorf("%s for %s: %d %s, not %q", c.path, c.route, a.StatusCode, a.Body, c.says)
+		}
+	}
+	_, e := w.sample("manage-get-client")
+	e.RequestContext.HTTP.Method = http.MethodDelete
+	w.want(w.invoke(t.Context(), "manage", e), http.StatusBadRequest)
+
+	// An id with characters that are escaped in URLs reaches the endpoint, which refuses it.
+	if a := call("GET /v1/families/{family}", "/v1/families/a b", map[string]string{"family": "a b"}); !strings.Contains(a.Body, "family must be a family id") {
+		t.Errorf("an id with a space: %d %s", a.StatusCode, a.Body)
+	}
+	// Nothing is gone.
+	w.want(call("DELETE /v1/clients/{client_id}/secrets/{secret_id}", "/v1/clients/example-web/secrets/"+secret, map[string]string{"client_id": "example-web", "secret_id": secret}), http.StatusNoContent)
+	w.want(call("GET /v1/families/{family}", "/v1/families/"+family, map[string]string{"family": family}), http.StatusOK)
+	w.want(call("GET /v1/clients/{client_id}", "/v1/clients/example-spa", map[string]string{"client_id": "example-spa"}), http.StatusOK)
+	// A gateway of an earlier version has one route for all calls.
+	_, e = w.sample("manage-get-client")
+	e.RouteKey, e.PathParameters = "ANY /v1/{proxy+}", map[string]string{"proxy": "clients/example-spa"}
+	w.want(w.invoke(t.Context(), "manage", e), http.StatusOK)
+}

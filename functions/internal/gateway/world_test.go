@@ -214,6 +214,9 @@ func (w *world) fill(e *event) {
 		return base64.StdEncoding.EncodeToString([]byte(replacer.Replace(string(raw))))
 	}
 	e.RawPath = replacer.Replace(e.RawPath)
+	for name, value := range e.PathParameters {
+		e.PathParameters[name] = replacer.Replace(value)
+	}
 	e.RawQueryString = replacer.Replace(e.RawQueryString)
 	if e.IsBase64Encoded {
 		e.Body = encoded(e.Body)
