@@ -13,6 +13,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store"
 )
 
 // FuzzCursor checks that a list accepts each cursor that it gave, however much later, and
@@ -91,16 +92,22 @@ func (q *quiet) populate(tb testing.TB) {
 		q.must(tb, http.MethodPut, fmt.Sprintf("/v1/clients/app%d", i), `{"type":"public"}`)
 	}
 	now, key, policy := q.clock.Now(), q.keys.Users.Key("u"), family.DefaultPolicy()
-	for i := range 1001 {
-		at := now.Add(time.Duration(i-1001) * time.Minute)
-		id, err := family.NewID(key, at)
-		if err != nil {
-			tb.Fatal(err)
+	err := q.store.Fill(tb.Context(), func(table *store.Table) error {
+		for i := range 1001 {
+			at := now.Add(time.Duration(i-1001) * time.Minute)
+			id, err := family.NewID(key, at)
+			if err != nil {
+				return err
+			}
+			f := family.Family{ID: id, UserID: "u", ClientID: "app0", Counter: 1, LastUsedAt: at, ExpiresAt: at.Add(policy.AbsoluteLifetime.Duration())}
+			if err := table.Issue(tb.Context(), &f, &policy); err != nil {
+				return err
+			}
 		}
-		f := family.Family{ID: id, UserID: "u", ClientID: "app0", Counter: 1, LastUsedAt: at, ExpiresAt: at.Add(policy.AbsoluteLifetime.Duration())}
-		if err := q.table.Issue(tb.Context(), &f, &policy); err != nil {
-			tb.Fatal(err)
-		}
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
 	}
 	for i := range 101 {
 		at := now.Add(time.Duration(-i) * 6 * time.Hour)

@@ -219,13 +219,11 @@ func TestEraseInPages(t *testing.T) {
 	w := newWorld(t)
 	w.issueMany(families)
 	userKey := w.keys.Users.Key("u")
-	for i := range events {
+	w.putEvents(events, func(i int) audit.Event {
 		e := audit.New(audit.Revoked, w.clock.Now().Add(-time.Duration(i)*time.Second))
 		e.User, e.UserID = userKey, "u"
-		if err := w.table.PutEvent(t.Context(), &e); err != nil {
-			t.Fatal(err)
-		}
-	}
+		return e
+	})
 	if f, e := w.erase("user_id=u&dry_run=true"); f != families || e != events {
 		t.Errorf("a dry run counts %d families and %d events", f, e)
 	}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -48,21 +46,31 @@ func (w *world) events(query string) []map[string]any {
 func (w *world) seed(eventType audit.Type, n int) {
 	w.t.Helper()
 	now := w.clock.Now()
-	var group errgroup.Group
-	group.SetLimit(16)
-	for i := range n {
-		group.Go(func() error {
-			e := audit.New(eventType, now.Add(-time.Duration(i)*time.Minute))
-			user := fmt.Sprint("other-", i%1000)
-			id, err := family.NewID(w.keys.Users.Key(user), e.At)
-			if err != nil {
+	w.putEvents(n, func(i int) audit.Event {
+		e := audit.New(eventType, now.Add(-time.Duration(i)*time.Minute))
+		user := fmt.Sprint("other-", i%1000)
+		id, err := family.NewID(w.keys.Users.Key(user), e.At)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		e.UserID, e.ClientID, e.Family, e.Cause = user, "app", id, family.ReuseDetected
+		return e
+	})
+}
+
+// putEvents stores n events, many at once.
+func (w *world) putEvents(n int, event func(i int) audit.Event) {
+	w.t.Helper()
+	err := w.store.Fill(w.t.Context(), func(table *store.Table) error {
+		for i := range n {
+			e := event(i)
+			if err := table.PutEvent(w.t.Context(), &e); err != nil {
 				return err
 			}
-			e.UserID, e.ClientID, e.Family, e.Cause = user, "app", id, family.ReuseDetected
-			return w.table.PutEvent(w.t.Context(), &e)
-		})
-	}
-	if err := group.Wait(); err != nil {
+		}
+		return nil
+	})
+	if err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -23,6 +23,7 @@ import (
 // request at a time, and its log has the lines of the last request only.
 type quiet struct {
 	http.Handler
+	store   *storetest.Transport
 	table   *store.Table
 	keys    *keyring.Keys
 	clock   *storetest.Clock
@@ -41,7 +42,8 @@ func newQuiet(tb testing.TB) *quiet {
 func newQuietBelow(tb testing.TB, path string) *quiet {
 	tb.Helper()
 	q := &quiet{path: path}
-	table, _ := storetest.Open(tb)
+	table, rt := storetest.Open(tb)
+	q.store = rt
 	q.open(tb, table, signing.ES256, slog.New(slog.NewJSONHandler(&q.log, nil)))
 	return q
 }

@@ -101,19 +101,16 @@ func TestListsThatFindLittle(t *testing.T) {
 			t.Errorf("%s: %v", query, ids)
 		}
 	}
-	put := func(eventType audit.Type, ago time.Duration) string {
+	event := func(eventType audit.Type, ago time.Duration) audit.Event {
 		e := audit.New(eventType, w.clock.Now().Add(-ago))
 		e.User, e.UserID, e.ClientID = w.keys.Users.Key("u"), "u", "app"
 		e.TokenCounter, e.LatestCounter, e.Age = 1, 2, 80*time.Second
-		if err := w.table.PutEvent(t.Context(), &e); err != nil {
-			t.Fatal(err)
-		}
-		return e.ID.String()
+		return e
 	}
-	first := put(audit.Ahead, 2*time.Hour)
-	for i := range 1050 {
-		put(audit.Reuse, time.Hour+time.Duration(i)*time.Millisecond)
-	}
+	ahead := event(audit.Ahead, 2*time.Hour)
+	first := ahead.ID.String()
+	w.putEvents(1, func(int) audit.Event { return ahead })
+	w.putEvents(1050, func(i int) audit.Event { return event(audit.Reuse, time.Hour+time.Duration(i)*time.Millisecond) })
 	if ids, _ := w.listed("/v1/events?user_id=u&type=ahead", "events", "eventId"); len(ids) != 1 || ids[0] != first {
 		t.Errorf("the events are %v", ids)
 	}

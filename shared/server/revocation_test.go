@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
@@ -59,20 +58,21 @@ func (w *world) issueManyOf(f *family.Family, n int) {
 	now := w.clock.Now()
 	policy := family.DefaultPolicy()
 	policy.MaxActive = 100_000
-	var group errgroup.Group
-	group.SetLimit(16)
-	for range n {
-		group.Go(func() error {
+	err := w.store.Fill(w.t.Context(), func(table *store.Table) error {
+		for range n {
 			id, err := family.NewID(w.keys.Users.Key("u"), now)
 			if err != nil {
 				return err
 			}
-			return w.table.Issue(w.t.Context(), &family.Family{
+			if err := table.Issue(w.t.Context(), &family.Family{
 				ID: id, UserID: "u", ClientID: f.ClientID, Scope: f.Scope, Counter: 1, LastUsedAt: now, ExpiresAt: now.Add(30 * day),
-			}, &policy)
-		})
-	}
-	if err := group.Wait(); err != nil {
+			}, &policy); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		w.t.Fatal(err)
 	}
 }
