@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/clients/tokensource"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
 // TestRandom checks three processes whose clocks are wrong by up to an hour, and
@@ -17,7 +18,7 @@ import (
 // job fails, none moves the counter by more than one, and none sends more than one
 // request besides those that were made to fail.
 func TestRandom(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(storetest.Size(40, 10)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			w := newWorld(t)

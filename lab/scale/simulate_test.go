@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rotor-auth/rotor/lab/price"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
 func kept(t *testing.T) *inputs {
@@ -34,7 +35,7 @@ func TestEveryRequestEndsOnce(t *testing.T) {
 	open.accountRate, open.accountMax = 20_000, 20_000
 	few := open
 	few.concurrency = 50
-	for seed := range uint64(3) {
+	for seed := range uint64(storetest.Size(3, 1)) {
 		for _, s := range []settings{defaultSettings(in), open, few} {
 			for _, l := range []load{short(8000, 10), race(4500), everybody(500)} {
 				o := simulate(s, l, seed)

@@ -22,6 +22,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
 	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 	"github.com/rotor-auth/rotor/shared/token"
 )
 
@@ -182,11 +183,12 @@ func expiry(access string) time.Time {
 	return time.Unix(claims.Exp, 0)
 }
 
-// TestRotationUnderLoad makes 10,000 refreshes at two servers while the clock advances four
+// TestRotationUnderLoad makes thousands of refreshes at two servers while the clock advances four
 // days and the keys rotate twice. Each time one server cannot reach Secrets Manager for a
 // while. No valid token may be refused, and every access token must verify.
 func TestRotationUnderLoad(t *testing.T) {
-	const refreshes, clients = 10_000, 20
+	const clients = 20
+	refreshes := int64(storetest.Size(10_000, 2_500))
 	w, v := newVaultWorld(t, 2)
 	w.putClient("app", `{"type":"public","policy":{"access_token_lifetime":86400,"reuse_interval":0}}`)
 
@@ -224,12 +226,12 @@ func TestRotationUnderLoad(t *testing.T) {
 	// Each refresh moves the clock: slowly around a rotation, until all servers know the new
 	// keys, and then quickly, past the change of the signing key and the end of the old one.
 	// During a rotation the clock stands still and refreshes go on.
-	const slow = 1_000
+	slow := refreshes / 10
 	step := func(n int64) time.Duration {
 		if n%(refreshes/2) < slow {
-			return 1500 * time.Millisecond // 25 minutes
+			return 25 * time.Minute / time.Duration(slow)
 		}
-		return 45 * time.Second // 50 hours
+		return 50 * time.Hour / time.Duration(refreshes/2-slow)
 	}
 	var moving sync.Mutex
 	move := func(n int64) {
@@ -275,7 +277,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		macs[macID(*refreshToken)]++
-		if n%50 == 0 {
+		if n%(refreshes/200) == 0 {
 			kept = append(kept, held{access, expiry(access)})
 		}
 		return nil
@@ -305,7 +307,7 @@ func TestRotationUnderLoad(t *testing.T) {
 			if err := refresh(client, &refreshToken, n); err != nil {
 				return err
 			}
-			if n%25 == 0 {
+			if n%(refreshes/400) == 0 {
 				if err := old(client % 2); err != nil {
 					return err
 				}

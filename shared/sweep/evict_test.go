@@ -15,6 +15,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 	"github.com/rotor-auth/rotor/shared/sweep"
 )
 
@@ -312,7 +313,7 @@ func TestSweepOfAHealthCheckBesideADevice(t *testing.T) {
 	w := newWorld(t, maxActive)
 	device := w.issue(1, "app", 1)[0]
 	remembered := 0
-	for round := range 9 {
+	for round := range storetest.Size(9, 6) {
 		w.use(device)
 		w.issue(1, "app", perSweep)
 		o := w.owner()
