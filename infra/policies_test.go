@@ -19,8 +19,8 @@ func matches(pattern, value string) bool {
 	return regexp.MustCompile("(?s)^" + expression + "$").MatchString(value)
 }
 
-// allows evaluates a policy document by IAM's rules: what is not allowed is denied, and a Deny wins. Of conditions it
-// knows those that are used here, each of which must hold; an unknown one fails the test.
+// allows reports whether a policy document allows a request, by IAM's rules: what is not allowed is denied, and a Deny
+// wins. Of conditions it knows those that are used here, each of which must hold; an unknown one fails the test.
 func allows(t *testing.T, document any, action, resource string, context map[string]string) bool {
 	t.Helper()
 	allowed := false

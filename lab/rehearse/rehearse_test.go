@@ -41,7 +41,7 @@ func adaptTest(t *testing.T, template string, change func(*assembly) error) (*as
 	return adapt(dir, zips, testList, change)
 }
 
-// What adapt changes, and what it leaves.
+// TestAdapt checks what adapt changes, and what it leaves.
 func TestAdapt(t *testing.T) {
 	a, err := adaptTest(t, testTemplate, nil)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestAdapt(t *testing.T) {
 	}
 }
 
-// A function that is none of Rotor's is not deployed with another's code.
+// TestAdaptForeignFunction checks that a function that is none of Rotor's is not deployed with another's code.
 func TestAdaptForeignFunction(t *testing.T) {
 	_, err := adaptTest(t, strings.Replace(testTemplate, "rotor-prod-token", "other-token", 1), nil)
 	if err == nil || !strings.Contains(err.Error(), "not one of Rotor's") {
@@ -84,7 +84,7 @@ func TestAdaptForeignFunction(t *testing.T) {
 	}
 }
 
-// Each fault is a change of one text, which must be there.
+// TestReplace checks that a fault is a change of one text, which must be there.
 func TestReplace(t *testing.T) {
 	change := func(before string) func(*assembly) error {
 		return func(a *assembly) error { return a.replace("AWS::Lambda::Function", "Token", before, `"ROTOR_TABEL"`) }
@@ -102,7 +102,7 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// The list that is in the repository can be read, and a row without a reason cannot.
+// TestReadList checks that the list in the repository can be read, and that a row without a reason is refused.
 func TestReadList(t *testing.T) {
 	list, err := readList(refusedJSON)
 	if err != nil || len(list) == 0 {
@@ -119,7 +119,7 @@ func TestReadList(t *testing.T) {
 	}
 }
 
-// The quotes of the faults that are built are in the sources.
+// TestFaults checks that the sources have what the faults quote.
 func TestFaults(t *testing.T) {
 	built := 0
 	for _, f := range faults {
@@ -143,7 +143,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A probe has no references to what is not in its stack.
+// TestReplaceReferences checks that a probe has no references to what is not in its stack.
 func TestReplaceReferences(t *testing.T) {
 	var value any
 	if err := json.Unmarshal([]byte(`{"a": [{"Ref": "X"}, {"b": {"Fn::GetAtt": ["X", "Arn"]}}, 1]}`), &value); err != nil {
@@ -167,7 +167,7 @@ func TestReferenced(t *testing.T) {
 	}
 }
 
-// Versions are ids of their own, long enough for Secrets Manager (32 characters at least).
+// TestNewVersion checks that versions differ, and are long enough for Secrets Manager (32 characters at least).
 func TestNewVersion(t *testing.T) {
 	var all []string
 	for range 100 {
