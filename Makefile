@@ -220,6 +220,10 @@ lint-infra: $(SAM)/sam synth templates ##- the templates: cfn-lint and sam valid
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint --template infra/sam/template.yaml
 	rm -rf dist/lint && mkdir -p dist/lint
 	$(CDK) synth --quiet --output ../dist/lint/with-all $(WITH_ALL)
+	$(CDK) synth --quiet --output ../dist/lint/edge $(WITH_ALL) -c edge=true \
+		-c edgeCertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 \
+		-c webAclArn=arn:aws:wafv2:us-east-1:123456789012:global/webacl/rotor/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0
+	$(CDK) synth --quiet --output ../dist/lint/firewall --app 'go run ./cdk firewall'
 	$(CDK) synth --quiet --output ../dist/lint/preview -c stage=preview -c retain=false
 	templates=$$(ls cdk.out/*.template.json dist/lint/*/*.template.json dist/templates/*/*.template.json); \
 	$(SAM)/cfn-lint $$templates; \
@@ -296,6 +300,10 @@ bootstrap: deployable ##- prepare an account and region for CDK, once
 .PHONY: deploy
 deploy: deployable ## deploy to the account and region of the AWS credentials in use (without a question if CI is set)
 	$(CDK) deploy $(if $(CI),--require-approval never) $(CONTEXT)
+
+.PHONY: deploy-firewall
+deploy-firewall: deployable ##- deploy the web ACL for the edge to us-east-1; its ARN is the setting webAclArn
+	$(CDK) deploy --app 'go run ./cdk firewall' $(if $(CI),--require-approval never) $(CONTEXT)
 
 .PHONY: destroy
 destroy: deployable ##- delete the stack: table, keys and logs stay unless retain=false (without a question if CI is set)

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 )
 
 // routes maps paths to functions. On public paths the gateway only forwards: the functions handle methods, preflights and
@@ -153,9 +152,13 @@ func (p *Service) newAPI() {
 			ApiMappingKey: m.key,
 		})
 	}
+	target, zone := domain.RegionalDomainName(), domain.RegionalHostedZoneId()
+	if p.props.Edge {
+		target, zone = p.newEdge(domain).DistributionDomainName(), jsii.String(cloudFrontZone)
+	}
 	awscdk.NewCfnOutput(p.Construct, jsii.String("DomainTarget"), &awscdk.CfnOutputProps{
 		Description: jsii.String("what the domain's CNAME or alias record must point to"),
-		Value:       domain.RegionalDomainName(),
+		Value:       target,
 	})
 	if p.props.HostedZoneId == "" {
 		return
@@ -165,8 +168,8 @@ func (p *Service) newAPI() {
 		Name:         jsii.String(p.props.Domain),
 		Type:         jsii.String("A"),
 		AliasTarget: &awsroute53.CfnRecordSet_AliasTargetProperty{
-			DnsName:      domain.RegionalDomainName(),
-			HostedZoneId: domain.RegionalHostedZoneId(),
+			DnsName:      target,
+			HostedZoneId: zone,
 		},
 	})
 }
@@ -225,11 +228,8 @@ func (p *Service) addRoutes() {
 		// The stage has settings for the route, so the route must be created first.
 		p.apiStage.AddResourceDependency(route.Node().DefaultChild().(awsapigatewayv2.CfnRoute), nil)
 		if !r.iam {
-			cdknag.NagSuppressions_AddResourceSuppressions(route, &[]*cdknag.NagPackSuppression{{
-				Id: jsii.String("AwsSolutions-APIG4"),
-				Reason: jsii.String("Public by specification: the OAuth endpoints authenticate the client or the token themselves " +
-					"(RFC 6749, 7009, 7662), discovery documents are for everyone (RFC 8414), and the rest is answered 404."),
-			}}, nil)
+			suppress(route, "AwsSolutions-APIG4", "Public by specification: the OAuth endpoints authenticate the client or the token themselves "+
+				"(RFC 6749, 7009, 7662), discovery documents are for everyone (RFC 8414), and the rest is answered 404.")
 		}
 	}
 }

@@ -113,6 +113,9 @@ func apiEnv(p *Service) map[string]*string {
 	if origins := strings.Join(p.props.Origins, ","); origins != "" {
 		env["ROTOR_ORIGINS"] = jsii.String(origins)
 	}
+	if p.edgeSecret != nil {
+		env["ROTOR_EDGE_SECRET"] = p.edgeSecret.SecretArn()
+	}
 	return env
 }
 

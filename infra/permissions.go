@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
@@ -77,9 +76,7 @@ func (p *Service) addPolicies() {
 				Actions: jsii.Strings("execute-api:Invoke"), Resources: &on,
 			})},
 		})
-		cdknag.NagSuppressions_AddResourceSuppressions(made, &[]*cdknag.NagPackSuppression{{
-			Id: jsii.String("AwsSolutions-IAM5"), Reason: jsii.String("The wildcards stand for ids of families and clients in paths of this one API."),
-		}}, nil)
+		suppress(made, "AwsSolutions-IAM5", "The wildcards stand for ids of families and clients in paths of this one API.")
 		*policy.made = made
 		awscdk.NewCfnOutput(p.Construct, jsii.String(id+"Arn"), &awscdk.CfnOutputProps{
 			Description: jsii.String("the policy of callers of /v1 who may " + policy.may), Value: made.ManagedPolicyArn(),
@@ -87,6 +84,11 @@ func (p *Service) addPolicies() {
 	}
 }
 
+// readKeys allows a function that serves the API to read the keys, and the secret of the edge if there is one.
 func (p *Service) readKeys() awsiam.PolicyStatement {
-	return allow([]string{"secretsmanager:GetSecretValue"}, p.Keys.SecretArn())
+	s := allow([]string{"secretsmanager:GetSecretValue"}, p.Keys.SecretArn())
+	if p.edgeSecret != nil {
+		s.AddResources(p.edgeSecret.SecretArn())
+	}
+	return s
 }

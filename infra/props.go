@@ -29,6 +29,12 @@ type ServiceProps struct {
 	BasePath       string // the issuer's path under the domain, which can then serve other APIs as well
 	HostedZoneId   string // the Route 53 zone to add the domain's record to
 
+	// Edge puts CloudFront with the web ACL in front of the domain, and the API refuses what did not come through it.
+	// Certificate and web ACL are in us-east-1; NewFirewall makes a web ACL.
+	Edge                          bool
+	EdgeCertificateArn, WebAclArn string
+	FirewallRate                  int // requests of one address in five minutes, for NewFirewall; 10000
+
 	Origins             []string // the web origins that may refresh and revoke besides the issuer's own
 	SigningAlgorithm    string   // of new signing keys, RS256 or ES256; RS256
 	FamilyRetentionDays int      // how long the record of a family outlives its end; 30
@@ -74,11 +80,13 @@ var logRetentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 5
 // Validate returns an error that joins everything that is wrong. Each part names the field and says what its value must
 // be. [NewService] panics with this error.
 func (p ServiceProps) Validate() error {
-	c := checker{name: func(field string) string { return "ServiceProps." + field }}
+	c := checker{name: propName}
 	c.settings(&p)
 	c.code(&p)
-	return errors.Join(c.errs...)
+	return c.err()
 }
+
+func propName(field string) string { return "ServiceProps." + field }
 
 // checker collects what is wrong in props.
 type checker struct {
@@ -86,6 +94,8 @@ type checker struct {
 	given map[string]string // by field, what was given for numbers in the context
 	errs  []error
 }
+
+func (c *checker) err() error { return errors.Join(c.errs...) }
 
 func (c *checker) wrong(field string, value any, want string) {
 	if given, ok := c.given[field]; ok {
@@ -117,6 +127,8 @@ var texts = []struct{ field, unset, form, want string }{
 	{"Domain", "", `([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?`, "a domain name in small letters, like auth.example.com"},
 	{"BasePath", "", `[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*`, "a path like auth or auth/eu, of letters, digits, dots, dashes and underscores"},
 	{"CertificateArn", "", `arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+`, "the ARN of a certificate in ACM"},
+	{"EdgeCertificateArn", "", `arn:aws[a-z-]*:acm:us-east-1:[0-9]{12}:certificate/[A-Za-z0-9-]+`, "the ARN of a certificate in ACM, in us-east-1"},
+	{"WebAclArn", "", `arn:aws[a-z-]*:wafv2:us-east-1:[0-9]{12}:global/webacl/[A-Za-z0-9_/-]+`, "the ARN of a web ACL for CloudFront, in us-east-1"},
 	{"HostedZoneId", "", `Z[A-Z0-9]{1,31}`, "the id of a hosted zone in Route 53, like Z0123456789ABC"},
 	{"TableName", "", `[A-Za-z0-9_.-]{3,255}`, "the name of a DynamoDB table"},
 	{"KmsKeyArn", "", `arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`, "the ARN of a key in KMS, not of an alias"},
@@ -143,6 +155,7 @@ func (c *checker) settings(p *ServiceProps) {
 	c.number("SweepMinutes", &p.SweepMinutes, 5, 60)
 	c.number("ThrottleRate", &p.ThrottleRate, 1000, 1000000)
 	c.number("ThrottleBurst", &p.ThrottleBurst, 2000, 1000000)
+	c.number("FirewallRate", &p.FirewallRate, 10000, 2000000000)
 	c.number("WarmWriteUnits", &p.WarmWriteUnits, 0, 1000000)
 	c.number("ProvisionedConcurrency", &p.ProvisionedConcurrency, 0, 100000)
 	for _, field := range slices.Sorted(maps.Keys(rateShares)) {
@@ -178,6 +191,11 @@ func (c *checker) settings(p *ServiceProps) {
 		c.conflict(p.CertificateArn != "", "CertificateArn", "without", "Domain", "it is the domain's certificate")
 		c.conflict(p.BasePath != "", "BasePath", "without", "Domain", "API Gateway's own address has no paths to give")
 		c.conflict(p.HostedZoneId != "", "HostedZoneId", "without", "Domain", "it is where the domain's record goes")
+	}
+	if p.Edge {
+		c.conflict(p.Domain == "", "Edge", "without", "Domain", "callers of /v1 sign the host, which must be the same at the edge and at the API")
+		c.conflict(p.EdgeCertificateArn == "", "Edge", "without", "EdgeCertificateArn", "CloudFront needs a certificate in us-east-1")
+		c.conflict(p.WebAclArn == "", "Edge", "without", "WebAclArn", "make deploy-firewall makes one")
 	}
 	c.conflict(p.WarmWriteUnits > 0 && p.TableName != "", "WarmWriteUnits", "beside", "TableName", "an existing table has units of its own")
 }
@@ -245,7 +263,7 @@ func PropsFromContext(values map[string]any) (*ServiceProps, error) {
 	}
 	complete := p
 	c.settings(&complete)
-	return &p, errors.Join(c.errs...)
+	return &p, c.err()
 }
 
 // set sets a field to a value of the context.
@@ -264,6 +282,12 @@ func (c *checker) set(field string, to reflect.Value, value any) {
 			c.wrong(field, value, "text")
 		}
 		to.SetString(text)
+	case reflect.Bool:
+		yes, err := strconv.ParseBool(fmt.Sprint(value))
+		if err != nil {
+			c.wrong(field, value, "true or false")
+		}
+		to.SetBool(yes)
 	case reflect.Map:
 		c.pairs(field, to, value)
 	default: // a list

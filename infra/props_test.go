@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 	want := ServiceProps{
 		Stage: "prod", Origins: []string{""}, LogRetentionDays: 90, FamilyRetentionDays: 30, EventRetentionDays: 90, SweepMinutes: 5,
 		ThrottleRate: 1000, ThrottleBurst: 2000, IntrospectRate: 1000, RevokeRate: 250, DiscoveryRate: 250, ManageRate: 200, OtherRate: 20,
-		SigningAlgorithm: "RS256", Architecture: "arm64", TableRemoval: awscdk.RemovalPolicy_RETAIN, LogRemoval: awscdk.RemovalPolicy_RETAIN,
+		FirewallRate: 10000, SigningAlgorithm: "RS256", Architecture: "arm64", TableRemoval: awscdk.RemovalPolicy_RETAIN, LogRemoval: awscdk.RemovalPolicy_RETAIN,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -43,11 +43,13 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 		SweepMinutes: 1, ThrottleRate: 50, ThrottleBurst: 50, WarmWriteUnits: 15000, ProvisionedConcurrency: 100, AlarmEmail: "ops@example.com",
 		SigningAlgorithm: "ES256", IntrospectRate: 40, RevokeRate: 5, DiscoveryRate: 4, ManageRate: 3, OtherRate: 1,
 		KmsKeyArn: kmsKey, AlarmTopicArn: alarmTopic, PermissionsBoundaryArn: boundary, Tags: map[string]string{"team": "auth", "cost": "42"},
+		Edge: true, EdgeCertificateArn: edgeCertificate, WebAclArn: webACL, FirewallRate: 5000,
 		Architecture: "x86_64", TableRemoval: awscdk.RemovalPolicy_DESTROY, LogRemoval: awscdk.RemovalPolicy_DESTROY,
 	}
 	text := everything()
 	for key, value := range map[string]any{
 		"kmsKeyArn": kmsKey, "alarmTopicArn": alarmTopic, "permissionsBoundaryArn": boundary, "tags": "team=auth, cost=42", "architecture": "x86_64", "retain": "false",
+		"edge": "true", "edgeCertificateArn": edgeCertificate, "webAclArn": webACL, "firewallRate": "5000",
 	} {
 		text[key] = value
 	}
@@ -58,7 +60,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 		}
 	}
 	fromJSON["origins"] = []any{"https://app.example.com", "http://localhost:5173"}
-	fromJSON["tags"], fromJSON["retain"] = map[string]any{"team": "auth", "cost": 42.0}, false
+	fromJSON["tags"], fromJSON["retain"], fromJSON["edge"] = map[string]any{"team": "auth", "cost": 42.0}, false, true
 	keys, _ := contextKeys()
 	for _, values := range []map[string]any{text, fromJSON} {
 		if len(values) != len(keys)-1 { // an existing table excludes what is only for a new one
@@ -74,9 +76,12 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 }
 
 const (
-	kmsKey     = "arn:aws:kms:eu-central-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
-	alarmTopic = "arn:aws:sns:eu-central-1:123456789012:alarms"
-	boundary   = "arn:aws:iam::123456789012:policy/boundary"
+	kmsKey          = "arn:aws:kms:eu-central-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+	alarmTopic      = "arn:aws:sns:eu-central-1:123456789012:alarms"
+	edgeCertificate = "arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+	webACL          = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/rotor-eu-1/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+
+	boundary = "arn:aws:iam::123456789012:policy/boundary"
 )
 
 const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
@@ -142,6 +147,13 @@ func TestWrongContext(t *testing.T) {
 		{"alarmTopicArn", alarmTopic + ".fifo", "it must be the ARN of a standard topic in SNS"},
 		{"permissionsBoundaryArn", "boundary", "it must be the ARN of a managed policy"},
 		{"tableName", "my table", "it must be the name of a DynamoDB table"},
+		{"edge", "yes", `context edge is "yes": it must be true or false`},
+		{"edge", true, "context edge is set without context domain: callers of /v1 sign the host"},
+		{"edge", true, "context edge is set without context edgeCertificateArn"},
+		{"edge", true, "context edge is set without context webAclArn: make deploy-firewall makes one"},
+		{"edgeCertificateArn", certificate, "it must be the ARN of a certificate in ACM, in us-east-1"},
+		{"webAclArn", strings.Replace(webACL, "us-east-1", "eu-central-1", 1), "it must be the ARN of a web ACL for CloudFront, in us-east-1"},
+		{"webAclArn", strings.Replace(webACL, "global", "regional", 1), "it must be the ARN of a web ACL for CloudFront, in us-east-1"},
 		{"tags", "auth", "it must be pairs like team=auth"},
 		{"architecture", "amd64", "it must be arm64 or x86_64"},
 		{"retain", "maybe", `context retain is "maybe": it must be true or false`},

@@ -45,7 +45,8 @@ type Service struct {
 	stack       awscdk.Stack
 	props       ServiceProps
 	apiStage    awsapigatewayv2.CfnStage
-	encryption  awskms.IKey // nil unless it is configured
+	encryption  awskms.IKey              // nil unless it is configured
+	edgeSecret  awssecretsmanager.Secret // nil unless there is an edge
 	deadLetters awssqs.Queue
 	functions   map[string]awslambda.Function
 	logs        map[string]awslogs.LogGroup

@@ -1,9 +1,11 @@
 // Command cdk is the CDK app, with one stack that holds everything that Rotor is in AWS. `make synth` writes its
 // template. `make deploy` deploys it to the account and region of the AWS credentials in use. With the argument template
-// or template-domain it writes the template of a release, whose code comes from a bucket.
+// or template-domain it writes the template of a release, whose code comes from a bucket; with firewall, that of the
+// web ACL for the edge.
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 
@@ -40,6 +42,13 @@ func build(app awscdk.App, dist string, args ...string) (awscdk.Stack, error) {
 		return nil, err
 	}
 	var stack awscdk.Stack
+	if len(args) > 0 && args[0] == "firewall" {
+		stack = awscdk.NewStack(app, jsii.String("rotor-"+stageOf(props)+"-firewall"), &awscdk.StackProps{
+			Env: &awscdk.Environment{Region: jsii.String("us-east-1")}, Synthesizer: awscdk.NewBootstraplessSynthesizer(nil),
+		})
+		rotor.NewFirewall(stack, jsii.String("Firewall"), props)
+		return stack, nil
+	}
 	if len(args) > 0 {
 		stack, err = newTemplate(app, props, args[0])
 	} else {
@@ -57,11 +66,9 @@ func build(app awscdk.App, dist string, args ...string) (awscdk.Stack, error) {
 
 const about = "Rotor: OAuth 2.0 refresh tokens that rotate"
 
+func stageOf(props *rotor.ServiceProps) string { return cmp.Or(props.Stage, "prod") }
+
 func newStack(app awscdk.App, props *rotor.ServiceProps, dist string) (awscdk.Stack, error) {
-	stage := props.Stage
-	if stage == "" {
-		stage = "prod"
-	}
 	props.ZipFolder = dist + "/arm64"
 	if props.Architecture == "x86_64" {
 		props.ZipFolder = dist + "/amd64"
@@ -69,13 +76,13 @@ func newStack(app awscdk.App, props *rotor.ServiceProps, dist string) (awscdk.St
 	if err := props.Validate(); err != nil {
 		return nil, err
 	}
-	return awscdk.NewStack(app, jsii.String("rotor-"+stage), &awscdk.StackProps{Description: jsii.String(about)}), nil
+	return awscdk.NewStack(app, jsii.String("rotor-"+stageOf(props)), &awscdk.StackProps{Description: jsii.String(about)}), nil
 }
 
 // newTemplate returns the stack of a template that is deployed without CDK, and sets its parameters in props.
 func newTemplate(app awscdk.App, props *rotor.ServiceProps, name string) (awscdk.Stack, error) {
 	if name != "template" && name != "template-domain" {
-		return nil, fmt.Errorf("the argument is %q: it must be template or template-domain", name)
+		return nil, fmt.Errorf("the argument is %q: it must be firewall, template or template-domain", name)
 	}
 	stack := awscdk.NewStack(app, jsii.String("rotor-"+name), &awscdk.StackProps{
 		Description: jsii.String(about),

@@ -184,6 +184,27 @@ var callers = chapter{"Who may call the management API", []mutant{
 		edits: []edit{{`method != event.RequestContext.HTTP.Method`, `method == ""`}},
 	},
 	{
+		rule: "what goes around the edge is served", pkg: "gateway", test: "gateway.TestThroughTheEdge",
+		edits: []edit{{`if len(given) != 1 || !equal(given[0], want) {`, `if len(given) > 1 {`}},
+	},
+	{
+		rule: "everything is served while the edge's secret cannot be read", pkg: "gateway", test: "gateway.TestEdgeSecretNotRead",
+		edits: []edit{{`if err != nil || want == "" {`, `if err != nil && want != "" {`}},
+	},
+	{
+		rule: "behind the edge, all viewers have the address of CloudFront", pkg: "gateway", test: "gateway.TestViewersAddress",
+		edits: []edit{{`		r.RemoteAddr = viewer(r.Header.Get(viewerHeader))
+`, ``}},
+	},
+	{
+		rule: "cookies do not arrive", pkg: "gateway", test: "gateway.TestCookies",
+		edits: []edit{{`if len(event.Cookies) > 0 {`, `if len(event.Cookies) > 8 {`}},
+	},
+	{
+		rule: "the functions do not know of the edge", pkg: "boot", test: "boot.TestEdgeSecret",
+		edits: []edit{{`	if c.EdgeSecret == "" {`, `	if c.EdgeSecret != "" {`}},
+	},
+	{
 		rule: "another API's callers are served", pkg: "gateway", test: "gateway.TestManageAsksForIAM",
 		edits: []edit{{`case request.APIID != c.APIID:`, `case request.APIID == "":`}},
 	},

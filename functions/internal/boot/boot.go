@@ -33,7 +33,7 @@ func wire(endpoints func(*oauth.API) http.Handler, warm func(*session.Engine, co
 			return nil, err
 		}
 		readAhead(ctx, a.Engine, warm, log)
-		return gateway.NewHandler(endpoints(a), log), nil
+		return newHandler(ctx, endpoints(a), c, log)
 	}
 }
 
@@ -48,7 +48,15 @@ func wireManage(ctx context.Context, c ManageConfig, log *slog.Logger) (any, err
 	}
 	readAhead(ctx, engine, (*session.Engine).Warm, log)
 	callers := gateway.Callers{APIID: c.APIID, Local: c.LocalCaller}
-	return gateway.NewHandler(gateway.Authorized(manage.New(engine, manage.Config{}).Handler(), callers, log), log), nil
+	return newHandler(ctx, gateway.Authorized(manage.New(engine, manage.Config{}).Handler(), callers, log), c.Config, log)
+}
+
+func newHandler(ctx context.Context, h http.Handler, c Config, log *slog.Logger) (any, error) {
+	h, err := throughEdge(ctx, h, c, log)
+	if err != nil {
+		return nil, err
+	}
+	return gateway.NewHandler(h, log), nil
 }
 
 // readAhead warms the engine as far as the time allows.

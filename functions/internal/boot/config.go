@@ -28,6 +28,7 @@ type Config struct {
 	Issuer     string     // ROTOR_ISSUER: the URL of the API, which is the issuer of its tokens
 	KeysSecret string     // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
 	KeysFile   string     // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
+	EdgeSecret string     // ROTOR_EDGE_SECRET: the name or ARN of the secret that CloudFront sends; "" if there is no edge
 	Origins    origin.Set // ROTOR_ORIGINS: the web origins that may call besides the issuer's, separated by commas
 }
 
@@ -40,6 +41,7 @@ func LoadConfig(getenv func(string) string) (Config, error) {
 		Issuer:      e.issuer("ROTOR_ISSUER"),
 		Origins:     e.origins("ROTOR_ORIGINS"),
 	}
+	c.EdgeSecret = e.edgeSecret("ROTOR_EDGE_SECRET")
 	c.KeysSecret, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_KEYS_FILE")
 	return c, errors.Join(e.errs...)
 }

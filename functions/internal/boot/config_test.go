@@ -49,9 +49,10 @@ func TestLoadConfig(t *testing.T) {
 				"ROTOR_ISSUER", "https://example.com:8443/auth",
 				"ROTOR_KEYS_SECRET", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3",
 				"ROTOR_ORIGINS", "https://app.example.com, http://localhost:5173,capacitor://localhost",
-				"ROTOR_FAMILY_RETENTION_DAYS", "1", "ROTOR_EVENT_RETENTION_DAYS", "3650", "ROTOR_STAGE", "eu-1",
+				"ROTOR_FAMILY_RETENTION_DAYS", "1", "ROTOR_EVENT_RETENTION_DAYS", "3650", "ROTOR_STAGE", "eu-1", "ROTOR_EDGE_SECRET", "rotor/edge",
 			},
 			func(c *boot.Config) {
+				c.EdgeSecret = "rotor/edge"
 				c.Stage = "eu-1"
 				c.Issuer = "https://example.com:8443/auth"
 				c.KeysSecret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3"
@@ -103,6 +104,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"a table's ARN", "ROTOR_TABLE", "arn:aws:dynamodb:eu-central-1:123456789012:table/rotor"},
 		{"a stage in capitals", "ROTOR_STAGE", "Prod"},
 		{"a stage that is too long", "ROTOR_STAGE", "a-name-that-is-too-long"},
+		{"no name of a secret", "ROTOR_EDGE_SECRET", "two words"},
 		{"no issuer", "ROTOR_ISSUER", ""},
 		{"an issuer without scheme", "ROTOR_ISSUER", "auth.example.com"},
 		{"an issuer without host", "ROTOR_ISSUER", "https://"},

@@ -100,6 +100,15 @@ func (e *environment) secret(name string) string {
 	return secret
 }
 
+// edgeSecret reads the name or ARN of a secret, which need not be set.
+func (e *environment) edgeSecret(name string) string {
+	value := e.getenv(name)
+	if value != "" && !isSecretID(value) { // the value is not shown, as in secret
+		e.errs = append(e.errs, fmt.Errorf("%s must be the name or ARN of a secret in Secrets Manager, but its value cannot be one", name))
+	}
+	return value
+}
+
 // issuer reads an issuer as of RFC 8414 §2. It must not end in a slash, because the
 // endpoints' paths are appended to it. Its path, if any, must be one that a request
 // can have unchanged: clean, and without percent-encoding.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/akrylysov/algnhsa"
 	"github.com/aws/aws-lambda-go/events"
@@ -106,6 +107,9 @@ func fromEvent(next http.Handler) http.Handler {
 		r.URL = &url.URL{Path: event.RawPath, RawQuery: event.RawQueryString}
 		r.RequestURI = r.URL.RequestURI()
 		r.Host = r.Header.Get("Host")
+		if len(event.Cookies) > 0 { // which the gateway takes out of the headers
+			r.Header.Set("Cookie", strings.Join(event.Cookies, "; "))
+		}
 		if r.Method == http.MethodHead {
 			w = bodiless{w}
 		}

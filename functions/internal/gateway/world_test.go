@@ -44,6 +44,7 @@ type world struct {
 	t         *testing.T
 	store     *transport
 	functions map[string]lambda.Handler // the functions that the gateway invokes
+	server    *server.Server
 	manage    func(gateway.Callers) lambda.Handler
 	sweep     lambda.Handler
 	now       time.Time // time of the last request
@@ -115,6 +116,7 @@ func newWorldAt(t *testing.T, issuer string) *world {
 		Now:     tick,
 		Origins: origins("https://app.example.com"),
 	})
+	w.server = a
 	w.manage = func(c gateway.Callers) lambda.Handler {
 		return gateway.NewHandler(gateway.Authorized(a.Manage.Handler(), c, log), log)
 	}
