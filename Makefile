@@ -24,13 +24,11 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
-# The race detector needs a C compiler; go says whether it has found one.
-RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
-# It does not look into the code of the embedded DynamoDB, of which we read and write no memory, and whose locks it
-# knows: that is a sixth of its work. (It has to look into the AWS SDK, which synchronizes by atomics.)
-RACEFLAGS := $(if $(RACE),$(RACE) '-gcflags=github.com/truora/minidyn/...=-race=false')
 # The tests make much garbage: collecting it less often takes less time, and memory that is there.
-GOTEST := env GOGC=400 go test $(RACEFLAGS) -shuffle=on -timeout 20m
+GOTEST := env GOGC=400 go test -shuffle=on -timeout 20m
+# The race detector does not look into the code of the embedded DynamoDB, of which we read and write no memory, and whose
+# locks it knows: that is a sixth of its work. (It has to look into the AWS SDK, which synchronizes by atomics.)
+RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'
 
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, the example, which is a
 # module of its own, and those that have tests of another target alone.
@@ -80,10 +78,13 @@ dynamodb-local: ##- DynamoDB Local on port 8000, in memory (needs Java, and Mave
 
 .PHONY: test
 test: ## all tests, on the embedded store; Go is all it needs
-	@$(if $(RACE),,echo 'no C compiler found: without the race detector')
 	$(GOTEST) $(PACKAGES)
 
-# The tests that grow with a number, at its whole length: without the race detector, under which `make test` plays them.
+.PHONY: race-detector
+race-detector: ## the same under the race detector, which takes three times as long (needs a C compiler)
+	$(GOTEST) $(RACE) $(PACKAGES)
+
+# The tests that grow with a number, at its whole length.
 LONG := ^Test(Events|RevokeAll|RotationsAtRandom|RotationUnderLoad|Race|ThrottledRace|SweepRequests|SweepOfAHealthCheck.*|Random|EveryRequestEndsOnce)$$
 LONG_PACKAGES := ./shared/server ./shared/sweep ./clients/tokensource ./lab/scale
 
@@ -140,7 +141,7 @@ histories: ##- random histories against the model, STEPS=100000, and SESSIONS=10
 
 .PHONY: test-races
 test-races: ##- eight processes race for a minute: linearizable? and 100 times kill -9 in mid-load (Java, Maven)
-	lab/dynamodb-local/run.sh with $(GOTEST) -tags prove -count=1 -v -timeout 30m ./lab/prove -run 'Checker|Linearizable|Kill'
+	lab/dynamodb-local/run.sh with $(GOTEST) $(RACE) -tags prove -count=1 -v -timeout 30m ./lab/prove -run 'Checker|Linearizable|Kill'
 
 .PHONY: naive
 naive: ##- careless clients, for a minute: does any lose its session? thieves who refresh fast: is any not found out?
