@@ -21,7 +21,15 @@ type fault struct {
 
 	// The function is built with new in place of old in a file, unless it is "".
 	function, file, old, new string
+
+	list func([]kind) []kind // another list of what the emulator refuses, unless it is nil
 }
+
+// The steps that come before those of use.
+const (
+	deployStep = "deploy"
+	listStep   = "what the emulator refuses"
+)
 
 var faults = []fault{
 	{
@@ -58,6 +66,16 @@ var faults = []fault{
 		change: func(a *assembly) error {
 			return a.replace("AWS::IAM::Role", "SweepScheduleRole", `"lambda:InvokeFunction"`, `"lambda:GetFunction"`)
 		},
+	},
+	{
+		name: "a needless row in refused.json", step: listStep,
+		list: func(list []kind) []kind {
+			return append(list[:len(list):len(list)], kind{Type: "AWS::SNS::Topic", Count: 1, Says: "refused", Reason: "none"})
+		},
+	},
+	{
+		name: "a row is missing in refused.json", step: deployStep,
+		list: func(list []kind) []kind { return list[1:] },
 	},
 }
 
@@ -122,16 +140,15 @@ func (r *rehearsal) notice(ctx context.Context, f fault, whole, dir string) (str
 			return "", err
 		}
 	}
-	broken, err := adapt(dir, zips, r.list, f.change)
+	list := r.list
+	if f.list != nil {
+		list = f.list(list)
+	}
+	broken, err := adapt(dir, zips, list, f.change)
 	if err != nil {
 		return "", err
 	}
-	d, err := r.deploy(ctx, broken)
-	if err != nil {
-		return "", err
-	}
-	quiet := &rehearsal{out: log.New(io.Discard, "", 0)}
-	noticed := quiet.use(ctx, d)
+	noticed := r.try(ctx, broken, list)
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
@@ -139,7 +156,25 @@ func (r *rehearsal) notice(ctx context.Context, f fault, whole, dir string) (str
 	if !errors.As(noticed, &failed) || failed.step != f.step {
 		return "", fmt.Errorf("%q does not notice: %w", f.step, errors.Join(noticed, errors.New("the fault is missed")))
 	}
-	return fmt.Sprintf("noticed by %q: %.120s", f.step, failed.err), r.cdk(ctx, r.dir, "destroy", "--force", "--app", broken.dir)
+	said := strings.Join(strings.Fields(failed.err.Error()), " ")
+	return fmt.Sprintf("noticed by %q: …%s", f.step, said[max(0, len(said)-120):]), r.cdk(ctx, r.dir, "destroy", "--force", "--app", broken.dir)
+}
+
+// try deploys an assembly and uses it, and prints nothing.
+func (r *rehearsal) try(ctx context.Context, built *assembly, list []kind) error {
+	var d *deployment
+	quiet := &rehearsal{out: log.New(io.Discard, "", 0)}
+	err := quiet.step(ctx, deployStep, func(ctx context.Context) (said string, err error) {
+		d, err = r.deploy(ctx, built)
+		return "", err
+	})
+	if err != nil {
+		return err
+	}
+	if err := quiet.step(ctx, listStep, func(ctx context.Context) (string, error) { return "", checkList(ctx, r.aws, list, built) }); err != nil {
+		return err
+	}
+	return quiet.use(ctx, d)
 }
 
 // buildFault returns a folder with the functions' zips, one of which is built with the fault.

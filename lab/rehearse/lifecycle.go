@@ -28,7 +28,7 @@ func (r *rehearsal) change(ctx context.Context, d *deployment) (string, error) {
 	if _, err := after.refreshed(ctx, "demo", login.text("refresh_token")); err != nil {
 		return "", err
 	}
-	groups, err := after.logGroups(ctx)
+	groups, err := after.allLogGroups(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -82,8 +82,17 @@ func (d *deployment) logGroups(ctx context.Context) (map[string]int, error) {
 			}
 		}
 	}
-	if len(found) != len(d.assembly.all("AWS::Logs::LogGroup")) || len(found) == 0 {
-		return nil, fmt.Errorf("of the stack's log groups there are %v", slices.Sorted(maps.Keys(found)))
+	return found, nil
+}
+
+// allLogGroups returns what logGroups does. One that is not there is an error.
+func (d *deployment) allLogGroups(ctx context.Context) (map[string]int, error) {
+	found, err := d.logGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if want := len(d.assembly.all("AWS::Logs::LogGroup")); want == 0 || len(found) != want {
+		return nil, fmt.Errorf("of %d log groups there are %v", want, slices.Sorted(maps.Keys(found)))
 	}
 	return found, nil
 }
@@ -114,24 +123,60 @@ func (r *rehearsal) destroy(ctx context.Context, d *deployment) (string, error) 
 	if secret.DeletedDate != nil {
 		return "", fmt.Errorf("the secret is deleted at %v", secret.DeletedDate)
 	}
-	groups, err := d.logGroups(ctx)
+	groups, err := d.allLogGroups(ctx)
 	if err != nil {
 		return "", err
 	}
+	if err := d.gone(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("the table, the secret and %d log groups stay; functions and API are gone", len(groups)), nil
+}
+
+// gone returns an error if a function or the API is still there.
+func (d *deployment) gone(ctx context.Context) error {
 	for _, f := range d.assembly.all("AWS::Lambda::Function") {
 		path := "/2015-03-31/functions/" + url.PathEscape(d.physical[f.id])
-		if err := r.aws.call(ctx, "lambda", http.MethodGet, path, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "404") {
-			return "", fmt.Errorf("function %s is not gone: %w", d.physical[f.id], err)
+		if err := d.aws.call(ctx, "lambda", http.MethodGet, path, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "404") {
+			return fmt.Errorf("function %s is not gone: %w", d.physical[f.id], err)
 		}
 	}
 	var api struct{ Items []any }
-	if err := r.aws.call(ctx, "apigateway", http.MethodGet, "/v2/apis", nil, nil, &api); err != nil {
-		return "", err
+	if err := d.aws.call(ctx, "apigateway", http.MethodGet, "/v2/apis", nil, nil, &api); err != nil {
+		return err
 	}
 	if len(api.Items) != 0 {
-		return "", fmt.Errorf("the API is not gone: %v", api.Items)
+		return fmt.Errorf("the API is not gone: %v", api.Items)
 	}
-	return fmt.Sprintf("the table, the secret and %d log groups stay; functions and API are gone", len(groups)), nil
+	return nil
+}
+
+// destroyPreview deploys this tree with retain=false over a deployment, and deletes it: nothing is left.
+func (r *rehearsal) destroyPreview(ctx context.Context) (string, error) {
+	d, err := r.deploy(ctx, r.preview)
+	if err != nil {
+		return "", err
+	}
+	if err := r.cdk(ctx, r.dir, "destroy", "--force", "--app", r.preview.dir); err != nil {
+		return "", err
+	}
+	if err := d.gone(ctx); err != nil {
+		return "", err
+	}
+	table := map[string]any{"TableName": d.outputs["TableName"]}
+	err = r.aws.targeted(ctx, "dynamodb", "DynamoDB_20120810.DescribeTable", table, nil)
+	if err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+		return "", fmt.Errorf("the table is not gone: %w", err)
+	}
+	secret, err := d.describeSecret(ctx, d.outputs["KeysSecret"])
+	if missing := err != nil && strings.Contains(err.Error(), "ResourceNotFoundException"); !missing && secret.DeletedDate == nil {
+		return "", fmt.Errorf("the secret is not gone: %w", err)
+	}
+	groups, err := d.logGroups(ctx)
+	if err == nil && len(groups) > 0 {
+		err = fmt.Errorf("log groups are left: %v", slices.Sorted(maps.Keys(groups)))
+	}
+	return "nothing is left", err
 }
 
 // session is a family that began before the upgrade.
@@ -141,12 +186,16 @@ type session struct {
 }
 
 // upgrade deploys the earlier version, begins sessions there, and deploys this tree over it: all tokens still work.
-func (r *rehearsal) upgrade(ctx context.Context) error {
+// deleted is the deployment that was deleted before.
+func (r *rehearsal) upgrade(ctx context.Context, deleted *deployment) error {
 	var before, after *deployment
 	var sessions []session
 	err := r.step(ctx, "deploy the earlier version", func(ctx context.Context) (said string, err error) {
 		if before, err = r.deploy(ctx, r.before); err != nil {
 			return "", err
+		}
+		if before.outputs["TableName"] == deleted.outputs["TableName"] || before.outputs["KeysSecret"] == deleted.outputs["KeysSecret"] {
+			return "", errors.New("it has the table or the secret that the deleted stack has left")
 		}
 		if err := before.rotate(ctx); err != nil {
 			return "", err

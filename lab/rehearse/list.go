@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -56,7 +57,7 @@ func readList(data []byte) ([]kind, error) {
 // deployment fail.
 func checkList(ctx context.Context, a *account, list []kind, built *assembly) error {
 	var errs []error
-	for n, k := range list {
+	for _, k := range list {
 		left := built.left[k]
 		if len(left) != k.Count {
 			errs = append(errs, fmt.Errorf("refused.json: the app has %d of %s, not %d: see whether the emulator refuses all of them, and change the row", len(left), k, k.Count))
@@ -64,7 +65,7 @@ func checkList(ctx context.Context, a *account, list []kind, built *assembly) er
 		if len(left) == 0 {
 			continue
 		}
-		refusal, err := probe(ctx, a, fmt.Sprintf("probe-%d", n), left[0].resource)
+		refusal, err := probe(ctx, a, "probe-"+rand.Text(), left[0].resource)
 		switch {
 		case err != nil:
 			errs = append(errs, err)

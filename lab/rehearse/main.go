@@ -85,7 +85,7 @@ type rehearsal struct {
 	emulator *emulator
 	aws      *account
 
-	this, changed, before *assembly
+	this, changed, before, preview *assembly
 }
 
 // step runs a step, and prints its name, its seconds and what it returns.
@@ -119,14 +119,14 @@ func (r *rehearsal) play(ctx context.Context) error {
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
-	err := r.step(ctx, "deploy", func(ctx context.Context) (said string, err error) {
+	err := r.step(ctx, deployStep, func(ctx context.Context) (said string, err error) {
 		first, err = r.deploy(ctx, r.this)
 		return fmt.Sprintf("%d resources of %d", r.this.deployed, r.this.deployed+r.leftOut()), err
 	})
 	if err != nil {
 		return err
 	}
-	err = r.step(ctx, "what the emulator refuses", func(ctx context.Context) (string, error) {
+	err = r.step(ctx, listStep, func(ctx context.Context) (string, error) {
 		return fmt.Sprintf("%d resources of %d kinds, as refused.json says", r.leftOut(), len(r.list)), checkList(ctx, r.aws, r.list, r.this)
 	})
 	if err != nil {
@@ -144,7 +144,10 @@ func (r *rehearsal) play(ctx context.Context) error {
 	if err := r.step(ctx, "cdk destroy", func(ctx context.Context) (string, error) { return r.destroy(ctx, first) }); err != nil {
 		return err
 	}
-	if err := r.upgrade(ctx); err != nil {
+	if err := r.upgrade(ctx, first); err != nil {
+		return err
+	}
+	if err := r.step(ctx, "cdk destroy with retain=false", r.destroyPreview); err != nil {
 		return err
 	}
 	r.out.Printf("%6.1fs  all", time.Since(r.began).Seconds())
@@ -214,6 +217,12 @@ func (r *rehearsal) prepare(ctx context.Context) error {
 		return r.step(ctx, "cdk synth with a changed setting", func(ctx context.Context) (said string, err error) {
 			r.changed, err = r.synthesize(ctx, r.root, filepath.Join(r.dir, "changed"), "-c", "logRetentionDays=30", "-c", "throttleRate=500")
 			return "logRetentionDays=30, throttleRate=500", err
+		})
+	})
+	group.Go(func() error {
+		return r.step(ctx, "cdk synth of a preview", func(ctx context.Context) (said string, err error) {
+			r.preview, err = r.synthesize(ctx, r.root, filepath.Join(r.dir, "preview"), "-c", "retain=false")
+			return "retain=false", err
 		})
 	})
 	return group.Wait()

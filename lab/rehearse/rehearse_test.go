@@ -123,8 +123,14 @@ func TestReadList(t *testing.T) {
 func TestFaults(t *testing.T) {
 	built := 0
 	for _, f := range faults {
-		if (f.change == nil) == (f.function == "") {
-			t.Errorf("%s is not one of a change and a build", f.name)
+		ways := 0
+		for _, is := range []bool{f.change != nil, f.function != "", f.list != nil} {
+			if is {
+				ways++
+			}
+		}
+		if ways != 1 || f.step == "" {
+			t.Errorf("%s is broken in %d ways, to be noticed by %q", f.name, ways, f.step)
 		}
 		if f.function == "" {
 			continue
