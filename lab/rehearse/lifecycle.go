@@ -186,16 +186,13 @@ type session struct {
 }
 
 // upgrade deploys the earlier version, begins sessions there, and deploys this tree over it: all tokens still work.
-// deleted is the deployment that was deleted before.
-func (r *rehearsal) upgrade(ctx context.Context, deleted *deployment) error {
+// The emulator gives the names of the deleted stack again, and what has them is then new and empty.
+func (r *rehearsal) upgrade(ctx context.Context) error {
 	var before, after *deployment
 	var sessions []session
 	err := r.step(ctx, "deploy the earlier version", func(ctx context.Context) (said string, err error) {
 		if before, err = r.deploy(ctx, r.before); err != nil {
 			return "", err
-		}
-		if before.outputs["TableName"] == deleted.outputs["TableName"] || before.outputs["KeysSecret"] == deleted.outputs["KeysSecret"] {
-			return "", errors.New("it has the table or the secret that the deleted stack has left")
 		}
 		if err := before.rotate(ctx); err != nil {
 			return "", err

@@ -144,7 +144,7 @@ func (r *rehearsal) play(ctx context.Context) error {
 	if err := r.step(ctx, "cdk destroy", func(ctx context.Context) (string, error) { return r.destroy(ctx, first) }); err != nil {
 		return err
 	}
-	if err := r.upgrade(ctx, first); err != nil {
+	if err := r.upgrade(ctx); err != nil {
 		return err
 	}
 	if err := r.step(ctx, "cdk destroy with retain=false", r.destroyPreview); err != nil {
