@@ -199,13 +199,18 @@ func (a *account) invoke(ctx context.Context, function string, event any) (strin
 	return string(got.body), nil
 }
 
-// user makes an IAM user that may do what the policy says and nothing else, or nothing at all without one. It returns
-// the user's access key.
+// user makes an IAM user that may do what the policy says and nothing else, or nothing at all without one. The policy is
+// a document or the ARN of a managed policy. It returns the user's access key.
 func (a *account) user(ctx context.Context, name, policy string) (aws.Credentials, error) {
 	if err := a.iam(ctx, "CreateUser", map[string]string{"UserName": name}, nil); err != nil {
 		return aws.Credentials{}, err
 	}
-	if policy != "" {
+	if strings.HasPrefix(policy, "arn:") {
+		params := map[string]string{"UserName": name, "PolicyArn": policy}
+		if err := a.iam(ctx, "AttachUserPolicy", params, nil); err != nil {
+			return aws.Credentials{}, err
+		}
+	} else if policy != "" {
 		params := map[string]string{"UserName": name, "PolicyName": "rehearsal", "PolicyDocument": policy}
 		if err := a.iam(ctx, "PutUserPolicy", params, nil); err != nil {
 			return aws.Credentials{}, err

@@ -45,9 +45,9 @@ var faults = []fault{
 		},
 	},
 	{
-		name: "the route of /v1 without IAM", step: "clients, login and refresh",
+		name: "a route of /v1 without IAM", step: "clients, login and refresh",
 		change: func(a *assembly) error {
-			return a.replace("AWS::ApiGatewayV2::Route", "v1", `"AWS_IAM"`, `"NONE"`)
+			return a.replace("AWS::ApiGatewayV2::Route", "PUTv1clients", `"AWS_IAM"`, `"NONE"`)
 		},
 	},
 	{

@@ -163,6 +163,7 @@ func (r *rehearsal) use(ctx context.Context, d *deployment) error {
 		{"before the first keys", d.withoutKeys},
 		{"the four steps of the first rotation", d.firstRotation},
 		{"clients, login and refresh", d.login},
+		{"the policies for callers of /v1", d.policies},
 		{"a race of 50", d.race},
 		{"replay, and explain", d.replay},
 		{"revocation", d.revocation},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -81,6 +82,51 @@ func (d *deployment) register(ctx context.Context) error {
 	return err
 }
 
+// policies has a user of each managed policy make calls that the policy allows, and calls that it does not.
+func (d *deployment) policies(ctx context.Context) (string, error) {
+	family := map[string]any{"user_id": "guest", "client_id": "demo"}
+	for _, who := range []struct {
+		output             string
+		login, show, admin int // the status of a login, of a list of families, and of a change of a client
+	}{
+		{"LoginPolicyArn", http.StatusCreated, http.StatusForbidden, http.StatusForbidden},
+		{"SupportPolicyArn", http.StatusForbidden, http.StatusOK, http.StatusForbidden},
+		{"AdminPolicyArn", http.StatusCreated, http.StatusOK, http.StatusOK},
+	} {
+		policy := d.outputs[who.output]
+		if policy == "" {
+			return "", fmt.Errorf("the stack has no output %s", who.output)
+		}
+		name := who.output + rand.Text()
+		key, err := d.aws.user(ctx, name, policy)
+		if err != nil {
+			return "", err
+		}
+		for _, call := range []struct {
+			status       int
+			method, path string
+			body         any
+		}{
+			{who.login, http.MethodPost, "/v1/families", family},
+			{who.show, http.MethodGet, "/v1/families?user_id=guest", nil},
+			{who.admin, http.MethodPut, "/v1/clients/demo", map[string]any{"type": "public"}},
+		} {
+			got, err := d.manageAs(ctx, key, call.method, call.path, call.body)
+			if err == nil {
+				err = got.want(call.status)
+			}
+			if err != nil {
+				return "", fmt.Errorf("%s: %s %s: %w", who.output, call.method, call.path, err)
+			}
+		}
+		// IAM deletes no policy that is attached, and then the stack could not be deleted.
+		if err := d.aws.iam(ctx, "DetachUserPolicy", map[string]string{"UserName": name, "PolicyArn": policy}, nil); err != nil {
+			return "", err
+		}
+	}
+	return "login, support and admin may do what they are for", nil
+}
+
 // introspected returns an error unless the token is introspected as active, or as not.
 func (d *deployment) introspected(ctx context.Context, token string, active bool) error {
 	got, err := d.public(ctx, "/oauth/introspect", url.Values{"token": {token}})
@@ -96,8 +142,15 @@ func (d *deployment) introspected(ctx context.Context, token string, active bool
 	return nil
 }
 
-// routes asks for what the other steps do not: metadata, and a path without a route.
+// routes asks for what the other steps do not: health, metadata, and a path without a route.
 func (d *deployment) routes(ctx context.Context) error {
+	health, err := d.public(ctx, "/healthz", nil)
+	if err != nil {
+		return err
+	}
+	if health.status != http.StatusOK || health.text("status") != "ok" {
+		return fmt.Errorf("the health is %d %s", health.status, health.body)
+	}
 	metadata, err := d.public(ctx, "/.well-known/oauth-authorization-server", nil)
 	if err != nil {
 		return err
