@@ -82,7 +82,7 @@ func (d *deployment) register(ctx context.Context) error {
 	return err
 }
 
-// policies has a user of each managed policy make calls that the policy allows, and calls that it does not.
+// policies makes calls as a user of each managed policy: those that the policy allows, and those that it does not.
 func (d *deployment) policies(ctx context.Context) (string, error) {
 	family := map[string]any{"user_id": "guest", "client_id": "demo"}
 	for _, who := range []struct {
