@@ -220,12 +220,13 @@ lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## linters, comments, formatting, go.mod a
 lint-infra: $(SAM)/sam synth templates ##- the templates: cfn-lint and sam validate (needs Node and Python)
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint --template infra/sam/template.yaml
 	rm -rf dist/lint && mkdir -p dist/lint
-	$(CDK) synth --quiet --output ../dist/lint/with-all $(WITH_ALL)
-	$(CDK) synth --quiet --output ../dist/lint/edge $(WITH_ALL) -c edge=true \
+	cd infra && go build -o ../dist/lint/app ./cdk
+	$(CDK) synth --quiet --app ../dist/lint/app --output ../dist/lint/with-all $(WITH_ALL)
+	$(CDK) synth --quiet --app ../dist/lint/app --output ../dist/lint/edge $(WITH_ALL) -c edge=true \
 		-c edgeCertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 \
 		-c webAclArn=arn:aws:wafv2:us-east-1:123456789012:global/webacl/rotor/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0
-	$(CDK) synth --quiet --output ../dist/lint/firewall --app 'go run ./cdk firewall'
-	$(CDK) synth --quiet --output ../dist/lint/preview -c stage=preview -c retain=false
+	$(CDK) synth --quiet --output ../dist/lint/firewall --app '../dist/lint/app firewall'
+	$(CDK) synth --quiet --app ../dist/lint/app --output ../dist/lint/preview -c stage=preview -c retain=false
 	templates=$$(ls cdk.out/*.template.json dist/lint/*/*.template.json dist/templates/*/*.template.json); \
 	$(SAM)/cfn-lint $$templates; \
 	for template in $$templates; do \
