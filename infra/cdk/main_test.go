@@ -85,12 +85,24 @@ func TestWrong(t *testing.T) {
 	}{
 		{zips(t), map[string]any{"stage": "Prod"}, nil, `context stage is "Prod"`},
 		{t.TempDir(), nil, nil, "run make build"},
-		{zips(t), nil, []string{"other"}, `the argument is "other": it must be template`},
+		{zips(t), nil, []string{"other"}, `the argument is "other": it must be firewall, template or template-domain`},
 	} {
 		if _, err := buildApp(t, c.dist, c.context, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}
+}
+
+// Without this the web ACL would be made where CloudFront has none, and the failure come with the deployment.
+func TestFirewallIsInUSEast1(t *testing.T) {
+	stack, err := buildApp(t, t.TempDir(), map[string]any{"stage": "dev"}, "firewall")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, region := *stack.StackName(), *stack.Region(); name != "rotor-dev-firewall" || region != "us-east-1" {
+		t.Errorf("%s is in %s", name, region)
+	}
+	assertions.Template_FromStack(stack, nil).ResourceCountIs(jsii.String("AWS::WAFv2::WebACL"), jsii.Number(1))
 }
 
 // Without this a released template could need CDK after all, or code that is not in the release.
