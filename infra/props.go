@@ -55,6 +55,7 @@ type ServiceProps struct {
 	AlarmTopicArn          string            // an existing SNS topic for the alarms, which must let CloudWatch publish
 	AlarmEmail             string            // who gets the alarms, once the subscription is confirmed
 	LogRetentionDays       int               // 90
+	Tracing                bool              // sends traces of the functions to X-Ray
 
 	// What happens to the table and the keys, and to the logs, when they are deleted from the stack: RETAIN, or DESTROY
 	// for previews. In the context, retain=false sets both to DESTROY.

@@ -43,7 +43,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 		SweepMinutes: 1, ThrottleRate: 50, ThrottleBurst: 50, WarmWriteUnits: 15000, ProvisionedConcurrency: 100, AlarmEmail: "ops@example.com",
 		SigningAlgorithm: "ES256", IntrospectRate: 40, RevokeRate: 5, DiscoveryRate: 4, ManageRate: 3, OtherRate: 1,
 		KmsKeyArn: kmsKey, AlarmTopicArn: alarmTopic, PermissionsBoundaryArn: boundary, Tags: map[string]string{"team": "auth", "cost": "42"},
-		Edge: true, EdgeCertificateArn: edgeCertificate, WebAclArn: webACL, FirewallRate: 5000,
+		Edge: true, EdgeCertificateArn: edgeCertificate, WebAclArn: webACL, FirewallRate: 5000, Tracing: true,
 		Architecture: "x86_64", TableRemoval: awscdk.RemovalPolicy_DESTROY, LogRemoval: awscdk.RemovalPolicy_DESTROY,
 	}
 	text := everything()
@@ -61,6 +61,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	}
 	fromJSON["origins"] = []any{"https://app.example.com", "http://localhost:5173"}
 	fromJSON["tags"], fromJSON["retain"], fromJSON["edge"] = map[string]any{"team": "auth", "cost": 42.0}, false, true
+	fromJSON["tracing"] = true
 	keys, _ := contextKeys()
 	for _, values := range []map[string]any{text, fromJSON} {
 		if len(values) != len(keys)-1 { // an existing table excludes what is only for a new one
@@ -94,6 +95,7 @@ func everything() map[string]any {
 		"sweepMinutes": "1", "throttleRate": "50", "throttleBurst": "50",
 		"revokeRate": "5", "introspectRate": "40", "discoveryRate": "4", "manageRate": "3", "otherRate": "1",
 		"warmWriteUnits": "15000", "provisionedConcurrency": "100", "alarmEmail": "ops@example.com", "signingAlgorithm": "ES256",
+		"tracing": "true",
 	}
 }
 

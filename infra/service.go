@@ -191,6 +191,9 @@ func (p *Service) newFunction(f function) {
 	id := strings.ToUpper(f.name[:1]) + f.name[1:]
 	logs := p.newLogs(id + "Logs")
 	statements := append(append(f.permissions(p), p.useKey(f)...), allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, logs.LogGroupArn()))
+	if p.props.Tracing { // traces have no ARN
+		statements = append(statements, allow([]string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}, jsii.String("*")))
+	}
 	role := awsiam.NewRole(p.Construct, jsii.String(id+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		Description: jsii.String("What Rotor's function " + f.name + " may do"),
@@ -216,6 +219,10 @@ func (p *Service) newFunction(f function) {
 		LoggingFormat:         awslambda.LoggingFormat_JSON,
 		ApplicationLogLevelV2: awslambda.ApplicationLogLevel_INFO,
 		SystemLogLevelV2:      awslambda.SystemLogLevel_WARN, // no lines about invocations that succeeded
+	}
+	if p.props.Tracing {
+		props.Tracing = awslambda.Tracing_ACTIVE
+		suppress(role, "AwsSolutions-IAM5", "X-Ray has no resource to name in a permission to send traces.")
 	}
 	if f.name == "sweep" {
 		props.DeadLetterQueue = p.deadLetters

@@ -303,7 +303,7 @@ func TestNoWildcards(t *testing.T) {
 				if v["Effect"] == "Allow" {
 					looked++
 					for _, r := range list(v["Resource"]) {
-						if r == "*" {
+						if r == "*" && fmt.Sprint(v["Action"]) != "[xray:PutTelemetryRecords xray:PutTraceSegments]" {
 							t.Errorf("%s: on every resource", path)
 						}
 					}
@@ -326,8 +326,12 @@ func TestNoWildcards(t *testing.T) {
 			}
 		}
 		walk("", s.object)
-		if looked != 43 {
-			t.Errorf("looked at %d statements, not 40", looked)
+		want := 43
+		if context != nil { // with tracing
+			want += len(functions)
+		}
+		if looked != want {
+			t.Errorf("looked at %d statements, not %d", looked, want)
 		}
 	}
 }
@@ -1279,5 +1283,28 @@ func TestMissingZips(t *testing.T) {
 	err := ServiceProps{ZipFolder: t.TempDir()}.Validate()
 	if err == nil || strings.Count(err.Error(), "run make build") != len(functions) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Without this traces could be sent by default, and paid for, or with the setting by some functions alone.
+func TestTracing(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		s := synth(t, map[string]any{"tracing": on})
+		traced, allowed := 0, 0
+		for _, f := range s.resources("AWS::Lambda::Function") {
+			if at(properties(f), "TracingConfig", "Mode") == "Active" {
+				traced++
+			}
+		}
+		for _, r := range s.resources("AWS::IAM::Role") {
+			for _, policy := range list(properties(r)["Policies"]) {
+				if strings.Contains(fmt.Sprint(at(policy, "PolicyDocument")), "xray:PutTraceSegments") {
+					allowed++
+				}
+			}
+		}
+		if want := map[bool]int{true: len(functions)}[on]; traced != want || allowed != want {
+			t.Errorf("tracing %t: %d functions are traced, and %d may be, not %d", on, traced, allowed, want)
+		}
 	}
 }
