@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
-	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/manage"
 	"github.com/rotor-auth/rotor/shared/oauth"
 	"github.com/rotor-auth/rotor/shared/session"
@@ -75,16 +74,13 @@ const warmTimeout = time.Second
 // Run loads the configuration, wires the handler, which it passes to lambda.Start,
 // and starts it. It does not return. If the function cannot start, it logs
 // everything that is wrong and exits.
-func Run[C interface{ stage() string }](load func(getenv func(string) string) (C, error), wire func(context.Context, C, *slog.Logger) (any, error)) {
+func Run[C any](load func(getenv func(string) string) (C, error), wire func(context.Context, C, *slog.Logger) (any, error)) {
 	tune(lambdacontext.MemoryLimitInMB)
 	log := newLog(os.Stdout, os.Getenv)
 	cfg, err := load(os.Getenv)
 	if err != nil {
 		log.Error("configuration refused", slog.Any("error", err))
 		os.Exit(1)
-	}
-	if stage := cfg.stage(); stage != "" {
-		log = log.With(slog.String(audit.DimensionStage, stage))
 	}
 	handler, err := wire(context.Background(), cfg, log)
 	if err != nil {

@@ -19,8 +19,6 @@ type TableConfig struct {
 	Retention store.Retention
 }
 
-func (c TableConfig) stage() string { return c.Stage }
-
 // Config is the configuration of a function that serves the API, as read from its
 // environment.
 type Config struct {
@@ -59,8 +57,6 @@ type KeysConfig struct {
 	Secret    string            // ROTOR_KEYS_SECRET: the name or ARN of the secret whose keys are revoked in an emergency
 	Algorithm signing.Algorithm // ROTOR_SIGNING_ALGORITHM: of new signing keys, RS256 or ES256; RS256 unless set
 }
-
-func (c KeysConfig) stage() string { return c.Stage }
 
 // LoadKeysConfig reads a [KeysConfig], as [LoadConfig] does.
 func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
