@@ -129,7 +129,7 @@ var decisions = chapter{"The decision", []mutant{
 	},
 	{
 		rule: "a racer moves the counter", pkg: "family", test: "family.TestDecide",
-		edits: []edit{{`return Verdict{Kind: Newest, Age`, `return Verdict{Kind: Skip, Age`}},
+		edits: []edit{{`return Verdict{Kind: Newest, Age`, `return Verdict{Kind: Lost, Age`}},
 	},
 	{
 		rule: "a skipped token inside the reuse interval is honoured", pkg: "family", test: "family.TestDecide",

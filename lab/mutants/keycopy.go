@@ -155,7 +155,7 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	access, err`, `	access, err`}},
 	},
 	{
-		rule: "without the newer signing key a revocation is answered 200 and revokes nothing", pkg: "manage", test: "server.TestOverdueKeys",
+		rule: "without the newer signing key a revocation is answered 200 and revokes nothing", pkg: "session", test: "server.TestOverdueKeys",
 		edits: []edit{{`(*signing.Set).VerifyExpired)
 	if errors.Is(err, keyring.ErrUnavailable) {`, `(*signing.Set).VerifyExpired)
 	if errors.Is(err, store.ErrNotFound) {`}},

@@ -61,11 +61,17 @@ const (
 	suiteTime = 15 * time.Minute
 )
 
-// check returns an error for each mutant whose text or test is gone.
+// check returns an error for each mutant whose text or test is gone, and for one that is there twice.
 func check(root string, mutants []mutant) error {
 	var errs []error
 	read := sources{root: root}
+	seen := map[string]string{}
 	for _, m := range mutants {
+		same := fmt.Sprintf("%s %s %q %s", m.pkg, m.file, m.edits, m.test)
+		if first, ok := seen[same]; ok {
+			errs = append(errs, fmt.Errorf("%q is the same mutant as %q", m.rule, first))
+		}
+		seen[same] = m.rule
 		if _, err := m.mutate(&read); err != nil {
 			errs = append(errs, err)
 		}

@@ -50,7 +50,7 @@ var revocations = chapter{"Revocation", []mutant{
 		edits: []edit{{`if f.Death(&client.Policy, now) != "" {`, `if f.Death(&client.Policy, now) == "none" {`}},
 	},
 	{
-		rule: "an expired access token revokes nothing", pkg: "manage", test: "server.TestRevoke",
+		rule: "an expired access token revokes nothing", pkg: "session", test: "server.TestRevoke",
 		edits: []edit{{`now, (*signing.Set).VerifyExpired)`, `now, (*signing.Set).Verify)`}},
 	},
 	{
