@@ -27,14 +27,18 @@ import (
 // publication, so that nobody could verify a signature.
 var ErrNoKey = errors.New("signing: no key to sign with")
 
+// ErrVerifiesOnly means that the set was made by [NewVerifier], and has no private key.
+var ErrVerifiesOnly = errors.New("signing: these are public keys, which only verify")
+
 // The types of token, in the header's "typ".
 const (
 	typAccess = "at+jwt" // RFC 9068 §2.1
 	typID     = "JWT"
 )
 
-// Set is the signing keys of an issuer.
+// Set is the signing keys of an issuer, or their public halves alone.
 type Set struct {
+	public       bool            // it verifies only
 	signers      []signer        // by From
 	publications []publication   // by end; the last has none
 	ids          map[string]bool // of all keys, including those that are no longer published
@@ -53,15 +57,38 @@ type signer struct {
 // curves other than P-256, and halves that do not belong together. Its errors name
 // the key by its position and id.
 func NewSet(keys []Key) (*Set, error) {
-	s := &Set{ids: make(map[string]bool, len(keys))}
+	s, err := newSet(keys, false)
+	if err != nil {
+		return nil, fmt.Errorf("signing: new set: %w", err)
+	}
+	return s, nil
+}
+
+// NewVerifier returns a set of the public halves of the keys. It verifies and publishes as
+// a set of [NewSet] does, and signs nothing: that is [ErrVerifiesOnly]. It holds no private
+// key, even if it was given some. It refuses what NewSet refuses, but needs no key that can
+// sign.
+func NewVerifier(keys []Key) (*Set, error) {
+	s, err := newSet(keys, true)
+	if err != nil {
+		return nil, fmt.Errorf("signing: new verifier: %w", err)
+	}
+	return s, nil
+}
+
+func newSet(keys []Key, public bool) (*Set, error) {
+	s := &Set{public: public, ids: make(map[string]bool, len(keys))}
 	usable := make([]Key, 0, len(keys))
 	for i, k := range keys {
 		checked, err := k.checked()
 		if err != nil {
-			return nil, fmt.Errorf("signing: new set: key %d %q: %w", i, k.JWK.KeyID, err)
+			return nil, fmt.Errorf("key %d %q: %w", i, k.JWK.KeyID, err)
+		}
+		if public {
+			checked.JWK = checked.JWK.Public()
 		}
 		if s.ids[k.JWK.KeyID] {
-			return nil, fmt.Errorf("signing: new set: key %d %q: its id occurs twice", i, k.JWK.KeyID)
+			return nil, fmt.Errorf("key %d %q: its id occurs twice", i, k.JWK.KeyID)
 		}
 		s.ids[k.JWK.KeyID] = true
 		if checked.Revoked.IsZero() {
@@ -77,19 +104,16 @@ func NewSet(keys []Key) (*Set, error) {
 		}
 		signs, err := newSigner(k)
 		if err != nil {
-			return nil, fmt.Errorf("signing: new set: key %q: %w", k.JWK.KeyID, err)
+			return nil, fmt.Errorf("key %q: %w", k.JWK.KeyID, err)
 		}
 		s.signers = append(s.signers, signs)
 	}
-	if len(s.signers) == 0 {
-		return nil, fmt.Errorf("signing: new set: none of %d keys can sign", len(keys))
+	if len(s.signers) == 0 && (!public || len(keys) == 0) {
+		return nil, fmt.Errorf("none of %d keys can sign", len(keys))
 	}
-	publications, err := publish(usable)
-	if err != nil {
-		return nil, fmt.Errorf("signing: new set: %w", err)
-	}
-	s.publications = publications
-	return s, nil
+	var err error
+	s.publications, err = publish(usable)
+	return s, err
 }
 
 func newSigner(k Key) (signer, error) {
@@ -119,7 +143,10 @@ func (s *Set) signerAt(now time.Time) (signer, error) {
 			chosen = candidate
 		}
 	}
-	if chosen == nil {
+	switch {
+	case s.public:
+		return signer{}, ErrVerifiesOnly
+	case chosen == nil:
 		return signer{}, ErrNoKey
 	}
 	return *chosen, nil

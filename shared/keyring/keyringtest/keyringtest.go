@@ -1,18 +1,14 @@
-// Package keyringtest is a Secrets Manager for tests. It has one secret with its
+// Package keyringtest is a Secrets Manager for tests. It has two secrets with their
 // versions and their labels, and speaks the protocol of the SDK.
 package keyringtest
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,8 +18,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// ID is the name of the secret.
-const ID = "rotor/keys"
+// The names of the secrets: of the one with the token keys, or with all keys, and of the
+// one with the signing keys.
+const (
+	ID        = "rotor/keys"
+	SigningID = "rotor/signing"
+)
 
 // MaxText is the longest text that Secrets Manager keeps, in bytes.
 const MaxText = 65536
@@ -39,17 +39,27 @@ const (
 	Lost // the request is applied, but its response is lost
 )
 
-// SecretsManager is a running Secrets Manager. Rotation of its secret is enabled.
+// SecretsManager is a running Secrets Manager. Rotation of its secrets is enabled.
 type SecretsManager struct {
+	*Secret         // the one with the name ID
+	Signing *Secret // the one with the name SigningID
+
 	t   testing.TB
 	srv *httptest.Server
 
-	mu       sync.Mutex
+	mu      sync.Mutex
+	calls   []string
+	fault   func(call int, operation string) Fault
+	longest int
+}
+
+// Secret is a secret in a [SecretsManager].
+type Secret struct {
+	mu       *sync.Mutex // of the SecretsManager
+	name     string
 	versions map[string]*Version
-	calls    []string
-	fault    func(call int, operation string) Fault
+	tags     map[string]string
 	disabled bool
-	longest  int
 }
 
 // Version is a version of the secret.
@@ -59,14 +69,21 @@ type Version struct {
 	Labels []string
 }
 
-// New starts a Secrets Manager whose secret has the given text.
+// New starts a Secrets Manager whose secret ID has the given text. The secret SigningID
+// has none that is a key.
 func New(t testing.TB, text string) *SecretsManager {
 	t.Helper()
-	m := &SecretsManager{t: t, versions: map[string]*Version{}}
+	m := &SecretsManager{t: t}
+	m.Secret, m.Signing = m.secret(ID), m.secret(SigningID)
 	m.Put("first-version-of-the-secret-0000", text)
+	m.Signing.Put("first-version-of-the-secret-0001", "{}")
 	m.srv = httptest.NewServer(m)
 	t.Cleanup(m.srv.Close)
 	return m
+}
+
+func (m *SecretsManager) secret(name string) *Secret {
+	return &Secret{mu: &m.mu, name: name, versions: map[string]*Version{}, tags: map[string]string{}}
 }
 
 // Client returns an SDK client that makes up to the given number of attempts of each
@@ -128,36 +145,36 @@ func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // Put makes a version with the given text the current one, as an operator would.
-func (m *SecretsManager) Put(version, text string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.versions[version] = &Version{Text: &text}
-	m.label(version, "AWSCURRENT")
+func (s *Secret) Put(version, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.versions[version] = &Version{Text: &text}
+	s.label(version, "AWSCURRENT")
 }
 
 // Begin begins a rotation with a pending version that has no text, as Secrets
 // Manager does before it invokes the function.
-func (m *SecretsManager) Begin(version string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.versions[version] == nil {
-		m.versions[version] = &Version{}
+func (s *Secret) Begin(version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.versions[version] == nil {
+		s.versions[version] = &Version{}
 	}
-	m.label(version, "AWSPENDING")
+	s.label(version, "AWSPENDING")
 }
 
 // Edit calls f to change the versions.
-func (m *SecretsManager) Edit(f func(versions map[string]*Version)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f(m.versions)
+func (s *Secret) Edit(f func(versions map[string]*Version)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.versions)
 }
 
 // Text returns the text of the version with the given label, or "" if there is none.
-func (m *SecretsManager) Text(label string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if v := m.versions[m.labeled(label)]; v != nil && v.Text != nil {
+func (s *Secret) Text(label string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := s.versions[s.labeled(label)]; v != nil && v.Text != nil {
 		return *v.Text
 	}
 	return ""
@@ -165,10 +182,10 @@ func (m *SecretsManager) Text(label string) string {
 
 // Labeled returns the id of the version with the given label, or "" if there is
 // none.
-func (m *SecretsManager) Labeled(label string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.labeled(label)
+func (s *Secret) Labeled(label string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.labeled(label)
 }
 
 // Longest returns the length of the longest text that was ever put.
@@ -179,10 +196,17 @@ func (m *SecretsManager) Longest() int {
 }
 
 // Disable turns rotation off.
-func (m *SecretsManager) Disable() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.disabled = true
+func (s *Secret) Disable() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.disabled = true
+}
+
+// Tag returns the value of a tag of the secret, or "" if it has none of that name.
+func (s *Secret) Tag(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tags[name]
 }
 
 // Break makes f decide the fault of each request from now on, numbered from 1. A nil
@@ -203,8 +227,8 @@ func (m *SecretsManager) Calls() []string {
 	return calls
 }
 
-func (m *SecretsManager) labeled(label string) string {
-	for id, v := range m.versions {
+func (s *Secret) labeled(label string) string {
+	for id, v := range s.versions {
 		if slices.Contains(v.Labels, label) {
 			return id
 		}
@@ -215,175 +239,25 @@ func (m *SecretsManager) labeled(label string) string {
 // label moves a label to a version, or to none if that is "". When AWSCURRENT moves,
 // AWSPREVIOUS goes to the version that had it, and the version that gets it loses
 // AWSPENDING.
-func (m *SecretsManager) label(version, label string) {
-	before := m.labeled(label)
+func (s *Secret) label(version, label string) {
+	before := s.labeled(label)
 	if before == version {
 		return
 	}
-	m.unlabel(before, label)
+	s.unlabel(before, label)
 	if version != "" {
-		m.versions[version].Labels = append(m.versions[version].Labels, label)
+		s.versions[version].Labels = append(s.versions[version].Labels, label)
 	}
 	if label == "AWSCURRENT" {
-		m.unlabel(version, "AWSPENDING")
+		s.unlabel(version, "AWSPENDING")
 		if before != "" {
-			m.label(before, "AWSPREVIOUS")
+			s.label(before, "AWSPREVIOUS")
 		}
 	}
 }
 
-func (m *SecretsManager) unlabel(version, label string) {
-	if v := m.versions[version]; v != nil {
+func (s *Secret) unlabel(version, label string) {
+	if v := s.versions[version]; v != nil {
 		v.Labels = slices.DeleteFunc(v.Labels, func(l string) bool { return l == label })
 	}
-}
-
-// refusal is an error response of Secrets Manager.
-type refusal struct{ kind, message string }
-
-func (r *refusal) Error() string { return r.kind + ": " + r.message }
-
-// ServeHTTP implements [http.Handler].
-func (m *SecretsManager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return // the client is gone, because it was killed
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.calls = append(m.calls, operation)
-	fault := None
-	if m.fault != nil {
-		fault = m.fault(len(m.calls), operation)
-	}
-	status, answer := http.StatusOK, any(nil)
-	switch fault {
-	case Failed:
-		status, answer = http.StatusInternalServerError, map[string]string{"__type": "InternalServiceError", "message": "injected"}
-	case Denied:
-		status, answer = http.StatusBadRequest, map[string]string{"__type": "AccessDeniedException", "message": "injected"}
-	default:
-		var refused *refusal
-		answer, refused = m.do(operation, body)
-		if refused != nil {
-			status, answer = http.StatusBadRequest, map[string]string{"__type": refused.kind, "message": refused.message}
-		}
-		if fault == Lost {
-			panic(http.ErrAbortHandler)
-		}
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer) // the client may be gone
-}
-
-type request struct {
-	SecretID            string `json:"SecretId"`
-	VersionID           string `json:"VersionId"`
-	ClientRequestToken  string
-	SecretString        *string
-	VersionStage        string
-	VersionStages       []string
-	MoveToVersionID     string `json:"MoveToVersionId"`
-	RemoveFromVersionID string `json:"RemoveFromVersionId"`
-}
-
-func (m *SecretsManager) do(operation string, body []byte) (any, *refusal) {
-	var in request
-	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, &refusal{"SerializationException", err.Error()}
-	}
-	if in.SecretID != ID {
-		return nil, &refusal{"ResourceNotFoundException", "no such secret"}
-	}
-	switch operation {
-	case "DescribeSecret":
-		return m.describe()
-	case "GetSecretValue":
-		return m.get(in)
-	case "PutSecretValue":
-		return m.put(in)
-	case "UpdateSecretVersionStage":
-		return m.update(in)
-	}
-	m.t.Errorf("called %q", operation)
-	return nil, &refusal{"InvalidAction", operation}
-}
-
-func (m *SecretsManager) describe() (any, *refusal) {
-	stages := map[string][]string{}
-	for id, v := range m.versions {
-		if len(v.Labels) > 0 { // versions without labels are deprecated, and left out
-			stages[id] = v.Labels
-		}
-	}
-	return map[string]any{"Name": ID, "RotationEnabled": !m.disabled, "VersionIdsToStages": stages}, nil
-}
-
-func (m *SecretsManager) get(in request) (any, *refusal) {
-	id := in.VersionID
-	if id == "" {
-		if in.VersionStage == "" {
-			in.VersionStage = "AWSCURRENT"
-		}
-		id = m.labeled(in.VersionStage)
-	}
-	v := m.versions[id]
-	if v == nil || in.VersionStage != "" && !slices.Contains(v.Labels, in.VersionStage) || v.Text == nil && v.Binary == nil {
-		return nil, &refusal{"ResourceNotFoundException", "Secrets Manager can't find the specified secret value"}
-	}
-	answer := map[string]any{"Name": ID, "VersionId": id, "VersionStages": v.Labels}
-	if v.Text != nil {
-		answer["SecretString"] = *v.Text
-	} else {
-		answer["SecretBinary"] = v.Binary
-	}
-	return answer, nil
-}
-
-func (m *SecretsManager) put(in request) (any, *refusal) {
-	id := in.ClientRequestToken
-	switch {
-	case len(id) < 32 || len(id) > 64:
-		return nil, &refusal{"InvalidParameterException", fmt.Sprintf("a token of %d characters", len(id))}
-	case in.SecretString == nil || len(*in.SecretString) == 0 || len(*in.SecretString) > MaxText:
-		return nil, &refusal{"ValidationException", "the length of the text"}
-	}
-	m.longest = max(m.longest, len(*in.SecretString))
-	v := m.versions[id]
-	if v == nil {
-		v = &Version{}
-		m.versions[id] = v
-	}
-	switch {
-	case v.Text == nil:
-		v.Text = in.SecretString
-	case *v.Text != *in.SecretString:
-		return nil, &refusal{"ResourceExistsException", "a version cannot be changed"}
-	}
-	labels := in.VersionStages
-	if len(labels) == 0 {
-		labels = []string{"AWSCURRENT"}
-	}
-	for _, l := range labels {
-		m.label(id, l)
-	}
-	return map[string]any{"Name": ID, "VersionId": id, "VersionStages": v.Labels}, nil
-}
-
-func (m *SecretsManager) update(in request) (any, *refusal) {
-	attached := m.labeled(in.VersionStage)
-	switch {
-	case in.MoveToVersionID == "" && in.RemoveFromVersionID == "":
-		return nil, &refusal{"InvalidParameterException", "neither to nor from"}
-	case in.MoveToVersionID != "" && m.versions[in.MoveToVersionID] == nil:
-		return nil, &refusal{"ResourceNotFoundException", "no such version among " + strings.Join(slices.Sorted(maps.Keys(m.versions)), ", ")}
-	case in.MoveToVersionID == "" && in.VersionStage == "AWSCURRENT":
-		return nil, &refusal{"InvalidParameterException", "AWSCURRENT must be somewhere"}
-	case in.MoveToVersionID != attached && attached != in.RemoveFromVersionID:
-		return nil, &refusal{"InvalidParameterException", "the label is attached to another version"}
-	}
-	m.label(in.MoveToVersionID, in.VersionStage)
-	return map[string]any{"Name": ID}, nil
 }
