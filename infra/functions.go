@@ -15,7 +15,7 @@ type function struct {
 	about       string
 	memory      float64 // MB; the share of a CPU grows with it
 	timeout     float64 // seconds
-	writes      bool    // to the table or the secret
+	writes      bool    // to the table or the secrets
 	env         func(*Service) map[string]*string
 	permissions func(*Service) []awsiam.PolicyStatement // besides writing its own log
 }
@@ -29,7 +29,7 @@ var functions = []function{
 			return []awsiam.PolicyStatement{
 				p.items("UpdateItem PutItem", users), // UpdateItem: a rotation or a use; PutItem: the event of a revocation
 				p.items("GetItem Query", clients),    // one client; many clients ahead of need
-				p.readKeys(),
+				readSecret(p.Keys), readSecret(p.SigningKeys),
 			}
 		},
 	},
@@ -39,7 +39,7 @@ var functions = []function{
 			return []awsiam.PolicyStatement{
 				p.items("GetItem UpdateItem PutItem", users),
 				p.items("GetItem Query", clients),
-				p.readKeys(),
+				readSecret(p.Keys), p.readPublicKeys(),
 			}
 		},
 	},
@@ -49,14 +49,14 @@ var functions = []function{
 			return []awsiam.PolicyStatement{
 				p.items("GetItem", users, clients),
 				p.items("Query", clients),
-				p.readKeys(),
+				readSecret(p.Keys), p.readPublicKeys(),
 			}
 		},
 	},
 	{
 		name: "discovery", about: "/.well-known, and 404 for what has no route", memory: 256, timeout: 10, env: apiEnv,
 		permissions: func(p *Service) []awsiam.PolicyStatement {
-			return []awsiam.PolicyStatement{p.readKeys()}
+			return []awsiam.PolicyStatement{p.readPublicKeys(), p.readKeysUntilApart()}
 		},
 	},
 	{
@@ -69,7 +69,7 @@ var functions = []function{
 				p.items("DeleteItem", clients, users, overLimit),
 				p.items("ConditionCheckItem", users), // that the family to keep is alive
 				p.queryLog(),
-				p.readKeys(),
+				readSecret(p.Keys), readSecret(p.SigningKeys),
 			}
 		},
 	},
@@ -88,12 +88,15 @@ var functions = []function{
 	{
 		name: "keys", writes: true, about: "makes, rotates and revokes the keys; invoked by Secrets Manager, and in an emergency", memory: 512, timeout: 60, env: keysEnv,
 		permissions: func(p *Service) []awsiam.PolicyStatement {
-			return []awsiam.PolicyStatement{allow([]string{
+			actions := []string{
 				"secretsmanager:DescribeSecret",
 				"secretsmanager:GetSecretValue",
 				"secretsmanager:PutSecretValue",
 				"secretsmanager:UpdateSecretVersionStage",
-			}, p.Keys.SecretArn())}
+			}
+			return []awsiam.PolicyStatement{
+				allow(append(actions, "secretsmanager:TagResource"), p.Keys.SecretArn()), allow(actions, p.SigningKeys.SecretArn()),
+			}
 		},
 	},
 }
@@ -106,10 +109,17 @@ const (
 	erasures  = schema.ErasuresPK
 )
 
+// What the function keys tells of the signing keys (see shared/keyring, whose SDK has no place here).
+const (
+	labelPublic = "ROTOR_PUBLIC"
+	tagApart    = "rotor-keys-apart"
+)
+
 func apiEnv(p *Service) map[string]*string {
 	env := tableEnv(p)
 	env["ROTOR_ISSUER"] = p.Issuer
 	env["ROTOR_KEYS_SECRET"] = p.Keys.SecretArn()
+	env["ROTOR_SIGNING_SECRET"] = p.SigningKeys.SecretArn()
 	if origins := strings.Join(p.props.Origins, ","); origins != "" {
 		env["ROTOR_ORIGINS"] = jsii.String(origins)
 	}
@@ -140,7 +150,8 @@ func tableEnv(p *Service) map[string]*string {
 func keysEnv(p *Service) map[string]*string {
 	return map[string]*string{
 		"ROTOR_STAGE":             &p.props.Stage,
-		"ROTOR_KEYS_SECRET":       p.Keys.SecretArn(), // for emergencies; an event of Secrets Manager names the secret
+		"ROTOR_KEYS_SECRET":       p.Keys.SecretArn(),
+		"ROTOR_SIGNING_SECRET":    p.SigningKeys.SecretArn(),
 		"ROTOR_SIGNING_ALGORITHM": jsii.String(p.props.SigningAlgorithm),
 	}
 }

@@ -1,9 +1,13 @@
 package rotor
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -16,39 +20,56 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// Without this the role of keys could allow more or less than the requests of a rotation or an emergency to Secrets
-// Manager, and what an emergency lacks would only be found in the emergency.
+// Without this the role of keys could allow more or less than the requests of rotations and emergencies to Secrets
+// Manager, and what an emergency lacks would only be found in the emergency. The names that the roles know must be those
+// of the code.
 func TestRoleOfKeysAllowsWhatTheCodeRequests(t *testing.T) {
+	if labelPublic != keyring.LabelPublic || tagApart != keyring.TagApart {
+		t.Errorf("the label is %s, and the tag %s", labelPublic, tagApart)
+	}
 	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	m := keyringtest.New(t, "{}")
-	rotation := keyring.Rotation{Client: m.Client(1), Algorithm: signing.ES256, LongestAccessToken: 24 * time.Hour, Log: slog.New(slog.DiscardHandler)}
-	rotate := func(version string, steps ...string) (err error) {
-		m.Begin(version)
-		for _, step := range steps {
-			err = rotation.Step(t.Context(), now, keyring.RotationEvent{Step: step, SecretID: keyringtest.ID, Version: version})
-		}
-		return err
+	requested := map[string]bool{}
+	rotation := keyring.Rotation{
+		Client:  m.DirectOver(func(next http.RoundTripper) http.RoundTripper { return asked{t, next, requested} }, 1),
+		Secrets: keyring.Secrets{Token: keyringtest.ID, Signing: keyringtest.SigningID}, Algorithm: signing.ES256,
+		LongestAccessToken: 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
 	}
-	if err := rotate(fmt.Sprintf("%032d", 1), "createSecret", "setSecret", "testSecret", "finishSecret"); err != nil {
+	for secret, id := range map[*keyringtest.Secret]string{m.Secret: keyringtest.ID, m.Signing: keyringtest.SigningID} {
+		version := fmt.Sprintf("%032d", 1)
+		secret.Begin(version)
+		for _, step := range []string{"createSecret", "setSecret", "testSecret", "finishSecret"} {
+			if err := rotation.Step(t.Context(), now, keyring.RotationEvent{Step: step, SecretID: id, Version: version}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	keys, err := rotation.Inventory(t.Context(), now)
+	if err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Hour)
-	version := fmt.Sprintf("%032d", 2)
-	if err := rotate(version, "createSecret"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := rotation.Emergency(t.Context(), now, keyringtest.ID, keyring.Leak{MAC: []int{1}}); err != nil {
-		t.Fatal(err)
-	}
-	if rotate(version, "testSecret") == nil { // gives up
-		t.Fatal("a version of before the emergency is good")
-	}
-	if _, err := rotation.Inventory(t.Context(), now, keyringtest.ID); err != nil {
-		t.Fatal(err)
-	}
-	requested := map[string]bool{}
-	for _, call := range m.Calls() {
-		requested["secretsmanager:"+call] = true
+	for i, secret := range []struct {
+		*keyringtest.Secret
+		id   string
+		leak keyring.Leak
+	}{
+		{m.Secret, keyringtest.ID, keyring.Leak{MAC: []int{int(keys.MAC[0].ID)}}},
+		{m.Signing, keyringtest.SigningID, keyring.Leak{Signing: []string{keys.Signing[0].ID}}},
+	} {
+		step := func(name string) error {
+			return rotation.Step(t.Context(), now, keyring.RotationEvent{Step: name, SecretID: secret.id, Version: fmt.Sprintf("%032d", 20+i)})
+		}
+		secret.Begin(fmt.Sprintf("%032d", 20+i))
+		if err := step("createSecret"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rotation.Emergency(t.Context(), now, secret.leak); err != nil {
+			t.Fatal(err)
+		}
+		if step("testSecret") == nil { // gives up
+			t.Fatal("a version of before the emergency is good")
+		}
 	}
 
 	s := standardStack(t)
@@ -57,8 +78,8 @@ func TestRoleOfKeysAllowsWhatTheCodeRequests(t *testing.T) {
 	for _, p := range list(properties(roles[at(s.functionsByName()["keys"], "Role", "Fn::GetAtt", 0).(string)])["Policies"]) {
 		for _, statement := range list(at(p, "PolicyDocument", "Statement")) {
 			for _, action := range list(at(statement, "Action")) {
-				if strings.HasPrefix(plain(action), "secretsmanager:") && plain(at(statement, "Resource")) == "Keys" {
-					allowed = append(allowed, plain(action))
+				if strings.HasPrefix(plain(action), "secretsmanager:") {
+					allowed = append(allowed, plain(action)+" "+secretIDs[plain(at(statement, "Resource"))])
 				}
 			}
 		}
@@ -67,7 +88,33 @@ func TestRoleOfKeysAllowsWhatTheCodeRequests(t *testing.T) {
 	if diff := cmp.Diff(allowed, slices.Sorted(maps.Keys(requested))); diff != "" {
 		t.Errorf("allowed (-), requested (+)\n%s", diff)
 	}
-	if len(allowed) != 4 {
+	if len(allowed) != 9 {
 		t.Errorf("allowed are %v", allowed)
 	}
+}
+
+// secretIDs are the names that the tests' Secrets Manager has for the secrets of the template.
+var secretIDs = map[string]string{"Keys": keyringtest.ID, "SigningKeys": keyringtest.SigningID}
+
+// asked records requests to Secrets Manager as lines such as "secretsmanager:GetSecretValue rotor/keys".
+type asked struct {
+	t         *testing.T
+	next      http.RoundTripper
+	requested map[string]bool
+}
+
+func (a asked) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		a.t.Error(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var in struct {
+		SecretID string `json:"SecretId"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		a.t.Error(err)
+	}
+	a.requested[strings.Replace(r.Header.Get("X-Amz-Target"), ".", ":", 1)+" "+in.SecretID] = true
+	return a.next.RoundTrip(r)
 }

@@ -26,10 +26,11 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
-// account runs the stack's functions as Lambda does: their programs over one table and one secret, each with the
+// account runs the stack's functions as Lambda does: their programs over one table and two secrets, each with the
 // environment and the role of the template.
 type account struct {
 	t         *testing.T
+	start     map[string]func() // starts the program of a function, instead of the one that runs
 	functions map[string]*process.Function
 	secrets   *keyringtest.SecretsManager
 	table     http.RoundTripper
@@ -39,15 +40,15 @@ type account struct {
 	denied []string                   // what a role does not allow
 }
 
-// deploy starts the programs of all functions of the stack.
-func deploy(t *testing.T, s synthesized) *account {
+// deploy starts the programs of all functions of the stack. The secret of the token keys has the given text.
+func deploy(t *testing.T, s synthesized, keys string) *account {
 	t.Helper()
 	a := &account{
-		t: t, functions: map[string]*process.Function{}, secrets: keyringtest.New(t, "a word, and no keys yet"),
+		t: t, functions: map[string]*process.Function{}, start: map[string]func(){}, secrets: keyringtest.New(t, keys),
 		table: embedded.New(), asked: map[string]map[string]bool{},
 	}
 	// What the template refers to.
-	resolve := strings.NewReplacer("Api.ApiEndpoint", "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com", "Api", "a1b2c3d4e5", "Table", "rotor-table", "Keys", keyringtest.ID)
+	resolve := strings.NewReplacer("Api.ApiEndpoint", "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com", "Api", "a1b2c3d4e5", "Table", "rotor-table", "SigningKeys", keyringtest.SigningID, "Keys", keyringtest.ID)
 	if err := store.New(embedded.Config(a.table), "rotor-table", store.DefaultRetention).Create(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -61,15 +62,7 @@ func deploy(t *testing.T, s synthesized) *account {
 		role := properties(roles[at(f, "Role", "Fn::GetAtt", 0).(string)])
 		dynamodb := httptest.NewServer(a.dynamodb(name, allowedRequests(role)))
 		t.Cleanup(dynamodb.Close)
-		var actions []string
-		for _, p := range list(role["Policies"]) {
-			for _, statement := range list(at(p, "PolicyDocument", "Statement")) {
-				for _, action := range list(at(statement, "Action")) {
-					actions = append(actions, plain(action))
-				}
-			}
-		}
-		secrets := httptest.NewServer(a.secretsManager(name, actions))
+		secrets := httptest.NewServer(a.secretsManager(name, allowedOfSecrets(role)))
 		t.Cleanup(secrets.Close)
 		env := []string{"AWS_ENDPOINT_URL_DYNAMODB=" + dynamodb.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + secrets.URL}
 		for variable, value := range at(f, "Environment", "Variables").(object) {
@@ -80,12 +73,15 @@ func deploy(t *testing.T, s synthesized) *account {
 			env = append(env, variable+"="+text)
 		}
 		memory, _ := f["MemorySize"].(float64)
-		started, err := process.StartFunction(t.Context(), program, name, int(memory), env...)
-		if err != nil {
-			t.Fatal(err)
+		a.start[name] = func() {
+			started, err := process.StartFunction(t.Context(), program, name, int(memory), env...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = started.Kill() }) // it may have ended, of which the test has told
+			a.functions[name] = started
 		}
-		t.Cleanup(func() { _ = started.Kill() }) // it may have ended, of which the test has told
-		a.functions[name] = started
+		a.start[name]()
 	}
 	return a
 }
@@ -144,16 +140,79 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// secretsManager returns a handler that serves the secret to a function, under its role.
-func (a *account) secretsManager(function string, actions []string) http.HandlerFunc {
+// secretsManager returns a handler that serves the secrets to a function, under its role.
+func (a *account) secretsManager(function string, allowed []secretsStatement) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			a.t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		var in struct {
+			SecretID     string `json:"SecretId"`
+			VersionStage string
+		}
+		if err := json.Unmarshal(body, &in); err != nil {
+			a.t.Error(err)
+		}
 		action := strings.Replace(r.Header.Get("X-Amz-Target"), ".", ":", 1)
-		a.note(function, action)
-		if !slices.Contains(actions, action) {
-			a.refuse(w, function, action)
+		line := action + " " + in.SecretID
+		if in.VersionStage != "" {
+			line += " " + in.VersionStage
+		}
+		a.note(function, line)
+		secret := map[string]*keyringtest.Secret{keyringtest.ID: a.secrets.Secret, keyringtest.SigningID: a.secrets.Signing}[in.SecretID]
+		if !slices.ContainsFunc(allowed, func(s secretsStatement) bool {
+			return s.action == action && s.secret == in.SecretID && (s.stage == "" || s.stage == in.VersionStage) &&
+				(s.withoutTag == "" || secret.Tag(s.withoutTag) == "")
+		}) {
+			a.refuse(w, function, line)
 			return
 		}
 		a.secrets.ServeHTTP(w, r)
+	}
+}
+
+// secretsStatement is an action on a secret that a role allows, of the version with a label alone, or while the secret
+// has no tag of that name.
+type secretsStatement struct{ action, secret, stage, withoutTag string }
+
+// allowedOfSecrets returns what a role allows of Secrets Manager. A condition that it does not know allows nothing.
+func allowedOfSecrets(role object) (allowed []secretsStatement) {
+	for _, p := range list(role["Policies"]) {
+		for _, statement := range list(at(p, "PolicyDocument", "Statement")) {
+			for _, action := range list(at(statement, "Action")) {
+				s := secretsStatement{action: plain(action), secret: secretIDs[plain(at(statement, "Resource"))]}
+				known := true
+				conditions, _ := at(statement, "Condition").(object)
+				for operator, keys := range conditions {
+					for key, value := range keys.(object) {
+						tag, isTag := strings.CutPrefix(key, "secretsmanager:ResourceTag/")
+						switch {
+						case operator == "ForAnyValue:StringEquals" && key == "secretsmanager:VersionStage":
+							s.stage = plain(value)
+						case operator == "Null" && isTag && value == "true":
+							s.withoutTag = tag
+						default:
+							known = false
+						}
+					}
+				}
+				if known {
+					allowed = append(allowed, s)
+				}
+			}
+		}
+	}
+	return allowed
+}
+
+// rotate does the four steps of a rotation of a secret, as Secrets Manager does.
+func (a *account) rotate(secret *keyringtest.Secret, id, version string) {
+	a.t.Helper()
+	secret.Begin(version)
+	for _, step := range []string{"createSecret", "setSecret", "testSecret", "finishSecret"} {
+		a.invoke("keys", object{"Step": step, "SecretId": id, "ClientRequestToken": version})
 	}
 }
 
@@ -218,17 +277,15 @@ func TestMainsOnTheirRoles(t *testing.T) {
 		"domain": "auth.example.com", "certificateArn": certificate, "origins": "https://app.example.com", "signingAlgorithm": "ES256",
 		"familyRetentionDays": "60", "eventRetentionDays": "400",
 	})
-	a := deploy(t, s)
+	a := deploy(t, s, "a word, and no keys yet")
 
 	// Secrets Manager's rotation makes the first keys. Until then there are none, and the functions start nevertheless.
 	if g := a.call(503, "discovery", "GET", "/.well-known/jwks.json", ""); g.Headers["Retry-After"] == "" {
 		t.Errorf("without keys: %v", g)
 	}
 	const version = "00000000-0000-4000-8000-000000000001"
-	a.secrets.Begin(version)
-	for _, step := range []string{"createSecret", "setSecret", "testSecret", "finishSecret"} {
-		a.invoke("keys", object{"Step": step, "SecretId": keyringtest.ID, "ClientRequestToken": version})
-	}
+	a.rotate(a.secrets.Secret, keyringtest.ID, version)
+	a.rotate(a.secrets.Signing, keyringtest.SigningID, version)
 
 	// manage: for callers that IAM has authorized, at this API.
 	stranger := func(event object) { delete(event["requestContext"].(object), "authorizer") }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/rotor-auth/rotor/shared/store/schema"
@@ -84,11 +85,21 @@ func (p *Service) addPolicies() {
 	}
 }
 
-// readKeys allows a function that serves the API to read the keys, and the secret of the edge if there is one.
-func (p *Service) readKeys() awsiam.PolicyStatement {
-	s := allow([]string{"secretsmanager:GetSecretValue"}, p.Keys.SecretArn())
-	if p.edgeSecret != nil {
-		s.AddResources(p.edgeSecret.SecretArn())
-	}
+func readSecret(secret awssecretsmanager.Secret) awsiam.PolicyStatement {
+	return allow([]string{"secretsmanager:GetSecretValue"}, secret.SecretArn())
+}
+
+// readPublicKeys allows a function to read the version of the signing keys' secret that has their public halves alone.
+func (p *Service) readPublicKeys() awsiam.PolicyStatement {
+	s := readSecret(p.SigningKeys)
+	s.AddCondition(jsii.String("ForAnyValue:StringEquals"), map[string]any{"secretsmanager:VersionStage": labelPublic})
+	return s
+}
+
+// readKeysUntilApart allows a function to read the secret of the token keys while it may be the only one with signing
+// keys, as an earlier release left it. The first rotation of the signing keys adds the tag.
+func (p *Service) readKeysUntilApart() awsiam.PolicyStatement {
+	s := readSecret(p.Keys)
+	s.AddCondition(jsii.String("Null"), map[string]any{"secretsmanager:ResourceTag/" + tagApart: "true"})
 	return s
 }

@@ -33,11 +33,11 @@ const keyRotationDays = 30
 // Service is everything that Rotor is in AWS: an HTTP API, Lambda functions, a table, keys, and alarms.
 type Service struct {
 	constructs.Construct
-	Api        awsapigatewayv2.HttpApi
-	Issuer     *string // the URL of the API, which is the issuer of its tokens
-	Table      awsdynamodb.ITableV2
-	Keys       awssecretsmanager.Secret
-	AlarmTopic awssns.ITopic
+	Api               awsapigatewayv2.HttpApi
+	Issuer            *string // the URL of the API, which is the issuer of its tokens
+	Table             awsdynamodb.ITableV2
+	Keys, SigningKeys awssecretsmanager.Secret
+	AlarmTopic        awssns.ITopic
 
 	// For the roles of callers of /v1: who starts and ends families, who reads and explains, and who may do all.
 	LoginPolicy, SupportPolicy, AdminPolicy awsiam.ManagedPolicy
@@ -83,7 +83,8 @@ func NewService(scope constructs.Construct, id *string, props *ServiceProps) *Se
 	}
 	p.addRoutes()
 	p.addPolicies()
-	p.rotateKeys()
+	p.rotateKeys("Keys", p.Keys)
+	p.rotateKeys("SigningKeys", p.SigningKeys)
 	p.scheduleSweep()
 	p.watch()
 	p.addOutputs()
@@ -141,11 +142,19 @@ func (p *Service) newTable() {
 	resource.AddPropertyOverride(jsii.String("Replicas.0.SSESpecification.KMSMasterKeyId"), p.encryption.KeyArn())
 }
 
-// newKeys adds the secret. CloudFormation puts a random word into it and no keys, because keys must never be in a
-// template. The first rotation, right after the deployment, generates them. Until then the API answers 503.
+// newKeys adds the secrets. CloudFormation puts a random word into each and no keys, because keys must never be in a
+// template. The first rotations, right after the deployment, generate them. Until then the API answers 503.
+//
+// The secret Keys is that of earlier releases, which had all keys, and keeps its properties: CloudFormation must not
+// generate another value.
 func (p *Service) newKeys() {
-	p.Keys = awssecretsmanager.NewSecret(p.Construct, jsii.String("Keys"), &awssecretsmanager.SecretProps{
-		Description: jsii.String("The keys of Rotor's refresh and access tokens. Without them every token is void."),
+	p.Keys = p.newSecret("Keys", "The keys of Rotor's refresh and access tokens. Without them every token is void.")
+	p.SigningKeys = p.newSecret("SigningKeys", "The signing keys of Rotor's access tokens, and apart from them the public keys")
+}
+
+func (p *Service) newSecret(id, about string) awssecretsmanager.Secret {
+	return awssecretsmanager.NewSecret(p.Construct, &id, &awssecretsmanager.SecretProps{
+		Description: &about,
 		GenerateSecretString: &awssecretsmanager.SecretStringGenerator{
 			// The rotation takes a short text that is not JSON to mean that there are no keys yet.
 			PasswordLength:     jsii.Number(32),
@@ -156,19 +165,19 @@ func (p *Service) newKeys() {
 	})
 }
 
-// rotateKeys makes Secrets Manager invoke the function keys, at once and then on schedule. CDK's construct for this
-// would allow the function to generate random passwords on "*", which it does not need.
-func (p *Service) rotateKeys() {
+// rotateKeys makes Secrets Manager invoke the function keys for a secret, at once and then on schedule. CDK's construct
+// for this would allow the function to generate random passwords on "*", which it does not need.
+func (p *Service) rotateKeys(id string, secret awssecretsmanager.Secret) {
 	keys := p.functions["keys"]
-	permission := awslambda.NewCfnPermission(p.Construct, jsii.String("KeysInvocation"), &awslambda.CfnPermissionProps{
+	permission := awslambda.NewCfnPermission(p.Construct, jsii.String(id+"Invocation"), &awslambda.CfnPermissionProps{
 		Action:        jsii.String("lambda:InvokeFunction"),
 		FunctionName:  keys.FunctionArn(),
 		Principal:     jsii.String("secretsmanager.amazonaws.com"),
 		SourceAccount: p.stack.Account(),
-		SourceArn:     p.Keys.SecretArn(),
+		SourceArn:     secret.SecretArn(),
 	})
-	schedule := awssecretsmanager.NewCfnRotationSchedule(p.Construct, jsii.String("KeysRotation"), &awssecretsmanager.CfnRotationScheduleProps{
-		SecretId:                  p.Keys.SecretArn(),
+	schedule := awssecretsmanager.NewCfnRotationSchedule(p.Construct, jsii.String(id+"Rotation"), &awssecretsmanager.CfnRotationScheduleProps{
+		SecretId:                  secret.SecretArn(),
 		RotationLambdaArn:         keys.FunctionArn(),
 		RotateImmediatelyOnUpdate: jsii.Bool(true),
 		RotationRules: &awssecretsmanager.CfnRotationSchedule_RotationRulesProperty{
@@ -191,6 +200,10 @@ func (p *Service) newFunction(f function) {
 	id := strings.ToUpper(f.name[:1]) + f.name[1:]
 	logs := p.newLogs(id + "Logs")
 	statements := append(append(f.permissions(p), p.useKey(f)...), allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, logs.LogGroupArn()))
+	env := f.env(p)
+	if env["ROTOR_EDGE_SECRET"] != nil {
+		statements = append(statements, readSecret(p.edgeSecret))
+	}
 	if p.props.Tracing { // traces have no ARN
 		statements = append(statements, allow([]string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}, jsii.String("*")))
 	}
@@ -201,7 +214,6 @@ func (p *Service) newFunction(f function) {
 			f.name: awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements}),
 		},
 	})
-	env := f.env(p)
 	props := &awslambda.FunctionProps{
 		FunctionName: p.name(f.name),
 		Description:  jsii.String("Rotor: " + f.about),
@@ -296,7 +308,8 @@ func (p *Service) addOutputs() {
 	output("Url", "where clients reach the API", p.Issuer)
 	output("Issuer", "iss of the tokens; its discovery document is below /.well-known", p.Issuer)
 	output("TableName", "the table", p.Table.TableName())
-	output("KeysSecret", "the secret with the keys", p.Keys.SecretArn())
+	output("KeysSecret", "the secret with the user key and the MAC keys", p.Keys.SecretArn())
+	output("SigningKeysSecret", "the secret with the signing keys", p.SigningKeys.SecretArn())
 	output("ManageArn", "the resource on which a caller of /v1 needs execute-api:Invoke",
 		p.Api.ArnForExecuteApi(jsii.String("*"), jsii.String("/v1/*"), jsii.String("$default")))
 	output("FirstCommand", "registers a client; put credentials into the environment first: eval \"$(aws configure export-credentials --format env)\"",

@@ -23,6 +23,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/manage"
 )
 
@@ -205,14 +206,19 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 		b, _ := json.Marshal(partitions)
 		return ` on Table.Arn if {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":` + string(b) + `}}`
 	}
-	const readKeys = "Allow secretsmanager:GetSecretValue on Keys"
+	const (
+		readKeys       = "Allow secretsmanager:GetSecretValue on Keys"
+		readSigning    = "Allow secretsmanager:GetSecretValue on SigningKeys"
+		readPublic     = readSigning + ` if {"ForAnyValue:StringEquals":{"secretsmanager:VersionStage":"` + keyring.LabelPublic + `"}}`
+		readUntilApart = readKeys + ` if {"Null":{"secretsmanager:ResourceTag/` + keyring.TagApart + `":"true"}}`
+	)
 	want := map[string][]string{
 		"token": {
 			"Allow dynamodb:UpdateItem" + on("u#*"),
 			"Allow dynamodb:PutItem" + on("u#*"),
 			"Allow dynamodb:GetItem" + on("clients"),
 			"Allow dynamodb:Query" + on("clients"),
-			readKeys,
+			readKeys, readSigning,
 		},
 		"revoke": {
 			"Allow dynamodb:GetItem" + on("u#*"),
@@ -220,14 +226,14 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:PutItem" + on("u#*"),
 			"Allow dynamodb:GetItem" + on("clients"),
 			"Allow dynamodb:Query" + on("clients"),
-			readKeys,
+			readKeys, readPublic,
 		},
 		"introspect": {
 			"Allow dynamodb:GetItem" + on("u#*", "clients"),
 			"Allow dynamodb:Query" + on("clients"),
-			readKeys,
+			readKeys, readPublic,
 		},
-		"discovery": {readKeys},
+		"discovery": {readPublic, readUntilApart},
 		"manage": {
 			"Allow dynamodb:GetItem" + on("u#*", "clients"),
 			"Allow dynamodb:Query" + on("u#*", "clients"),
@@ -236,7 +242,7 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:DeleteItem" + on("clients", "u#*", "over_limit"),
 			"Allow dynamodb:ConditionCheckItem" + on("u#*"),
 			"Allow dynamodb:Query on Table.Arn/index/log",
-			readKeys,
+			readKeys, readSigning,
 		},
 		"sweep": {
 			"Allow dynamodb:Query" + on("over_limit", "u#*"),
@@ -251,6 +257,11 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow secretsmanager:GetSecretValue on Keys",
 			"Allow secretsmanager:PutSecretValue on Keys",
 			"Allow secretsmanager:UpdateSecretVersionStage on Keys",
+			"Allow secretsmanager:TagResource on Keys",
+			"Allow secretsmanager:DescribeSecret on SigningKeys",
+			"Allow secretsmanager:GetSecretValue on SigningKeys",
+			"Allow secretsmanager:PutSecretValue on SigningKeys",
+			"Allow secretsmanager:UpdateSecretVersionStage on SigningKeys",
 		},
 	}
 	got := map[string][]string{}
@@ -326,9 +337,9 @@ func TestNoWildcards(t *testing.T) {
 			}
 		}
 		walk("", s.object)
-		want := 43
-		if context != nil { // with tracing
-			want += len(functions)
+		want := 49
+		if context != nil { // with tracing, and the secret of an edge, which five functions read
+			want += len(functions) + 5
 		}
 		if looked != want {
 			t.Errorf("looked at %d statements, not %d", looked, want)
@@ -394,8 +405,8 @@ func TestStateStays(t *testing.T) {
 				}
 			}
 		}
-		if looked != 10 {
-			t.Errorf("looked at %d resources, not 10", looked)
+		if looked != 11 {
+			t.Errorf("looked at %d resources, not 11", looked)
 		}
 		for id, r := range s.object["Resources"].(object) {
 			if kind := r.(object)["Type"].(string); r.(object)["DeletionPolicy"] == "Retain" && (c.policy != "Retain" || state[kind] == "") {
@@ -411,10 +422,10 @@ func TestStateStays(t *testing.T) {
 }
 
 // Without this an upgrade could replace a table, a secret or the API: each token would be void, or the API have another
-// address. The logical ids are those of version 0.1.0.
+// address. The logical ids are those of version 0.1.0, except for the secret of the signing keys, which came after it.
 func TestUpgradesKeepWhatHasState(t *testing.T) {
 	released := map[string]string{
-		"TableCD117FA1": "AWS::DynamoDB::GlobalTable", "Keys4E30B592": "AWS::SecretsManager::Secret", "KeysRotation": "AWS::SecretsManager::RotationSchedule",
+		"TableCD117FA1": "AWS::DynamoDB::GlobalTable", "Keys4E30B592": "AWS::SecretsManager::Secret", "SigningKeysA56F0358": "AWS::SecretsManager::Secret", "KeysRotation": "AWS::SecretsManager::RotationSchedule",
 		"ApiF70053CD": "AWS::ApiGatewayV2::Api", "Stage": "AWS::ApiGatewayV2::Stage", "Domain66AC69E0": "AWS::ApiGatewayV2::DomainName",
 		"Alarms04B5A0BF": "AWS::SNS::Topic", "DeadLettersBBF8BAAB": "AWS::SQS::Queue", "SweepSchedule": "AWS::Scheduler::Schedule",
 		"AccessLogs8B620ECA": "AWS::Logs::LogGroup", "DiscoveryLogs3D5197B7": "AWS::Logs::LogGroup", "IntrospectLogsA78CB4C1": "AWS::Logs::LogGroup",
@@ -532,7 +543,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s lets %v invoke from anywhere", id, p["Principal"])
 		}
 	}
-	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(8))
+	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(9))
 	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Url"), jsii.Number(0))
 }
 
@@ -665,17 +676,17 @@ func TestLogs(t *testing.T) {
 func TestFunctions(t *testing.T) {
 	s := standardStack(t)
 	tableVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_STAGE", "ROTOR_TABLE"}
-	apiVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_ISSUER", "ROTOR_KEYS_SECRET", "ROTOR_STAGE", "ROTOR_TABLE"}
+	apiVars := []string{"ROTOR_EVENT_RETENTION_DAYS", "ROTOR_FAMILY_RETENTION_DAYS", "ROTOR_ISSUER", "ROTOR_KEYS_SECRET", "ROTOR_SIGNING_SECRET", "ROTOR_STAGE", "ROTOR_TABLE"}
 	want := map[string][]string{
 		"token": apiVars, "revoke": apiVars, "introspect": apiVars, "discovery": apiVars,
 		"manage": append([]string{"ROTOR_API_ID"}, apiVars...),
 		"sweep":  tableVars,
-		"keys":   {"ROTOR_KEYS_SECRET", "ROTOR_SIGNING_ALGORITHM", "ROTOR_STAGE"},
+		"keys":   {"ROTOR_KEYS_SECRET", "ROTOR_SIGNING_ALGORITHM", "ROTOR_SIGNING_SECRET", "ROTOR_STAGE"},
 	}
 	values := map[string]string{
 		"ROTOR_API_ID":               "Api",
 		"ROTOR_EVENT_RETENTION_DAYS": "90", "ROTOR_FAMILY_RETENTION_DAYS": "30", "ROTOR_ISSUER": "Api.ApiEndpoint",
-		"ROTOR_KEYS_SECRET": "Keys", "ROTOR_SIGNING_ALGORITHM": "RS256", "ROTOR_STAGE": "prod", "ROTOR_TABLE": "Table",
+		"ROTOR_KEYS_SECRET": "Keys", "ROTOR_SIGNING_SECRET": "SigningKeys", "ROTOR_SIGNING_ALGORITHM": "RS256", "ROTOR_STAGE": "prod", "ROTOR_TABLE": "Table",
 	}
 	got := map[string][]string{}
 	for name, f := range s.functionsByName() {
@@ -720,35 +731,49 @@ func TestEveryFolderOfFunctionsIsDeployed(t *testing.T) {
 func TestKeys(t *testing.T) {
 	s := standardStack(t)
 	for _, kind := range []string{"AWS::SecretsManager::Secret", "AWS::SecretsManager::RotationSchedule"} {
-		s.template.ResourceCountIs(&kind, jsii.Number(1))
+		s.template.ResourceCountIs(&kind, jsii.Number(2))
 	}
-	s.template.HasResource(jsii.String("AWS::SecretsManager::Secret"), object{
+	s.template.AllResources(jsii.String("AWS::SecretsManager::Secret"), object{
 		"Properties": object{
 			"SecretString":         assertions.Match_Absent(),
 			"GenerateSecretString": assertions.Match_ObjectEquals(&object{"PasswordLength": 32, "ExcludePunctuation": true}),
 		},
 	})
-	var permission string
+	permissions := map[string]string{}
 	for id, r := range s.resources("AWS::Lambda::Permission") {
 		p := properties(r)
 		if p["Principal"] != "secretsmanager.amazonaws.com" {
 			continue
 		}
-		permission = id
-		if plain(p["FunctionName"]) != "KeysFunction.Arn" || plain(p["SourceArn"]) != "Keys" || plain(p["SourceAccount"]) != "${AWS::AccountId}" {
+		permissions[plain(p["SourceArn"])] = id
+		if plain(p["FunctionName"]) != "KeysFunction.Arn" || plain(p["SourceAccount"]) != "${AWS::AccountId}" {
 			t.Errorf("Secrets Manager may invoke %v", p)
 		}
 	}
+	var rotated []string
 	for _, r := range s.resources("AWS::SecretsManager::RotationSchedule") {
 		p := properties(r)
-		if plain(p["SecretId"]) != "Keys" || plain(p["RotationLambdaARN"]) != "KeysFunction.Arn" {
-			t.Errorf("rotates %v by %v", p["SecretId"], p["RotationLambdaARN"])
+		secret := plain(p["SecretId"])
+		rotated = append(rotated, secret)
+		if plain(p["RotationLambdaARN"]) != "KeysFunction.Arn" {
+			t.Errorf("rotates %s by %v", secret, p["RotationLambdaARN"])
 		}
 		if p["RotateImmediatelyOnUpdate"] != true || at(p, "RotationRules", "AutomaticallyAfterDays") != 30.0 {
 			t.Errorf("at once: %v, then %v", p["RotateImmediatelyOnUpdate"], p["RotationRules"])
 		}
-		if permission == "" || !slices.Contains(list(r["DependsOn"]), any(permission)) {
+		if permissions[secret] == "" || !slices.Contains(list(r["DependsOn"]), any(permissions[secret])) {
 			t.Errorf("it depends on %v, and not on the permission to invoke", r["DependsOn"])
+		}
+	}
+	slices.Sort(rotated)
+	if diff := cmp.Diff([]string{"Keys", "SigningKeys"}, rotated); diff != "" {
+		t.Errorf("rotated are (-want +got)\n%s", diff)
+	}
+	// A stack of an earlier release has all keys in this secret. With other properties CloudFormation could put a random
+	// word in their place, and with another id it would make a new secret.
+	for id, r := range s.resources("AWS::SecretsManager::Secret") {
+		if p := properties(r); strings.HasPrefix(id, "Keys") && p["Description"] != "The keys of Rotor's refresh and access tokens. Without them every token is void." {
+			t.Errorf("the secret of earlier releases has %v", p)
 		}
 	}
 }

@@ -17,5 +17,5 @@ func wire(ctx context.Context, c boot.KeysConfig, log *slog.Logger) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	return boot.RotateKeys(rotation, c.Secret, time.Now), nil
+	return boot.RotateKeys(rotation, time.Now), nil
 }

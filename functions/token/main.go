@@ -3,8 +3,9 @@ package main
 
 import (
 	"github.com/rotor-auth/rotor/functions/internal/boot"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/oauth"
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-func main() { boot.Main((*oauth.API).Token, (*session.Engine).Warm) }
+func main() { boot.Main((*oauth.API).Token, (*session.Engine).Warm, keyring.ToIssue) }

@@ -280,7 +280,7 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "any version of the secret is read", pkg: "keyring", test: "keyring.TestSecretIsCachedForFiveMinutes",
-		edits: []edit{{`VersionStage: aws.String(labelCurrent),`, `VersionStage: aws.String("AWSPENDING"),`}},
+		edits: []edit{{`text, err := getText(ctx, s.client, s.secrets.Token, labelCurrent)`, `text, err := getText(ctx, s.client, s.secrets.Token, labelPending)`}},
 	},
 	{
 		rule: "others may read the file with the keys", pkg: "keyring", test: "keyring.TestFileRefuses",

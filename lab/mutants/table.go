@@ -40,6 +40,7 @@ var table = []chapter{
 	keyDocument,
 	keyRotation,
 	emergencies,
+	keysApart,
 	signatures,
 	clientSecrets,
 	diagnosis,

@@ -57,6 +57,7 @@ func adapt(dir, zips string, list []kind, change func(*assembly) error) (*assemb
 	a.leaveOut(list)
 	a.deployed = len(a.resources())
 	a.referByARN()
+	a.allowAnyLabel()
 	renamed, err := a.replaceFunctions(zips)
 	if err != nil {
 		return nil, err
@@ -145,6 +146,18 @@ func (a *assembly) referByARN() {
 		if id, _ := value["Ref"].(string); len(value) == 1 && secrets[id] {
 			delete(value, "Ref")
 			value["Fn::GetAtt"] = []any{id, "Id"}
+		}
+	})
+}
+
+// allowAnyLabel removes the conditions on the label of a secret's version. The emulator's IAM knows nothing of the labels
+// that a request names, and so would refuse it.
+func (a *assembly) allowAnyLabel() {
+	walk(a.template, func(value map[string]any) {
+		conditions, _ := value["Condition"].(map[string]any)
+		labels, _ := conditions["ForAnyValue:StringEquals"].(map[string]any)
+		if len(conditions) == 1 && len(labels) == 1 && labels["secretsmanager:VersionStage"] != nil {
+			delete(value, "Condition")
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -88,35 +89,47 @@ func (d *deployment) verify(ctx context.Context, token string) error {
 	return nil
 }
 
-// rotation is what the stack's rotation schedule names.
+// rotation is what a rotation schedule of the stack names.
 type rotation struct{ secret, function string }
 
-// schedule reads the rotation schedule, which the emulator does not have, and checks what is there of it: Secrets Manager
-// may invoke the function, and the secret is the one that the functions read.
-func (d *deployment) schedule(ctx context.Context) (rotation, error) {
+// schedules reads the rotation schedules, which the emulator does not have. There is one for each secret.
+func (d *deployment) schedules() ([]rotation, error) {
 	var found []named
 	for k, left := range d.assembly.left {
 		if k.Type == "AWS::SecretsManager::RotationSchedule" {
 			found = append(found, left...)
 		}
 	}
-	if len(found) != 1 {
-		return rotation{}, fmt.Errorf("the template has %d rotation schedules, not one", len(found))
+	if secrets := len(d.assembly.all("AWS::SecretsManager::Secret")); len(found) != secrets || secrets == 0 {
+		return nil, fmt.Errorf("the template has %d rotation schedules, and %d secrets", len(found), secrets)
 	}
-	properties, _ := found[0].resource["Properties"].(map[string]any)
-	r := rotation{secret: d.physical[referenced(properties["SecretId"])], function: d.physical[referenced(properties["RotationLambdaARN"])]}
-	if r.secret == "" || r.function == "" {
-		return rotation{}, fmt.Errorf("the rotation schedule names nothing that is deployed: %v", properties)
+	all := map[rotation]bool{}
+	for _, schedule := range found {
+		properties, _ := schedule.resource["Properties"].(map[string]any)
+		r := rotation{secret: d.physical[referenced(properties["SecretId"])], function: d.physical[referenced(properties["RotationLambdaARN"])]}
+		if r.secret == "" || r.function == "" || all[r] {
+			return nil, fmt.Errorf("a rotation schedule names nothing that is deployed, or what another one names: %v", properties)
+		}
+		all[r] = true
+	}
+	return slices.SortedFunc(maps.Keys(all), func(a, b rotation) int { return strings.Compare(a.secret, b.secret) }), nil
+}
+
+// mayRotate returns an error unless Secrets Manager may invoke the function for a secret, and the secret is among the
+// stack's outputs.
+func (d *deployment) mayRotate(ctx context.Context, function, arn string) error {
+	if arn != d.outputs["KeysSecret"] && arn != d.outputs["SigningKeysSecret"] {
+		return fmt.Errorf("a rotation schedule is of %s, which no output names", arn)
 	}
 	var policy struct{ Policy string }
-	path := "/2015-03-31/functions/" + url.PathEscape(r.function) + "/policy"
+	path := "/2015-03-31/functions/" + url.PathEscape(function) + "/policy"
 	if err := d.aws.call(ctx, "lambda", http.MethodGet, path, nil, nil, &policy); err != nil {
-		return rotation{}, err
+		return err
 	}
-	if !strings.Contains(policy.Policy, "secretsmanager.amazonaws.com") || !strings.Contains(policy.Policy, d.outputs["KeysSecret"]) {
-		return rotation{}, fmt.Errorf("secrets manager may not invoke the function %s: %s", r.function, policy.Policy)
+	if !strings.Contains(policy.Policy, "secretsmanager.amazonaws.com") || !strings.Contains(policy.Policy, arn) {
+		return fmt.Errorf("secrets manager may not invoke the function %s for %s: %s", function, arn, policy.Policy)
 	}
-	return r, nil
+	return nil
 }
 
 // referenced returns the logical id to which a template's value refers, or "".
@@ -145,19 +158,29 @@ func (d *deployment) describeSecret(ctx context.Context, secret string) (descrip
 	return described, d.aws.targeted(ctx, "secretsmanager", "secretsmanager.DescribeSecret", map[string]any{"SecretId": secret}, &described)
 }
 
-// rotate rotates the keys as Secrets Manager does: it labels a version without a value as pending, and invokes the
-// function for each of the four steps.
+// rotate rotates the keys in each secret.
 func (d *deployment) rotate(ctx context.Context) error {
-	r, err := d.schedule(ctx)
+	all, err := d.schedules()
 	if err != nil {
 		return err
 	}
+	for _, r := range all {
+		if err := d.rotateSecret(ctx, r); err != nil {
+			return fmt.Errorf("%s: %w", r.secret, err)
+		}
+	}
+	return nil
+}
+
+// rotateSecret rotates the keys in a secret as Secrets Manager does: it labels a version without a value as pending, and
+// invokes the function for each of the four steps.
+func (d *deployment) rotateSecret(ctx context.Context, r rotation) error {
 	before, err := d.describeSecret(ctx, r.secret)
 	if err != nil {
 		return err
 	}
-	if before.ARN != d.outputs["KeysSecret"] {
-		return fmt.Errorf("the rotation schedule is of %s, and the output KeysSecret %s", before.ARN, d.outputs["KeysSecret"])
+	if err := d.mayRotate(ctx, r.function, before.ARN); err != nil {
+		return err
 	}
 	if !before.RotationEnabled {
 		// The emulator's RotateSecret enables the rotation, and rotates at once: the new version has the old one's text, which

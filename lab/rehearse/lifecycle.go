@@ -100,7 +100,7 @@ func (d *deployment) allLogGroups(ctx context.Context) (map[string]int, error) {
 // retained are the types of which docs/deploy.md says that they stay when the stack is deleted.
 var retained = []string{"AWS::DynamoDB::GlobalTable", "AWS::Logs::LogGroup", "AWS::SecretsManager::Secret"}
 
-// destroy deletes the stack by the CLI, and looks at what is left: table, secret and logs, and nothing else.
+// destroy deletes the stack by the CLI, and looks at what is left: table, secrets and logs, and nothing else.
 func (r *rehearsal) destroy(ctx context.Context, d *deployment) (string, error) {
 	for id, value := range d.assembly.resources() {
 		resource, _ := value.(map[string]any)
@@ -116,12 +116,14 @@ func (r *rehearsal) destroy(ctx context.Context, d *deployment) (string, error) 
 	if err := r.aws.targeted(ctx, "dynamodb", "DynamoDB_20120810.DescribeTable", table, nil); err != nil {
 		return "", fmt.Errorf("the table is gone: %w", err)
 	}
-	secret, err := d.describeSecret(ctx, d.outputs["KeysSecret"])
-	if err != nil {
-		return "", fmt.Errorf("the secret is gone: %w", err)
-	}
-	if secret.DeletedDate != nil {
-		return "", fmt.Errorf("the secret is deleted at %v", secret.DeletedDate)
+	for _, output := range []string{"KeysSecret", "SigningKeysSecret"} {
+		secret, err := d.describeSecret(ctx, d.outputs[output])
+		if err != nil {
+			return "", fmt.Errorf("%s is gone: %w", output, err)
+		}
+		if secret.DeletedDate != nil {
+			return "", fmt.Errorf("%s is deleted at %v", output, secret.DeletedDate)
+		}
 	}
 	groups, err := d.allLogGroups(ctx)
 	if err != nil {
@@ -130,7 +132,7 @@ func (r *rehearsal) destroy(ctx context.Context, d *deployment) (string, error) 
 	if err := d.gone(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("the table, the secret and %d log groups stay; functions and API are gone", len(groups)), nil
+	return fmt.Sprintf("the table, the secrets and %d log groups stay; functions and API are gone", len(groups)), nil
 }
 
 // gone returns an error if a function or the API is still there.
@@ -168,9 +170,11 @@ func (r *rehearsal) destroyPreview(ctx context.Context) (string, error) {
 	if err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 		return "", fmt.Errorf("the table is not gone: %w", err)
 	}
-	secret, err := d.describeSecret(ctx, d.outputs["KeysSecret"])
-	if missing := err != nil && strings.Contains(err.Error(), "ResourceNotFoundException"); !missing && secret.DeletedDate == nil {
-		return "", fmt.Errorf("the secret is not gone: %w", err)
+	for _, output := range []string{"KeysSecret", "SigningKeysSecret"} {
+		secret, err := d.describeSecret(ctx, d.outputs[output])
+		if missing := err != nil && strings.Contains(err.Error(), "ResourceNotFoundException"); !missing && secret.DeletedDate == nil {
+			return "", fmt.Errorf("%s is not gone: %w", output, err)
+		}
 	}
 	groups, err := d.logGroups(ctx)
 	if err == nil && len(groups) > 0 {
@@ -217,15 +221,25 @@ func (r *rehearsal) upgrade(ctx context.Context) error {
 		return err
 	}
 	return r.step(ctx, "tokens of the earlier version", func(ctx context.Context) (string, error) {
-		for n, s := range sessions {
+		// Half of them while the signing keys are still in the earlier version's secret, and half when they have their own.
+		for n, s := range sessions[:len(sessions)/2] {
 			if err := after.goesOn(ctx, s); err != nil {
 				return "", fmt.Errorf("session %d: %w", n, err)
 			}
 		}
+		before, err := after.jwks(ctx)
+		if err != nil {
+			return "", err
+		}
 		if err := after.rotate(ctx); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%d sessions go on; the keys rotate", len(sessions)), nil
+		for n, s := range sessions[len(sessions)/2:] {
+			if err := after.goesOn(ctx, s); err != nil {
+				return "", fmt.Errorf("session %d, after the rotation: %w", n+len(sessions)/2, err)
+			}
+		}
+		return fmt.Sprintf("%d sessions go on, with %d keys published; the keys rotate", len(sessions), len(before.Keys)), nil
 	})
 }
 

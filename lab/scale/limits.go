@@ -99,7 +99,7 @@ var limits = []limit{
 		return min(rate, in.fleet(rate)*registered)
 	}, seesOur, "a change of shared/store: see below"},
 	{"read units/s of the clients, warm", partitionReads, func(in *inputs, rate float64) float64 { return in.fleet(rate) * registered / cachedFor }, seesOur, "the same"},
-	{"reads/s of the secret, by " + number(scalingBurst) + " new environments", secretReads, func(in *inputs, rate float64) float64 { return min(in.fleet(rate), scalingBurst) }, seesOur, "nothing"},
+	{"reads/s of the two secrets, by " + number(scalingBurst) + " new environments", secretReads, func(in *inputs, rate float64) float64 { return secrets * min(in.fleet(rate), scalingBurst) }, seesOur, "nothing"},
 	{"events/s of one type, in the index `log`", partitionWrites, perRefresh(reused), seesOur, "nothing: find who reuses"},
 	{"PutLogEvents/s, one for each environment", logPuts, func(in *inputs, rate float64) float64 { return in.fleet(rate) }, "nothing: log lines come late or are lost", "the quota L-7E1FAE88"},
 }
@@ -185,7 +185,7 @@ func (in *inputs) monthly(algorithm string, rate float64) []price.Item {
 	provisioned := float64(steps[len(steps)-1].provisioned)
 	return append(
 		c.Items,
-		price.Item{What: "the secret, read by each environment every 5 minutes", USD: in.fleet(rate) * months / secretFor / 1e4 * price.SecretReads},
+		price.Item{What: "the secrets, read by each environment every 5 minutes", USD: secrets * in.fleet(rate) * months / secretFor / 1e4 * price.SecretReads},
 		price.Item{What: "provisioned concurrency, of a tenth of the rate", USD: provisioned * price.Memory / 1024 * months * price.Provisioned},
 	)
 }

@@ -13,6 +13,7 @@ const (
 	registry   = 3   // read units of a query of them all, with less than 600 bytes each, which is a client with a long policy
 	cachedFor  = 60  // s: freshFor in shared/store/registry.go
 	secretFor  = 300 // s: maxAge in shared/keyring/secret.go
+	secrets    = 2   // that the function token reads
 	attempts   = 3   // by the SDK: MaxAttempts in shared/store/table.go
 	backoff    = 50  // ms, at most, before the second attempt, and twice that before the third
 	retryAfter = 3   // s, at most, in Rotor's own 503 (shared/internal/web/answer.go); the gateway's responses have none

@@ -20,9 +20,9 @@ type action struct {
 }
 
 // Handle carries out an event. That is either a step of Secrets Manager's rotation,
-// which Secrets Manager repeats if it fails, or an action on the keys in the secret,
+// which Secrets Manager repeats if it fails, or an action on the keys in the secrets,
 // after which Handle returns the inventory of those keys.
-func (r Rotation) Handle(ctx context.Context, now time.Time, secret string, event []byte) (*Inventory, error) {
+func (r Rotation) Handle(ctx context.Context, now time.Time, event []byte) (*Inventory, error) {
 	var step RotationEvent
 	var a action
 	err := errors.Join(json.Unmarshal(event, &step), json.Unmarshal(event, &a))
@@ -34,7 +34,7 @@ func (r Rotation) Handle(ctx context.Context, now time.Time, secret string, even
 	if a.Action == "" {
 		err = r.Step(ctx, now, step)
 	} else {
-		keys, err = r.act(ctx, now, secret, event)
+		keys, err = r.act(ctx, now, event)
 	}
 	if err != nil {
 		r.Log.ErrorContext(ctx, "rotation of keys failed", slog.Any("error", err),
@@ -45,7 +45,7 @@ func (r Rotation) Handle(ctx context.Context, now time.Time, secret string, even
 
 // act carries out an action. It refuses members that it does not know: a misspelled
 // member must not leave a leaked key in use unnoticed.
-func (r Rotation) act(ctx context.Context, now time.Time, secret string, event []byte) (*Inventory, error) {
+func (r Rotation) act(ctx context.Context, now time.Time, event []byte) (*Inventory, error) {
 	var a action
 	strict := json.NewDecoder(bytes.NewReader(event))
 	strict.DisallowUnknownFields()
@@ -55,9 +55,9 @@ func (r Rotation) act(ctx context.Context, now time.Time, secret string, event [
 	}
 	switch {
 	case a.Action == "emergency":
-		return r.Emergency(ctx, now, secret, a.Leak)
+		return r.Emergency(ctx, now, a.Leak)
 	case a.Action == "list" && len(a.MAC)+len(a.Signing) == 0:
-		return r.Inventory(ctx, now, secret)
+		return r.Inventory(ctx, now)
 	}
 	return nil, fmt.Errorf("the action is %q: it must be emergency, with mac or signing or both, or list", a.Action)
 }

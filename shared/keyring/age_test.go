@@ -194,7 +194,7 @@ func TestSecretPatience(t *testing.T) {
 		var hangs atomic.Bool
 		logs := new(buffer)
 		client := m.DirectOver(func(rt http.RoundTripper) http.RoundTripper { return hanging{rt, &hangs} }, 3)
-		secret := keyring.SecretsManager(client, keyringtest.ID, slog.New(slog.NewJSONHandler(logs, nil)))
+		secret := keyring.SecretsManager(client, keyring.Secrets{Token: keyringtest.ID}, keyring.ToIssue, slog.New(slog.NewJSONHandler(logs, nil)))
 		waited := func(ask func() (*keyring.Keys, error), found bool) time.Duration {
 			began := time.Now()
 			keys, err := ask()

@@ -23,8 +23,8 @@ const (
 	maxSecret = 64
 )
 
-// Document holds the keys in the form in which they are stored. Encode writes and
-// [Parse] reads this:
+// Document holds keys in the form in which they are stored: the token keys (user_key and
+// mac), the signing keys, or both. Encode writes and [Parse] reads this:
 //
 //	{
 //	  "user_key": "<base64>",
@@ -52,15 +52,27 @@ type Document struct {
 // Generate returns a document of new keys that are in use from now on: a user key,
 // one MAC key and one signing key.
 func Generate(alg signing.Algorithm, now time.Time) (*Document, error) {
-	key, err := signing.GenerateKey(alg, now)
+	d, err := generateSigning(alg, now)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: generate: %w", err)
 	}
-	return &Document{
-		UserKey: newSecret(),
-		MAC:     []token.Key{{ID: 1, Secret: newSecret(), From: now}},
-		Signing: []signing.Key{key},
-	}, nil
+	tokens := generateToken(now)
+	d.UserKey, d.MAC = tokens.UserKey, tokens.MAC
+	return d, nil
+}
+
+// generateToken returns the token keys of Generate.
+func generateToken(now time.Time) *Document {
+	return &Document{UserKey: newSecret(), MAC: []token.Key{{ID: 1, Secret: newSecret(), From: now}}}
+}
+
+// generateSigning returns the signing key of Generate.
+func generateSigning(alg signing.Algorithm, now time.Time) (*Document, error) {
+	key, err := signing.GenerateKey(alg, now)
+	if err != nil {
+		return nil, err
+	}
+	return &Document{Signing: []signing.Key{key}}, nil
 }
 
 func newSecret() []byte {
@@ -82,6 +94,24 @@ func (d *Document) Compile() (*Keys, error) {
 	return &Keys{Users: users, Codec: codec, Signing: set}, nil
 }
 
+// compile makes ready the kinds of keys that the document has, and leaves the other nil. A
+// document with neither is an error.
+func (d *Document) compile() (*Keys, error) {
+	keys := new(Keys)
+	if d.UserKey == nil && len(d.MAC) == 0 {
+		set, err := signing.NewSet(d.Signing)
+		keys.Signing = set
+		return keys, err
+	}
+	if len(d.Signing) > 0 {
+		return d.Compile()
+	}
+	users, usersErr := token.NewUserKeys(d.UserKey)
+	codec, codecErr := token.NewCodec(d.MAC)
+	keys.Users, keys.Codec = users, codec
+	return keys, errors.Join(usersErr, codecErr)
+}
+
 // Encode returns the document with all its secrets, for [Parse] to read. The result
 // must be stored as a secret.
 func (d *Document) Encode() ([]byte, error) {
@@ -98,14 +128,10 @@ func (d *Document) Encode() ([]byte, error) {
 		Revoked time.Time       `json:"revoked,omitzero"`
 	}
 	encoded := struct {
-		UserKey string `json:"user_key"`
-		MAC     []mac  `json:"mac"`
-		Signing []sig  `json:"signing"`
-	}{
-		UserKey: base64.StdEncoding.EncodeToString(d.UserKey),
-		MAC:     make([]mac, 0, len(d.MAC)),
-		Signing: make([]sig, 0, len(d.Signing)),
-	}
+		UserKey string `json:"user_key,omitempty"`
+		MAC     []mac  `json:"mac,omitempty"`
+		Signing []sig  `json:"signing,omitempty"`
+	}{UserKey: base64.StdEncoding.EncodeToString(d.UserKey)}
 	for _, k := range d.MAC {
 		encoded.MAC = append(encoded.MAC, mac{k.ID, base64.StdEncoding.EncodeToString(k.Secret), k.From.UTC(), k.Revoked.UTC()})
 	}

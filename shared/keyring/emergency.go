@@ -22,9 +22,9 @@ const labelEmergency = "ROTOR_EMERGENCY"
 // version becomes current meanwhile.
 const emergencyAttempts = 5
 
-// Emergency revokes leaked keys in the secret at once, as [Document.Revoke] does,
+// Emergency revokes leaked keys in the secrets at once, as [Document.Revoke] does,
 // and returns the inventory of the keys afterwards. The functions apply it when they
-// next read the secret, which is within five minutes.
+// next read the secrets, which is within five minutes.
 //
 // It may be repeated: keys that are already revoked stay as they are and are not
 // replaced again. It may die at any point, because only its last request changes
@@ -33,26 +33,84 @@ const emergencyAttempts = 5
 // no longer current. An emergency then starts again from the new version. A rotation
 // gives its version up, because that version does not follow one with revoked keys,
 // and Secrets Manager begins another rotation.
-func (r Rotation) Emergency(ctx context.Context, now time.Time, secret string, leak Leak) (*Inventory, error) {
-	for range emergencyAttempts {
-		d, moved, err := r.revoke(ctx, now, secret, leak)
+//
+// If the signing keys have a secret of their own, and both kinds have leaked, the secrets
+// change one after the other, but neither changes if the other lacks a key of the leak.
+// Signing keys that the own secret has not taken over yet are revoked there, with which it
+// takes them over.
+func (r Rotation) Emergency(ctx context.Context, now time.Time, leak Leak) (*Inventory, error) {
+	if r.Secrets.apart() && len(leak.MAC) > 0 && len(leak.Signing) > 0 {
+		err := r.tryBoth(ctx, now, leak)
 		if err != nil {
 			return nil, fmt.Errorf("keyring: emergency: %w", err)
 		}
-		if moved {
-			return d.Inventory(now), nil
-		}
 	}
-	return nil, fmt.Errorf("keyring: emergency: the secret has changed %d times meanwhile: try again", emergencyAttempts)
+	all := new(Document)
+	var others []string
+	for _, secret := range r.Secrets.all() {
+		part := leak
+		if r.Secrets.isSigning(secret) {
+			part.MAC = nil
+		} else if r.Secrets.apart() {
+			part.Signing = nil
+		}
+		if len(part.MAC)+len(part.Signing) == 0 && len(leak.MAC)+len(leak.Signing) > 0 {
+			others = append(others, secret)
+			continue
+		}
+		d, err := r.revokeIn(ctx, now, secret, part)
+		if err != nil {
+			return nil, fmt.Errorf("keyring: emergency: %w", err)
+		}
+		r.Secrets.add(all, secret, d)
+	}
+	// An unreadable secret must not keep the keys in the other one from being revoked.
+	for _, secret := range others {
+		d, _, err := r.inUse(ctx, secret)
+		if err != nil {
+			return nil, fmt.Errorf("keyring: emergency: the keys are revoked, but the other secret cannot be read for the list: %w", err)
+		}
+		r.Secrets.add(all, secret, d)
+	}
+	return all.Inventory(now), nil
 }
 
-// Inventory returns the inventory of the keys in the secret.
-func (r Rotation) Inventory(ctx context.Context, now time.Time, secret string) (*Inventory, error) {
-	d, _, err := r.inUse(ctx, secret)
-	if err != nil {
-		return nil, fmt.Errorf("keyring: inventory: %w", err)
+// Inventory returns the inventory of the keys in the secrets.
+func (r Rotation) Inventory(ctx context.Context, now time.Time) (*Inventory, error) {
+	all := new(Document)
+	for _, secret := range r.Secrets.all() {
+		d, _, err := r.inUse(ctx, secret)
+		if err != nil {
+			return nil, fmt.Errorf("keyring: inventory: %w", err)
+		}
+		r.Secrets.add(all, secret, d)
 	}
-	return d.Inventory(now), nil
+	return all.Inventory(now), nil
+}
+
+// tryBoth returns an error if a key of the leak is in neither secret.
+func (r Rotation) tryBoth(ctx context.Context, now time.Time, leak Leak) error {
+	for secret, part := range map[string]Leak{r.Secrets.Token: {MAC: leak.MAC}, r.Secrets.Signing: {Signing: leak.Signing}} {
+		d, _, err := r.inUse(ctx, secret)
+		if err == nil {
+			_, err = d.Revoke(part, now, r.Algorithm)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revokeIn revokes leaked keys in the secret, and returns the document then in it.
+func (r Rotation) revokeIn(ctx context.Context, now time.Time, secret string, leak Leak) (*Document, error) {
+	for range emergencyAttempts {
+		d, moved, err := r.revoke(ctx, now, secret, leak)
+		if err != nil || moved {
+			return d, err
+		}
+	}
+	return nil, fmt.Errorf("the secret has changed %d times meanwhile: try again", emergencyAttempts)
 }
 
 // revoke makes one attempt. done is false if another version has become current
@@ -67,9 +125,13 @@ func (r Rotation) revoke(ctx context.Context, now time.Time, secret string, leak
 		return nil, false, err
 	}
 	if next == current {
-		return current, true, nil
+		return current, true, r.publish(ctx, secret, nil) // it may have died before
 	}
 	err = next.check(now)
+	if err != nil {
+		return nil, false, err
+	}
+	err = r.publish(ctx, secret, next)
 	if err != nil {
 		return nil, false, err
 	}
@@ -107,11 +169,12 @@ func (r Rotation) revoke(ctx context.Context, now time.Time, secret string, leak
 	}
 	r.Log.WarnContext(ctx, "keys revoked", slog.Any("mac", leak.MAC), slog.Any("signing", leak.Signing),
 		slog.String("secret_version", made), slog.String("before", version), slog.Any("keys", next))
-	return next, true, nil
+	return next, true, r.publish(ctx, secret, nil)
 }
 
 // inUse returns the current document and its version. It fails if the secret has no
-// keys, or none that work.
+// keys, or none that work. Before the signing keys' own secret has keys, it returns the
+// inherited ones, with the version that is current in the own secret.
 func (r Rotation) inUse(ctx context.Context, secret string) (*Document, string, error) {
 	version, err := r.labeled(ctx, secret, labelCurrent)
 	if err != nil {
@@ -124,11 +187,19 @@ func (r Rotation) inUse(ctx context.Context, secret string) (*Document, string, 
 	if !found {
 		return nil, "", errors.New("the secret has no text")
 	}
-	d, err := Parse([]byte(text))
+	var d *Document
+	if r.Secrets.isSigning(secret) && placeholder(text) {
+		d, err = r.inherited(ctx)
+		if err == nil && d == nil {
+			err = errNoKeys
+		}
+	} else {
+		d, err = r.Secrets.parse(secret, text)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("the current version: %w", err)
 	}
-	_, err = d.Compile()
+	_, err = d.compile()
 	if err != nil {
 		return nil, "", fmt.Errorf("the current version: %w", err)
 	}

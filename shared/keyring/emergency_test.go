@@ -16,7 +16,7 @@ import (
 )
 
 func (r *rotator) emergency(now time.Time, leak keyring.Leak) (*keyring.Inventory, error) {
-	return r.rotation.Emergency(r.t.Context(), now, keyringtest.ID, leak)
+	return r.rotation.Emergency(r.t.Context(), now, leak)
 }
 
 // current returns which keys in the secret are in use, and for what.
@@ -76,7 +76,7 @@ func TestEmergency(t *testing.T) {
 func TestInventory(t *testing.T) {
 	d, now := threeKeys(t)
 	r := newRotator(t, encode(t, d))
-	got, err := r.rotation.Inventory(t.Context(), now, keyringtest.ID)
+	got, err := r.rotation.Inventory(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestInventory(t *testing.T) {
 		t.Errorf("inventory (-want +got):\n%s", diff)
 	}
 	r.m.Break(func(int, string) keyringtest.Fault { return keyringtest.Failed })
-	if _, err := r.rotation.Inventory(t.Context(), now, keyringtest.ID); err == nil {
+	if _, err := r.rotation.Inventory(t.Context(), now); err == nil {
 		t.Error("the failure is not reported")
 	}
 }
@@ -130,9 +130,11 @@ func TestEmergencyRefuses(t *testing.T) {
 		})
 	}
 	r := newRotator(t, good)
-	if _, err := r.rotation.Emergency(t.Context(), epoch(), "another", keyring.Leak{MAC: []int{1}}); err == nil {
+	r.rotation.Secrets.Token = "another"
+	if _, err := r.emergency(epoch(), keyring.Leak{MAC: []int{1}}); err == nil {
 		t.Error("another secret")
 	}
+	r.rotation.Secrets.Token = keyringtest.ID
 	r.m.Edit(func(versions map[string]*keyringtest.Version) { clear(versions) })
 	_, err := r.emergency(epoch(), keyring.Leak{MAC: []int{1}})
 	mustFail(t, err, "no text")
@@ -282,7 +284,7 @@ func TestEmergencyMeetsRotation(t *testing.T) {
 	r := newRotator(t, encode(t, generate(t)))
 	calm := r.rotation
 	r.rotation.Client = r.m.ClientOver(&interposed{http.DefaultTransport, "UpdateSecretVersionStage", sync.OnceFunc(func() {
-		if _, err := calm.Emergency(t.Context(), now, keyringtest.ID, leak); err != nil {
+		if _, err := calm.Emergency(t.Context(), now, leak); err != nil {
 			t.Error(err)
 		}
 	})}, 1)

@@ -144,7 +144,7 @@ func FuzzRotation(f *testing.F) {
 		})
 		m.Begin(version)
 		var log strings.Builder
-		rotation := keyring.Rotation{Client: client, Algorithm: signing.ES256, LongestAccessToken: longest, Log: slog.New(slog.NewJSONHandler(&log, nil))}
+		rotation := keyring.Rotation{Client: client, Secrets: keyring.Secrets{Token: keyringtest.ID}, Algorithm: signing.ES256, LongestAccessToken: longest, Log: slog.New(slog.NewJSONHandler(&log, nil))}
 		var err error
 		for _, step := range steps {
 			if err = rotation.Step(t.Context(), epoch(), keyring.RotationEvent{Step: step, SecretID: keyringtest.ID, Version: version}); err != nil {

@@ -19,8 +19,8 @@ import (
 )
 
 // Parse reads a document strictly. It refuses a member that is unknown, repeated,
-// missing or spelled in another case, a key of the wrong length, and a document
-// without a MAC key or a signing key. Its errors name the member that is wrong and
+// missing or spelled in another case, a key of the wrong length, and a document with
+// neither token keys nor signing keys. Its errors name the member that is wrong and
 // never show its value.
 func Parse(data []byte) (*Document, error) {
 	d, err := parse(data)
@@ -33,41 +33,67 @@ func Parse(data []byte) (*Document, error) {
 // The decoders' errors quote their input, so the functions below never wrap them.
 
 func parse(data []byte) (*Document, error) {
-	top, err := object("document", data, []string{"user_key", "mac", "signing"}, nil)
+	top, err := object("document", data, nil, []string{"user_key", "mac", "signing"})
 	if err != nil {
 		return nil, err
 	}
+	_, hasUser := top["user_key"]
+	_, hasMAC := top["mac"]
+	_, hasSigning := top["signing"]
 	d := new(Document)
+	switch {
+	case hasUser && !hasMAC:
+		return nil, errors.New("document: mac is missing")
+	case hasMAC && !hasUser:
+		return nil, errors.New("document: user_key is missing")
+	case hasMAC:
+		err = d.parseToken(top)
+	case !hasSigning:
+		err = errors.New("document: user_key, mac and signing are missing")
+	}
+	if err == nil && hasSigning {
+		err = d.parseSigning(top)
+	}
+	return d, err
+}
+
+// parseToken reads the token keys into d.
+func (d *Document) parseToken(top map[string]json.RawMessage) (err error) {
 	d.UserKey, err = secret("user_key", top["user_key"])
 	if err != nil {
-		return nil, err
+		return err
 	}
 	macs, err := array("mac", top["mac"])
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, raw := range macs {
 		key, err := parseMAC("mac["+strconv.Itoa(i)+"]", raw)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if slices.ContainsFunc(d.MAC, func(k token.Key) bool { return k.ID == key.ID }) {
-			return nil, fmt.Errorf("mac[%d].id: occurs twice", i)
+			return fmt.Errorf("mac[%d].id: occurs twice", i)
 		}
 		d.MAC = append(d.MAC, key)
 	}
+	return nil
+}
+
+// parseSigning reads the signing keys into d.
+func (d *Document) parseSigning(top map[string]json.RawMessage) error {
 	signings, err := array("signing", top["signing"])
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, raw := range signings {
 		key, err := parseSigning("signing["+strconv.Itoa(i)+"]", raw)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		d.Signing = append(d.Signing, key)
 	}
-	return d, nil
+	return nil
 }
 
 func parseMAC(at string, raw json.RawMessage) (token.Key, error) {

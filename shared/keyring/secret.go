@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
 
 const (
@@ -27,11 +27,11 @@ const (
 	nextPatience  = 2 * time.Second
 )
 
-// Secret is a [Source] that reads the current version of a secret in AWS Secrets
-// Manager.
+// Secret is a [Source] that reads the keys that a program needs from the [Secrets] in
+// AWS Secrets Manager.
 //
 // It keeps a copy. A request that finds the copy older than five minutes reads the
-// secret again, while other requests use the copy. If that read fails, the copy
+// secrets again, while other requests use the copy. If that read fails, the copy
 // stays in use, and the next attempt is made 30 seconds later. A request waits for
 // at most two seconds if there is a copy. If there is none, requests wait for the
 // one read and fail if it does; after that, the next request tries again.
@@ -43,9 +43,10 @@ const (
 // After the clock was set back, the age of the copy is unknown. The copy then counts
 // as infinitely old until it is read again.
 type Secret struct {
-	client *secretsmanager.Client
-	id     string
-	log    *slog.Logger
+	client  *secretsmanager.Client
+	secrets Secrets
+	need    Need
+	log     *slog.Logger
 
 	mu       sync.Mutex
 	keys     *Keys     // nil until they have been read once
@@ -63,11 +64,11 @@ type reading struct {
 	err  error
 }
 
-// SecretsManager returns a [Source] of the keys in the secret with the given name or
-// ARN. It reads nothing before the first request for keys. It logs failures if there
-// is a copy to use instead, and returns them otherwise.
-func SecretsManager(client *secretsmanager.Client, id string, log *slog.Logger) *Secret {
-	return &Secret{client: client, id: id, log: log}
+// SecretsManager returns a [Source] of those keys in the secrets that are needed. It reads
+// nothing before the first request for keys. It logs failures if there is a copy to use
+// instead, and returns them otherwise.
+func SecretsManager(client *secretsmanager.Client, secrets Secrets, need Need, log *slog.Logger) *Secret {
+	return &Secret{client: client, secrets: secrets, need: need, log: log}
 }
 
 // Keys returns the copy, after reading it again if that is due. If there is no copy,
@@ -174,20 +175,64 @@ func (s *Secret) read(ctx context.Context, r *reading, now time.Time, patience t
 	}
 }
 
+// fetch reads the secrets, both at once. They may change in between: the next read has
+// what this one lacks.
 func (s *Secret) fetch(ctx context.Context) (*Keys, error) {
-	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
-		SecretId:     aws.String(s.id),
-		VersionStage: aws.String(labelCurrent),
-	})
+	var d, sign *Document
+	var signErr error
+	var other sync.WaitGroup
+	if s.secrets.apart() {
+		other.Go(func() { sign, signErr = s.fetchSigning(ctx) })
+	}
+	var err error
+	if s.need != ToPublish || !s.secrets.apart() {
+		d, err = s.fetchToken(ctx)
+	}
+	other.Wait()
+	if err := errors.Join(err, signErr); err != nil {
+		return nil, err
+	}
+	if s.secrets.apart() && sign == nil && d == nil {
+		// The public keys are not apart yet, and only then can they be read elsewhere.
+		d, err = s.fetchToken(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("there are no public keys yet: %w", err)
+		}
+	}
+	if d == nil {
+		d = new(Document)
+	}
+	if sign != nil {
+		d.Signing = sign.Signing
+	}
+	return s.need.compile(d)
+}
+
+// fetchToken reads the secret of the token keys, which may have the signing keys too.
+func (s *Secret) fetchToken(ctx context.Context) (*Document, error) {
+	text, err := getText(ctx, s.client, s.secrets.Token, labelCurrent)
 	if err != nil {
 		return nil, err
 	}
-	if out.SecretString == nil {
-		return nil, errors.New("the secret has no text")
+	return s.secrets.parse(s.secrets.Token, text)
+}
+
+// fetchSigning reads the private or the public keys in the secret of the signing keys. It
+// returns nil if there are none yet.
+func (s *Secret) fetchSigning(ctx context.Context) (*Document, error) {
+	label := LabelPublic
+	if s.need == ToIssue {
+		label = labelCurrent
 	}
-	d, err := Parse([]byte(*out.SecretString))
+	text, err := getText(ctx, s.client, s.secrets.Signing, label)
+	if missing := new(types.ResourceNotFoundException); label == LabelPublic && errors.As(err, &missing) {
+		return nil, nil //nolint:nilnil // not published yet, and nothing wrong with that
+	}
 	if err != nil {
 		return nil, err
 	}
-	return d.Compile()
+	if placeholder(text) {
+		return nil, nil //nolint:nilnil // as above
+	}
+	return s.secrets.parse(s.secrets.Signing, text)
 }

@@ -126,7 +126,7 @@ func start(tb testing.TB, value string) (*manager, *keyring.Secret, *buffer) {
 		RetryMaxAttempts: 1,
 	})
 	logs := new(buffer)
-	return m, keyring.SecretsManager(client, "rotor/keys", slog.New(slog.NewJSONHandler(logs, nil))), logs
+	return m, keyring.SecretsManager(client, keyring.Secrets{Token: "rotor/keys"}, keyring.ToIssue, slog.New(slog.NewJSONHandler(logs, nil))), logs
 }
 
 // buffer is a bytes.Buffer for several goroutines.

@@ -24,8 +24,8 @@ const (
 	labelPrevious = "AWSPREVIOUS"
 )
 
-// Rotation rotates the keys in a secret. Secrets Manager invokes it once for each
-// step.
+// Rotation rotates the keys in the secrets. Secrets Manager invokes it once for each
+// step, each secret by itself.
 //
 // Each step may be repeated, and may die at any point: only the last request of the
 // last step changes what is in use. A pending version must not become current if
@@ -35,6 +35,7 @@ const (
 // next rotation starts afresh.
 type Rotation struct {
 	Client    *secretsmanager.Client
+	Secrets   Secrets           // that it rotates
 	Algorithm signing.Algorithm // of new signing keys
 	// LongestAccessToken is how long the public half of a signing key stays
 	// published after the key's last signature.
@@ -60,6 +61,11 @@ type RotationEvent struct {
 // the first ones. A version has no keys if its text is empty, "{}", or as short as
 // what Secrets Manager generates for a password. Any other text that is not a
 // document may be a damaged one. It is never overwritten: the step fails.
+//
+// If the signing keys have a secret of their own, its first keys are those that the secret
+// of the token keys has from an earlier release. The secret of the token keys keeps a copy
+// of them until the signing keys have been rotated once more. The rotation of signing keys
+// also publishes their public halves (see [Secrets]).
 func (r Rotation) Step(ctx context.Context, now time.Time, e RotationEvent) error {
 	var step func(context.Context, time.Time, rotating) error
 	switch e.Step {
@@ -77,6 +83,9 @@ func (r Rotation) Step(ctx context.Context, now time.Time, e RotationEvent) erro
 	state, err := r.describe(ctx, e)
 	if err == nil && !state.finished {
 		err = step(ctx, now, state)
+	}
+	if err == nil && e.Step == "finishSecret" {
+		err = r.settle(ctx, e.SecretID)
 	}
 	if err != nil {
 		return fmt.Errorf("keyring: rotate: %s: %w", e.Step, err)
@@ -96,6 +105,10 @@ type rotating struct {
 // describe returns the state of the rotation. It fails unless Secrets Manager has
 // begun one.
 func (r Rotation) describe(ctx context.Context, e RotationEvent) (rotating, error) {
+	err := r.Secrets.check(e.SecretID)
+	if err != nil {
+		return rotating{}, err
+	}
 	out, err := r.Client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(e.SecretID)})
 	if err != nil {
 		return rotating{}, err
@@ -124,11 +137,11 @@ func (r Rotation) create(ctx context.Context, now time.Time, state rotating) err
 	if err != nil || found {
 		return err
 	}
-	current, err := r.current(ctx, state)
+	current, inherited, err := r.current(ctx, state)
 	if err != nil {
 		return err
 	}
-	next, err := r.next(current, now)
+	next, err := r.next(ctx, state.secret, current, inherited, now)
 	if err != nil {
 		return err
 	}
@@ -145,24 +158,52 @@ func (r Rotation) create(ctx context.Context, now time.Time, state rotating) err
 	if err != nil {
 		return err
 	}
-	r.Log.InfoContext(ctx, "keys made", slog.Bool("first", current == nil), slog.String("secret_version", state.version), slog.Any("keys", next))
+	r.Log.InfoContext(ctx, "keys made", slog.Bool("first", current == nil), slog.String("secret_version", state.version), slog.Bool("taken_over", inherited),
+		slog.Any("keys", next))
 	return nil
 }
 
-func (r Rotation) next(current *Document, now time.Time) (*Document, error) {
+// next returns the document that follows the current one of the secret.
+func (r Rotation) next(ctx context.Context, secret string, current *Document, inherited bool, now time.Time) (*Document, error) {
 	if current == nil {
-		return Generate(r.Algorithm, now)
+		return r.first(secret, now)
 	}
 	// Keys that do not work are left for an operator to look at.
-	_, err := current.Compile()
+	_, err := current.compile()
 	if err != nil {
 		return nil, fmt.Errorf("the current version: %w", err)
 	}
-	return current.Rotate(now, r.Algorithm, r.LongestAccessToken)
+	switch {
+	case inherited:
+		return current, nil
+	case !r.Secrets.apart(), len(current.Signing) == 0, r.Secrets.isSigning(secret):
+		return current.Rotate(now, r.Algorithm, r.LongestAccessToken)
+	}
+	next, err := current.Token().Rotate(now, r.Algorithm, r.LongestAccessToken)
+	if err != nil {
+		return nil, err
+	}
+	drop, err := r.superseded(ctx, current)
+	if err == nil && !drop {
+		next.Signing = current.Signing
+	}
+	return next, err
+}
+
+// first returns the first keys of a secret.
+func (r Rotation) first(secret string, now time.Time) (*Document, error) {
+	switch {
+	case !r.Secrets.apart():
+		return Generate(r.Algorithm, now)
+	case r.Secrets.isSigning(secret):
+		return generateSigning(r.Algorithm, now)
+	default:
+		return generateToken(now), nil
+	}
 }
 
 func (r Rotation) test(ctx context.Context, now time.Time, state rotating) error {
-	current, err := r.current(ctx, state)
+	current, _, err := r.current(ctx, state)
 	if err != nil {
 		return err
 	}
@@ -173,16 +214,38 @@ func (r Rotation) test(ctx context.Context, now time.Time, state rotating) error
 	if !found {
 		return fmt.Errorf("version %s of the secret has no text", state.version)
 	}
-	err = r.try(text, current, now)
+	current, err = r.toFollow(ctx, state.secret, text, current)
+	if err != nil {
+		return err
+	}
+	err = r.try(state.secret, text, current, now)
 	if err != nil {
 		return r.giveUp(ctx, state, fmt.Errorf("version %s of the secret is given up: %w", state.version, err))
 	}
 	return nil
 }
 
-// try returns an error unless the text is a document that may become current at now.
-func (r Rotation) try(text string, current *Document, now time.Time) error {
+// toFollow returns what a pending version must follow. That is the current document,
+// without signing keys in the secret of the token keys of which a pending version without
+// them rids it in time.
+func (r Rotation) toFollow(ctx context.Context, secret, text string, current *Document) (*Document, error) {
+	if current == nil || !r.Secrets.apart() || r.Secrets.isSigning(secret) || len(current.Signing) == 0 {
+		return current, nil
+	}
 	pending, err := Parse([]byte(text))
+	if err != nil || len(pending.Signing) > 0 {
+		return current, nil //nolint:nilerr // try says so
+	}
+	drop, err := r.superseded(ctx, current)
+	if err != nil || !drop {
+		return current, err
+	}
+	return current.Token(), nil
+}
+
+// try returns an error unless the text is a document that may become current at now.
+func (r Rotation) try(secret, text string, current *Document, now time.Time) error {
+	pending, err := r.Secrets.parse(secret, text)
 	if err != nil {
 		return err
 	}
@@ -209,6 +272,11 @@ func (r Rotation) finish(ctx context.Context, now time.Time, state rotating) err
 	if err != nil {
 		return err
 	}
+	// Keys are public before they sign.
+	err = r.publishPending(ctx, state)
+	if err != nil {
+		return err
+	}
 	move := &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId:        aws.String(state.secret),
 		VersionStage:    aws.String(labelCurrent),
@@ -226,14 +294,42 @@ func (r Rotation) finish(ctx context.Context, now time.Time, state rotating) err
 	return nil
 }
 
-// current returns the current document, or nil if the secret has never had keys.
-func (r Rotation) current(ctx context.Context, state rotating) (*Document, error) {
+// publishPending publishes the keys of the pending version of the signing keys, besides the
+// current ones.
+func (r Rotation) publishPending(ctx context.Context, state rotating) error {
+	if !r.Secrets.isSigning(state.secret) {
+		return nil
+	}
+	text, _, err := r.read(ctx, state.secret, state.version)
+	if err != nil {
+		return err
+	}
+	pending, err := r.Secrets.parse(state.secret, text)
+	if err != nil {
+		return err
+	}
+	return r.publish(ctx, state.secret, pending)
+}
+
+// current returns the current document, or nil if the secret has never had keys. Before the
+// signing keys' own secret has any, the current ones are inherited.
+func (r Rotation) current(ctx context.Context, state rotating) (d *Document, inherited bool, err error) {
+	d, err = r.own(ctx, state)
+	if err == nil && d == nil && r.Secrets.isSigning(state.secret) {
+		d, err = r.inherited(ctx)
+		inherited = d != nil
+	}
+	return d, inherited, err
+}
+
+// own returns the current document of the secret itself, or nil if it has never had keys.
+func (r Rotation) own(ctx context.Context, state rotating) (*Document, error) {
 	text, _, err := r.read(ctx, state.secret, state.current)
 	if err != nil {
 		return nil, err
 	}
 	if !placeholder(text) {
-		d, err := Parse([]byte(text))
+		d, err := r.Secrets.parse(state.secret, text)
 		if err != nil {
 			return nil, fmt.Errorf("the current version of the secret is not a valid keys document; it may be a damaged one and is not overwritten: %w", err)
 		}

@@ -38,7 +38,7 @@ func newRotator(t *testing.T, text string) *rotator {
 	m := keyringtest.New(t, text)
 	log := new(buffer)
 	return &rotator{t: t, m: m, log: log, rotation: keyring.Rotation{
-		Client: m.Client(1), Algorithm: signing.ES256, LongestAccessToken: longest, Log: slog.New(slog.NewJSONHandler(log, nil)),
+		Client: m.Client(1), Secrets: keyring.Secrets{Token: keyringtest.ID}, Algorithm: signing.ES256, LongestAccessToken: longest, Log: slog.New(slog.NewJSONHandler(log, nil)),
 	}}
 }
 
@@ -300,7 +300,7 @@ func TestRotationFirstKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRotator(t, text)
-			source := keyring.SecretsManager(r.m.Client(1), keyringtest.ID, slog.New(slog.DiscardHandler))
+			source := keyring.SecretsManager(r.m.Client(1), keyring.Secrets{Token: keyringtest.ID}, keyring.ToIssue, slog.New(slog.DiscardHandler))
 			_ = mustBeUnavailable(t, source, epoch())
 			r.mustRun(epoch(), r.begin())
 			keys := keysAt(t, source, epoch())
@@ -565,7 +565,7 @@ func TestRotationRefuses(t *testing.T) {
 		mustFail(t, r.step(epoch(), step, "no-such-version-0000000000000000000000"), "AWSPENDING")
 		mustFail(t, r.step(epoch(), step, ""), "AWSPENDING")
 		err := r.rotation.Step(t.Context(), epoch(), keyring.RotationEvent{Step: step, SecretID: "another", Version: version})
-		mustFail(t, err, "ResourceNotFoundException")
+		mustFail(t, err, "the secret another is none of those")
 	}
 	for _, step := range []string{"testSecret", "finishSecret"} {
 		mustFail(t, r.step(epoch(), step, version), "has no text") // createSecret was left out
@@ -634,7 +634,7 @@ func TestRotationReachesFunctions(t *testing.T) {
 	r.mustRun(epoch(), r.begin())
 	start := epoch().Add(30 * day)
 	log := slog.New(slog.DiscardHandler)
-	slow, quick := keyring.SecretsManager(r.m.Client(1), keyringtest.ID, log), keyring.SecretsManager(r.m.Client(1), keyringtest.ID, log)
+	slow, quick := keyring.SecretsManager(r.m.Client(1), keyring.Secrets{Token: keyringtest.ID}, keyring.ToIssue, log), keyring.SecretsManager(r.m.Client(1), keyring.Secrets{Token: keyringtest.ID}, keyring.ToIssue, log)
 
 	version := r.begin()
 	if err := r.step(start, "createSecret", version); err != nil {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
-	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/token"
 )
@@ -19,7 +18,7 @@ import (
 // emergency revokes leaked keys and returns the keys that there are afterwards.
 func (v *vault) emergency(now time.Time, leak keyring.Leak) *keyring.Inventory {
 	v.t.Helper()
-	keys, err := v.rotation.Emergency(v.t.Context(), now, keyringtest.ID, leak)
+	keys, err := v.rotation.Emergency(v.t.Context(), now, leak)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -293,7 +292,7 @@ func TestNewKeyReachesOtherServers(t *testing.T) {
 	a := w.issueAt(late)
 	v.m.Calls()
 	tok := w.mustRefreshAt(1, a.text("refresh_token"))
-	if calls := v.m.Calls(); !slices.Equal(calls, []string{"GetSecretValue"}) {
+	if calls := v.m.Calls(); !slices.Equal(calls, []string{"GetSecretValue", "GetSecretValue"}) {
 		t.Errorf("the secret was asked %v", calls)
 	}
 	unknown := forgedUnder(t, 77)
@@ -304,14 +303,14 @@ func TestNewKeyReachesOtherServers(t *testing.T) {
 			t.Errorf("a token under a key that there is not: %v", a)
 		}
 	}
-	if calls := v.m.Calls(); len(calls) != 1 { // made by the first server, whose copy was a minute old
+	if calls := v.m.Calls(); len(calls) != 2 { // made by the first server, whose copy was a minute old
 		t.Errorf("the secret was asked %v", calls)
 	}
 	w.clock.Advance(30*time.Second + time.Millisecond)
 	for range 50 {
 		w.refreshAt(1, unknown)
 	}
-	if calls := v.m.Calls(); len(calls) != 1 {
+	if calls := v.m.Calls(); len(calls) != 2 {
 		t.Errorf("half a minute later the secret was asked %v", calls)
 	}
 	// While the keys cannot be read, a server cannot know that there is no such key.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -297,19 +298,23 @@ func TestRotationsAtRandom(t *testing.T) {
 			return false
 		}
 		var sessions []string
-		var pending string // version of the rotation that is in progress
+		var pending string // version of the rotation that is in progress, of each secret
 		var made time.Time
 		for range steps {
 			w.clock.Advance(time.Duration(r.Int64N(int64(4 * time.Minute))))
 			now := w.clock.Now()
 			step := func(step string) error {
-				return v.rotation.Step(t.Context(), now, keyring.RotationEvent{Step: step, SecretID: keyringtest.ID, Version: pending})
+				return errors.Join(
+					v.rotation.Step(t.Context(), now, keyring.RotationEvent{Step: step, SecretID: keyringtest.ID, Version: pending}),
+					v.rotation.Step(t.Context(), now, keyring.RotationEvent{Step: step, SecretID: keyringtest.SigningID, Version: pending}),
+				)
 			}
 			switch {
 			case pending == "" && r.IntN(8) == 0:
 				v.begun++
 				pending, made = fmt.Sprintf("rotation-%032d", v.begun), now
 				v.m.Begin(pending)
+				v.m.Signing.Begin(pending)
 				if err := step("createSecret"); err != nil {
 					t.Fatal(err)
 				}

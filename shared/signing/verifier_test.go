@@ -11,8 +11,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
-// A verifier publishes and verifies as the set of the private keys does, at any time, and
-// signs nothing.
+// TestVerifier checks that a verifier publishes and verifies as the set of the private keys does,
+// at any time, and signs nothing.
 func TestVerifier(t *testing.T) {
 	day := 24 * time.Hour
 	old, revoked := newKey(t, signing.RS256, epoch().Add(-day)), newKey(t, signing.ES256, epoch().Add(-day))

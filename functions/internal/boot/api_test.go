@@ -84,7 +84,7 @@ func TestNewAPI(t *testing.T) {
 	}
 
 	// Without this error each function would create its own keys.
-	if _, err := NewAPI(t.Context(), c, log); err == nil || !strings.Contains(err.Error(), "ROTOR_KEYS_FILE") {
+	if _, err := NewAPI(t.Context(), c, keyring.ToIssue, log); err == nil || !strings.Contains(err.Error(), "ROTOR_KEYS_FILE") {
 		t.Errorf("without the file of keys: %v", err)
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -94,7 +94,7 @@ func TestNewAPI(t *testing.T) {
 	if _, err := keyring.File(path, signing.ES256, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	a, err := NewAPI(t.Context(), c, log)
+	a, err := NewAPI(t.Context(), c, keyring.ToIssue, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestNewAPI(t *testing.T) {
 
 	// The configured origins and the issuer's may call, and no others.
 	c.Origins = origin.ParseSet([]string{"https://app.example.com"}, func(value, want string) { t.Errorf("%s must be %s", value, want) })
-	if a, err = NewAPI(t.Context(), c, log); err != nil {
+	if a, err = NewAPI(t.Context(), c, keyring.ToIssue, log); err != nil {
 		t.Fatal(err)
 	}
 	for from, want := range map[string]int{
@@ -125,15 +125,15 @@ func TestNewAPI(t *testing.T) {
 	}
 
 	// A secret is read only when keys are needed.
-	c.KeysFile, c.KeysSecret = "", "rotor/keys"
+	c.KeysFile, c.KeysSecrets.Token = "", "rotor/keys"
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-	if _, err := NewAPI(t.Context(), c, log); err != nil {
+	if _, err := NewAPI(t.Context(), c, keyring.ToIssue, log); err != nil {
 		t.Error(err)
 	}
 
 	t.Setenv("AWS_REGION", "")
 	t.Setenv("AWS_DEFAULT_REGION", "")
-	if _, err := NewAPI(t.Context(), c, log); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
+	if _, err := NewAPI(t.Context(), c, keyring.ToIssue, log); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
 		t.Errorf("without a region: %v", err)
 	}
 	if _, err := NewTable(t.Context(), c.TableConfig); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
@@ -166,7 +166,7 @@ func TestMetrics(t *testing.T) {
 	}
 	var logged bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&logged, nil))
-	a, err := NewAPI(t.Context(), c, log)
+	a, err := NewAPI(t.Context(), c, keyring.ToIssue, log)
 	if err != nil {
 		t.Fatal(err)
 	}

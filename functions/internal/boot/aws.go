@@ -30,15 +30,15 @@ const attemptTimeout = 1500 * time.Millisecond
 // longer than an invocation.
 const maxBackoff = 200 * time.Millisecond
 
-// NewEngine returns the engine that c describes. The SDK's own environment variables say
+// NewEngine returns the engine that c describes, with those of its keys that are needed. The SDK's own environment variables say
 // where AWS is: AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB. It
 // sends no requests; the first invocation reads the keys.
-func NewEngine(ctx context.Context, c Config, log *slog.Logger) (*session.Engine, error) {
+func NewEngine(ctx context.Context, c Config, need keyring.Need, log *slog.Logger) (*session.Engine, error) {
 	sdk, err := loadSDK(ctx, attemptTimeout)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := keysOf(c, sdk, log)
+	keys, err := keysOf(c, sdk, need, log)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,8 @@ func NewEngine(ctx context.Context, c Config, log *slog.Logger) (*session.Engine
 }
 
 // NewAPI returns the public endpoints that c describes, over an engine of [NewEngine].
-func NewAPI(ctx context.Context, c Config, log *slog.Logger) (*oauth.API, error) {
-	engine, err := NewEngine(ctx, c, log)
+func NewAPI(ctx context.Context, c Config, need keyring.Need, log *slog.Logger) (*oauth.API, error) {
+	engine, err := NewEngine(ctx, c, need, log)
 	if err != nil {
 		return nil, err
 	}
@@ -87,12 +87,12 @@ func loadSDK(ctx context.Context, attempt time.Duration) (aws.Config, error) {
 	return sdk, nil
 }
 
-// keysOf returns the configured source of keys. A key file must already exist:
+// keysOf returns the configured source of keys. A file has all of them, whatever is needed. A key file must already exist:
 // otherwise each function would create its own, and none would accept the tokens of
 // another.
-func keysOf(c Config, sdk aws.Config, log *slog.Logger) (keyring.Source, error) {
+func keysOf(c Config, sdk aws.Config, need keyring.Need, log *slog.Logger) (keyring.Source, error) {
 	if c.KeysFile == "" {
-		return keyring.SecretsManager(secretsmanager.NewFromConfig(sdk), c.KeysSecret, log), nil
+		return keyring.SecretsManager(secretsmanager.NewFromConfig(sdk), c.KeysSecrets, need, log), nil
 	}
 	if _, err := os.Stat(c.KeysFile); err != nil {
 		return nil, fmt.Errorf("find the file of ROTOR_KEYS_FILE: %w", err)
@@ -113,6 +113,7 @@ func NewRotation(ctx context.Context, c KeysConfig, log *slog.Logger) (keyring.R
 	}
 	return keyring.Rotation{
 		Client:             secretsmanager.NewFromConfig(sdk),
+		Secrets:            c.Secrets,
 		Algorithm:          c.Algorithm,
 		LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log:                log,

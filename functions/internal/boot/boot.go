@@ -13,21 +13,22 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/manage"
 	"github.com/rotor-auth/rotor/shared/oauth"
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// Main runs a function that serves one group of the public endpoints. It warms the
-// engine before it asks for the first event, because Lambda may start a function ahead
-// of need and gives it more CPU while it starts.
-func Main(endpoints func(*oauth.API) http.Handler, warm func(*session.Engine, context.Context) error) {
-	Run(LoadConfig, wire(endpoints, warm))
+// Main runs a function that serves one group of the public endpoints, with the keys that
+// these need. It warms the engine before it asks for the first event, because Lambda may
+// start a function ahead of need and gives it more CPU while it starts.
+func Main(endpoints func(*oauth.API) http.Handler, warm func(*session.Engine, context.Context) error, need keyring.Need) {
+	Run(LoadConfig, wire(endpoints, warm, need))
 }
 
-func wire(endpoints func(*oauth.API) http.Handler, warm func(*session.Engine, context.Context) error) func(context.Context, Config, *slog.Logger) (any, error) {
+func wire(endpoints func(*oauth.API) http.Handler, warm func(*session.Engine, context.Context) error, need keyring.Need) func(context.Context, Config, *slog.Logger) (any, error) {
 	return func(ctx context.Context, c Config, log *slog.Logger) (any, error) {
-		a, err := NewAPI(ctx, c, log)
+		a, err := NewAPI(ctx, c, need, log)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +42,7 @@ func wire(endpoints func(*oauth.API) http.Handler, warm func(*session.Engine, co
 func Manage() { Run(LoadManageConfig, wireManage) }
 
 func wireManage(ctx context.Context, c ManageConfig, log *slog.Logger) (any, error) {
-	engine, err := NewEngine(ctx, c.Config, log)
+	engine, err := NewEngine(ctx, c.Config, keyring.ToIssue, log)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -23,11 +24,15 @@ type TableConfig struct {
 // environment.
 type Config struct {
 	TableConfig
-	Issuer     string     // ROTOR_ISSUER: the URL of the API, which is the issuer of its tokens
-	KeysSecret string     // ROTOR_KEYS_SECRET: the name or ARN of the secret with the keys; or else
-	KeysFile   string     // ROTOR_KEYS_FILE: a file with the keys, for runs without Secrets Manager
-	EdgeSecret string     // ROTOR_EDGE_SECRET: the name or ARN of the secret that CloudFront sends; "" if there is no edge
-	Origins    origin.Set // ROTOR_ORIGINS: the web origins that may call besides the issuer's, separated by commas
+	Issuer string // ROTOR_ISSUER: the URL of the API, which is the issuer of its tokens
+
+	// KeysSecrets are ROTOR_KEYS_SECRET, the name or ARN of the secret with the token keys,
+	// and ROTOR_SIGNING_SECRET, that of the signing keys, which are in the former too unless
+	// it is set. Or else there is KeysFile.
+	KeysSecrets keyring.Secrets
+	KeysFile    string     // ROTOR_KEYS_FILE: a file with all keys, for runs without Secrets Manager
+	EdgeSecret  string     // ROTOR_EDGE_SECRET: the name or ARN of the secret that CloudFront sends; "" if there is no edge
+	Origins     origin.Set // ROTOR_ORIGINS: the web origins that may call besides the issuer's, separated by commas
 }
 
 // LoadConfig reads the configuration. Its error joins everything that is wrong. Each
@@ -40,7 +45,7 @@ func LoadConfig(getenv func(string) string) (Config, error) {
 		Origins:     e.origins("ROTOR_ORIGINS"),
 	}
 	c.EdgeSecret = e.edgeSecret("ROTOR_EDGE_SECRET")
-	c.KeysSecret, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_KEYS_FILE")
+	c.KeysSecrets, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_SIGNING_SECRET", "ROTOR_KEYS_FILE")
 	return c, errors.Join(e.errs...)
 }
 
@@ -54,7 +59,7 @@ func LoadTableConfig(getenv func(string) string) (TableConfig, error) {
 // KeysConfig is the configuration of the function that rotates the keys.
 type KeysConfig struct {
 	Stage     string            // as in [TableConfig]
-	Secret    string            // ROTOR_KEYS_SECRET: the name or ARN of the secret whose keys are revoked in an emergency
+	Secrets   keyring.Secrets   // ROTOR_KEYS_SECRET, ROTOR_SIGNING_SECRET: the secrets whose keys it rotates, as in [Config]
 	Algorithm signing.Algorithm // ROTOR_SIGNING_ALGORITHM: of new signing keys, RS256 or ES256; RS256 unless set
 }
 
@@ -63,7 +68,7 @@ func LoadKeysConfig(getenv func(string) string) (KeysConfig, error) {
 	e := environment{getenv: getenv}
 	c := KeysConfig{
 		Stage:     e.stage("ROTOR_STAGE"),
-		Secret:    e.secret("ROTOR_KEYS_SECRET"),
+		Secrets:   keyring.Secrets{Token: e.secret("ROTOR_KEYS_SECRET"), Signing: e.otherSecret("ROTOR_SIGNING_SECRET", "ROTOR_KEYS_SECRET")},
 		Algorithm: e.algorithm("ROTOR_SIGNING_ALGORITHM", signing.RS256),
 	}
 	return c, errors.Join(e.errs...)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rotor-auth/rotor/functions/internal/boot"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -19,6 +20,8 @@ func environment(changes ...string) func(string) string {
 		"ROTOR_ISSUER":      "https://auth.example.com",
 		"ROTOR_KEYS_SECRET": "rotor/keys",
 		"ROTOR_API_ID":      "a1b2c3d4e5",
+
+		"ROTOR_SIGNING_SECRET": "rotor/signing",
 	}
 	for i := 0; i < len(changes); i += 2 {
 		env[changes[i]] = changes[i+1]
@@ -35,7 +38,7 @@ func TestLoadConfig(t *testing.T) {
 	const day = 24 * time.Hour
 	least := boot.Config{
 		TableConfig: boot.TableConfig{Table: "rotor", Retention: store.DefaultRetention},
-		Issuer:      "https://auth.example.com", KeysSecret: "rotor/keys",
+		Issuer:      "https://auth.example.com", KeysSecrets: keyring.Secrets{Token: "rotor/keys", Signing: "rotor/signing"},
 	}
 	tests := []struct {
 		name    string
@@ -55,16 +58,17 @@ func TestLoadConfig(t *testing.T) {
 				c.EdgeSecret = "rotor/edge"
 				c.Stage = "eu-1"
 				c.Issuer = "https://example.com:8443/auth"
-				c.KeysSecret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3"
+				c.KeysSecrets.Token = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3"
 				c.Origins = origins("https://app.example.com", "http://localhost:5173", "capacitor://localhost")
 				c.Retention = store.Retention{Families: day, Events: 3650 * day}
 			},
 		},
 		{
 			"keys in a file",
-			[]string{"ROTOR_KEYS_SECRET", "", "ROTOR_KEYS_FILE", "/var/task/keys.json"},
-			func(c *boot.Config) { c.KeysSecret, c.KeysFile = "", "/var/task/keys.json" },
+			[]string{"ROTOR_KEYS_SECRET", "", "ROTOR_SIGNING_SECRET", "", "ROTOR_KEYS_FILE", "/var/task/keys.json"},
+			func(c *boot.Config) { c.KeysSecrets, c.KeysFile = keyring.Secrets{}, "/var/task/keys.json" },
 		},
+		{"all keys in one secret", []string{"ROTOR_SIGNING_SECRET", ""}, func(c *boot.Config) { c.KeysSecrets.Signing = "" }},
 		{"any origin", []string{"ROTOR_ORIGINS", "*"}, func(c *boot.Config) { c.Origins = origins("*") }},
 		{"a list of nothing", []string{"ROTOR_ORIGINS", " , "}, func(*boot.Config) {}},
 		{
@@ -125,6 +129,8 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"an issuer with an encoded space", "ROTOR_ISSUER", "https://auth.example.com/a%20b"},
 		{"no keys", "ROTOR_KEYS_SECRET", ""},
 		{"two sources of keys", "ROTOR_KEYS_FILE", "keys.json"},
+		{"signing keys in the secret of the token keys", "ROTOR_SIGNING_SECRET", "rotor/keys"},
+		{"signing keys themselves", "ROTOR_SIGNING_SECRET", `{"signing":"AAAA"}`},
 		{"an origin with a path", "ROTOR_ORIGINS", "https://app.example.com/login"},
 		{"an origin without scheme", "ROTOR_ORIGINS", "https://app.example.com,app.example.com"},
 		{"an origin with a pattern", "ROTOR_ORIGINS", "https://*.example.com"},
@@ -209,7 +215,7 @@ func TestLoadManageConfig(t *testing.T) {
 	if diff := cmp.Diff(boot.ManageConfig{Config: base, APIID: "a1b2c3d4e5"}, got, cmp.AllowUnexported(origin.Set{})); err != nil || diff != "" {
 		t.Errorf("%v, the configuration differs (-want +got):\n%s", err, diff)
 	}
-	got, err = boot.LoadManageConfig(environment("ROTOR_KEYS_SECRET", "", "ROTOR_KEYS_FILE", "keys.json", "ROTOR_LOCAL_CALLER", "sam"))
+	got, err = boot.LoadManageConfig(environment("ROTOR_KEYS_SECRET", "", "ROTOR_SIGNING_SECRET", "", "ROTOR_KEYS_FILE", "keys.json", "ROTOR_LOCAL_CALLER", "sam"))
 	if err != nil || got.LocalCaller != "sam" {
 		t.Errorf("%+v, %v", got, err)
 	}

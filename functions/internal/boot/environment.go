@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -73,18 +74,33 @@ func isSecretID(s string) bool {
 	return s != "" && len(s) <= 700 && strings.Trim(s, characters) == ""
 }
 
-// keys reads two variables, exactly one of which must be set.
-func (e *environment) keys(secretVar, fileVar string) (secret, file string) {
-	secret, file = e.getenv(secretVar), e.getenv(fileVar)
+// keys reads two variables, exactly one of which must be set, and with the first of them
+// the name of another secret.
+func (e *environment) keys(secretVar, signingVar, fileVar string) (secrets keyring.Secrets, file string) {
+	secret, file := e.getenv(secretVar), e.getenv(fileVar)
 	switch {
 	case secret == "" && file == "":
 		e.errs = append(e.errs, fmt.Errorf("%s is not set: it must be the name or ARN of the secret with the keys (or %s a file with them)", secretVar, fileVar))
 	case secret != "" && file != "":
 		e.errs = append(e.errs, fmt.Errorf("%s and %s are both set: it must be only one of them", secretVar, fileVar))
 	case secret != "":
-		secret = e.secret(secretVar)
+		secrets = keyring.Secrets{Token: e.secret(secretVar), Signing: e.otherSecret(signingVar, secretVar)}
+	case e.getenv(signingVar) != "":
+		e.errs = append(e.errs, fmt.Errorf("%s is set without %s: it must be left out, because %s has all keys", signingVar, secretVar, fileVar))
 	}
-	return secret, file
+	return secrets, file
+}
+
+// otherSecret reads the name or ARN of a secret, if it is set, which is another than the first.
+func (e *environment) otherSecret(name, first string) string {
+	secret := e.getenv(name)
+	switch {
+	case secret == "":
+		return ""
+	case secret == e.getenv(first):
+		e.errs = append(e.errs, fmt.Errorf("%s and %s are the same: it must be another secret, or left out", name, first))
+	}
+	return e.secret(name)
 }
 
 // secret reads the name or ARN of a secret, which must be set.

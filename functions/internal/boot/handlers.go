@@ -26,10 +26,10 @@ func Sweep(table *store.Table, stage string, log *slog.Logger, now func() time.T
 
 // RotateKeys returns a Lambda handler for the events that [keyring.Rotation.Handle]
 // accepts. The invocation fails if Handle does.
-func RotateKeys(rotation keyring.Rotation, secret string, now func() time.Time) func(context.Context, json.RawMessage) (*keyring.Inventory, error) {
+func RotateKeys(rotation keyring.Rotation, now func() time.Time) func(context.Context, json.RawMessage) (*keyring.Inventory, error) {
 	return func(ctx context.Context, event json.RawMessage) (*keyring.Inventory, error) {
 		ctx, cancel := gateway.Early(ctx)
 		defer cancel()
-		return rotation.Handle(ctx, now(), secret, event)
+		return rotation.Handle(ctx, now(), event)
 	}
 }

@@ -27,7 +27,7 @@ import (
 func TestLoadKeysConfig(t *testing.T) {
 	for value, want := range map[string]signing.Algorithm{"": signing.RS256, "RS256": signing.RS256, "ES256": signing.ES256} {
 		got, err := boot.LoadKeysConfig(environment("ROTOR_SIGNING_ALGORITHM", value, "ROTOR_TABLE", "", "ROTOR_ISSUER", ""))
-		if err != nil || got.Algorithm != want || got.Secret != "rotor/keys" {
+		if err != nil || got.Algorithm != want || got.Secrets != (keyring.Secrets{Token: "rotor/keys", Signing: "rotor/signing"}) {
 			t.Errorf("%q: %v, %v", value, got, err)
 		}
 	}
@@ -71,10 +71,10 @@ func TestRotateKeys(t *testing.T) {
 	m := keyringtest.New(t, "{}")
 	var log bytes.Buffer
 	rotation := keyring.Rotation{
-		Client: m.Client(1), Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
+		Client: m.Client(1), Secrets: keyring.Secrets{Token: keyringtest.ID}, Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}
-	function := lambda.NewHandler(boot.RotateKeys(rotation, "unused", time.Now))
+	function := lambda.NewHandler(boot.RotateKeys(rotation, time.Now))
 	const version = "51f72378-6a5d-5dc7-8fd8-29e4319f482a"
 	invoke := func(step string) ([]byte, error) {
 		payload, err := json.Marshal(events.SecretsManagerSecretRotationEvent{
@@ -121,8 +121,8 @@ func TestRotateKeysDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		function := lambda.NewHandler(boot.RotateKeys(keyring.Rotation{
-			Client: m.ClientOver(silent{}, 1), Algorithm: signing.ES256, Log: slog.New(slog.NewJSONHandler(&log, nil)),
-		}, keyringtest.ID, time.Now))
+			Client: m.ClientOver(silent{}, 1), Secrets: keyring.Secrets{Token: keyringtest.ID}, Algorithm: signing.ES256, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		}, time.Now))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -148,9 +148,9 @@ func TestKeysActions(t *testing.T) {
 	m := keyringtest.New(t, string(text))
 	var log bytes.Buffer
 	function := lambda.NewHandler(boot.RotateKeys(keyring.Rotation{
-		Client: m.Client(1), Algorithm: signing.RS256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
+		Client: m.Client(1), Secrets: keyring.Secrets{Token: keyringtest.ID}, Algorithm: signing.RS256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
-	}, keyringtest.ID, func() time.Time { return now }))
+	}, func() time.Time { return now }))
 	invoke := func(name string) *keyring.Inventory {
 		t.Helper()
 		payload, err := os.ReadFile(filepath.Join("../../../events", name+".json"))

@@ -38,9 +38,9 @@ func FuzzRotationEvent(f *testing.F) {
 	m := keyringtest.New(f, string(current))
 	var log strings.Builder
 	function := lambda.NewHandler(boot.RotateKeys(keyring.Rotation{
-		Client: m.Direct(1), Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
+		Client: m.Direct(1), Secrets: keyring.Secrets{Token: keyringtest.ID}, Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(),
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
-	}, keyringtest.ID, func() time.Time { return at }))
+	}, func() time.Time { return at }))
 	event := func(step string) string {
 		e, err := json.Marshal(events.SecretsManagerSecretRotationEvent{Step: step, SecretID: keyringtest.ID, ClientRequestToken: "VERSION", RotationToken: "unused"})
 		if err != nil {

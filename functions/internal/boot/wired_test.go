@@ -138,7 +138,7 @@ func wireAll(t *testing.T, changes ...string) *wired {
 	for name, endpoints := range map[string]func(*oauth.API) http.Handler{
 		"token": (*oauth.API).Token, "revoke": (*oauth.API).Revoke, "introspect": (*oauth.API).Introspect, "discovery": (*oauth.API).Discovery,
 	} {
-		made, err := wire(endpoints, (*session.Engine).WarmKeys)(t.Context(), c, log)
+		made, err := wire(endpoints, (*session.Engine).WarmKeys, keyring.ToIssue)(t.Context(), c, log)
 		add(name, made, err)
 	}
 	m, err := LoadManageConfig(getenv)
@@ -375,7 +375,7 @@ func TestOriginsShow(t *testing.T) {
 	if _, err := keyring.File(c.KeysFile, signing.ES256, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	made, err := wire((*oauth.API).Token, (*session.Engine).WarmKeys)(t.Context(), c, slog.New(slog.DiscardHandler))
+	made, err := wire((*oauth.API).Token, (*session.Engine).WarmKeys, keyring.ToIssue)(t.Context(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
