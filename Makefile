@@ -25,7 +25,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 # The tests make much garbage: collecting it less often takes less time, and memory that is there.
-GOTEST := env GOGC=400 go test -shuffle=on -timeout 20m
+# And some tests wait for a store that is slow: those are many at once.
+GOTEST := env GOGC=400 go test -shuffle=on -parallel 8 -timeout 20m
 # The race detector does not look into the code of the embedded DynamoDB, of which we read and write no memory, and whose
 # locks it knows: that is a sixth of its work. (It has to look into the AWS SDK, which synchronizes by atomics.)
 RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'

@@ -38,7 +38,7 @@ var webOrigins = chapter{"Web origins", []mutant{
 		edits: []edit{{`Path:    "/oauth/introspect",`, `Path: "/oauth/introspect", Wrap: a.corsForOrigins,`}},
 	},
 	{
-		rule: "a refused origin is not logged", pkg: "manage", test: "server.TestForeignOriginIsLogged",
+		rule: "a refused origin is not logged", pkg: "oauth", file: "crossorigin.go", test: "server.TestForeignOriginIsLogged",
 		edits: []edit{{`a.Trail.Record(r.Context(), &e)`, `_ = e`}},
 	},
 	{

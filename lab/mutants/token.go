@@ -123,10 +123,10 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 		attempt.ClientID`}},
 	},
 	{
-		rule: "to explain reads the family twice", pkg: "session", test: "server.TestExplainOneRead",
-		edits: []edit{{`	f, err := e.Table.Family(ctx, id)
-`, `	_, _ = e.Table.Family(ctx, id)
-	f, err := e.Table.Family(ctx, id)
+		rule: "to explain reads the family twice", pkg: "manage", file: "familyshow.go", test: "server.TestExplainOneRead",
+		edits: []edit{{`	f, err := a.Table.Family(ctx, id)
+`, `	_, _ = a.Table.Family(ctx, id)
+	f, err := a.Table.Family(ctx, id)
 `}},
 	},
 }}

@@ -91,6 +91,7 @@ func TestManyOnAStoreThatIsSlowToRead(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			w.putClient("other", `{"type":"public"}`)
 			w.devices(3, "other")

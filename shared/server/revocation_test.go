@@ -97,6 +97,7 @@ func TestRevokeOne(t *testing.T) {
 // TestRevokeAll checks that all families of a user, even thousands, end over as many calls as
 // it takes. None works after the last call, and other users are not affected.
 func TestRevokeAll(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.putClient("other", `{"type":"public"}`)
 	first, id := w.login()
