@@ -234,8 +234,8 @@ var tokenEnds = chapter{"Ends", []mutant{
 		e.AuthorizationExpiresIn`}},
 	},
 	{
-		rule: "introspection does not say when a refresh token ends", pkg: "session", test: "server.TestIntrospect",
-		edits: []edit{{`	answer.Expirations = ExpirationsOf(f, p, now)
+		rule: "introspection does not say when a refresh token ends", pkg: "oauth", test: "server.TestIntrospect",
+		edits: []edit{{`	answer.Expirations = session.ExpirationsOf(f, p, q.now)
 `, ``}},
 	},
 }}
