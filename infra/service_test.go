@@ -1229,8 +1229,8 @@ func TestOutputs(t *testing.T) {
 		url     string
 		outputs int
 	}{
-		{nil, "Api.ApiEndpoint", 10},
-		{everything(), "https://auth.example.com/sso/eu", 11},
+		{nil, "Api.ApiEndpoint", 11},
+		{everything(), "https://auth.example.com/sso/eu", 12},
 	} {
 		s := synth(t, c.context)
 		outputs := s.object["Outputs"].(object)

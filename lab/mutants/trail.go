@@ -223,7 +223,7 @@ var callers = chapter{"Who may call the management API", []mutant{
 	},
 	{
 		rule: "a deployment can be told that everybody may call", pkg: "boot", test: "boot.TestLoadManageConfig",
-		edits: []edit{{`if c.LocalCaller != "" && c.KeysFile == "" {`, `if c.LocalCaller != "" && c.KeysFile != "" && c.KeysSecret != "" {`}},
+		edits: []edit{{`if c.LocalCaller != "" && c.KeysFile == "" {`, `if c.LocalCaller != "" && c.KeysFile != "" && c.KeysSecrets.Token != "" {`}},
 	},
 	{
 		rule: "the function starts without knowing its API", pkg: "boot", test: "boot.TestLoadManageConfig",
