@@ -1,4 +1,4 @@
-# `make` lists what there is. CI runs these same targets.
+# `make help-all` lists what there is. CI runs these same targets.
 
 # Pinned versions. DynamoDB Local's stands in lab/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json,
 # ministack's in lab/rehearse/constraints.txt, Go's in go.mod.
@@ -297,7 +297,7 @@ diff: deployable ## what a deployment would change
 	$(CDK) diff $(CONTEXT)
 
 .PHONY: bootstrap
-bootstrap: deployable ##- prepare an account and region for CDK, once
+bootstrap: deployable ## prepare an account and region for CDK, once
 	$(CDK) bootstrap $(CONTEXT)
 
 .PHONY: deploy
@@ -309,11 +309,11 @@ deploy-firewall: deployable ##- deploy the web ACL for the edge to us-east-1; it
 	$(CDK) deploy --app 'go run ./cdk firewall' $(if $(CI),--require-approval never) $(CONTEXT)
 
 .PHONY: destroy
-destroy: deployable ##- delete the stack: table, keys and logs stay unless retain=false (without a question if CI is set)
+destroy: deployable ## delete the stack: table, keys and logs stay unless retain=false (without a question if CI is set)
 	$(CDK) destroy $(if $(CI),--force) $(CONTEXT)
 
 .PHONY: deployable
-deployable: $(CDK_CLI) $(FUNCTIONS:%=dist/arm64/%.zip)
+deployable: $(CDK_CLI) build # of both architectures, since a setting says which is deployed
 
 $(CDK_CLI): infra/package-lock.json infra/package.json
 	@mkdir -p .tools/cdk
