@@ -33,7 +33,7 @@ RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'
 
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, the example, which is a
 # module of its own, and those that have tests of another target alone.
-PACKAGES := ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/rie/ lab/prove/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
+PACKAGES := ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -83,15 +83,16 @@ test: ## all tests, on the embedded store; Go is all it needs
 
 .PHONY: race-detector
 race-detector: ## the same under the race detector, which takes three times as long (needs a C compiler)
-	$(GOTEST) $(RACE) $(PACKAGES)
+	$(GOTEST) $(RACE) $(PACKAGES) ./lab/bench
 
 # The tests that grow with a number, at its whole length.
 LONG := ^Test(Events|RevokeAll|RotationsAtRandom|RotationUnderLoad|Race|ThrottledRace|SweepRequests|SweepOfAHealthCheck.*|Random|EveryRequestEndsOnce)$$
 LONG_PACKAGES := ./shared/server ./shared/sweep ./clients/tokensource ./lab/scale
 
 .PHONY: test-long
-test-long: ##- what make test plays in short: thousands of families, events and racers
+test-long: ##- what make test plays in short: thousands of families, events and racers; the tests of make bench, which build programs
 	go test -count=1 -timeout 30m $(LONG_PACKAGES) -run '$(LONG)' -long
+	$(GOTEST) ./lab/bench
 
 .PHONY: test-infra
 test-infra: ## the tests of the construct and its app: what is deployed, and who may do what (needs Node)
