@@ -150,7 +150,7 @@ var clientCache = chapter{"The registry's cache", []mutant{
 	{
 		rule: "an unknown id is read each time", pkg: "store", test: "server.TestMadeUpClientsDriveNobodyOut",
 		edits: []edit{{`	case unknown:
-`, `	case unknown && c == nil:
+`, `	case unknown && r == nil:
 `}},
 	},
 	{
