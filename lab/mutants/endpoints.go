@@ -102,7 +102,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 		edits: []edit{{`log.ErrorContext(r.Context(), "unavailable"`, `log.DebugContext(r.Context(), "unavailable"`}},
 	},
 	{
-		rule: "the log does not say what failed", pkg: "manage", test: "server.TestFailuresAreLoggedOnce",
+		rule: "the log does not say what failed", pkg: "web", test: "server.TestFailuresAreLoggedOnce",
 		edits: []edit{{`, slog.Any("error", err))`, `)`}},
 	},
 	{

@@ -35,7 +35,7 @@ func join(code string, lines int) (joined string, left int) {
 	var s scanner.Scanner
 	files := token.NewFileSet()
 	wrong := false
-	s.Init(files.AddFile("", files.Base(), len(code)), []byte(code), func(token.Position, string) { wrong = true }, 0)
+	s.Init(files.AddFile("", files.Base(), len(code)), []byte(code), func(token.Position, string) { wrong = true }, scanner.ScanComments)
 	var b strings.Builder
 	end := 0 // of the last token
 	for {
@@ -48,6 +48,8 @@ func join(code string, lines int) (joined string, left int) {
 			b.WriteByte(' ')
 		}
 		switch {
+		case tok == token.COMMENT: // may go on behind the code
+			wrong = true
 		case tok == token.SEMICOLON && text == "\n" && at >= len(code): // at the end of the code, where there is no line break
 		case tok == token.SEMICOLON && text == "\n" && lines > 0:
 			b.WriteByte('\n')

@@ -62,6 +62,7 @@ func TestFit(t *testing.T) {
 		{"fewer, where no line may end", "a &&\n\tb", "a", "a"},
 		{"an operator at the end of a line", "a(b)", "a(\n\tb +\n\t\tc,\n)", "a( b + c, )"},
 		{"a text of several lines", "a", "`x\ny`\n", "`x\ny`\n"},
+		{"the beginning of a comment", "a() // RFC", "b()\nc()\na() // RFC", "b()\nc()\na() // RFC"},
 		{"no tokens", "a", "\"x\n\"y", "\"x\n\"y"},
 	} {
 		if got := fit(tt.old, tt.replacement); got != tt.want {
