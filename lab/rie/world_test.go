@@ -153,6 +153,10 @@ func (w *world) sample(name string) (function string, e event) {
 	}
 	if path, ok := e["rawPath"].(string); ok {
 		e.setPath(replacer.Replace(path))
+		parameters, _ := e["pathParameters"].(map[string]any)
+		for name, value := range parameters {
+			parameters[name] = replacer.Replace(value.(string))
+		}
 	}
 	if query, ok := e["rawQueryString"].(string); ok {
 		e["rawQueryString"] = replacer.Replace(query)
@@ -254,6 +258,8 @@ func (w *world) manage(method, path, query, body string) answer {
 	function, e := w.sample("manage-put-client")
 	e.setPath(path)
 	e.http()["method"] = method
+	// The route of stacks from before each call had its own. The samples have theirs.
+	e["routeKey"] = "ANY /v1/{proxy+}"
 	e["rawQueryString"] = query
 	e["body"] = body
 	return w.send(w.instance(function), e)
