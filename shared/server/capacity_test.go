@@ -659,7 +659,7 @@ func TestCapacityOfASweep(t *testing.T) {
 // Each sweep reads up to about 1,000 ended records again. If there are more, the sweep
 // remembers the active device and does not read them.
 func TestCapacityOfASweepAmongTheDead(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for _, tt := range []struct {
 		dead               int
 		reads              int // GetItem requests each time that the owner is read

@@ -122,7 +122,7 @@ func TestManyOnAStoreThatIsSlowToRead(t *testing.T) {
 // before any is changed, even if there are more families than one call changes. The reason
 // given must be true of them.
 func TestChangeAllIsRefusedBeforeAnyIsChanged(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for _, tt := range []struct {
 		name, oldest, scope, says string
 	}{

@@ -185,7 +185,7 @@ func TestWithoutRotation(t *testing.T) {
 // TestPurge checks that a record is not purged before its retention has passed since the
 // family's end, and that a live family is never purged, even if its policy has changed.
 func TestPurge(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	retention := 30 * day
 	purged := func(w *world) int {
 		w.t.Helper()

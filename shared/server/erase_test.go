@@ -214,7 +214,7 @@ func TestEraseQueriesRefused(t *testing.T) {
 // first. While a family is left, all events remain. A cursor works only for its user and its
 // kind of call.
 func TestEraseInPages(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	const families, events = 1500, 1200
 	w := newWorld(t)
 	w.issueMany(families)
@@ -334,7 +334,7 @@ func TestEraseFaults(t *testing.T) {
 // TestEraseBesideOthers checks that a request which arrives during an erasure, between any two
 // of its requests to the store, brings nothing back.
 func TestEraseBesideOthers(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, happens := range map[string]func(w *world, tokens []string){
 		"a refresh":           func(w *world, tokens []string) { w.beside("/oauth/token", refreshForm(tokens[2])) },
 		"a reuse":             func(w *world, tokens []string) { w.beside("/oauth/token", refreshForm(tokens[0])) },

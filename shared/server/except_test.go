@@ -340,7 +340,7 @@ func TestRevokeAllButMany(t *testing.T) {
 // TestRevokeAllButFaults checks that a fault is answered with 503, and that repeating the call
 // ends what is left. Families that the first call ended keep its event.
 func TestRevokeAllButFaults(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		for _, lasting := range []bool{true, false} {
 			for call := 1; ; call++ {

@@ -381,7 +381,7 @@ func TestChangesAtOnce(t *testing.T) {
 // TestChangeFaults checks that after a fault, whether or not the write was applied, repeating
 // the call does the rest.
 func TestChangeFaults(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		for _, lasting := range []bool{true, false} {
 			for _, many := range []bool{false, true} {
@@ -494,7 +494,7 @@ func TestChangeAllOrNone(t *testing.T) {
 // TestChangeAllPages checks that a change of very many families takes several calls. A cursor
 // works only for its user and client.
 func TestChangeAllPages(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	w := newWorld(t)
 	oldest, _ := w.login()
 	w.clock.Advance(time.Second)

@@ -136,7 +136,7 @@ func TestStorageFailsDuringRevocation(t *testing.T) {
 // TestStorageFailsElsewhere checks that every other endpoint that uses the store answers 503,
 // too. None of them blames the client.
 func TestStorageFailsElsewhere(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	w := newWorld(t)
 	secret := w.addSecret("web")
 	a := w.issue(`{"user_id":"u","client_id":"web"}`)

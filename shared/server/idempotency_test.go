@@ -283,7 +283,7 @@ func TestIdempotencyKeyForms(t *testing.T) {
 // TestIdempotencyKeyFaults checks that after any fault, whether or not the write was applied,
 // a login that tries again with its key leaves one family.
 func TestIdempotencyKeyFaults(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "no answer": storetest.Timeout, "answer lost": storetest.Lost} {
 		for _, lasting := range []bool{true, false} {
 			for call := 1; ; call++ {

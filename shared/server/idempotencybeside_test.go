@@ -42,7 +42,7 @@ func (w *world) wholeOrNothing(a answer, key, where string) {
 // TestIdempotencyKeyBesideAnErasure checks an erasure during a login with a key, its first try
 // or a later one, between any two store requests of either.
 func TestIdempotencyKeyBesideAnErasure(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for _, tried := range []bool{false, true} {
 		for _, at := range []struct {
 			n         int64

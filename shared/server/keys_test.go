@@ -264,7 +264,7 @@ func madeUp(t testing.TB, issuer string, expires time.Time) string {
 // lose access to the keys at random, and sessions start and go on at any server. No genuine
 // token may be refused, and no session may start that another server would refuse.
 func TestRotationsAtRandom(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	const (
 		steps = 600
 		four  = 4

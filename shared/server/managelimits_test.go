@@ -90,7 +90,7 @@ func TestRecordAtItsLimit(t *testing.T) {
 // TestListsThatFindLittle checks that a list with few matches among many items continues until
 // it has found them.
 func TestListsThatFindLittle(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	w := newWorld(t)
 	w.putClient("other", `{"type":"public"}`)
 	oldest := w.devices(1, "other")[0]

@@ -143,7 +143,7 @@ func TestCountOfAnOwnerWithoutARecord(t *testing.T) {
 // TestFaultsWithoutAnOwnersRecord checks that after any fault while such an owner is counted,
 // the limit is kept two logins later.
 func TestFaultsWithoutAnOwnersRecord(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		for call := 1; ; call++ {
 			w := newWorld(t)

@@ -27,7 +27,7 @@ func (w *world) reads() (n int) {
 // TestRegistryUnreachable checks that while the registry cannot be read, a known client is
 // served from its copy for an hour and not longer. An unknown one gets 503 and not a refusal.
 func TestRegistryUnreachable(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for _, fault := range []storetest.Fault{storetest.Failed, storetest.Throttled, storetest.Timeout, storetest.Lost} {
 		t.Run(fmt.Sprint(fault), func(t *testing.T) {
 			w := newWorld(t)
@@ -71,7 +71,7 @@ func TestRegistryUnreachable(t *testing.T) {
 // TestRegistryReadsArePaced checks that a failed read is not repeated by each request, and
 // that a read which hangs delays nobody for long.
 func TestRegistryReadsArePaced(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	w := newWorld(t, servers(2))
 	tok, _ := w.login()
 	tok = w.rotate(tok)

@@ -97,7 +97,7 @@ func TestRevokeOne(t *testing.T) {
 // TestRevokeAll checks that all families of a user, even thousands, end over as many calls as
 // it takes. None works after the last call, and other users are not affected.
 func TestRevokeAll(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	w := newWorld(t)
 	w.putClient("other", `{"type":"public"}`)
 	first, id := w.login()
@@ -205,7 +205,7 @@ func TestRevokeAllRacesWithRefresh(t *testing.T) {
 // TestRevokeAllFaults checks that a fault during a revocation of many families is answered
 // with 503, and that repeating the call ends the rest.
 func TestRevokeAllFaults(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		for call := 1; ; call++ {
 			w := newWorld(t)

@@ -193,7 +193,7 @@ func expiry(access string) time.Time {
 // days and the keys rotate twice. Each time one server cannot reach Secrets Manager for a
 // while. No valid token may be refused, and every access token must verify.
 func TestRotationUnderLoad(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	const clients = 20
 	refreshes := int64(storetest.Size(10_000, 2_500))
 	w, v := newVaultWorld(t, 2)

@@ -500,3 +500,11 @@ func TestLeaksAreFound(t *testing.T) {
 		t.Errorf("found %q", found)
 	}
 }
+
+// parallel runs a test beside others on the embedded store. DynamoDB Local has one lock, and
+// would keep each of them waiting.
+func parallel(t *testing.T) {
+	if storetest.Endpoint() == "" {
+		t.Parallel()
+	}
+}
