@@ -348,10 +348,13 @@ func TestRotationUnderLoad(t *testing.T) {
 		return nil
 	}
 	start := w.clock.Now()
+	var first [clients]string
+	for client := range first { // before any clock moves
+		first[client] = w.issue(fmt.Sprintf(`{"user_id":"u%d","client_id":"app"}`, client)).text("refresh_token")
+	}
 	for client := range clients {
-		first := w.issue(fmt.Sprintf(`{"user_id":"u%d","client_id":"app"}`, client)).text("refresh_token")
 		done.Go(func() {
-			if err := work(client, first); err != nil {
+			if err := work(client, first[client]); err != nil {
 				failed <- err
 				over.Store(true)
 			}
