@@ -102,17 +102,7 @@ func (l *lab) relink(ctx context.Context, dir, pkg string, changed map[string]st
 	if !ok || p.Module == nil || len(p.EmbedFiles)+len(p.CgoFiles)+len(p.SFiles) > 0 {
 		return "", false
 	}
-	config := func(name string) (string, error) {
-		var b strings.Builder
-		for _, path := range slices.Sorted(maps.Keys(made.packages)) {
-			if export := made.packages[path].Export; export != "" {
-				fmt.Fprintf(&b, "packagefile %s=%s\n", path, export)
-			}
-		}
-		file := filepath.Join(dir, name)
-		return file, os.WriteFile(file, []byte(b.String()), 0o600)
-	}
-	importConfig, err := config("importcfg")
+	importConfig, err := writeConfig(filepath.Join(dir, "importcfg"), made.packages)
 	if err != nil {
 		return "", false
 	}
@@ -135,13 +125,24 @@ func (l *lab) relink(ctx context.Context, dir, pkg string, changed map[string]st
 	p.Export = compiled
 	packages := maps.Clone(made.packages)
 	packages[path] = p
-	made = &parts{made.module, made.main, packages}
-	linkConfig, err := config("importcfg.link")
+	linkConfig, err := writeConfig(filepath.Join(dir, "importcfg.link"), packages)
 	if err != nil {
 		return "", false
 	}
 	program = filepath.Join(dir, testPkg+".test")
 	return program, l.run(ctx, "tool", "link", "-o", program, "-importcfg", linkConfig, "-s", "-w", "-buildmode=exe", "-X=testing.testBinary=1", made.main)
+}
+
+// writeConfig writes a file that tells compiler and linker where compiled packages are, and
+// returns its name.
+func writeConfig(file string, packages map[string]listed) (string, error) {
+	var b strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(packages)) {
+		if export := packages[path].Export; export != "" {
+			fmt.Fprintf(&b, "packagefile %s=%s\n", path, export)
+		}
+	}
+	return file, os.WriteFile(file, []byte(b.String()), 0o600)
 }
 
 // run reports whether a go command succeeds.

@@ -30,7 +30,8 @@ const attemptTimeout = 1500 * time.Millisecond
 // longer than an invocation.
 const maxBackoff = 200 * time.Millisecond
 
-// NewEngine returns the engine that c describes, with those of its keys that are needed. The SDK's own environment variables say
+// NewEngine returns the engine that c describes, with those of its keys that are needed.
+// The SDK's own environment variables say
 // where AWS is: AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB. It
 // sends no requests; the first invocation reads the keys.
 func NewEngine(ctx context.Context, c Config, need keyring.Need, log *slog.Logger) (*session.Engine, error) {
@@ -87,7 +88,8 @@ func loadSDK(ctx context.Context, attempt time.Duration) (aws.Config, error) {
 	return sdk, nil
 }
 
-// keysOf returns the configured source of keys. A file has all of them, whatever is needed. A key file must already exist:
+// keysOf returns the configured source of keys. A file has all of them, whatever is
+// needed. A key file must already exist:
 // otherwise each function would create its own, and none would accept the tokens of
 // another.
 func keysOf(c Config, sdk aws.Config, need keyring.Need, log *slog.Logger) (keyring.Source, error) {

@@ -118,11 +118,10 @@ func (e *environment) secret(name string) string {
 
 // edgeSecret reads the name or ARN of a secret, which need not be set.
 func (e *environment) edgeSecret(name string) string {
-	value := e.getenv(name)
-	if value != "" && !isSecretID(value) { // the value is not shown, as in secret
-		e.errs = append(e.errs, fmt.Errorf("%s must be the name or ARN of a secret in Secrets Manager, but its value cannot be one", name))
+	if e.getenv(name) == "" {
+		return ""
 	}
-	return value
+	return e.secret(name)
 }
 
 // issuer reads an issuer as of RFC 8414 §2. It must not end in a slash, because the
