@@ -1,0 +1,52 @@
+package manage
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Question asks what happened to a token. One of the first four is given; a value that has
+// the shape of another is taken for what it is.
+type Question struct {
+	RefreshToken string `json:"refresh_token,omitempty"`
+	AccessToken  string `json:"access_token,omitempty"`
+	Family       string `json:"family,omitempty"`
+	SID          string `json:"sid,omitempty"`       // of an access token, with UserID
+	UserID       string `json:"user_id,omitempty"`   // beside SID alone
+	ClientID     string `json:"client_id,omitempty"` // asks as this client; "" for the family's
+}
+
+// Explanation is whether a token is accepted, and if not, why it died.
+type Explanation struct {
+	Verdict        string          `json:"verdict"` // valid, valid_in_reuse_interval or dead
+	Cause          string          `json:"cause"`   // of a dead one
+	Summary        string          `json:"summary"`
+	Advice         string          `json:"advice"`
+	TokenCounter   uint32          `json:"token_counter"` // 0 if no refresh token was asked about
+	IssuedAt       time.Time       `json:"issued_at"`     // when the family began; zero if that is not known
+	Family         *Family         `json:"family"`        // nil if there is no record of it
+	Timeline       []Moment        `json:"timeline"`
+	Recommendation *Recommendation `json:"recommendation"` // nil if there is none
+}
+
+// Dead reports whether the token is refused.
+func (e *Explanation) Dead() bool { return e.Verdict == "dead" }
+
+// Recommendation is the reuse interval that would have kept 19 in 20 of the lost responses.
+type Recommendation struct {
+	ReuseInterval   int64 `json:"reuse_interval"`   // seconds
+	WouldHaveKept   int   `json:"would_have_kept"`  // families
+	Of              int   `json:"of"`               // families that reuse ended
+	PresentInterval int64 `json:"present_interval"` // seconds
+	Days            int   `json:"days"`             // how far back it looks
+}
+
+// Explain returns what happened to a token. Asking changes nothing.
+func (c *Client) Explain(ctx context.Context, q *Question) (*Explanation, error) {
+	var e Explanation
+	if err := c.call(ctx, request{method: http.MethodPost, path: "/v1/explain", body: q}, &e); err != nil {
+		return nil, err
+	}
+	return &e, nil
+}

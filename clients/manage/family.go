@@ -1,0 +1,189 @@
+package manage
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"time"
+)
+
+// Family is a token family: what one login on one device has started.
+type Family struct {
+	ID            string          `json:"family"`
+	Status        string          `json:"status"` // active, expired, revoked, or unregistered if its client is gone
+	Cause         string          `json:"cause"`  // why it has ended
+	UserID        string          `json:"user_id"`
+	ClientID      string          `json:"client_id"`
+	Counter       uint32          `json:"counter"` // of the newest token
+	IssuedAt      time.Time       `json:"issued_at"`
+	LastUsedAt    time.Time       `json:"last_used_at"`
+	ExpiresAt     time.Time       `json:"expires_at"`      // zero if it has no absolute end
+	IdleExpiresAt time.Time       `json:"idle_expires_at"` // zero if it may be idle forever
+	RevokedAt     time.Time       `json:"revoked_at"`
+	PurgeAt       time.Time       `json:"purge_at"`
+	Evict         string          `json:"evict"` // the rule by which the limit of active families ended it
+	Scope         string          `json:"scope"`
+	Audience      Audience        `json:"audience"`
+	Claims        json.RawMessage `json:"claims"`
+	AuthTime      time.Time       `json:"auth_time"`
+	ACR           string          `json:"acr"`
+	AMR           []string        `json:"amr"`
+	Device        string          `json:"device"`
+	LastIP        string          `json:"last_ip"`
+	LastUserAgent string          `json:"last_user_agent"`
+	Timeline      []Moment        `json:"timeline"` // of [Client.Family] alone
+}
+
+// Moment is an entry of a family's timeline.
+type Moment struct {
+	At           time.Time `json:"at"`
+	Event        string    `json:"event"`         // issued, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired or ahead
+	Counter      uint32    `json:"counter"`       // of the family's newest token at that time
+	TokenCounter uint32    `json:"token_counter"` // of the token that was presented
+	Cause        string    `json:"cause"`
+	IP           string    `json:"ip"`
+	UserAgent    string    `json:"user_agent"`
+	ForwardedBy  string    `json:"forwarded_by"` // the backend that told IP and UserAgent
+	By           string    `json:"by"`           // who called the management API
+	EventID      string    `json:"event_id"`
+}
+
+// Audience is whom access tokens are for. In JSON it is a string if there is one, else a list.
+type Audience []string
+
+// UnmarshalJSON reads a string or a list.
+func (a *Audience) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*a = Audience{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(a))
+}
+
+// Login is what a family begins with. Only UserID and ClientID are required.
+type Login struct {
+	UserID           string          `json:"user_id"`
+	ClientID         string          `json:"client_id"`
+	Scope            string          `json:"scope,omitempty"` // "" for the client's
+	Audience         Audience        `json:"audience,omitempty"`
+	Claims           json.RawMessage `json:"claims,omitempty"` // a JSON object; they are added to the access tokens
+	AuthTime         time.Time       `json:"auth_time,omitzero"`
+	ACR              string          `json:"acr,omitempty"`
+	AMR              []string        `json:"amr,omitempty"`
+	Device           string          `json:"device,omitempty"`
+	AbsoluteLifetime int64           `json:"absolute_lifetime,omitempty"` // seconds; 0 for the policy's
+
+	// IdempotencyKey is made up once for each sign-in. With it, the call can be repeated and
+	// starts one family; without it, a call that got no answer is not repeated.
+	IdempotencyKey string `json:"-"`
+	// IP and UserAgent are the user's, where the login knows them.
+	IP        string `json:"-"`
+	UserAgent string `json:"-"`
+}
+
+// Tokens are the first tokens of a family. They print as [redacted].
+type Tokens struct {
+	AccessToken            string `json:"access_token"`
+	TokenType              string `json:"token_type"`
+	ExpiresIn              int64  `json:"expires_in"` // seconds
+	RefreshToken           string `json:"refresh_token"`
+	RefreshTokenExpiresIn  *int64 `json:"refresh_token_expires_in"` // seconds; nil if it has no end
+	RefreshTokenTimeout    *int64 `json:"refresh_token_timeout"`    // seconds that it may be unused; nil forever
+	AuthorizationExpiresIn *int64 `json:"authorization_expires_in"` // seconds until the absolute end; nil if there is none
+	Scope                  string `json:"scope"`
+	IDToken                string `json:"id_token"`
+	Family                 string `json:"family"`
+}
+
+// String returns the family's id alone.
+func (t *Tokens) String() string { return "tokens of family " + t.Family + " [redacted]" }
+
+// GoString returns the same as String, for %#v.
+func (t *Tokens) GoString() string { return t.String() }
+
+// StartFamily starts a family after a login, and returns its first tokens.
+func (c *Client) StartFamily(ctx context.Context, l *Login) (*Tokens, error) {
+	header := http.Header{}
+	for name, value := range map[string]string{
+		"Idempotency-Key": l.IdempotencyKey, "Rotor-Client-Ip": l.IP, "Rotor-Client-User-Agent": l.UserAgent,
+	} {
+		if value != "" {
+			header.Set(name, value)
+		}
+	}
+	var t Tokens
+	err := c.call(ctx, request{
+		method: http.MethodPost, path: "/v1/families", header: header, body: l, once: l.IdempotencyKey == "",
+	}, &t)
+	if err != nil {
+		return nil, err
+	}
+	return &t, nil
+}
+
+func familyPath(id string) string { return segment("/v1/families", id) }
+
+// Family returns a family with its timeline.
+func (c *Client) Family(ctx context.Context, id string) (*Family, error) {
+	var f Family
+	if err := c.call(ctx, get(familyPath(id)), &f); err != nil {
+		return nil, err
+	}
+	return &f, nil
+}
+
+// FamilyFilter says which of a user's families are meant.
+type FamilyFilter struct {
+	UserID   string // is required
+	ClientID string // "" for those in all clients
+	Status   string // active, expired, revoked, unregistered, or "" for all
+}
+
+// Families yields the families of a user, newest first.
+func (c *Client) Families(ctx context.Context, f FamilyFilter) iter.Seq2[*Family, error] {
+	return pages(func(next string) (*Page[*Family], error) { return c.FamilyPage(ctx, f, next) })
+}
+
+// FamilyPage returns the page that next names, "" for the first one. It has up to 100 families.
+func (c *Client) FamilyPage(ctx context.Context, f FamilyFilter, next string) (*Page[*Family], error) {
+	var answer struct {
+		Families []*Family
+		Next     string
+	}
+	err := c.call(ctx, get("/v1/families", "user_id", f.UserID, "client_id", f.ClientID, "status", f.Status, "next", next), &answer)
+	return &Page[*Family]{answer.Families, answer.Next}, err
+}
+
+// Change says what is changed in living families. What is nil stays, and what is empty is taken away.
+type Change struct {
+	Scope    *string         `json:"scope,omitempty"`  // can be narrowed only
+	Claims   json.RawMessage `json:"claims,omitempty"` // replace all claims
+	AuthTime *time.Time      `json:"auth_time,omitempty"`
+	ACR      *string         `json:"acr,omitempty"`
+	AMR      *[]string       `json:"amr,omitempty"`
+	Device   *string         `json:"device,omitempty"`
+}
+
+// ChangeFamily changes what the tokens of a living family say from its next refresh on.
+func (c *Client) ChangeFamily(ctx context.Context, id string, change *Change) (*Family, error) {
+	var f Family
+	if err := c.call(ctx, request{method: http.MethodPatch, path: familyPath(id), body: change}, &f); err != nil {
+		return nil, err
+	}
+	return &f, nil
+}
+
+// Changed is how many families a part of a change has changed.
+type Changed struct {
+	Families int    `json:"changed"`
+	Next     string `json:"next"`
+}
+
+// ChangeFamilies changes all living families of a user, or those in one client, and yields
+// what each call has done, of up to 1,000 families.
+func (c *Client) ChangeFamilies(ctx context.Context, userID, clientID string, change *Change) iter.Seq2[Changed, error] {
+	r := request{method: http.MethodPatch, path: "/v1/families", query: parameters("user_id", userID, "client_id", clientID), body: change}
+	return batches(ctx, c, r, func(d *Changed) string { return d.Next })
+}

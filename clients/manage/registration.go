@@ -1,0 +1,116 @@
+package manage
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"time"
+)
+
+// Policy says how the families of a client live. Lifetimes and intervals are in seconds; 0 is no limit.
+type Policy struct {
+	Rotation            bool      `json:"rotation"`
+	ReuseInterval       int64     `json:"reuse_interval"`
+	LostResponse        string    `json:"lost_response"` // revoke or until_used
+	AbsoluteLifetime    int64     `json:"absolute_lifetime"`
+	IdleLifetime        int64     `json:"idle_lifetime"`
+	AccessTokenLifetime int64     `json:"access_token_lifetime"`
+	MaxActive           int       `json:"max_active"`
+	Evict               string    `json:"evict"`           // least_recently_used or oldest
+	ReuseDetection      string    `json:"reuse_detection"` // enforce or observe
+	ObserveUntil        time.Time `json:"observe_until,omitzero"`
+	InvalidGrantStatus  int       `json:"invalid_grant_status"` // 400 or 403
+}
+
+// Registration is a registered client.
+type Registration struct {
+	ClientID       string          `json:"client_id"`
+	Type           string          `json:"type"` // public or confidential
+	Preset         string          `json:"preset"`
+	Policy         Policy          `json:"policy"`
+	Scope          string          `json:"scope"`
+	Audience       Audience        `json:"audience"`
+	MayIntrospect  bool            `json:"may_introspect"`
+	MayForward     bool            `json:"may_forward"`
+	NotBefore      time.Time       `json:"not_before"`
+	Secrets        []Secret        `json:"secrets"`
+	CreatedAt      time.Time       `json:"created_at"`
+	UpdatedAt      time.Time       `json:"updated_at"`
+	Recommendation *Recommendation `json:"recommendation"` // of [Client.Registration] alone
+	Warnings       []FieldError    `json:"warnings"`       // of [Client.Register] alone
+}
+
+// Secret is a client's secret, of which only the id is ever shown again.
+type Secret struct {
+	ID        string    `json:"secret_id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Settings are what a client is registered with. What is left out gets its default, except
+// that NotBefore stays as it was.
+type Settings struct {
+	Type          string         `json:"type"`
+	Preset        string         `json:"preset,omitempty"`
+	Policy        map[string]any `json:"policy,omitempty"` // what differs from the preset, by the names of [Policy]
+	Scope         string         `json:"scope,omitempty"`
+	Audience      Audience       `json:"audience,omitempty"`
+	MayIntrospect bool           `json:"may_introspect,omitempty"`
+	MayForward    bool           `json:"may_forward,omitempty"`
+	NotBefore     time.Time      `json:"not_before,omitzero"`
+}
+
+func clientPath(id string) string { return segment("/v1/clients", id) }
+
+// Registration returns a registered client.
+func (c *Client) Registration(ctx context.Context, clientID string) (*Registration, error) {
+	var r Registration
+	if err := c.call(ctx, get(clientPath(clientID)), &r); err != nil {
+		return nil, err
+	}
+	return &r, nil
+}
+
+// Registrations yields all registered clients, by their ids.
+func (c *Client) Registrations(ctx context.Context) iter.Seq2[*Registration, error] {
+	return pages(func(next string) (*Page[*Registration], error) { return c.RegistrationPage(ctx, next) })
+}
+
+// RegistrationPage returns the page that next names, "" for the first one. It has up to 100 clients.
+func (c *Client) RegistrationPage(ctx context.Context, next string) (*Page[*Registration], error) {
+	var answer struct {
+		Clients []*Registration
+		Next    string
+	}
+	err := c.call(ctx, get("/v1/clients", "next", next), &answer)
+	return &Page[*Registration]{answer.Clients, answer.Next}, err
+}
+
+// Register registers a client, or replaces all of it but its secrets.
+func (c *Client) Register(ctx context.Context, clientID string, s *Settings) (*Registration, error) {
+	var r Registration
+	if err := c.call(ctx, request{method: http.MethodPut, path: clientPath(clientID), body: s}, &r); err != nil {
+		return nil, err
+	}
+	return &r, nil
+}
+
+// Deregister deletes a client. Its families are refused from then on.
+func (c *Client) Deregister(ctx context.Context, clientID string) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: clientPath(clientID)}, nil)
+}
+
+// AddSecret makes a secret for a confidential client, which may have two. It is shown this
+// once. If no answer arrives, the secret may exist all the same.
+func (c *Client) AddSecret(ctx context.Context, clientID string) (id, secret string, err error) {
+	var answer struct {
+		ID     string `json:"secret_id"`
+		Secret string `json:"client_secret"`
+	}
+	err = c.call(ctx, request{method: http.MethodPost, path: clientPath(clientID) + "/secrets", once: true}, &answer)
+	return answer.ID, answer.Secret, err
+}
+
+// RemoveSecret deletes a secret of a client.
+func (c *Client) RemoveSecret(ctx context.Context, clientID, secretID string) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: segment(clientPath(clientID)+"/secrets", secretID)}, nil)
+}
