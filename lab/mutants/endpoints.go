@@ -151,11 +151,11 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 		}`}},
 	},
 	{
-		rule: "after a failure of ours clients come again in an hour", pkg: "web", test: "server.TestErrorAnswers",
+		rule: "after a failure of ours clients come again in an hour", pkg: "problem", test: "server.TestErrorAnswers",
 		edits: []edit{{`const longestWait = 3`, `const longestWait = 3600`}},
 	},
 	{
-		rule: "after a failure of ours clients come back all at once", pkg: "web", test: "server.TestCallersDoNotComeBackTogether",
+		rule: "after a failure of ours clients come back all at once", pkg: "problem", test: "server.TestCallersDoNotComeBackTogether",
 		edits: []edit{{`strconv.Itoa(1+rand.IntN(longestWait))`, `strconv.Itoa(1+rand.IntN(1))`}},
 	},
 	{

@@ -192,6 +192,10 @@ var callers = chapter{"Who may call the management API", []mutant{
 		edits: []edit{{`if err != nil || want == "" {`, `if err != nil && want != "" {`}},
 	},
 	{
+		rule: "all who fail at the edge come back in the same second", pkg: "gateway", test: "gateway.TestEdgeSecretNotRead",
+		edits: []edit{{`problem.SetRetryAfter(w.Header())`, `w.Header().Set("Retry-After", "1")`}},
+	},
+	{
 		rule: "behind the edge, all viewers have the address of CloudFront", pkg: "gateway", test: "gateway.TestViewersAddress",
 		edits: []edit{{`		r.RemoteAddr = viewer(r.Header.Get(viewerHeader))
 `, ``}},

@@ -28,7 +28,7 @@ func ThroughEdge(h http.Handler, secret func(context.Context) (string, error), l
 		want, err := secret(r.Context())
 		if err != nil || want == "" {
 			log.ErrorContext(r.Context(), "edge secret not read", slog.Any("error", err))
-			w.Header().Set("Retry-After", "1")
+			problem.SetRetryAfter(w.Header())
 			problem.Write(w, http.StatusServiceUnavailable, "the service is temporarily unavailable")
 			return
 		}

@@ -96,6 +96,14 @@ func TestEdgeSecretNotRead(t *testing.T) {
 				t.Errorf("%s: %d %v %s", name, a.StatusCode, a.Headers, a.Body)
 			}
 		}
+		// All requests fail at once, so the callers must not come back at once.
+		waits := map[string]bool{}
+		for range 100 { // one of the three is missing once in 10¹⁷ runs
+			waits[w.invoke(t.Context(), "token", w.fromViewer("203.0.113.24:46532")).Headers["Retry-After"]] = true
+		}
+		if len(waits) != 3 {
+			t.Errorf("%s: Retry-After: %v", name, waits)
+		}
 		if w.store.requests.Load() != before {
 			t.Errorf("%s: the store was asked", name)
 		}

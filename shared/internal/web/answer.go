@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
-	"strconv"
 
+	"github.com/rotor-auth/rotor/shared/problem"
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
@@ -37,16 +36,12 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// longestWait is the largest Retry-After, in seconds.
-const longestWait = 3
-
-// Unavailable logs a failure that is not the caller's and sets Retry-After: to a random
-// number of seconds, so that callers who failed together do not come back together. The
-// caller of Unavailable writes the rest of the answer.
+// Unavailable logs a failure that is not the caller's and sets Retry-After. The caller of
+// Unavailable writes the rest of the answer.
 func Unavailable(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	log.ErrorContext(r.Context(), "unavailable", slog.String("method", r.Method), slog.String("route", r.Pattern),
 		slog.String("http_request_id", session.RequestID(r.Context())), slog.Any("error", err))
-	w.Header().Set("Retry-After", strconv.Itoa(1+rand.IntN(longestWait))) //nolint:gosec // not a secret
+	problem.SetRetryAfter(w.Header())
 }
 
 // NoStore sets the headers that keep an answer out of caches (RFC 6749 §5.1).
