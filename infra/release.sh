@@ -6,6 +6,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 tag=${1:?Usage: infra/release.sh TAG}
 version=$(sed -n 's/^const Number = "\(.*\)"$/\1/p' shared/version/version.go)
+if [[ $version == *-* ]]; then
+	echo "release: $version is no release: set shared/version to the number without -dev, in a commit of its own" >&2
+	exit 1
+fi
 if [[ $tag != "v$version" ]]; then
 	echo "release: the tag is $tag, and shared/version says $version" >&2
 	exit 1
