@@ -273,8 +273,8 @@ var localProgram = chapter{"The local program", []mutant{
 		edits: []edit{{`os.Interrupt, syscall.SIGTERM)`, `os.Interrupt, syscall.SIGHUP)`}},
 	},
 	{
-		rule: "a program that could not start has succeeded", pkg: "rotor", test: "rotor.TestProcessSaysWhatIsWrong",
-		edits: []edit{{`return 1`, `return 0`}},
+		rule: "a program that could not start has succeeded", pkg: "command", test: "rotor.TestProcessSaysWhatIsWrong",
+		edits: []edit{{`	exitRefused     = 1 `, `	exitRefused     = 0 `}},
 	},
 	{
 		rule: "headers are read at any length", pkg: "local", test: "local.TestLargeHeaders",

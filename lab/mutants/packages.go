@@ -32,11 +32,14 @@ var suites = map[string][]string{
 	"boot":        {"boot", "gateway"},
 	"local":       {"local"},
 	"rotor":       {"rotor"},
+	"command":     {"command", "rotor"},
+	"terminal":    {"terminal", "command"},
 }
 
 // folders has the folders of the packages that are not in shared/.
 var folders = map[string]string{
 	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "web": "shared/internal/web", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
+	"command": "cmd/rotor/command", "terminal": "cmd/rotor/terminal",
 	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource",
 }
 
