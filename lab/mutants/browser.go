@@ -129,23 +129,23 @@ var webOrigins = chapter{"Web origins", []mutant{
 var localPages = chapter{"What the local program keeps from pages", []mutant{
 	{
 		rule: "a GET from another page is answered", pkg: "local", test: "local.TestNothingIsForOtherPages",
-		edits: []edit{{`case fromElsewhere(r):`, `case r.Method != http.MethodGet && fromElsewhere(r):`}},
+		edits: []edit{{`case loopback.FromElsewhere(r):`, `case r.Method != http.MethodGet && loopback.FromElsewhere(r):`}},
 	},
 	{
-		rule: "a page of another port is answered", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		rule: "a page of another port is answered", pkg: "loopback", test: "local.TestNothingIsForOtherPages",
 		edits: []edit{{`case "same-origin", "none":`, `case "same-origin", "same-site", "none":`}},
 	},
 	{
-		rule: "an old browser's page is answered", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		rule: "an old browser's page is answered", pkg: "loopback", test: "local.TestNothingIsForOtherPages",
 		edits: []edit{{`return from != "" && from != "http://"+r.Host`, `return false && from != ""`}},
 	},
 	{
-		rule: "of an origin only the beginning counts", pkg: "local", test: "local.TestNothingIsForOtherPages",
+		rule: "of an origin only the beginning counts", pkg: "loopback", test: "local.TestNothingIsForOtherPages",
 		edits: []edit{{`from != "http://"+r.Host`, `!strings.HasPrefix(from, "http://"+r.Host)`}},
 	},
 	{
 		rule: "a rebound name is answered", pkg: "local", test: "local.TestNothingIsForOtherPages",
-		edits: []edit{{`case !isOwnHost(r.Host, host):`, `case !isOwnHost(r.Host, host) && fromElsewhere(r):`}},
+		edits: []edit{{`case !loopback.IsOwnHost(r.Host, host):`, `case !loopback.IsOwnHost(r.Host, host) && loopback.FromElsewhere(r):`}},
 	},
 	{
 		rule: "profiles are for pages, as /oauth is", pkg: "local", test: "local.TestNothingIsForOtherPages",

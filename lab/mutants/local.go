@@ -66,11 +66,11 @@ var localProgram = chapter{"The local program", []mutant{
 		edits: []edit{{`if len(types) == 0 && r.ContentLength == 0 {`, `if len(types) == 0 {`}},
 	},
 	{
-		rule: "without a host everything is answered", pkg: "local", test: "local.TestNoHostIsRefused",
+		rule: "without a host everything is answered", pkg: "loopback", test: "local.TestNoHostIsRefused",
 		edits: []edit{{`case "127.0.0.1", "::1",`, `case "", "127.0.0.1", "::1",`}},
 	},
 	{
-		rule: "a host may have a port that is none", pkg: "local", test: "local.TestForeignHostIsRefused",
+		rule: "a host may have a port that is none", pkg: "loopback", test: "local.TestForeignHostIsRefused",
 		edits: []edit{{`	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return false
 	}
@@ -115,7 +115,7 @@ var localProgram = chapter{"The local program", []mutant{
 	},
 	{
 		rule: "the service has not the clock that is moved", pkg: "local", test: "local.TestClockSeesFamiliesEnd",
-		edits: []edit{{`Now: clock.now,`, `Now: time.Now,`}},
+		edits: []edit{{`Keys: keys, Log: log, Now: clock.now,`, `Keys: keys, Log: log, Now: time.Now,`}},
 	},
 	{
 		rule: "it never sweeps by itself", pkg: "local", test: "local.TestProgramSweepsByItself",

@@ -31,6 +31,8 @@ var suites = map[string][]string{
 	"gateway":     {"gateway"},
 	"boot":        {"boot", "gateway"},
 	"local":       {"local"},
+	"loopback":    {"local", "console"},
+	"console":     {"console", "local"},
 	"rotor":       {"rotor"},
 	"command":     {"command", "rotor"},
 	"terminal":    {"terminal", "command"},
@@ -39,7 +41,7 @@ var suites = map[string][]string{
 // folders has the folders of the packages that are not in shared/.
 var folders = map[string]string{
 	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "web": "shared/internal/web", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
-	"command": "cmd/rotor/command", "terminal": "cmd/rotor/terminal",
+	"command": "cmd/rotor/command", "terminal": "cmd/rotor/terminal", "console": "cmd/rotor/console", "loopback": "cmd/rotor/loopback",
 	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource",
 }
 

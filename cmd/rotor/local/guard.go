@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"log/slog"
 	"mime"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
 	"github.com/rotor-auth/rotor/shared/problem"
 	"github.com/rotor-auth/rotor/shared/session"
 )
@@ -30,11 +29,11 @@ func guard(c *config, next http.Handler) http.Handler {
 	protected, host := jsonOnly(next), c.addr.host
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !isOwnHost(r.Host, host):
+		case !loopback.IsOwnHost(r.Host, host):
 			problem.Write(w, http.StatusMisdirectedRequest, "the Host header must be 127.0.0.1, [::1] or localhost, with any port")
 		case forBrowsers(c.pathOf(r)):
 			next.ServeHTTP(w, r)
-		case fromElsewhere(r):
+		case loopback.FromElsewhere(r):
 			problem.Write(w, http.StatusForbidden, "this request comes from a web page of another origin")
 		default:
 			protected.ServeHTTP(w, r)
@@ -46,41 +45,6 @@ func guard(c *config, next http.Handler) http.Handler {
 // CORS rules allow. All other paths are guarded, including any that are added later.
 func forBrowsers(path string) bool {
 	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/")
-}
-
-// fromElsewhere reports whether a page of another origin made the request. Browsers
-// say so in Sec-Fetch-Site, and older ones in Origin, if they send it. Unlike
-// net/http's CrossOriginProtection it makes no exception for GET, because a profile
-// takes CPU even if the page cannot read it.
-func fromElsewhere(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "same-origin", "none": // a page of this program, or a user who typed the address
-		return false
-	case "":
-		from := r.Header.Get("Origin")
-		return from != "" && from != "http://"+r.Host
-	}
-	return true
-}
-
-// isOwnHost reports whether a Host header names this machine: a loopback address,
-// localhost, or the host listened on, with or without a port.
-func isOwnHost(header, listened string) bool {
-	host, port, err := net.SplitHostPort(header)
-	if err != nil {
-		host, port, err = net.SplitHostPort(header + ":80")
-	}
-	if err != nil {
-		return false
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return false
-	}
-	switch host = strings.ToLower(host); host {
-	case "127.0.0.1", "::1", "localhost", strings.ToLower(listened):
-		return true
-	}
-	return false
 }
 
 // jsonOnly returns a handler that refuses requests whose Content-Type is not JSON,

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
 )
 
 // wantProblem checks that the response is a problem document with the given status.
@@ -80,11 +82,11 @@ func TestNoHostIsRefused(t *testing.T) {
 // only in that run.
 func TestOtherLoopbackAddress(t *testing.T) {
 	for host, want := range map[string]bool{"127.0.0.2": true, "127.0.0.2:3000": true, "localhost:3000": true, "127.0.0.3:3000": false} {
-		if got := isOwnHost(host, "127.0.0.2"); got != want {
+		if got := loopback.IsOwnHost(host, "127.0.0.2"); got != want {
 			t.Errorf("%s: %t", host, got)
 		}
 	}
-	if isOwnHost("", "127.0.0.2") {
+	if loopback.IsOwnHost("", "127.0.0.2") {
 		t.Error("no host at all")
 	}
 }

@@ -90,10 +90,14 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		return err
 	}
 	cancel()
+	console, err := newConsole(c, issuer, clock, handler)
+	if err != nil {
+		return err
+	}
 
 	sweep := sweeper{clock, table, log}
 	server := &http.Server{
-		Handler: logRequests(c, log, guard(c, withDebug(c, withLocal(c, sweep, handler)))),
+		Handler: logRequests(c, log, withConsole(c, console, guard(c, withDebug(c, withLocal(c, sweep, handler))))),
 		// As long as IdleTimeout, because clients also keep connections that they
 		// have not used yet, and may use one just as it is being closed.
 		ReadHeaderTimeout: 2 * time.Minute,

@@ -1,0 +1,101 @@
+// Package console serves the console, which shows people in a browser why a token died,
+// and the families, clients and events of a service. All that it knows it asks of the
+// management API. Its pages are templates of Go, and work without scripts.
+package console
+
+import (
+	"context"
+	"embed"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rotor-auth/rotor/clients/manage"
+)
+
+// Config is what a console needs. All but API and Now may be left out.
+type Config struct {
+	API  *manage.Client   // calls the service
+	Now  func() time.Time // is the service's clock
+	Host string           // is the host listened on, and is accepted in the Host header besides loopback's names
+	Base string           // is the path before /console, such as /auth; "" for none
+}
+
+// Console serves the pages of the console.
+type Console struct {
+	Config
+	mux *http.ServeMux
+}
+
+// New returns a Console. It serves / and all paths that [Owns] reports.
+func New(c Config) *Console {
+	console := &Console{Config: c, mux: http.NewServeMux()}
+	console.routes()
+	return console
+}
+
+// Owns reports whether a path belongs to the console, / apart.
+func Owns(path string) bool { return path == "/console" || strings.HasPrefix(path, "/console/") }
+
+// navigation lists the pages that every page links to.
+var navigation = []link{
+	{"/console/explain", "Explain a token"},
+}
+
+// link is a page in the navigation.
+type link struct{ Path, Name string }
+
+func (c *Console) routes() {
+	c.mux.HandleFunc("GET /console/assets/{file}", c.asset)
+	c.page("GET /{$}", c.home)
+	c.page("GET /console/{$}", c.home)
+	c.page("GET /console", c.home)
+	c.page("GET /console/explain", c.askExplain)
+	c.page("POST /console/explain", c.explain)
+}
+
+// ServeHTTP answers a request, unless it is refused by the guard.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if rest, ok := strings.CutPrefix(r.URL.Path, c.Base); ok && c.Base != "" && (rest == "" || rest[0] == '/') {
+		r = r.Clone(r.Context())
+		r.URL.Path, r.URL.RawPath = "/"+strings.TrimPrefix(rest, "/"), ""
+	}
+	c.guarded(w, r)
+}
+
+// pageTimeout limits the work for one page. A call of the API is repeated if the service is busy.
+const pageTimeout = 30 * time.Second
+
+// page registers a handler whose error becomes an error page.
+func (c *Console) page(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
+	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
+		defer cancel()
+		if err := serve(w, r.WithContext(ctx)); err != nil {
+			c.fail(w, r, err)
+		}
+	})
+}
+
+// redirect sends the browser to another page after a form was posted, so that reloading it
+// posts nothing.
+func (c *Console) redirect(w http.ResponseWriter, r *http.Request, path string) error {
+	http.Redirect(w, r, c.Base+path, http.StatusSeeOther)
+	return nil
+}
+
+func (c *Console) home(w http.ResponseWriter, r *http.Request) error {
+	return c.redirect(w, r, "/console/explain")
+}
+
+//go:embed assets
+var assets embed.FS
+
+// asset serves a file that the pages load. They have no secrets.
+func (c *Console) asset(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "private, max-age=600")
+	http.ServeFileFS(w, r, assets, "assets/"+r.PathValue("file"))
+}
+
+// navigation returns the pages to link to.
+func (c *Console) navigation() []link { return navigation }

@@ -1,0 +1,99 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rotor-auth/rotor/clients/manage"
+)
+
+// explained is what the page shows: the form, and the answer to it.
+type explained struct {
+	UserID, ClientID string // are shown in the form again; what was pasted is not
+	Kind             string // of what was pasted
+	End              string // its last characters
+	Answer           *manage.Explanation
+}
+
+var explainPage = newPage[*explained]("explain")
+
+// askExplain shows the form, or explains the family in the query. Its id is no secret, so that
+// other pages may link here. Tokens are posted.
+func (c *Console) askExplain(w http.ResponseWriter, r *http.Request) error {
+	family := r.URL.Query().Get("family")
+	if family == "" {
+		write(c, w, r, http.StatusOK, explainPage, "Explain a token", &explained{})
+		return nil
+	}
+	if kindOf(family) != aFamily {
+		return &inputError{"This address may name a family, by its 43 characters. Paste anything else into the form."}
+	}
+	return c.answer(w, r, &manage.Question{Family: family}, &explained{Kind: aFamily, End: lastOf(family)})
+}
+
+// explain explains what was pasted.
+func (c *Console) explain(w http.ResponseWriter, r *http.Request) error {
+	pasted := strings.TrimSpace(r.PostForm.Get("pasted"))
+	page := &explained{
+		UserID: strings.TrimSpace(r.PostForm.Get("user_id")), ClientID: strings.TrimSpace(r.PostForm.Get("client_id")),
+		Kind: kindOf(pasted), End: lastOf(pasted),
+	}
+	if pasted == "" {
+		return &inputError{"Nothing was pasted. The form takes a refresh token, an access token, a family id, or a sid with its user."}
+	}
+	// The service recognizes each value by its form. A user may stand beside a sid alone.
+	q := &manage.Question{RefreshToken: pasted, ClientID: page.ClientID}
+	if page.Kind == aSession && page.UserID != "" {
+		q.RefreshToken, q.SID, q.UserID = "", pasted, page.UserID
+	}
+	return c.answer(w, r, q, page)
+}
+
+func (c *Console) answer(w http.ResponseWriter, r *http.Request, q *manage.Question, page *explained) error {
+	var err error
+	if page.Answer, err = c.API.Explain(r.Context(), q); err != nil {
+		return err
+	}
+	write(c, w, r, http.StatusOK, explainPage, "Explain a token", page)
+	return nil
+}
+
+// The kinds of what people paste.
+const (
+	aRefreshToken = "refresh token"
+	anAccessToken = "access token"
+	aFamily       = "family id"
+	aSession      = "session id (sid)"
+	unknown       = "value of an unknown kind"
+)
+
+// kindOf returns what a pasted value seems to be. It decides about words alone: the service
+// looks for itself.
+func kindOf(pasted string) string {
+	pasted = strings.Trim(pasted, `"',; `)
+	switch {
+	case strings.Contains(pasted, "rotor_"):
+		return aRefreshToken
+	case strings.Count(pasted, ".") == 2:
+		return anAccessToken
+	case len(pasted) == 43 && isWord(pasted):
+		return aFamily
+	case len(pasted) == 26 && isWord(pasted):
+		return aSession
+	}
+	return unknown
+}
+
+func isWord(s string) bool {
+	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+// lastOf returns the last characters of a value, which tell people which one it was.
+func lastOf(pasted string) string {
+	const most = 4
+	last := []rune(strings.Trim(pasted, `"',; `))
+	if len(last) < 4*most {
+		return "" // they would be too much of it
+	}
+	return string(last[len(last)-most:])
+}
