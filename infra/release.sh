@@ -1,11 +1,28 @@
 #!/usr/bin/env bash
 # Builds the files of a release in dist/release: the functions' zips, the templates that deploy them, the rotor command, an
-# SBOM and checksums. Writes its notes to dist/notes.md. Usage: infra/release.sh TAG, after `make build templates`.
+# SBOM and checksums. Writes its notes to dist/notes.md. Needs what `make build templates` makes.
+#
+#   release.sh TAG           makes the release of a tag
+#   release.sh zips FOLDER   copies the zips to a folder, under the names that the templates have for them
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 tag=${1:?Usage: infra/release.sh TAG}
 version=$(sed -n 's/^const Number = "\(.*\)"$/\1/p' shared/version/version.go)
+
+# Lambda calls amd64 x86_64.
+zips() {
+	local zip name
+	for zip in dist/{arm64,amd64}/*.zip; do
+		name=rotor-$version-$(basename "$zip" .zip)-$(basename "$(dirname "$zip")").zip
+		cp "$zip" "$1/${name/-amd64.zip/-x86_64.zip}"
+	done
+}
+
+if [[ $tag == zips ]]; then
+	zips "${2:?Usage: infra/release.sh zips FOLDER}"
+	exit
+fi
 if [[ $version == *-* ]]; then
 	echo "release: $version is no release: set shared/version to the number without -dev, in a commit of its own" >&2
 	exit 1
@@ -28,10 +45,7 @@ if ! grep -q '[^[:space:]]' dist/notes.md; then
 	exit 1
 fi
 
-for zip in dist/*/*.zip; do
-	arch=$(basename "$(dirname "$zip")")
-	cp "$zip" "dist/release/rotor-$version-$(basename "$zip" .zip)-$arch.zip"
-done
+zips dist/release
 for name in template template-domain; do
 	cp "dist/templates/$name/rotor-$name.template.json" "dist/release/rotor-$version-$name.json"
 done

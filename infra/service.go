@@ -218,7 +218,7 @@ func (p *Service) newFunction(f function) {
 		FunctionName: p.name(f.name),
 		Description:  jsii.String("Rotor: " + f.about),
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
-		Architecture: map[string]awslambda.Architecture{"arm64": awslambda.Architecture_ARM_64(), "x86_64": awslambda.Architecture_X86_64()}[p.props.Architecture],
+		Architecture: awslambda.Architecture_Custom(&p.props.Architecture, nil),
 		Handler:      jsii.String("bootstrap"),
 		Code:         p.code(f.name),
 		MemorySize:   jsii.Number(f.memory),
@@ -252,9 +252,8 @@ func (p *Service) code(function string) awslambda.Code {
 	if p.props.CodeBucket == "" {
 		return awslambda.Code_FromAsset(jsii.String(p.props.zip(function)), nil)
 	}
-	arch := map[string]string{"arm64": "arm64", "x86_64": "amd64"}[p.props.Architecture]
 	bucket := awss3.Bucket_FromBucketName(p.Construct, jsii.String("Code of "+function), jsii.String(p.props.CodeBucket))
-	return awslambda.Code_FromBucketV2(bucket, jsii.String(p.props.CodePrefix+"rotor-"+version.Number+"-"+function+"-"+arch+".zip"), nil)
+	return awslambda.Code_FromBucketV2(bucket, jsii.String(p.props.CodePrefix+"rotor-"+version.Number+"-"+function+"-"+p.props.Architecture+".zip"), nil)
 }
 
 func (p *Service) newLogs(id string) awslogs.LogGroup {

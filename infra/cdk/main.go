@@ -97,6 +97,7 @@ func newTemplate(app awscdk.App, props *rotor.ServiceProps, name string) (awscdk
 	}
 	props.CodeBucket = parameter("CodeBucket", "the bucket with the zips of the release, in this region", `^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`, "", false)
 	props.CodePrefix = parameter("CodePrefix", "what stands before their names, such as rotor/", `^([A-Za-z0-9/_.-]*/)?$`, "", true)
+	props.Architecture = parameter("Architecture", "of the functions and their zips: arm64 or x86_64", `^(arm64|x86_64)$`, "arm64", false)
 	props.Stage = parameter("ServiceStage", "part of every name, so that an account can have several services", `^[a-z][a-z0-9-]{0,19}$`, "prod", false)
 	props.Origins = []string{parameter("Origins", "web origins that may refresh and revoke, separated by commas", `^\S*$`, "", true)}
 	if name == "template-domain" {

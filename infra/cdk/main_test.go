@@ -108,8 +108,8 @@ func TestFirewallIsInUSEast1(t *testing.T) {
 // Without this a released template could need CDK after all, or code that is not in the release.
 func TestTemplates(t *testing.T) {
 	for name, want := range map[string][]string{
-		"template":        {"CodeBucket", "CodePrefix", "Origins", "ServiceStage"},
-		"template-domain": {"CertificateArn", "CodeBucket", "CodePrefix", "DomainName", "Origins", "ServiceStage"},
+		"template":        {"Architecture", "CodeBucket", "CodePrefix", "Origins", "ServiceStage"},
+		"template-domain": {"Architecture", "CertificateArn", "CodeBucket", "CodePrefix", "DomainName", "Origins", "ServiceStage"},
 	} {
 		stack, err := buildApp(t, t.TempDir(), nil, name)
 		if err != nil {
@@ -135,10 +135,14 @@ func TestTemplates(t *testing.T) {
 				t.Errorf("%s: the bucket of %s: %s", name, id, diff)
 			}
 			join := code["S3Key"].(object)["Fn::Join"].([]any)[1].([]any)
-			if len(join) != 2 || cmp.Diff(any(object{"Ref": "CodePrefix"}), join[0]) != "" {
-				t.Errorf("%s: the key of %s is %v", name, id, join)
+			architecture := object{"Ref": "Architecture"}
+			if len(join) != 4 || cmp.Diff([]any{object{"Ref": "CodePrefix"}, architecture, ".zip"}, []any{join[0], join[2], join[3]}) != "" {
+				t.Fatalf("%s: the key of %s is %v", name, id, join)
 			}
-			keys = append(keys, join[1].(string))
+			if diff := cmp.Diff(any([]any{architecture}), r["Properties"].(object)["Architectures"]); diff != "" {
+				t.Errorf("%s: the architecture of %s: %s", name, id, diff)
+			}
+			keys = append(keys, join[1].(string)+"arm64.zip")
 		}
 		var files []string // as infra/release.sh names them
 		for _, f := range names {

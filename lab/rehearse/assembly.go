@@ -29,14 +29,12 @@ type named struct {
 	resource map[string]any
 }
 
-// adapt changes the assembly in dir as the emulator needs it, and nothing else:
+// load reads the one template in dir and changes it as the emulator needs it, whatever deploys it:
 //
 //   - Resources that the list names are left out.
-//   - The functions are those of this machine's architecture, from the folder zips.
 //   - References to a secret become its ARN, which they are in AWS; the emulator's are its name, which no role allows.
-//
-// change, if it is not nil, breaks the assembly on purpose.
-func adapt(dir, zips string, list []kind, change func(*assembly) error) (*assembly, error) {
+//   - Conditions on the label of a secret's version are removed; see allowAnyLabel.
+func load(dir string, list []kind) (*assembly, error) {
 	found, err := filepath.Glob(filepath.Join(dir, "*.template.json"))
 	if err != nil {
 		return nil, err
@@ -45,11 +43,11 @@ func adapt(dir, zips string, list []kind, change func(*assembly) error) (*assemb
 		return nil, fmt.Errorf("%s has %d templates, not one", dir, len(found))
 	}
 	a := &assembly{dir: dir, stack: strings.TrimSuffix(filepath.Base(found[0]), ".template.json"), left: map[kind][]named{}}
-	before, err := os.ReadFile(found[0])
+	text, err := os.ReadFile(found[0])
 	if err != nil {
 		return nil, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(before))
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&a.template); err != nil {
 		return nil, fmt.Errorf("%s: %w", found[0], err)
@@ -58,6 +56,16 @@ func adapt(dir, zips string, list []kind, change func(*assembly) error) (*assemb
 	a.deployed = len(a.resources())
 	a.referByARN()
 	a.allowAnyLabel()
+	return a, nil
+}
+
+// adapt loads the assembly in dir, puts the functions for this machine into it, from the folder zips, and writes it
+// back. change, if it is not nil, breaks the assembly on purpose.
+func adapt(dir, zips string, list []kind, change func(*assembly) error) (*assembly, error) {
+	a, err := load(dir, list)
+	if err != nil {
+		return nil, err
+	}
 	renamed, err := a.replaceFunctions(zips)
 	if err != nil {
 		return nil, err
@@ -93,7 +101,7 @@ func adapt(dir, zips string, list []kind, change func(*assembly) error) (*assemb
 			return nil, err
 		}
 	}
-	return a, os.WriteFile(found[0], after, 0o600)
+	return a, os.WriteFile(filepath.Join(dir, a.stack+".template.json"), after, 0o600)
 }
 
 func (a *assembly) resources() map[string]any {
@@ -137,6 +145,15 @@ func (a *assembly) leaveOut(list []kind) {
 	}
 }
 
+// leftOut returns the number of resources that are left out.
+func (a *assembly) leftOut() int {
+	n := 0
+	for _, left := range a.left {
+		n += len(left)
+	}
+	return n
+}
+
 func (a *assembly) referByARN() {
 	secrets := map[string]bool{}
 	for _, s := range a.all("AWS::SecretsManager::Secret") {
@@ -165,7 +182,6 @@ func (a *assembly) allowAnyLabel() {
 // replaceFunctions puts the functions' zips for this machine into the assembly, and returns the old and new hashes.
 func (a *assembly) replaceFunctions(zips string) (map[string]string, error) {
 	renamed := map[string]string{}
-	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	for _, f := range a.all("AWS::Lambda::Function") {
 		properties, _ := f.resource["Properties"].(map[string]any)
 		code, _ := properties["Code"].(map[string]any)
@@ -176,7 +192,7 @@ func (a *assembly) replaceFunctions(zips string) (map[string]string, error) {
 		if !isZip || !ours {
 			return nil, fmt.Errorf("function %s has the name %q and the code %q: not one of Rotor's", f.id, name, key)
 		}
-		properties["Architectures"] = []any{architecture}
+		properties["Architectures"] = []any{architecture()}
 		zip, err := os.ReadFile(filepath.Join(zips, function+".zip"))
 		if err != nil {
 			return nil, err
@@ -190,6 +206,11 @@ func (a *assembly) replaceFunctions(zips string) (map[string]string, error) {
 		return nil, errors.New("the app has no functions")
 	}
 	return renamed, nil
+}
+
+// architecture returns Lambda's name of this machine's.
+func architecture() string {
+	return map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 }
 
 // templateHash returns the hash under which the template is published.

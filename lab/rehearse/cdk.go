@@ -110,8 +110,8 @@ func (r *rehearsal) prepareBefore(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	r.before, err = r.synthesize(ctx, tree, filepath.Join(r.dir, "before"))
-	return r.from, err
+	r.before, err = r.synthesize(ctx, tree, filepath.Join(r.dir, "before"), "-c", "logRetentionDays=30", "-c", "throttleRate=500")
+	return r.from + ", with logRetentionDays=30, throttleRate=500", err
 }
 
 // deploy deploys an assembly and returns what is then there.

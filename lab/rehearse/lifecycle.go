@@ -11,30 +11,15 @@ import (
 	"strings"
 )
 
-// change deploys this tree with a changed setting, over what is deployed.
-func (r *rehearsal) change(ctx context.Context, d *deployment) (string, error) {
-	login, err := d.start(ctx, "demo", "before-the-change")
+// settings returns an error unless the log groups and the stage of the API have these settings.
+func (d *deployment) settings(ctx context.Context, retentionDays int, rate float64) error {
+	groups, err := d.allLogGroups(ctx)
 	if err != nil {
-		return "", err
-	}
-	after, err := r.deploy(ctx, r.changed)
-	if err != nil {
-		return "", err
-	}
-	if err := sameService(d, after); err != nil {
-		return "", err
-	}
-	after.secret = d.secret
-	if _, err := after.refreshed(ctx, "demo", login.text("refresh_token")); err != nil {
-		return "", err
-	}
-	groups, err := after.allLogGroups(ctx)
-	if err != nil {
-		return "", err
+		return err
 	}
 	for name, days := range groups {
-		if days != 30 {
-			return "", fmt.Errorf("log group %s keeps its lines for %d days, not 30", name, days)
+		if days != retentionDays {
+			return fmt.Errorf("log group %s keeps its lines for %d days, not %d", name, days, retentionDays)
 		}
 	}
 	var stage struct {
@@ -42,14 +27,14 @@ func (r *rehearsal) change(ctx context.Context, d *deployment) (string, error) {
 			Rate float64 `json:"throttlingRateLimit"`
 		} `json:"defaultRouteSettings"`
 	}
-	api := strings.SplitN(strings.TrimPrefix(after.url, "https://"), ".", 2)[0]
-	if err := r.aws.call(ctx, "apigateway", http.MethodGet, "/v2/apis/"+api+"/stages/"+url.PathEscape("$default"), nil, nil, &stage); err != nil {
-		return "", err
+	api := strings.SplitN(strings.TrimPrefix(d.url, "https://"), ".", 2)[0]
+	if err := d.aws.call(ctx, "apigateway", http.MethodGet, "/v2/apis/"+api+"/stages/"+url.PathEscape("$default"), nil, nil, &stage); err != nil {
+		return err
 	}
-	if stage.Default.Rate != 500 {
-		return "", fmt.Errorf("the stage takes %v requests a second, not 500", stage.Default.Rate)
+	if stage.Default.Rate != rate {
+		return fmt.Errorf("the stage takes %v requests a second, not %v", stage.Default.Rate, rate)
 	}
-	return fmt.Sprintf("%d log groups and the stage have it; a session goes on", len(groups)), nil
+	return nil
 }
 
 // sameService returns an error unless two deployments have the same address, table and secret.
@@ -109,7 +94,7 @@ func (r *rehearsal) destroy(ctx context.Context, d *deployment) (string, error) 
 			return "", fmt.Errorf("%s (%s): it stays when the stack is deleted: %t", id, kind, stays)
 		}
 	}
-	if err := r.cdk(ctx, r.dir, "destroy", "--force", "--app", r.changed.dir); err != nil {
+	if err := r.cdk(ctx, r.dir, "destroy", "--force", "--app", r.this.dir); err != nil {
 		return "", err
 	}
 	table := map[string]any{"TableName": d.outputs["TableName"]}
@@ -153,12 +138,8 @@ func (d *deployment) gone(ctx context.Context) error {
 	return nil
 }
 
-// destroyPreview deploys this tree with retain=false over a deployment, and deletes it: nothing is left.
-func (r *rehearsal) destroyPreview(ctx context.Context) (string, error) {
-	d, err := r.deploy(ctx, r.preview)
-	if err != nil {
-		return "", err
-	}
+// destroyPreview deletes the stack that was deployed with retain=false: nothing is left.
+func (r *rehearsal) destroyPreview(ctx context.Context, d *deployment) (string, error) {
 	if err := r.cdk(ctx, r.dir, "destroy", "--force", "--app", r.preview.dir); err != nil {
 		return "", err
 	}
@@ -166,7 +147,7 @@ func (r *rehearsal) destroyPreview(ctx context.Context) (string, error) {
 		return "", err
 	}
 	table := map[string]any{"TableName": d.outputs["TableName"]}
-	err = r.aws.targeted(ctx, "dynamodb", "DynamoDB_20120810.DescribeTable", table, nil)
+	err := r.aws.targeted(ctx, "dynamodb", "DynamoDB_20120810.DescribeTable", table, nil)
 	if err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 		return "", fmt.Errorf("the table is not gone: %w", err)
 	}
@@ -189,13 +170,17 @@ type session struct {
 	first, newest answer // of the login, and of the last refresh
 }
 
-// upgrade deploys the earlier version, begins sessions there, and deploys this tree over it: all tokens still work.
+// upgrade deploys the earlier version, begins sessions there, and deploys this tree over it, with other
+// settings: all tokens still work. It returns the upgraded deployment.
 // The emulator gives the names of the deleted stack again, and what has them is then new and empty.
-func (r *rehearsal) upgrade(ctx context.Context) error {
-	var before, after *deployment
+func (r *rehearsal) upgrade(ctx context.Context) (after *deployment, err error) {
+	var before *deployment
 	var sessions []session
-	err := r.step(ctx, "deploy the earlier version", func(ctx context.Context) (said string, err error) {
+	err = r.step(ctx, "deploy the earlier version", func(ctx context.Context) (said string, err error) {
 		if before, err = r.deploy(ctx, r.before); err != nil {
+			return "", err
+		}
+		if err := before.settings(ctx, 30, 500); err != nil {
 			return "", err
 		}
 		if err := before.rotate(ctx); err != nil {
@@ -208,19 +193,22 @@ func (r *rehearsal) upgrade(ctx context.Context) error {
 		return fmt.Sprintf("%s, with %d sessions", r.from, len(sessions)), err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = r.step(ctx, "upgrade to this tree", func(ctx context.Context) (said string, err error) {
+	err = r.step(ctx, "upgrade to this tree, and change settings", func(ctx context.Context) (said string, err error) {
 		if after, err = r.deploy(ctx, r.this); err != nil {
 			return "", err
 		}
+		if err := after.settings(ctx, 90, 1000); err != nil {
+			return "", err
+		}
 		after.secret = before.secret
-		return "the same address, table and secret", sameService(before, after)
+		return "the same address, table and secret, and the changed settings", sameService(before, after)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.step(ctx, "tokens of the earlier version", func(ctx context.Context) (string, error) {
+	return after, r.step(ctx, "tokens of the earlier version", func(ctx context.Context) (string, error) {
 		// Half of them while the signing keys are still in the earlier version's secret, and half when they have their own.
 		for n, s := range sessions[:len(sessions)/2] {
 			if err := after.goesOn(ctx, s); err != nil {

@@ -55,8 +55,9 @@ func run(ctx context.Context, out *log.Logger, python, from string, broken bool)
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	r := &rehearsal{out: out, began: time.Now(), root: root, dir: dir, python: python, list: list, from: from}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer func() {
+		cancel()
+		_ = r.later.Wait() // play has returned its error, or an earlier one
 		if r.emulator != nil {
 			r.emulator.stop()
 		}
@@ -85,7 +86,10 @@ type rehearsal struct {
 	emulator *emulator
 	aws      *account
 
-	this, changed, before, preview *assembly
+	later errgroup.Group // what is prepared while the first deployment is used
+
+	preview, before, this, release *assembly
+	zips                           []string // of the release
 }
 
 // step runs a step, and prints its name, its seconds and what it returns.
@@ -120,14 +124,14 @@ func (r *rehearsal) play(ctx context.Context) error {
 		return err
 	}
 	err := r.step(ctx, deployStep, func(ctx context.Context) (said string, err error) {
-		first, err = r.deploy(ctx, r.this)
-		return fmt.Sprintf("%d resources of %d", r.this.deployed, r.this.deployed+r.leftOut()), err
+		first, err = r.deploy(ctx, r.preview)
+		return fmt.Sprintf("%d resources of %d", r.preview.deployed, r.preview.deployed+r.preview.leftOut()), err
 	})
 	if err != nil {
 		return err
 	}
 	err = r.step(ctx, listStep, func(ctx context.Context) (string, error) {
-		return fmt.Sprintf("%d resources of %d kinds, as refused.json says", r.leftOut(), len(r.list)), checkList(ctx, r.aws, r.list, r.this)
+		return fmt.Sprintf("%d resources of %d kinds, as refused.json says", r.preview.leftOut(), len(r.list)), checkList(ctx, r.aws, r.list, r.preview)
 	})
 	if err != nil {
 		return err
@@ -138,16 +142,20 @@ func (r *rehearsal) play(ctx context.Context) error {
 	if err := r.step(ctx, "the output FirstCommand", func(ctx context.Context) (string, error) { return r.firstCommand(ctx, first) }); err != nil {
 		return err
 	}
-	if err := r.step(ctx, "a changed setting", func(ctx context.Context) (string, error) { return r.change(ctx, first) }); err != nil {
+	if err := r.step(ctx, "cdk destroy of a preview", func(ctx context.Context) (string, error) { return r.destroyPreview(ctx, first) }); err != nil {
 		return err
 	}
-	if err := r.step(ctx, "cdk destroy", func(ctx context.Context) (string, error) { return r.destroy(ctx, first) }); err != nil {
+	if err := r.later.Wait(); err != nil {
 		return err
 	}
-	if err := r.upgrade(ctx); err != nil {
+	upgraded, err := r.upgrade(ctx)
+	if err != nil {
 		return err
 	}
-	if err := r.step(ctx, "cdk destroy with retain=false", r.destroyPreview); err != nil {
+	if err := r.step(ctx, "cdk destroy", func(ctx context.Context) (string, error) { return r.destroy(ctx, upgraded) }); err != nil {
+		return err
+	}
+	if err := r.useRelease(ctx); err != nil {
 		return err
 	}
 	r.out.Printf("%6.1fs  all", time.Since(r.began).Seconds())
@@ -156,10 +164,7 @@ func (r *rehearsal) play(ctx context.Context) error {
 
 // use plays all that clients, logins and operators do, on a deployment.
 func (r *rehearsal) use(ctx context.Context, d *deployment) error {
-	for _, s := range []struct {
-		name string
-		f    func(context.Context) (string, error)
-	}{
+	return r.playAll(ctx, []part{
 		{"before the first keys", d.withoutKeys},
 		{"the four steps of the first rotation", d.firstRotation},
 		{"clients, login and refresh", d.login},
@@ -169,20 +174,22 @@ func (r *rehearsal) use(ctx context.Context, d *deployment) error {
 		{"revocation", d.revocation},
 		{"the sweep, by its schedule", d.sweep},
 		{"rotation of keys under load", d.rotateUnderLoad},
-	} {
-		if err := r.step(ctx, s.name, s.f); err != nil {
+	})
+}
+
+// part is a step by its name.
+type part struct {
+	name string
+	f    func(context.Context) (string, error)
+}
+
+func (r *rehearsal) playAll(ctx context.Context, parts []part) error {
+	for _, p := range parts {
+		if err := r.step(ctx, p.name, p.f); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (r *rehearsal) leftOut() int {
-	n := 0
-	for _, left := range r.this.left {
-		n += len(left)
-	}
-	return n
 }
 
 func (r *rehearsal) start(ctx context.Context) (string, error) {
@@ -202,29 +209,24 @@ func (r *rehearsal) start(ctx context.Context) (string, error) {
 	return "it answers at " + r.emulator.url(), nil
 }
 
-// prepare bootstraps the account, and synthesizes this tree, this tree with a changed setting, and the earlier version.
+// prepare bootstraps the account and synthesizes a preview of this tree. What is needed later is made meanwhile, and
+// beside the steps that follow: the earlier version with other settings, this tree, and the files of a release.
 func (r *rehearsal) prepare(ctx context.Context) error {
-	var group errgroup.Group
-	group.SetLimit(2) // on two cores
-	group.Go(func() error { return r.step(ctx, "cdk bootstrap", r.bootstrap) })
-	group.Go(func() error {
-		return r.step(ctx, "cdk synth", func(ctx context.Context) (said string, err error) {
-			r.this, err = r.synthesize(ctx, r.root, filepath.Join(r.dir, "this"))
-			return "this tree", err
+	r.later.Go(func() error {
+		return r.playAll(ctx, []part{
+			{"build and cdk synth the earlier version", r.prepareBefore},
+			{"cdk synth", func(ctx context.Context) (said string, err error) {
+				r.this, err = r.synthesize(ctx, r.root, filepath.Join(r.dir, "this"))
+				return "this tree", err
+			}},
+			{"zips and template of a release", r.prepareRelease},
 		})
 	})
-	group.Go(func() error { return r.step(ctx, "build and cdk synth the earlier version", r.prepareBefore) })
-	group.Go(func() error {
-		return r.step(ctx, "cdk synth with a changed setting", func(ctx context.Context) (said string, err error) {
-			r.changed, err = r.synthesize(ctx, r.root, filepath.Join(r.dir, "changed"), "-c", "logRetentionDays=30", "-c", "throttleRate=500")
-			return "logRetentionDays=30, throttleRate=500", err
-		})
-	})
-	group.Go(func() error {
-		return r.step(ctx, "cdk synth of a preview", func(ctx context.Context) (said string, err error) {
+	return r.playAll(ctx, []part{
+		{"cdk bootstrap", r.bootstrap},
+		{"cdk synth of a preview", func(ctx context.Context) (said string, err error) {
 			r.preview, err = r.synthesize(ctx, r.root, filepath.Join(r.dir, "preview"), "-c", "retain=false")
-			return "retain=false", err
-		})
+			return "this tree, with retain=false", err
+		}},
 	})
-	return group.Wait()
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -55,10 +54,9 @@ func TestAdapt(t *testing.T) {
 		t.Fatal(err)
 	}
 	zip, hash := sum([]byte("a zip for this machine")), sum(template)
-	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	for _, want := range []string{
 		`"ROTOR_KEYS_SECRET":{"Fn::GetAtt":["Keys","Id"]}`, `"ROTOR_TABLE":{"Ref":"Table"}`, `"S3Key":"` + zip + `.zip"`,
-		`"Architectures":["` + architecture + `"]`, `"DependsOn":["Keys"]`, `"Threshold":12345678901234567890`,
+		`"Architectures":["` + architecture() + `"]`, `"DependsOn":["Keys"]`, `"Threshold":12345678901234567890`,
 	} {
 		if !strings.Contains(string(template), want) {
 			t.Errorf("%s is not in the template: %s", want, template)
