@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
 )
 
 // Config is what a console needs. All but API and Now may be left out.
@@ -19,6 +20,10 @@ type Config struct {
 	Now  func() time.Time // is the service's clock
 	Host string           // is the host listened on, and is accepted in the Host header besides loopback's names
 	Base string           // is the path before /console, such as /auth; "" for none
+
+	// Trail returns what this process has seen of a family: a local run knows every use, of
+	// which a service stores only those that matter. The console may keep and change the slice.
+	Trail func(family string) []timeline.Moment
 }
 
 // Console serves the pages of the console.

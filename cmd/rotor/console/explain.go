@@ -13,6 +13,7 @@ type explained struct {
 	Kind             string // of what was pasted
 	End              string // its last characters
 	Answer           *manage.Explanation
+	Picture          *picture // nil if there is no record of the family
 }
 
 var explainPage = newPage[*explained]("explain")
@@ -28,7 +29,7 @@ func (c *Console) askExplain(w http.ResponseWriter, r *http.Request) error {
 	if kindOf(family) != aFamily {
 		return &inputError{"This address may name a family, by its 43 characters. Paste anything else into the form."}
 	}
-	return c.answer(w, r, &manage.Question{Family: family}, &explained{Kind: aFamily, End: lastOf(family)})
+	return c.answer(w, r, &manage.Question{Family: family}, &explained{Kind: aFamily})
 }
 
 // explain explains what was pasted.
@@ -53,6 +54,15 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, q *manage.Quest
 	var err error
 	if page.Answer, err = c.API.Explain(r.Context(), q); err != nil {
 		return err
+	}
+	if f := page.Answer.Family; f != nil {
+		presented := page.Answer.TokenCounter // the newest, if no refresh token was asked about
+		if page.Kind != aRefreshToken {
+			presented = 0
+		}
+		if page.Picture, err = c.draw(r.Context(), f, page.Answer.Timeline, presented); err != nil {
+			return err
+		}
 	}
 	write(c, w, r, http.StatusOK, explainPage, "Explain a token", page)
 	return nil

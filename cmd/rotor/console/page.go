@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
 	"github.com/rotor-auth/rotor/shared/version"
 )
 
@@ -20,7 +21,7 @@ type page[T any] struct{ template *template.Template }
 // template is wrong.
 func newPage[T any](name string) page[T] {
 	t := template.New("layout.html").Funcs(template.FuncMap{
-		"instant": instant, "span": span, "lasts": lasts, "or": or, "query": template.URLQueryEscaper,
+		"instant": instant, "clock": clock, "span": timeline.Span, "lasts": lasts, "or": or, "query": template.URLQueryEscaper,
 	})
 	return page[T]{template.Must(t.ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))}
 }

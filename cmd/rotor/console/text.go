@@ -3,10 +3,11 @@ package console
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
 )
 
 // inert returns a page in which characters that nobody sees, or that turn the direction of
@@ -55,37 +56,15 @@ func instant(t time.Time) string {
 	return t.UTC().Format(layout) + " UTC"
 }
 
+// clock returns a time to the millisecond, without its zone.
+func clock(t time.Time) string { return t.UTC().Format(time.DateTime + ".000") }
+
 // lasts returns a number of seconds as people say it. 0 is no limit.
 func lasts(seconds int64) string {
 	if seconds == 0 {
 		return "no limit"
 	}
-	return span(time.Duration(seconds) * time.Second)
-}
-
-// span returns a duration as people say it, in at most two units.
-func span(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "-" + span(-d)
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < 10*time.Second && d%time.Second != 0:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	var parts []string
-	for _, u := range []struct {
-		name string
-		d    time.Duration
-	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"min", time.Minute}, {"s", time.Second}} {
-		if n := d / u.d; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, u.name))
-			d -= n * u.d
-		} else if len(parts) > 0 {
-			break // 3 d 5 s is 3 d
-		}
-	}
-	return strings.Join(parts[:min(len(parts), 2)], " ")
+	return timeline.Span(time.Duration(seconds) * time.Second)
 }
 
 // or returns the text, or another one if it is empty.

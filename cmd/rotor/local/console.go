@@ -33,14 +33,14 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // newConsole returns the console of this run, whose calls stay in this process.
-func newConsole(c *config, issuer string, clock *clock, api http.Handler) (*console.Console, error) {
+func newConsole(c *config, issuer string, clock *clock, trail *trail, api http.Handler) (*console.Console, error) {
 	client, err := manage.New(issuer, manage.Options{
 		HTTPClient: &http.Client{Transport: inProcess{api}}, UserAgent: "rotor-console",
 	})
 	if err != nil {
 		return nil, err
 	}
-	return console.New(console.Config{API: client, Now: clock.now, Host: c.addr.host, Base: c.base}), nil
+	return console.New(console.Config{API: client, Now: clock.now, Host: c.addr.host, Base: c.base, Trail: trail.of}), nil
 }
 
 // withConsole returns a handler that serves the console, and passes other requests to next.

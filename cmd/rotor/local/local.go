@@ -60,7 +60,8 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 	defer func() { _ = listener.Close() }() // closed already if it was served on
 
-	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	trail := newTrail()
+	log := slog.New(trail.handler(slog.NewJSONHandler(stderr, nil)))
 	clock := &clock{}
 	keys, err := openKeys(c, clock.now())
 	if err != nil {
@@ -90,7 +91,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		return err
 	}
 	cancel()
-	console, err := newConsole(c, issuer, clock, handler)
+	console, err := newConsole(c, issuer, clock, trail, handler)
 	if err != nil {
 		return err
 	}

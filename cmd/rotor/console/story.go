@@ -1,0 +1,132 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"strings"
+	"time"
+
+	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
+)
+
+// picture is the timeline of a family, for a page.
+type picture struct {
+	Wide, Narrow template.HTML
+	Rows         []timeline.Row
+	Interval     time.Duration
+	Known        bool // the interval is known
+	All          bool // every use is known, not only the last rotation and what was stored
+}
+
+// Widths of the picture, for wide and for narrow windows.
+const (
+	wideWidth   = 1000
+	narrowWidth = 380
+)
+
+// draw returns the picture of a family with its timeline. presented is the token that was asked
+// about, or 0. The caller may lack the permission to read the client's policy: then there are
+// no intervals in the picture.
+func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.Moment, presented uint32) (*picture, error) {
+	p := &picture{}
+	client, err := c.API.Registration(ctx, f.ClientID)
+	var refused *manage.Error
+	switch {
+	case err == nil:
+		p.Known, p.Interval = true, time.Duration(client.Policy.ReuseInterval)*time.Second
+		if !client.Policy.Rotation {
+			p.Interval = 0
+		}
+	case errors.As(err, &refused) && (refused.Denied() || refused.NotFound()):
+	default:
+		return nil, err
+	}
+	s := &timeline.Story{Now: c.Now(), Interval: p.Interval, Presented: presented, Moments: momentsOf(moments)}
+	if c.Trail != nil {
+		if seen := c.Trail(f.ID); len(seen) > 0 {
+			s.Moments, p.All = together(s.Moments, seen), true
+		}
+	}
+	if f.Status == "active" {
+		s.Ends = endsOf(f)
+	}
+	s.Sort()
+	id := "family"                                                                      // a page has one picture
+	p.Wide = template.HTML(timeline.Draw(s, wideWidth).SVG(id+"-wide", "wide"))         //nolint:gosec // SVG escapes its texts
+	p.Narrow = template.HTML(timeline.Draw(s, narrowWidth).SVG(id+"-narrow", "narrow")) //nolint:gosec // the same
+	p.Rows = s.Table()
+	return p, nil
+}
+
+// kinds has the kinds of the events in a timeline of the API. "skipped" stands before the
+// rotation that it is about.
+var kinds = map[string]timeline.Kind{
+	"issued": timeline.Issued, "rotated": timeline.Rotated, "used": timeline.Used, "reuse_observed": timeline.Observed,
+	"ahead": timeline.Ahead, "reuse_detected": timeline.Ended, "revoked": timeline.Ended, "expired": timeline.Ended,
+}
+
+// momentsOf returns what the service's record and its stored events say.
+func momentsOf(moments []manage.Moment) []timeline.Moment {
+	var all []timeline.Moment
+	skipped := false
+	for _, m := range moments {
+		kind, known := kinds[m.Event]
+		if !known {
+			skipped = skipped || m.Event == "skipped"
+			continue
+		}
+		if kind == timeline.Rotated && skipped {
+			kind, skipped = timeline.Skipped, false
+		}
+		all = append(all, timeline.Moment{
+			At: m.At, Kind: kind, Token: m.TokenCounter, Newest: m.Counter, Cause: m.Cause,
+			From: or(origin(m.IP, m.UserAgent), m.By),
+		})
+	}
+	return all
+}
+
+func origin(ip, agent string) string { return strings.TrimSpace(ip + " " + agent) }
+
+// together returns what the record says and what this process has seen, without what is in
+// both. What was seen says more.
+func together(recorded, seen []timeline.Moment) []timeline.Moment {
+	type key struct {
+		kind   timeline.Kind
+		newest uint32
+	}
+	made, used := map[key]bool{}, map[int64]bool{}
+	for _, m := range seen {
+		made[key{timeline.Rotated, m.Newest}] = made[key{timeline.Rotated, m.Newest}] || m.Kind == timeline.Rotated || m.Kind == timeline.Skipped
+		used[m.At.UnixMilli()] = true
+	}
+	all := seen
+	for _, m := range recorded {
+		switch m.Kind {
+		case timeline.Rotated, timeline.Skipped:
+			if made[key{timeline.Rotated, m.Newest}] {
+				continue
+			}
+		case timeline.Used:
+			if used[m.At.UnixMilli()] {
+				continue
+			}
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// endsOf returns the ends that a living family has before it.
+func endsOf(f *manage.Family) []timeline.End {
+	var ends []timeline.End
+	if idle := f.IdleExpiresAt; !idle.IsZero() && (f.ExpiresAt.IsZero() || idle.Before(f.ExpiresAt)) {
+		ends = append(ends, timeline.End{At: idle, Name: "idle end"})
+	}
+	if !f.ExpiresAt.IsZero() {
+		ends = append(ends, timeline.End{At: f.ExpiresAt, Name: "absolute end"})
+	}
+	return ends
+}

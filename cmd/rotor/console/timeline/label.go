@@ -1,0 +1,197 @@
+package timeline
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Label is a text above the axis, with a line down to what it is about.
+type Label struct {
+	At    float64 // what it is about
+	X, Y  float64 // the middle of the text
+	Foot  float64 // where its line ends
+	Text  string
+	Class string
+}
+
+// Tick is a time below the axis.
+type Tick struct {
+	At, X float64 // the place of the time, and of its text's middle
+	Date  string  // if it is not that of the tick before
+	Clock string
+}
+
+const (
+	levelHeight = 19.0
+	maxLevels   = 5
+)
+
+// wanted is a label that has no place yet.
+type wanted struct {
+	Label
+	rank int // the lower, the more it is needed
+}
+
+// layLabels gives each label a level on which it covers no other and no line. One that finds
+// none is left out, the less important first: the table has all. It decides the height of the
+// picture.
+func (p *Picture) layLabels() {
+	want := p.wantedLabels()
+	slices.SortStableFunc(want, func(a, b wanted) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.At, b.At)) })
+	levels := 1
+	type placed struct {
+		from, to float64
+		level    int // 0 is next to the axis
+		at       float64
+	}
+	var all []placed
+	for _, w := range want {
+		half := textWidth(w.Text) / 2
+		x := max(half+2, min(w.At, p.Width-half-2))
+		for level := range maxLevels {
+			free := true
+			for _, o := range all {
+				covers := o.level == level && x-half < o.to+6 && o.from-6 < x+half
+				onLine := o.level > level && x-half-4 < o.at && o.at < x+half+4 // its line would pass through this text
+				through := o.level < level && o.from-4 < w.At && w.At < o.to+4  // this line would pass through its text
+				free = free && !covers && !onLine && !through
+			}
+			if free {
+				all = append(all, placed{x - half, x + half, level, w.At})
+				w.X, w.Y = x, float64(level)
+				p.Labels = append(p.Labels, w.Label)
+				levels = max(levels, level+1)
+				break
+			}
+		}
+	}
+	p.base = float64(levels)*levelHeight + laneHeight + 16
+	p.Height = p.base + 70
+	for i := range p.Labels {
+		l := &p.Labels[i]
+		l.Y = (float64(levels)-l.Y)*levelHeight - 3
+		l.Foot += p.base
+	}
+	slices.SortFunc(p.Labels, func(a, b Label) int { return cmp.Compare(a.At, b.At) })
+}
+
+// wantedLabels returns all labels. Foot is yet the distance from the axis.
+func (p *Picture) wantedLabels() []wanted {
+	var want []wanted
+	add := func(rank int, at, foot float64, class, text string) {
+		if text != "" {
+			want = append(want, wanted{Label{At: at, Foot: foot, Text: text, Class: class}, rank})
+		}
+	}
+	const onAxis, onLane = -tokenRadius - 3, -laneHeight - useRadius - 2
+	if p.Ended != nil {
+		add(0, p.Life, onAxis, "dead", p.Ended.short())
+	}
+	for _, t := range p.Tokens {
+		if !t.Presented {
+			continue
+		}
+		if text := fmt.Sprintf("token %d: you asked about it", p.story.Presented); t.First <= p.story.Presented && p.story.Presented <= t.Last {
+			add(1, p.Axis.Place(p.made(p.story.Presented)), onAxis, "asked", text)
+		}
+	}
+	for i, m := range p.story.Moments {
+		if m.Kind == Issued {
+			add(2, p.Axis.Place(m.At), onAxis, "", m.short())
+		}
+		if m.Kind == Skipped || m.Kind == Ahead {
+			add(4, p.Axis.Place(m.At), onAxis, "", p.story.Moments[i].short())
+		}
+	}
+	for _, l := range p.Lines {
+		add(3, l.At, 14, "end", l.Name)
+	}
+	if p.Ended == nil || p.Right-p.Life > 30 {
+		add(3, p.Now, 14, "now", "now")
+	}
+	for _, u := range p.Uses {
+		text := usesText(u.Kind, u.Count, u.Elsewhere)
+		class := ""
+		if u.Kind == Refused || u.Kind == Observed {
+			class = "warn"
+		}
+		add(5, (u.From+u.To)/2, onLane, class, text)
+	}
+	return want
+}
+
+// made returns when a token was made, as far as that is known.
+func (p *Picture) made(token uint32) time.Time {
+	for i := range p.story.Moments {
+		if m := &p.story.Moments[i]; m.isToken() && m.Newest == token {
+			return m.At
+		}
+	}
+	return p.story.Now
+}
+
+func usesText(k Kind, n int, elsewhere bool) string {
+	times := ""
+	if n > 1 {
+		times = fmt.Sprintf(" × %s", count(n))
+	}
+	where := ""
+	if elsewhere {
+		where = " from elsewhere"
+	}
+	switch k {
+	case Refused:
+		return "refused" + times
+	case Observed:
+		return "reuse observed" + times
+	case Used:
+		return "used again" + times + where
+	}
+	return ""
+}
+
+// layTicks puts times below the axis, where they do not cover each other: the beginning, the
+// end, now, and then as many others as there is room for.
+func (p *Picture) layTicks() {
+	type candidate struct {
+		at   time.Time
+		rank int
+	}
+	var all []candidate
+	for i, m := range p.story.Moments {
+		switch {
+		case m.Kind == Issued, m.Kind == Ended:
+			all = append(all, candidate{m.At, 0})
+		case i == len(p.story.Moments)-1, m.isToken() && m.Newest == p.story.Presented:
+			all = append(all, candidate{m.At, 2})
+		case len(p.story.Moments) < 200 || i%(len(p.story.Moments)/100) == 0:
+			all = append(all, candidate{m.At, 3})
+		}
+	}
+	for _, e := range p.story.Ends {
+		all = append(all, candidate{e.At, 1})
+	}
+	all = append(all, candidate{p.story.Now, 1})
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.rank, b.rank) })
+	const half = 36.0 // of 2026-11-28
+	times := map[float64]time.Time{}
+	for _, c := range all {
+		at := p.Axis.Place(c.at)
+		x := max(half, min(at, p.Width-half))
+		if !slices.ContainsFunc(p.Ticks, func(t Tick) bool { return t.X-x < 2*half+8 && x-t.X < 2*half+8 }) {
+			p.Ticks = append(p.Ticks, Tick{At: at, X: x})
+			times[at] = c.at.UTC()
+		}
+	}
+	slices.SortFunc(p.Ticks, func(a, b Tick) int { return cmp.Compare(a.At, b.At) })
+	date := ""
+	for i := range p.Ticks {
+		t := &p.Ticks[i]
+		t.Clock = times[t.At].Format(time.TimeOnly)
+		if d := times[t.At].Format(time.DateOnly); d != date {
+			t.Date, date = d, d
+		}
+	}
+}

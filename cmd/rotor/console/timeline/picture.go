@@ -1,0 +1,245 @@
+package timeline
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Picture is a drawn [Story]: every place in it, in pixels. What would fall on the same place
+// is one mark.
+type Picture struct {
+	Width, Height float64
+	Axis          *Axis
+	Left, Right   float64 // where the axis begins and ends
+	Life          float64 // where the family has ended, or Right
+	Now           float64
+	Bands         []Band
+	Tokens        []Tokens
+	Uses          []Uses
+	Ended         *Moment // nil for a living family
+	Lines         []Line  // the ends that are to come
+	Pauses        []Pause
+	Labels        []Label
+	Ticks         []Tick
+
+	story *Story
+	base  float64 // the height of the axis
+}
+
+// Band is the reuse interval after a rotation, or those of many that touch each other.
+type Band struct{ From, To float64 }
+
+// Tokens are the marks of tokens that were made at From, or one after the other until To.
+type Tokens struct {
+	From, To    float64
+	First, Last uint32    // the tokens
+	Places      []float64 // of the tokens between, as far as they can be told apart
+	Presented   bool      // the token that was asked about is among them
+}
+
+// Uses are uses of one kind that cannot be told apart.
+type Uses struct {
+	From, To  float64
+	Kind      Kind // Used, Observed or Refused
+	Elsewhere bool // one of them came from another address or user agent
+	Count     int
+	Words     string // of the first
+}
+
+// Line is an end that is to come.
+type Line struct {
+	At   float64
+	Name string
+}
+
+// Pause is a time in which nothing happened.
+type Pause struct {
+	From, To float64
+	Text     string
+	Break    bool // the axis is far more compressed here than elsewhere
+}
+
+const (
+	margin      = 18.0
+	tokenRadius = 10.0
+	useRadius   = 4.5
+	laneHeight  = 28.0 // between the axis and the uses above it
+)
+
+// Draw returns the picture of a story, so many pixels wide.
+func Draw(s *Story, width float64) *Picture {
+	p := &Picture{Width: width, Left: margin, Right: width - margin, story: s}
+	p.layAxis()
+	p.layBands()
+	p.layTokens()
+	p.layUses()
+	for _, e := range s.Ends {
+		p.Lines = append(p.Lines, Line{p.Axis.Place(e.At), e.Name})
+	}
+	p.layPauses()
+	p.layLabels()
+	p.layTicks()
+	return p
+}
+
+func (p *Picture) layAxis() {
+	s := p.story
+	died, dead := s.died()
+	times, important := make([]time.Time, 0, 2*len(s.Moments)), []time.Time{s.Now}
+	for i := range s.Moments {
+		m := &s.Moments[i]
+		times = append(times, m.At)
+		if m.isToken() && m.Kind != Issued && s.Interval > 0 {
+			times = append(times, m.At.Add(s.Interval))
+		}
+		switch {
+		case m.Kind == Issued, m.Kind == Ended, m.isToken() && m.Newest == s.Presented, i == len(s.Moments)-1:
+			important = append(important, m.At)
+		}
+	}
+	for _, e := range s.Ends {
+		important = append(important, e.At)
+	}
+	p.Axis = newAxis(times, important, p.Left, p.Right)
+	p.Now, p.Life = p.Axis.Place(s.Now), p.Right
+	if dead {
+		p.Life = p.Axis.Place(died)
+		p.Ended = p.end()
+	}
+}
+
+func (p *Picture) end() *Moment {
+	for i := range p.story.Moments {
+		if m := &p.story.Moments[i]; m.Kind == Ended {
+			return m
+		}
+	}
+	return nil
+}
+
+// layBands lays the reuse interval after each rotation, until the family ended.
+func (p *Picture) layBands() {
+	if p.story.Interval <= 0 {
+		return
+	}
+	for i := range p.story.Moments {
+		m := &p.story.Moments[i]
+		if !m.isToken() || m.Kind == Issued {
+			continue
+		}
+		b := Band{p.Axis.Place(m.At), p.Axis.Place(m.At.Add(p.story.Interval))}
+		if p.Ended != nil {
+			b.From, b.To = min(b.From, p.Life), min(b.To, p.Life)
+		}
+		if last := len(p.Bands) - 1; last >= 0 && b.From-p.Bands[last].To < 1 {
+			p.Bands[last].To = max(p.Bands[last].To, b.To)
+			continue
+		}
+		p.Bands = append(p.Bands, b)
+	}
+}
+
+// layTokens makes one mark of tokens whose marks would touch.
+func (p *Picture) layTokens() {
+	for i := range p.story.Moments {
+		m := &p.story.Moments[i]
+		if !m.isToken() {
+			continue
+		}
+		at := p.Axis.Place(m.At)
+		asked := p.story.Presented != 0 && m.Newest == p.story.Presented
+		if last := len(p.Tokens) - 1; last >= 0 && at-p.Tokens[last].To < 2*tokenRadius+2 {
+			t := &p.Tokens[last]
+			if at-t.Places[len(t.Places)-1] >= 3 {
+				t.Places = append(t.Places, at)
+			}
+			t.To, t.Last, t.Presented = at, m.Newest, t.Presented || asked
+			continue
+		}
+		p.Tokens = append(p.Tokens, Tokens{From: at, To: at, First: m.Newest, Last: m.Newest, Places: []float64{at}, Presented: asked})
+	}
+}
+
+// layUses makes one mark of uses of a kind that would touch.
+func (p *Picture) layUses() {
+	for i := range p.story.Moments {
+		m := &p.story.Moments[i]
+		if m.isToken() || m.Kind == Ended {
+			continue
+		}
+		at, kind := p.Axis.Place(m.At), m.Kind
+		if kind == Reused {
+			kind = Used // both are harmless, and look the same
+		}
+		if last := len(p.Uses) - 1; last >= 0 && p.Uses[last].Kind == kind && p.Uses[last].Elsewhere == m.Elsewhere && at-p.Uses[last].To < 2*useRadius {
+			p.Uses[last].To = at
+			p.Uses[last].Count++
+			continue
+		}
+		p.Uses = append(p.Uses, Uses{From: at, To: at, Kind: kind, Elsewhere: m.Elsewhere, Count: 1, Words: m.Words()})
+	}
+}
+
+// layPauses labels the pauses that are wide enough with how long they are, and marks those in which
+// the axis is compressed.
+func (p *Picture) layPauses() {
+	finest := math.Inf(1) // the time of a pixel, where it is shortest
+	type stop struct {
+		at     time.Time
+		newest uint32
+		token  bool
+	}
+	var stops []stop
+	for i := range p.story.Moments {
+		m := &p.story.Moments[i]
+		stops = append(stops, stop{m.At, m.Newest, m.isToken()})
+	}
+	if len(stops) == 0 {
+		return
+	}
+	later := []time.Time{p.story.Now}
+	for _, e := range p.story.Ends {
+		later = append(later, e.At)
+	}
+	for _, at := range later {
+		if at.After(stops[len(stops)-1].at) {
+			stops = append(stops, stop{at: at})
+		}
+	}
+	var pauses []Pause
+	var rates []float64
+	for i := range len(stops) - 1 {
+		from, to := stops[i], stops[i+1]
+		d := to.at.Sub(from.at)
+		pause := Pause{From: p.Axis.Place(from.at), To: p.Axis.Place(to.at), Text: Span(d)}
+		wide := pause.To - pause.From
+		if wide < 4 || d <= 0 {
+			continue
+		}
+		if to.token && from.newest != 0 && to.newest > from.newest+1 {
+			pause.Text = fmt.Sprintf("%s more tokens", count(int(to.newest-from.newest-1)))
+		}
+		rate := d.Seconds() / wide
+		finest = min(finest, rate)
+		pauses, rates = append(pauses, pause), append(rates, rate)
+	}
+	for i, pause := range pauses {
+		pause.Break = rates[i] > 20*finest && pause.To-pause.From > 3*tokenRadius
+		if pause.Break || textWidth(pause.Text)+12 < pause.To-pause.From {
+			p.Pauses = append(p.Pauses, pause)
+		}
+	}
+}
+
+// textWidth estimates how wide a text of the picture is.
+func textWidth(s string) float64 { return 6.7 * float64(len([]rune(s))) }
+
+// count returns a number with its thousands apart.
+func count(n int) string {
+	s := fmt.Sprint(n)
+	for at := len(s) - 3; at > 0; at -= 3 {
+		s = s[:at] + "," + s[at:]
+	}
+	return s
+}

@@ -1,0 +1,182 @@
+// Package timeline draws the life of a token family: an axis of time with a mark for each
+// rotation, the reuse interval after it, the uses of its tokens, and its end. A picture of
+// ten thousand rotations is as small as one of ten.
+package timeline
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Kind is what happened at a [Moment].
+type Kind int
+
+// The kinds of moments.
+const (
+	Issued   Kind = iota // the family began, with token 1
+	Rotated              // Token was exchanged for Newest
+	Used                 // the newest token was used, and stays the newest
+	Reused               // Token, which was superseded, was used inside the reuse interval
+	Skipped              // Token was exchanged a second time, because its successor was never used
+	Observed             // Token was reused outside the interval, and that was recorded only
+	Ahead                // Token was newer than the record, after a restore
+	Refused              // Token was refused
+	Ended                // the family ended, by its Cause
+)
+
+// Moment is one entry of a family's life.
+type Moment struct {
+	At        time.Time
+	Kind      Kind
+	Token     uint32 // that was presented; 0 if it is not known
+	Newest    uint32 // of the family, afterwards
+	Cause     string // of Refused and Ended
+	Age       time.Duration
+	From      string // the address and user agent
+	Elsewhere bool   // the use before came from another address or user agent
+}
+
+// End is a time at which a family ends, unless something happens before.
+type End struct {
+	At   time.Time
+	Name string // such as idle end
+}
+
+// Story is the life of a family, as far as it is known.
+type Story struct {
+	Now       time.Time
+	Interval  time.Duration // the reuse interval, or 0
+	Moments   []Moment      // in order
+	Ends      []End         // of a living family
+	Presented uint32        // the token that was asked about; 0 for none
+}
+
+// Sort puts the moments in order.
+func (s *Story) Sort() {
+	slices.SortStableFunc(s.Moments, func(a, b Moment) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Newest, b.Newest), cmp.Compare(rank(a.Kind), rank(b.Kind)))
+	})
+}
+
+// rank orders moments of the same time.
+func rank(k Kind) int {
+	switch k {
+	case Issued:
+		return 0
+	case Rotated, Skipped:
+		return 1
+	case Refused:
+		return 4
+	case Ended:
+		return 3
+	default:
+		return 2
+	}
+}
+
+// died returns when the family ended; ok is false if it lives.
+func (s *Story) died() (at time.Time, ok bool) {
+	for i := range s.Moments {
+		if s.Moments[i].Kind == Ended {
+			return s.Moments[i].At, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// isToken reports whether a token was made at the moment.
+func (m *Moment) isToken() bool {
+	switch m.Kind {
+	case Issued, Rotated, Skipped, Ahead:
+		return true
+	}
+	return false
+}
+
+// Words returns what happened as a sentence.
+func (m *Moment) Words() string {
+	token := "a token"
+	if m.Token != 0 {
+		token = fmt.Sprintf("token %d", m.Token)
+	}
+	switch m.Kind {
+	case Issued:
+		return "The login: the family begins with token 1."
+	case Rotated:
+		if m.Token == 0 {
+			return fmt.Sprintf("Token %d was issued.", m.Newest)
+		}
+		return fmt.Sprintf("%s was exchanged for token %d.", capital(token), m.Newest)
+	case Used:
+		if m.Token == 0 {
+			return "The family was last used."
+		}
+		return fmt.Sprintf("%s was used again and is still the newest: the same token was sent.", capital(token))
+	case Reused:
+		return fmt.Sprintf("%s was used again, %s after it was superseded. That is inside the reuse interval: token %d was sent.", capital(token), Span(m.Age), m.Newest)
+	case Skipped:
+		return fmt.Sprintf("%s came back, and its successor had never been used: a lost response. Token %d was issued.", capital(token), m.Newest)
+	case Observed:
+		return fmt.Sprintf("%s came back outside the reuse interval. The policy only observes that.", capital(token))
+	case Ahead:
+		return fmt.Sprintf("%s was newer than the record: the table was restored from a backup.", capital(token))
+	case Refused:
+		return fmt.Sprintf("%s was refused: %s.", capital(token), causeWords(m.Cause))
+	default:
+		if m.Cause == "reuse_detected" && m.Token != 0 {
+			return fmt.Sprintf("%s came back outside the reuse interval. The family was revoked, with its newest token %d.", capital(token), m.Newest)
+		}
+		return "The family ended: " + causeWords(m.Cause) + "."
+	}
+}
+
+// short returns what happened in a few words, for the picture.
+func (m *Moment) short() string {
+	switch m.Kind {
+	case Issued:
+		return "login"
+	case Observed:
+		return fmt.Sprintf("token %d came back (observed)", m.Token)
+	case Skipped:
+		return "response was lost"
+	case Refused:
+		if m.Token != 0 {
+			return fmt.Sprintf("token %d refused", m.Token)
+		}
+		return "refused"
+	case Ended:
+		if m.Cause == "reuse_detected" && m.Token != 0 {
+			return fmt.Sprintf("revoked: token %d came back", m.Token)
+		}
+		return causeWords(m.Cause)
+	}
+	return ""
+}
+
+// causes says what the causes of an end mean.
+var causes = map[string]string{
+	"reuse_detected": "a superseded token came back", "expired_idle": "not used for the idle lifetime",
+	"expired_absolute": "the absolute lifetime is over", "limit_exceeded": "too many families of this user",
+	"revoked_by_client": "logged out by the application", "revoked_by_admin": "revoked by an operator",
+	"password_changed": "the password was changed", "client_not_before": "the client's not_before ended it",
+	"key_revoked": "its key was revoked", "wrong_client": "another client presented it",
+}
+
+func causeWords(cause string) string {
+	if words, ok := causes[cause]; ok {
+		return words
+	}
+	if cause == "" {
+		return "the cause is not known"
+	}
+	return cause
+}
+
+func capital(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return string(s[0]-'a'+'A') + s[1:]
+}

@@ -1,0 +1,67 @@
+package timeline
+
+import (
+	"fmt"
+	"time"
+)
+
+// Row is a line of the table that has the moments of a picture.
+type Row struct {
+	At    time.Time
+	Until time.Time // of many moments in one line; zero otherwise
+	Words string
+	From  string
+	Class string
+}
+
+const (
+	// maxRun is how many moments of a kind in a row have a line each.
+	maxRun = 6
+	// maxRows limits the lines of a table.
+	maxRows = 200
+)
+
+// Table returns the moments in words, in order. Many of a kind in a row are one line. If there
+// are too many lines the table says so in the middle, and has the first and the last.
+func (s *Story) Table() []Row {
+	var rows []Row
+	for i := 0; i < len(s.Moments); {
+		end := i + 1
+		for end < len(s.Moments) && s.Moments[end].Kind == s.Moments[i].Kind {
+			end++
+		}
+		run := s.Moments[i:end]
+		if len(run) <= maxRun {
+			for j := range run {
+				rows = append(rows, rowOf(&run[j]))
+			}
+		} else {
+			first, last := &run[0], &run[len(run)-1]
+			rows = append(rows, rowOf(first), Row{
+				At: run[1].At, Until: run[len(run)-2].At, Words: fmt.Sprintf("%s times more, the same: up to token %d.", count(len(run)-2), run[len(run)-2].Newest),
+			}, rowOf(last))
+		}
+		i = end
+	}
+	if len(rows) <= maxRows {
+		return rows
+	}
+	const half = maxRows / 2
+	cut := rows[half : len(rows)-half]
+	left := Row{At: cut[0].At, Until: cut[len(cut)-1].At, Words: fmt.Sprintf("… %s lines are left out here.", count(len(cut)))}
+	return append(append(rows[:half:half], left), rows[len(rows)-half:]...)
+}
+
+func rowOf(m *Moment) Row {
+	r := Row{At: m.At, Words: m.Words(), From: m.From}
+	switch {
+	case m.Kind == Ended, m.Kind == Refused:
+		r.Class = "dead"
+	case m.Kind == Observed, m.Elsewhere:
+		r.Class = "warn"
+	}
+	if m.Elsewhere {
+		r.Words += " The use before came from elsewhere."
+	}
+	return r
+}
