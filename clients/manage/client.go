@@ -7,8 +7,9 @@
 //	…
 //	tokens, err := rotor.StartFamily(ctx, &manage.Login{UserID: "alice", ClientID: "web"})
 //
-// A call that is refused returns an [Error]. Calls that can be repeated are, up to four
-// times, if the service is busy or did not answer.
+// A call that is refused returns an [Error], and one that got no answer an
+// [UnreachableError]. If the service is busy or did not answer, a call that can be repeated
+// is made up to four times.
 package manage
 
 import (
@@ -31,8 +32,8 @@ import (
 // Options configure a [Client]. The zero value is for a local run, which asks for no
 // signature.
 type Options struct {
-	AWS        *aws.Config  // signs the calls with its credentials, for its region; nil for no signature
-	HTTPClient *http.Client // makes the calls; nil for one with a timeout of 35 s
+	AWS        *aws.Config  // signs the calls of an https address with its credentials, for its region; nil for no signature
+	HTTPClient *http.Client // makes the calls, but follows no redirects; nil for one with a timeout of 35 s
 	UserAgent  string       // is sent with each call; "" for rotor-manage
 }
 
@@ -60,12 +61,16 @@ const (
 // the own machine is called.
 func New(address string, o Options) (*Client, error) {
 	base, err := url.Parse(strings.TrimRight(address, "/"))
-	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" ||
-		(base.Scheme != "https" && base.Scheme != "http") {
+	switch {
+	case strings.Contains(address, "@"): // is not shown, as a password may stand before it
+		return nil, errors.New("the address of the service must not have a user or a password in it")
+	case err != nil || base.Hostname() == "" || base.RawQuery != "" || base.ForceQuery || base.Fragment != "" ||
+		(base.Scheme != "https" && base.Scheme != "http"):
 		return nil, fmt.Errorf("the address %q must be that of the service, such as https://auth.example.com", address)
-	}
-	if base.Scheme == "http" && !isLoopback(base.Hostname()) {
+	case base.Scheme == "http" && !isLoopback(base.Hostname()):
 		return nil, fmt.Errorf("the address %q must begin with https: only a local run is called without TLS", address)
+	case base.Scheme == "http":
+		o.AWS = nil
 	}
 	if o.AWS != nil && o.AWS.Region == "" {
 		return nil, errors.New("no AWS region is known: set AWS_REGION or choose a profile that has one")
@@ -73,16 +78,14 @@ func New(address string, o Options) (*Client, error) {
 	if o.AWS != nil && o.AWS.Credentials == nil {
 		return nil, errors.New("no AWS credentials are known")
 	}
-	client := o.HTTPClient
-	if client == nil {
-		client = &http.Client{
-			Timeout: callTimeout,
-			// No call is redirected, and a signature is for one host.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+	client := http.Client{Timeout: callTimeout}
+	if o.HTTPClient != nil {
+		client = *o.HTTPClient
 	}
+	// The service redirects no call. A redirect would take a token to somebody else.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{
-		base: base, http: client, aws: o.AWS, signer: v4.NewSigner(),
+		base: base, http: &client, aws: o.AWS, signer: v4.NewSigner(),
 		agent: cmp.Or(o.UserAgent, "rotor-manage"), wait: wait,
 	}, nil
 }
@@ -98,11 +101,15 @@ type request struct {
 	header http.Header
 	body   any  // is sent as JSON, unless it is nil
 	once   bool // a second call would do more than the first
+	gone   bool // a second call is answered 404 if the first has done its work
 }
 
 // call makes a call, and decodes the answer into answer unless that is nil. It returns an
 // [Error] if the service refused it.
 func (c *Client) call(ctx context.Context, r request, answer any) error {
+	if strings.HasSuffix(r.path, "/") {
+		return fmt.Errorf("%s %s: the id is empty", r.method, r.path)
+	}
 	body := []byte{}
 	if r.body != nil {
 		var err error
@@ -112,11 +119,12 @@ func (c *Client) call(ctx context.Context, r request, answer any) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, &r, body, answer)
-		pause, again := retry(err, attempt, r.once)
-		if err == nil || !again {
-			return err
+		var refused *Error
+		if attempt > 1 && r.gone && errors.As(err, &refused) && refused.NotFound() {
+			return nil
 		}
-		if c.wait(ctx, pause) != nil {
+		pause, again := retry(err, attempt, r.once)
+		if !again || ctx.Err() != nil || c.wait(ctx, pause) != nil {
 			return err
 		}
 	}

@@ -3,50 +3,54 @@ package manage
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"iter"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // Family is a token family: what one login on one device has started.
 type Family struct {
 	ID            string          `json:"family"`
-	Status        string          `json:"status"` // active, expired, revoked, or unregistered if its client is gone
-	Cause         string          `json:"cause"`  // why it has ended
+	Status        string          `json:"status"`          // active, expired, revoked, or unregistered if its client is gone
+	Cause         string          `json:"cause,omitempty"` // why it has ended
 	UserID        string          `json:"user_id"`
 	ClientID      string          `json:"client_id"`
 	Counter       uint32          `json:"counter"` // of the newest token
 	IssuedAt      time.Time       `json:"issued_at"`
 	LastUsedAt    time.Time       `json:"last_used_at"`
-	ExpiresAt     time.Time       `json:"expires_at"`      // zero if it has no absolute end
-	IdleExpiresAt time.Time       `json:"idle_expires_at"` // zero if it may be idle forever
-	RevokedAt     time.Time       `json:"revoked_at"`
-	PurgeAt       time.Time       `json:"purge_at"`
-	Evict         string          `json:"evict"` // the rule by which the limit of active families ended it
-	Scope         string          `json:"scope"`
-	Audience      Audience        `json:"audience"`
-	Claims        json.RawMessage `json:"claims"`
-	AuthTime      time.Time       `json:"auth_time"`
-	ACR           string          `json:"acr"`
-	AMR           []string        `json:"amr"`
-	Device        string          `json:"device"`
-	LastIP        string          `json:"last_ip"`
-	LastUserAgent string          `json:"last_user_agent"`
-	Timeline      []Moment        `json:"timeline"` // of [Client.Family] alone
+	ExpiresAt     time.Time       `json:"expires_at,omitzero"`      // zero if it has no absolute end
+	IdleExpiresAt time.Time       `json:"idle_expires_at,omitzero"` // zero if it may be idle forever
+	RevokedAt     time.Time       `json:"revoked_at,omitzero"`
+	PurgeAt       time.Time       `json:"purge_at,omitzero"`
+	Evict         string          `json:"evict,omitempty"` // the rule by which the limit of active families ended it
+	Scope         string          `json:"scope,omitempty"`
+	Audience      Audience        `json:"audience,omitempty"`
+	Claims        json.RawMessage `json:"claims,omitempty"`
+	AuthTime      time.Time       `json:"auth_time,omitzero"`
+	ACR           string          `json:"acr,omitempty"`
+	AMR           []string        `json:"amr,omitempty"`
+	Device        string          `json:"device,omitempty"`
+	LastIP        string          `json:"last_ip,omitempty"`
+	LastUserAgent string          `json:"last_user_agent,omitempty"`
+	Timeline      []Moment        `json:"timeline,omitempty"` // of [Client.Family] alone
 }
 
 // Moment is an entry of a family's timeline.
 type Moment struct {
 	At           time.Time `json:"at"`
-	Event        string    `json:"event"`         // issued, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired or ahead
-	Counter      uint32    `json:"counter"`       // of the family's newest token at that time
-	TokenCounter uint32    `json:"token_counter"` // of the token that was presented
-	Cause        string    `json:"cause"`
-	IP           string    `json:"ip"`
-	UserAgent    string    `json:"user_agent"`
-	ForwardedBy  string    `json:"forwarded_by"` // the backend that told IP and UserAgent
-	By           string    `json:"by"`           // who called the management API
-	EventID      string    `json:"event_id"`
+	Event        string    `json:"event"`                   // issued, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired or ahead
+	Counter      uint32    `json:"counter,omitempty"`       // of the family's newest token at that time
+	TokenCounter uint32    `json:"token_counter,omitempty"` // of the token that was presented
+	Cause        string    `json:"cause,omitempty"`
+	IP           string    `json:"ip,omitempty"`
+	UserAgent    string    `json:"user_agent,omitempty"`
+	ForwardedBy  string    `json:"forwarded_by,omitempty"` // the backend that told IP and UserAgent
+	By           string    `json:"by,omitempty"`           // who called the management API
+	EventID      string    `json:"event_id,omitempty"`
 }
 
 // Audience is whom access tokens are for. In JSON it is a string if there is one, else a list.
@@ -60,6 +64,14 @@ func (a *Audience) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(a))
+}
+
+// MarshalJSON writes a string or a list.
+func (a Audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
 }
 
 // Login is what a family begins with. Only UserID and ClientID are required.
@@ -83,7 +95,8 @@ type Login struct {
 	UserAgent string `json:"-"`
 }
 
-// Tokens are the first tokens of a family. They print as [redacted].
+// Tokens are the first tokens of a family. They print, and are logged, as
+// the family's id alone.
 type Tokens struct {
 	AccessToken            string `json:"access_token"`
 	TokenType              string `json:"token_type"`
@@ -98,10 +111,16 @@ type Tokens struct {
 }
 
 // String returns the family's id alone.
-func (t *Tokens) String() string { return "tokens of family " + t.Family + " [redacted]" }
+func (t Tokens) String() string { return "[tokens of family " + t.Family + "]" }
 
-// GoString returns the same as String, for %#v.
-func (t *Tokens) GoString() string { return t.String() }
+// GoString returns what String returns.
+func (t Tokens) GoString() string { return t.String() }
+
+// Format prints what String returns, whatever the verb.
+func (t Tokens) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
+
+// LogValue returns what String returns.
+func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // StartFamily starts a family after a login, and returns its first tokens.
 func (c *Client) StartFamily(ctx context.Context, l *Login) (*Tokens, error) {
@@ -109,6 +128,9 @@ func (c *Client) StartFamily(ctx context.Context, l *Login) (*Tokens, error) {
 	for name, value := range map[string]string{
 		"Idempotency-Key": l.IdempotencyKey, "Rotor-Client-Ip": l.IP, "Rotor-Client-User-Agent": l.UserAgent,
 	} {
+		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return nil, fmt.Errorf("start a family: the header %s cannot have control characters", name)
+		}
 		if value != "" {
 			header.Set(name, value)
 		}
@@ -178,7 +200,7 @@ func (c *Client) ChangeFamily(ctx context.Context, id string, change *Change) (*
 // Changed is how many families a part of a change has changed.
 type Changed struct {
 	Families int    `json:"changed"`
-	Next     string `json:"next"`
+	Next     string `json:"next,omitempty"`
 }
 
 // ChangeFamilies changes all living families of a user, or those in one client, and yields

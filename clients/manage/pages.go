@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 	"net/url"
@@ -31,12 +32,21 @@ func pages[T any](read func(next string) (*Page[T], error)) iter.Seq2[T, error] 
 					return
 				}
 			}
-			if next = page.Next; next == "" {
+			if page.Next == "" {
 				return
 			}
+			if page.Next == next {
+				var none T
+				yield(none, errRepeated)
+				return
+			}
+			next = page.Next
 		}
 	}
 }
+
+// errRepeated is returned instead of asking for one page again and again.
+var errRepeated = errors.New("the answer is not that of a Rotor service: it names itself as the next page")
 
 // parameters returns a query with those of the pairs of name and value that have a value.
 func parameters(pairs ...string) url.Values {

@@ -26,18 +26,18 @@ type Policy struct {
 type Registration struct {
 	ClientID       string          `json:"client_id"`
 	Type           string          `json:"type"` // public or confidential
-	Preset         string          `json:"preset"`
+	Preset         string          `json:"preset,omitempty"`
 	Policy         Policy          `json:"policy"`
-	Scope          string          `json:"scope"`
-	Audience       Audience        `json:"audience"`
+	Scope          string          `json:"scope,omitempty"`
+	Audience       Audience        `json:"audience,omitempty"`
 	MayIntrospect  bool            `json:"may_introspect"`
 	MayForward     bool            `json:"may_forward"`
-	NotBefore      time.Time       `json:"not_before"`
-	Secrets        []Secret        `json:"secrets"`
+	NotBefore      time.Time       `json:"not_before,omitzero"`
+	Secrets        []Secret        `json:"secrets,omitempty"`
 	CreatedAt      time.Time       `json:"created_at"`
 	UpdatedAt      time.Time       `json:"updated_at"`
-	Recommendation *Recommendation `json:"recommendation"` // of [Client.Registration] alone
-	Warnings       []FieldError    `json:"warnings"`       // of [Client.Register] alone
+	Recommendation *Recommendation `json:"recommendation,omitempty"` // of [Client.Registration] alone
+	Warnings       []FieldError    `json:"warnings,omitempty"`       // of [Client.Register] alone
 }
 
 // Secret is a client's secret, of which only the id is ever shown again.
@@ -96,7 +96,7 @@ func (c *Client) Register(ctx context.Context, clientID string, s *Settings) (*R
 
 // Deregister deletes a client. Its families are refused from then on.
 func (c *Client) Deregister(ctx context.Context, clientID string) error {
-	return c.call(ctx, request{method: http.MethodDelete, path: clientPath(clientID)}, nil)
+	return c.call(ctx, request{method: http.MethodDelete, path: clientPath(clientID), gone: true}, nil)
 }
 
 // AddSecret makes a secret for a confidential client, which may have two. It is shown this
@@ -112,5 +112,5 @@ func (c *Client) AddSecret(ctx context.Context, clientID string) (id, secret str
 
 // RemoveSecret deletes a secret of a client.
 func (c *Client) RemoveSecret(ctx context.Context, clientID, secretID string) error {
-	return c.call(ctx, request{method: http.MethodDelete, path: segment(clientPath(clientID)+"/secrets", secretID)}, nil)
+	return c.call(ctx, request{method: http.MethodDelete, path: segment(clientPath(clientID)+"/secrets", secretID), gone: true}, nil)
 }

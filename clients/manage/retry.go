@@ -2,9 +2,12 @@ package manage
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -25,7 +28,7 @@ func retry(err error, attempt int, once bool) (pause time.Duration, again bool) 
 	switch {
 	case busy && (!once || refused.Status == http.StatusTooManyRequests):
 		pause = refused.RetryAfter
-	case errors.As(err, &unreachable) && !once && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &unreachable) && !once && !isLasting(err):
 	default:
 		return 0, false
 	}
@@ -35,6 +38,15 @@ func retry(err error, attempt int, once bool) (pause time.Duration, again bool) 
 		pause = longest/2 + rand.N(longest/2) //nolint:gosec // spreads callers, and hides nothing
 	}
 	return pause, true
+}
+
+// isLasting reports whether a call failed for a reason that lasts longer than a pause:
+// nothing listens at the address, its name does not exist, or its certificate is not
+// trusted.
+func isLasting(err error) bool {
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &certificate) || (errors.As(err, &name) && name.IsNotFound)
 }
 
 // wait returns after d, or with an error when ctx is done.

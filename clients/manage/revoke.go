@@ -6,7 +6,8 @@ import (
 	"net/http"
 )
 
-// RevokeFamily ends a family, and reports whether it was alive.
+// RevokeFamily ends a family, and reports whether it was alive. If an attempt ended it and
+// its answer was lost, the next attempt reports that it was not.
 func (c *Client) RevokeFamily(ctx context.Context, id string) (alive bool, err error) {
 	var answer Revoked
 	err = c.call(ctx, request{method: http.MethodDelete, path: familyPath(id)}, &answer)
@@ -25,10 +26,11 @@ type Revocation struct {
 // Revoked is what one call has done.
 type Revoked struct {
 	Families int    `json:"revoked"` // how many it ended, or would
-	Next     string `json:"next"`
+	Next     string `json:"next,omitempty"`
 }
 
 // RevokeFamilies ends families, and yields what each call has done, of up to 1,000 families.
+// What an attempt did whose answer was lost is not counted.
 // After the last one no family that was issued before the first call is alive.
 func (c *Client) RevokeFamilies(ctx context.Context, r Revocation) iter.Seq2[Revoked, error] {
 	call := request{method: http.MethodDelete, path: "/v1/families", query: parameters(
@@ -47,7 +49,7 @@ type Erasure struct {
 type Erased struct {
 	Families int    `json:"families"`
 	Events   int    `json:"events"`
-	Next     string `json:"next"`
+	Next     string `json:"next,omitempty"`
 }
 
 // EraseUser deletes all that is stored of a user, and yields what each call has done. It can

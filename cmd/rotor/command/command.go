@@ -29,9 +29,10 @@ The service is the one at --url or ROTOR_URL: http://127.0.0.1:3000, which is wh
 serves, unless you say otherwise. Calls of an https address are signed with your AWS credentials
 (--profile, --region, or the environment, as for the AWS CLI). Calls of a local run are not signed.
 
-On a terminal, lists are tables, and times are those of your time zone. In a pipe, lists are lines
-with tabs and no header, and times are UTC (RFC 3339). --json writes what the API answers.
-NO_COLOR turns colors off.
+On a terminal, lists are tables. In a pipe, they are lines with tabs between the columns and no
+header. --json writes what the API answers: one document, or for a list one on each line. Times are
+UTC, as in the log. NO_COLOR turns colors off. Tokens and secrets are never arguments: they are asked
+for, or read from the standard input.
 
 Exit codes: 0 done, 1 refused or failed, 2 not understood, 3 the token is dead, 4 no answer.`
 
@@ -48,11 +49,14 @@ type env struct {
 func Main(ctx context.Context, args []string, getenv func(string) string, io *terminal.IO) int {
 	e := &env{io: io, getenv: getenv}
 	root := e.root()
-	root.SetArgs(args)
+	root.SetArgs(moveIDs(args))
 	if len(args) == 0 {
 		root.SetOut(io.Err)
 		_ = root.Help() // to Err
 		return exitUsage
+	}
+	if err := checkArguments(args); err != nil {
+		return e.report(root, err)
 	}
 	called, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -69,7 +73,8 @@ func (e *env) root() *cobra.Command {
 		Long:          about,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true, SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
+		RunE:              unknown,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkFlags(cmd) },
 	}
 	root.SetOut(e.io.Out)
 	root.SetErr(e.io.Err)
@@ -78,8 +83,9 @@ func (e *env) root() *cobra.Command {
 	flags.StringVar(&e.url, "url", "", "address of the service (ROTOR_URL)")
 	flags.StringVar(&e.profile, "profile", "", "profile of the AWS credentials (AWS_PROFILE)")
 	flags.StringVar(&e.region, "region", "", "AWS region of the service (AWS_REGION)")
-	flags.BoolVar(&e.json, "json", false, "write JSON: one document, or one for each line of a list")
-	root.AddCommand(e.run(), e.version())
+	flags.BoolVar(&e.json, "json", false, "write JSON: one document, or for a list one on each line")
+	root.AddCommand(e.run(), e.explain(), e.families(), e.revoke(), e.events(), e.clients(), e.secrets(),
+		e.keys(), e.erase(), e.version())
 	return root
 }
 
@@ -129,34 +135,9 @@ func unknown(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return misused("%s needs a command", cmd.CommandPath())
 	}
-	if isTokenLike(args[0]) {
-		return errTokenArgument
-	}
 	near := cmd.SuggestionsFor(args[0])
 	if len(near) > 0 {
 		return misused("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
 	}
 	return misused("there is no command %q", args[0])
-}
-
-// noArgs refuses arguments.
-func noArgs(cmd *cobra.Command, args []string) error {
-	for _, arg := range args {
-		if isTokenLike(arg) {
-			return errTokenArgument
-		}
-	}
-	if len(args) > 0 {
-		return misused("%s takes no arguments", cmd.Name())
-	}
-	return nil
-}
-
-// errTokenArgument does not show the token.
-var errTokenArgument = usageError{"a token or secret must not be an argument: other users of this machine see arguments, " +
-	"and the shell's history keeps them. Leave it out, and paste it when you are asked, or pass it on the standard input"}
-
-// isTokenLike reports whether an argument is, or may have in it, a refresh token, a secret or a JWT.
-func isTokenLike(arg string) bool {
-	return strings.Contains(arg, "rotor_") || strings.Contains(arg, "eyJ")
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // Inert returns the text without what acts on a terminal or deceives its reader: control
@@ -59,4 +61,33 @@ func (o *IO) WriteJSON(v any) error {
 	b.WriteByte('\n')
 	o.Printf("%s", b.String())
 	return o.failed
+}
+
+// longestLine is the width at which sentences are wrapped on a terminal that is wider.
+const longestLine = 100
+
+// Wrap returns the text, made inert, in lines that fit the terminal.
+func (o *IO) Wrap(text string) string {
+	width := longestLine
+	if o.width > 0 {
+		width = min(width, o.width)
+	}
+	var b strings.Builder
+	at := 0
+	for word := range strings.FieldsSeq(text) {
+		word = Inert(word)
+		size := runewidth.StringWidth(word)
+		switch {
+		case at == 0:
+		case at+1+size > width:
+			b.WriteByte('\n')
+			at = 0
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += size
+	}
+	return b.String()
 }

@@ -12,19 +12,22 @@ import (
 type Table struct {
 	io      *IO
 	columns []Column
-	rows    [][]string // on a terminal, until it is written
+	rows    [][]string // on a terminal, until they are written
+	widths  []int      // of what was written, which later rows keep to
+	titled  bool       // the header is written
 }
 
 // Column is a column of a [Table].
 type Column struct {
-	Title string
-	Cut   bool // may be cut where the terminal is too narrow
+	Title string // is not written if no column has one
+	Cut   bool   // may be cut where the terminal is too narrow
 }
 
 const (
 	columnGap   = 2
 	narrowest   = 8   // a column is not cut further
 	longestCell = 200 // on a terminal
+	rowsAtOnce  = 1000
 )
 
 // NewTable returns a table with these columns.
@@ -40,32 +43,47 @@ func (t *Table) Add(cells ...string) {
 		t.io.Printf("%s\n", strings.Join(row, "\t"))
 		return
 	}
-	t.rows = append(t.rows, row)
+	if t.rows = append(t.rows, row); len(t.rows) == rowsAtOnce {
+		t.Flush()
+	}
 }
 
-// Flush writes what is not written yet.
+// AddKnown adds a row of a name and a value, unless there is no value.
+func (t *Table) AddKnown(name, value string) {
+	if value != "" {
+		t.Add(name, value)
+	}
+}
+
+// Flush writes what is not written yet. Rows can be added after it.
 func (t *Table) Flush() {
 	if len(t.rows) == 0 {
 		return
 	}
-	widths := t.widths()
+	t.fit()
 	header := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		header[i] = c.Title
 	}
-	t.io.Printf("%s\n", t.io.Paint(Bold, line(header, widths)))
+	if title := line(header, t.widths); title != "" && !t.titled {
+		t.io.Printf("%s\n", t.io.Paint(Bold, title))
+		t.titled = true
+	}
 	for _, row := range t.rows {
-		t.io.Printf("%s\n", line(row, widths))
+		t.io.Printf("%s\n", line(row, t.widths))
 	}
 	t.rows = nil
 }
 
-// widths returns the width of each column.
-func (t *Table) widths() []int {
+// fit makes the columns as wide as the rows, and as the terminal at most.
+func (t *Table) fit() {
 	widths := make([]int, len(t.columns))
 	total := columnGap * (len(widths) - 1)
 	for i, c := range t.columns {
 		widths[i] = runewidth.StringWidth(c.Title)
+		if t.widths != nil {
+			widths[i] = t.widths[i]
+		}
 		for _, row := range t.rows {
 			widths[i] = max(widths[i], runewidth.StringWidth(row[i]))
 		}
@@ -81,7 +99,7 @@ func (t *Table) widths() []int {
 			total -= cut
 		}
 	}
-	return widths
+	t.widths = widths
 }
 
 // line returns the cells, each as wide as its column but the last.

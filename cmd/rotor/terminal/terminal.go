@@ -94,3 +94,6 @@ func paint(on bool, c Color, text string) string {
 	}
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
+
+// Input returns the input, for a command that reads all of it.
+func (o *IO) Input() io.Reader { return o.in }

@@ -1,0 +1,171 @@
+package command
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/cmd/rotor/terminal"
+)
+
+func (e *env) clients() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "clients",
+		Short: "List, show, register and delete clients",
+		Args:  cobra.ArbitraryArgs,
+		RunE:  unknown,
+	}
+	cmd.AddCommand(e.listClients(), e.showClient(), e.applyClients(), e.deleteClient())
+	return cmd
+}
+
+func (e *env) listClients() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List all clients",
+		Long: `Lists all clients by their ids.
+
+Columns: client, type, preset, reuse interval, absolute and idle lifetime (all in seconds; 0 is no
+limit), reuse detection, scope. With --json each client is a line.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			service, err := e.service(cmd.Context())
+			if err != nil {
+				return err
+			}
+			table := e.io.NewTable(terminal.Column{Title: "CLIENT"}, terminal.Column{Title: "TYPE"}, terminal.Column{Title: "PRESET"},
+				terminal.Column{Title: "REUSE INTERVAL"}, terminal.Column{Title: "ABSOLUTE"}, terminal.Column{Title: "IDLE"},
+				terminal.Column{Title: "DETECTION"}, terminal.Column{Title: "SCOPE", Cut: true})
+			progress := e.io.Progress("clients read", 0)
+			defer table.Flush()
+			defer progress.Stop()
+			for c, err := range service.Registrations(cmd.Context()) {
+				if err != nil {
+					return err
+				}
+				progress.Add(1)
+				if e.json {
+					if err := e.io.WriteJSON(c); err != nil {
+						return err
+					}
+					continue
+				}
+				p := &c.Policy
+				table.Add(c.ClientID, c.Type, cmp.Or(c.Preset, "default"), seconds(p.ReuseInterval), seconds(p.AbsoluteLifetime),
+					seconds(p.IdleLifetime), p.ReuseDetection, c.Scope)
+			}
+			return nil
+		},
+	}
+}
+
+func (e *env) showClient() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show CLIENT",
+		Short: "Show a client and its policy",
+		Args:  exactly("CLIENT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			service, err := e.service(cmd.Context())
+			if err != nil {
+				return err
+			}
+			c, err := service.Registration(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if e.json {
+				return e.io.WriteJSON(c)
+			}
+			table := e.io.NewTable(terminal.Column{}, terminal.Column{})
+			table.Add("client", c.ClientID)
+			for _, f := range stateOf(c) {
+				table.AddKnown(f.name, f.value)
+			}
+			for _, s := range c.Secrets {
+				table.Add("secret", s.ID)
+			}
+			table.Add("created", e.time(c.CreatedAt))
+			table.Add("updated", e.time(c.UpdatedAt))
+			if r := c.Recommendation; r != nil {
+				table.Add("recommended_reuse_interval", seconds(r.ReuseInterval))
+			}
+			table.Flush()
+			return nil
+		},
+	}
+}
+
+func (e *env) deleteClient() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "delete CLIENT",
+		Short: "Delete a client: its tokens are refused from then on",
+		Long: `Deletes a client. Its tokens are refused from then on, until it is registered again. Where nobody can
+be asked, it needs --yes.`,
+		Args: exactly("CLIENT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := e.mayAsk(yes, false); err != nil {
+				return err
+			}
+			service, err := e.service(cmd.Context())
+			if err != nil {
+				return err
+			}
+			c, err := service.Registration(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if !yes {
+				ok, err := e.io.Confirm(cmd.Context(), "This deletes the "+terminal.Inert(c.Type)+" client "+quote(c.ClientID)+
+					", and its tokens are refused. Delete it?")
+				if err != nil || !ok {
+					return declined(err)
+				}
+			}
+			if err := service.Deregister(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			if e.json {
+				return e.io.WriteJSON(map[string]string{"deleted": args[0]})
+			}
+			e.io.Printf("deleted %s\n", terminal.Inert(args[0]))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+// field is one of the settings of a client.
+type field struct{ name, value string }
+
+// stateOf returns all settings of a client, in the order of the documentation.
+func stateOf(c *manage.Registration) []field {
+	p := &c.Policy
+	fields := []field{
+		{"type", c.Type},
+		{"preset", cmp.Or(c.Preset, "default")},
+		{"policy.rotation", strconv.FormatBool(p.Rotation)},
+		{"policy.reuse_interval", seconds(p.ReuseInterval)},
+		{"policy.lost_response", p.LostResponse},
+		{"policy.absolute_lifetime", seconds(p.AbsoluteLifetime)},
+		{"policy.idle_lifetime", seconds(p.IdleLifetime)},
+		{"policy.access_token_lifetime", seconds(p.AccessTokenLifetime)},
+		{"policy.max_active", strconv.Itoa(p.MaxActive)},
+		{"policy.evict", p.Evict},
+		{"policy.reuse_detection", p.ReuseDetection},
+		{"policy.observe_until", moment(p.ObserveUntil)},
+		{"policy.invalid_grant_status", strconv.Itoa(p.InvalidGrantStatus)},
+		{"scope", c.Scope},
+		{"audience", strings.Join(c.Audience, ", ")},
+		{"may_introspect", strconv.FormatBool(c.MayIntrospect)},
+		{"may_forward", strconv.FormatBool(c.MayForward)},
+		{"not_before", moment(c.NotBefore)},
+	}
+	return fields
+}
+
+func seconds(n int64) string { return strconv.FormatInt(n, 10) }

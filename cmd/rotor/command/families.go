@@ -1,0 +1,66 @@
+package command
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/cmd/rotor/terminal"
+)
+
+func (e *env) families() *cobra.Command {
+	var filter manage.FamilyFilter
+	cmd := &cobra.Command{
+		Use:   "families USER",
+		Short: "List the families of a user, newest first",
+		Long: `Lists the families of a user, newest first: one for each login on each device, also those that have
+ended, for as long as their records are kept.
+
+Columns: family, client, status, cause, issued, last used, device, last IP. With --json each family
+is a line.`,
+		Example: `  rotor families alice
+  rotor families alice --client shop --status active
+  rotor families --user=--odd-id`,
+		Args: optional("USER"),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if filter.UserID, err = either("user", filter.UserID, args); err != nil {
+				return err
+			}
+			service, err := e.service(cmd.Context())
+			if err != nil {
+				return err
+			}
+			table := e.io.NewTable(terminal.Column{Title: "FAMILY"}, terminal.Column{Title: "CLIENT"}, terminal.Column{Title: "STATUS"},
+				terminal.Column{Title: "CAUSE"}, terminal.Column{Title: "ISSUED (UTC)"}, terminal.Column{Title: "LAST USED (UTC)"},
+				terminal.Column{Title: "DEVICE", Cut: true}, terminal.Column{Title: "LAST IP"})
+			progress := e.io.Progress("families read", 0)
+			found := 0
+			for f, err := range service.Families(cmd.Context(), filter) {
+				if err != nil {
+					progress.Stop()
+					return err
+				}
+				found++
+				progress.Add(1)
+				if e.json {
+					if err := e.io.WriteJSON(f); err != nil {
+						progress.Stop()
+						return err
+					}
+					continue
+				}
+				table.Add(f.ID, f.ClientID, f.Status, f.Cause, e.time(f.IssuedAt), e.time(f.LastUsedAt), f.Device, f.LastIP)
+			}
+			progress.Stop()
+			table.Flush()
+			if found == 0 && e.io.IsTerminal() {
+				e.io.Errorf("No such families are on record.\n")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&filter.UserID, "user", "", "the user, instead of the argument")
+	cmd.Flags().StringVar(&filter.ClientID, "client", "", "only the families in this client")
+	cmd.Flags().StringVar(&filter.Status, "status", "", "only active, expired, revoked or unregistered ones")
+	complete(cmd, "status", "active", "expired", "revoked", "unregistered")
+	return cmd
+}
