@@ -214,6 +214,7 @@ tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(SAM)/sam ## fetch now what t
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## linters, comments, formatting, go.mod and known vulnerabilities, at the versions pinned here
 	go mod tidy -diff
+	go -C lab/example mod tidy -diff # its build list follows from that of this module
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run
 	go run ./lab/prose
