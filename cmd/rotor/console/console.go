@@ -5,7 +5,9 @@ package console
 
 import (
 	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"time"
@@ -24,12 +26,15 @@ type Config struct {
 	// Trail returns what this process has seen of a family: a local run knows every use, of
 	// which a service stores only those that matter. The console may keep and change the slice.
 	Trail func(family string) []timeline.Moment
+	// Playground is at / in a local run.
+	Playground *Playground
 }
 
 // Console serves the pages of the console.
 type Console struct {
 	Config
-	mux *http.ServeMux
+	mux   *http.ServeMux
+	plays plays
 }
 
 // New returns a Console. It serves / and all paths that [Owns] reports.
@@ -53,10 +58,13 @@ type link struct{ Path, Name string }
 func (c *Console) routes() {
 	c.mux.HandleFunc("GET /console/assets/{file}", c.asset)
 	c.page("GET /{$}", c.home)
-	c.page("GET /console/{$}", c.home)
-	c.page("GET /console", c.home)
+	c.page("GET /console/{$}", c.begin)
+	c.page("GET /console", c.begin)
 	c.page("GET /console/explain", c.askExplain)
 	c.page("POST /console/explain", c.explain)
+	if c.Playground != nil {
+		c.page("POST /console/play", c.playStep)
+	}
 }
 
 // ServeHTTP answers a request, unless it is refused by the guard.
@@ -89,18 +97,47 @@ func (c *Console) redirect(w http.ResponseWriter, r *http.Request, path string) 
 	return nil
 }
 
+// home shows the playground, if there is one.
 func (c *Console) home(w http.ResponseWriter, r *http.Request) error {
+	if c.Playground != nil {
+		return c.showPlay(w, r)
+	}
+	return c.begin(w, r)
+}
+
+func (c *Console) begin(w http.ResponseWriter, r *http.Request) error {
 	return c.redirect(w, r, "/console/explain")
 }
 
 //go:embed assets
 var assets embed.FS
 
+// assetsVersion is in the addresses of the assets, so that browsers may keep them and see a new
+// one at once.
+var assetsVersion = func() string {
+	h := sha256.New()
+	for _, name := range []string{"console.css", "icon.svg"} {
+		text, err := assets.ReadFile("assets/" + name)
+		if err != nil {
+			panic(err) // they are in the program
+		}
+		h.Write(text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}()
+
 // asset serves a file that the pages load. They have no secrets.
 func (c *Console) asset(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "private, max-age=600")
+	if r.URL.Query().Get("v") == assetsVersion {
+		w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+	}
 	http.ServeFileFS(w, r, assets, "assets/"+r.PathValue("file"))
 }
 
 // navigation returns the pages to link to.
-func (c *Console) navigation() []link { return navigation }
+func (c *Console) navigation() []link {
+	if c.Playground == nil {
+		return navigation
+	}
+	return append([]link{{"/", "Playground"}}, navigation...)
+}

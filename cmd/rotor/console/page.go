@@ -33,6 +33,7 @@ type shown[T any] struct {
 	Path       string // of this page
 	Address    string // of the service
 	Version    string
+	Assets     string // the version of the assets
 	Navigation []link
 	Now        time.Time
 	Body       T
@@ -42,7 +43,7 @@ type shown[T any] struct {
 func write[T any](c *Console, w http.ResponseWriter, r *http.Request, status int, p page[T], title string, body T) {
 	var b bytes.Buffer
 	err := p.template.Execute(&b, shown[T]{
-		Title: title, Base: c.Base, Path: r.URL.Path, Address: c.API.Address(), Version: version.Number,
+		Title: title, Base: c.Base, Path: r.URL.Path, Address: c.API.Address(), Version: version.Number, Assets: assetsVersion,
 		Navigation: c.navigation(), Now: c.Now(), Body: body,
 	})
 	if err != nil {

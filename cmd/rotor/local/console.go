@@ -1,9 +1,12 @@
 package local
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/console"
@@ -11,12 +14,18 @@ import (
 )
 
 // inProcess makes calls to a handler in this process. The calls are by the [caller] of all
-// calls here, and come from this machine.
-type inProcess struct{ handler http.Handler }
+// calls here, and come from the address.
+type inProcess struct {
+	handler            http.Handler
+	address, userAgent string // the user agent is that of the call if it is ""
+}
 
 func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(session.WithPrincipal(r.Context(), caller))
-	r.RemoteAddr = "127.0.0.1:0"
+	r.RemoteAddr = t.address
+	if t.userAgent != "" {
+		r.Header.Set("User-Agent", t.userAgent)
+	}
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
@@ -33,15 +42,32 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // newConsole returns the console of this run, whose calls stay in this process.
-func newConsole(c *config, issuer string, clock *clock, trail *trail, api http.Handler) (*console.Console, error) {
+func newConsole(c *config, issuer string, sweep sweeper, trail *trail, demo []demoClient, api http.Handler) (*console.Console, error) {
+	from := func(address, userAgent string) http.RoundTripper { return inProcess{api, address, userAgent} }
 	client, err := manage.New(issuer, manage.Options{
-		HTTPClient: &http.Client{Transport: inProcess{api}}, UserAgent: "rotor-console",
+		HTTPClient: &http.Client{Transport: from("127.0.0.1", "")}, UserAgent: "rotor-console",
 	})
 	if err != nil {
 		return nil, err
 	}
-	return console.New(console.Config{API: client, Now: clock.now, Host: c.addr.host, Base: c.base, Trail: trail.of}), nil
+	playground := &console.Playground{From: from, Advance: func(ctx context.Context, by time.Duration) error {
+		if !sweep.clock.advance(by) {
+			return errTooFarAhead
+		}
+		_, err := sweep.table.Purge(ctx, sweep.clock.now())
+		return err
+	}}
+	for _, d := range demo {
+		if d.Type == "public" {
+			playground.Clients = append(playground.Clients, console.Choice{ID: d.ID, Interval: d.Policy.ReuseInterval.Duration()})
+		}
+	}
+	return console.New(console.Config{
+		API: client, Now: sweep.clock.now, Host: c.addr.host, Base: c.base, Trail: trail.of, Playground: playground,
+	}), nil
 }
+
+var errTooFarAhead = errors.New("the clock cannot be moved more than 100 years ahead: start the program again")
 
 // withConsole returns a handler that serves the console, and passes other requests to next.
 // The console guards itself. The address that the program prints is / without a page for

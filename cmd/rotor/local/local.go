@@ -91,12 +91,12 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		return err
 	}
 	cancel()
-	console, err := newConsole(c, issuer, clock, trail, handler)
+
+	sweep := sweeper{clock, table, log}
+	console, err := newConsole(c, issuer, sweep, trail, demo, handler)
 	if err != nil {
 		return err
 	}
-
-	sweep := sweeper{clock, table, log}
 	server := &http.Server{
 		Handler: logRequests(c, log, withConsole(c, console, guard(c, withDebug(c, withLocal(c, sweep, handler))))),
 		// As long as IdleTimeout, because clients also keep connections that they

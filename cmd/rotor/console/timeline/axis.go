@@ -18,8 +18,8 @@ type Axis struct {
 // their logarithm.
 const unit = 50 * time.Millisecond
 
-// newAxis returns the axis from left to right. Beside the times in important there is room
-// enough to be seen, however many there are in all.
+// newAxis returns the axis from left to right. Before each of the times in important there is
+// room enough for it to be seen, however many there are in all.
 func newAxis(times, important []time.Time, left, right float64) *Axis {
 	a := &Axis{times: instants(slices.Concat(times, important))}
 	a.places = make([]float64, len(a.times))
@@ -37,12 +37,8 @@ func newAxis(times, important []time.Time, left, right float64) *Axis {
 	}
 	least := total * roomOfImportant
 	for _, t := range instants(important) {
-		i, _ := slices.BinarySearch(a.times, t)
-		for _, gap := range []int{i - 1, i} {
-			// A pause of milliseconds is no wider for being beside something important.
-			if gap >= 0 && gap < len(weights) && time.Duration(a.times[gap+1]-a.times[gap]) > time.Second {
-				weights[gap] = max(weights[gap], least)
-			}
+		if i, _ := slices.BinarySearch(a.times, t); i > 0 {
+			weights[i-1] = max(weights[i-1], least)
 		}
 	}
 	total = 0
@@ -60,8 +56,9 @@ func newAxis(times, important []time.Time, left, right float64) *Axis {
 	return a
 }
 
-// roomOfImportant is the least part of the axis on each side of an important time.
-const roomOfImportant = 0.04
+// roomOfImportant is the least part of the axis before an important time, before other times
+// are counted.
+const roomOfImportant = 0.05
 
 func instants(times []time.Time) []int64 {
 	all := make([]int64, len(times))

@@ -34,6 +34,14 @@ type wanted struct {
 	rank int // the lower, the more it is needed
 }
 
+// width estimates how wide the label is.
+func (l *Label) width() float64 {
+	if l.Class == "dead" || l.Class == "asked" { // are bold
+		return 1.16 * textWidth(l.Text)
+	}
+	return textWidth(l.Text)
+}
+
 // layLabels gives each label a level on which it covers no other and no line. One that finds
 // none is left out, the less important first: the table has all. It decides the height of the
 // picture.
@@ -48,22 +56,29 @@ func (p *Picture) layLabels() {
 	}
 	var all []placed
 	for _, w := range want {
-		half := textWidth(w.Text) / 2
-		x := max(half+2, min(w.At, p.Width-half-2))
-		for level := range maxLevels {
-			free := true
+		half := w.width() / 2
+		fits := func(x float64, level int) bool {
 			for _, o := range all {
 				covers := o.level == level && x-half < o.to+6 && o.from-6 < x+half
 				onLine := o.level > level && x-half-4 < o.at && o.at < x+half+4 // its line would pass through this text
 				through := o.level < level && o.from-4 < w.At && w.At < o.to+4  // this line would pass through its text
-				free = free && !covers && !onLine && !through
+				if covers || onLine || through {
+					return false
+				}
 			}
-			if free {
-				all = append(all, placed{x - half, x + half, level, w.At})
-				w.X, w.Y = x, float64(level)
-				p.Labels = append(p.Labels, w.Label)
-				levels = max(levels, level+1)
-				break
+			return true
+		}
+	search:
+		for level := range maxLevels {
+			for _, shift := range [...]float64{0, 8 - half, half - 8} { // in the middle, or beside its line
+				x := max(half+2, min(w.At+shift, p.Width-half-2))
+				if fits(x, level) {
+					all = append(all, placed{x - half, x + half, level, w.At})
+					w.X, w.Y = x, float64(level)
+					p.Labels = append(p.Labels, w.Label)
+					levels = max(levels, level+1)
+					break search
+				}
 			}
 		}
 	}

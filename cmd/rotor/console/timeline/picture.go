@@ -58,12 +58,14 @@ type Pause struct {
 	From, To float64
 	Text     string
 	Break    bool // the axis is far more compressed here than elsewhere
+	long     bool
 }
 
 const (
 	margin      = 18.0
 	tokenRadius = 10.0
 	useRadius   = 4.5
+	maxApart    = 12   // so many tokens are kept apart, however fast they were made
 	laneHeight  = 28.0 // between the axis and the uses above it
 )
 
@@ -86,6 +88,12 @@ func Draw(s *Story, width float64) *Picture {
 func (p *Picture) layAxis() {
 	s := p.story
 	died, dead := s.died()
+	tokens := 0
+	for i := range s.Moments {
+		if s.Moments[i].isToken() {
+			tokens++
+		}
+	}
 	times, important := make([]time.Time, 0, 2*len(s.Moments)), []time.Time{s.Now}
 	for i := range s.Moments {
 		m := &s.Moments[i]
@@ -94,7 +102,7 @@ func (p *Picture) layAxis() {
 			times = append(times, m.At.Add(s.Interval))
 		}
 		switch {
-		case m.Kind == Issued, m.Kind == Ended, m.isToken() && m.Newest == s.Presented, i == len(s.Moments)-1:
+		case m.Kind == Ended, m.isToken() && tokens <= maxApart, m.isToken() && m.Newest == s.Presented, m.Kind == Refused && i == len(s.Moments)-1:
 			important = append(important, m.At)
 		}
 	}
@@ -212,7 +220,7 @@ func (p *Picture) layPauses() {
 	for i := range len(stops) - 1 {
 		from, to := stops[i], stops[i+1]
 		d := to.at.Sub(from.at)
-		pause := Pause{From: p.Axis.Place(from.at), To: p.Axis.Place(to.at), Text: Span(d)}
+		pause := Pause{From: p.Axis.Place(from.at), To: p.Axis.Place(to.at), Text: Span(d), long: d > 10*time.Second}
 		wide := pause.To - pause.From
 		if wide < 4 || d <= 0 {
 			continue
@@ -225,7 +233,7 @@ func (p *Picture) layPauses() {
 		pauses, rates = append(pauses, pause), append(rates, rate)
 	}
 	for i, pause := range pauses {
-		pause.Break = rates[i] > 20*finest && pause.To-pause.From > 3*tokenRadius
+		pause.Break = pause.long && rates[i] > 20*finest && pause.To-pause.From > 3*tokenRadius
 		if pause.Break || textWidth(pause.Text)+12 < pause.To-pause.From {
 			p.Pauses = append(p.Pauses, pause)
 		}
