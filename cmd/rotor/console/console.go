@@ -35,6 +35,7 @@ type Console struct {
 	Config
 	mux   *http.ServeMux
 	plays plays
+	notes notes
 }
 
 // New returns a Console. It serves / and all paths that [Owns] reports.
@@ -50,6 +51,9 @@ func Owns(path string) bool { return path == "/console" || strings.HasPrefix(pat
 // navigation lists the pages that every page links to.
 var navigation = []link{
 	{"/console/explain", "Explain a token"},
+	{"/console/users", "Users"},
+	{"/console/clients", "Clients"},
+	{"/console/events", "Events"},
 }
 
 // link is a page in the navigation.
@@ -65,6 +69,18 @@ func (c *Console) routes() {
 	if c.Playground != nil {
 		c.page("POST /console/play", c.playStep)
 	}
+	c.page("GET /console/users", c.user)
+	c.page("POST /console/users", c.findUser)
+	c.page("GET /console/users/end", c.askEnd)
+	c.page("POST /console/users/end", c.end)
+	c.page("GET /console/clients", c.clients)
+	c.page("GET /console/clients/{client}", c.client)
+	c.page("GET /console/clients/{client}/policy", c.askPolicy)
+	c.page("POST /console/clients/{client}/policy", c.setPolicy)
+	c.page("POST /console/clients/{client}/secrets", c.addSecret)
+	c.page("POST /console/clients/{client}/secrets/{secret}/remove", c.removeSecret)
+	c.page("GET /console/events", c.events)
+	c.page("POST /console/events", c.findEvents)
 }
 
 // ServeHTTP answers a request, unless it is refused by the guard.
