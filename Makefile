@@ -1,7 +1,7 @@
 # `make help-all` lists what there is. CI runs these same targets.
 
 # Pinned versions. DynamoDB Local's stands in lab/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json,
-# ministack's in lab/rehearse/constraints.txt, Go's in go.mod.
+# axe-core's in lab/browser/package.json, ministack's in lab/rehearse/constraints.txt, Go's in go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
 SAM_VERSION           := 1.170.0
@@ -34,7 +34,7 @@ RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, the example, which is a
 # module of its own, and those that have tests of another target alone.
 # What takes longest begins first.
-PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
+PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -51,6 +51,7 @@ GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 # Named after the versions too: what is pinned differently is installed anew.
 SAM := .tools/sam-$(SAM_VERSION)-cfn-lint-$(CFN_LINT_VERSION)/bin
 CDK_CLI := .tools/cdk/node_modules/.bin/cdk
+AXE := .tools/browser/node_modules/axe-core/axe.min.js
 
 # The CDK app runs on the Node that there is, also where that is past its end of life.
 NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=$$(node -p 'process.versions.node.split(".")[0]')
@@ -106,6 +107,10 @@ test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs
 .PHONY: test-lambda
 test-lambda: ##- the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)
 	lab/rie/run.sh
+
+.PHONY: test-browser
+test-browser: $(AXE) ## the pages of the console, in a real Chromium (needs Chromium, and npm once)
+	go test -tags browser -count=1 -shuffle=on -parallel 4 -timeout 10m ./lab/browser
 
 .PHONY: rehearse
 rehearse: build $(CDK_CLI) ## deploy to an emulator of AWS, use, upgrade and destroy it (FROM=revision; Linux; Node, pip)
@@ -204,7 +209,7 @@ benchstat: ##- dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them
 ##@ Check
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(SAM)/sam ## fetch now what the other targets fetch when they need it (Linux)
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam ## fetch now what the other targets fetch when they need it (Linux)
 	go mod download
 	lab/dynamodb-local/run.sh fetch
 	lab/rie/run.sh fetch
@@ -322,6 +327,12 @@ $(CDK_CLI): infra/package-lock.json infra/package.json
 	@mkdir -p .tools/cdk
 	cp infra/package.json infra/package-lock.json .tools/cdk
 	npm ci --prefix .tools/cdk --no-audit --no-fund
+	@touch $@
+
+$(AXE): lab/browser/package-lock.json lab/browser/package.json
+	@mkdir -p .tools/browser
+	cp lab/browser/package.json lab/browser/package-lock.json .tools/browser
+	npm ci --prefix .tools/browser --no-audit --no-fund
 	@touch $@
 
 .PHONY: sam-local
