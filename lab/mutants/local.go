@@ -192,7 +192,7 @@ var localProgram = chapter{"The local program", []mutant{
 `, ``}},
 	},
 	{
-		rule: "it listens on what a name means, whatever that is", pkg: "local", test: "local.TestListensOnLoopbackAlone",
+		rule: "it listens on what a name means, whatever that is", pkg: "loopback", test: "local.TestListensOnLoopbackAlone",
 		edits: []edit{{`!bound.Addr().IsLoopback()`, `!bound.IsValid()`}},
 	},
 	{

@@ -84,7 +84,7 @@ func (e *env) root() *cobra.Command {
 	flags.StringVar(&e.profile, "profile", "", "profile of the AWS credentials (AWS_PROFILE)")
 	flags.StringVar(&e.region, "region", "", "AWS region of the service (AWS_REGION)")
 	flags.BoolVar(&e.json, "json", false, "write JSON: one document, or for a list one on each line")
-	root.AddCommand(e.run(), e.explain(), e.families(), e.revoke(), e.events(), e.clients(), e.secrets(),
+	root.AddCommand(e.run(), e.console(), e.explain(), e.families(), e.revoke(), e.events(), e.clients(), e.secrets(),
 		e.keys(), e.erase(), e.version())
 	return root
 }

@@ -26,6 +26,8 @@ type Config struct {
 	// Trail returns what this process has seen of a family: a local run knows every use, of
 	// which a service stores only those that matter. The console may keep and change the slice.
 	Trail func(family string) []timeline.Moment
+	// Key keeps other users of this machine out; nil for a service that asks for no rights anyway.
+	Key *Key
 	// Playground is at / in a local run.
 	Playground *Playground
 }

@@ -40,6 +40,8 @@ func (c *Console) guarded(w http.ResponseWriter, r *http.Request) {
 	case loopback.FromElsewhere(r):
 		refuse(http.StatusForbidden, "Refused", "This request comes from a web page of another origin. Type or paste the console's address into the address bar.")
 		return
+	case c.Key != nil && !c.Key.admits(w, r):
+		return
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"runtime"
 	"strconv"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
@@ -137,18 +137,11 @@ func shutdown(ctx context.Context, server *http.Server) error {
 	return nil
 }
 
-// listen listens on a, which must be a loopback address, whatever its name resolves
-// to.
+// listen listens on a, which must be a loopback address.
 func listen(ctx context.Context, a address) (net.Listener, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", a.String())
+	listener, err := loopback.Listen(ctx, a.String())
 	if err != nil {
-		return nil, fmt.Errorf("ADDR %s: %w", a, err)
-	}
-	bound, err := netip.ParseAddrPort(listener.Addr().String())
-	if err != nil || !bound.Addr().IsLoopback() {
-		_ = listener.Close() // never served on
-		return nil, fmt.Errorf("ADDR %s: %s resolves to %s, which is not loopback", a, a.host, listener.Addr())
+		return nil, fmt.Errorf("ADDR %w", err)
 	}
 	return listener, nil
 }
