@@ -11,7 +11,7 @@ import (
 )
 
 // Key opens the console to one browser. Other users of the machine reach the console's port
-// too, and it has the operator's rights. Whoever first comes with the key, which only the
+// too, and it has the operator's rights. The browser that first comes with the key, which only the
 // operator was told, gets a cookie, and the key opens nothing from then on.
 //
 // A browser sends cookies to every port of a host: a page that another user of this machine
