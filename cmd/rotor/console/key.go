@@ -27,11 +27,11 @@ type Key struct {
 
 // NewKey returns a new key. port tells the cookies of several consoles apart.
 func NewKey(port string) *Key {
-	return &Key{secret: secret(), cookie: secret(), name: "rotor-console-" + port}
+	return &Key{secret: random256(), cookie: random256(), name: "rotor-console-" + port}
 }
 
-// secret returns 256 random bits.
-func secret() string {
+// random256 returns 256 random bits.
+func random256() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails
 	return base64.RawURLEncoding.EncodeToString(b)
