@@ -253,6 +253,10 @@ $(SAM)/sam: infra/sam/constraints.txt
 	python3 -m venv $(SAM)/..
 	$(SAM)/pip install --quiet --disable-pip-version-check --constraint infra/sam/constraints.txt aws-sam-cli==$(SAM_VERSION) cfn-lint==$(CFN_LINT_VERSION)
 
+.PHONY: openapi
+openapi: ##- write the JSON of docs/openapi.yaml that /openapi.json serves
+	go run ./lab/openapi
+
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt

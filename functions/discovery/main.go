@@ -1,4 +1,4 @@
-// Command discovery is the Lambda function that serves the documents under /.well-known, and answers requests that have
+// Command discovery is the Lambda function that serves the documents under /.well-known and /openapi.json, and answers requests that have
 // no route.
 package main
 

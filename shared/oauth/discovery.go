@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/openapi"
 )
 
 // maxAge is how long gateways and browsers may cache the documents. It is short against
@@ -20,10 +21,29 @@ func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
-	w.Header().Set("Content-Type", "application/jwk-set+json")
-	_, _ = w.Write(append(slices.Clip(keys.Signing.JWKS(now)), '\n')) // fails only if the client is gone
+	writeDocument(w, "application/jwk-set+json", append(slices.Clip(keys.Signing.JWKS(now)), '\n'))
 	return nil
+}
+
+// documentPath is where the OpenAPI document is.
+const documentPath = "/openapi.json"
+
+// document serves the OpenAPI document of both APIs.
+func (a *API) document(w http.ResponseWriter, _ *http.Request) error {
+	writeDocument(w, "application/json", openapi.For(a.Issuer))
+	return nil
+}
+
+// writeDocument answers with a document that caches may keep.
+func writeDocument(w http.ResponseWriter, contentType string, body []byte) {
+	setCacheable(w)
+	w.Header().Set("Content-Type", contentType)
+	_, _ = w.Write(body) // fails only if the client is gone
+}
+
+// setCacheable lets caches keep the answer for maxAge.
+func setCacheable(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
 }
 
 // serverMetadata is the document of RFC 8414 §2, with the members that OpenID Connect
@@ -35,6 +55,7 @@ type serverMetadata struct {
 	ResponseTypesSupported           []string `json:"response_types_supported"`
 	GrantTypesSupported              []string `json:"grant_types_supported"`
 	TokenEndpointAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
+	ServiceDocumentation             string   `json:"service_documentation"`
 	RevocationEndpoint               string   `json:"revocation_endpoint"`
 	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
@@ -57,7 +78,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 	}
 	secret := []string{"client_secret_basic", "client_secret_post"}
 	secretOrNone := append([]string{"none"}, secret...)
-	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", maxAge))
+	setCacheable(w)
 	web.WriteJSON(w, http.StatusOK, serverMetadata{
 		Issuer:                           a.Issuer,
 		TokenEndpoint:                    a.Issuer + "/oauth/token",
@@ -65,6 +86,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 		ResponseTypesSupported:           []string{"none"},
 		GrantTypesSupported:              []string{"refresh_token"},
 		TokenEndpointAuthMethods:         secretOrNone,
+		ServiceDocumentation:             a.Issuer + documentPath,
 		RevocationEndpoint:               a.Issuer + "/oauth/revoke",
 		RevocationEndpointAuthMethods:    secretOrNone,
 		IntrospectionEndpoint:            a.Issuer + "/oauth/introspect",

@@ -43,8 +43,8 @@ func (a *API) Revoke() http.Handler { return a.serve(a.revokeEndpoint()) }
 // Introspect returns a handler of POST /oauth/introspect.
 func (a *API) Introspect() http.Handler { return a.serve(a.introspectEndpoint()) }
 
-// Discovery returns a handler of the documents under /.well-known. It answers every other
-// path with not_found.
+// Discovery returns a handler of the documents under /.well-known and of the OpenAPI document. It
+// answers every other path with not_found.
 func (a *API) Discovery() http.Handler { return a.serve(a.discoveryEndpoints()) }
 
 // Handler returns a handler of all public endpoints.

@@ -45,6 +45,7 @@ func (a *API) discoveryEndpoints() []web.Endpoint {
 		get("/.well-known/jwks.json", a.jwks),
 		get("/.well-known/oauth-authorization-server", a.metadata),
 		get("/.well-known/openid-configuration", a.metadata),
+		get(documentPath, a.document),
 	}
 	// RFC 8414 §3.1 puts the well-known path before the issuer's, OpenID Connect puts it
 	// after. Clients request either document either way (§5).

@@ -276,7 +276,7 @@ func TestMetadataIsTrue(t *testing.T) {
 	methods := []any{"none", "client_secret_basic", "client_secret_post"}
 	want := map[string]any{
 		"issuer": issuer, "token_endpoint": issuer + "/oauth/token", "jwks_uri": issuer + "/.well-known/jwks.json",
-		"revocation_endpoint": issuer + "/oauth/revoke", "introspection_endpoint": issuer + "/oauth/introspect",
+		"service_documentation": issuer + "/openapi.json", "revocation_endpoint": issuer + "/oauth/revoke", "introspection_endpoint": issuer + "/oauth/introspect",
 		"response_types_supported": []any{"none"}, "grant_types_supported": []any{"refresh_token"}, "subject_types_supported": []any{"public"},
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods, "introspection_endpoint_auth_methods_supported": methods[1:],
 		"id_token_signing_alg_values_supported": []any{"ES256"}, "refresh_token_expiration_types_supported": []any{"authorization", "token_timeout"},

@@ -11,7 +11,7 @@ import (
 
 // routes matches the paths at which a request can succeed, with or without the issuer's path.
 var routes = regexp.MustCompile(`^(/oauth/(token|revoke|introspect)` +
-	`|/\.well-known/(jwks\.json|(oauth-authorization-server|openid-configuration)(/auth)?)` +
+	`|/openapi\.json|/\.well-known/(jwks\.json|(oauth-authorization-server|openid-configuration)(/auth)?)` +
 	`|/v1/(families(/[A-Za-z0-9_-]{43})?|explain|events|users|clients(/[A-Za-z0-9._-]{1,64}(/secrets(/[0-9A-Za-z]{26})?)?)?))$`)
 
 // FuzzPath checks that whatever the method and the path, only a route succeeds, and that only
@@ -67,6 +67,7 @@ func FuzzPath(f *testing.F) {
 		{http.MethodGet, "/v1/events?type=srrt", ""},
 		{http.MethodPost, "/v1/explain", `{"family":"FAMILY"}`},
 		{http.MethodGet, "/.well-known/jwks.json", ""},
+		{http.MethodGet, "/auth/openapi.json", ""},
 		{http.MethodOptions, "/.well-known/openid-configuration", ""},
 		{http.MethodPost, "/oauth/token", "TOKEN"},
 		{http.MethodGet, "/oauth/token/", ""},

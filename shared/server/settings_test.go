@@ -45,7 +45,7 @@ func post(ctx context.Context, path, body string) *http.Request {
 func TestGroups(t *testing.T) {
 	w := newWorld(t)
 	a := w.api(func(*server.Config) {})
-	discovery := []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"}
+	discovery := []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.json"}
 	manage := []string{"/v1/clients", "/v1/clients/app", "/v1/families", "/v1/events", "/v1/explain", "/v1/users"}
 	paths := slices.Concat([]string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/nothing"}, discovery, manage)
 	for name, tt := range map[string]struct {

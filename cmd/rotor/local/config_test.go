@@ -127,7 +127,7 @@ func TestConfigURLs(t *testing.T) {
 		"AWS_ENDPOINT_URL_DYNAMODB": {"localhost:8000", "ftp://localhost", "http://", "http://u:p@localhost", "http://localhost?x", "%"},
 		"BASE_PATH": {
 			"/", "auth", "/auth/", "//auth", "/a//b", "/a/../b", "/.", "/a%20b", "/a b", "/a?b", "/a#b", "/ü", "http://localhost/auth",
-			"/oauth", "/oauth/token", "/v1", "/v1/families", "/.well-known", "/local", "/local/clock", "/debug", "/debug/pprof",
+			"/oauth", "/oauth/token", "/v1", "/v1/families", "/.well-known", "/openapi.json", "/local", "/local/clock", "/debug", "/debug/pprof",
 		},
 		"ORIGINS": {
 			"app.example.com", "https://app.example.com/path", "https://", "null", "%", "loopback:5173",

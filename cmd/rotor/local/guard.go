@@ -20,9 +20,9 @@ import (
 //
 //   - It refuses a Host that does not name this machine. Otherwise a page could make
 //     its own name resolve to loopback and be of the same origin (DNS rebinding).
-//   - Outside /oauth and /.well-known, which are for browsers, it refuses requests of
-//     pages of another origin, whatever their method, and bodies that are not JSON,
-//     which is all that a form can send.
+//   - Outside /oauth, /.well-known and /openapi.json, which are for browsers, it refuses
+//     requests of pages of another origin, whatever their method, and bodies that are not
+//     JSON, which is all that a form can send.
 //
 // c has the address that the program listens on, and its base path.
 func guard(c *config, next http.Handler) http.Handler {
@@ -44,7 +44,7 @@ func guard(c *config, next http.Handler) http.Handler {
 // forBrowsers reports whether web pages may call the path, as far as the API's own
 // CORS rules allow. All other paths are guarded, including any that are added later.
 func forBrowsers(path string) bool {
-	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/")
+	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/") || path == "/openapi.json"
 }
 
 // jsonOnly returns a handler that refuses requests whose Content-Type is not JSON,

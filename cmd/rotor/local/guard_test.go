@@ -43,7 +43,7 @@ func TestForeignHostIsRefused(t *testing.T) {
 		"0.0.0.0:" + port, "192.168.1.1:" + port, "[::]:" + port, "[::1:" + port, "127.0.0.1:evil", "127.0.0.1:", "::1",
 		"127.0.0.1:" + port + ":" + port, "127.0.0.2",
 	} {
-		for _, path := range []string{"/oauth/token", "/.well-known/jwks.json", "/v1/clients", "/local/clock", "/local/sweep", "/nowhere"} {
+		for _, path := range []string{"/oauth/token", "/.well-known/jwks.json", "/openapi.json", "/v1/clients", "/local/clock", "/local/sweep", "/nowhere"} {
 			r := p.request(http.MethodGet, path, "")
 			r.Host = host
 			t.Run(host+path, func(t *testing.T) { wantProblem(t, p.send(r), http.StatusMisdirectedRequest) })
@@ -466,5 +466,18 @@ func TestRequestsAreLogged(t *testing.T) {
 		if w.audited != "" && (audited[i].Type != w.audited || audited[i].ID != got.ID) {
 			t.Errorf("the event of %+v is %+v", got, audited[i])
 		}
+	}
+}
+
+// TestPagesMayReadTheDocument checks that pages of every origin may read the OpenAPI document, as they may where Rotor is
+// deployed.
+func TestPagesMayReadTheDocument(t *testing.T) {
+	p := start(t, nil)
+	r := p.request(http.MethodGet, "/openapi.json", "")
+	r.Header.Set("Origin", "https://app.example.com")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	got := p.send(r)
+	if got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != "*" || got.text("openapi") != "3.1.0" {
+		t.Errorf("answered %d %v with OpenAPI %q", got.status, got.header, got.text("openapi"))
 	}
 }

@@ -15,6 +15,7 @@ var expected = map[string]int{
 	"discovery-jwks":                   http.StatusOK,
 	"discovery-no-route":               http.StatusNotFound,
 	"discovery-oauth-metadata":         http.StatusOK,
+	"discovery-openapi":                http.StatusOK,
 	"discovery-openid-metadata":        http.StatusOK,
 	"introspect-token":                 http.StatusOK,
 	"manage-add-secret":                http.StatusCreated,
