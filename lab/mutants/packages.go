@@ -26,6 +26,8 @@ var suites = map[string][]string{
 	"oauth":       {"server"},
 	"manage":      {"manage", "server"},
 	"web":         {"server"},
+	"openapi":     {"openapi", "server"},
+	"openapitest": {"openapitest", "server"},
 	"server":      {"server"},
 	"tokensource": {"tokensource"},
 	"gateway":     {"gateway"},
@@ -42,7 +44,7 @@ var suites = map[string][]string{
 var folders = map[string]string{
 	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "web": "shared/internal/web", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
 	"command": "cmd/rotor/command", "terminal": "cmd/rotor/terminal", "console": "cmd/rotor/console", "loopback": "cmd/rotor/loopback",
-	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "tokensource": "clients/tokensource",
+	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "openapitest": "shared/openapi/openapitest", "tokensource": "clients/tokensource",
 }
 
 // folder returns a package's folder, relative to the root of the repository.

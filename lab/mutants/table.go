@@ -47,6 +47,7 @@ var table = []chapter{
 	clientCache,
 	localProgram,
 	publicEndpoints,
+	openapiDocument,
 	managementCalls,
 	recordRules,
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/openapi/openapitest"
 	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/session"
@@ -111,7 +112,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 	}
 	pool := &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}
 	t.Cleanup(pool.CloseIdleConnections)
-	w.http = &http.Client{Transport: pool}
+	w.http = &http.Client{Transport: &openapitest.Transport{Base: pool, Prefix: o.path, Report: func(err error) { t.Errorf("the OpenAPI document does not say it: %v", err) }}}
 	var starts []func()
 	for i := range o.servers {
 		source := o.keys(i, w.clock.Now())
@@ -477,9 +478,14 @@ func (s *secretTrail) leaks() []string {
 }
 
 // TestMain runs the tests and then scans everything that was logged for everything that was
-// secret.
+// secret. If all tests have run, it checks that they have seen the whole OpenAPI document.
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if unseen, excused := lacking(); code == 0 && isWhole() && len(unseen)+len(excused) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: the OpenAPI document has what no exchange had:\n%s\n", strings.Join(unseen, "\n"))
+		fmt.Fprintf(os.Stderr, "FAIL: these parts of it need no excuse:\n%s\n", strings.Join(excused, "\n"))
+		code = 1
+	}
 	if found := trail.leaks(); len(found) > 0 {
 		fmt.Fprintf(os.Stderr, "FAIL: secrets in the log: %q\n", found)
 		code = 1

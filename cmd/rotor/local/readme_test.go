@@ -1,12 +1,21 @@
 package local
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rotor-auth/rotor/shared/openapi/openapitest"
 )
 
 // block holds a block of code of a page.
@@ -88,7 +97,7 @@ func isShown(page, got string) bool {
 
 // TestReadme pastes the commands of each page, in order, into a shell beside a program that has
 // just been started, and compares what they print with what the page shows. It needs bash, curl
-// and sed, like the reader.
+// and sed, like the reader. The OpenAPI document must have each request and its answer.
 func TestReadme(t *testing.T) {
 	docs, err := filepath.Glob("../../../docs/*.md")
 	if err != nil {
@@ -114,6 +123,41 @@ func TestReadme(t *testing.T) {
 	if len(due) > 0 {
 		t.Errorf("there are no pages %v", due)
 	}
+	seen := openapitest.Load().Seen()
+	for _, o := range openapitest.Load().Operations() {
+		succeeded := func(part string) bool { return strings.HasPrefix(part, o.Method+" "+o.Path+": the answer 2") }
+		if !slices.ContainsFunc(seen, succeeded) {
+			t.Errorf("no page shows %s %s", o.Method, o.Path)
+		}
+	}
+}
+
+// checked returns a proxy of the program that checks what it passes on by the OpenAPI document, except for the calls that
+// only the program has.
+func checked(t *testing.T, p *program) *httptest.Server {
+	target, err := url.Parse(p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &openapitest.Transport{Base: p.client.Transport, Report: func(err error) { t.Errorf("the OpenAPI document does not say it: %v", err) }}
+	proxy := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body, _ = r.GetBody()
+		if strings.HasPrefix(r.URL.Path, "/local/") {
+			own := *proxy
+			own.Transport = p.client.Transport
+			own.ServeHTTP(w, r)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server
 }
 
 // play plays a page, and returns how many blocks it has pasted.
@@ -161,7 +205,8 @@ func play(t *testing.T, page string, all []block) (played int) {
 	if welcome != "" && !isShown(welcome, p.stdout) {
 		t.Errorf("the program begins with\n%s\nand not with\n%s", p.stdout, welcome)
 	}
-	bash := exec.CommandContext(t.Context(), "bash", "-uc", strings.ReplaceAll(script.String(), address, "R="+p.url))
+	proxy := checked(t, p)
+	bash := exec.CommandContext(t.Context(), "bash", "-uc", strings.ReplaceAll(script.String(), address, "R="+proxy.URL))
 	bash.Env = append(bash.Environ(), "NO_PROXY=*", "no_proxy=*") // the machine's proxy cannot reach our loopback
 	var stderr strings.Builder
 	bash.Stderr = &stderr

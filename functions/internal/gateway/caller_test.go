@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
+	"github.com/rotor-auth/rotor/shared/openapi/openapitest"
 )
 
 // authorizer holds what the gateway reports about who was authorized, and how.
@@ -121,7 +122,7 @@ func TestManageAsksForIAM(t *testing.T) {
 }
 
 // TestManageAsksForIAMEverywhere checks that every call requires IAM, including reads, unknown
-// paths and other methods.
+// paths and other methods. The OpenAPI document has the refusal at each of its operations.
 func TestManageAsksForIAMEverywhere(t *testing.T) {
 	w := newWorld(t)
 	w.register()
@@ -134,11 +135,15 @@ func TestManageAsksForIAMEverywhere(t *testing.T) {
 			continue
 		}
 		e.RequestContext.Authorizer = nil
-		for _, method := range []string{e.RequestContext.HTTP.Method, http.MethodHead, http.MethodOptions, "BREW"} {
+		for i, method := range []string{e.RequestContext.HTTP.Method, http.MethodHead, http.MethodOptions, "BREW"} {
 			calls++
 			e.RequestContext.HTTP.Method = method
-			if a := w.invoke(t.Context(), function, e); a.StatusCode != http.StatusForbidden {
+			a := w.invoke(t.Context(), function, e)
+			if a.StatusCode != http.StatusForbidden {
 				t.Errorf("%s by %s: %d %s", name, method, a.StatusCode, a.Body)
+			}
+			if i == 0 {
+				w.documented(e, a)
 			}
 		}
 	}
@@ -149,6 +154,11 @@ func TestManageAsksForIAMEverywhere(t *testing.T) {
 		e.RawPath = path
 		if a := w.invoke(t.Context(), "manage", e); a.StatusCode != http.StatusForbidden {
 			t.Errorf("%q: %d %s", path, a.StatusCode, a.Body)
+		}
+	}
+	for _, part := range openapitest.Load().Unseen() {
+		if strings.Contains(part, " /v1/") && strings.HasSuffix(part, ": the answer 403") {
+			t.Errorf("no sample was refused: %s", part)
 		}
 	}
 	if calls < 60 || w.store.requests.Load() != 0 {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"github.com/rotor-auth/rotor/functions/internal/boot"
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/openapi/openapitest"
 	"github.com/rotor-auth/rotor/shared/origin"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
@@ -194,11 +196,37 @@ func (w *world) sample(name string) (function string, e event) {
 	return function, e
 }
 
-// play sends the event of a file to its function and returns the answer.
+// play sends the event of a file to its function and returns the answer. The OpenAPI document must have both.
 func (w *world) play(name string) answer {
 	w.t.Helper()
 	function, e := w.sample(name)
-	return w.invoke(w.t.Context(), function, e)
+	a := w.invoke(w.t.Context(), function, e)
+	w.documented(e, a)
+	return a
+}
+
+// documented checks an event and its answer by the OpenAPI document.
+func (w *world) documented(e event, a answer) {
+	w.t.Helper()
+	exchange := &openapitest.Exchange{
+		Method: e.RequestContext.HTTP.Method, Path: (&url.URL{Path: e.RawPath}).EscapedPath(), Query: e.RawQueryString,
+		Header: http.Header{}, Body: []byte(e.Body), Status: a.StatusCode, AnswerHeader: http.Header{}, AnswerBody: []byte(a.Body),
+	}
+	for name, value := range e.Headers {
+		exchange.Header.Set(name, value)
+	}
+	for name, value := range a.Headers {
+		exchange.AnswerHeader.Set(name, value)
+	}
+	if e.IsBase64Encoded {
+		var err error
+		if exchange.Body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := openapitest.Load().Check(exchange); err != nil {
+		w.t.Errorf("the OpenAPI document does not say it: %v", err)
+	}
 }
 
 func (w *world) fill(e *event) {
