@@ -52,6 +52,7 @@ GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 SAM := .tools/sam-$(SAM_VERSION)-cfn-lint-$(CFN_LINT_VERSION)/bin
 CDK_CLI := .tools/cdk/node_modules/.bin/cdk
 AXE := .tools/browser/node_modules/axe-core/axe.min.js
+CALLERS := .tools/callers
 
 # The CDK app runs on the Node that there is, also where that is past its end of life.
 NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=$$(node -p 'process.versions.node.split(".")[0]')
@@ -119,6 +120,19 @@ rehearse: build $(CDK_CLI) ## deploy to an emulator of AWS, use, upgrade and des
 .PHONY: rehearse-broken
 rehearse-broken: build $(CDK_CLI) ## deploy what is broken on purpose, in one way after another: does the rehearsal fail?
 	lab/rehearse/run.sh -broken
+
+.PHONY: test-clients
+test-clients: $(CALLERS)/complete ##- the documentation's signed calls in Node and Python, against a verifier of signatures (Node, pip)
+	go test -tags callers -count=1 -run Documentation ./clients/manage
+
+# Complete only once both are installed.
+$(CALLERS)/complete: $(addprefix clients/manage/testdata/,package.json package-lock.json constraints.txt)
+	rm -rf $(CALLERS) && mkdir -p $(CALLERS)
+	cp clients/manage/testdata/package.json clients/manage/testdata/package-lock.json $(CALLERS)
+	npm ci --prefix $(CALLERS) --no-audit --no-fund
+	python3 -m venv $(CALLERS)/venv
+	$(CALLERS)/venv/bin/pip install --quiet --disable-pip-version-check --constraint clients/manage/testdata/constraints.txt botocore requests
+	@touch $@
 
 .PHONY: cover
 cover: ##- the tests' coverage of shared/, by function and as cover.html
@@ -209,7 +223,7 @@ benchstat: ##- dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them
 ##@ Check
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam ## fetch now what the other targets fetch when they need it (Linux)
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete ## fetch now what the other targets fetch when they need it (Linux)
 	go mod download
 	lab/dynamodb-local/run.sh fetch
 	lab/rie/run.sh fetch

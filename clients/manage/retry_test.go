@@ -257,9 +257,9 @@ func TestStrangeServers(t *testing.T) {
 	}{
 		"HTML":         {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "not that of a Rotor service"},
 		"a longer one": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 9<<20)) }, "longer than"},
-		"no problem":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(418) }, "i'm a teapot (status 418)"},
+		"no problem":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }, "i'm a teapot (status 418)"},
 		"the gateway's": {func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(403)
+			w.WriteHeader(http.StatusForbidden)
 			_, _ = io.WriteString(w, `{"message":"Forbidden"}`)
 		}, "access denied: the caller may not execute-api:Invoke on …/GET/v1/clients (status 403: Forbidden)"},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {

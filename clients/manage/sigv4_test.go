@@ -36,7 +36,7 @@ func verifySigV4(next http.Handler) http.Handler {
 		if err != nil {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusForbidden)
-			fmt.Fprintf(w, `{"message":%q}`, err)
+			_, _ = fmt.Fprintf(w, `{"message":%q}`, err)
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))

@@ -219,7 +219,7 @@ func writeToken(ctx context.Context, s tokensource.Store, refreshToken string) e
 // the program that continues afterwards.
 type scenario struct {
 	name     string
-	row      string // row of the table in docs/clients.md, which may hold several scenarios
+	row      string // row of the table in docs/tokensource.md, which may hold several scenarios
 	strict   bool
 	real     bool
 	run      func(e *env) program
@@ -439,7 +439,7 @@ var scenarios = []scenario{
 }
 
 // TestCompare runs every scenario with three programs. -v shows the table, whose
-// results docs/clients.md quotes.
+// results docs/tokensource.md quotes.
 func TestCompare(t *testing.T) {
 	contenders := []contender{ours, plain, naive}
 	var table strings.Builder
@@ -475,7 +475,7 @@ func TestCompare(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("\n%s", table.String())
-	text, err := os.ReadFile("../../docs/clients.md")
+	text, err := os.ReadFile("../../docs/tokensource.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -488,7 +488,7 @@ func TestCompare(t *testing.T) {
 			cells = append(cells, fate)
 		}
 		if !slices.Equal(cells, fates) {
-			t.Errorf("docs/clients.md says of %q %v, and it is %v", name, cells, fates)
+			t.Errorf("docs/tokensource.md says of %q %v, and it is %v", name, cells, fates)
 		}
 	}
 }
