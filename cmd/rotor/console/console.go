@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -89,7 +90,8 @@ func (c *Console) routes() {
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rest, ok := strings.CutPrefix(r.URL.Path, c.Base); ok && c.Base != "" && (rest == "" || rest[0] == '/') {
 		r = r.Clone(r.Context())
-		r.URL.Path, r.URL.RawPath = "/"+strings.TrimPrefix(rest, "/"), ""
+		r.URL.Path = "/" + strings.TrimPrefix(rest, "/")
+		r.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, c.Base)
 	}
 	c.guarded(w, r)
 }
@@ -134,22 +136,31 @@ var assets embed.FS
 // one at once.
 var assetsVersion = func() string {
 	h := sha256.New()
-	for _, name := range []string{"console.css", "icon.svg"} {
-		text, err := assets.ReadFile("assets/" + name)
-		if err != nil {
-			panic(err) // they are in the program
+	err := fs.WalkDir(assets, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
+		text, err := assets.ReadFile(path)
 		h.Write(text)
+		return err
+	})
+	if err != nil {
+		panic(err) // they are in the program
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }()
 
 // asset serves a file that the pages load. They have no secrets.
 func (c *Console) asset(w http.ResponseWriter, r *http.Request) {
+	name := "assets/" + r.PathValue("file")
+	if info, err := fs.Stat(assets, name); err != nil || info.IsDir() {
+		write(c, w, r, http.StatusNotFound, errorPage, "Not found", failure{Text: "The console has no such file."})
+		return
+	}
 	if r.URL.Query().Get("v") == assetsVersion {
 		w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 	}
-	http.ServeFileFS(w, r, assets, "assets/"+r.PathValue("file"))
+	http.ServeFileFS(w, r, assets, name)
 }
 
 // navigation returns the pages to link to.

@@ -15,7 +15,7 @@ import (
 // ids may have them, and the templates have none. It is made of the whole page, so that no
 // text is forgotten. A hidden field would be changed as well: forms send ids in their action.
 func inert(page []byte) []byte {
-	if !bytes.ContainsFunc(page, isHidden) {
+	if utf8.Valid(page) && !bytes.ContainsFunc(page, isHidden) {
 		return page
 	}
 	var b bytes.Buffer

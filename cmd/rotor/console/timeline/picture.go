@@ -24,7 +24,8 @@ type Picture struct {
 	Ticks         []Tick
 
 	story *Story
-	base  float64 // the height of the axis
+	at    []float64 // the places of the moments
+	base  float64   // the height of the axis
 }
 
 // Band is the reuse interval after a rotation, or those of many that touch each other.
@@ -58,7 +59,6 @@ type Pause struct {
 	From, To float64
 	Text     string
 	Break    bool // the axis is far more compressed here than elsewhere
-	long     bool
 }
 
 const (
@@ -110,6 +110,10 @@ func (p *Picture) layAxis() {
 		important = append(important, e.At)
 	}
 	p.Axis = newAxis(times, important, p.Left, p.Right)
+	p.at = make([]float64, len(s.Moments))
+	for i := range s.Moments {
+		p.at[i] = p.Axis.Place(s.Moments[i].At)
+	}
 	p.Now, p.Life = p.Axis.Place(s.Now), p.Right
 	if dead {
 		p.Life = p.Axis.Place(died)
@@ -136,7 +140,7 @@ func (p *Picture) layBands() {
 		if !m.isToken() || m.Kind == Issued {
 			continue
 		}
-		b := Band{p.Axis.Place(m.At), p.Axis.Place(m.At.Add(p.story.Interval))}
+		b := Band{p.at[i], p.Axis.Place(m.At.Add(p.story.Interval))}
 		if p.Ended != nil {
 			b.From, b.To = min(b.From, p.Life), min(b.To, p.Life)
 		}
@@ -155,7 +159,7 @@ func (p *Picture) layTokens() {
 		if !m.isToken() {
 			continue
 		}
-		at := p.Axis.Place(m.At)
+		at := p.at[i]
 		asked := p.story.Presented != 0 && m.Newest == p.story.Presented
 		if last := len(p.Tokens) - 1; last >= 0 && at-p.Tokens[last].To < 2*tokenRadius+2 {
 			t := &p.Tokens[last]
@@ -176,7 +180,7 @@ func (p *Picture) layUses() {
 		if m.isToken() || m.Kind == Ended {
 			continue
 		}
-		at, kind := p.Axis.Place(m.At), m.Kind
+		at, kind := p.at[i], m.Kind
 		if kind == Reused {
 			kind = Used // both are harmless, and look the same
 		}
@@ -192,53 +196,53 @@ func (p *Picture) layUses() {
 // layPauses labels the pauses that are wide enough with how long they are, and marks those in which
 // the axis is compressed.
 func (p *Picture) layPauses() {
-	finest := math.Inf(1) // the time of a pixel, where it is shortest
 	type stop struct {
 		at     time.Time
+		place  float64
 		newest uint32
 		token  bool
 	}
-	var stops []stop
+	stops := make([]stop, 0, len(p.story.Moments)+3)
 	for i := range p.story.Moments {
 		m := &p.story.Moments[i]
-		stops = append(stops, stop{m.At, m.Newest, m.isToken()})
-	}
-	if len(stops) == 0 {
-		return
+		stops = append(stops, stop{m.At, p.at[i], m.Newest, m.isToken()})
 	}
 	later := []time.Time{p.story.Now}
 	for _, e := range p.story.Ends {
 		later = append(later, e.At)
 	}
 	for _, at := range later {
-		if at.After(stops[len(stops)-1].at) {
-			stops = append(stops, stop{at: at})
+		if len(stops) > 0 && at.After(stops[len(stops)-1].at) {
+			stops = append(stops, stop{at: at, place: p.Axis.Place(at)})
 		}
 	}
-	var pauses []Pause
-	var rates []float64
-	for i := range len(stops) - 1 {
-		from, to := stops[i], stops[i+1]
-		d := to.at.Sub(from.at)
-		pause := Pause{From: p.Axis.Place(from.at), To: p.Axis.Place(to.at), Text: Span(d), long: d > 10*time.Second}
-		wide := pause.To - pause.From
-		if wide < 4 || d <= 0 {
-			continue
-		}
-		if to.token && from.newest != 0 && to.newest > from.newest+1 {
-			pause.Text = fmt.Sprintf("%s more tokens", count(int(to.newest-from.newest-1)))
-		}
-		rate := d.Seconds() / wide
-		finest = min(finest, rate)
-		pauses, rates = append(pauses, pause), append(rates, rate)
-	}
-	for i, pause := range pauses {
-		pause.Break = pause.long && rates[i] > 20*finest && pause.To-pause.From > 3*tokenRadius
-		if pause.Break || textWidth(pause.Text)+12 < pause.To-pause.From {
-			p.Pauses = append(p.Pauses, pause)
+	finest := math.Inf(1) // the seconds of a pixel, where they are fewest
+	for pass := range 2 {
+		for i := 1; i < len(stops); i++ {
+			from, to := &stops[i-1], &stops[i]
+			wide, long := to.place-from.place, to.at.Sub(from.at)
+			if wide < 4 || long <= 0 {
+				continue
+			}
+			rate := long.Seconds() / wide
+			if pass == 0 {
+				finest = min(finest, rate)
+				continue
+			}
+			pause := Pause{From: from.place, To: to.place, Text: Span(long)}
+			if to.token && from.newest != 0 && to.newest > from.newest+1 {
+				pause.Text = fmt.Sprintf("%s more tokens", count(int(to.newest-from.newest-1)))
+			}
+			pause.Break = long > shortest && rate > 20*finest && wide > 3*tokenRadius
+			if pause.Break || textWidth(pause.Text)+12 < wide {
+				p.Pauses = append(p.Pauses, pause)
+			}
 		}
 	}
 }
+
+// shortest is the longest pause that is never marked as compressed.
+const shortest = 10 * time.Second
 
 // textWidth estimates how wide a text of the picture is.
 func textWidth(s string) float64 { return 6.7 * float64(len([]rune(s))) }
