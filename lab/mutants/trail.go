@@ -142,6 +142,10 @@ var metrics = chapter{"Metrics", []mutant{
 		Table:`, `		Table:`}},
 	},
 	{
+		rule: "a stage that is refused is in the log lines", pkg: "boot", test: "boot.TestLogOfAWrongStage",
+		edits: []edit{{`stage != "" && isStage(stage)`, `stage != ""`}},
+	},
+	{
 		rule: "that a client may introspect now is not counted", pkg: "audit", test: "audit.TestMetricsOfEachType",
 		edits: []edit{{`case MayIntrospectOn:`, `case BecamePublic:`}},
 	},

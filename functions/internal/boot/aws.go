@@ -30,10 +30,10 @@ const attemptTimeout = 1500 * time.Millisecond
 // longer than an invocation.
 const maxBackoff = 200 * time.Millisecond
 
-// NewEngine returns the engine that c describes, with those of its keys that are needed.
-// The SDK's own environment variables say
-// where AWS is: AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB. It
-// sends no requests; the first invocation reads the keys.
+// NewEngine returns the engine that c describes, which reads only the keys that are
+// needed. It sends no requests: the first invocation, or a warm-up, reads the keys. The
+// SDK's own variables say where AWS is: AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB for
+// another DynamoDB.
 func NewEngine(ctx context.Context, c Config, need keyring.Need, log *slog.Logger) (*session.Engine, error) {
 	sdk, err := loadSDK(ctx, attemptTimeout)
 	if err != nil {
@@ -89,9 +89,8 @@ func loadSDK(ctx context.Context, attempt time.Duration) (aws.Config, error) {
 }
 
 // keysOf returns the configured source of keys. A file has all of them, whatever is
-// needed. A key file must already exist:
-// otherwise each function would create its own, and none would accept the tokens of
-// another.
+// needed. It must already exist: otherwise each function would create its own, and none
+// would accept the tokens of another.
 func keysOf(c Config, sdk aws.Config, need keyring.Need, log *slog.Logger) (keyring.Source, error) {
 	if c.KeysFile == "" {
 		return keyring.SecretsManager(secretsmanager.NewFromConfig(sdk), c.KeysSecrets, need, log), nil

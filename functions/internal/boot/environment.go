@@ -41,11 +41,16 @@ func (e *environment) table() TableConfig {
 	}
 }
 
-// stage reads the name of the stage. It does not use a regular expression, which
-// each cold start would compile.
+// isStage reports whether s can be the name of a stage, or none. It does not use a
+// regular expression, which each cold start would compile.
+func isStage(s string) bool {
+	return len(s) <= 20 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// stage reads the name of the stage.
 func (e *environment) stage(name string) string {
 	value := e.getenv(name)
-	if len(value) > 20 || strings.Trim(value, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+	if !isStage(value) {
 		e.wrong(name, value, "at most 20 small letters, digits and dashes")
 	}
 	return value

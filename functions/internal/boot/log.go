@@ -13,7 +13,7 @@ import (
 
 // newLog returns the logger of a function, which writes to w. Members that every line has are
 // named as Powertools for AWS Lambda names them, so that queries and tools which know those
-// names find them.
+// names find them. The configuration is not checked yet: a stage that it will refuse is left out.
 func newLog(w io.Writer, getenv func(string) string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: levelOf(getenv("AWS_LAMBDA_LOG_LEVEL")), ReplaceAttr: lambdacontext.ReplaceAttr}
 	var lines slog.Handler = slog.NewTextHandler(w, options)
@@ -21,10 +21,11 @@ func newLog(w io.Writer, getenv func(string) string) *slog.Logger {
 		lines = slog.NewJSONHandler(w, options)
 	}
 	log := slog.New(invocationHandler{lines}).With(slog.String("service", "rotor"), slog.String("version", version.Number))
-	for _, m := range []struct{ name, variable string }{{"stage", "ROTOR_STAGE"}, {"function_name", "AWS_LAMBDA_FUNCTION_NAME"}} {
-		if value := getenv(m.variable); value != "" {
-			log = log.With(slog.String(m.name, value))
-		}
+	if stage := getenv("ROTOR_STAGE"); stage != "" && isStage(stage) {
+		log = log.With(slog.String("stage", stage))
+	}
+	if function := getenv("AWS_LAMBDA_FUNCTION_NAME"); function != "" {
+		log = log.With(slog.String("function_name", function))
 	}
 	return log
 }

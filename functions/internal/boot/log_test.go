@@ -53,6 +53,20 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
+// TestLogOfAWrongStage checks that no line has a stage that the configuration refuses.
+func TestLogOfAWrongStage(t *testing.T) {
+	for _, stage := range []string{"Prod", "a-name-that-is-too-long"} {
+		var out bytes.Buffer
+		getenv := func(name string) string {
+			return map[string]string{"ROTOR_STAGE": stage, "AWS_LAMBDA_FUNCTION_NAME": "rotor-dev-token"}[name]
+		}
+		newLog(&out, getenv).Error("configuration refused")
+		if line := out.String(); strings.Contains(line, "stage=") || !strings.Contains(line, "function_name=rotor-dev-token") {
+			t.Errorf("%s: %s", stage, line)
+		}
+	}
+}
+
 // TestLogSettings checks that the function's logging configuration, which Lambda passes in the
 // environment, is followed.
 func TestLogSettings(t *testing.T) {
