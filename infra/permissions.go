@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
@@ -12,54 +11,128 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
-func allow(actions []string, resource *string) awsiam.PolicyStatement {
+// What the function keys tells of the signing keys (see shared/keyring, whose SDK has no place here).
+const (
+	labelPublic = "ROTOR_PUBLIC"
+	tagApart    = "rotor-keys-apart"
+)
+
+// users are the partitions of all users (see shared/store for the others).
+const users = schema.UserPrefix + "*"
+
+// permissions returns what each function may do, besides what newFunction allows to all. It is exactly the requests that
+// their code makes; see shared/store for those to DynamoDB. A transaction needs the actions of its parts and none of its
+// own.
+func (p *Service) permissions() map[string][]awsiam.PolicyStatement {
+	clients, overLimit := schema.ClientsPK, schema.OverLimitPK
+	rotate := "secretsmanager:DescribeSecret secretsmanager:GetSecretValue secretsmanager:PutSecretValue secretsmanager:UpdateSecretVersionStage"
+	return map[string][]awsiam.PolicyStatement{
+		"token": {
+			p.items("UpdateItem PutItem", users), // UpdateItem: a rotation or a use; PutItem: the event of a revocation
+			p.items("GetItem Query", clients),    // one client; many clients ahead of need
+			readSecret(p.Keys), readSecret(p.SigningKeys),
+		},
+		"revoke": {
+			p.items("GetItem UpdateItem PutItem", users),
+			p.items("GetItem Query", clients),
+			readSecret(p.Keys), p.readPublicKeys(),
+		},
+		"introspect": {
+			p.items("GetItem", users, clients),
+			p.items("Query", clients),
+			readSecret(p.Keys), p.readPublicKeys(),
+		},
+		"discovery": {
+			p.readPublicKeys(),
+			// The token keys' secret may be the only one with signing keys, as an earlier release left it, until the first
+			// rotation of the signing keys adds the tag.
+			when("Null", "secretsmanager:ResourceTag/"+tagApart, "true", readSecret(p.Keys)),
+		},
+		"manage": {
+			p.items("GetItem Query UpdateItem", users, clients),
+			p.items("PutItem", users, overLimit, schema.ErasuresPK), // families and events; owners over their limit; erasures
+			p.items("DeleteItem", clients, users, overLimit),
+			p.items("ConditionCheckItem", users),                                                // that the family to keep is alive
+			allow("dynamodb:Query", jsii.String(*p.Table.TableArn()+"/index/"+schema.LogIndex)), // events of all users
+			readSecret(p.Keys), readSecret(p.SigningKeys),
+		},
+		"sweep": {
+			p.items("Query", overLimit, users),
+			p.items("GetItem", users, clients),
+			p.items("UpdateItem PutItem", users),
+			p.items("DeleteItem", overLimit),
+			allow("sqs:SendMessage", p.deadLetters.QueueArn()), // which Lambda does in the function's name after the last attempt
+		},
+		"keys": {
+			allow(rotate+" secretsmanager:TagResource", p.Keys.SecretArn()),
+			allow(rotate, p.SigningKeys.SecretArn()),
+		},
+	}
+}
+
+// allow allows actions, separated by spaces, on resources.
+func allow(actions string, resources ...*string) awsiam.PolicyStatement {
 	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions:   jsii.Strings(actions...),
-		Resources: &[]*string{resource},
+		Actions:   jsii.Strings(strings.Fields(actions)...),
+		Resources: &resources,
 	})
+}
+
+// when returns the statement with a condition.
+func when(operator, key string, value any, s awsiam.PolicyStatement) awsiam.PolicyStatement {
+	s.AddCondition(&operator, map[string]any{key: value})
+	return s
 }
 
 // items allows DynamoDB requests, separated by spaces, on the items of the given partitions and no others.
 func (p *Service) items(requests string, partitions ...string) awsiam.PolicyStatement {
-	var actions []string
-	for _, r := range strings.Fields(requests) {
-		actions = append(actions, "dynamodb:"+r)
-	}
-	s := allow(actions, p.Table.TableArn())
+	actions := "dynamodb:" + strings.ReplaceAll(requests, " ", " dynamodb:")
 	// ForAllValues is also true of a request without a partition key. Only a Scan is one, and no function may scan.
-	s.AddCondition(jsii.String("ForAllValues:StringLike"), map[string]any{"dynamodb:LeadingKeys": jsii.Strings(partitions...)})
-	return s
+	return when("ForAllValues:StringLike", "dynamodb:LeadingKeys", partitions, allow(actions, p.Table.TableArn()))
 }
 
-// queryLog allows queries of the events' index.
-func (p *Service) queryLog() awsiam.PolicyStatement {
-	return allow([]string{"dynamodb:Query"}, awscdk.Fn_Join(jsii.String(""), &[]*string{p.Table.TableArn(), jsii.String("/index/" + schema.LogIndex)}))
+func readSecret(secret awssecretsmanager.Secret) awsiam.PolicyStatement {
+	return allow("secretsmanager:GetSecretValue", secret.SecretArn())
 }
 
-// useKey allows a function to use the key that encrypts table and secret, if there is one, through these alone.
-func (p *Service) useKey(f function) []awsiam.PolicyStatement {
-	if p.encryption == nil {
-		return nil
+// readPublicKeys allows a function to read the version of the signing keys' secret that has their public halves alone.
+func (p *Service) readPublicKeys() awsiam.PolicyStatement {
+	return when("ForAnyValue:StringEquals", "secretsmanager:VersionStage", labelPublic, readSecret(p.SigningKeys))
+}
+
+// useKey allows a function to use the key that encrypts table and secret, through these alone.
+func (p *Service) useKey(writes bool) awsiam.PolicyStatement {
+	actions := "kms:Decrypt"
+	if writes {
+		actions += " kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom kms:ReEncryptTo"
 	}
-	actions := []string{"kms:Decrypt"}
-	if f.writes {
-		actions = append(actions, "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
-	}
-	s := allow(actions, p.encryption.KeyArn())
-	s.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:ViaService": jsii.Strings(
-		"dynamodb."+*p.stack.Region()+".amazonaws.com", "secretsmanager."+*p.stack.Region()+".amazonaws.com",
-	)})
-	return []awsiam.PolicyStatement{s}
+	through := []string{"dynamodb." + *p.stack.Region() + ".amazonaws.com", "secretsmanager." + *p.stack.Region() + ".amazonaws.com"}
+	return when("StringEquals", "kms:ViaService", through, allow(actions, p.encryption.KeyArn()))
+}
+
+// newRole returns a new role that may do what the statements allow.
+func (p *Service) newRole(id, about string, whose awsiam.IPrincipal, policy string, statements []awsiam.PolicyStatement) awsiam.Role {
+	return awsiam.NewRole(p.Construct, &id, &awsiam.RoleProps{
+		Description: &about,
+		AssumedBy:   whose,
+		InlinePolicies: &map[string]awsiam.PolicyDocument{
+			policy: awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements}),
+		},
+	})
+}
+
+// callArn returns the ARN of calls of the API.
+func (p *Service) callArn(method, path string) *string {
+	return p.Api.ArnForExecuteApi(&method, &path, jsii.String(defaultRoute))
 }
 
 // addPolicies adds the managed policies for callers of /v1. For CDK's grants and in IAM's eyes, a path's variable is
 // whatever stands there.
 func (p *Service) addPolicies() {
-	resources := map[string][]*string{"admin": {p.Api.ArnForExecuteApi(jsii.String("*"), jsii.String("/v1/*"), jsii.String(defaultRoute))}}
+	resources := map[string][]*string{"admin": {p.callArn("*", "/v1/*")}}
 	for _, r := range routes {
 		if r.policy != "" {
-			path := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(r.path, "*")
-			resources[r.policy] = append(resources[r.policy], p.Api.ArnForExecuteApi(&r.method, &path, jsii.String(defaultRoute)))
+			resources[r.policy] = append(resources[r.policy], p.callArn(r.method, regexp.MustCompile(`\{\w+\}`).ReplaceAllString(r.path, "*")))
 		}
 	}
 	for _, policy := range []struct {
@@ -70,36 +143,13 @@ func (p *Service) addPolicies() {
 		{"support", "read families, clients and events, and explain tokens", &p.SupportPolicy},
 		{"admin", "do all that the management API does", &p.AdminPolicy},
 	} {
-		id, on := strings.ToUpper(policy.name[:1])+policy.name[1:]+"Policy", resources[policy.name]
+		id := capitalized(policy.name) + "Policy"
 		made := awsiam.NewManagedPolicy(p.Construct, &id, &awsiam.ManagedPolicyProps{
 			Description: jsii.String("Callers of Rotor's management API who may " + policy.may),
-			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions: jsii.Strings("execute-api:Invoke"), Resources: &on,
-			})},
+			Statements:  &[]awsiam.PolicyStatement{allow("execute-api:Invoke", resources[policy.name]...)},
 		})
 		suppress(made, "AwsSolutions-IAM5", "The wildcards stand for ids of families and clients in paths of this one API.")
 		*policy.made = made
-		awscdk.NewCfnOutput(p.Construct, jsii.String(id+"Arn"), &awscdk.CfnOutputProps{
-			Description: jsii.String("the policy of callers of /v1 who may " + policy.may), Value: made.ManagedPolicyArn(),
-		})
+		output(p.Construct, id+"Arn", "the policy of callers of /v1 who may "+policy.may, made.ManagedPolicyArn())
 	}
-}
-
-func readSecret(secret awssecretsmanager.Secret) awsiam.PolicyStatement {
-	return allow([]string{"secretsmanager:GetSecretValue"}, secret.SecretArn())
-}
-
-// readPublicKeys allows a function to read the version of the signing keys' secret that has their public halves alone.
-func (p *Service) readPublicKeys() awsiam.PolicyStatement {
-	s := readSecret(p.SigningKeys)
-	s.AddCondition(jsii.String("ForAnyValue:StringEquals"), map[string]any{"secretsmanager:VersionStage": labelPublic})
-	return s
-}
-
-// readKeysUntilApart allows a function to read the secret of the token keys while it may be the only one with signing
-// keys, as an earlier release left it. The first rotation of the signing keys adds the tag.
-func (p *Service) readKeysUntilApart() awsiam.PolicyStatement {
-	s := readSecret(p.Keys)
-	s.AddCondition(jsii.String("Null"), map[string]any{"secretsmanager:ResourceTag/" + tagApart: "true"})
-	return s
 }

@@ -42,7 +42,8 @@ type ServiceProps struct {
 	SweepMinutes        int      // between two sweeps; 5
 
 	// Requests per second, sustained and at once: 1000 and 2000. Each route has its own limit. That of /oauth/token is
-	// ThrottleRate, and the others' default is a share of it (see rateShares).
+	// ThrottleRate, and the others' default is a share of it. Introspections may be as frequent as refreshes, one for each
+	// request to an API. The other requests are rarer.
 	ThrottleRate, ThrottleBurst                                      int
 	IntrospectRate, RevokeRate, DiscoveryRate, ManageRate, OtherRate int
 
@@ -68,10 +69,6 @@ type ServiceProps struct {
 	CodeBucket, CodePrefix string `context:"-"`
 }
 
-// rateShares are the default rates of the routes, in hundredths of ThrottleRate. Introspections may be as frequent as
-// refreshes, one for each request to an API. The other requests are rarer.
-var rateShares = map[string]int{"IntrospectRate": 100, "RevokeRate": 25, "DiscoveryRate": 25, "ManageRate": 20, "OtherRate": 2}
-
 // newTableWrites is the warm throughput of a new table, which is the least there can be.
 const newTableWrites = 4000
 
@@ -81,28 +78,34 @@ var logRetentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 5
 // Validate returns an error that joins everything that is wrong. Each part names the field and says what its value must
 // be. [NewService] panics with this error.
 func (p ServiceProps) Validate() error {
-	c := checker{name: propName}
+	var c checker
 	c.settings(&p)
 	c.code(&p)
-	return c.err()
+	return errors.Join(c.errs...)
 }
-
-func propName(field string) string { return "ServiceProps." + field }
 
 // checker collects what is wrong in props.
 type checker struct {
-	name  func(field string) string
-	given map[string]string // by field, what was given for numbers in the context
+	given map[string]string // by field, what the context has for numbers; nil if there is no context
 	errs  []error
 }
 
-func (c *checker) err() error { return errors.Join(c.errs...) }
+// name returns the name of a field where its value comes from.
+func (c *checker) name(field string) string {
+	if c.given != nil {
+		return "context " + contextKey(field)
+	}
+	return "ServiceProps." + field
+}
 
-func (c *checker) wrong(field string, value any, want string) {
-	if given, ok := c.given[field]; ok {
+// check reports a field unless its value is as wanted.
+func (c *checker) check(ok bool, field string, value any, want string) {
+	if given, isNumber := c.given[field]; isNumber {
 		value = given
 	}
-	c.errs = append(c.errs, fmt.Errorf("%s is %q: it must be %s", c.name(field), fmt.Sprint(value), want))
+	if !ok {
+		c.errs = append(c.errs, fmt.Errorf("%s is %q: it must be %s", c.name(field), fmt.Sprint(value), want))
+	}
 }
 
 // conflict reports a field that is set although it must not be: without another one, or beside it.
@@ -114,10 +117,9 @@ func (c *checker) conflict(found bool, field, how, other, why string) {
 
 // number sets a field to its default, or checks it.
 func (c *checker) number(field string, value *int, unset, high int) {
-	if *value == 0 {
-		*value = unset
-	} else if *value < 1 || *value > high {
-		c.wrong(field, *value, fmt.Sprintf("a whole number from 1 to %d", high))
+	ok := *value >= 1 && *value <= high
+	c.check(ok || *value == 0, field, *value, fmt.Sprintf("a whole number from 1 to %d", high))
+	if !ok {
 		*value = unset
 	}
 }
@@ -137,17 +139,18 @@ var texts = []struct{ field, unset, form, want string }{
 	{"PermissionsBoundaryArn", "", `arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+`, "the ARN of a managed policy"},
 	{"SigningAlgorithm", "RS256", `RS256|ES256`, "RS256 or ES256"},
 	{"Architecture", "arm64", `arm64|x86_64`, "arm64 or x86_64"},
+	{"TableRemoval", "RETAIN", `RETAIN|DESTROY`, "RETAIN or DESTROY"},
+	{"LogRemoval", "RETAIN", `RETAIN|DESTROY`, "RETAIN or DESTROY"},
 }
 
 // settings sets all fields but the code to their defaults or checks them.
 func (c *checker) settings(p *ServiceProps) {
-	fields := reflect.ValueOf(p).Elem()
 	for _, t := range texts {
-		value := fields.FieldByName(t.field)
+		value := reflect.ValueOf(p).Elem().FieldByName(t.field)
 		if text := value.String(); text == "" {
 			value.SetString(t.unset)
-		} else if !isToken(text) && !regexp.MustCompile(`^(`+t.form+`)$`).MatchString(text) {
-			c.wrong(t.field, text, t.want)
+		} else {
+			c.check(isToken(text) || regexp.MustCompile(`^(`+t.form+`)$`).MatchString(text), t.field, text, t.want)
 		}
 	}
 	c.number("LogRetentionDays", &p.LogRetentionDays, 90, 3653)
@@ -159,33 +162,20 @@ func (c *checker) settings(p *ServiceProps) {
 	c.number("FirewallRate", &p.FirewallRate, 10000, 2000000000)
 	c.number("WarmWriteUnits", &p.WarmWriteUnits, 0, 1000000)
 	c.number("ProvisionedConcurrency", &p.ProvisionedConcurrency, 0, 100000)
-	for _, field := range slices.Sorted(maps.Keys(rateShares)) {
-		c.number(field, fields.FieldByName(field).Addr().Interface().(*int), max(1, p.ThrottleRate*rateShares[field]/100), 1000000)
-	}
-	if !slices.Contains(logRetentions, p.LogRetentionDays) {
-		c.wrong("LogRetentionDays", p.LogRetentionDays, "one of CloudWatch's: "+strings.Trim(fmt.Sprint(logRetentions), "[]"))
-	}
-	if p.ThrottleBurst < p.ThrottleRate {
-		c.wrong("ThrottleBurst", p.ThrottleBurst, fmt.Sprintf("no smaller than %s, which is %d", c.name("ThrottleRate"), p.ThrottleRate))
-	}
-	if n := p.WarmWriteUnits; n > 0 && n < newTableWrites {
-		c.wrong("WarmWriteUnits", n, fmt.Sprintf("at least %d, which a new table takes anyway", newTableWrites))
-	}
-	if a, err := mail.ParseAddress(p.AlarmEmail); p.AlarmEmail != "" && !isToken(p.AlarmEmail) && (err != nil || a.Address != p.AlarmEmail) {
-		c.wrong("AlarmEmail", p.AlarmEmail, "an e-mail address, without a name")
-	}
+	share := func(percent int) int { return max(1, p.ThrottleRate*percent/100) }
+	c.number("IntrospectRate", &p.IntrospectRate, share(100), 1000000)
+	c.number("RevokeRate", &p.RevokeRate, share(25), 1000000)
+	c.number("DiscoveryRate", &p.DiscoveryRate, share(25), 1000000)
+	c.number("ManageRate", &p.ManageRate, share(20), 1000000)
+	c.number("OtherRate", &p.OtherRate, share(2), 1000000)
+	warm := p.WarmWriteUnits
+	c.check(slices.Contains(logRetentions, p.LogRetentionDays), "LogRetentionDays", p.LogRetentionDays, "one of CloudWatch's: "+strings.Trim(fmt.Sprint(logRetentions), "[]"))
+	c.check(p.ThrottleBurst >= p.ThrottleRate, "ThrottleBurst", p.ThrottleBurst, fmt.Sprintf("no smaller than %s, which is %d", c.name("ThrottleRate"), p.ThrottleRate))
+	c.check(warm == 0 || warm >= newTableWrites, "WarmWriteUnits", warm, fmt.Sprintf("at least %d, which a new table takes anyway", newTableWrites))
+	address, err := mail.ParseAddress(p.AlarmEmail)
+	c.check(p.AlarmEmail == "" || isToken(p.AlarmEmail) || err == nil && address.Address == p.AlarmEmail, "AlarmEmail", p.AlarmEmail, "an e-mail address, without a name")
 	if !slices.ContainsFunc(p.Origins, isToken) {
-		p.Origins = []string{origin.ParseSet(p.Origins, func(value, want string) { c.wrong("Origins", value, want) }).String()}
-	}
-	for _, field := range []struct {
-		name  string
-		value *awscdk.RemovalPolicy
-	}{{"TableRemoval", &p.TableRemoval}, {"LogRemoval", &p.LogRemoval}} {
-		if *field.value == "" {
-			*field.value = awscdk.RemovalPolicy_RETAIN
-		} else if *field.value != awscdk.RemovalPolicy_RETAIN && *field.value != awscdk.RemovalPolicy_DESTROY {
-			c.wrong(field.name, *field.value, "RETAIN or DESTROY")
-		}
+		p.Origins = []string{origin.ParseSet(p.Origins, func(value, want string) { c.check(false, "Origins", value, want) }).String()}
 	}
 	c.conflict(p.Domain != "" && p.CertificateArn == "", "Domain", "without", "CertificateArn", "a domain needs a certificate")
 	if p.Domain == "" {
@@ -221,16 +211,14 @@ func (c *checker) code(p *ServiceProps) {
 
 func (p *ServiceProps) zip(function string) string { return p.ZipFolder + "/" + function + ".zip" }
 
-// contextKeys returns the keys that [PropsFromContext] accepts, with their fields.
-func contextKeys() (keys []string, fields map[string]string) {
-	fields = map[string]string{}
+// contextKeys returns the keys that [PropsFromContext] accepts.
+func contextKeys() (keys []string) {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[ServiceProps]()) {
 		if f.Tag.Get("context") == "" {
-			key := contextKey(f.Name)
-			keys, fields[key] = append(keys, key), f.Name
+			keys = append(keys, contextKey(f.Name))
 		}
 	}
-	return append(keys, "retain"), fields
+	return append(keys, "retain")
 }
 
 func contextKey(field string) string { return strings.ToLower(field[:1]) + field[1:] }
@@ -240,87 +228,72 @@ func contextKey(field string) string { return strings.ToLower(field[:1]) + field
 // that is wrong, keys that are not known among it. The code is left to the caller.
 func PropsFromContext(values map[string]any) (*ServiceProps, error) {
 	var p ServiceProps
-	c := checker{name: func(field string) string { return "context " + contextKey(field) }, given: map[string]string{}}
-	keys, fields := contextKeys()
+	c := checker{given: map[string]string{}}
+	keys := contextKeys()
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		value := values[key]
 		if text, ok := value.(string); ok {
 			value = strings.TrimSpace(text)
 		}
-		switch field, known := fields[key]; {
+		switch {
 		case value == "" || value == nil || strings.ContainsAny(key, ":/@") || key == "cli-telemetry": // CDK's own
-		case known:
-			c.set(field, reflect.ValueOf(&p).Elem().FieldByName(field), value)
+		case !slices.Contains(keys, key):
+			c.errs = append(c.errs, fmt.Errorf("context %s is not known: there are %s", key, strings.Join(keys, ", ")))
 		case key == "retain":
-			retain, err := strconv.ParseBool(fmt.Sprint(value))
-			if err != nil {
-				c.wrong("Retain", value, "true or false")
-			} else if !retain {
+			var retain bool
+			if c.set("Retain", &retain, value); !retain {
 				p.TableRemoval, p.LogRemoval = awscdk.RemovalPolicy_DESTROY, awscdk.RemovalPolicy_DESTROY
 			}
 		default:
-			c.errs = append(c.errs, fmt.Errorf("context %s is not known: there are %s", key, strings.Join(keys, ", ")))
+			field := capitalized(key)
+			c.set(field, reflect.ValueOf(&p).Elem().FieldByName(field).Addr().Interface(), value)
 		}
 	}
 	complete := p
 	c.settings(&complete)
-	return &p, c.err()
+	return &p, errors.Join(c.errs...)
 }
 
 // set sets a field to a value of the context.
-func (c *checker) set(field string, to reflect.Value, value any) {
+func (c *checker) set(field string, to, value any) {
 	text, isText := value.(string)
-	switch to.Kind() {
-	case reflect.Int:
-		n, err := strconv.Atoi(fmt.Sprint(value))
-		if err != nil || n < 1 {
-			n = -1 // is refused, with what was given
+	given := fmt.Sprint(value)
+	var err error
+	switch to := to.(type) {
+	case *string:
+		*to = text
+		c.check(isText, field, value, "text")
+	case *int:
+		if *to, err = strconv.Atoi(given); err != nil || *to < 1 {
+			*to, c.given[field] = -1, given // is refused, with what was given
 		}
-		c.given[field] = fmt.Sprint(value)
-		to.SetInt(int64(n))
-	case reflect.String:
-		if !isText {
-			c.wrong(field, value, "text")
+	case *bool:
+		*to, err = strconv.ParseBool(given)
+		c.check(err == nil, field, value, "true or false")
+	case *[]string:
+		list, isList := value.([]any)
+		for _, v := range list {
+			*to = append(*to, fmt.Sprint(v))
 		}
-		to.SetString(text)
-	case reflect.Bool:
-		yes, err := strconv.ParseBool(fmt.Sprint(value))
-		if err != nil {
-			c.wrong(field, value, "true or false")
+		if isText {
+			*to = strings.Split(text, ",")
 		}
-		to.SetBool(yes)
-	case reflect.Map:
-		c.pairs(field, to, value)
-	default: // a list
-		given := strings.Split(text, ",")
-		if list, ok := value.([]any); ok {
-			given = nil
-			for _, v := range list {
-				given = append(given, fmt.Sprint(v))
+		c.check(isText || isList, field, value, "web origins as browsers send them, such as https://app.example.com, separated by commas, or *")
+	case *map[string]string:
+		object, ok := value.(map[string]any)
+		if isText {
+			object, ok = map[string]any{}, true
+			for pair := range strings.SplitSeq(text, ",") {
+				k, v, isPair := strings.Cut(pair, "=")
+				k = strings.TrimSpace(k)
+				object[k] = strings.TrimSpace(v)
+				ok = ok && isPair && k != ""
 			}
-		} else if !isText {
-			c.wrong(field, value, "web origins as browsers send them, such as https://app.example.com, separated by commas, or *")
 		}
-		to.Set(reflect.ValueOf(given))
-	}
-}
-
-// pairs sets a map to an object, or to text that has its pairs separated by commas.
-func (c *checker) pairs(field string, to reflect.Value, value any) {
-	pairs := map[string]string{}
-	if object, ok := value.(map[string]any); ok {
+		c.check(ok, field, value, "pairs like team=auth,cost-center=42")
+		*to = map[string]string{}
 		for k, v := range object {
-			pairs[k] = fmt.Sprint(v)
-		}
-	} else {
-		for pair := range strings.SplitSeq(fmt.Sprint(value), ",") {
-			k, v, ok := strings.Cut(pair, "=")
-			if k = strings.TrimSpace(k); !ok || k == "" {
-				c.wrong(field, value, "pairs like team=auth,cost-center=42")
-				return
-			}
-			pairs[k] = strings.TrimSpace(v)
+			(*to)[k] = fmt.Sprint(v)
 		}
 	}
-	to.Set(reflect.ValueOf(pairs))
 }

@@ -62,7 +62,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	fromJSON["origins"] = []any{"https://app.example.com", "http://localhost:5173"}
 	fromJSON["tags"], fromJSON["retain"], fromJSON["edge"] = map[string]any{"team": "auth", "cost": 42.0}, false, true
 	fromJSON["tracing"] = true
-	keys, _ := contextKeys()
+	keys := contextKeys()
 	for _, values := range []map[string]any{text, fromJSON} {
 		if len(values) != len(keys)-1 { // an existing table excludes what is only for a new one
 			t.Errorf("%d keys are given, there are %d", len(values), len(keys))
@@ -171,7 +171,7 @@ func TestWrongContext(t *testing.T) {
 // Without this mistakes would be reported one at a time, a minute each.
 func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
 	wrong := map[string]any{}
-	keys, _ := contextKeys()
+	keys := contextKeys()
 	for _, key := range keys {
 		wrong[key] = "!"
 	}

@@ -4,7 +4,6 @@ package rotor
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -14,16 +13,15 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/rotor-auth/rotor/shared/store/schema"
-	"github.com/rotor-auth/rotor/shared/version"
 )
 
 // keyRotationDays is how often the keys are rotated. MAC keys have an id of one byte and are never removed: 256 of them
@@ -49,7 +47,7 @@ type Service struct {
 	edgeSecret  awssecretsmanager.Secret // nil unless there is an edge
 	deadLetters awssqs.Queue
 	functions   map[string]awslambda.Function
-	logs        map[string]awslogs.LogGroup
+	alarms      []interfacesawscloudwatch.IAlarmRef
 }
 
 // NewService adds a [Service] to scope. Like CDK's own constructs, it panics if props are wrong: see
@@ -66,7 +64,6 @@ func NewService(scope constructs.Construct, id *string, props *ServiceProps) *Se
 		stack:     awscdk.Stack_Of(scope),
 		props:     *props,
 		functions: map[string]awslambda.Function{},
-		logs:      map[string]awslogs.LogGroup{},
 	}
 	new(checker).settings(&p.props) // to their defaults
 	if arn := p.props.KmsKeyArn; arn != "" {
@@ -78,15 +75,19 @@ func NewService(scope constructs.Construct, id *string, props *ServiceProps) *Se
 	p.newTable()
 	p.newKeys()
 	p.newDeadLetters()
+	permissions := p.permissions()
 	for _, f := range functions {
-		p.newFunction(f)
+		p.newFunction(f, permissions[f.name])
 	}
 	p.addRoutes()
 	p.addPolicies()
 	p.rotateKeys("Keys", p.Keys)
 	p.rotateKeys("SigningKeys", p.SigningKeys)
 	p.scheduleSweep()
-	p.watch()
+	p.addTopic()
+	p.addAlarms()
+	p.newDashboard()
+	p.saveQueries()
 	p.addOutputs()
 	if arn := p.props.PermissionsBoundaryArn; arn != "" {
 		awsiam.PermissionsBoundary_Of(p.Construct).Apply(awsiam.ManagedPolicy_FromManagedPolicyArn(p.Construct, jsii.String("Boundary"), &arn))
@@ -126,43 +127,38 @@ func (p *Service) newTable() {
 		Billing:             awsdynamodb.Billing_OnDemand(nil),
 		WarmThroughput:      warm,
 		TimeToLiveAttribute: jsii.String(schema.TTL),
-		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
-			PointInTimeRecoveryEnabled: jsii.Bool(true),
-		},
-		DeletionProtection: jsii.Bool(p.props.TableRemoval == awscdk.RemovalPolicy_RETAIN),
-		RemovalPolicy:      p.props.TableRemoval,
+		DeletionProtection:  jsii.Bool(p.props.TableRemoval == awscdk.RemovalPolicy_RETAIN),
+		RemovalPolicy:       p.props.TableRemoval,
+
+		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: jsii.Bool(true)},
 	})
 	p.Table = table
-	if p.encryption == nil {
-		return
+	if p.encryption != nil { // which the construct takes only in a stack whose region is known
+		resource := table.Node().DefaultChild().(awsdynamodb.CfnGlobalTable)
+		resource.AddPropertyOverride(jsii.String("SSESpecification"), map[string]any{"SSEEnabled": true, "SSEType": "KMS"})
+		resource.AddPropertyOverride(jsii.String("Replicas.0.SSESpecification.KMSMasterKeyId"), p.encryption.KeyArn())
 	}
-	// The construct takes a key only in a stack whose region is known.
-	resource := table.Node().DefaultChild().(awsdynamodb.CfnGlobalTable)
-	resource.AddPropertyOverride(jsii.String("SSESpecification"), map[string]any{"SSEEnabled": true, "SSEType": "KMS"})
-	resource.AddPropertyOverride(jsii.String("Replicas.0.SSESpecification.KMSMasterKeyId"), p.encryption.KeyArn())
 }
 
-// newKeys adds the secrets. CloudFormation puts a random word into each and no keys, because keys must never be in a
-// template. The first rotations, right after the deployment, generate them. Until then the API answers 503.
+// newSecret adds a secret, whose value CloudFormation generates.
+func (p *Service) newSecret(id, about string, length int, key awskms.IKey, removal awscdk.RemovalPolicy) awssecretsmanager.Secret {
+	return awssecretsmanager.NewSecret(p.Construct, &id, &awssecretsmanager.SecretProps{
+		Description:          &about,
+		GenerateSecretString: &awssecretsmanager.SecretStringGenerator{PasswordLength: jsii.Number(length), ExcludePunctuation: jsii.Bool(true)},
+		EncryptionKey:        key,
+		RemovalPolicy:        removal,
+	})
+}
+
+// newKeys adds the secrets of the keys. Keys must never be in a template, so what is generated is a short text that is
+// not JSON, which the rotation takes to mean that there are no keys yet. The first rotations, right after the deployment,
+// generate them. Until then the API answers 503.
 //
 // The secret Keys is that of earlier releases, which had all keys, and keeps its properties: CloudFormation must not
 // generate another value.
 func (p *Service) newKeys() {
-	p.Keys = p.newSecret("Keys", "The keys of Rotor's refresh and access tokens. Without them every token is void.")
-	p.SigningKeys = p.newSecret("SigningKeys", "The signing keys of Rotor's access tokens, and apart from them the public keys")
-}
-
-func (p *Service) newSecret(id, about string) awssecretsmanager.Secret {
-	return awssecretsmanager.NewSecret(p.Construct, &id, &awssecretsmanager.SecretProps{
-		Description: &about,
-		GenerateSecretString: &awssecretsmanager.SecretStringGenerator{
-			// The rotation takes a short text that is not JSON to mean that there are no keys yet.
-			PasswordLength:     jsii.Number(32),
-			ExcludePunctuation: jsii.Bool(true),
-		},
-		EncryptionKey: p.encryption,
-		RemovalPolicy: p.props.TableRemoval,
-	})
+	p.Keys = p.newSecret("Keys", "The keys of Rotor's refresh and access tokens. Without them every token is void.", 32, p.encryption, p.props.TableRemoval)
+	p.SigningKeys = p.newSecret("SigningKeys", "The signing keys of Rotor's access tokens, and apart from them the public keys", 32, p.encryption, p.props.TableRemoval)
 }
 
 // rotateKeys makes Secrets Manager invoke the function keys for a secret, at once and then on schedule. CDK's construct
@@ -180,9 +176,7 @@ func (p *Service) rotateKeys(id string, secret awssecretsmanager.Secret) {
 		SecretId:                  secret.SecretArn(),
 		RotationLambdaArn:         keys.FunctionArn(),
 		RotateImmediatelyOnUpdate: jsii.Bool(true),
-		RotationRules: &awssecretsmanager.CfnRotationSchedule_RotationRulesProperty{
-			AutomaticallyAfterDays: jsii.Number(keyRotationDays),
-		},
+		RotationRules:             &awssecretsmanager.CfnRotationSchedule_RotationRulesProperty{AutomaticallyAfterDays: jsii.Number(keyRotationDays)},
 	})
 	schedule.AddResourceDependency(permission, nil)
 }
@@ -196,66 +190,6 @@ func (p *Service) newDeadLetters() {
 	})
 }
 
-func (p *Service) newFunction(f function) {
-	id := strings.ToUpper(f.name[:1]) + f.name[1:]
-	logs := p.newLogs(id + "Logs")
-	statements := append(append(f.permissions(p), p.useKey(f)...), allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, logs.LogGroupArn()))
-	env := f.env(p)
-	if env["ROTOR_EDGE_SECRET"] != nil {
-		statements = append(statements, readSecret(p.edgeSecret))
-	}
-	if p.props.Tracing { // traces have no ARN
-		statements = append(statements, allow([]string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}, jsii.String("*")))
-	}
-	role := awsiam.NewRole(p.Construct, jsii.String(id+"Role"), &awsiam.RoleProps{
-		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		Description: jsii.String("What Rotor's function " + f.name + " may do"),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{
-			f.name: awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements}),
-		},
-	})
-	props := &awslambda.FunctionProps{
-		FunctionName: p.name(f.name),
-		Description:  jsii.String("Rotor: " + f.about),
-		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
-		Architecture: awslambda.Architecture_Custom(&p.props.Architecture, nil),
-		Handler:      jsii.String("bootstrap"),
-		Code:         p.code(f.name),
-		MemorySize:   jsii.Number(f.memory),
-		Timeout:      awscdk.Duration_Seconds(jsii.Number(f.timeout)),
-		Environment:  &env,
-		// The role is complete, so no construct may add to it.
-		Role:     role.WithoutPolicyUpdates(nil),
-		LogGroup: logs,
-		// The logger writes JSON only with this setting, and CloudWatch makes metrics only of JSON.
-		LoggingFormat:         awslambda.LoggingFormat_JSON,
-		ApplicationLogLevelV2: awslambda.ApplicationLogLevel_INFO,
-		SystemLogLevelV2:      awslambda.SystemLogLevel_WARN, // no lines about invocations that succeeded
-	}
-	if p.props.Tracing {
-		props.Tracing = awslambda.Tracing_ACTIVE
-		suppress(role, "AwsSolutions-IAM5", "X-Ray has no resource to name in a permission to send traces.")
-	}
-	if f.name == "sweep" {
-		props.DeadLetterQueue = p.deadLetters
-		props.MaxEventAge = awscdk.Duration_Hours(jsii.Number(1))
-	}
-	made := awslambda.NewFunction(p.Construct, jsii.String(id+"Function"), props)
-	// The construct also lists the role, to which the function refers anyway.
-	made.Node().DefaultChild().(awslambda.CfnFunction).AddDeletionOverride(jsii.String("DependsOn"))
-	p.functions[f.name] = made
-	p.logs[f.name] = logs
-}
-
-// code returns the code of a function: a zip of the folder, or in the bucket the file of a release.
-func (p *Service) code(function string) awslambda.Code {
-	if p.props.CodeBucket == "" {
-		return awslambda.Code_FromAsset(jsii.String(p.props.zip(function)), nil)
-	}
-	bucket := awss3.Bucket_FromBucketName(p.Construct, jsii.String("Code of "+function), jsii.String(p.props.CodeBucket))
-	return awslambda.Code_FromBucketV2(bucket, jsii.String(p.props.CodePrefix+"rotor-"+version.Number+"-"+function+"-"+p.props.Architecture+".zip"), nil)
-}
-
 func (p *Service) newLogs(id string) awslogs.LogGroup {
 	logs := awslogs.NewLogGroup(p.Construct, jsii.String(id), &awslogs.LogGroupProps{RemovalPolicy: p.props.LogRemoval})
 	// Set as a number, because the construct has only constants.
@@ -265,27 +199,16 @@ func (p *Service) newLogs(id string) awslogs.LogGroup {
 
 func (p *Service) scheduleSweep() {
 	sweep := p.functions["sweep"]
-	statements := []awsiam.PolicyStatement{
-		allow([]string{"lambda:InvokeFunction"}, sweep.FunctionArn()),
-		allow([]string{"sqs:SendMessage"}, p.deadLetters.QueueArn()),
-	}
-	role := awsiam.NewRole(p.Construct, jsii.String("SweepScheduleRole"), &awsiam.RoleProps{
-		Description: jsii.String("What the schedule of Rotor's sweep may do"),
-		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": p.stack.Account()}},
-		}),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{
-			"schedule": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements}),
-		},
+	scheduler := awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+		Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": p.stack.Account()}},
 	})
-	unit := " minutes"
-	if p.props.SweepMinutes == 1 {
-		unit = " minute"
-	}
+	role := p.newRole("SweepScheduleRole", "What the schedule of Rotor's sweep may do", scheduler, "schedule", []awsiam.PolicyStatement{
+		allow("lambda:InvokeFunction", sweep.FunctionArn()), allow("sqs:SendMessage", p.deadLetters.QueueArn()),
+	})
 	awsscheduler.NewCfnSchedule(p.Construct, jsii.String("SweepSchedule"), &awsscheduler.CfnScheduleProps{
 		Name:               p.name("sweep"),
 		Description:        jsii.String("Rotor: invokes the sweep"),
-		ScheduleExpression: jsii.String("rate(" + strconv.Itoa(p.props.SweepMinutes) + unit + ")"),
+		ScheduleExpression: awsscheduler.ScheduleExpression_Rate(minutes(p.props.SweepMinutes)).ExpressionString(),
 		FlexibleTimeWindow: &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")},
 		Target: &awsscheduler.CfnSchedule_TargetProperty{
 			Arn:              sweep.FunctionArn(),
@@ -301,22 +224,24 @@ func (p *Service) scheduleSweep() {
 }
 
 func (p *Service) addOutputs() {
-	output := func(id, about string, value *string) {
-		awscdk.NewCfnOutput(p.Construct, jsii.String(id), &awscdk.CfnOutputProps{Description: jsii.String(about), Value: value})
-	}
-	output("Url", "where clients reach the API", p.Issuer)
-	output("Issuer", "iss of the tokens; its discovery document is below /.well-known", p.Issuer)
-	output("TableName", "the table", p.Table.TableName())
-	output("KeysSecret", "the secret with the user key and the MAC keys", p.Keys.SecretArn())
-	output("SigningKeysSecret", "the secret with the signing keys", p.SigningKeys.SecretArn())
-	output("ManageArn", "the resource on which a caller of /v1 needs execute-api:Invoke",
-		p.Api.ArnForExecuteApi(jsii.String("*"), jsii.String("/v1/*"), jsii.String("$default")))
-	output("FirstCommand", "registers a client; put credentials into the environment first: eval \"$(aws configure export-credentials --format env)\"",
-		awscdk.Fn_Join(jsii.String(""), jsii.Strings(
-			`curl --aws-sigv4 "aws:amz:`, *p.stack.Region(), `:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"`,
-			` -H "x-amz-security-token: $AWS_SESSION_TOKEN" -H 'content-type: application/json'`,
-			` -X PUT -d '{"type":"public"}' `, *p.Issuer, `/v1/clients/demo-spa`,
-		)))
+	output(p.Construct, "Url", "where clients reach the API", p.Issuer)
+	output(p.Construct, "Issuer", "iss of the tokens; its discovery document is below /.well-known", p.Issuer)
+	output(p.Construct, "TableName", "the table", p.Table.TableName())
+	output(p.Construct, "KeysSecret", "the secret with the user key and the MAC keys", p.Keys.SecretArn())
+	output(p.Construct, "SigningKeysSecret", "the secret with the signing keys", p.SigningKeys.SecretArn())
+	output(p.Construct, "ManageArn", "the resource on which a caller of /v1 needs execute-api:Invoke", p.callArn("*", "/v1/*"))
+	output(p.Construct, "FirstCommand", "registers a client; put credentials into the environment first: eval \"$(aws configure export-credentials --format env)\"",
+		jsii.String(`curl --aws-sigv4 "aws:amz:`+*p.stack.Region()+`:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"`+
+			` -H "x-amz-security-token: $AWS_SESSION_TOKEN" -H 'content-type: application/json'`+
+			` -X PUT -d '{"type":"public"}' `+*p.Issuer+`/v1/clients/demo-spa`))
 }
 
-func decimal(n int) *string { return jsii.String(strconv.Itoa(n)) }
+// output adds an output of the stack to scope.
+func output(scope constructs.Construct, id, about string, value *string) {
+	awscdk.NewCfnOutput(scope, &id, &awscdk.CfnOutputProps{Description: &about, Value: value})
+}
+
+func minutes(n int) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
+
+// capitalized returns name with a capital first letter, as logical ids and the fields of props have.
+func capitalized(name string) string { return strings.ToUpper(name[:1]) + name[1:] }

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -41,20 +42,27 @@ func build(app awscdk.App, dist string, args ...string) (awscdk.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	name := "rotor-" + cmp.Or(props.Stage, "prod")
 	var stack awscdk.Stack
-	if len(args) > 0 && args[0] == "firewall" {
-		stack = awscdk.NewStack(app, jsii.String("rotor-"+stageOf(props)+"-firewall"), &awscdk.StackProps{
+	switch kind := strings.Join(args, " "); kind {
+	case "":
+		stack = awscdk.NewStack(app, &name, &awscdk.StackProps{Description: jsii.String(about)})
+		props.ZipFolder = dist + "/arm64"
+		if props.Architecture == "x86_64" {
+			props.ZipFolder = dist + "/amd64"
+		}
+	case "template", "template-domain":
+		stack = newTemplate(app, props, kind)
+	case "firewall":
+		stack = awscdk.NewStack(app, jsii.String(name+"-firewall"), &awscdk.StackProps{
 			Env: &awscdk.Environment{Region: jsii.String("us-east-1")}, Synthesizer: awscdk.NewBootstraplessSynthesizer(nil),
 		})
 		rotor.NewFirewall(stack, jsii.String("Firewall"), props)
 		return stack, nil
+	default:
+		return nil, fmt.Errorf("the argument is %q: it must be firewall, template or template-domain", kind)
 	}
-	if len(args) > 0 {
-		stack, err = newTemplate(app, props, args[0])
-	} else {
-		stack, err = newStack(app, props, dist)
-	}
-	if err != nil {
+	if err := props.Validate(); err != nil {
 		return nil, err
 	}
 	// CDK leaves this id out of the logical ids of the resources. So they are those of a stack without the construct,
@@ -66,43 +74,23 @@ func build(app awscdk.App, dist string, args ...string) (awscdk.Stack, error) {
 
 const about = "Rotor: OAuth 2.0 refresh tokens that rotate"
 
-func stageOf(props *rotor.ServiceProps) string { return cmp.Or(props.Stage, "prod") }
-
-func newStack(app awscdk.App, props *rotor.ServiceProps, dist string) (awscdk.Stack, error) {
-	props.ZipFolder = dist + "/arm64"
-	if props.Architecture == "x86_64" {
-		props.ZipFolder = dist + "/amd64"
-	}
-	if err := props.Validate(); err != nil {
-		return nil, err
-	}
-	return awscdk.NewStack(app, jsii.String("rotor-"+stageOf(props)), &awscdk.StackProps{Description: jsii.String(about)}), nil
-}
-
 // newTemplate returns the stack of a template that is deployed without CDK, and sets its parameters in props.
-func newTemplate(app awscdk.App, props *rotor.ServiceProps, name string) (awscdk.Stack, error) {
-	if name != "template" && name != "template-domain" {
-		return nil, fmt.Errorf("the argument is %q: it must be firewall, template or template-domain", name)
-	}
+func newTemplate(app awscdk.App, props *rotor.ServiceProps, name string) awscdk.Stack {
 	stack := awscdk.NewStack(app, jsii.String("rotor-"+name), &awscdk.StackProps{
 		Description: jsii.String(about),
 		Synthesizer: awscdk.NewBootstraplessSynthesizer(nil), // no parameters of CDK's, and no assets
 	})
-	parameter := func(id, about, pattern, unset string, list bool) string {
-		p := &awscdk.CfnParameterProps{Description: jsii.String(about), AllowedPattern: jsii.String(pattern), Type: jsii.String("String")}
-		if unset != "" || list {
-			p.Default = jsii.String(unset)
-		}
-		return *awscdk.NewCfnParameter(stack, jsii.String(id), p).ValueAsString()
+	parameter := func(id, about, pattern string, unset any) string {
+		return *awscdk.NewCfnParameter(stack, &id, &awscdk.CfnParameterProps{Description: &about, AllowedPattern: &pattern, Default: unset}).ValueAsString()
 	}
-	props.CodeBucket = parameter("CodeBucket", "the bucket with the zips of the release, in this region", `^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`, "", false)
-	props.CodePrefix = parameter("CodePrefix", "what stands before their names, such as rotor/", `^([A-Za-z0-9/_.-]*/)?$`, "", true)
-	props.Architecture = parameter("Architecture", "of the functions and their zips: arm64 or x86_64", `^(arm64|x86_64)$`, "arm64", false)
-	props.Stage = parameter("ServiceStage", "part of every name, so that an account can have several services", `^[a-z][a-z0-9-]{0,19}$`, "prod", false)
-	props.Origins = []string{parameter("Origins", "web origins that may refresh and revoke, separated by commas", `^\S*$`, "", true)}
+	props.CodeBucket = parameter("CodeBucket", "the bucket with the zips of the release, in this region", `^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`, nil)
+	props.CodePrefix = parameter("CodePrefix", "what stands before their names, such as rotor/", `^([A-Za-z0-9/_.-]*/)?$`, "")
+	props.Architecture = parameter("Architecture", "of the functions and their zips: arm64 or x86_64", `^(arm64|x86_64)$`, "arm64")
+	props.Stage = parameter("ServiceStage", "part of every name, so that an account can have several services", `^[a-z][a-z0-9-]{0,19}$`, "prod")
+	props.Origins = []string{parameter("Origins", "web origins that may refresh and revoke, separated by commas", `^\S*$`, "")}
 	if name == "template-domain" {
-		props.Domain = parameter("DomainName", "the API's domain name", `^[a-z0-9.-]+$`, "", false)
-		props.CertificateArn = parameter("CertificateArn", "its certificate in ACM, in this region", `^arn:aws[a-z-]*:acm:.+$`, "", false)
+		props.Domain = parameter("DomainName", "the API's domain name", `^[a-z0-9.-]+$`, nil)
+		props.CertificateArn = parameter("CertificateArn", "its certificate in ACM, in this region", `^arn:aws[a-z-]*:acm:.+$`, nil)
 	}
-	return stack, props.Validate()
+	return stack
 }

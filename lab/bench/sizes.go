@@ -142,8 +142,8 @@ func lambdaLogger(w *bytes.Buffer) *slog.Logger {
 		slog.String("function_request_id", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"), slog.String("xray_trace_id", "1-6968baa5-0f1e2d3c4b5a69788796a5b4"))
 }
 
-// accessLogLine is a line of the gateway's access log, whose format is set in
-// infra/api.go.
+// accessLogLine is a line of the gateway's access log, whose format is
+// infra/accesslog.json.
 var accessLogLine = map[string]string{
 	"requestId":        "L5fx6RabOe7RCjZ=",
 	"time":             "1768471205412",

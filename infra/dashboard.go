@@ -1,0 +1,78 @@
+package rotor
+
+import (
+	"embed"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/rotor-auth/rotor/shared/audit"
+)
+
+// newDashboard adds the dashboard: the state of all alarms, and rows of three graphs.
+func (p *Service) newDashboard() {
+	graph := func(title string, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
+		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+			Title: &title, Left: &metrics, Width: jsii.Number(8), Height: jsii.Number(6),
+		})
+	}
+	each := func(metric func(name string) awscloudwatch.IMetric, names ...string) []awscloudwatch.IMetric {
+		var metrics []awscloudwatch.IMetric
+		for _, n := range names {
+			metrics = append(metrics, metric(n))
+		}
+		return metrics
+	}
+	var invocations []awscloudwatch.IMetric
+	for _, f := range functions {
+		invocations = append(invocations, p.functions[f.name].MetricInvocations(sum(period)))
+	}
+	awscloudwatch.NewDashboard(p.Construct, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
+		DashboardName: jsii.String("rotor-" + p.props.Stage),
+		Widgets: &[]*[]awscloudwatch.IWidget{{
+			awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
+				Title: jsii.String("Alarms"), Alarms: &p.alarms, Width: jsii.Number(24),
+			}),
+			graph("Refreshes", each(p.count, audit.MetricExchanged, audit.MetricReused, audit.MetricRefused)...),
+			graph("Refused, by cause", p.refusals("", "GROUP BY metric_cause")),
+			graph("Reuse", each(p.count, audit.MetricReuse, audit.MetricObserved, audit.MetricElsewhere, audit.MetricAhead)...),
+			graph("Families ended", each(p.count, audit.MetricRevoked, audit.MetricRemoved)...),
+			graph("Age of superseded tokens, ms",
+				p.rotorMetric(audit.MetricReuseAge, options("p50", period)), p.rotorMetric(audit.MetricReuseAge, options("p99", period))),
+			graph("Invocations", invocations...),
+			graph("Clients not believed", p.count(audit.MetricInvalid)),
+			graph("Secrets added, introspection and observation switched on", each(p.count, audit.MetricSecret, audit.MetricIntrospect, audit.MetricObserve)...),
+			graph("Browsers refused for their origin", p.count(audit.MetricOrigin)),
+			graph("Answers", p.apiMetric("Count", "Sum"), p.apiMetric("4xx", "Sum"), p.apiMetric("5xx", "Sum")),
+			graph("Latency, ms", p.apiMetric("Latency", "p50"), p.apiMetric("Latency", "p99")),
+			graph("Table", each(p.tableMetric, "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")...),
+		}},
+	})
+}
+
+// queries are the queries of CloudWatch Logs Insights that are saved, and may be pasted there as well. The first line of
+// each is its name. The name of its file is part of its logical id.
+//
+//go:embed queries/*.txt
+var queries embed.FS
+
+// saveQueries adds the saved queries, over the logs of all functions.
+func (p *Service) saveQueries() {
+	var logs []any
+	for _, f := range functions {
+		logs = append(logs, p.functions[f.name].LogGroup().LogGroupName())
+	}
+	files, _ := queries.ReadDir("queries")
+	for _, file := range files {
+		text, _ := queries.ReadFile("queries/" + file.Name())
+		name, query, _ := strings.Cut(strings.TrimPrefix(string(text), "# "), "\n")
+		id := "Query" + capitalized(strings.TrimSuffix(file.Name(), ".txt"))
+		awslogs.NewCfnQueryDefinition(p.Construct, &id, &awslogs.CfnQueryDefinitionProps{
+			Name:          jsii.String("rotor-" + p.props.Stage + "/" + name),
+			QueryString:   jsii.String(strings.TrimSpace(query)),
+			LogGroupNames: &logs,
+		})
+	}
+}
