@@ -92,7 +92,7 @@ func TestColdStart(t *testing.T) {
 		var alone []coldStart
 		var emulated, second []time.Duration
 		for range starts {
-			alone = append(alone, w.startAlone(function, ask.event()))
+			alone = append(alone, w.startAlone(function, ask.event(), tracing{}))
 
 			e := ask.event()
 			begun := time.Now()
@@ -148,24 +148,26 @@ func (w *world) succeeded(function string, out []byte) {
 // coldStart holds what was measured of one start of a program.
 type coldStart struct {
 	ready, answered time.Duration // since its start
+	cpu             time.Duration // of the whole process
 	peak            int           // most resident memory, in kB
+	logged          string
 }
 
 // startAlone starts a function's program over a Lambda Runtime API of the test's own, so that
-// only the program takes time, and has it answer one event.
-func (w *world) startAlone(function string, e event) coldStart {
+// only the program takes time, and has it answer one event, which may be traced.
+func (w *world) startAlone(function string, e event, traced tracing) (c coldStart) {
 	w.t.Helper()
 	payload, err := json.Marshal(e)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	lambda := &runtimeAPI{payload: payload, asked: make(chan time.Time, 1), answered: make(chan result, 1)}
+	lambda := &runtimeAPI{payload: payload, trace: traced.header, asked: make(chan time.Time, 1), answered: make(chan result, 1)}
 	server := httptest.NewServer(lambda)
 	defer server.Close()
 	out := w.output(newOutput(w.t, function))
 	program := exec.CommandContext(w.t.Context(), programs[function])
 	program.Dir, program.Stdout, program.Stderr = filepath.Dir(programs[function]), out.file, out.file
-	program.Env = append(w.environment(function), "AWS_LAMBDA_RUNTIME_API="+server.Listener.Addr().String())
+	program.Env = append(append(w.environment(function), "AWS_LAMBDA_RUNTIME_API="+server.Listener.Addr().String()), traced.env...)
 	begun := time.Now()
 	if err := program.Start(); err != nil {
 		w.t.Fatal(err)
@@ -173,10 +175,10 @@ func (w *world) startAlone(function string, e event) coldStart {
 	defer func() {
 		_ = program.Process.Kill()
 		_ = program.Wait() // it was killed
+		c.cpu = program.ProcessState.UserTime() + program.ProcessState.SystemTime()
 		server.CloseClientConnections()
 	}()
 	late := time.After(time.Minute)
-	var c coldStart
 	select {
 	case at := <-lambda.asked:
 		c.ready = at.Sub(begun)
@@ -193,13 +195,14 @@ func (w *world) startAlone(function string, e event) coldStart {
 	case <-late:
 		w.t.Fatalf("%s does not answer", function)
 	}
-	c.peak = peakMemory(w.t, program.Process.Pid)
+	c.peak, c.logged = peakMemory(w.t, program.Process.Pid), out.logged()
 	return c
 }
 
 // runtimeAPI serves as much of Lambda's Runtime API as one invocation needs.
 type runtimeAPI struct {
 	payload  []byte
+	trace    string         // the header that says of which trace the invocation is part; none if ""
 	asked    chan time.Time // when the program asked for its first invocation
 	answered chan result
 }
@@ -225,6 +228,9 @@ func (l *runtimeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Aws-Request-Id", "1")
 		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(now.Add(10*time.Second).UnixMilli(), 10))
 		h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:"+region+":123456789012:function:rotor")
+		if l.trace != "" {
+			h.Set("Lambda-Runtime-Trace-Id", l.trace)
+		}
 		_, _ = w.Write(l.payload) // if the program has ended, nobody reads this
 		return
 	}
