@@ -56,9 +56,14 @@ func TestOtherPagesAreRefused(t *testing.T) {
 	tokens := w.login(&manage.Login{UserID: "alice"})
 	before := w.asked.String()
 	for _, header := range [][]string{
-		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Sec-Fetch-Site", "anything"},
-		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://127.0.0.1:1"},
-		{"Origin", strings.Replace(w.console.URL, "http:", "https:", 1)}, {"Origin", w.console.URL + ".evil.example"},
+		{"Sec-Fetch-Site", "cross-site"},
+		{"Sec-Fetch-Site", "same-site"},
+		{"Sec-Fetch-Site", "anything"},
+		{"Origin", "https://evil.example"},
+		{"Origin", "null"},
+		{"Origin", "http://127.0.0.1:1"},
+		{"Origin", strings.Replace(w.console.URL, "http:", "https:", 1)},
+		{"Origin", w.console.URL + ".evil.example"},
 		{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"},
 	} {
 		for _, path := range pages(tokens.Family) {

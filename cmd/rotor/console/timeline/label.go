@@ -128,11 +128,14 @@ func (p *Picture) wantedLabels() []wanted {
 	}
 	for _, u := range p.Uses {
 		text := usesText(u.Kind, u.Count, u.Elsewhere)
-		class := ""
-		if u.Kind == Refused || u.Kind == Observed {
-			class = "warn"
+		rank, class := 5, ""
+		if u.Elsewhere {
+			rank = 4
 		}
-		add(5, (u.From+u.To)/2, onLane, class, text)
+		if u.Kind == Refused || u.Kind == Observed {
+			rank, class = 4, "warn"
+		}
+		add(rank, (u.From+u.To)/2, onLane, class, text)
 	}
 	return want
 }

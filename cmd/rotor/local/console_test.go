@@ -1,0 +1,238 @@
+package local
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
+	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/family"
+)
+
+// browser is a browser with its cookies.
+type browser struct {
+	p    *program
+	http *http.Client
+}
+
+func (p *program) browser() *browser {
+	p.tb.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	return &browser{p, &http.Client{Jar: jar, Transport: p.client.Transport}}
+}
+
+// send makes a request as a browser does, follows redirects, and returns the page.
+func (b *browser) send(method, path string, form url.Values) (status int, page string) {
+	b.p.tb.Helper()
+	r := b.p.request(method, path, form.Encode())
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	r.Header.Set("Sec-Fetch-Site", "none")
+	r.Header.Del("Content-Type")
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		r.Header.Set("Origin", regexp.MustCompile(`^http://[^/]+`).FindString(b.p.url))
+	}
+	answer, err := b.http.Do(r)
+	if err != nil {
+		b.p.tb.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		b.p.tb.Fatal(err)
+	}
+	if secrets.Match(body) {
+		b.p.tb.Errorf("%s %s: the page has a secret: %s", method, path, secrets.Find(body))
+	}
+	return answer.StatusCode, string(body)
+}
+
+// do does a step of the playground, and returns the page.
+func (b *browser) do(step string) string {
+	b.p.tb.Helper()
+	status, page := b.send(http.MethodPost, "/console/play", url.Values{"do": {step}, "client": {"demo-spa"}})
+	if status != http.StatusOK {
+		b.p.tb.Fatalf("%s: %d\n%s", step, status, page)
+	}
+	return page
+}
+
+// wants fails unless the page has each of the texts.
+func (b *browser) wants(page string, texts ...string) {
+	b.p.tb.Helper()
+	for _, text := range texts {
+		if !strings.Contains(page, text) {
+			b.p.tb.Errorf("the page has no %q:\n%s", text, page)
+		}
+	}
+}
+
+// TestAddressIsAPageForBrowsers checks that the address that is printed opens in a browser, and is
+// what it was for programs.
+func TestAddressIsAPageForBrowsers(t *testing.T) {
+	for _, base := range []string{"", "/auth", "/a/console"} {
+		p := start(t, map[string]string{"BASE_PATH": base})
+		b := p.browser()
+		for _, path := range []string{"", "/"} {
+			status, page := b.send(http.MethodGet, path, nil)
+			if status != http.StatusOK {
+				t.Errorf("%s%s: %d", base, path, status)
+			}
+			b.wants(page, "Log in as Alice", `action="`+base+`/console/play"`, `href="`+base+`/console/assets/console.css`)
+			for _, accept := range []string{"", "*/*", "application/json"} {
+				r := p.request(http.MethodGet, path, "")
+				r.Header.Set("Accept", accept)
+				if got := p.send(r); got.status != http.StatusNotFound {
+					t.Errorf("%s%s for a program: %d", base, path, got.status)
+				}
+			}
+		}
+		b.wants(b.do("login"), "Five tabs at once", "Next:", base+"/console/explain?family=")
+		for _, path := range []string{"/console", "/console/explain", "/console/assets/console.css"} {
+			if status, _ := b.send(http.MethodGet, path, nil); status != http.StatusOK {
+				t.Errorf("%s%s: %d", base, path, status)
+			}
+		}
+		r := p.request(http.MethodPost, "/", "{}")
+		r.Header.Set("Accept", "text/html")
+		if got := p.send(r); got.status != http.StatusNotFound {
+			t.Errorf("a post: %d", got.status)
+		}
+	}
+}
+
+// TestPlaygroundTellsTheStory plays the first minute: five tabs, a pause, a thief.
+func TestPlaygroundTellsTheStory(t *testing.T) {
+	p := start(t, nil)
+	b := p.browser()
+	b.wants(b.do("login"), "Alice logged in.", `class="verdict valid"`, `value="tabs"><span class="next">`)
+	b.wants(b.do("tabs"), "Five answers, and one token in all of them.", "This is token 2", `value="wait-2m"><span class="next">`)
+	b.wants(b.do("thief"), "Inside the reuse interval a thief looks like another tab", "used again from elsewhere")
+	b.wants(b.do("wait-2m"), "The clock moved on by 2 minutes.", `value="thief"><span class="next">`)
+	page := b.do("thief")
+	b.wants(page, "The thief got nothing", `class="verdict dead"`, "reuse_detected", "revoked: token 1 came back", "198.51.100.66 the thief&#39;s script",
+		"Token 1 was used again", `value="again"><span class="next">`)
+	b.wants(b.do("refresh"), "It was answered 400 invalid_grant", "Token 2 was refused")
+	b.wants(b.do("again"), "Log in as Alice")
+
+	b.do("login")
+	b.wants(b.do("lose"), "The app still holds the old token.", "superseded", `class="verdict interval"`)
+	b.wants(b.do("refresh"), "The app tried again, with the token that it had saved.", "It got a newer token", "This is token 2")
+	b.do("wait-2m")
+	b.do("lose")
+	b.do("wait-2m")
+	b.wants(b.do("refresh"), "It was answered 400 invalid_grant", `class="verdict dead"`)
+
+	b.do("login")
+	b.wants(b.do("logout"), "The app revoked its token (status 200)", "revoked_by_client", "logged out by the application")
+	b.do("wait-360h")
+	b.do("wait-360h")
+	b.do("wait-360h")
+	b.wants(b.do("wait-360h"), "purged") // there is no record to draw
+}
+
+// TestPlaysAreApart checks that each browser plays for itself, that steps without a login do nothing,
+// and that steps that there are not are refused.
+func TestPlaysAreApart(t *testing.T) {
+	p := start(t, nil)
+	alice, bob := p.browser(), p.browser()
+	alice.do("login")
+	for _, step := range []string{"refresh", "tabs", "thief", "logout", "wait-2m"} {
+		bob.wants(bob.do(step), "Log in as Alice")
+	}
+	alice.wants(alice.do("refresh"), "This is token 2")
+	for _, form := range []url.Values{{"do": {"nothing"}}, {"do": {"wait-1000h"}}, {"do": {"wait-"}}, {}, {"do": {"login"}, "client": {"demo-web"}}} {
+		if status, _ := alice.send(http.MethodPost, "/console/play", form); status != http.StatusBadRequest {
+			t.Errorf("%v: %d", form, status)
+		}
+	}
+	// Of many browsers the one that came first is forgotten, and no other.
+	bob.do("login")
+	for range 63 {
+		p.browser().do("login")
+	}
+	alice.wants(alice.do("refresh"), "Log in as Alice")
+	bob.wants(bob.do("refresh"), "This is token 2")
+}
+
+// TestCallsOfTheConsoleAreRecorded checks that what the console does is in the audit trail like any call.
+func TestCallsOfTheConsoleAreRecorded(t *testing.T) {
+	p := start(t, nil)
+	p.browser().do("login")
+	if log := p.stderr.String(); !strings.Contains(log, `"operation":"issue_family"`) || !strings.Contains(log, `"by":"local"`) || !strings.Contains(log, `"path":"/console/play"`) {
+		t.Errorf("the log is\n%s", log)
+	}
+}
+
+// TestTrail checks that a family's uses are kept from the lines of the log, by the service's time.
+func TestTrail(t *testing.T) {
+	seen := newTrail()
+	var out buffer
+	log := slog.New(seen.handler(slog.NewJSONHandler(&out, nil))).With(slog.String("run", "1"))
+	begin := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	id, err := family.NewID([16]byte{1}, begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(after time.Duration, e audit.Event) {
+		base := audit.New(e.Type, begin.Add(after))
+		e.ID, e.At, e.Family = base.ID, base.At, id
+		audit.Trail{Log: log}.Record(t.Context(), &e)
+	}
+	add(time.Hour, audit.Event{Type: audit.Exchanged, TokenCounter: 1, LatestCounter: 2, IP: "192.0.2.1", UserAgent: "app"})
+	add(time.Hour+time.Second, audit.Event{Type: audit.Exchanged, TokenCounter: 1, LatestCounter: 2, Reused: true, Age: time.Second, OtherIP: true})
+	add(time.Hour+2*time.Second, audit.Event{Type: audit.Exchanged, TokenCounter: 2, LatestCounter: 2, Held: true, Age: 2 * time.Second})
+	add(2*time.Hour, audit.Event{Type: audit.Exchanged, TokenCounter: 1, LatestCounter: 3, LostResponse: true})
+	add(3*time.Hour, audit.Event{Type: audit.Revoked, Cause: family.RevokedByAdmin})
+	add(4*time.Hour, audit.Event{Type: audit.Refused, TokenCounter: 3, Cause: family.RevokedByAdmin})
+	log.InfoContext(t.Context(), "request")
+	var got []string
+	for _, m := range seen.of(id.String()) {
+		got = append(got, fmt.Sprintf("%s %d %d-%d %s %t %q %s", m.At.Sub(begin), m.Kind, m.Token, m.Newest, m.Age, m.Elsewhere, m.From, m.Cause))
+	}
+	want := []string{
+		fmt.Sprintf(`1h0m0s %d 1-2 0s false "192.0.2.1 app" `, timeline.Rotated), fmt.Sprintf(`1h0m1s %d 1-2 1s true "" `, timeline.Reused),
+		fmt.Sprintf(`1h0m2s %d 2-2 2s false "" `, timeline.Used), fmt.Sprintf(`2h0m0s %d 1-3 0s false "" `, timeline.Skipped),
+		fmt.Sprintf(`4h0m0s %d 3-0 0s false "" revoked_by_admin`, timeline.Refused),
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("kept is\n%s\nnot\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if n := strings.Count(out.String(), "\n"); n != 7 {
+		t.Errorf("%d lines of 7 were written", n)
+	}
+}
+
+// TestTrailIsBounded checks that families which were not used for longest are forgotten, and of one
+// family with too many uses the older half.
+func TestTrailIsBounded(t *testing.T) {
+	seen := newTrail()
+	for i := range 1000 {
+		for range 250 {
+			seen.add(fmt.Sprint(i), timeline.Moment{Newest: uint32(i)})
+		}
+		seen.add("busy", timeline.Moment{})
+	}
+	if seen.size > maxTrail || len(seen.of("busy")) != 1000 || len(seen.of("999")) != 250 || seen.of("0") != nil {
+		t.Errorf("kept are %d: %d, %d, %d", seen.size, len(seen.of("busy")), len(seen.of("999")), len(seen.of("0")))
+	}
+	for i := range maxTrail + 10 {
+		seen.add("alone", timeline.Moment{Newest: uint32(i)})
+	}
+	kept := seen.of("alone")
+	if seen.size != len(kept) || len(kept) < maxTrail/2 || kept[len(kept)-1].Newest != maxTrail+9 || seen.of("busy") != nil {
+		t.Errorf("kept are %d, %d", seen.size, len(kept))
+	}
+}
