@@ -113,6 +113,10 @@ test-lambda: ##- the built functions under Lambda's emulator, on DynamoDB Local;
 test-browser: $(AXE) ## the pages of the console, in a real Chromium (needs Chromium, and npm once)
 	go test -tags browser -count=1 -shuffle=on -parallel 4 -timeout 10m ./lab/browser
 
+.PHONY: screenshot
+screenshot: ##- take the README's picture, of the playground (as test-browser)
+	ROTOR_PICTURE='$(CURDIR)/docs/playground.png' go test -tags browser -count=1 -run '^TestPicture$$' ./lab/browser
+
 .PHONY: rehearse
 rehearse: build $(CDK_CLI) ## deploy to an emulator of AWS, use, upgrade and destroy it (FROM=revision; Linux; Node, pip)
 	lab/rehearse/run.sh $(if $(FROM),-from '$(FROM)')

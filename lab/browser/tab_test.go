@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience is how long a tab waits for what must come.
@@ -33,9 +34,12 @@ type tab struct {
 	base string // the address of the server whose pages it shows
 	ctx  context.Context
 
+	attacks bool // that its pages may do what no page of the console may
+
 	mu       sync.Mutex
 	problems []string       // what no page may do
 	requests []string       // the addresses of all requests
+	referers []string       // that they named
 	statuses map[string]int // of the documents that were answered with an error
 }
 
@@ -52,8 +56,10 @@ func newTab(t testing.TB, base string) *tab {
 		chromedp.EmulateViewport(1200, 900),
 	)
 	t.Cleanup(func() {
-		for _, problem := range p.take() {
-			t.Error(problem)
+		if !p.attacks {
+			for _, problem := range p.take() {
+				t.Error(problem)
+			}
 		}
 		if t.Failed() {
 			t.Logf("the last address was %s", p.address())
@@ -99,6 +105,11 @@ func (p *tab) listen(event any) {
 		}
 	case *network.EventRequestWillBeSent:
 		p.requests = append(p.requests, e.Request.URL)
+		for name, value := range e.Request.Headers {
+			if strings.EqualFold(name, "Referer") {
+				p.referers = append(p.referers, fmt.Sprint(value))
+			}
+		}
 		if !isLocal(e.Request.URL) {
 			problem("request: it leaves loopback: %s", e.Request.URL)
 		}
@@ -116,7 +127,11 @@ func (p *tab) listen(event any) {
 // isLocal reports whether a request for the address stays on this machine.
 func isLocal(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && (u.Scheme == "data" || u.Scheme == "blob" || slices.Contains([]string{"127.0.0.1", "localhost", "::1"}, u.Hostname()))
+	if err != nil {
+		return false
+	}
+	local := []string{"127.0.0.1", "localhost", "::1"}
+	return u.Scheme == "data" || u.Scheme == "blob" || slices.Contains(local, u.Hostname())
 }
 
 // take returns the problems until now, and forgets them: a test that provokes one asks for it.
@@ -135,6 +150,13 @@ func (p *tab) urls() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.requests)
+}
+
+// named returns the referrers of all requests until now.
+func (p *tab) named() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.referers)
 }
 
 // do runs actions.
@@ -205,7 +227,8 @@ func (p *tab) arrive(actions ...chromedp.Action[chromedp.Void]) (int, error) {
 // fill types a text into a field, in place of what was there.
 func (p *tab) fill(selector, text string) {
 	p.t.Helper()
-	p.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
+	p.do(chromedp.Focus(chromedp.CSS(selector)), chromedp.KeyEvent("a", chromedp.KeyModifiers(kb.ModifierCtrl)),
+		chromedp.KeyEvent(kb.Delete), chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
 // text returns the text of what the selector finds, as it is shown.
@@ -291,6 +314,18 @@ func (p *tab) phone() {
 	p.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
 }
 
+// size gives the tab's window a size.
+func (p *tab) size(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height))
+}
+
+// withoutScript switches off JavaScript for the pages that are opened from now on.
+func (p *tab) withoutScript() {
+	p.t.Helper()
+	p.do(command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+}
+
 // picture returns the tab as a PNG: the whole page, however long.
 func (p *tab) picture() []byte {
 	p.t.Helper()
@@ -301,7 +336,7 @@ func (p *tab) picture() []byte {
 func (p *tab) texts(selector string) []string {
 	p.t.Helper()
 	quoted, _ := json.Marshal(selector)
-	return read(p, chromedp.Evaluate[[]string](fmt.Sprintf("[...document.querySelectorAll(%s)].map(e => e.innerText)", quoted)))
+	return read(p, chromedp.Evaluate[[]string](fmt.Sprintf("[...document.querySelectorAll(%s)].map(e => e.innerText ?? e.textContent)", quoted)))
 }
 
 // choose returns the action that chooses an option of a list.
@@ -314,7 +349,8 @@ func choose(selector, value string) chromedp.Action[chromedp.Void] {
 func (p *tab) leaks(secret string) {
 	p.t.Helper()
 	places := map[string][]string{
-		"a request": p.urls(), "the history": p.history(), "a referrer": {read(p, chromedp.Evaluate[string]("document.referrer"))},
+		"a request": p.urls(), "the history": p.history(),
+		"a referrer": append(p.named(), read(p, chromedp.Evaluate[string]("document.referrer"))),
 	}
 	for place, addresses := range places {
 		for _, address := range addresses {
@@ -347,5 +383,5 @@ func (p *tab) look(name string) {
 	save("light")
 	p.phone()
 	save("phone")
-	p.do(chromedp.EmulateViewport(1200, 900))
+	p.size(1200, 900)
 }

@@ -37,7 +37,7 @@ type wanted struct {
 // width estimates how wide the label is.
 func (l *Label) width() float64 {
 	if l.Class == "dead" || l.Class == "asked" { // are bold
-		return 1.16 * textWidth(l.Text)
+		return 1.3 * textWidth(l.Text)
 	}
 	return textWidth(l.Text)
 }
