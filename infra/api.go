@@ -84,7 +84,9 @@ func (p *Service) newAPI() {
 		DisableExecuteApiEndpoint: jsii.Bool(p.props.Domain != ""),
 	})
 	var format bytes.Buffer
-	_ = json.Compact(&format, accessLog)
+	if err := json.Compact(&format, accessLog); err != nil {
+		panic(err)
+	}
 	// The settings are keyed by route key, which is "$default" for the default route (CreateApi, CreateRoute). A key
 	// without a route makes the deployment fail with "Unable to find Route by key". Templates of WebSocket APIs use
 	// "$default"; we know of no report for an HTTP API. If it had no effect, DefaultRouteSettings would apply.
