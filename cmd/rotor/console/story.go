@@ -23,7 +23,7 @@ type picture struct {
 // Widths of the picture, for wide and for narrow windows.
 const (
 	wideWidth   = 1000
-	narrowWidth = 380
+	narrowWidth = 330
 )
 
 // draw returns the picture of a family with its timeline. presented is the token that was asked

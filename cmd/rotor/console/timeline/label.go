@@ -70,6 +70,9 @@ func (p *Picture) layLabels() {
 		}
 	search:
 		for level := range maxLevels {
+			if level == 0 && w.Class == "dead" && len(want) > 1 {
+				continue // what comes after the end has its label below
+			}
 			for _, shift := range [...]float64{0, 8 - half, half - 8} { // in the middle, or beside its line
 				x := max(half+2, min(w.At+shift, p.Width-half-2))
 				if fits(x, level) {
