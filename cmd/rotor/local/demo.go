@@ -125,6 +125,7 @@ func (a *answer) Write(p []byte) (int, error) {
 func welcome(c *config, issuer string, algorithms []string, clients []demoClient) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Rotor is ready at %s\n\n", issuer)
+	fmt.Fprintf(&b, "  Open it in a browser: a playground, and pages that explain why a token died.\n\n")
 	if c.dynamodb == "" {
 		fmt.Fprintln(&b, "  store  embedded DynamoDB, in memory: gone when this program stops")
 	} else {
