@@ -2,6 +2,7 @@ package local
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -129,6 +131,42 @@ func TestReadme(t *testing.T) {
 		if !slices.ContainsFunc(seen, succeeded) {
 			t.Errorf("no page shows %s %s", o.Method, o.Path)
 		}
+	}
+}
+
+// TestPrintedClients puts each client that a page shows as JSON.
+func TestPrintedClients(t *testing.T) {
+	pages, err := filepath.Glob("../../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := checked(t, start(t, nil))
+	put := 0
+	for _, path := range pages {
+		page := "docs/" + filepath.Base(path)
+		for _, b := range blocks(t, page) {
+			var client struct{ Type string }
+			if b.info != "json" || json.Unmarshal([]byte(b.text), &client) != nil || client.Type == "" {
+				continue
+			}
+			put++
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, proxy.URL+"/v1/clients/"+strconv.Itoa(put), strings.NewReader(b.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			answer, err := proxy.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+			if answer.StatusCode != http.StatusCreated {
+				t.Errorf("%s, line %d: the client is answered %d", page, b.line, answer.StatusCode)
+			}
+		}
+	}
+	if put < 2 {
+		t.Errorf("the pages show %d clients", put)
 	}
 }
 

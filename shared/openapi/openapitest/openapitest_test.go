@@ -98,7 +98,7 @@ func TestCheck(t *testing.T) {
 			e.AnswerBody = []byte(`{"changed":0}`)
 		default:
 			e.AnswerBody = []byte(`{"family":"` + strings.Repeat("a", 43) + `","status":"active","user_id":"u","client_id":"app","counter":1,` +
-				`"issued_at":"2026-11-28T16:11:35Z","last_used_at":"2026-11-28T16:11:35Z","timeline":[{"at":"2026-11-28T16:11:35Z","event":"issued"}]}`)
+				`"issued_at":"2026-11-28T16:11:35Z","last_used_at":"2026-11-28T16:11:35Z","timeline":[{"at":"2026-11-28T16:11:35Z","event":"issued","counter":1}]}`)
 		}
 		found(t, tt.name, e, tt.says)
 	}
@@ -122,7 +122,7 @@ func TestUnseen(t *testing.T) {
 	parts := []string{
 		"POST /oauth/token: the answer 200",
 		"/paths/~1oauth~1token/post/responses/200: the header Pragma",
-		"/components/schemas/Tokens/properties/expires_in, in an answer",
+		"/components/schemas/Tokens/properties/expires_in, in an answer", "/components/schemas/Tokens/properties/scope, left out of an answer",
 		"/components/schemas/RefreshForm/properties/client_id, in an accepted request",
 	}
 	later := []string{

@@ -3,6 +3,7 @@ package openapitest
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -33,7 +34,13 @@ func parameterKey(o *operation, p parameter) string {
 }
 
 // place returns the place of a schema in the document.
-func place(s *jsonschema.Schema) string { return strings.TrimPrefix(s.Location, documentURL+"#") }
+func place(s *jsonschema.Schema) string {
+	at := strings.TrimPrefix(s.Location, documentURL+"#")
+	if plain, err := url.PathUnescape(at); err == nil {
+		return plain
+	}
+	return at
+}
 
 func answerKey(s *jsonschema.Schema) string { return place(s) + ", in an answer" }
 
@@ -41,10 +48,12 @@ func valueKey(s *jsonschema.Schema, value any) string {
 	return place(s) + ": the value " + text(value) + ", in an answer"
 }
 
+func absentKey(s *jsonschema.Schema) string { return place(s) + ", left out of an answer" }
+
 func memberKey(s *jsonschema.Schema) string { return place(s) + ", in an accepted request" }
 
-// mark counts the schemas that an answer, which is valid, has met: each member, each alternative, and each value of a list
-// of values.
+// mark counts the schemas that an answer, which is valid, has met: each member that it has or leaves out, each
+// alternative, and each value of a list of values.
 func (s *seen) mark(schema *jsonschema.Schema, value any) {
 	s.add(answerKey(schema))
 	if schema.Enum != nil {
@@ -66,6 +75,8 @@ func (s *seen) mark(schema *jsonschema.Schema, value any) {
 		for name, part := range schema.Properties {
 			if member, ok := v[name]; ok {
 				s.mark(part, member)
+			} else {
+				s.add(absentKey(part))
 			}
 		}
 	case []any:
@@ -139,11 +150,22 @@ func expectAnswer(expected map[string]bool, visited map[*jsonschema.Schema]bool,
 			expected[valueKey(s, v)] = true
 		}
 	}
+	for name, part := range s.Properties {
+		if !requires(s, name) {
+			expected[absentKey(part)] = true
+		}
+	}
 	for _, part := range slices.Concat([]*jsonschema.Schema{s.Ref, s.Items2020}, s.AllOf, s.OneOf, s.AnyOf, slices.Collect(maps.Values(s.Properties))) {
 		if part != nil {
 			expectAnswer(expected, visited, part)
 		}
 	}
+}
+
+// requires reports whether each object of a schema has that member.
+func requires(s *jsonschema.Schema, name string) bool {
+	return slices.Contains(s.Required, name) || s.Ref != nil && requires(s.Ref, name) ||
+		slices.ContainsFunc(s.AllOf, func(part *jsonschema.Schema) bool { return requires(part, name) })
 }
 
 // expectRequest lists the members of a request's schema, as [seen.markRequest] counts them.
@@ -160,7 +182,7 @@ func expectRequest(expected map[string]bool, s *jsonschema.Schema) {
 }
 
 // Unseen returns the parts of the document that were in no exchange so far: answers, their headers, members and values,
-// and parameters and members of requests that were accepted.
+// answers without a member that may be left out, and parameters and members of requests that were accepted.
 func (d *Document) Unseen() []string {
 	var unseen []string
 	for key := range d.seen.expected {
