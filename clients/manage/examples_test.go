@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rotor-auth/rotor/lab/sigv4"
 )
 
 // callers has the libraries of the documentation's signed calls; `make test-clients` fetches them.
@@ -81,8 +83,8 @@ func TestSignedCallsOfTheDocumentation(t *testing.T) {
 			cmd.Dir, cmd.Stdin = dir, strings.NewReader(string(calls))
 			cmd.Env = []string{
 				"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "NO_PROXY=*", "NODE_EXTRA_CA_CERTS=ca.pem", "REQUESTS_CA_BUNDLE=ca.pem",
-				"AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
-				"AWS_ACCESS_KEY_ID=" + accessKeyID, "AWS_SECRET_ACCESS_KEY=" + secretAccessKey, "AWS_SESSION_TOKEN=" + sessionToken,
+				"AWS_REGION=" + sigv4.Region, "AWS_DEFAULT_REGION=" + sigv4.Region, "AWS_EC2_METADATA_DISABLED=true",
+				"AWS_ACCESS_KEY_ID=" + sigv4.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + sigv4.SecretAccessKey, "AWS_SESSION_TOKEN=" + sigv4.SessionToken,
 			}
 			var stderr strings.Builder
 			cmd.Stderr = &stderr

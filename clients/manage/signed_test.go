@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/lab/sigv4"
 )
 
 // strangeUsers are user ids that a signature, a path or a query may come to grief over.
@@ -62,9 +63,9 @@ func TestBadSignatures(t *testing.T) {
 	srv, good := signedWorld(t)
 	for name, cfg := range map[string]*aws.Config{
 		"no signature":   nil,
-		"another secret": {Region: region, Credentials: credentials.NewStaticCredentialsProvider(accessKeyID, "other", sessionToken)},
-		"another key":    {Region: region, Credentials: credentials.NewStaticCredentialsProvider("AKIDOTHER", secretAccessKey, sessionToken)},
-		"no session":     {Region: region, Credentials: credentials.NewStaticCredentialsProvider(accessKeyID, secretAccessKey, "")},
+		"another secret": {Region: sigv4.Region, Credentials: credentials.NewStaticCredentialsProvider(sigv4.AccessKeyID, "other", sigv4.SessionToken)},
+		"another key":    {Region: sigv4.Region, Credentials: credentials.NewStaticCredentialsProvider("AKIDOTHER", sigv4.SecretAccessKey, sigv4.SessionToken)},
+		"no session":     {Region: sigv4.Region, Credentials: credentials.NewStaticCredentialsProvider(sigv4.AccessKeyID, sigv4.SecretAccessKey, "")},
 		"another region": {Region: "us-east-1", Credentials: good.AWS.Credentials},
 	} {
 		c, err := manage.New(srv.URL, manage.Options{AWS: cfg, HTTPClient: good.HTTPClient})
@@ -130,10 +131,10 @@ func TestUnsigned(t *testing.T) {
 	if _, err := manage.New("https://auth.example.com", manage.Options{AWS: cfg}); err == nil || !strings.Contains(err.Error(), "no AWS region") {
 		t.Errorf("no region: %v", err)
 	}
-	if _, err := manage.New("https://auth.example.com", manage.Options{AWS: &aws.Config{Region: region}}); err == nil || !strings.Contains(err.Error(), "no AWS credentials") {
+	if _, err := manage.New("https://auth.example.com", manage.Options{AWS: &aws.Config{Region: sigv4.Region}}); err == nil || !strings.Contains(err.Error(), "no AWS credentials") {
 		t.Errorf("no credentials: %v", err)
 	}
-	c, err = manage.New("https://auth.example.com", manage.Options{AWS: &aws.Config{Region: region, Credentials: failing}})
+	c, err = manage.New("https://auth.example.com", manage.Options{AWS: &aws.Config{Region: sigv4.Region, Credentials: failing}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/lab/sigv4"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
@@ -75,11 +76,11 @@ func service(t testing.TB) (http.Handler, *storetest.Clock) {
 func signedWorld(t testing.TB) (*httptest.Server, manage.Options) {
 	t.Helper()
 	handler, _ := service(t)
-	srv := httptest.NewUnstartedServer(verifySigV4(handler))
+	srv := httptest.NewUnstartedServer(sigv4.Verify(handler))
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // some clients do not trust its certificate
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	cfg := aws.Config{Region: region, Credentials: credentials.NewStaticCredentialsProvider(accessKeyID, secretAccessKey, sessionToken)}
+	cfg := aws.Config{Region: sigv4.Region, Credentials: credentials.NewStaticCredentialsProvider(sigv4.AccessKeyID, sigv4.SecretAccessKey, sigv4.SessionToken)}
 	return srv, manage.Options{AWS: &cfg, HTTPClient: srv.Client()}
 }
 

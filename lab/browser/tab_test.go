@@ -40,6 +40,7 @@ type tab struct {
 	problems []string       // what no page may do
 	requests []string       // the addresses of all requests
 	referers []string       // that they named
+	headers  []string       // of all answers
 	statuses map[string]int // of the documents that were answered with an error
 }
 
@@ -114,6 +115,7 @@ func (p *tab) listen(event any) {
 			problem("request: it leaves loopback: %s", e.Request.URL)
 		}
 	case *network.EventResponseReceived:
+		p.headers = append(p.headers, fmt.Sprint(e.Response.Headers))
 		if e.Type == network.ResourceTypeDocument && e.Response.Status >= 400 {
 			p.statuses[e.Response.URL] = int(e.Response.Status)
 		}
@@ -157,6 +159,13 @@ func (p *tab) named() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.referers)
+}
+
+// heard returns the headers of all answers until now.
+func (p *tab) heard() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.headers)
 }
 
 // do runs actions.

@@ -1,4 +1,6 @@
-package manage_test
+// Package sigv4 verifies AWS Signature Version 4, as API Gateway does before /v1. The code is
+// not that of the SDK which signs.
+package sigv4
 
 import (
 	"bytes"
@@ -17,17 +19,17 @@ import (
 	"time"
 )
 
-// The credentials of the tests, which are made up.
+// The only credentials that are accepted, which are made up.
 const (
-	accessKeyID     = "AKIDEXAMPLE"
-	secretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-	sessionToken    = "a+session/token=="
-	region          = "eu-central-1"
+	AccessKeyID     = "AKIDEXAMPLE"
+	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+	SessionToken    = "a+session/token=="
+	Region          = "eu-central-1"
 )
 
-// verifySigV4 answers 403, as API Gateway does, to requests that are not signed by the
-// credentials of the tests with AWS Signature Version 4, and passes on the others.
-func verifySigV4(next http.Handler) http.Handler {
+// Verify returns a handler that answers 403, as API Gateway does, to requests that are not signed by these
+// credentials, and passes on the others.
+func Verify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		if err == nil {
@@ -60,9 +62,9 @@ func verify(r *http.Request, body []byte, now time.Time) error {
 		return errors.New("the date is missing, or not that of the credential")
 	case now.Sub(at).Abs() > 5*time.Minute:
 		return errors.New("Signature expired")
-	case key != accessKeyID || scopeRegion != region || service != "execute-api":
+	case key != AccessKeyID || scopeRegion != Region || service != "execute-api":
 		return errors.New("The security token included in the request is invalid.")
-	case r.Header.Get("X-Amz-Security-Token") != sessionToken:
+	case r.Header.Get("X-Amz-Security-Token") != SessionToken:
 		return errors.New("the session token is wrong")
 	}
 	signed := strings.Split(names, ";")
@@ -98,8 +100,8 @@ func verify(r *http.Request, body []byte, now time.Time) error {
 	sum := sha256.Sum256(body)
 	canonical := strings.Join([]string{r.Method, canonicalPath(r.URL.EscapedPath()), query, headers.String(), names, hex.EncodeToString(sum[:])}, "\n")
 	hash := sha256.Sum256([]byte(canonical))
-	scope := strings.Join([]string{day, region, "execute-api", "aws4_request"}, "/")
-	derived := []byte("AWS4" + secretAccessKey)
+	scope := strings.Join([]string{day, Region, "execute-api", "aws4_request"}, "/")
+	derived := []byte("AWS4" + SecretAccessKey)
 	for _, part := range strings.Split(scope, "/") {
 		derived = mac(derived, part)
 	}
