@@ -12,10 +12,10 @@ import (
 	"github.com/rotor-auth/rotor/clients/manage"
 )
 
-// dead makes a family, and ends it by reuse. It returns the token that was newest.
-func (s *server) dead(userID string) string {
+// dead makes a family of alice, and ends it by reuse. It returns the token that was newest.
+func (s *server) dead() string {
 	s.t.Helper()
-	first := s.login(&manage.Login{UserID: userID, ClientID: "demo-spa"}).RefreshToken
+	first := s.login(&manage.Login{UserID: "alice", ClientID: "demo-spa"}).RefreshToken
 	newest := s.refresh(first)
 	s.wait("2m")
 	if s.refresh(first) != "" || newest == "" {
@@ -29,7 +29,7 @@ func (s *server) dead(userID string) string {
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	token := s.dead("alice")
+	token := s.dead()
 	p := newTab(t, s.url)
 	p.open("/console/explain")
 	p.look("explain-form")
@@ -59,7 +59,7 @@ func TestExplain(t *testing.T) {
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	token := s.dead("alice")
+	token := s.dead()
 	p := newTab(t, s.url)
 	p.open("/console/explain")
 	p.reach("a.skip")
@@ -97,7 +97,7 @@ func (p *tab) reach(selector string) {
 func TestWithoutScript(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	token := s.dead("alice")
+	token := s.dead()
 	s.login(&manage.Login{UserID: "alice", ClientID: "demo-spa", Device: "phone"})
 	p := newTab(t, s.url)
 	p.withoutScript()

@@ -122,7 +122,7 @@ func (g *gateway) console() string {
 func TestSignedConsole(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
-	token := g.dead("alice")
+	token := g.dead()
 	g.login(&manage.Login{UserID: "alice", ClientID: "demo-spa", Device: "phone"})
 	address := g.console()
 	base, _, _ := strings.Cut(strings.TrimPrefix(address, "http://"), "/")

@@ -52,7 +52,7 @@ var authorization = regexp.MustCompile(`\AAWS4-HMAC-SHA256 Credential=([A-Z0-9]+
 func verify(r *http.Request, body []byte, now time.Time) error {
 	m := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
 	if m == nil {
-		return errors.New("Missing Authentication Token")
+		return errors.New("the request has no signature")
 	}
 	key, day, scopeRegion, service, names, signature := m[1], m[2], m[3], m[4], m[5], m[6]
 	date := r.Header.Get("X-Amz-Date")
@@ -61,9 +61,9 @@ func verify(r *http.Request, body []byte, now time.Time) error {
 	case err != nil || !strings.HasPrefix(date, day):
 		return errors.New("the date is missing, or not that of the credential")
 	case now.Sub(at).Abs() > 5*time.Minute:
-		return errors.New("Signature expired")
+		return errors.New("the signature has expired")
 	case key != AccessKeyID || scopeRegion != Region || service != "execute-api":
-		return errors.New("The security token included in the request is invalid.")
+		return errors.New("the credentials are unknown, or for another region or service")
 	case r.Header.Get("X-Amz-Security-Token") != SessionToken:
 		return errors.New("the session token is wrong")
 	}
@@ -108,7 +108,7 @@ func verify(r *http.Request, body []byte, now time.Time) error {
 	want := mac(derived, strings.Join([]string{"AWS4-HMAC-SHA256", date, scope, hex.EncodeToString(hash[:])}, "\n"))
 	got, err := hex.DecodeString(signature)
 	if err != nil || !hmac.Equal(got, want) {
-		return errors.New("The request signature we calculated does not match the signature you provided.")
+		return errors.New("the signature is not that of this request")
 	}
 	return nil
 }

@@ -88,12 +88,12 @@ type ending struct {
 	UserID         string
 	Family, Except string         // ids
 	Shown          *manage.Family // the one that ends, or that stays
-	Count          int            // how many would end
+	Count          int            // how many would end, or did
 }
 
 var endPage = newPage[*ending]("end")
 
-// newEnding reads which families are meant, and asks how many would end.
+// newEnding reads which families are meant.
 func (c *Console) newEnding(r *http.Request) (*ending, error) {
 	q := r.URL.Query()
 	e := &ending{UserID: q.Get("user_id"), Family: q.Get("family"), Except: q.Get("except")}
@@ -109,18 +109,6 @@ func (c *Console) newEnding(r *http.Request) (*ending, error) {
 			return nil, &inputError{"This family is of another user."}
 		}
 	}
-	if e.Family != "" {
-		if e.Shown.Status == "active" {
-			e.Count = 1
-		}
-		return e, nil
-	}
-	for would, err := range c.API.RevokeFamilies(r.Context(), manage.Revocation{UserID: e.UserID, Except: e.Except, DryRun: true}) {
-		if err != nil {
-			return nil, err
-		}
-		e.Count += would.Families
-	}
 	return e, nil
 }
 
@@ -130,36 +118,48 @@ func (c *Console) askEnd(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	switch {
+	case e.Family == "":
+		for would, err := range c.API.RevokeFamilies(r.Context(), manage.Revocation{UserID: e.UserID, Except: e.Except, DryRun: true}) {
+			if err != nil {
+				return err
+			}
+			e.Count += would.Families
+		}
+	case e.Shown.Status == "active":
+		e.Count = 1
+	}
 	write(c, w, r, http.StatusOK, endPage, "Sign out "+e.UserID, e)
 	return nil
 }
 
 // end ends the families, and leads back to the user.
 func (c *Console) end(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	userID, family := q.Get("user_id"), q.Get("family")
-	ended := 0
-	if family != "" {
-		alive, err := c.API.RevokeFamily(r.Context(), family)
+	e, err := c.newEnding(r)
+	if err != nil {
+		return err
+	}
+	if e.Family != "" {
+		alive, err := c.API.RevokeFamily(r.Context(), e.Family)
 		if err != nil {
 			return err
 		}
 		if alive {
-			ended = 1
+			e.Count = 1
 		}
-	} else {
-		what := manage.Revocation{UserID: userID, Except: q.Get("except"), Cause: r.PostForm.Get("cause")}
-		for done, err := range c.API.RevokeFamilies(r.Context(), what) {
-			if err != nil && ended == 0 {
-				return err
-			}
-			if err != nil {
-				return c.tell(w, r, userID, fmt.Sprintf("%s, and then the service failed: %v. Sign the user out again for the rest.", counted(ended), err))
-			}
-			ended += done.Families
-		}
+		return c.tell(w, r, e.UserID, counted(e.Count)+".")
 	}
-	return c.tell(w, r, userID, counted(ended)+".")
+	what := manage.Revocation{UserID: e.UserID, Except: e.Except, Cause: r.PostForm.Get("cause")}
+	for done, err := range c.API.RevokeFamilies(r.Context(), what) {
+		if err != nil && e.Count == 0 {
+			return err
+		}
+		if err != nil {
+			return c.tell(w, r, e.UserID, fmt.Sprintf("%s, and then the service failed: %v. Sign the user out again for the rest.", counted(e.Count), err))
+		}
+		e.Count += done.Families
+	}
+	return c.tell(w, r, e.UserID, counted(e.Count)+".")
 }
 
 // tell leads to the page of a user, which shows the text once.
