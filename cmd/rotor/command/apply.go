@@ -134,7 +134,7 @@ func (f *clientFile) refused(c *clientEntry, err error) error {
 	for _, field := range refusal.Fields {
 		f.wrong(c.place(field.Field), "clients.%s: %s", c.id, field.Detail)
 	}
-	return errors.Join(f.errs...)
+	return errors.New(errors.Join(f.errs...).Error()) // as the service has understood the command
 }
 
 // compare returns what the file changes. Values that are out of their range are an error,

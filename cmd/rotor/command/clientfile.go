@@ -182,7 +182,7 @@ func (f *clientFile) set(to any, path string, key, value *yaml.Node) {
 		f.wrong(key, "there is no member %s.%s", path, key.Value)
 	case err == nil:
 	case errors.As(err, &wrongType):
-		f.wrong(value, "%s.%s is a %s, but must be a %s", path, key.Value, wrongType.Value, jsonName(wrongType.Type.String()))
+		f.wrong(value, "%s.%s is %s, but must be %s", path, key.Value, kind(wrongType.Value), kind(wrongType.Type.String()))
 	case strings.Contains(err.Error(), "unknown field"):
 		f.wrong(key, "there is no member %s.%s", path, key.Value)
 	default:
@@ -203,15 +203,19 @@ func hasMember(v any, name string) bool {
 	return false
 }
 
-// jsonName returns what a type of Go is called in a file.
-func jsonName(goType string) string {
+// kind returns what a type of JSON or Go is called in a file.
+func kind(name string) string {
 	switch {
-	case strings.Contains(goType, "bool"):
+	case strings.Contains(name, "bool"):
 		return "true or false"
-	case strings.Contains(goType, "int") || strings.HasSuffix(goType, "Seconds"):
-		return "number"
+	case name == "array":
+		return "a list"
+	case name == "object":
+		return "a mapping"
+	case strings.HasPrefix(name, "number") || strings.Contains(name, "int") || strings.HasSuffix(name, "Seconds"):
+		return "a number"
 	}
-	return "string"
+	return "a string"
 }
 
 // place returns where a member stands, or the client if it was left out.

@@ -135,6 +135,7 @@ func unknown(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return misused("%s needs a command", cmd.CommandPath())
 	}
+	cmd.SuggestionsMinimumDistance = 2 // letters that differ, at most
 	near := cmd.SuggestionsFor(args[0])
 	if len(near) > 0 {
 		return misused("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))

@@ -62,7 +62,7 @@ func (e *env) time(t time.Time) string {
 	case e.io.IsTerminal():
 		return t.UTC().Format("2006-01-02 15:04:05")
 	}
-	return t.UTC().Format(time.RFC3339Nano)
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 // plural returns the number and the noun, such as 1 family or 2 families.

@@ -1,0 +1,233 @@
+package command_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/clients/manage"
+)
+
+// file writes a file of clients, and returns its path.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const twoClients = `# the clients of the shop
+clients:
+  shop:
+    type: public
+    scope: openid orders openid
+    audience: https://api.example.com
+  backend:
+    type: confidential
+    preset: auth0
+    policy:
+      reuse_interval: 30
+    audience: [https://a.example.com, https://b.example.com, https://a.example.com]
+    may_forward: true
+`
+
+// TestApply checks that a file says what changes, changes it, and changes nothing a second time.
+func TestApply(t *testing.T) {
+	w := newWorld(t)
+	path := file(t, "clients.yaml", twoClients)
+	if r := w.run("", "clients", "apply", path); r.code != 2 {
+		t.Errorf("without --yes: %+v", r)
+	}
+	dry := w.ok("clients", "apply", path, "--dry-run")
+	if _, err := w.Registration(t.Context(), "shop"); err == nil {
+		t.Error("a dry run registers a client")
+	}
+	for _, want := range []string{
+		"+ shop: new\n", "+   scope: openid orders\n", "+   policy.reuse_interval: 60\n",
+		"+ backend: new\n", "+   policy.reuse_interval: 30\n", "+   policy.evict: oldest\n", "+   policy.invalid_grant_status: 403\n", "2 clients would change\n",
+	} {
+		if !strings.Contains(dry, want) {
+			t.Errorf("a dry run does not say %q:\n%s", want, dry)
+		}
+	}
+	r := w.run("", "clients", "apply", path, "--yes")
+	if r.code != 0 || !strings.HasSuffix(r.out, "2 clients changed\n") || !strings.Contains(r.err, "warning: backend: what the client reports") {
+		t.Errorf("applied: %+v", r)
+	}
+	c, err := w.Registration(t.Context(), "backend")
+	if err != nil || c.Policy.ReuseInterval != 30 || c.Policy.Evict != "oldest" || len(c.Audience) != 2 || !c.MayForward || c.Preset != "auth0" {
+		t.Errorf("the client is %+v, %v", c, err)
+	}
+	if r := w.run("", "clients", "apply", path, "--yes"); r.out != "  shop: no change\n  backend: no change\nno change\n" || r.err != "" || r.code != 0 {
+		t.Errorf("the second time: %+v", r)
+	}
+	after, err := w.Registration(t.Context(), "backend")
+	if err != nil || !after.UpdatedAt.Equal(c.UpdatedAt) {
+		t.Errorf("the second time the client is written: %+v, %v", after, err)
+	}
+
+	// JSON is YAML. What is left out gets its default; not_before and secrets stay.
+	secret, _, err := w.AddSecret(t.Context(), "backend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Register(t.Context(), "shop", &manage.Settings{Type: "public", Scope: "openid orders", NotBefore: time.Now().Add(-time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	path = file(t, "clients.json", `{"clients": {"backend": {"type": "confidential", "preset": "auth0", "audience": "https://a.example.com"}, "shop": {"type": "public", "scope": "openid orders"}}}`)
+	r = w.run("", "clients", "apply", path, "--yes", "--json")
+	got := decode[struct {
+		Clients []struct {
+			ClientID string `json:"client_id"`
+			Change   string
+			Fields   []struct{ Field, From, To string }
+		}
+	}](t, r.out)
+	if r.code != 0 || len(got.Clients) != 2 || got.Clients[0].Change != "changed" || got.Clients[1].Change != "none" {
+		t.Fatalf("as JSON: %+v", r)
+	}
+	var changed []string
+	for _, f := range got.Clients[0].Fields {
+		changed = append(changed, f.Field+" "+f.From+" "+f.To)
+	}
+	if want := []string{"policy.reuse_interval 30 0", "audience https://a.example.com, https://b.example.com https://a.example.com", "may_forward true false"}; !slices.Equal(changed, want) {
+		t.Errorf("the changes are %q", changed)
+	}
+	if c, err := w.Registration(t.Context(), "backend"); err != nil || len(c.Secrets) != 1 || c.Secrets[0].ID != secret {
+		t.Errorf("the secrets are %+v, %v", c, err)
+	}
+	if c, err := w.Registration(t.Context(), "shop"); err != nil || c.NotBefore.IsZero() {
+		t.Errorf("not_before is gone: %+v, %v", c, err)
+	}
+
+	r = w.run("clients: {shop: {type: public, scope: openid}}\n", "clients", "apply", "-", "--yes")
+	if r.code != 0 || !strings.Contains(r.out, "~ shop\n~   scope: openid orders -> openid\n") {
+		t.Errorf("the standard input: %+v", r)
+	}
+	until := time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339Nano)
+	path = file(t, "observe.yaml", "clients: {shop: {type: public, policy: {reuse_detection: observe, observe_until: "+until+"}, not_before: 2026-01-02T03:04:05.678912Z}}")
+	for _, want := range []string{"1 client changed\n", "no change\n"} {
+		if got := w.ok("clients", "apply", path, "--yes"); !strings.HasSuffix(got, want) {
+			t.Errorf("observe: %s", got)
+		}
+	}
+	w.advance("48h") // an end that has passed since is no reason to refuse a file that changes nothing
+	if got := w.ok("clients", "apply", path, "--yes"); !strings.HasSuffix(got, "no change\n") {
+		t.Errorf("observe, later: %s", got)
+	}
+}
+
+// TestBadFiles checks that what is wrong is named with its place, all at once, and that nothing is done.
+func TestBadFiles(t *testing.T) {
+	w := newWorld(t)
+	for name, test := range map[string]struct {
+		text string
+		want []string
+	}{
+		"unknown members": {
+			"clients:\n  shop:\n    type: public\n    scopes: openid\n    policy:\n      reuse_intervall: 30\n      Rotation: true\nversion: 1\n",
+			[]string{":4:5: there is no member clients.shop.scopes", ":6:7: there is no member clients.shop.policy.reuse_intervall", ":7:7: there is no member clients.shop.policy.Rotation", `:8:1: there is no member "version"`},
+		},
+		"wrong types": {
+			"clients:\n  shop:\n    type: public\n    scope: [openid]\n    policy: {reuse_interval: \"30\", rotation: 1}\n    may_forward: maybe\n",
+			[]string{":4:12: clients.shop.scope is a list, but must be a string", ":5:30: clients.shop.policy.reuse_interval is a string, but must be a number", "clients.shop.policy.rotation is a number, but must be true or false", ":6:18: clients.shop.may_forward is a string"},
+		},
+		"out of range": {
+			"clients:\n  shop:\n    type: public\n    policy:\n      reuse_interval: -1\n      max_active: 0\n",
+			[]string{":5:7: clients.shop.policy.reuse_interval is -1, but must be from 0 to 2592000", ":6:7: clients.shop.policy.max_active is 0, but must be from 1 to 1000"},
+		},
+		"a preset that is none":     {"clients:\n  shop:\n    type: public\n    preset: okta\n", []string{":4:5: clients.shop.preset is okta, but must be one of default, auth0"}},
+		"no type":                   {"clients:\n  shop: {scope: openid}\n", []string{`:2:9: clients.shop.type is "", but must be public or confidential`}},
+		"twice":                     {"clients:\n  shop: {type: public}\n  shop: {type: public}\n", []string{":3:3: shop stands twice in clients"}},
+		"a value that is forgotten": {"clients:\n  shop:\n    type: public\n    scope:\n", []string{":4:5: clients.shop.scope has no value"}},
+		"no clients":                {"clients: {}\n", []string{"there are no clients"}},
+		"a list":                    {"- shop\n", []string{":1:1: the file must be a mapping"}},
+		"a client that is a word":   {"clients: {shop: public}\n", []string{":1:17: clients.shop must be a mapping"}},
+		"nothing":                   {"", []string{"the file is empty"}},
+		"no YAML":                   {"clients: {shop\n", []string{"clients.yaml: "}},
+		"too long":                  {strings.Repeat("#", 1<<20+1), []string{"longer than"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := file(t, "clients.yaml", test.text)
+			r := w.run("", "clients", "apply", path, "--yes")
+			if r.code != 2 || r.out != "" {
+				t.Errorf("ended with %d: %+v", r.code, r)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(r.err, want) {
+					t.Errorf("the error does not say %q:\n%s", want, r.err)
+				}
+			}
+		})
+	}
+	// What the service alone can tell has its place, too.
+	path := file(t, "clients.yaml", "clients:\n  shop:\n    type: public\n    may_introspect: true\n    scope: \"a\\tb\"\n")
+	r := w.run("", "clients", "apply", path, "--yes")
+	if r.code != 1 || !strings.Contains(r.err, ":4:5: clients.shop: may_introspect is true") || !strings.Contains(r.err, ":5:5: clients.shop: scope must be") {
+		t.Errorf("refused by the service: %+v", r)
+	}
+	if _, err := w.Registration(t.Context(), "shop"); err == nil {
+		t.Error("a client of a bad file is registered")
+	}
+}
+
+func TestClients(t *testing.T) {
+	w := newWorld(t)
+	all := rows(w.ok("clients", "list"))
+	if len(all) != 6 || !slices.Equal(all[3], []string{"demo-spa", "public", "default", "60", "2592000", "1296000", "enforce", ""}) {
+		t.Errorf("the list is %q", all)
+	}
+	if lines := strings.Split(strings.TrimSpace(w.ok("clients", "list", "--json")), "\n"); len(lines) != 6 || decode[manage.Registration](t, lines[3]+"\n").ClientID != "demo-spa" {
+		t.Errorf("as JSON: %q", lines)
+	}
+	shown := rows(w.ok("clients", "show", "demo-auth0"))
+	for _, want := range [][]string{{"client", "demo-auth0"}, {"preset", "auth0"}, {"policy.reuse_interval", "0"}, {"policy.evict", "oldest"}} {
+		if !slices.ContainsFunc(shown, func(row []string) bool { return slices.Equal(row, want) }) {
+			t.Errorf("%q is not in %q", want, shown)
+		}
+	}
+	if c := decode[manage.Registration](t, w.ok("clients", "show", "demo-auth0", "--json")); c.Policy.InvalidGrantStatus != 403 {
+		t.Errorf("as JSON: %+v", c)
+	}
+	if got := w.ok("clients", "delete", "demo-auth0", "--yes"); got != "deleted demo-auth0\n" {
+		t.Errorf("deleted: %s", got)
+	}
+	for _, args := range [][]string{{"clients", "show", "demo-auth0"}, {"clients", "delete", "demo-auth0", "--yes"}, {"secrets", "list", "demo-auth0"}} {
+		if r := w.run("", args...); r.code != 1 || !strings.Contains(r.err, "404") {
+			t.Errorf("%v, of a client that is gone: %+v", args, r)
+		}
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	w := newWorld(t)
+	if got := w.ok("clients", "apply", file(t, "c.yaml", "clients: {backend: {type: confidential}}"), "--yes"); got == "" {
+		t.Fatal("nothing is applied")
+	}
+	r := w.run("", "secrets", "add", "backend")
+	if r.code != 0 || strings.Count(r.out, "\n") != 1 || !strings.HasPrefix(r.out, "rotor_secret_") || strings.Contains(r.err, "rotor_secret_") {
+		t.Errorf("added: %+v", r)
+	}
+	second := decode[map[string]string](t, w.ok("secrets", "add", "backend", "--json"))
+	if !strings.HasPrefix(second["client_secret"], "rotor_secret_") || second["secret_id"] == "" {
+		t.Errorf("as JSON: %v", second)
+	}
+	if r := w.run("", "secrets", "add", "backend"); r.code != 1 || !strings.Contains(r.err, "2 secrets already") {
+		t.Errorf("a third: %+v", r)
+	}
+	all := rows(w.ok("secrets", "list", "backend"))
+	if len(all) != 2 || !strings.Contains(r.err, all[0][0]) || all[1][0] != second["secret_id"] {
+		t.Errorf("the list is %q, after %+v", all, r)
+	}
+	if got := w.ok("secrets", "remove", "backend", all[0][0], "--yes"); got != "removed "+all[0][0]+"\n" {
+		t.Errorf("removed: %s", got)
+	}
+	if all := rows(w.ok("secrets", "list", "backend", "--json")); len(all) != 1 {
+		t.Errorf("the list is %q", all)
+	}
+}
