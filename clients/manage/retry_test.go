@@ -271,6 +271,8 @@ func TestStrangeServers(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/v1/clients" {
 					t.Errorf("a call of %s", r.URL.Path)
+					w.WriteHeader(http.StatusNotFound)
+					return
 				}
 				test.answer(w, r)
 			}))

@@ -50,4 +50,6 @@ var table = []chapter{
 	openapiDocument,
 	managementCalls,
 	recordRules,
+	manageClient,
+	commandLine,
 }
