@@ -13,6 +13,7 @@ var table = []chapter{
 	introspection,
 	webOrigins,
 	localPages,
+	consolePages,
 	forwarded,
 	clientWire,
 	resources,

@@ -132,7 +132,12 @@ func TestOnlySmallFormsArePosted(t *testing.T) {
 		{"DELETE", "", "", http.StatusMethodNotAllowed},
 		{"PATCH", form, "pasted=x", http.StatusMethodNotAllowed},
 	} {
-		if got := send(tt.method, tt.contentType, tt.body); got.status != tt.want || !strings.Contains(got.body, "<h1>") {
+		before := w.asked.String()
+		got := send(tt.method, tt.contentType, tt.body)
+		if asked := w.asked.String() != before; asked != (tt.want == http.StatusOK) {
+			t.Errorf("%s %q of %d bytes: the service was asked: %t", tt.method, tt.contentType, len(tt.body), asked)
+		}
+		if got.status != tt.want || !strings.Contains(got.body, "<h1>") {
 			t.Errorf("%s %q of %d bytes: %d, want %d", tt.method, tt.contentType, len(tt.body), got.status, tt.want)
 		}
 	}

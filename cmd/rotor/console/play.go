@@ -152,7 +152,11 @@ func (c *Console) refreshTabs(ctx context.Context, p *play) error {
 		for token := range different {
 			p.held = token // whichever was saved last
 		}
-		p.did(c.Now(), did, fmt.Sprintf("%d of 5 were answered, with %d different tokens: that is what this client's policy makes of a race.", good, len(different)), "bad")
+		got := fmt.Sprintf("%d of five got an answer, with %d different tokens.", good, len(different))
+		if p.client.Interval == 0 {
+			got = fmt.Sprintf("Only %d of five got a token. This client has no reuse interval: the race was taken for theft, and the family has ended.", good)
+		}
+		p.did(c.Now(), did, got, "bad")
 	default:
 		p.save(c.Now(), did, answers[0])
 	}

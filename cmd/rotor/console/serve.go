@@ -17,15 +17,15 @@ import (
 // Serve serves the console of a service on loopback until ctx is done. It writes the address to
 // open to out. Requests are not logged.
 func Serve(ctx context.Context, address string, api *manage.Client, now func() time.Time, out, errs io.Writer) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
 	listener, err := loopback.Listen(ctx, address)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = listener.Close() }() // closed already if it was served on
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		return err

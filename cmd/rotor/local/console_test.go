@@ -113,6 +113,40 @@ func TestAddressIsAPageForBrowsers(t *testing.T) {
 	}
 }
 
+// TestConsoleIsGuarded checks that the console is kept from pages of other origins here as well.
+func TestConsoleIsGuarded(t *testing.T) {
+	p := start(t, nil)
+	for _, path := range []string{"/", "/console/explain", "/console/play"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			for host, header := range map[string][2]string{
+				"evil.example": {"Sec-Fetch-Site", "same-origin"}, "127.0.0.1": {"Sec-Fetch-Site", "same-site"}, "localhost": {"Origin", "http://localhost:1"},
+			} {
+				r := p.request(method, path, "")
+				r.Host = host
+				r.Header.Set("Accept", "text/html")
+				r.Header.Set(header[0], header[1])
+				answer, err := p.client.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _ = answer.Body.Close(); answer.StatusCode != http.StatusForbidden && answer.StatusCode != http.StatusMisdirectedRequest {
+					t.Errorf("%s %s of %s with %v: %d", method, path, host, header, answer.StatusCode)
+				}
+			}
+		}
+	}
+}
+
+// TestRaceOfAStrictClient checks that the playground says why a client without an interval loses a race.
+func TestRaceOfAStrictClient(t *testing.T) {
+	p := start(t, nil)
+	b := p.browser()
+	if status, page := b.send(http.MethodPost, "/console/play", url.Values{"do": {"login"}, "client": {"demo-auth0"}}); status != http.StatusOK {
+		t.Fatalf("%d\n%s", status, page)
+	}
+	b.wants(b.do("tabs"), "This client has no reuse interval: the race was taken for theft", `class="verdict dead"`)
+}
+
 // TestPlaygroundTellsTheStory plays the first minute: five tabs, a pause, a thief.
 func TestPlaygroundTellsTheStory(t *testing.T) {
 	p := start(t, nil)

@@ -95,7 +95,7 @@ func TestPicture(t *testing.T) {
 			// Nothing else has a band: it begins with a rotation, and ends with the interval of one.
 			starts := slices.ContainsFunc(s.Moments, func(m Moment) bool { return m.isToken() && near(p.Axis.Place(m.At), b.From) })
 			ends := near(b.To, p.Life) || slices.ContainsFunc(s.Moments, func(m Moment) bool { return m.isToken() && near(p.Axis.Place(m.At.Add(s.Interval)), b.To) })
-			if !starts || !ends || b.To < b.From {
+			if !starts || !ends || b.To < b.From || b.To > p.Life+off {
 				t.Errorf("the band %v is of no rotation", b)
 			}
 		}

@@ -1,0 +1,100 @@
+package main
+
+var consolePages = chapter{"The console", []mutant{
+	{
+		rule: "a page of another origin reads the console", pkg: "console", test: "console.TestOtherPagesAreRefused",
+		edits: []edit{{`case loopback.FromElsewhere(r):`, `case r.Method == http.MethodPost && loopback.FromElsewhere(r):`}},
+	},
+	{
+		rule: "a rebound name reads the console", pkg: "console", test: "console.TestOtherPagesAreRefused",
+		edits: []edit{{`case !loopback.IsOwnHost(r.Host, c.Host):`, `case !loopback.IsOwnHost(r.Host, c.Host) && loopback.FromElsewhere(r):`}},
+	},
+	{
+		rule: "errors have no policy", pkg: "console", test: "console.TestEveryAnswerIsSecured",
+		edits: []edit{{`	secure(w.Header())
+	refuse`, `	if r.Method == http.MethodGet {
+		secure(w.Header())
+	}
+	refuse`}},
+	},
+	{
+		rule: "a form may be of any size", pkg: "console", test: "console.TestOnlySmallFormsArePosted",
+		edits: []edit{{`http.MaxBytesReader(w, r.Body, maxForm)`, `http.MaxBytesReader(w, r.Body, 100*maxForm)`}},
+	},
+	{
+		rule: "the key opens every browser", pkg: "console", test: "console.TestKeyOpensOneBrowser",
+		edits: []edit{{`	k.used = true
+`, ``}},
+	},
+	{
+		rule: "a preview uses up the key", pkg: "console", test: "console.TestKeyOpensOneBrowser",
+		edits: []edit{{`isOpening && r.Method == http.MethodGet && `, `isOpening && `}},
+	},
+	{
+		rule: "the first requests need no key", pkg: "console", test: "console.TestKeyOpensOneBrowser",
+		edits: []edit{{`return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1`, `return a == "" || subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1`}},
+	},
+	{
+		rule: "what was pasted is shown again", pkg: "console", test: "console.TestPastedTokensAreNowhere",
+		edits: []edit{{`const most = 4`, `const most = 12`}},
+	},
+	{
+		rule: "a token in an address is passed on", pkg: "console", test: "console.TestPastedTokensAreNowhere",
+		edits: []edit{{`	if kindOf(family) != aFamily {`, `	if kindOf(family) == unknown {`}},
+	},
+	{
+		rule: "what turns a text around is written as it is", pkg: "console", test: "console.TestHostileTextsAreInert",
+		edits: []edit{{`unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co)`, `unicode.In(r, unicode.Cc, unicode.Co)`}},
+	},
+	{
+		rule: "a missing permission has no name", pkg: "console", test: "console.TestMissingPermissionIsNamed",
+		edits: []edit{{`			Action: refused.Action(),
+`, ``}},
+	},
+	{
+		rule: "without the client's policy there is no picture", pkg: "console", test: "console.TestMissingPermissionIsNamed",
+		edits: []edit{{`(refused.Denied() || refused.NotFound())`, `refused.NotFound()`}},
+	},
+	{
+		rule: "the interval outlives the family", pkg: "timeline", test: "timeline.TestPicture",
+		edits: []edit{{`b.From, b.To = min(b.From, p.Life), min(b.To, p.Life)`, `b.From = min(b.From, p.Life)`}},
+	},
+	{
+		rule: "the interval is as long as the pause", pkg: "timeline", test: "timeline.TestPicture",
+		edits: []edit{{`times = append(times, m.At.Add(s.Interval))`, `times = append(times, m.At)`}, {`p.Axis.Place(m.At.Add(p.story.Interval))}`, `p.Axis.Place(m.At.Add(2 * p.story.Interval))}`}},
+	},
+	{
+		rule: "labels cover each other", pkg: "timeline", test: "timeline.TestPicture",
+		edits: []edit{{`if covers || onLine || through {`, `if covers && onLine || through {`}},
+	},
+	{
+		rule: "a text of the picture is markup", pkg: "timeline", test: "timeline.TestPicture",
+		edits: []edit{{`l.Class, l.X, l.Y, text(l.Text))`, `l.Class, l.X, l.Y, l.Text)`}},
+	},
+	{
+		rule: "the playground is for programs, too", pkg: "local", test: "local.TestAddressIsAPageForBrowsers",
+		edits: []edit{{`&& isRead && strings.Contains(r.Header.Get("Accept"), "text/html")`, `&& (isRead || strings.Contains(r.Header.Get("Accept"), "text/html"))`}},
+	},
+	{
+		rule: "calls of the console have no caller", pkg: "local", test: "local.TestCallsOfTheConsoleAreRecorded",
+		edits: []edit{{`r = r.Clone(session.WithPrincipal(r.Context(), caller))`, `r = r.Clone(session.WithPrincipal(r.Context(), ""))`}},
+	},
+	{
+		rule: "the picture has the machine's time", pkg: "local", test: "local.TestTrail",
+		edits: []edit{{`ulid.Time(event.Time()).UTC(), strings.TrimSpace`, `r.Time.UTC().Add(time.Duration(event.Time()-event.Time())), strings.TrimSpace`}},
+	},
+	{
+		rule: "the trail never ends", pkg: "local", test: "local.TestTrailIsBounded",
+		edits: []edit{{`for t.size++; t.size > maxTrail; {`, `for t.size++; t.size > 2*maxTrail; {`}},
+	},
+	{
+		rule: "every browser's play is kept", pkg: "console", test: "local.TestPlaysAreApart",
+		edits: []edit{{`if ps.used.Len() > maxPlays {`, `if ps.used.Len() > 2*maxPlays {`}},
+	},
+	{
+		rule: "a lost response is saved", pkg: "console", test: "local.TestPlaygroundTellsTheStory",
+		edits: []edit{{`		p.behind = true
+`, `		p.held = got.Token
+`}},
+	},
+}}
