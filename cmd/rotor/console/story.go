@@ -53,6 +53,9 @@ func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.M
 		s.Ends = endsOf(f)
 	}
 	s.Sort()
+	if n := len(s.Moments); n > 0 && s.Moments[n-1].At.After(s.Now) {
+		s.Now = s.Moments[n-1].At // the service's clock is ahead of the console's
+	}
 	id := "family"                                                                      // a page has one picture
 	p.Wide = template.HTML(timeline.Draw(s, wideWidth).SVG(id+"-wide", "wide"))         //nolint:gosec // SVG escapes its texts
 	p.Narrow = template.HTML(timeline.Draw(s, narrowWidth).SVG(id+"-narrow", "narrow")) //nolint:gosec // the same
