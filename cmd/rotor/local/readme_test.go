@@ -71,7 +71,7 @@ var varies = []struct {
 	{regexp.MustCompile(`eyJ[A-Za-z0-9_.…-]+`), "<jwt>"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)`), "<time>"},
 	{regexp.MustCompile(`"(family|familyId|kid|jti|userKey|n)":"[A-Za-z0-9_…-]+"`), `"$1":"<id>"`},
-	{regexp.MustCompile(`(?m)(^|\[")[A-Za-z0-9_-]{43}("\]|$)`), "$1<id>$2"},
+	{regexp.MustCompile(`(?m)(^|\["|[ \t])[A-Za-z0-9_-]{43}("\]|[ \t]|$)`), "$1<id>$2"},
 	{regexp.MustCompile(`\b[0-9A-Z]{26}\b`), "<ulid>"},
 	{regexp.MustCompile(`\b(2592000|25919\d\d)\b`), "<30 d>"},
 	{regexp.MustCompile(`\b(1296000|12959\d\d)\b`), "<15 d>"},
@@ -112,7 +112,7 @@ func TestReadme(t *testing.T) {
 	// These are the fewest blocks that each page plays, so that a page with other fences
 	// cannot pass unnoticed.
 	due := map[string]int{
-		"README.md": 3, "docs/api.md": 8, "docs/management.md": 12, "docs/support.md": 2, "docs/configuration.md": 1,
+		"README.md": 3, "docs/api.md": 8, "docs/management.md": 12, "docs/support.md": 2, "docs/configuration.md": 1, "docs/command.md": 9,
 	}
 	for _, page := range pages {
 		t.Run(page, func(t *testing.T) {
@@ -198,6 +198,17 @@ func checked(t *testing.T, p *program) *httptest.Server {
 	return server
 }
 
+// programs returns a folder with the program rotor, built of this tree.
+func programs(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/rotor", "github.com/rotor-auth/rotor/cmd/rotor").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build rotor: %v\n%s", err, out)
+	}
+	return dir
+}
+
 // play plays a page, and returns how many blocks it has pasted.
 func play(t *testing.T, page string, all []block) (played int) {
 	const mark = "==== block ===="
@@ -246,6 +257,9 @@ func play(t *testing.T, page string, all []block) (played int) {
 	proxy := checked(t, p)
 	bash := exec.CommandContext(t.Context(), "bash", "-uc", strings.ReplaceAll(script.String(), address, "R="+proxy.URL))
 	bash.Env = append(bash.Environ(), "NO_PROXY=*", "no_proxy=*") // the machine's proxy cannot reach our loopback
+	if strings.Contains(script.String(), "\nrotor ") {
+		bash.Env = append(bash.Env, "PATH="+programs(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
 	var stderr strings.Builder
 	bash.Stderr = &stderr
 	stdout, err := bash.Output()
