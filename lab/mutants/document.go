@@ -50,13 +50,13 @@ var openapiDocument = chapter{"The OpenAPI document", []mutant{
 	{
 		rule: "a member of an answer counts as seen without it", pkg: "openapitest", test: "openapitest.TestUnseen",
 		edits: []edit{{`			if member, ok := v[name]; ok {
-				s.mark(part, member)`, `			if member := v[name]; name != "" {
-				s.mark(part, member)`}},
+				s.mark(sub, member)`, `			if member := v[name]; name != "" {
+				s.mark(sub, member)`}},
 	},
 	{
 		rule: "a member of a request counts as seen without it", pkg: "openapitest", test: "openapitest.TestUnseen",
 		edits: []edit{{`			if member, ok := v[name]; ok {
-				s.add(memberKey(part))`, `			if member := v[name]; name != "" {
-				s.add(memberKey(part))`}},
+				s.add(part{kind: memberIn, of: sub})`, `			if member := v[name]; name != "" {
+				s.add(part{kind: memberIn, of: sub})`}},
 	},
 }}

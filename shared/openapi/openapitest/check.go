@@ -2,7 +2,6 @@ package openapitest
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -36,14 +35,14 @@ func (d *Document) Check(e *Exchange) error {
 		if !ok {
 			return fmt.Errorf("%s %s is no operation, and is answered %d", e.Method, e.Path, e.Status)
 		}
-		d.seen.add(outsideKey(side(e.Path), e.Status))
+		d.seen.add(part{kind: status, of: side(e.Path), status: e.Status})
 		return wrap(e, d.checkAnswer(a, e))
 	}
 	a, ok := o.answers[e.Status]
 	if !ok {
 		return fmt.Errorf("%s has no answer %d: %s", o, e.Status, e.AnswerBody)
 	}
-	d.seen.add(statusKey(o, e.Status))
+	d.seen.add(part{kind: status, of: o, status: e.Status})
 	errs := []error{d.checkAnswer(a, e)}
 	if e.Status < http.StatusMultipleChoices {
 		errs = append(errs, d.checkRequest(o, e))
@@ -75,7 +74,7 @@ func (d *Document) checkAnswer(a *answer, e *Exchange) error {
 			if err := h.schema.Validate(strings.Join(values, ", ")); err != nil {
 				errs = append(errs, fmt.Errorf("the header %s: %w", name, err))
 			}
-			d.seen.add(headerKey(a, name))
+			d.seen.add(part{kind: headerGiven, of: a, detail: name})
 		case !slices.Contains(general, name):
 			errs = append(errs, fmt.Errorf("the header %s is not in the document", name))
 		}
@@ -136,7 +135,7 @@ func (d *Document) checkRequest(o *operation, e *Exchange) error {
 			}
 			continue
 		}
-		d.seen.add(parameterKey(o, p))
+		d.seen.add(part{kind: parameterIn, of: o, detail: p.name})
 		if err := p.validate(strings.Join(values, ", ")); err != nil {
 			errs = append(errs, fmt.Errorf("%s of an accepted request: %w", p.name, err))
 		}
@@ -211,13 +210,4 @@ func readForm(schema *jsonschema.Schema, body []byte) (any, error) {
 		object[name] = list
 	}
 	return object, nil
-}
-
-// text returns a value of a schema's enum as JSON.
-func text(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // it comes from a JSON document
-	}
-	return string(b)
 }

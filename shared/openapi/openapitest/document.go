@@ -5,7 +5,6 @@ package openapitest
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -84,7 +83,7 @@ func read(text []byte) (*compiler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
 	}
-	c := &compiler{root: root, schemas: jsonschema.NewCompiler()}
+	c := &compiler{root: root, schemas: jsonschema.NewCompiler(), shared: map[string]*answer{}}
 	c.schemas.DefaultDraft(jsonschema.Draft2020)
 	c.schemas.AssertFormat()
 	if err := c.schemas.AddResource(documentURL, root); err != nil {
@@ -99,7 +98,7 @@ func compile(text []byte) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Document{outside: map[string]map[int]*answer{}, seen: newSeen()}
+	d := &Document{outside: map[string]map[int]*answer{}}
 	for path, p := range c.members("/paths") {
 		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete} {
 			if at := p + "/" + strings.ToLower(method); c.has(at) {
@@ -121,6 +120,7 @@ const documentURL = "https://auth.example.com/openapi.json"
 type compiler struct {
 	root    any
 	schemas *jsonschema.Compiler
+	shared  map[string]*answer // by their places
 	err     error
 }
 
@@ -226,6 +226,10 @@ func (c *compiler) answers(at string) map[int]*answer {
 			c.err = fmt.Errorf("%s: the status %q is none", at, name)
 		}
 		_, place = c.resolve(place)
+		if a, ok := c.shared[place]; ok {
+			all[status] = a
+			continue
+		}
 		a := &answer{at: place, headers: map[string]header{}}
 		for name, place := range c.members(place + "/headers") {
 			_, place = c.resolve(place)
@@ -238,7 +242,7 @@ func (c *compiler) answers(at string) map[int]*answer {
 		for mediaType, place := range types {
 			a.mediaType, a.schema = mediaType, c.schema(place+"/schema")
 		}
-		all[status] = a
+		all[status], c.shared[place] = a, a
 	}
 	return all
 }
@@ -284,6 +288,3 @@ func side(path string) string {
 	}
 	return "public"
 }
-
-// statuses returns the statuses of answers, in order.
-func statuses(answers map[int]*answer) []int { return slices.Sorted(maps.Keys(answers)) }

@@ -127,8 +127,8 @@ func TestUnseen(t *testing.T) {
 	}
 	later := []string{
 		"POST /oauth/token: the answer 400", "/components/schemas/Tokens/properties/scope, in an answer",
-		"POST /oauth/token: the parameter Rotor-Client-Ip in the header", "/components/schemas/RefreshForm/properties/scope, in an accepted request",
-		`/components/schemas/Status: the value "expired", in an answer`, "outside operations, public: the answer 404",
+		"POST /oauth/token: the parameter Rotor-Client-Ip", "/components/schemas/RefreshForm/properties/scope, in an accepted request",
+		"/components/schemas/Status: the value expired", "outside operations, public: the answer 404",
 		"/components/schemas/NewPolicy/properties/evict, in an accepted request",
 	}
 	for _, part := range slices.Concat(parts, later) {

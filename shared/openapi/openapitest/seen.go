@@ -1,6 +1,7 @@
 package openapitest
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -11,72 +12,107 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// part is a part of a document that an exchange can have.
+type part struct {
+	kind   kind
+	of     any // an operation, an answer, a schema, or the side of the API
+	detail string
+	status int
+}
+
+// kind is what a part is.
+type kind string
+
+const (
+	status       kind = "the answer"             // of an operation or a side
+	headerGiven  kind = "the header"             // of an answer
+	parameterIn  kind = "the parameter"          // of an operation, in a request that was accepted
+	memberIn     kind = "in an accepted request" // a member of a request
+	answered     kind = "in an answer"           // a schema
+	valueGiven   kind = "the value"              // of a schema's list of values, in an answer
+	memberAbsent kind = "left out of an answer"  // a member that may be
+)
+
+func (p part) String() string {
+	var of string
+	switch v := p.of.(type) {
+	case *operation:
+		of = v.String()
+	case *answer:
+		of = v.at
+	case *jsonschema.Schema:
+		of = strings.TrimPrefix(v.Location, documentURL+"#")
+		if plain, err := url.PathUnescape(of); err == nil {
+			of = plain
+		}
+	default:
+		of = fmt.Sprintf("outside operations, %v", v)
+	}
+	switch p.kind {
+	case status:
+		return fmt.Sprintf("%s: %s %d", of, p.kind, p.status)
+	case headerGiven, parameterIn, valueGiven:
+		return fmt.Sprintf("%s: %s %s", of, p.kind, p.detail)
+	}
+	return fmt.Sprintf("%s, %s", of, p.kind)
+}
+
+// value returns the part that is a value of a schema's list of values.
+func value(s *jsonschema.Schema, v any) part {
+	text, ok := v.(string)
+	if !ok {
+		b, err := json.Marshal(v)
+		if err != nil {
+			panic(err) // it comes from a JSON document
+		}
+		text = string(b)
+	}
+	return part{kind: valueGiven, of: s, detail: text}
+}
+
 // seen counts the parts of a document: those that there are, and those that were in an exchange.
 type seen struct {
-	expected map[string]bool // written by [Document.expect] alone
-	were     *sync.Map
+	expected map[part]bool // written by [Document.expect] alone
+	mu       sync.RWMutex
+	were     map[part]bool
 }
 
-func newSeen() seen { return seen{map[string]bool{}, &sync.Map{}} }
-
-func (s *seen) add(key string) { s.were.LoadOrStore(key, true) }
-
-func statusKey(o *operation, status int) string { return fmt.Sprintf("%s: the answer %d", o, status) }
-
-func outsideKey(side string, status int) string {
-	return fmt.Sprintf("outside operations, %s: the answer %d", side, status)
-}
-
-func headerKey(a *answer, name string) string { return a.at + ": the header " + name }
-
-func parameterKey(o *operation, p parameter) string {
-	return fmt.Sprintf("%s: the parameter %s in the %s", o, p.name, p.in)
-}
-
-// place returns the place of a schema in the document.
-func place(s *jsonschema.Schema) string {
-	at := strings.TrimPrefix(s.Location, documentURL+"#")
-	if plain, err := url.PathUnescape(at); err == nil {
-		return plain
+func (s *seen) add(p part) {
+	s.mu.RLock()
+	known := s.were[p]
+	s.mu.RUnlock()
+	if !known {
+		s.mu.Lock()
+		s.were[p] = true
+		s.mu.Unlock()
 	}
-	return at
 }
-
-func answerKey(s *jsonschema.Schema) string { return place(s) + ", in an answer" }
-
-func valueKey(s *jsonschema.Schema, value any) string {
-	return place(s) + ": the value " + text(value) + ", in an answer"
-}
-
-func absentKey(s *jsonschema.Schema) string { return place(s) + ", left out of an answer" }
-
-func memberKey(s *jsonschema.Schema) string { return place(s) + ", in an accepted request" }
 
 // mark counts the schemas that an answer, which is valid, has met: each member that it has or leaves out, each
 // alternative, and each value of a list of values.
-func (s *seen) mark(schema *jsonschema.Schema, value any) {
-	s.add(answerKey(schema))
+func (s *seen) mark(schema *jsonschema.Schema, v any) {
+	s.add(part{kind: answered, of: schema})
 	if schema.Enum != nil {
-		s.add(valueKey(schema, value))
+		s.add(value(schema, v))
 	}
 	if schema.Ref != nil {
-		s.mark(schema.Ref, value)
+		s.mark(schema.Ref, v)
 	}
-	for _, part := range schema.AllOf {
-		s.mark(part, value)
+	for _, sub := range schema.AllOf {
+		s.mark(sub, v)
 	}
-	for _, part := range slices.Concat(schema.OneOf, schema.AnyOf) {
-		if part.Validate(value) == nil {
-			s.mark(part, value)
+	for _, sub := range slices.Concat(schema.OneOf, schema.AnyOf) {
+		if sub.Validate(v) == nil {
+			s.mark(sub, v)
 		}
 	}
-	switch v := value.(type) {
+	switch v := v.(type) {
 	case map[string]any:
-		for name, part := range schema.Properties {
+		for name, sub := range schema.Properties {
 			if member, ok := v[name]; ok {
-				s.mark(part, member)
+				s.mark(sub, member)
 			} else {
-				s.add(absentKey(part))
+				s.add(part{kind: memberAbsent, of: sub})
 			}
 		}
 	case []any:
@@ -89,20 +125,20 @@ func (s *seen) mark(schema *jsonschema.Schema, value any) {
 }
 
 // markRequest counts the members of a request's body.
-func (s *seen) markRequest(schema *jsonschema.Schema, value any) {
+func (s *seen) markRequest(schema *jsonschema.Schema, v any) {
 	if schema.Ref != nil {
-		s.markRequest(schema.Ref, value)
+		s.markRequest(schema.Ref, v)
 	}
-	for _, part := range schema.OneOf {
-		if part.Validate(value) == nil {
-			s.markRequest(part, value)
+	for _, sub := range schema.OneOf {
+		if sub.Validate(v) == nil {
+			s.markRequest(sub, v)
 		}
 	}
-	if v, ok := value.(map[string]any); ok {
-		for name, part := range schema.Properties {
+	if v, ok := v.(map[string]any); ok {
+		for name, sub := range schema.Properties {
 			if member, ok := v[name]; ok {
-				s.add(memberKey(part))
-				s.markRequest(part, member)
+				s.add(part{kind: memberIn, of: sub})
+				s.markRequest(sub, member)
 			}
 		}
 	}
@@ -110,14 +146,14 @@ func (s *seen) markRequest(schema *jsonschema.Schema, value any) {
 
 // expect lists all parts of the document that the service must have.
 func (d *Document) expect() {
-	expected := d.seen.expected
+	expected := map[part]bool{}
+	d.seen.expected, d.seen.were = expected, map[part]bool{}
 	visited := map[*jsonschema.Schema]bool{}
-	answers := func(key func(int) string, all map[int]*answer) {
-		for _, status := range statuses(all) {
-			a := all[status]
-			expected[key(status)] = true
+	answers := func(of any, all map[int]*answer) {
+		for code, a := range all {
+			expected[part{kind: status, of: of, status: code}] = true
 			for name := range a.headers {
-				expected[headerKey(a, name)] = true
+				expected[part{kind: headerGiven, of: a, detail: name}] = true
 			}
 			if a.schema != nil {
 				expectAnswer(expected, visited, a.schema)
@@ -125,39 +161,39 @@ func (d *Document) expect() {
 		}
 	}
 	for _, o := range d.operations {
-		answers(func(status int) string { return statusKey(o, status) }, o.answers)
+		answers(o, o.answers)
 		for _, p := range o.parameters {
-			expected[parameterKey(o, p)] = true
+			expected[part{kind: parameterIn, of: o, detail: p.name}] = true
 		}
 		for _, body := range o.bodies {
 			expectRequest(expected, body)
 		}
 	}
-	for name, all := range d.outside {
-		answers(func(status int) string { return outsideKey(name, status) }, all)
+	for side, all := range d.outside {
+		answers(side, all)
 	}
 }
 
 // expectAnswer lists the parts of an answer's schema, as [seen.mark] counts them.
-func expectAnswer(expected map[string]bool, visited map[*jsonschema.Schema]bool, s *jsonschema.Schema) {
+func expectAnswer(expected map[part]bool, visited map[*jsonschema.Schema]bool, s *jsonschema.Schema) {
 	if visited[s] {
 		return
 	}
 	visited[s] = true
-	expected[answerKey(s)] = true
+	expected[part{kind: answered, of: s}] = true
 	if s.Enum != nil {
 		for _, v := range s.Enum.Values {
-			expected[valueKey(s, v)] = true
+			expected[value(s, v)] = true
 		}
 	}
-	for name, part := range s.Properties {
+	for name, sub := range s.Properties {
 		if !requires(s, name) {
-			expected[absentKey(part)] = true
+			expected[part{kind: memberAbsent, of: sub}] = true
 		}
 	}
-	for _, part := range slices.Concat([]*jsonschema.Schema{s.Ref, s.Items2020}, s.AllOf, s.OneOf, s.AnyOf, slices.Collect(maps.Values(s.Properties))) {
-		if part != nil {
-			expectAnswer(expected, visited, part)
+	for _, sub := range slices.Concat([]*jsonschema.Schema{s.Ref, s.Items2020}, s.AllOf, s.OneOf, s.AnyOf, slices.Collect(maps.Values(s.Properties))) {
+		if sub != nil {
+			expectAnswer(expected, visited, sub)
 		}
 	}
 }
@@ -169,37 +205,33 @@ func requires(s *jsonschema.Schema, name string) bool {
 }
 
 // expectRequest lists the members of a request's schema, as [seen.markRequest] counts them.
-func expectRequest(expected map[string]bool, s *jsonschema.Schema) {
-	for _, part := range slices.Concat([]*jsonschema.Schema{s.Ref}, s.OneOf) {
-		if part != nil {
-			expectRequest(expected, part)
+func expectRequest(expected map[part]bool, s *jsonschema.Schema) {
+	for _, sub := range slices.Concat([]*jsonschema.Schema{s.Ref}, s.OneOf) {
+		if sub != nil {
+			expectRequest(expected, sub)
 		}
 	}
-	for _, part := range s.Properties {
-		expected[memberKey(part)] = true
-		expectRequest(expected, part)
+	for _, sub := range s.Properties {
+		expected[part{kind: memberIn, of: sub}] = true
+		expectRequest(expected, sub)
 	}
 }
 
 // Unseen returns the parts of the document that were in no exchange so far: answers, their headers, members and values,
 // answers without a member that may be left out, and parameters and members of requests that were accepted.
-func (d *Document) Unseen() []string {
-	var unseen []string
-	for key := range d.seen.expected {
-		if _, ok := d.seen.were.Load(key); !ok {
-			unseen = append(unseen, key)
-		}
-	}
-	slices.Sort(unseen)
-	return unseen
-}
+func (d *Document) Unseen() []string { return d.seen.parts(false) }
 
 // Seen returns the other parts.
-func (d *Document) Seen() []string {
+func (d *Document) Seen() []string { return d.seen.parts(true) }
+
+// parts returns the parts that were in an exchange, or the others.
+func (s *seen) parts(were bool) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	var parts []string
-	for key := range d.seen.expected {
-		if _, ok := d.seen.were.Load(key); ok {
-			parts = append(parts, key)
+	for p := range s.expected {
+		if s.were[p] == were {
+			parts = append(parts, p.String())
 		}
 	}
 	slices.Sort(parts)
