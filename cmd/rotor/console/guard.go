@@ -40,6 +40,9 @@ func (c *Console) guarded(w http.ResponseWriter, r *http.Request) {
 	case loopback.FromElsewhere(r):
 		refuse(http.StatusForbidden, "Refused", "This request comes from a web page of another origin. Type or paste the console's address into the address bar.")
 		return
+	case r.URL.Path == "/favicon.ico": // browsers ask for it where a page, such as the locked one, names no icon
+		w.WriteHeader(http.StatusNoContent)
+		return
 	case c.Key != nil && !c.Key.admits(w, r):
 		return
 	}

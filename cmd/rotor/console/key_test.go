@@ -41,6 +41,10 @@ func TestKeyOpensOneBrowser(t *testing.T) {
 		t.Errorf("a preview is answered %d, and may have used up the key", got.status)
 	}
 
+	if got := w.get("/favicon.ico"); got.status != http.StatusNoContent || got.body != "" {
+		t.Errorf("the icon: %d", got.status) // an error would stand in the browser's console
+	}
+
 	// Of many that come at once, one is let in.
 	var wait sync.WaitGroup
 	opened := make(chan answered, 8)
