@@ -19,6 +19,7 @@ import (
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/lab/sigv4"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/openapi/openapitest"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
@@ -34,13 +35,14 @@ type world struct {
 }
 
 // newWorld starts a service with the clients app and web, which takes calls without a
-// signature on loopback.
+// signature on loopback. The OpenAPI document must have each call and its answer.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	handler, clock := service(t)
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
-	w := &world{t: t, url: srv.URL, clock: clock, answers: &recorder{next: srv.Client().Transport}}
+	checked := &openapitest.Transport{Base: srv.Client().Transport, Report: func(err error) { t.Errorf("the OpenAPI document does not say it: %v", err) }}
+	w := &world{t: t, url: srv.URL, clock: clock, answers: &recorder{next: checked}}
 	var err error
 	if w.Client, err = manage.New(srv.URL, manage.Options{HTTPClient: &http.Client{Transport: w.answers}}); err != nil {
 		t.Fatal(err)
