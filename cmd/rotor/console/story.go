@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,9 +57,9 @@ func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.M
 	if n := len(s.Moments); n > 0 && s.Moments[n-1].At.After(s.Now) {
 		s.Now = s.Moments[n-1].At // the service's clock is ahead of the console's
 	}
-	id := "family"                                                                      // a page has one picture
-	p.Wide = template.HTML(timeline.Draw(s, wideWidth).SVG(id+"-wide", "wide"))         //nolint:gosec // SVG escapes its texts
-	p.Narrow = template.HTML(timeline.Draw(s, narrowWidth).SVG(id+"-narrow", "narrow")) //nolint:gosec // the same
+	drawn := timeline.Draw(s, wideWidth, narrowWidth)
+	p.Wide = template.HTML(drawn[0].SVG("family-wide", "wide"))       //nolint:gosec // SVG escapes its texts
+	p.Narrow = template.HTML(drawn[1].SVG("family-narrow", "narrow")) //nolint:gosec // the same
 	p.Rows = s.Table()
 	return p, nil
 }
@@ -96,30 +97,20 @@ func origin(ip, agent string) string { return strings.TrimSpace(ip + " " + agent
 // together returns what the record says and what this process has seen, without what is in
 // both. What was seen says more.
 func together(recorded, seen []timeline.Moment) []timeline.Moment {
-	type key struct {
-		kind   timeline.Kind
-		newest uint32
-	}
-	made, used := map[key]bool{}, map[int64]bool{}
-	for _, m := range seen {
-		made[key{timeline.Rotated, m.Newest}] = made[key{timeline.Rotated, m.Newest}] || m.Kind == timeline.Rotated || m.Kind == timeline.Skipped
-		used[m.At.UnixMilli()] = true
-	}
-	all := seen
-	for _, m := range recorded {
-		switch m.Kind {
+	made, used := map[uint32]bool{}, map[int64]bool{}
+	for i := range seen {
+		switch m := &seen[i]; m.Kind {
 		case timeline.Rotated, timeline.Skipped:
-			if made[key{timeline.Rotated, m.Newest}] {
-				continue
-			}
-		case timeline.Used:
-			if used[m.At.UnixMilli()] {
-				continue
-			}
+			made[m.Newest] = true
+		default:
+			used[m.At.UnixMilli()] = true
 		}
-		all = append(all, m)
 	}
-	return all
+	recorded = slices.DeleteFunc(recorded, func(m timeline.Moment) bool {
+		isMade := m.Kind == timeline.Rotated || m.Kind == timeline.Skipped
+		return (isMade && made[m.Newest]) || (m.Kind == timeline.Used && used[m.At.UnixMilli()])
+	})
+	return timeline.Merge(recorded, seen)
 }
 
 // endsOf returns the ends that a living family has before it.

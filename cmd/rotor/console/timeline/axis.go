@@ -10,23 +10,21 @@ import (
 // pause takes more room, but by far not as much more as it is longer: so that milliseconds can
 // be seen beside months.
 type Axis struct {
-	times  []int64 // in nanoseconds, in order, each once
-	places []float64
+	times       []int64   // in nanoseconds, in order, each once
+	parts       []float64 // of the axis that are before each of them
+	left, right float64
 }
 
 // unit is the pause that takes room as if the axis were linear. Far longer ones take room as
 // their logarithm.
 const unit = 50 * time.Millisecond
 
-// newAxis returns the axis from left to right. Before each of the times in important there is
-// room enough for it to be seen, however many there are in all.
-func newAxis(times, important []time.Time, left, right float64) *Axis {
-	a := &Axis{times: instants(slices.Concat(times, important))}
-	a.places = make([]float64, len(a.times))
+// newAxis returns the axis from 0 to 1. Before each of the times in important there is room
+// enough for it to be seen, however many there are in all.
+func newAxis(times, important []time.Time) *Axis {
+	a := &Axis{times: instants(slices.Concat(times, important)), right: 1}
+	a.parts = make([]float64, len(a.times))
 	if len(a.times) < 2 {
-		for i := range a.places {
-			a.places[i] = left
-		}
 		return a
 	}
 	weights := make([]float64, len(a.times)-1)
@@ -45,15 +43,20 @@ func newAxis(times, important []time.Time, left, right float64) *Axis {
 	for _, w := range weights {
 		total += w
 	}
-	place := 0.0
-	for i := range a.places {
-		a.places[i] = left + place/total*(right-left)
-		if i < len(weights) {
-			place += weights[i]
-		}
+	before := 0.0
+	for i, w := range weights {
+		a.parts[i] = before / total
+		before += w
 	}
-	a.places[len(a.places)-1] = right
+	a.parts[len(weights)] = 1
 	return a
+}
+
+// between returns the same axis from left to right.
+func (a *Axis) between(left, right float64) *Axis {
+	other := *a
+	other.left, other.right = left, right
+	return &other
 }
 
 // roomOfImportant is the least part of the axis before an important time, before other times
@@ -70,15 +73,16 @@ func instants(times []time.Time) []int64 {
 }
 
 // Place returns the place of a time. One outside the axis is at its nearest end.
-func (a *Axis) Place(t time.Time) float64 {
-	at := t.UnixNano()
+func (a *Axis) Place(t time.Time) float64 { return a.left + a.part(t.UnixNano())*(a.right-a.left) }
+
+func (a *Axis) part(at int64) float64 {
 	i, found := slices.BinarySearch(a.times, at)
 	switch {
 	case found || i == 0:
-		return a.places[i]
+		return a.parts[i]
 	case i == len(a.times):
-		return a.places[i-1]
+		return a.parts[i-1]
 	}
 	part := float64(at-a.times[i-1]) / float64(a.times[i]-a.times[i-1])
-	return a.places[i-1] + part*(a.places[i]-a.places[i-1])
+	return a.parts[i-1] + part*(a.parts[i]-a.parts[i-1])
 }

@@ -69,25 +69,30 @@ const (
 	laneHeight  = 28.0 // between the axis and the uses above it
 )
 
-// Draw returns the picture of a story, so many pixels wide.
-func Draw(s *Story, width float64) *Picture {
-	p := &Picture{Width: width, Left: margin, Right: width - margin, story: s}
-	p.layAxis()
-	p.layBands()
-	p.layTokens()
-	p.layUses()
-	for _, e := range s.Ends {
-		p.Lines = append(p.Lines, Line{p.Axis.Place(e.At), e.Name})
+// Draw returns the pictures of a story, each so many pixels wide.
+func Draw(s *Story, widths ...float64) []*Picture {
+	axis := s.axis()
+	pictures := make([]*Picture, len(widths))
+	for i, width := range widths {
+		p := &Picture{Width: width, Left: margin, Right: width - margin, story: s}
+		p.layAxis(axis)
+		p.layBands()
+		p.layTokens()
+		p.layUses()
+		for _, e := range s.Ends {
+			p.Lines = append(p.Lines, Line{p.Axis.Place(e.At), e.Name})
+		}
+		p.layPauses()
+		p.layLabels()
+		p.layTicks()
+		pictures[i] = p
 	}
-	p.layPauses()
-	p.layLabels()
-	p.layTicks()
-	return p
+	return pictures
 }
 
-func (p *Picture) layAxis() {
-	s := p.story
-	died, dead := s.died()
+// axis returns the axis of the story. What is few is important: tokens, unless there are many,
+// and what is to come.
+func (s *Story) axis() *Axis {
 	tokens := 0
 	for i := range s.Moments {
 		if s.Moments[i].isToken() {
@@ -109,15 +114,19 @@ func (p *Picture) layAxis() {
 	for _, e := range s.Ends {
 		important = append(important, e.At)
 	}
-	p.Axis = newAxis(times, important, p.Left, p.Right)
+	return newAxis(times, important)
+}
+
+func (p *Picture) layAxis(a *Axis) {
+	s := p.story
+	p.Axis = a.between(p.Left, p.Right)
 	p.at = make([]float64, len(s.Moments))
 	for i := range s.Moments {
 		p.at[i] = p.Axis.Place(s.Moments[i].At)
 	}
 	p.Now, p.Life = p.Axis.Place(s.Now), p.Right
-	if dead {
-		p.Life = p.Axis.Place(died)
-		p.Ended = p.end()
+	if p.Ended = p.end(); p.Ended != nil {
+		p.Life = p.Axis.Place(p.Ended.At)
 	}
 }
 

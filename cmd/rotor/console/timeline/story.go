@@ -55,9 +55,26 @@ type Story struct {
 
 // Sort puts the moments in order.
 func (s *Story) Sort() {
-	slices.SortStableFunc(s.Moments, func(a, b Moment) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Newest, b.Newest), cmp.Compare(rank(a.Kind), rank(b.Kind)))
-	})
+	if !slices.IsSortedFunc(s.Moments, compare) { // which is quicker to tell than to sort
+		slices.SortStableFunc(s.Moments, compare)
+	}
+}
+
+func compare(a, b Moment) int {
+	return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Newest, b.Newest), cmp.Compare(rank(a.Kind), rank(b.Kind)))
+}
+
+// Merge returns the moments of two lists that are in order, in order.
+func Merge(a, b []Moment) []Moment {
+	all := make([]Moment, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if compare(a[0], b[0]) <= 0 {
+			all, a = append(all, a[0]), a[1:]
+		} else {
+			all, b = append(all, b[0]), b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
 }
 
 // rank orders moments of the same time.
@@ -74,16 +91,6 @@ func rank(k Kind) int {
 	default:
 		return 2
 	}
-}
-
-// died returns when the family ended; ok is false if it lives.
-func (s *Story) died() (at time.Time, ok bool) {
-	for i := range s.Moments {
-		if s.Moments[i].Kind == Ended {
-			return s.Moments[i].At, true
-		}
-	}
-	return time.Time{}, false
 }
 
 // isToken reports whether a token was made at the moment.

@@ -59,9 +59,8 @@ func TestPicture(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := stories(t)
 		width := rapid.SampledFrom([]float64{300, 380, 1000, 1600}).Draw(t, "width")
-		p := Draw(s, width)
+		p := Draw(s, width)[0]
 		const off = 1e-6
-		died, dead := s.died()
 		last := p.Left
 		tokens, uses := 0, 0
 		for i := range s.Moments {
@@ -81,8 +80,8 @@ func TestPicture(t *testing.T) {
 					continue
 				}
 				end := p.Axis.Place(m.At.Add(s.Interval))
-				if dead && died.Before(m.At.Add(s.Interval)) {
-					end = p.Axis.Place(died)
+				if p.Ended != nil && p.Ended.At.Before(m.At.Add(s.Interval)) {
+					end = p.Axis.Place(p.Ended.At)
 				}
 				if n := holding(p.Bands, func(b Band) bool { return b.From <= at+off && end-off <= b.To }); n != 1 {
 					t.Errorf("the interval of token %d, from %v to %v, is in %d bands: %v", m.Newest, at, end, n, p.Bands)
@@ -214,7 +213,7 @@ func TestManyRotations(t *testing.T) {
 	end := s.Moments[len(s.Moments)-1].At.Add(time.Hour)
 	s.Moments = append(s.Moments, Moment{At: end, Kind: Ended, Cause: "reuse_detected", Token: 7, Newest: 10_001})
 	s.Now = end.Add(time.Minute)
-	p := Draw(s, 1000)
+	p := Draw(s, 1000)[0]
 	svg := p.SVG("x", "wide")
 	for _, want := range []string{"Tokens 1 to 10001", "revoked: token 7 came back", "used again × 10,000"} {
 		if !strings.Contains(svg, want) {
@@ -259,7 +258,7 @@ func TestTheft(t *testing.T) {
 	if !slices.Equal(words, want) {
 		t.Errorf("the table is\n%s\nnot\n%s", strings.Join(words, "\n"), strings.Join(want, "\n"))
 	}
-	p := Draw(s, 1000)
+	p := Draw(s, 1000)[0]
 	var labels []string
 	for _, l := range p.Labels {
 		labels = append(labels, l.Text)
@@ -284,7 +283,7 @@ func TestUnknownRotations(t *testing.T) {
 	s := &Story{Interval: time.Minute, Now: began.Add(48 * time.Hour), Moments: []Moment{
 		{At: began, Kind: Issued, Newest: 1}, {At: began.Add(47 * time.Hour), Kind: Rotated, Newest: 1300},
 	}}
-	if svg := Draw(s, 1000).SVG("x", "wide"); !strings.Contains(svg, "1,298 more tokens") {
+	if svg := Draw(s, 1000)[0].SVG("x", "wide"); !strings.Contains(svg, "1,298 more tokens") {
 		t.Errorf("it does not say so:\n%s", svg)
 	}
 }
@@ -307,6 +306,8 @@ func BenchmarkDraw(b *testing.B) {
 		s.Moments = append(s.Moments, Moment{At: began.Add(time.Duration(i+1) * time.Hour), Kind: Rotated, Token: uint32(i + 1), Newest: uint32(i + 2)})
 	}
 	for b.Loop() {
-		_ = Draw(s, 1000).SVG("a", "wide") + Draw(s, 380).SVG("b", "narrow")
+		for _, p := range Draw(s, 1000, 380) {
+			p.SVG("a", "wide")
+		}
 	}
 }
