@@ -61,7 +61,7 @@ func (a *Axis) between(left, right float64) *Axis {
 
 // roomOfImportant is the least part of the axis before an important time, before other times
 // are counted.
-const roomOfImportant = 0.05
+const roomOfImportant = 0.07
 
 func instants(times []time.Time) []int64 {
 	all := make([]int64, len(times))

@@ -26,6 +26,8 @@ type Tick struct {
 const (
 	levelHeight = 19.0
 	maxLevels   = 5
+	// maxUseLabels limits the marks of uses that have a label each though they are harmless.
+	maxUseLabels = 6
 )
 
 // wanted is a label that has no place yet.
@@ -131,6 +133,10 @@ func (p *Picture) wantedLabels() []wanted {
 	}
 	for _, u := range p.Uses {
 		text := usesText(u.Kind, u.Count, u.Elsewhere)
+		harmless := u.Kind == Used && !u.Elsewhere
+		if harmless && len(p.Uses) > maxUseLabels {
+			continue // the same again and again
+		}
 		rank, class := 5, ""
 		if u.Elsewhere {
 			rank = 4

@@ -57,8 +57,8 @@ type Line struct {
 // Pause is a time in which nothing happened.
 type Pause struct {
 	From, To float64
-	Text     string
-	Break    bool // the axis is far more compressed here than elsewhere
+	Text     string // how long it is; "" if there is no room for it
+	Break    bool   // the axis is far more compressed here than elsewhere
 }
 
 const (
@@ -243,7 +243,10 @@ func (p *Picture) layPauses() {
 				pause.Text = fmt.Sprintf("%s more tokens", count(int(to.newest-from.newest-1)))
 			}
 			pause.Break = long > shortest && rate > 20*finest && wide > 3*tokenRadius
-			if pause.Break || textWidth(pause.Text)+12 < wide {
+			if textWidth(pause.Text)+8 > wide {
+				pause.Text = ""
+			}
+			if pause.Break || pause.Text != "" {
 				p.Pauses = append(p.Pauses, pause)
 			}
 		}

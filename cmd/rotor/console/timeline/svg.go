@@ -33,6 +33,9 @@ func (p *Picture) SVG(id, class string) string {
 		if pause.Break {
 			put(`<path class="gap" d="M%.1f %.1fh8"/><path class="break" d="M%.1f %.1fl6 -14M%.1f %.1fl6 -14"/>`, middle-4, y, middle-7, y+7, middle+1, y+7)
 		}
+		if pause.Text == "" {
+			continue
+		}
 		put(`<text class="pause" x="%.1f" y="%.1f">%s</text>`, middle, y+27, text(pause.Text))
 	}
 	for _, l := range p.Lines {
@@ -80,6 +83,9 @@ func (p *Picture) putTokens(put func(string, ...any), t *Tokens) {
 		title, number = fmt.Sprintf("Tokens %d to %d", t.First, t.Last), fmt.Sprintf("%d – %d", t.First, t.Last)
 	}
 	from, wide := t.From-tokenRadius, t.To-t.From+2*tokenRadius
+	if more := textWidth(number) + 8 - wide; t.Last == t.First && more > 0 {
+		from, wide = from-more/2, wide+more
+	}
 	put(`<g class="%s"><title>%s</title><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="%.1f"/>`, class, title, from, p.base-tokenRadius, wide, 2*tokenRadius, tokenRadius)
 	if len(t.Places) > 2 {
 		put(`<path d="`)

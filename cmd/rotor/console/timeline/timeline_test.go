@@ -140,6 +140,12 @@ func checkTexts(t *rapid.T, p *Picture) {
 			}
 		}
 	}
+	for i, pause := range p.Pauses {
+		half := textWidth(pause.Text) / 2
+		if i > 0 && pause.Text != "" && p.Pauses[i-1].Text != "" && (pause.From+pause.To)/2-half < (p.Pauses[i-1].From+p.Pauses[i-1].To)/2+textWidth(p.Pauses[i-1].Text)/2 {
+			t.Errorf("the pauses %+v and %+v cover each other", p.Pauses[i-1], pause)
+		}
+	}
 	for i, tick := range p.Ticks {
 		if i > 0 && tick.X-p.Ticks[i-1].X < 60 {
 			t.Errorf("the times %+v and %+v cover each other", p.Ticks[i-1], tick)
