@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/term"
 
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/local"
@@ -127,7 +129,25 @@ func (s *screen) end() (int, string) {
 		s.t.Fatal(err)
 	}
 	<-s.closed
+	if state, err := term.GetState(int(s.pty.Fd())); err != nil || !reflect.DeepEqual(state, fresh(s.t)) {
+		s.t.Errorf("the terminal was not left as it was: %v", err)
+	}
 	return s.cmd.ProcessState.ExitCode(), strings.ReplaceAll(s.text(), "\r\n", "\n")
+}
+
+// fresh returns the settings of a terminal that nobody has used.
+func fresh(t *testing.T) *term.State {
+	t.Helper()
+	f, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = f.Close(), tty.Close() }()
+	state, err := term.GetState(int(f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
 }
 
 // TestTerminal plays what a person sees: a token that is not shown, a question, a table, and texts of others.
@@ -161,6 +181,18 @@ func TestTerminal(t *testing.T) {
 			if len([]rune(regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(line, ""))) > 101 {
 				t.Errorf("a line is too long: %q", line)
 			}
+		}
+	})
+	t.Run("a token is longer than a line of a terminal", func(t *testing.T) {
+		s := onTerminal(t, []string{"explain"}, "ROTOR_URL="+url)
+		s.answer("Token (it is not shown): ", "typed wrong\x15x\x7f"+tokens.AccessToken+strings.Repeat("A", 9000)+"\r")
+		if code, screen := s.end(); code != 3 || strings.Contains(screen, "AAAA") {
+			t.Errorf("ended with %d:\n%q", code, screen)
+		}
+		s = onTerminal(t, []string{"explain"}, "ROTOR_URL="+url)
+		s.answer("Token (it is not shown): ", "typed wrong\x15x\x7f"+tokens.AccessToken+"\r")
+		if code, screen := s.end(); code != 0 || !strings.Contains(screen, "This is an access token") {
+			t.Errorf("ended with %d:\n%q", code, screen)
 		}
 	})
 	t.Run("an interrupt gives the echo back", func(t *testing.T) {

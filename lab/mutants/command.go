@@ -120,10 +120,8 @@ var commandLine = chapter{"The command line", []mutant{
 	},
 	{
 		rule: "a token is shown while it is typed", pkg: "terminal", test: "rotor.TestTerminal",
-		edits: []edit{{`		text, err := term.ReadPassword(fd)
-		return string(text), err
-`, `		text, err := o.in.ReadString('\n')
-		return text, err
+		edits: []edit{{`	before, err := term.MakeRaw(fd)
+`, `	before, err := term.GetState(fd)
 `}},
 	},
 	{

@@ -11,8 +11,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// tokenLike matches refresh tokens, client secrets and JWTs, also in part.
-var tokenLike = regexp.MustCompile(`rotor_(secret_)?[A-Za-z0-9_-]{16,}|rotor_secret_[A-Za-z0-9_-]*|eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
+// tokenLike matches refresh tokens and client secrets, which are 84 and 56 characters, and JWTs. It matches no file of a
+// sensible name, and no family's id.
+var tokenLike = regexp.MustCompile(`rotor_[A-Za-z0-9_-]{40,}|eyJ[A-Za-z0-9_-]{8,}\.`)
+
+// beginsLikeToken reports whether an argument where none is expected may be a part of a token.
+func beginsLikeToken(arg string) bool {
+	return strings.HasPrefix(arg, "rotor_") || strings.HasPrefix(arg, "eyJ")
+}
 
 // errTokenArgument does not show the token.
 var errTokenArgument = usageError{"a token or secret cannot be an argument: other users of this machine see arguments, " +
@@ -40,6 +46,9 @@ func checkFlags(cmd *cobra.Command) error {
 
 // noArgs refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
+	if slices.ContainsFunc(args, beginsLikeToken) {
+		return errTokenArgument
+	}
 	if len(args) > 0 {
 		return misused("%s takes no arguments", cmd.Name())
 	}
@@ -92,6 +101,9 @@ func either(flag, value string, args []string) (string, error) {
 // familyID matches the id of a family.
 var familyID = regexp.MustCompile(`\A[A-Za-z0-9_-]{43}\z`)
 
+// switches are the flags without a value.
+var switches = []string{"--yes", "--dry-run", "--json", "--follow", "--help"}
+
 // moveIDs moves the ids of families that begin with - behind the flags, for which they would
 // be taken: one id in 64 does. A value of a flag stays where it is.
 func moveIDs(args []string) []string {
@@ -100,7 +112,7 @@ func moveIDs(args []string) []string {
 	}
 	var kept, ids []string
 	for i, arg := range args {
-		value := i > 0 && (args[i-1] == "--family" || args[i-1] == "--except" || args[i-1] == "--user")
+		value := i > 0 && strings.HasPrefix(args[i-1], "--") && !strings.Contains(args[i-1], "=") && !slices.Contains(switches, args[i-1])
 		if !value && strings.HasPrefix(arg, "-") && familyID.MatchString(arg) {
 			ids = append(ids, arg)
 		} else {

@@ -59,8 +59,11 @@ func Main(ctx context.Context, args []string, getenv func(string) string, io *te
 		return e.report(root, err)
 	}
 	called, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		err = io.Failed()
+	case ctx.Err() != nil && !errors.Is(err, errDead): // whatever failed then
+		err = terminal.ErrInterrupted
 	}
 	return e.report(called, err)
 }
@@ -136,6 +139,9 @@ func unknown(cmd *cobra.Command, args []string) error {
 		return misused("%s needs a command", cmd.CommandPath())
 	}
 	cmd.SuggestionsMinimumDistance = 2 // letters that differ, at most
+	if beginsLikeToken(args[0]) {
+		return errTokenArgument
+	}
 	near := cmd.SuggestionsFor(args[0])
 	if len(near) > 0 {
 		return misused("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))

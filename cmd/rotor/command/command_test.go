@@ -70,10 +70,13 @@ func TestMisuse(t *testing.T) {
 		{"keys status --url http://192.0.2.1", "must begin with https"},
 		{"explain " + token, "a token or secret cannot be an argument"},
 		{token, "a token or secret cannot be an argument"},
+		{"explain rotor_AQfEncAXl4oi4YJ", "a token or secret cannot be an argument"},
+		{"rotor_AQfEncAXl4oi4YJ", "a token or secret cannot be an argument"},
+		{"clients apply rotor_clients_of_production_eu-central-1.yaml --yes", "no such file"},
 		{"explain --" + token, "a token or secret cannot be an argument"},
 		{"families --user " + token, "a token or secret cannot be an argument"},
 		{"explain --family eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "a token or secret cannot be an argument"},
-		{"secrets remove backend rotor_secret_09KULdqv --yes", "a token or secret cannot be an argument"},
+		{"secrets remove backend rotor_secret_09KULdqvaB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3x0 --yes", "a token or secret cannot be an argument"},
 	} {
 		t.Run(strings.ReplaceAll(test.args, "/", "|"), func(t *testing.T) {
 			var args []string

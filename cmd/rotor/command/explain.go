@@ -138,7 +138,7 @@ func (e *env) showTimeline(timeline []manage.Moment) {
 	}
 	table := e.io.NewTable(columns...)
 	for _, m := range timeline {
-		row := []string{e.time(m.At), m.Event, number(m.TokenCounter), number(m.Counter), m.Cause, m.IP, m.By, m.UserAgent}
+		row := []string{e.precise(m.At), m.Event, number(m.TokenCounter), number(m.Counter), m.Cause, m.IP, m.By, m.UserAgent}
 		if !e.io.IsTerminal() {
 			row = append([]string{fromTable}, row...)
 		}

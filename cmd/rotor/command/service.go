@@ -65,6 +65,14 @@ func (e *env) time(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
+// precise returns a time to the millisecond: of two uses of a token it matters which was first.
+func (e *env) precise(t time.Time) string {
+	if e.io.IsTerminal() {
+		return t.UTC().Format("2006-01-02 15:04:05.000")
+	}
+	return e.time(t)
+}
+
 // plural returns the number and the noun, such as 1 family or 2 families.
 func plural(n int, one, many string) string {
 	if n == 1 {

@@ -29,21 +29,55 @@ func (o *IO) ReadSecret(ctx context.Context, prompt string) (string, error) {
 		}
 		return strings.TrimSpace(string(text)), nil
 	}
+	// A terminal that passes on whole lines cuts them after 1 to 4 KB, and an access token
+	// may be longer. So each key is read.
 	fd := int(o.inFile.Fd())
-	before, err := term.GetState(fd)
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return "", fmt.Errorf("read from the terminal: %w", err)
 	}
 	o.Errorf("%s", prompt)
-	text, err := wait(ctx, func() (string, error) {
-		text, err := term.ReadPassword(fd)
-		return string(text), err
-	})
-	o.Errorf("\n")
-	if errors.Is(err, ErrInterrupted) {
-		_ = term.Restore(fd, before) // the reader that turned the echo off is still waiting
+	text, err := wait(ctx, o.readKeys)
+	if restored := term.Restore(fd, before); err == nil && restored != nil {
+		err = fmt.Errorf("give the terminal back: %w", restored)
 	}
+	o.Errorf("\n")
 	return strings.TrimSpace(text), err
+}
+
+// The keys that are no text.
+const (
+	keyInterrupt = 0x03 // Ctrl-C
+	keyEnd       = 0x04 // Ctrl-D
+	keyBack      = 0x08
+	keyClear     = 0x15 // Ctrl-U
+	keyDelete    = 0x7f
+)
+
+// readKeys returns what is typed until the end of the line.
+func (o *IO) readKeys() (string, error) {
+	var line []byte
+	for {
+		key, err := o.in.ReadByte()
+		if err != nil {
+			return "", err
+		}
+		switch key {
+		case '\r', '\n', keyEnd:
+			return string(line), nil
+		case keyInterrupt:
+			return "", ErrInterrupted
+		case keyClear:
+			line = line[:0]
+		case keyBack, keyDelete:
+			line = line[:max(len(line)-1, 0)]
+		default:
+			line = append(line, key)
+		}
+		if len(line) > maxInput {
+			return "", fmt.Errorf("more than %d bytes", maxInput)
+		}
+	}
 }
 
 // Ask returns the line that is typed after a question, without the white space around it.
@@ -85,6 +119,9 @@ func wait(ctx context.Context, read func() (string, error)) (string, error) {
 	case <-ctx.Done():
 		return "", ErrInterrupted
 	case r := <-done:
+		if errors.Is(r.err, ErrInterrupted) {
+			return "", ErrInterrupted
+		}
 		if r.err != nil {
 			return "", fmt.Errorf("read from the terminal: %w", r.err)
 		}
