@@ -61,7 +61,7 @@ var consolePages = chapter{"The console", []mutant{
 	},
 	{
 		rule: "the interval is as long as the pause", pkg: "timeline", test: "timeline.TestPicture",
-		edits: []edit{{`times = append(times, m.At.Add(s.Interval))`, `times = append(times, m.At)`}, {`p.Axis.Place(m.At.Add(p.story.Interval))}`, `p.Axis.Place(m.At.Add(2 * p.story.Interval))}`}},
+		edits: []edit{{`times = append(times, m.At.Add(s.Interval).UnixNano())`, `times = append(times, m.At.UnixNano())`}, {`p.Axis.Place(m.At.Add(p.story.Interval))}`, `p.Axis.Place(m.At.Add(2 * p.story.Interval))}`}},
 	},
 	{
 		rule: "labels cover each other", pkg: "timeline", test: "timeline.TestPicture",

@@ -19,10 +19,13 @@ type Axis struct {
 // their logarithm.
 const unit = 50 * time.Millisecond
 
-// newAxis returns the axis from 0 to 1. Before each of the times in important there is room
+// newAxis returns the axis from 0 to 1, of times in nanoseconds. It changes the slices. Before each of the times in important there is room
 // enough for it to be seen, however many there are in all.
-func newAxis(times, important []time.Time) *Axis {
-	a := &Axis{times: instants(slices.Concat(times, important)), right: 1}
+func newAxis(times, important []int64) *Axis {
+	slices.Sort(important)
+	times = append(times, important...)
+	slices.Sort(times)
+	a := &Axis{times: slices.Compact(times), right: 1}
 	a.parts = make([]float64, len(a.times))
 	if len(a.times) < 2 {
 		return a
@@ -34,7 +37,7 @@ func newAxis(times, important []time.Time) *Axis {
 		total += weights[i]
 	}
 	least := total * roomOfImportant
-	for _, t := range instants(important) {
+	for _, t := range slices.Compact(important) {
 		if i, _ := slices.BinarySearch(a.times, t); i > 0 {
 			weights[i-1] = max(weights[i-1], least)
 		}
@@ -62,15 +65,6 @@ func (a *Axis) between(left, right float64) *Axis {
 // roomOfImportant is the least part of the axis before an important time, before other times
 // are counted.
 const roomOfImportant = 0.07
-
-func instants(times []time.Time) []int64 {
-	all := make([]int64, len(times))
-	for i, t := range times {
-		all[i] = t.UnixNano()
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
 
 // Place returns the place of a time. One outside the axis is at its nearest end.
 func (a *Axis) Place(t time.Time) float64 { return a.left + a.part(t.UnixNano())*(a.right-a.left) }

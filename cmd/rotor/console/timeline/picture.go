@@ -99,20 +99,20 @@ func (s *Story) axis() *Axis {
 			tokens++
 		}
 	}
-	times, important := make([]time.Time, 0, 2*len(s.Moments)), []time.Time{s.Now}
+	times, important := make([]int64, 0, 2*len(s.Moments)+20), []int64{s.Now.UnixNano()}
 	for i := range s.Moments {
 		m := &s.Moments[i]
-		times = append(times, m.At)
+		times = append(times, m.At.UnixNano())
 		if m.isToken() && m.Kind != Issued && s.Interval > 0 {
-			times = append(times, m.At.Add(s.Interval))
+			times = append(times, m.At.Add(s.Interval).UnixNano())
 		}
 		switch {
 		case m.Kind == Ended, m.isToken() && tokens <= maxApart, m.isToken() && m.Newest == s.Presented, m.Kind == Refused && i == len(s.Moments)-1:
-			important = append(important, m.At)
+			important = append(important, m.At.UnixNano())
 		}
 	}
 	for _, e := range s.Ends {
-		important = append(important, e.At)
+		important = append(important, e.At.UnixNano())
 	}
 	return newAxis(times, important)
 }
@@ -205,31 +205,31 @@ func (p *Picture) layUses() {
 // layPauses labels the pauses that are wide enough with how long they are, and marks those in which
 // the axis is compressed.
 func (p *Picture) layPauses() {
-	type stop struct {
-		at     time.Time
-		place  float64
-		newest uint32
-		token  bool
+	moments := p.story.Moments
+	if len(moments) == 0 {
+		return
 	}
-	stops := make([]stop, 0, len(p.story.Moments)+3)
-	for i := range p.story.Moments {
-		m := &p.story.Moments[i]
-		stops = append(stops, stop{m.At, p.at[i], m.Newest, m.isToken()})
-	}
-	later := []time.Time{p.story.Now}
-	for _, e := range p.story.Ends {
-		later = append(later, e.At)
-	}
-	for _, at := range later {
-		if len(stops) > 0 && at.After(stops[len(stops)-1].at) {
-			stops = append(stops, stop{at: at, place: p.Axis.Place(at)})
+	last := moments[len(moments)-1].At
+	var later []time.Time // what comes after the moments
+	for _, at := range append([]time.Time{p.story.Now}, endsAt(p.story.Ends)...) {
+		if at.After(last) {
+			later = append(later, at)
+			last = at
 		}
+	}
+	at := func(i int) (time.Time, float64) {
+		if i < len(moments) {
+			return moments[i].At, p.at[i]
+		}
+		t := later[i-len(moments)]
+		return t, p.Axis.Place(t)
 	}
 	finest := math.Inf(1) // the seconds of a pixel, where they are fewest
 	for pass := range 2 {
-		for i := 1; i < len(stops); i++ {
-			from, to := &stops[i-1], &stops[i]
-			wide, long := to.place-from.place, to.at.Sub(from.at)
+		for i := 1; i < len(moments)+len(later); i++ {
+			began, from := at(i - 1)
+			ended, to := at(i)
+			wide, long := to-from, ended.Sub(began)
 			if wide < 4 || long <= 0 {
 				continue
 			}
@@ -238,9 +238,9 @@ func (p *Picture) layPauses() {
 				finest = min(finest, rate)
 				continue
 			}
-			pause := Pause{From: from.place, To: to.place, Text: Span(long)}
-			if to.token && from.newest != 0 && to.newest > from.newest+1 {
-				pause.Text = fmt.Sprintf("%s more tokens", count(int(to.newest-from.newest-1)))
+			pause := Pause{From: from, To: to, Text: Span(long)}
+			if i < len(moments) && moments[i].isToken() && moments[i-1].Newest != 0 && moments[i].Newest > moments[i-1].Newest+1 {
+				pause.Text = fmt.Sprintf("%s more tokens", count(int(moments[i].Newest-moments[i-1].Newest-1)))
 			}
 			pause.Break = long > shortest && rate > 20*finest && wide > 3*tokenRadius
 			if textWidth(pause.Text)+8 > wide {
@@ -251,6 +251,13 @@ func (p *Picture) layPauses() {
 			}
 		}
 	}
+}
+
+func endsAt(ends []End) (all []time.Time) {
+	for _, e := range ends {
+		all = append(all, e.At)
+	}
+	return all
 }
 
 // shortest is the longest pause that is never marked as compressed.
