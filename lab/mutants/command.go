@@ -39,6 +39,10 @@ var manageClient = chapter{"The client of the management API", []mutant{
 		edits: []edit{{`attempt > 1 && r.gone &&`, `attempt > 9 && r.gone &&`}},
 	},
 	{
+		rule: "a filter is not sent", pkg: "manageclient", test: "manageclient.TestEveryCall",
+		edits: []edit{{`"except", r.Except, `, ``}},
+	},
+	{
 		rule: "an error names the user", pkg: "manageclient", test: "manageclient.TestUnreachable",
 		edits: []edit{{`return u.Err`, `return u`}},
 	},
@@ -96,6 +100,14 @@ var commandLine = chapter{"The command line", []mutant{
 	{
 		rule: "an event is followed twice", pkg: "command", test: "command.TestFollow",
 		edits: []edit{{`seen[event.ID] = event.At`, `seen[event.ID+"x"] = event.At`}},
+	},
+	{
+		rule: "following ends with a failure that passes", pkg: "command", test: "command.TestFollow",
+		edits: []edit{{`case !began || !isPassing(err):`, `case !began || isPassing(err):`}},
+	},
+	{
+		rule: "an interrupt is taken for a service that does not answer", pkg: "command", test: "command.TestInterrupt",
+		edits: []edit{{`err = terminal.ErrInterrupted`, `_ = terminal.ErrInterrupted`}},
 	},
 	{
 		rule: "a file takes not_before away", pkg: "command", test: "command.TestApply",

@@ -5,8 +5,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,11 +229,28 @@ func TestEvents(t *testing.T) {
 func TestFollow(t *testing.T) {
 	w := newWorld(t)
 	w.ok("revoke", w.login("user-0", "").Family, "--yes")
+	target, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Once it has answered, the service fails for a while.
+	var asked, fails atomic.Int32
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if n := asked.Add(1); n == 6 || n == 7 {
+			fails.Add(1)
+			rw.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		proxy.ServeHTTP(rw, r)
+	}))
+	defer front.Close()
 	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
 	var out, errs buffer
 	done := make(chan int, 1)
 	go func() {
-		done <- command.Main(ctx, []string{"events", "--follow"}, func(string) string { return w.url }, terminal.New(strings.NewReader(""), &out, &errs))
+		done <- command.Main(ctx, []string{"events", "--follow"}, func(string) string { return front.URL }, terminal.New(strings.NewReader(""), &out, &errs))
 	}()
 	users := func() (all []string) {
 		for _, row := range rows(out.String()) {
@@ -258,7 +280,27 @@ func TestFollow(t *testing.T) {
 		}
 	}
 	interrupt()
-	if code := <-done; code != 0 || errs.String() != "" {
-		t.Errorf("ended with %d: %s", code, errs.String())
+	if code := <-done; code != 0 || fails.Load() != 2 || strings.Count(errs.String(), "It is asked again until it answers.") != 1 {
+		t.Errorf("ended with %d after %d failures: %s", code, fails.Load(), errs.String())
+	}
+}
+
+// TestInterrupt checks that an interrupted command has not succeeded, and blames nobody.
+func TestInterrupt(t *testing.T) {
+	called := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(called)
+		<-r.Context().Done()
+	}))
+	defer srv.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		<-called
+		interrupt()
+	}()
+	var out, errs buffer
+	code := command.Main(ctx, []string{"families", "alice"}, func(string) string { return srv.URL }, terminal.New(strings.NewReader(""), &out, &errs))
+	if code != 1 || errs.String() != "rotor: interrupted\n" || out.String() != "" {
+		t.Errorf("ended with %d: %s%s", code, out.String(), errs.String())
 	}
 }
