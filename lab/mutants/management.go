@@ -1,6 +1,10 @@
 package main
 
 var managementCalls = chapter{"Management calls", []mutant{
+	{
+		rule: "caches may keep what the management API answers", pkg: "manage", test: "server.TestSecrets",
+		edits: []edit{{`web.NoStore(w) // an answer`, `_ = web.NoStore // an answer`}},
+	},
 	// Answers that are lost.
 	{
 		rule: "a deletion of a client that had to be repeated fails", pkg: "store", test: "server.TestDeletedClientWhoseAnswerWasLost",

@@ -90,7 +90,6 @@ func (a *API) eraseUser(w http.ResponseWriter, r *http.Request) error {
 			answer.Next = pages.seal("more") // the next call starts from the beginning, as what it would skip is gone
 		}
 	}
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }

@@ -178,7 +178,6 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request) error {
 	for i := range events {
 		page.Events = append(page.Events, newEventJSON(&events[i]))
 	}
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, page)
 	return nil
 }

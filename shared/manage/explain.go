@@ -54,7 +54,6 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }

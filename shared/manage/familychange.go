@@ -106,7 +106,6 @@ func (a *API) changeFamily(w http.ResponseWriter, r *http.Request) error {
 	if f, err = a.writeChange(r.Context(), f, policyOf(client), narrowed, now); err != nil {
 		return err
 	}
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, newFamilyJSON(f, client, now))
 	return nil
 }
@@ -188,7 +187,6 @@ func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 	if tried < len(living) { // the budget is spent
 		next = living[tried-1].Family.ID.ULID()
 	}
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, changedJSON{Changed: changed, Next: pages.next(next)})
 	return nil
 }

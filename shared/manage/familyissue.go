@@ -104,7 +104,6 @@ func (a *API) issueFamily(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer.Family = f.ID.String()
-	web.NoStore(w)
 	w.Header().Set("Location", web.StrippedPrefix(r)+"/v1/families/"+answer.Family)
 	web.WriteJSON(w, http.StatusCreated, answer)
 	return nil

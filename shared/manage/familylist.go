@@ -72,7 +72,6 @@ func (a *API) listFamilies(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	page.Next = pages.next(before)
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, page)
 	return nil
 }

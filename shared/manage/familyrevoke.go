@@ -50,7 +50,6 @@ func (a *API) revokeFamily(w http.ResponseWriter, r *http.Request) error {
 			answer.Revoked = 1
 		}
 	}
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }
@@ -128,7 +127,6 @@ func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer.Next = pages.next(before)
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }

@@ -55,7 +55,6 @@ func (a *API) showFamily(w http.ResponseWriter, r *http.Request) error {
 	if shown.Timeline, err = a.timeline(r.Context(), f, shown); err != nil {
 		return err
 	}
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, shown)
 	return nil
 }

@@ -38,9 +38,12 @@ func (a *API) Endpoints() []web.Endpoint {
 	for _, e := range a.endpoints() {
 		all = append(all, web.Endpoint{Path: e.path, Methods: e.methods, WrapMethod: func(method string, next http.HandlerFunc) http.HandlerFunc {
 			if name := e.operation(method); name != changesNothing {
-				return a.audited(name, next)
+				next = a.audited(name, next)
 			}
-			return next
+			return func(w http.ResponseWriter, r *http.Request) {
+				web.NoStore(w) // an answer is about users, or settings that may change
+				next(w, r)
+			}
 		}})
 	}
 	return all

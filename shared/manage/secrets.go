@@ -49,7 +49,6 @@ func (a *API) addSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.NoStore(w)
 	web.WriteJSON(w, http.StatusCreated, map[string]string{"client_secret": secret, "secret_id": secretID.String()})
 	return nil
 }
