@@ -271,6 +271,11 @@ func TestTerminal(t *testing.T) {
 			t.Errorf("the second time it ended with %d:\n%q", code, screen)
 		}
 	})
+	t.Run("JSON asks nothing", func(t *testing.T) {
+		if code, screen := onTerminal(t, []string{"revoke", "--user", "alice", "--json"}, "ROTOR_URL="+url).end(); code != 2 || !strings.Contains(screen, "with --json nothing is asked: say --yes, or --dry-run") {
+			t.Errorf("ended with %d:\n%q", code, screen)
+		}
+	})
 	t.Run("following", func(t *testing.T) {
 		s := onTerminal(t, []string{"events", "--follow"}, "ROTOR_URL="+url)
 		s.answer("sdu", "\x03")

@@ -67,7 +67,7 @@ var commandLine = chapter{"The command line", []mutant{
 	},
 	{
 		rule: "without a terminal nothing is asked, and all is done", pkg: "command", test: "command.TestMisuse",
-		edits: []edit{{`if yes || dryRun || e.io.CanAsk() {`, `if true {`}},
+		edits: []edit{{`if yes || dryRun || (e.io.CanAsk() && !e.json) {`, `if true {`}},
 	},
 	{
 		rule: "a dry run ends a family", pkg: "command", test: "command.TestRevoke",

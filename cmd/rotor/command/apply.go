@@ -58,7 +58,7 @@ With --json the result is one document.`,
 			if args[0] == "-" && !yes && !dryRun {
 				return misused("the standard input is the file, and cannot be asked: say --yes or --dry-run")
 			}
-			if err := e.mayAsk(yes, dryRun); err != nil {
+			if err := e.mayAsk(cmd, yes, dryRun); err != nil {
 				return err
 			}
 			file, err := readClientFile(args[0], e.io.Input())

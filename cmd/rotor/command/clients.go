@@ -107,7 +107,7 @@ func (e *env) deleteClient() *cobra.Command {
 be asked, it needs --yes.`,
 		Args: exactly("CLIENT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := e.mayAsk(yes, false); err != nil {
+			if err := e.mayAsk(cmd, yes, false); err != nil {
 				return err
 			}
 			service, err := e.service(cmd.Context())

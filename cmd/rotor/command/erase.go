@@ -44,7 +44,7 @@ With --json the result is one document: {"families": 2, "events": 5}.`,
 			if len(args) > 0 {
 				who.UserID, id = args[0], args[0]
 			}
-			if err := e.mayAsk(yes, who.DryRun); err != nil {
+			if err := e.mayAsk(cmd, yes, who.DryRun); err != nil {
 				return err
 			}
 			service, err := e.service(cmd.Context())

@@ -175,7 +175,7 @@ With --json the result is one document: the function's list afterwards.`,
 			case len(macs)+len(signing) == 0:
 				return misused("which keys have leaked? Give --mac or --signing; rotor keys status lists them")
 			}
-			if err := e.mayAsk(yes, false); err != nil {
+			if err := e.mayAsk(cmd, yes, false); err != nil {
 				return err
 			}
 			if !yes {

@@ -49,7 +49,7 @@ With --json the result is one document: {"revoked": 3}.`,
 			case r.family != "" && (r.ClientID != "" || r.Except != "" || r.Cause != ""):
 				return misused("--client, --except and --cause go with --user")
 			}
-			if err := e.mayAsk(r.yes, r.DryRun); err != nil {
+			if err := e.mayAsk(cmd, r.yes, r.DryRun); err != nil {
 				return err
 			}
 			service, err := e.service(cmd.Context())

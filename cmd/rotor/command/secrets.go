@@ -91,7 +91,7 @@ func (e *env) removeSecret() *cobra.Command {
 --yes.`,
 		Args: exactly("CLIENT", "SECRET_ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := e.mayAsk(yes, false); err != nil {
+			if err := e.mayAsk(cmd, yes, false); err != nil {
 				return err
 			}
 			service, err := e.service(cmd.Context())

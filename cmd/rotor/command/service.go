@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/spf13/cobra"
 
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/terminal"
@@ -85,12 +86,19 @@ func plural(n int, one, many string) string {
 func quote(text string) string { return `"` + terminal.Inert(text) + `"` }
 
 // mayAsk returns an error unless the command may do what it is about to ask for: by --yes,
-// or because there is somebody to ask.
-func (e *env) mayAsk(yes, dryRun bool) error {
-	if yes || dryRun || e.io.CanAsk() {
+// or because there is somebody to ask. Who wants JSON is not asked.
+func (e *env) mayAsk(cmd *cobra.Command, yes, dryRun bool) error {
+	if yes || dryRun || (e.io.CanAsk() && !e.json) {
 		return nil
 	}
-	return misused("there is no terminal to ask on: say --yes, or --dry-run to see what it would do")
+	why := "there is no terminal to ask on"
+	if e.json {
+		why = "with --json nothing is asked"
+	}
+	if cmd.Flags().Lookup("dry-run") != nil {
+		return misused("%s: say --yes, or --dry-run to see what it would do", why)
+	}
+	return misused("%s: say --yes", why)
 }
 
 // errDeclined is returned if the answer is no.
