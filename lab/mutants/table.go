@@ -14,6 +14,7 @@ var table = []chapter{
 	webOrigins,
 	localPages,
 	consolePages,
+	consoleForms,
 	forwarded,
 	clientWire,
 	resources,
