@@ -39,25 +39,14 @@ limit), reuse detection, scope. With --json each client is a line.`,
 			table := e.io.NewTable(terminal.Column{Title: "CLIENT"}, terminal.Column{Title: "TYPE"}, terminal.Column{Title: "PRESET"},
 				terminal.Column{Title: "REUSE INTERVAL"}, terminal.Column{Title: "ABSOLUTE"}, terminal.Column{Title: "IDLE"},
 				terminal.Column{Title: "DETECTION"}, terminal.Column{Title: "SCOPE", Cut: true})
-			progress := e.io.Progress("clients read", 0)
-			defer table.Flush()
-			defer progress.Stop()
-			for c, err := range service.Registrations(cmd.Context()) {
-				if err != nil {
-					return err
-				}
-				progress.Add(1)
-				if e.json {
-					if err := e.io.WriteJSON(c); err != nil {
-						return err
-					}
-					continue
-				}
+			_, err = list(e, "clients read", service.Registrations(cmd.Context()), table, func(c *manage.Registration) []string {
 				p := &c.Policy
-				table.Add(c.ClientID, c.Type, cmp.Or(c.Preset, "default"), seconds(p.ReuseInterval), seconds(p.AbsoluteLifetime),
-					seconds(p.IdleLifetime), p.ReuseDetection, c.Scope)
-			}
-			return nil
+				return []string{
+					c.ClientID, c.Type, cmp.Or(c.Preset, "default"), seconds(p.ReuseInterval), seconds(p.AbsoluteLifetime),
+					seconds(p.IdleLifetime), p.ReuseDetection, c.Scope,
+				}
+			})
+			return err
 		},
 	}
 }

@@ -71,26 +71,14 @@ a line.`,
 			if err != nil {
 				return err
 			}
-			w := e.eventWriter()
 			if follow {
 				if from == "" {
 					filter.From = now.Add(-followBack)
 				}
-				return e.follow(cmd.Context(), service, filter, w)
+				return e.follow(cmd.Context(), service, filter)
 			}
-			progress := e.io.Progress("events read", 0)
-			defer w.table.Flush()
-			defer progress.Stop()
-			for event, err := range allEvents(cmd.Context(), service, filter) {
-				if err != nil {
-					return err
-				}
-				progress.Add(1)
-				if err := w.write(event); err != nil {
-					return err
-				}
-			}
-			return nil
+			_, err = list(e, "events read", allEvents(cmd.Context(), service, filter), e.eventTable(), e.eventRow)
+			return err
 		},
 	}
 	flags := cmd.Flags()
@@ -173,7 +161,8 @@ func allEvents(ctx context.Context, service *manage.Client, f manage.EventFilter
 }
 
 // follow writes events, oldest first, and then each new one, until ctx is done.
-func (e *env) follow(ctx context.Context, service *manage.Client, f manage.EventFilter, w *eventWriter) error {
+func (e *env) follow(ctx context.Context, service *manage.Client, f manage.EventFilter) error {
+	table := e.eventTable()
 	seen := map[string]time.Time{}
 	away := false // the service does not answer
 	next := time.NewTicker(followEvery)
@@ -193,7 +182,7 @@ func (e *env) follow(ctx context.Context, service *manage.Client, f manage.Event
 			away = true
 		}
 		for _, event := range slices.Backward(found) {
-			if err := w.write(event); err != nil {
+			if err := add(e, event, table, e.eventRow); err != nil {
 				return err
 			}
 			seen[event.ID] = event.At
@@ -201,7 +190,7 @@ func (e *env) follow(ctx context.Context, service *manage.Client, f manage.Event
 				f.From = from
 			}
 		}
-		w.table.Flush()
+		table.Flush()
 		for id, at := range seen {
 			if at.Before(f.From) {
 				delete(seen, id)
@@ -236,22 +225,14 @@ func isPassing(err error) bool {
 	return errors.As(err, &unreachable) || (errors.As(err, &refused) && (refused.Status >= 500 || refused.Status == 429))
 }
 
-// eventWriter writes events to a table, or as JSON.
-type eventWriter struct {
-	e     *env
-	table *terminal.Table
-}
-
-func (e *env) eventWriter() *eventWriter {
-	return &eventWriter{e, e.io.NewTable(terminal.Column{Title: "TIME (UTC)"}, terminal.Column{Title: "TYPE"},
+func (e *env) eventTable() *terminal.Table {
+	return e.io.NewTable(terminal.Column{Title: "TIME (UTC)"}, terminal.Column{Title: "TYPE"},
 		terminal.Column{Title: "USER"}, terminal.Column{Title: "CLIENT"}, terminal.Column{Title: "FAMILY"}, terminal.Column{Title: "CAUSE"},
-		terminal.Column{Title: "IP"}, terminal.Column{Title: "BY", Cut: true}, terminal.Column{Title: "AGENT", Cut: true})}
+		terminal.Column{Title: "IP"}, terminal.Column{Title: "BY", Cut: true}, terminal.Column{Title: "AGENT", Cut: true})
 }
 
-func (w *eventWriter) write(event *manage.Event) error {
-	if w.e.json {
-		return w.e.io.WriteJSON(event)
-	}
+// eventRow returns the columns of an event.
+func (e *env) eventRow(event *manage.Event) []string {
 	user, family := event.UserID, event.FamilyID
 	if user == "" {
 		user = event.UserKey
@@ -264,6 +245,5 @@ func (w *eventWriter) write(event *manage.Event) error {
 	case event.ErasedFamilies != nil:
 		family = plural(*event.ErasedFamilies, "family", "families")
 	}
-	w.table.Add(w.e.time(event.At), event.Type, user, event.ClientID, family, event.Cause, event.IP, event.By, event.UserAgent)
-	return nil
+	return []string{e.time(event.At), event.Type, user, event.ClientID, family, event.Cause, event.IP, event.By, event.UserAgent}
 }

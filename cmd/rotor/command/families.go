@@ -32,30 +32,13 @@ is a line.`,
 			table := e.io.NewTable(terminal.Column{Title: "FAMILY"}, terminal.Column{Title: "CLIENT"}, terminal.Column{Title: "STATUS"},
 				terminal.Column{Title: "CAUSE"}, terminal.Column{Title: "ISSUED (UTC)"}, terminal.Column{Title: "LAST USED (UTC)"},
 				terminal.Column{Title: "DEVICE", Cut: true}, terminal.Column{Title: "LAST IP"})
-			progress := e.io.Progress("families read", 0)
-			found := 0
-			for f, err := range service.Families(cmd.Context(), filter) {
-				if err != nil {
-					progress.Stop()
-					return err
-				}
-				found++
-				progress.Add(1)
-				if e.json {
-					if err := e.io.WriteJSON(f); err != nil {
-						progress.Stop()
-						return err
-					}
-					continue
-				}
-				table.Add(f.ID, f.ClientID, f.Status, f.Cause, e.time(f.IssuedAt), e.time(f.LastUsedAt), f.Device, f.LastIP)
-			}
-			progress.Stop()
-			table.Flush()
-			if found == 0 && e.io.IsTerminal() {
+			found, err := list(e, "families read", service.Families(cmd.Context(), filter), table, func(f *manage.Family) []string {
+				return []string{f.ID, f.ClientID, f.Status, f.Cause, e.time(f.IssuedAt), e.time(f.LastUsedAt), f.Device, f.LastIP}
+			})
+			if err == nil && found == 0 && e.io.IsTerminal() {
 				e.io.Errorf("No such families are on record.\n")
 			}
-			return nil
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&filter.UserID, "user", "", "the user, instead of the argument")

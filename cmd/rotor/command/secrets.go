@@ -3,6 +3,7 @@ package command
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/terminal"
 )
 
@@ -67,16 +68,13 @@ func (e *env) listSecrets() *cobra.Command {
 				return err
 			}
 			table := e.io.NewTable(terminal.Column{Title: "SECRET"}, terminal.Column{Title: "CREATED (UTC)"})
+			defer table.Flush()
 			for _, s := range c.Secrets {
-				if e.json {
-					if err := e.io.WriteJSON(s); err != nil {
-						return err
-					}
-					continue
+				row := func(s manage.Secret) []string { return []string{s.ID, e.time(s.CreatedAt)} }
+				if err := add(e, s, table, row); err != nil {
+					return err
 				}
-				table.Add(s.ID, e.time(s.CreatedAt))
 			}
-			table.Flush()
 			return nil
 		},
 	}

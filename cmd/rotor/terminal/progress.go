@@ -22,8 +22,9 @@ type Progress struct {
 	stop  chan struct{}
 	ended sync.WaitGroup
 
-	mu   sync.Mutex
-	done int
+	mu    sync.Mutex
+	done  int
+	drawn bool
 }
 
 // Progress begins to show progress, such as "families ended", of a total, or 0 if that is
@@ -31,6 +32,7 @@ type Progress struct {
 func (o *IO) Progress(what string, total int) *Progress {
 	p := &Progress{io: o, what: what, total: total, stop: make(chan struct{})}
 	if o.errTerm {
+		o.progress = p
 		p.ended.Go(p.show)
 	}
 	return p
@@ -47,23 +49,38 @@ func (p *Progress) Add(n int) {
 func (p *Progress) Stop() {
 	close(p.stop)
 	p.ended.Wait()
+	p.hide()
+	p.io.progress = nil
+}
+
+// hide takes the progress off the terminal until it is drawn again.
+func (p *Progress) hide() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.drawn {
+		p.io.Errorf("\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+// draw draws the progress.
+func (p *Progress) draw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.io.Errorf("\r\x1b[K%s", p.line())
+	p.drawn = true
 }
 
 // show draws the progress again and again, until it is stopped.
 func (p *Progress) show() {
 	next := time.NewTimer(progressDelay)
 	defer next.Stop()
-	drawn := false
 	for {
 		select {
 		case <-p.stop:
-			if drawn {
-				p.io.Errorf("\r\x1b[K")
-			}
 			return
 		case <-next.C:
-			p.io.Errorf("\r\x1b[K%s", p.line())
-			drawn = true
+			p.draw()
 			next.Reset(progressPause)
 		}
 	}
@@ -71,8 +88,6 @@ func (p *Progress) show() {
 
 // line returns the bar, or the count alone if the total is not known.
 func (p *Progress) line() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.total <= 0 {
 		return fmt.Sprintf("%d %s", p.done, p.what)
 	}

@@ -25,6 +25,7 @@ type IO struct {
 	errColor bool
 	width    int // of the terminal of Out
 	failed   error
+	progress *Progress // that is shown, or nil
 }
 
 // New returns an IO without a terminal.
@@ -59,6 +60,9 @@ func (o *IO) CanAsk() bool { return o.inFile != nil && o.errTerm }
 // Printf writes to Out. Each text in args must be inert, or come from this program. What
 // fails is kept for [IO.Failed].
 func (o *IO) Printf(format string, args ...any) {
+	if o.progress != nil && o.outTerm {
+		o.progress.hide() // both are the same terminal
+	}
 	if _, err := fmt.Fprintf(o.Out, format, args...); err != nil && o.failed == nil {
 		o.failed = fmt.Errorf("write to the standard output: %w", err)
 	}

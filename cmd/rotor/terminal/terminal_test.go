@@ -175,10 +175,19 @@ func TestProgress(t *testing.T) {
 		if got := errs.take(); !strings.HasSuffix(got, strings.Repeat("#", 30)+"] 200 of 200 families ended") {
 			t.Errorf("more than all: %q", got)
 		}
+		o.Printf("a row\n")
+		if got := errs.take() + out.take(); got != "\r\x1b[Ka row\n" {
+			t.Errorf("before a row: %q", got)
+		}
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		errs.take()
 		p.Stop()
+		o.Printf("the result\n")
 		if got := errs.take(); got != "\r\x1b[K" {
 			t.Errorf("stopped: %q", got)
 		}
+		out.take()
 
 		p = o.Progress("families read", 0)
 		p.Add(3)
