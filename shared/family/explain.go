@@ -44,14 +44,14 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 	case Current, Ours:
 		return Explanation{
 			Verdict: Valid,
-			Summary: fmt.Sprintf("This is token %d, the newest of a family issued on %s; it was last used %s ago%s.",
+			Summary: fmt.Sprintf("This is token %d, the newest of a family issued on %s; it was last used %s ago. %s",
 				a.Counter, stamp(f.IssuedAt()), age(a.Now.Sub(f.LastUsedAt)), endsIn(f, p)),
 			Advice: "Nothing is wrong with it.",
 		}
 	case Held:
 		return Explanation{
 			Verdict: Valid,
-			Summary: fmt.Sprintf("This is token %d, the newest of a family issued on %s. It was made %s ago, so it is held: until the reuse interval of %s has passed, a refresh answers with the same token again%s.",
+			Summary: fmt.Sprintf("This is token %d, the newest of a family issued on %s. It was made %s ago, so it is held: until the reuse interval of %s has passed, a refresh answers with the same token again. %s",
 				a.Counter, stamp(f.IssuedAt()), age(v.Age), age(p.ReuseInterval.Duration()), endsIn(f, p)),
 			Advice: "Nothing is wrong with it.",
 		}
@@ -65,8 +65,8 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 	case Observed:
 		return Explanation{
 			Verdict: ValidInReuseInterval,
-			Summary: fmt.Sprintf("This is token %d, superseded %s ago, outside the reuse interval of %s. Reuse is only observed until %s, so it still gets the newest, %d; from then on it would revoke the family.",
-				a.Counter, since(v.Age, v.AgeAtLeast), age(p.ReuseInterval.Duration()), stamp(p.ObserveUntil), f.Counter),
+			Summary: fmt.Sprintf("This is token %d, superseded %s, outside the reuse interval of %s. Reuse is only observed until %s, so it still gets the newest, %d; from then on it would revoke the family.",
+				a.Counter, superseded(v.Age, v.AgeAtLeast), age(p.ReuseInterval.Duration()), stamp(p.ObserveUntil), f.Counter),
 			Advice: reuseAdvice(f, a.Counter, v.Age, p),
 		}
 	case Lost:
@@ -91,8 +91,8 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 	case Reuse:
 		return Explanation{
 			Verdict: DeadToken, Cause: Superseded,
-			Summary: fmt.Sprintf("This is token %d, superseded %s ago; the newest is %d. The family lives, but presenting this token would revoke it.",
-				a.Counter, since(v.Age, v.AgeAtLeast), f.Counter),
+			Summary: fmt.Sprintf("This is token %d, superseded %s; the newest is %d. The family lives, but presenting this token would revoke it.",
+				a.Counter, superseded(v.Age, v.AgeAtLeast), f.Counter),
 			Advice: reuseAdvice(f, a.Counter, v.Age, p),
 		}
 	case Dead:
@@ -122,7 +122,11 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 	case ReuseDetected:
 		r := f.Revoked
 		e.Summary = fmt.Sprintf("The family was revoked on %s: token %d was presented again %s after it had been superseded, outside the reuse interval; the newest was %d.",
-			stamp(r.At), r.TokenCounter, since(r.ReuseAge, r.TokenCounter < f.predecessor()), f.Counter)
+			stamp(r.At), r.TokenCounter, age(r.ReuseAge), f.Counter)
+		if r.TokenCounter < f.predecessor() {
+			e.Summary = fmt.Sprintf("The family was revoked on %s: token %d was presented again, which had been superseded before the last rotation, %s earlier; the newest was %d.",
+				stamp(r.At), r.TokenCounter, age(r.ReuseAge), f.Counter)
+		}
 		e.Advice = reuseAdvice(f, r.TokenCounter, r.ReuseAge, p)
 	case LimitExceeded:
 		e.Summary = limitSummary(f, p)
@@ -274,20 +278,21 @@ func LostResponseLikely(token, newest uint32, after time.Duration) bool {
 func endsIn(f *Family, p *Policy) string {
 	end := f.End(p)
 	if end.IsZero() {
-		return ", and it has no end"
+		return "The family has no end."
 	}
-	text := fmt.Sprintf(", and ends on %s if it is not used before", stamp(end))
 	if end.Equal(f.ExpiresAt) {
-		text += " or then in any case"
+		return fmt.Sprintf("The family ends on %s, used or not.", stamp(end))
 	}
-	return text
+	return fmt.Sprintf("The family ends on %s if it is not used before.", stamp(end))
 }
 
-func since(d time.Duration, atLeast bool) string {
-	if atLeast {
-		return "at least " + age(d)
+// superseded returns when a token was superseded. Of one that is older than the predecessor,
+// the record knows only that it was before the last rotation, which was d ago.
+func superseded(d time.Duration, older bool) string {
+	if older {
+		return "before the last rotation, which was " + age(d) + " ago"
 	}
-	return age(d)
+	return age(d) + " ago"
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

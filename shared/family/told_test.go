@@ -86,10 +86,10 @@ func TestTexts(t *testing.T) {
 		parts   []string
 	}{
 		{999 * time.Millisecond, false, family.Days(15), []string{"used 999 ms ago", "if it is not used before."}},
-		{time.Second, false, family.Days(15), []string{"used 1 s ago,"}},
-		{24*time.Hour + 2*time.Hour + 3*time.Minute + 4*time.Second, false, family.Days(15), []string{"used 1 d 2 h ago,"}},
-		{26*time.Hour + 4*time.Second, false, family.Days(60), []string{"used 1 d 2 h ago,", "if it is not used before or then in any case."}},
-		{time.Hour + 4*time.Second, true, 0, []string{"used 1 h 4 s ago, and it has no end."}},
+		{time.Second, false, family.Days(15), []string{"used 1 s ago."}},
+		{24*time.Hour + 2*time.Hour + 3*time.Minute + 4*time.Second, false, family.Days(15), []string{"used 1 d 2 h ago."}},
+		{26*time.Hour + 4*time.Second, false, family.Days(60), []string{"used 1 d 2 h ago.", " UTC, used or not."}},
+		{time.Hour + 4*time.Second, true, 0, []string{"used 1 h 4 s ago. The family has no end."}},
 	} {
 		g := *f
 		g.LastUsedAt, p.IdleLifetime = ago(tt.lastUse), tt.idle

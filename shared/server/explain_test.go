@@ -277,7 +277,13 @@ func TestExplainCauses(t *testing.T) {
 		first, _ := w.login()
 		second := w.rotate(first)
 		w.later(second)
-		w.explain("refresh_token", first).says(t, "dead", "superseded", "at least 0 ms", "newest is 3")
+		w.explain("refresh_token", first).says(t, "dead", "superseded", "before the last rotation, which was 0 ms ago", "newest is 3")
+		w.clock.Advance(5 * time.Second)
+		if a := w.refresh(first); a.status != http.StatusBadRequest {
+			t.Fatal(a)
+		}
+		w.explain("refresh_token", second).says(t, "dead", "reuse_detected",
+			"token 1 was presented again, which had been superseded before the last rotation, 5 s earlier", "newest was 3")
 	})
 	t.Run("newer than the record", func(t *testing.T) {
 		w := newWorld(t)

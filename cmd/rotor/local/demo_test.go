@@ -104,7 +104,7 @@ func TestPrintedCommands(t *testing.T) {
 		`\{"access_token":"eyJ[^"]+","token_type":"Bearer","expires_in":3600,"refresh_token":"` + token + `","refresh_token_expires_in":1296000,"refresh_token_timeout":1296000,"authorization_expires_in":(?:2592000|2591999)\}`,
 		token + `\n` + token,
 		clock + ` *5 ` + token,
-		clock + dead + `\n` + dead + `\n\{"verdict":"dead","cause":"reuse_detected","summary":"[^"]*token 1 was presented again at least 2 min [^"]*","advice":"[^"]*login[^"]*".*"event":"reuse_detected".*\}`,
+		clock + dead + `\n` + dead + `\n\{"verdict":"dead","cause":"reuse_detected","summary":"[^"]*token 1 was presented again, which had been superseded before the last rotation, 2 min [^"]*","advice":"[^"]*login[^"]*".*"event":"reuse_detected".*\}`,
 		`\{\}\n` + dead,
 	} {
 		match := regexp.MustCompile(`\A` + want + `\n*\z`).FindStringSubmatch(outputs[i])
