@@ -42,6 +42,9 @@ func (c *Console) explain(w http.ResponseWriter, r *http.Request) error {
 	if pasted == "" {
 		return &inputError{"Nothing was pasted. The form takes a refresh token, an access token, a family id, or a sid with its user."}
 	}
+	if isSecret(page.UserID) || isSecret(page.ClientID) {
+		return &inputError{"There is a token in the place of a user or a client. It belongs into the first field."}
+	}
 	// The service recognizes each value by its form. A user may stand beside a sid alone.
 	q := &manage.Question{RefreshToken: pasted, ClientID: page.ClientID}
 	if page.Kind == aSession && page.UserID != "" {

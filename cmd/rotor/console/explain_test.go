@@ -29,7 +29,7 @@ func TestExplainSaysWhy(t *testing.T) {
 	login, newest := w.stolen()
 	got := w.explain(newest)
 	got.wants(t, `class="verdict dead"`, "reuse_detected", "token 1 was presented again 2 min after it had been superseded",
-		"Save the new token before using it.", "Pixel 9", "alice", login.Family,
+		"Save the new token before using it.", "Pixel 9", `href="/console/users?user_id=alice"`, `href="/console/clients/app"`, login.Family,
 		"<svg", "revoked: token 1 came back", `aria-labelledby="family-wide-title family-wide-desc"`, "token 2: you asked about it",
 		"Token 1 came back outside the reuse interval.", "A reuse interval of <strong>5 min</strong> instead of 1 min")
 
@@ -94,6 +94,12 @@ func TestPastedTokensAreNowhere(t *testing.T) {
 			if strings.Contains(text, secret[10:40]) {
 				t.Errorf("%s has a token", name)
 			}
+		}
+	}
+	for _, field := range []string{"user_id", "client_id"} {
+		got := w.post("/console/explain", url.Values{"pasted": {"x"}, field: {login.AccessToken}})
+		if got.status != http.StatusBadRequest || strings.Contains(got.body, login.AccessToken[:20]) {
+			t.Errorf("a token as %s: %d\n%s", field, got.status, got.body)
 		}
 	}
 	// A token in an address is refused before the service is asked, and the page has no trace of it.
