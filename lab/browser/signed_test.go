@@ -130,6 +130,7 @@ func TestSignedConsole(t *testing.T) {
 	if status := p.open("/console/users?user_id=alice"); status != http.StatusForbidden || strings.Contains(p.body(), "phone") {
 		t.Errorf("without its key the console answers %d", status)
 	}
+	p.accessible()
 	p.visit(address)
 	var shown strings.Builder
 	keep := func() {

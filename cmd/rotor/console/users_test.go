@@ -179,3 +179,59 @@ func TestWrongUserIDs(t *testing.T) {
 		t.Errorf("%d to %q", got.status, got.header.Get("Location"))
 	}
 }
+
+// TestSigningOutInParts checks what is said if the service fails after it has ended a part of the
+// sessions.
+func TestSigningOutInParts(t *testing.T) {
+	w := newWorld(t)
+	for range 1001 {
+		w.login(&manage.Login{UserID: "alice"})
+	}
+	w.get("/console/users/end?user_id=alice").wants(t, `<strong class="count">1001</strong>`)
+	calls := 0
+	w.refuse = func(r *http.Request) bool {
+		if r.Method == http.MethodDelete {
+			calls++
+		}
+		return calls > 1
+	}
+	done := w.post("/console/users/end?user_id=alice", url.Values{"cause": {"revoked_by_admin"}})
+	w.refuse = nil
+	w.led(done).wants(t, "1000 sessions were ended, and then the service failed", "Sign the user out again for the rest.")
+	w.led(w.post("/console/users/end?user_id=alice", url.Values{"cause": {"revoked_by_admin"}})).wants(t, "One session was ended.")
+}
+
+// TestPagesUnderAPath checks that forms, links and redirects have the path that the console is
+// served under.
+func TestPagesUnderAPath(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Base = "/auth" })
+	family := w.login(&manage.Login{UserID: "alice"}).Family
+	w.register("backend", &manage.Settings{Type: "confidential"})
+	link := regexp.MustCompile(`(?:href|action|src)="([^"#]*)"`)
+	for _, path := range []string{
+		"/console/users?user_id=alice", "/console/users/end?user_id=alice", "/console/users/end?user_id=alice&family=" + family,
+		"/console/clients", "/console/clients/backend", "/console/clients/backend/policy", "/console/events", "/console/events?user_id=alice",
+	} {
+		got := w.get("/auth" + path)
+		found := link.FindAllStringSubmatch(got.body, -1)
+		if got.status != http.StatusOK || len(found) < 8 {
+			t.Errorf("%s: %d, with %d links", path, got.status, len(found))
+		}
+		for _, l := range found {
+			if !strings.HasPrefix(l[1], "/auth/") {
+				t.Errorf("%s has %s", path, l[1])
+			}
+		}
+	}
+	for path, form := range map[string]url.Values{
+		"/console/users":                       {"user_id": {"alice"}},
+		"/console/events":                      {"type": {"ferrt"}},
+		"/console/clients/backend/secrets":     {},
+		"/console/users/end?user_id=alice":     {"cause": {"revoked_by_admin"}},
+		"/console/users/end?user_id=nobody%26": {"cause": {"revoked_by_admin"}},
+	} {
+		if at := w.post("/auth"+path, form).header.Get("Location"); !strings.HasPrefix(at, "/auth/console/") {
+			t.Errorf("%s leads to %q", path, at)
+		}
+	}
+}
