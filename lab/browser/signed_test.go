@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -125,7 +126,7 @@ func TestSignedConsole(t *testing.T) {
 	token := g.dead()
 	g.login(&manage.Login{UserID: "alice", ClientID: "demo-spa", Device: "phone"})
 	address := g.console()
-	base, _, _ := strings.Cut(strings.TrimPrefix(address, "http://"), "/")
+	base, _, _ := strings.Cut(strings.TrimPrefix(address, "http://"), "/?")
 	p := newTab(t, "http://"+base)
 	if status := p.open("/console/users?user_id=alice"); status != http.StatusForbidden || strings.Contains(p.body(), "phone") {
 		t.Errorf("without its key the console answers %d", status)
@@ -188,9 +189,41 @@ func TestSignedConsole(t *testing.T) {
 	if len(p.heard()) < 20 || !strings.Contains(everything, "Content-Security-Policy") {
 		t.Errorf("of only %d answers the headers were seen", len(p.heard()))
 	}
+	host, _, _ := strings.Cut(base, "/")
 	for _, asked := range p.urls() {
-		if !strings.HasPrefix(asked, "http://"+base+"/") && !strings.HasPrefix(asked, "data:") {
+		if !strings.HasPrefix(asked, "http://"+host+"/") && !strings.HasPrefix(asked, "data:") {
 			t.Errorf("the browser has asked %s", asked)
 		}
+	}
+}
+
+// TestCookieOfTheConsoleStaysThere leads the browser of the console to a server on another port, as
+// any page can: it must not get the cookie, and it gets another one to show that cookies are sent.
+func TestCookieOfTheConsoleStaysThere(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var got []string
+	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, r.Header.Get("Cookie")+r.Header.Get("Referer"))
+		http.SetCookie(w, &http.Cookie{Name: "thief", Value: "1"})
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<link rel="icon" href="data:,"><a href="/again">again</a>`)
+	}))
+	t.Cleanup(thief.Close)
+	address := newGateway(t).console()
+	base, _, _ := strings.Cut(address, "/?")
+	p := newTab(t, base)
+	p.visit(address)
+	p.visit(thief.URL)
+	p.follow("a")
+	if status := p.open("/console/clients"); status != http.StatusOK {
+		t.Errorf("the console's own browser: %d", status)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if seen := strings.Join(got, " "); len(got) < 2 || !strings.Contains(seen, "thief=1") || strings.Contains(seen, "rotor") || strings.Contains(seen, base) {
+		t.Errorf("the other server got %q", got)
 	}
 }

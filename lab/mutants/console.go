@@ -12,10 +12,10 @@ var consolePages = chapter{"The console", []mutant{
 	{
 		rule: "errors have no policy", pkg: "console", test: "console.TestEveryAnswerIsSecured",
 		edits: []edit{{`	secure(w.Header())
-	refuse`, `	if r.Method == http.MethodGet {
+	switch {`, `	if r.Method == http.MethodGet {
 		secure(w.Header())
 	}
-	refuse`}},
+	switch {`}},
 	},
 	{
 		rule: "a form may be of any size", pkg: "console", test: "console.TestOnlySmallFormsArePosted",
@@ -33,6 +33,26 @@ var consolePages = chapter{"The console", []mutant{
 	{
 		rule: "the first requests need no key", pkg: "console", test: "console.TestKeyOpensOneBrowser",
 		edits: []edit{{`return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1`, `return a == "" || subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1`}},
+	},
+	{
+		rule: "the console's cookie is sent to every port", pkg: "console", test: "console.TestKeyOpensOneBrowser",
+		edits: []edit{{`Path: k.base, HttpOnly`, `Path: "/", HttpOnly`}},
+	},
+	{
+		rule: "the cookie opens the console without its path", pkg: "console", test: "console.TestKeyOpensOneBrowser",
+		edits: []edit{{`case c.Key != nil && !c.Key.isUnder(r.URL.Path):`, `case c.Key != nil && !c.Key.isUnder(r.URL.Path) && len(r.Cookies()) == 0:`}},
+	},
+	{
+		rule: "a refusal tells the secret path", pkg: "console", test: "console.TestSecretPathIsToldToNobody",
+		edits: []edit{{`case c.Key != nil && !c.Key.isUnder(r.URL.Path):`, `case c.Key != nil && r.Header.Get("Origin") == "" && !c.Key.isUnder(r.URL.Path):`}},
+	},
+	{
+		rule: "the address to open is a name that others may answer to", pkg: "console", test: "console.TestServe",
+		edits: []edit{{`key.Address("http://"+bound)`, `key.Address("http://localhost:"+port)`}},
+	},
+	{
+		rule: "cookies of other servers shut the console", pkg: "console", test: "console.TestServe",
+		edits: []edit{{`maxHeader = 1 << 20`, `maxHeader = 16 << 10`}},
 	},
 	{
 		rule: "what was pasted is shown again", pkg: "console", test: "console.TestPastedTokensAreNowhere",

@@ -22,7 +22,7 @@ type Config struct {
 	API  *manage.Client   // calls the service
 	Now  func() time.Time // is the service's clock
 	Host string           // is the host listened on, and is accepted in the Host header besides loopback's names
-	Base string           // is the path before /console, such as /auth; "" for none
+	Base string           // is the path before /console, such as /auth; "" for none. A Key has its own
 
 	// Trail returns what this process has seen of a family: a local run knows every use, of
 	// which a service stores only those that matter. The console may keep and change the slice.
@@ -43,6 +43,9 @@ type Console struct {
 
 // New returns a Console. It serves / and all paths that [Owns] reports.
 func New(c Config) *Console {
+	if c.Key != nil {
+		c.Base = c.Key.base
+	}
 	console := &Console{Config: c, mux: http.NewServeMux()}
 	console.routes()
 	return console
@@ -88,6 +91,15 @@ func (c *Console) routes() {
 
 // ServeHTTP answers a request, unless it is refused by the guard.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	secure(w.Header())
+	switch {
+	case r.URL.Path == "/favicon.ico": // browsers ask for it where a page, such as the locked one, names no icon
+		w.WriteHeader(http.StatusNoContent)
+		return
+	case c.Key != nil && !c.Key.isUnder(r.URL.Path): // before all that answers with a page, since pages name the path
+		lock(w)
+		return
+	}
 	if rest, ok := strings.CutPrefix(r.URL.Path, c.Base); ok && c.Base != "" && (rest == "" || rest[0] == '/') {
 		r = r.Clone(r.Context())
 		r.URL.Path = "/" + strings.TrimPrefix(rest, "/")

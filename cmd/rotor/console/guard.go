@@ -13,7 +13,7 @@ const maxForm = 64 << 10
 
 // policy is the Content-Security-Policy of every answer: nothing is loaded from elsewhere, no
 // script or style stands in a page, and no page frames it.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // secure sets the headers of every answer.
 func secure(h http.Header) {
@@ -29,7 +29,6 @@ func secure(h http.Header) {
 // machine, requests of pages of another origin whatever their method, and bodies that are not
 // small forms.
 func (c *Console) guarded(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header())
 	refuse := func(status int, title, text string) {
 		write(c, w, r, status, errorPage, title, failure{Text: text})
 	}
@@ -39,9 +38,6 @@ func (c *Console) guarded(w http.ResponseWriter, r *http.Request) {
 		return
 	case loopback.FromElsewhere(r):
 		refuse(http.StatusForbidden, "Refused", "This request comes from a web page of another origin. Type or paste the console's address into the address bar.")
-		return
-	case r.URL.Path == "/favicon.ico": // browsers ask for it where a page, such as the locked one, names no icon
-		w.WriteHeader(http.StatusNoContent)
 		return
 	case c.Key != nil && !c.Key.admits(w, r):
 		return

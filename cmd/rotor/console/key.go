@@ -14,12 +14,14 @@ import (
 // too, and it has the operator's rights. The browser that first comes with the key, which only the
 // operator was told, gets a cookie, and the key opens nothing from then on.
 //
-// A browser sends cookies to every port of a host: a page that another user of this machine
-// serves may receive it, if the operator opens that page.
+// A browser sends cookies to every port of a host, and any web page can lead it to a port on which
+// another user of this machine listens. So the console is served under a random path, and
+// the cookie is for that path alone: who does not know the path is not sent the cookie.
 type Key struct {
 	secret string
 	cookie string
 	name   string // of the cookie
+	base   string // the path before all paths of the console, such as /Zm9v…
 
 	mu   sync.Mutex
 	used bool
@@ -27,7 +29,7 @@ type Key struct {
 
 // NewKey returns a new key. port tells the cookies of several consoles apart.
 func NewKey(port string) *Key {
-	return &Key{secret: random256(), cookie: random256(), name: "rotor-console-" + port}
+	return &Key{secret: random256(), cookie: random256(), name: "rotor-console-" + port, base: "/" + random256()}
 }
 
 // random256 returns 256 random bits.
@@ -38,25 +40,37 @@ func random256() string {
 }
 
 // Address returns the address to open first.
-func (k *Key) Address(origin string) string { return origin + "/?key=" + k.secret }
+func (k *Key) Address(origin string) string { return origin + k.base + "/?key=" + k.secret }
 
-// admits reports whether the request may go on. If not, it has answered.
+// isUnder reports whether a path is under the secret one.
+func (k *Key) isUnder(path string) bool {
+	n := len(k.base)
+	return len(path) >= n && same(path[:n], k.base) && (len(path) == n || path[n] == '/')
+}
+
+// admits reports whether a request, without the secret path, may go on. If not, it has answered.
 func (k *Key) admits(w http.ResponseWriter, r *http.Request) bool {
 	key, isOpening := r.URL.Query().Get("key"), r.URL.Path == "/" && r.URL.Query().Has("key")
 	known := k.knows(r)
 	switch {
 	case isOpening && r.Method == http.MethodGet && (known || k.open(key)):
 		//nolint:gosec // loopback has no TLS
-		http.SetCookie(w, &http.Cookie{Name: k.name, Value: k.cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-		http.Redirect(w, r, "/", http.StatusSeeOther) // to an address without the key
+		http.SetCookie(w, &http.Cookie{Name: k.name, Value: k.cookie, Path: k.base, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+		http.Redirect(w, r, k.base+"/", http.StatusSeeOther) // to an address without the key
 		return false
 	case known:
 		return true
 	}
+	lock(w)
+	return false
+}
+
+// lock answers who may not come in. The answer must not name the secret path, so it is none of
+// the other pages.
+func lock(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(http.StatusForbidden)
 	_ = lockedPage.Execute(w, nil) // fails only if the browser has gone away
-	return false
 }
 
 // open uses up the key, and reports whether it was the right one.

@@ -14,6 +14,10 @@ import (
 	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
 )
 
+// maxHeader limits the header of a request. A browser also sends the cookies of other servers on
+// this machine, at most 180 of 4 KiB.
+const maxHeader = 1 << 20
+
 // Serve serves the console of a service on loopback until ctx is done. It writes the address to
 // open to out. Requests are not logged.
 func Serve(ctx context.Context, address string, api *manage.Client, now func() time.Time, out, errs io.Writer) error {
@@ -26,7 +30,10 @@ func Serve(ctx context.Context, address string, api *manage.Client, now func() t
 		return err
 	}
 	defer func() { _ = listener.Close() }() // closed already if it was served on
-	_, port, err := net.SplitHostPort(listener.Addr().String())
+	// A name such as localhost may have several addresses, and on another one another user may
+	// listen: the address to open is the one that was bound.
+	bound := listener.Addr().String()
+	_, port, err := net.SplitHostPort(bound)
 	if err != nil {
 		return err
 	}
@@ -37,13 +44,13 @@ func Serve(ctx context.Context, address string, api *manage.Client, now func() t
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          log.New(errs, "", log.LstdFlags), // of connections and bugs
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	_, err = fmt.Fprintf(out, "The console of %s is ready. This address opens it once, in one browser:\n\n  %s\n\nCtrl-C stops it.\n",
-		api.Address(), key.Address("http://"+net.JoinHostPort(host, port)))
+		api.Address(), key.Address("http://"+bound))
 	if err != nil {
 		return errors.Join(fmt.Errorf("write the address: %w", err), server.Close())
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -54,7 +55,7 @@ func TestServe(t *testing.T) {
 	case err := <-done:
 		t.Fatal(err)
 	}
-	address := regexp.MustCompile(`http://localhost:\d+/\?key=[\w-]{43}\n`).FindString(text)
+	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+/[\w-]{43}/\?key=[\w-]{43}\n`).FindString(text)
 	if address == "" || !strings.Contains(text, "The console of "+gateway.URL+" is ready.") {
 		t.Fatalf("it says %q", text)
 	}
@@ -82,6 +83,17 @@ func TestServe(t *testing.T) {
 				t.Errorf("%s: the answer has %s:\n%s", path, secret, seen)
 			}
 		}
+	}
+	// A browser also sends the cookies that other servers on this machine have set.
+	many, err := http.NewRequestWithContext(ctx, http.MethodGet, root+"/console/events", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 180 {
+		many.AddCookie(&http.Cookie{Name: fmt.Sprintf("other-%d", i), Value: strings.Repeat("x", 4000)})
+	}
+	if got, seen := whole(t, browser, many); got != http.StatusOK {
+		t.Errorf("with many cookies: %d\n%s", got, seen)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, root+"/console/explain", strings.NewReader(url.Values{"pasted": {newest}}.Encode()))
 	if err != nil {
