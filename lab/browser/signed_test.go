@@ -90,6 +90,7 @@ func (g *gateway) console() string {
 		"AWS_REGION=" + sigv4.Region, "SSL_CERT_FILE=" + g.file, "HOME=" + g.t.TempDir(),
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	dieWithUs(cmd)
 	said := &journal{}
 	cmd.Stderr = said
 	out, err := cmd.StdoutPipe()
@@ -101,8 +102,9 @@ func (g *gateway) console() string {
 	}
 	g.t.Cleanup(func() {
 		cancel()
-		if err := cmd.Wait(); err != nil && ctx.Err() == nil {
-			g.t.Errorf("rotor console: %v", err)
+		_ = cmd.Wait() // is an error after every signal
+		if code := cmd.ProcessState.ExitCode(); code != 0 {
+			g.t.Errorf("rotor console ends with %d", code)
 		}
 		if said.String() != "" {
 			g.t.Errorf("rotor console says: %s", said)
