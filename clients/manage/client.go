@@ -99,9 +99,15 @@ type request struct {
 	path   string // below the service's address, escaped
 	query  url.Values
 	header http.Header
-	body   any  // is sent as JSON, unless it is nil
-	once   bool // a second call would do more than the first
-	gone   bool // a second call is answered 404 if the first has done its work
+	body   any      // is sent as JSON, unless it is nil
+	once   bool     // a second call would do more than the first
+	gone   bool     // a second call is answered 404 if the first has done its work
+	needs  []string // members that the answer must have
+}
+
+// isWrite reports whether the call changes something.
+func (r *request) isWrite() bool {
+	return r.method != http.MethodGet && r.path != explainPath && !r.query.Has("dry_run")
 }
 
 // call makes a call, and decodes the answer into answer unless that is nil. It returns an
@@ -117,11 +123,20 @@ func (c *Client) call(ctx context.Context, r request, answer any) error {
 			return fmt.Errorf("%s %s: %w", r.method, r.path, err)
 		}
 	}
+	arrived := false // an attempt that failed may have reached the service
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, &r, body, answer)
 		var refused *Error
-		if attempt > 1 && r.gone && errors.As(err, &refused) && refused.NotFound() {
+		isRefused := errors.As(err, &refused)
+		if arrived && r.gone && isRefused && refused.NotFound() {
 			return nil
+		}
+		arrived = arrived || mayHaveArrived(err)
+		var unreachable *UnreachableError
+		if isRefused {
+			refused.MayBeDone = arrived && r.isWrite()
+		} else if errors.As(err, &unreachable) {
+			unreachable.MayBeDone = arrived && r.isWrite()
 		}
 		pause, again := retry(err, attempt, r.once)
 		if !again || ctx.Err() != nil || c.wait(ctx, pause) != nil {
@@ -159,16 +174,13 @@ func (c *Client) try(ctx context.Context, r *request, body []byte, answer any) e
 		return &UnreachableError{Address: c.Address(), Err: err}
 	}
 	if res.StatusCode/100 != 2 {
-		return newError(r, res, text)
-	}
-	if answer == nil {
-		return nil
+		return c.newError(r, res, text)
 	}
 	if len(text) > maxAnswer {
-		return fmt.Errorf("%s %s: the answer is longer than %d bytes", r.method, r.path, maxAnswer)
+		return fmt.Errorf("%s %s: the answer of %s is longer than %d bytes", r.method, r.path, c.Address(), maxAnswer)
 	}
-	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("%s %s: the answer is not that of a Rotor service: %w", r.method, r.path, err)
+	if err := r.decode(res.StatusCode, text, answer); err != nil {
+		return fmt.Errorf("%s %s: the answer of %s is not that of a Rotor service: %w", r.method, r.path, c.Address(), err)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ type Error struct {
 	Detail       string        // what is wrong
 	Fields       []FieldError  // the fields that are wrong
 	RetryAfter   time.Duration // how long the service asks to wait; 0 if it does not say
+	MayBeDone    bool          // what was asked for may have been done, by this attempt or one before
 }
 
 // FieldError says what is wrong with one field of a call.
@@ -46,11 +47,11 @@ func (e *Error) Action() string {
 	return "execute-api:Invoke on …/" + e.Method + e.Path
 }
 
-// UnreachableError is returned if the service did not answer. What was asked for may have
-// been done.
+// UnreachableError is returned if the service did not answer.
 type UnreachableError struct {
-	Address string
-	Err     error
+	Address   string
+	Err       error
+	MayBeDone bool // what was asked for may have been done
 }
 
 func (e *UnreachableError) Error() string {
@@ -61,7 +62,7 @@ func (e *UnreachableError) Error() string {
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // newError returns the error in an answer. API Gateway answers {"message":"Forbidden"}.
-func newError(r *request, res *http.Response, body []byte) *Error {
+func (c *Client) newError(r *request, res *http.Response, body []byte) *Error {
 	var document struct {
 		Title, Detail, Message string
 		Errors                 []FieldError
@@ -78,7 +79,7 @@ func newError(r *request, res *http.Response, body []byte) *Error {
 		e.Detail = document.Message
 	}
 	if e.Detail == "" {
-		e.Detail = strings.ToLower(e.Title)
+		e.Detail = "the answer of " + c.Address() + " is not that of a Rotor service: " + strings.ToLower(e.Title)
 	}
 	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(min(seconds, int(maxPause/time.Second))) * time.Second

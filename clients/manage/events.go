@@ -51,12 +51,8 @@ func (c *Client) Events(ctx context.Context, f EventFilter) iter.Seq2[*Event, er
 
 // EventPage returns the page that next names, "" for the first one. It has up to 100 events.
 func (c *Client) EventPage(ctx context.Context, f EventFilter, next string) (*Page[*Event], error) {
-	var answer struct {
-		Events []*Event
-		Next   string
-	}
-	err := c.call(ctx, get("/v1/events", "type", f.Type, "user_id", f.UserID, "family", f.Family, "from", instant(f.From), "to", instant(f.To), "next", next), &answer)
-	return &Page[*Event]{answer.Events, answer.Next}, err
+	return page[*Event](ctx, c, get("/v1/events", "type", f.Type, "user_id", f.UserID, "family", f.Family,
+		"from", instant(f.From), "to", instant(f.To), "next", next), "events")
 }
 
 func instant(t time.Time) string {

@@ -57,10 +57,12 @@ type Recommendation struct {
 	Days            int   `json:"days"`             // how far back it looks
 }
 
+const explainPath = "/v1/explain"
+
 // Explain returns what happened to a token. Asking changes nothing.
 func (c *Client) Explain(ctx context.Context, q *Question) (*Explanation, error) {
 	var e Explanation
-	if err := c.call(ctx, request{method: http.MethodPost, path: "/v1/explain", body: q}, &e); err != nil {
+	if err := c.call(ctx, request{method: http.MethodPost, path: explainPath, body: q}, &e); err != nil {
 		return nil, err
 	}
 	return &e, nil

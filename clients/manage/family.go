@@ -138,6 +138,7 @@ func (c *Client) StartFamily(ctx context.Context, l *Login) (*Tokens, error) {
 	var t Tokens
 	err := c.call(ctx, request{
 		method: http.MethodPost, path: "/v1/families", header: header, body: l, once: l.IdempotencyKey == "",
+		needs: []string{"access_token", "refresh_token", "family"},
 	}, &t)
 	if err != nil {
 		return nil, err
@@ -170,12 +171,7 @@ func (c *Client) Families(ctx context.Context, f FamilyFilter) iter.Seq2[*Family
 
 // FamilyPage returns the page that next names, "" for the first one. It has up to 100 families.
 func (c *Client) FamilyPage(ctx context.Context, f FamilyFilter, next string) (*Page[*Family], error) {
-	var answer struct {
-		Families []*Family
-		Next     string
-	}
-	err := c.call(ctx, get("/v1/families", "user_id", f.UserID, "client_id", f.ClientID, "status", f.Status, "next", next), &answer)
-	return &Page[*Family]{answer.Families, answer.Next}, err
+	return page[*Family](ctx, c, get("/v1/families", "user_id", f.UserID, "client_id", f.ClientID, "status", f.Status, "next", next), "families")
 }
 
 // Change says what is changed in living families. What is nil stays, and what is empty is taken away.
@@ -206,6 +202,6 @@ type Changed struct {
 // ChangeFamilies changes all living families of a user, or those in one client, and yields
 // what each call has done, of up to 1,000 families.
 func (c *Client) ChangeFamilies(ctx context.Context, userID, clientID string, change *Change) iter.Seq2[Changed, error] {
-	r := request{method: http.MethodPatch, path: "/v1/families", query: parameters("user_id", userID, "client_id", clientID), body: change}
-	return batches(ctx, c, r, func(d *Changed) string { return d.Next })
+	r := request{method: http.MethodPatch, path: "/v1/families", query: parameters("user_id", userID, "client_id", clientID), body: change, needs: []string{"changed"}}
+	return batches(ctx, c, r, func(d *Changed) (int, string) { return d.Families, d.Next })
 }

@@ -20,8 +20,9 @@ type Page[T any] struct {
 // pages calls read for one page after another, and yields what is on them.
 func pages[T any](read func(next string) (*Page[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for next := ""; ; {
-			page, err := read(next)
+		var place follower
+		for {
+			page, err := read(place.next)
 			if err != nil {
 				var none T
 				yield(none, err)
@@ -32,21 +33,51 @@ func pages[T any](read func(next string) (*Page[T], error)) iter.Seq2[T, error] 
 					return
 				}
 			}
-			if page.Next == "" {
-				return
-			}
-			if page.Next == next {
+			more, err := place.follow(page.Next, len(page.Items))
+			if err != nil {
 				var none T
-				yield(none, errRepeated)
+				yield(none, err)
+			}
+			if !more {
 				return
 			}
-			next = page.Next
 		}
 	}
 }
 
-// errRepeated is returned instead of asking for one page again and again.
-var errRepeated = errors.New("the answer is not that of a Rotor service: it names itself as the next page")
+// maxEmpty limits the answers in a row that have nothing and name a next one. A page of the
+// service can be empty where all that it has read is filtered out.
+const maxEmpty = 1000
+
+// follower goes from one answer to the next, and notices if they do not end.
+type follower struct {
+	next  string
+	seen  map[string]bool
+	empty int
+}
+
+// follow goes to the answer that next names, and reports whether there is one. The one
+// before had n items.
+func (f *follower) follow(next string, n int) (more bool, err error) {
+	if next == "" {
+		return false, nil
+	}
+	if f.empty++; n > 0 {
+		f.empty = 0
+	}
+	if f.seen[next] || f.empty == maxEmpty {
+		return false, errEndless
+	}
+	if f.seen == nil {
+		f.seen = map[string]bool{}
+	}
+	f.seen[next] = true
+	f.next = next
+	return true, nil
+}
+
+// errEndless is returned instead of asking again and again.
+var errEndless = errors.New("the answer is not that of a Rotor service: its pages do not end")
 
 // parameters returns a query with those of the pairs of name and value that have a value.
 func parameters(pairs ...string) url.Values {
@@ -59,20 +90,27 @@ func parameters(pairs ...string) url.Values {
 	return q
 }
 
-// batches repeats a call that does its work in parts, and yields what each part did.
-func batches[T any](ctx context.Context, c *Client, r request, next func(*T) string) iter.Seq2[T, error] {
+// batches repeats a call that does its work in parts, and yields what each part did. What
+// sum returns is how much a part did, and what names the next one.
+func batches[T any](ctx context.Context, c *Client, r request, sum func(*T) (n int, next string)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		var place follower
 		for {
 			var done T
 			err := c.call(ctx, r, &done)
 			if !yield(done, err) || err != nil {
 				return
 			}
-			n := next(&done)
-			if n == "" {
+			n, next := sum(&done)
+			more, err := place.follow(next, n)
+			if err != nil {
+				var none T
+				yield(none, err)
+			}
+			if !more {
 				return
 			}
-			r.query.Set("next", n)
+			r.query.Set("next", place.next)
 		}
 	}
 }

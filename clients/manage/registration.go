@@ -77,12 +77,7 @@ func (c *Client) Registrations(ctx context.Context) iter.Seq2[*Registration, err
 
 // RegistrationPage returns the page that next names, "" for the first one. It has up to 100 clients.
 func (c *Client) RegistrationPage(ctx context.Context, next string) (*Page[*Registration], error) {
-	var answer struct {
-		Clients []*Registration
-		Next    string
-	}
-	err := c.call(ctx, get("/v1/clients", "next", next), &answer)
-	return &Page[*Registration]{answer.Clients, answer.Next}, err
+	return page[*Registration](ctx, c, get("/v1/clients", "next", next), "clients")
 }
 
 // Register registers a client, or replaces all of it but its secrets.
@@ -106,8 +101,11 @@ func (c *Client) AddSecret(ctx context.Context, clientID string) (id, secret str
 		ID     string `json:"secret_id"`
 		Secret string `json:"client_secret"`
 	}
-	err = c.call(ctx, request{method: http.MethodPost, path: clientPath(clientID) + "/secrets", once: true}, &answer)
-	return answer.ID, answer.Secret, err
+	err = c.call(ctx, request{method: http.MethodPost, path: clientPath(clientID) + "/secrets", once: true, needs: []string{"secret_id", "client_secret"}}, &answer)
+	if err != nil {
+		return "", "", err
+	}
+	return answer.ID, answer.Secret, nil
 }
 
 // RemoveSecret deletes a secret of a client.

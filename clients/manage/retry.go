@@ -49,6 +49,17 @@ func isLasting(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &certificate) || (errors.As(err, &name) && name.IsNotFound)
 }
 
+// mayHaveArrived reports whether the service may have done what a call that failed so asked
+// for. The gateway refuses a call for its rate before that.
+func mayHaveArrived(err error) bool {
+	var unreachable *UnreachableError
+	if errors.As(err, &unreachable) {
+		return !isLasting(err)
+	}
+	var refused *Error
+	return errors.As(err, &refused) && refused.Status >= http.StatusInternalServerError
+}
+
 // wait returns after d, or with an error when ctx is done.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -152,6 +152,83 @@ func TestDeletedAlready(t *testing.T) {
 	}
 }
 
+// TestGoneWithoutAttempt checks that a 404 is an error where no attempt before it can have deleted anything.
+func TestGoneWithoutAttempt(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct {
+		faults []fault
+		good   bool
+	}{
+		{nil, false},
+		{[]fault{throttle}, false},
+		{[]fault{throttle, throttle}, false},
+		{[]fault{busy}, true},
+		{[]fault{busy, throttle}, true},
+		{[]fault{refused}, true}, // nobody knows how far the request came
+	} {
+		c, _, _ := w.with(test.faults...)
+		var gone *manage.Error
+		err := c.Deregister(t.Context(), "no-such-client")
+		if test.good != (err == nil) || (!test.good && (!errors.As(err, &gone) || !gone.NotFound())) {
+			t.Errorf("after %q: %v", test.faults, err)
+		}
+	}
+}
+
+// TestMayBeDone checks that an error says whether what was asked for may have been done.
+func TestMayBeDone(t *testing.T) {
+	w := newWorld(t)
+	id := w.login("alice", "app").Family
+	always := func(f fault) []fault { return []fault{f, f, f, f} }
+	revoke := func(c *manage.Client) error { _, err := c.RevokeFamily(t.Context(), id); return err }
+	read := func(c *manage.Client) error { _, err := c.Family(t.Context(), id); return err }
+	explain := func(c *manage.Client) error {
+		_, err := c.Explain(t.Context(), &manage.Question{Family: id})
+		return err
+	}
+	revokeAll := func(dryRun bool) func(c *manage.Client) error {
+		return func(c *manage.Client) error {
+			for _, err := range c.RevokeFamilies(t.Context(), manage.Revocation{UserID: "alice", DryRun: dryRun}) {
+				return err
+			}
+			return nil
+		}
+	}
+	for name, test := range map[string]struct {
+		call   func(*manage.Client) error
+		faults []fault
+		want   bool
+	}{
+		"a lost answer":          {revoke, always(lost), true},
+		"503":                    {revoke, always(busy), true},
+		"500":                    {revoke, always(broken), true},
+		"429":                    {revoke, always(throttle), false},
+		"503, then 429":          {revoke, []fault{busy, throttle, throttle, throttle}, true},
+		"a read":                 {read, always(lost), false},
+		"a read, 503":            {read, always(busy), false},
+		"a question":             {explain, always(busy), false},
+		"a dry run":              {revokeAll(true), always(lost), false},
+		"all families of a user": {revokeAll(false), always(lost), true},
+	} {
+		c, _, _ := w.with(test.faults...)
+		err := test.call(c)
+		var failed *manage.Error
+		var unreachable *manage.UnreachableError
+		switch {
+		case errors.As(err, &failed):
+			if failed.MayBeDone != test.want {
+				t.Errorf("%s: it may be done: %t", name, failed.MayBeDone)
+			}
+		case errors.As(err, &unreachable):
+			if unreachable.MayBeDone != test.want {
+				t.Errorf("%s: it may be done: %t", name, unreachable.MayBeDone)
+			}
+		default:
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestUnreachable checks that what lasts is not tried again, and that the error does not name the user.
 func TestUnreachable(t *testing.T) {
 	var lc net.ListenConfig
@@ -265,7 +342,6 @@ func TestStrangeServers(t *testing.T) {
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}, "status 307"},
-		"the same page": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"clients":[{}],"next":"x"}`) }, "names itself as the next page"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

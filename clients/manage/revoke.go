@@ -10,7 +10,7 @@ import (
 // its answer was lost, the next attempt reports that it was not.
 func (c *Client) RevokeFamily(ctx context.Context, id string) (alive bool, err error) {
 	var answer Revoked
-	err = c.call(ctx, request{method: http.MethodDelete, path: familyPath(id)}, &answer)
+	err = c.call(ctx, request{method: http.MethodDelete, path: familyPath(id), needs: []string{"revoked"}}, &answer)
 	return answer.Families == 1, err
 }
 
@@ -33,9 +33,12 @@ type Revoked struct {
 // What an attempt did whose answer was lost is not counted.
 // After the last one no family that was issued before the first call is alive.
 func (c *Client) RevokeFamilies(ctx context.Context, r Revocation) iter.Seq2[Revoked, error] {
-	call := request{method: http.MethodDelete, path: "/v1/families", query: parameters(
-		"user_id", r.UserID, "client_id", r.ClientID, "except", r.Except, "cause", r.Cause, "dry_run", flag(r.DryRun))}
-	return batches(ctx, c, call, func(d *Revoked) string { return d.Next })
+	call := request{
+		method: http.MethodDelete, path: "/v1/families", query: parameters(
+			"user_id", r.UserID, "client_id", r.ClientID, "except", r.Except, "cause", r.Cause, "dry_run", flag(r.DryRun)),
+		needs: []string{"revoked"},
+	}
+	return batches(ctx, c, call, func(d *Revoked) (int, string) { return d.Families, d.Next })
 }
 
 // Erasure says who is erased: the user with that id, or with that key, which the event of an
@@ -55,7 +58,10 @@ type Erased struct {
 // EraseUser deletes all that is stored of a user, and yields what each call has done. It can
 // be repeated.
 func (c *Client) EraseUser(ctx context.Context, e Erasure) iter.Seq2[Erased, error] {
-	call := request{method: http.MethodDelete, path: "/v1/users", query: parameters(
-		"user_id", e.UserID, "user_key", e.UserKey, "dry_run", flag(e.DryRun))}
-	return batches(ctx, c, call, func(d *Erased) string { return d.Next })
+	call := request{
+		method: http.MethodDelete, path: "/v1/users", query: parameters(
+			"user_id", e.UserID, "user_key", e.UserKey, "dry_run", flag(e.DryRun)),
+		needs: []string{"families", "events"},
+	}
+	return batches(ctx, c, call, func(d *Erased) (int, string) { return d.Families + d.Events, d.Next })
 }

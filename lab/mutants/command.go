@@ -16,7 +16,7 @@ var manageClient = chapter{"The client of the management API", []mutant{
 	},
 	{
 		rule: "a secret is made again after a lost answer", pkg: "manageclient", test: "manageclient.TestRetries",
-		edits: []edit{{`"/secrets", once: true}`, `"/secrets"}`}},
+		edits: []edit{{`"/secrets", once: true,`, `"/secrets",`}},
 	},
 	{
 		rule: "what must not be done twice is repeated after a 503", pkg: "manageclient", test: "manageclient.TestRetries",
@@ -36,7 +36,31 @@ var manageClient = chapter{"The client of the management API", []mutant{
 	},
 	{
 		rule: "a deletion that is repeated has failed", pkg: "manageclient", test: "manageclient.TestDeletedAlready",
-		edits: []edit{{`attempt > 1 && r.gone &&`, `attempt > 9 && r.gone &&`}},
+		edits: []edit{{`if arrived && r.gone &&`, `if attempt > 9 && r.gone &&`}},
+	},
+	{
+		rule: "a client that never was is deleted after a 429", pkg: "manageclient", test: "manageclient.TestGoneWithoutAttempt",
+		edits: []edit{{`if arrived && r.gone &&`, `if attempt > 1 && r.gone &&`}},
+	},
+	{
+		rule: "an answer of another server is taken for done", pkg: "manageclient", test: "manageclient.TestAnswersThatAreNone",
+		edits: []edit{{`for _, name := range r.needs {`, `for _, name := range r.needs[:0] {`}},
+	},
+	{
+		rule: "a verdict that is not known is taken for a good token", pkg: "manageclient", test: "manageclient.TestAnswersThatAreNone",
+		edits: []edit{{`case "valid", "valid_in_reuse_interval", "dead":`, `case "valid", "valid_in_reuse_interval", "dead", "fine":`}},
+	},
+	{
+		rule: "a list without a family's id is taken for one", pkg: "manageclient", test: "manageclient.TestAnswersThatAreNone",
+		edits: []edit{{`func (l *list[T]) check() error { return checkAll(l.items) }`, `func (l *list[T]) check() error { return checkAll(l.items[:0]) }`}},
+	},
+	{
+		rule: "pages that go in a circle are read for ever", pkg: "manageclient", test: "manageclient.TestEndlessPages",
+		edits: []edit{{`if f.seen[next] ||`, `if f.next == next ||`}},
+	},
+	{
+		rule: "a lost answer is told as nothing done", pkg: "manageclient", test: "manageclient.TestMayBeDone",
+		edits: []edit{{`arrived = arrived || mayHaveArrived(err)`, `arrived = arrived || err == nil`}},
 	},
 	{
 		rule: "a filter is not sent", pkg: "manageclient", test: "manageclient.TestEveryCall",
