@@ -123,11 +123,12 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 
 func (l *list[T]) check() error { return checkAll(l.items) }
 
-// page makes a call, and returns the page of a list that is its answer.
+// page makes a call, and returns the page of a list that is its answer. After an error the
+// page is empty.
 func page[T checked](ctx context.Context, c *Client, r request, name string) (*Page[T], error) {
 	answer := list[T]{name: name}
 	if err := c.call(ctx, r, &answer); err != nil {
-		return nil, err
+		return &Page[T]{}, err
 	}
 	return &Page[T]{answer.items, answer.next}, nil
 }

@@ -58,7 +58,7 @@ func TestSignalsStopTheProcess(t *testing.T) {
 				t.Fatal(err)
 			}
 			line, err := bufio.NewReader(stdout).ReadString('\n')
-			if err != nil || !regexp.MustCompile(`\ARotor is ready at http://localhost:\d+\n\z`).MatchString(line) {
+			if err != nil || !regexp.MustCompile(`\ARotor is ready at http://(127\.0\.0\.1|\[::1\]):\d+\n\z`).MatchString(line) {
 				t.Errorf("got %q, %v", line, err)
 			}
 			if err := cmd.Process.Signal(signal); err != nil {

@@ -118,6 +118,18 @@ var commandLine = chapter{"The command line", []mutant{
 		edits: []edit{{`exitUnreachable = 4`, `exitUnreachable = 1`}},
 	},
 	{
+		rule: "the key of the console goes to whoever listens on the other localhost", pkg: "console", test: "console.TestServe",
+		edits: []edit{{`key.Address("http://"+listener.Addr().String())`, `key.Address("http://"+net.JoinHostPort(host, port))`}},
+	},
+	{
+		rule: "keys of another server are shown as the service's", pkg: "command", test: "command.TestRedirectedKeys",
+		edits: []edit{{`error { return http.ErrUseLastResponse }`, `error { return nil }`}},
+	},
+	{
+		rule: "a change that may have been made is told as refused", pkg: "command", test: "command.TestMayBeDone",
+		edits: []edit{{`e.warnMayBeDone(refused.MayBeDone)`, `e.warnMayBeDone(false)`}},
+	},
+	{
 		rule: "an id that begins with a dash is flags", pkg: "command", test: "command.TestIDsThatBeginWithADash",
 		edits: []edit{{`if len(ids) == 0 {`, `if len(ids) < 9 {`}},
 	},

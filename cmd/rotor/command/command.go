@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -106,6 +107,7 @@ var errDead = errors.New("the token is dead")
 func (e *env) report(cmd *cobra.Command, err error) int {
 	var misused usageError
 	var unreachable *manage.UnreachableError
+	var refused *manage.Error
 	switch {
 	case err == nil:
 		return 0
@@ -120,10 +122,25 @@ func (e *env) report(cmd *cobra.Command, err error) int {
 		if e.url == "" && e.getenv("ROTOR_URL") == "" {
 			e.io.Errorf("Is it running? rotor run starts it. --url or ROTOR_URL chooses another service.\n")
 		}
+		e.warnMayBeDone(unreachable.MayBeDone)
 		return exitUnreachable
+	case errors.As(err, &refused):
+		e.complain(err)
+		e.warnMayBeDone(refused.MayBeDone)
+		if refused.Status == http.StatusBadGateway || refused.Status == http.StatusGatewayTimeout {
+			return exitUnreachable // what stands before the service has answered
+		}
+		return exitRefused
 	}
 	e.complain(err)
 	return exitRefused
+}
+
+// warnMayBeDone says that a change may have been made though no answer says so.
+func (e *env) warnMayBeDone(mayBe bool) {
+	if mayBe {
+		e.io.Errorf("It may have been done all the same: look before you do it again.\n")
+	}
 }
 
 // complain writes the lines of an error, made inert.

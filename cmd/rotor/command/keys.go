@@ -94,7 +94,9 @@ func (e *env) showPublished(ctx context.Context) error {
 	if err != nil {
 		return usageError{err.Error()}
 	}
-	res, err := http.DefaultClient.Do(r)
+	// No redirect is followed: whoever is at its end does not have the keys of this service.
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(r)
 	if err != nil {
 		return &manage.UnreachableError{Address: address, Err: err}
 	}

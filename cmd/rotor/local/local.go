@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
@@ -73,7 +72,9 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if err := table.Create(starting); err != nil {
 		return err
 	}
-	issuer := "http://" + net.JoinHostPort(c.addr.host, portOf(listener)) + c.base
+	// The address is that which is listened on. A browser tries ::1 first for localhost, where
+	// somebody else may listen.
+	issuer := "http://" + listener.Addr().String() + c.base
 	settings := server.Config{
 		Issuer: issuer, Table: table, Keys: keys, Log: log, Now: clock.now,
 		Origins: c.origins, Timeout: requestTimeout,
@@ -144,14 +145,6 @@ func listen(ctx context.Context, a address) (net.Listener, error) {
 		return nil, fmt.Errorf("ADDR %w", err)
 	}
 	return listener, nil
-}
-
-func portOf(listener net.Listener) string {
-	addr, ok := listener.Addr().(*net.TCPAddr)
-	if !ok {
-		return ""
-	}
-	return strconv.Itoa(addr.Port)
 }
 
 // openKeys returns the keys in the configured file, or new ones for this run.
