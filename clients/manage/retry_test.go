@@ -175,7 +175,7 @@ func TestGoneWithoutAttempt(t *testing.T) {
 	}
 }
 
-// TestMayBeDone checks that an error says whether what was asked for may have been done.
+// TestMayBeDone checks that an error reports whether what was asked for may have been done.
 func TestMayBeDone(t *testing.T) {
 	w := newWorld(t)
 	id := w.login("alice", "app").Family

@@ -118,10 +118,6 @@ var commandLine = chapter{"The command line", []mutant{
 		edits: []edit{{`exitUnreachable = 4`, `exitUnreachable = 1`}},
 	},
 	{
-		rule: "the key of the console goes to whoever listens on the other localhost", pkg: "console", test: "console.TestServe",
-		edits: []edit{{`key.Address("http://"+listener.Addr().String())`, `key.Address("http://"+net.JoinHostPort(host, port))`}},
-	},
-	{
 		rule: "keys of another server are shown as the service's", pkg: "command", test: "command.TestRedirectedKeys",
 		edits: []edit{{`error { return http.ErrUseLastResponse }`, `error { return nil }`}},
 	},

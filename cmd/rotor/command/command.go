@@ -136,7 +136,7 @@ func (e *env) report(cmd *cobra.Command, err error) int {
 	return exitRefused
 }
 
-// warnMayBeDone says that a change may have been made though no answer says so.
+// warnMayBeDone writes that a change may have been made though no answer says so.
 func (e *env) warnMayBeDone(mayBe bool) {
 	if mayBe {
 		e.io.Errorf("It may have been done all the same: look before you do it again.\n")

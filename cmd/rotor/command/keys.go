@@ -94,7 +94,7 @@ func (e *env) showPublished(ctx context.Context) error {
 	if err != nil {
 		return usageError{err.Error()}
 	}
-	// No redirect is followed: whoever is at its end does not have the keys of this service.
+	// No redirect is followed: the server at its end does not have the keys of this service.
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(r)
 	if err != nil {

@@ -23,9 +23,20 @@ func TestStrangeServices(t *testing.T) {
 	} {
 		url := serving(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
 		for _, args := range [][]string{
-			{"explain"}, {"families", "alice"}, {"events"}, {"events", "--user", "alice"}, {"revoke", "f", "--yes"}, {"revoke", "--user", "alice", "--yes"},
-			{"erase", "alice", "--yes"}, {"clients", "list"}, {"clients", "show", "c"}, {"clients", "delete", "c", "--yes"}, {"secrets", "add", "c"},
-			{"secrets", "list", "c"}, {"secrets", "remove", "c", "s", "--yes"}, {"keys", "status"},
+			{"explain"},
+			{"families", "alice"},
+			{"events"},
+			{"events", "--user", "alice"},
+			{"revoke", "f", "--yes"},
+			{"revoke", "--user", "alice", "--yes"},
+			{"erase", "alice", "--yes"},
+			{"clients", "list"},
+			{"clients", "show", "c"},
+			{"clients", "delete", "c", "--yes"},
+			{"secrets", "add", "c"},
+			{"secrets", "list", "c"},
+			{"secrets", "remove", "c", "s", "--yes"},
+			{"keys", "status"},
 		} {
 			for _, json := range []bool{false, true} {
 				if json {
