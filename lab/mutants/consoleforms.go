@@ -2,6 +2,23 @@ package main
 
 var consoleForms = chapter{"The console's forms", []mutant{
 	{
+		rule: "of a change whose answer was lost it is said that nothing was changed", pkg: "console", test: "console.TestLostAnswersOfChanges",
+		edits: []edit{{`case errors.As(err, &refused) && unsure == "":`, `case errors.As(err, &refused) && unsure != "?":`}},
+	},
+	{
+		rule: "that a secret may exist is kept back", pkg: "console", test: "console.TestLostAnswersOfChanges",
+		edits: []edit{{`f := failure{Text: text, Unsure: unsure}`, `f := failure{Text: text}`}},
+	},
+	{
+		rule: "a bug in a page cuts the connection", pkg: "console", test: "console.TestBugIsAPage",
+		edits: []edit{{`				c.failBadly(w, r, value, unsure)`, `				defer panic(http.ErrAbortHandler)
+				c.failBadly(w, r, value, unsure)`}},
+	},
+	{
+		rule: "what a page panics with is logged", pkg: "console", test: "console.TestBugIsAPage",
+		edits: []edit{{`what := fmt.Sprintf("%T", value)`, `what := fmt.Sprint(value)`}},
+	},
+	{
 		rule: "to ask what would end ends it", pkg: "console", test: "console.TestSignOut",
 		edits: []edit{{`Except: e.Except, DryRun: true}`, `Except: e.Except}`}},
 	},

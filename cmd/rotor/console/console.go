@@ -9,6 +9,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -27,6 +28,8 @@ type Config struct {
 	// Trail returns what this process has seen of a family: a local run knows every use, of
 	// which a service stores only those that matter. The console may keep and change the slice.
 	Trail func(family string) []timeline.Moment
+	// Log is told of bugs; nil for none.
+	Log *slog.Logger
 	// Key keeps other users of this machine out; nil for a service that asks for no rights anyway.
 	Key *Key
 	// Playground is at / in a local run.
@@ -45,6 +48,9 @@ type Console struct {
 func New(c Config) *Console {
 	if c.Key != nil {
 		c.Base = c.Key.base
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	console := &Console{Config: c, mux: http.NewServeMux()}
 	console.routes()
@@ -73,18 +79,18 @@ func (c *Console) routes() {
 	c.page("GET /console/explain", c.askExplain)
 	c.page("POST /console/explain", c.explain)
 	if c.Playground != nil {
-		c.page("POST /console/play", c.playStep)
+		c.change("POST /console/play", "The step may have been done all the same.", c.playStep)
 	}
 	c.page("GET /console/users", c.user)
 	c.page("POST /console/users", c.findUser)
 	c.page("GET /console/users/end", c.askEnd)
-	c.page("POST /console/users/end", c.end)
+	c.change("POST /console/users/end", "Sessions may have ended all the same, all of them or a part.", c.end)
 	c.page("GET /console/clients", c.clients)
 	c.page("GET /console/clients/{client}", c.client)
 	c.page("GET /console/clients/{client}/policy", c.askPolicy)
-	c.page("POST /console/clients/{client}/policy", c.setPolicy)
-	c.page("POST /console/clients/{client}/secrets", c.addSecret)
-	c.page("POST /console/clients/{client}/secrets/{secret}/remove", c.removeSecret)
+	c.change("POST /console/clients/{client}/policy", "The policy may have been saved all the same.", c.setPolicy)
+	c.change("POST /console/clients/{client}/secrets", "A secret may have been made all the same. Nobody can see it any more: remove it, and make another.", c.addSecret)
+	c.change("POST /console/clients/{client}/secrets/{secret}/remove", "The secret may have been removed all the same.", c.removeSecret)
 	c.page("GET /console/events", c.events)
 	c.page("POST /console/events", c.findEvents)
 }
@@ -111,13 +117,24 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // pageTimeout limits the work for one page. A call of the API is repeated if the service is busy.
 const pageTimeout = 30 * time.Second
 
-// page registers a handler whose error becomes an error page.
+// page registers a handler that changes nothing. Its error becomes an error page.
 func (c *Console) page(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
+	c.change(pattern, "", serve)
+}
+
+// change registers a handler that changes something. unsure says what may have been done if the
+// service has not said that it refuses.
+func (c *Console) change(pattern, unsure string, serve func(http.ResponseWriter, *http.Request) error) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
 		defer cancel()
+		defer func() {
+			if value := recover(); value != nil {
+				c.failBadly(w, r, value, unsure)
+			}
+		}()
 		if err := serve(w, r.WithContext(ctx)); err != nil {
-			c.fail(w, r, err)
+			c.fail(w, r, err, unsure)
 		}
 	})
 }

@@ -75,7 +75,7 @@ func TestKeyOpensOneBrowser(t *testing.T) {
 	}
 	closed("afterwards")
 	// The browser sends the cookie to no server that another user has on another port, as that one
-	// does not know the path. Whoever learns the cookie needs the path as well.
+	// does not know the path. A caller that learns the cookie needs the path as well.
 	if cookies.Path != key.base || len(key.base) < 44 || strings.Contains(key.base, cookies.Value) {
 		t.Errorf("the cookie is for %s", cookies.Path)
 	}

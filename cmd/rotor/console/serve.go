@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -39,7 +40,7 @@ func Serve(ctx context.Context, address string, api *manage.Client, now func() t
 	}
 	key := NewKey(port)
 	server := &http.Server{
-		Handler:           New(Config{API: api, Now: now, Host: host, Key: key}),
+		Handler:           New(Config{API: api, Now: now, Host: host, Key: key, Log: slog.New(slog.NewTextHandler(errs, nil))}),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute,

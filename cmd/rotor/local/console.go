@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // newConsole returns the console of this run, whose calls stay in this process.
-func newConsole(c *config, issuer string, sweep sweeper, trail *trail, demo []demoClient, api http.Handler) (*console.Console, error) {
+func newConsole(c *config, issuer string, sweep sweeper, trail *trail, demo []demoClient, api http.Handler, log *slog.Logger) (*console.Console, error) {
 	from := func(address, userAgent string) http.RoundTripper { return inProcess{api, address, userAgent} }
 	client, err := manage.New(issuer, manage.Options{
 		HTTPClient: &http.Client{Transport: from("127.0.0.1", "")}, UserAgent: "rotor-console",
@@ -63,7 +64,7 @@ func newConsole(c *config, issuer string, sweep sweeper, trail *trail, demo []de
 		}
 	}
 	return console.New(console.Config{
-		API: client, Now: sweep.clock.now, Host: c.addr.host, Base: c.base, Trail: trail.of, Playground: playground,
+		API: client, Now: sweep.clock.now, Host: c.addr.host, Base: c.base, Trail: trail.of, Playground: playground, Log: log,
 	}), nil
 }
 

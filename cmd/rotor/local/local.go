@@ -94,7 +94,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	cancel()
 
 	sweep := sweeper{clock, table, log}
-	console, err := newConsole(c, issuer, sweep, trail, demo, handler)
+	console, err := newConsole(c, issuer, sweep, trail, demo, handler, log)
 	if err != nil {
 		return err
 	}
