@@ -151,6 +151,18 @@ var commandLine = chapter{"The command line", []mutant{
 `, ``}, {`case err == nil && !hasMember(to, key.Value):`, `case err == nil && key.Value == "":`}},
 	},
 	{
+		rule: "a file with aliases of aliases fills the memory", pkg: "command", test: "command.TestBadFiles",
+		edits: []edit{{`if n.Kind == yaml.AliasNode {`, `if n.Kind == yaml.AliasNode && n.Value == "" {`}},
+	},
+	{
+		rule: "a second document of a file is left out", pkg: "command", test: "command.TestBadFiles",
+		edits: []edit{{`if err = decoder.Decode(&second); err == nil {`, `if err = decoder.Decode(&second); err == nil && second.Line == 0 {`}},
+	},
+	{
+		rule: "a client may have an empty id", pkg: "command", test: "command.TestBadFiles",
+		edits: []edit{{`case key.Value == "":`, `case key.Value == "" && n.Line == 0:`}},
+	},
+	{
 		rule: "what is registered is registered again", pkg: "command", test: "command.TestApply",
 		edits: []edit{{`case len(c.Fields) > 0:`, `default:`}},
 	},

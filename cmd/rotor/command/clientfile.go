@@ -17,8 +17,11 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// maxClientFile limits the bytes of a file of clients.
-const maxClientFile = 1 << 20
+const (
+	maxClientFile = 1 << 20 // bytes
+	maxClients    = 1000    // of one file
+	maxFaults     = 50      // that are told
+)
 
 // clientEntry is a client in a file.
 type clientEntry struct {
@@ -53,14 +56,11 @@ func readClientFile(name string, stdin io.Reader) (*clientFile, error) {
 		return nil, err
 	}
 	f := &clientFile{name: name}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
-		return nil, misused("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
+	root := f.parse(text)
+	if root == nil {
+		return nil, f.err()
 	}
-	if len(document.Content) != 1 {
-		return nil, misused("%s: the file is empty: it must have clients", name)
-	}
-	f.members(document.Content[0], "the file", func(key, value *yaml.Node) {
+	f.members(root, "the file", func(key, value *yaml.Node) {
 		if key.Value != "clients" {
 			f.wrong(key, "there is no member %q: the file must have clients alone", key.Value)
 			return
@@ -69,8 +69,19 @@ func readClientFile(name string, stdin io.Reader) (*clientFile, error) {
 			f.entries = append(f.entries, f.entry(key.Value, value))
 		})
 	})
-	if len(f.entries) == 0 && len(f.errs) == 0 {
-		f.wrong(document.Content[0], "there are no clients in the file")
+	switch {
+	case len(f.entries) > maxClients:
+		f.wrong(root, "there are %d clients in the file, but at most %d may be", len(f.entries), maxClients)
+	case len(f.entries) == 0 && len(f.errs) == 0:
+		f.wrong(root, "there are no clients in the file")
+	case len(f.errs) > 0: // those values that are out of their range are told with the rest
+		for _, c := range f.entries {
+			for _, wrong := range c.policy.Check(time.Now()) {
+				if wrong.Field != "policy.observe_until" { // is right if it is no change
+					f.wrong(c.place(wrong.Field), "clients.%s.%v", c.id, wrong)
+				}
+			}
+		}
 	}
 	return f, f.err()
 }
@@ -95,8 +106,11 @@ func readLimited(name string, stdin io.Reader) ([]byte, error) {
 	return text, nil
 }
 
-// wrong keeps an error with its place.
+// wrong keeps an error with its place. Of many it keeps the first.
 func (f *clientFile) wrong(at *yaml.Node, format string, args ...any) {
+	if len(f.errs) == maxFaults {
+		return
+	}
 	f.errs = append(f.errs, misused("%s:%d:%d: %s", f.name, at.Line, at.Column, fmt.Sprintf(format, args...)))
 }
 
@@ -110,21 +124,24 @@ func (f *clientFile) err() error {
 
 // members calls do for each member of a mapping.
 func (f *clientFile) members(n *yaml.Node, name string, do func(key, value *yaml.Node)) {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
 	if n.Kind != yaml.MappingNode {
 		f.wrong(n, "%s must be a mapping of names to values", name)
 		return
 	}
 	seen := map[string]bool{}
 	for pair := range slices.Chunk(n.Content, 2) {
-		if seen[pair[0].Value] {
-			f.wrong(pair[0], "%s stands twice in %s", pair[0].Value, name)
-			continue
+		key := pair[0]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			f.wrong(key, "a name in %s must be a string", name)
+		case key.Value == "":
+			f.wrong(key, "a name in %s is empty", name)
+		case seen[key.Value]:
+			f.wrong(key, "%s stands twice in %s", key.Value, name)
+		default:
+			seen[key.Value] = true
+			do(key, pair[1])
 		}
-		seen[pair[0].Value] = true
-		do(pair[0], pair[1])
 	}
 }
 

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,8 +149,20 @@ func TestBadFiles(t *testing.T) {
 		"no clients":                {"clients: {}\n", []string{"there are no clients"}},
 		"a list":                    {"- shop\n", []string{":1:1: the file must be a mapping"}},
 		"a client that is a word":   {"clients: {shop: public}\n", []string{":1:17: clients.shop must be a mapping"}},
-		"nothing":                   {"", []string{"the file is empty"}},
-		"no YAML":                   {"clients: {shop\n", []string{"clients.yaml: "}},
+		"nothing":                   {"", []string{":1:1: the file is empty"}},
+		"comments":                  {"# no clients\n", []string{":1:1: the file is empty"}},
+		"no YAML":                   {"clients: {shop\n", []string{":1:15: did not find"}},
+		"no YAML within":            {"clients:\n  a: b\n c: d\n", []string{":3:2: did not find"}},
+		"no text":                   {"a: \x00", []string{":1:1: control characters are not allowed"}},
+		"a second document":         {"clients:\n  shop: {type: public}\n---\nclients: {}\n", []string{":3:1: a second document begins"}},
+		"a second one that is none": {"clients:\n  shop: {type: public}\n---\n[\n", []string{":4:2: did not find"}},
+		"an alias":                  {"clients:\n  a: {type: public, audience: &a [x]}\n  b: {type: public, audience: *a}\n", []string{":3:31: an alias is not allowed: write what *a stands for"}},
+		"aliases of aliases":        {bomb(), []string{"an alias is not allowed"}},
+		"a loop":                    {"clients: &x {a: *x}\n", []string{":1:17: an alias is not allowed"}},
+		"a mapping as a name":       {"clients:\n  ? {a: b}\n  : {type: public}\n", []string{":2:5: a name in clients must be a string"}},
+		"an empty id":               {"clients:\n  \"\": {type: public}\n", []string{":2:3: a name in clients is empty"}},
+		"all faults":                {"clients:\n  a: {type: public, policy: {max_active: 0}}\n  b: {scope: x}\n", []string{":2:30: clients.a.policy.max_active is 0", ":3:6: clients.b.type"}},
+		"too many":                  {"clients:\n" + many(1001), []string{"1001 clients in the file, but at most 1000"}},
 		"too long":                  {strings.Repeat("#", 1<<20+1), []string{"longer than"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,6 +187,24 @@ func TestBadFiles(t *testing.T) {
 	if _, err := w.Registration(t.Context(), "shop"); err == nil {
 		t.Error("a client of a bad file is registered")
 	}
+}
+
+// bomb returns a short file with 10¹² values.
+func bomb() string {
+	text := "clients:\n  a: &0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 12 {
+		text += fmt.Sprintf("  c%d: &%d [%s*%d]\n", i, i+1, strings.Repeat(fmt.Sprintf("*%d, ", i), 9), i)
+	}
+	return text
+}
+
+// many returns n clients.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  c%d: {type: public}\n", i)
+	}
+	return b.String()
 }
 
 func TestClients(t *testing.T) {
