@@ -84,6 +84,18 @@ var consolePages = chapter{"The console", []mutant{
 		edits: []edit{{`times = append(times, m.At.Add(s.Interval).UnixNano())`, `times = append(times, m.At.UnixNano())`}, {`p.Axis.Place(m.At.Add(p.story.Interval))}`, `p.Axis.Place(m.At.Add(2 * p.story.Interval))}`}},
 	},
 	{
+		rule: "uses from two places in turn are a mark each", pkg: "timeline", test: "timeline.TestSizeIsBounded",
+		edits: []edit{{`return at-u.From < useRadius`, `return false`}, {`if len(u.Of) > 1 || u.Of[0].Kind`, `if u.Of[0].Kind`}},
+	},
+	{
+		rule: "a mark of several sorts hides the gravest", pkg: "timeline", test: "timeline.TestPicture",
+		edits: []edit{{`max(u.Kind, kind), u.Elsewhere || elsewhere`, `u.Kind, u.Elsewhere`}},
+	},
+	{
+		rule: "the texts of a hostile service are as long as they are", pkg: "timeline", test: "timeline.TestSizeIsBounded",
+		edits: []edit{{`len(r) > maxText`, `len(r) > 1_000_000`}},
+	},
+	{
 		rule: "labels cover each other", pkg: "timeline", test: "timeline.TestPicture",
 		edits: []edit{{`if covers || onLine || through {`, `if covers && onLine || through {`}},
 	},

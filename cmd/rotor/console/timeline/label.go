@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,8 @@ const (
 	maxLevels   = 5
 	// maxUseLabels limits the marks of uses that have a label each though they are harmless.
 	maxUseLabels = 6
+	// maxWanted limits the labels for which a place is looked for.
+	maxWanted = 400
 )
 
 // wanted is a label that has no place yet.
@@ -44,12 +47,21 @@ func (l *Label) width() float64 {
 	return textWidth(l.Text)
 }
 
+// cut makes the text so short that it is no wider than that.
+func (l *Label) cut(width float64) {
+	if wide := l.width(); wide > width {
+		r := []rune(l.Text)
+		l.Text = string(r[:int(float64(len(r))*width/wide)-1]) + "…"
+	}
+}
+
 // layLabels gives each label a level on which it covers no other and no line. One that finds
 // none is left out, the less important first: the table has all. It decides the height of the
 // picture.
 func (p *Picture) layLabels() {
 	want := p.wantedLabels()
 	slices.SortStableFunc(want, func(a, b wanted) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.At, b.At)) })
+	want = want[:min(len(want), maxWanted)]
 	levels := 1
 	type placed struct {
 		from, to float64
@@ -102,7 +114,9 @@ func (p *Picture) wantedLabels() []wanted {
 	var want []wanted
 	add := func(rank int, at, foot float64, class, text string) {
 		if text != "" {
-			want = append(want, wanted{Label{At: at, Foot: foot, Text: text, Class: class}, rank})
+			l := Label{At: at, Foot: foot, Text: text, Class: class}
+			l.cut(p.Width - 4)
+			want = append(want, wanted{l, rank})
 		}
 	}
 	const onAxis, onLane = -tokenRadius - 3, -laneHeight - useRadius - 2
@@ -132,7 +146,7 @@ func (p *Picture) wantedLabels() []wanted {
 		add(3, p.Now, 14, "now", "now")
 	}
 	for _, u := range p.Uses {
-		text := usesText(u.Kind, u.Count, u.Elsewhere)
+		text := u.text()
 		harmless := u.Kind == Used && !u.Elsewhere
 		if harmless && len(p.Uses) > maxUseLabels {
 			continue // the same again and again
@@ -159,24 +173,34 @@ func (p *Picture) made(token uint32) time.Time {
 	return p.story.Now
 }
 
-func usesText(k Kind, n int, elsewhere bool) string {
+// text returns in a few words what the uses are, the gravest first.
+func (u *Uses) text() string {
+	all := slices.Clone(u.Of)
+	slices.SortStableFunc(all, func(a, b UsesOf) int { return cmp.Compare(b.Kind, a.Kind) })
+	var parts []string
+	for _, of := range all {
+		parts = append(parts, of.text())
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (of *UsesOf) text() string {
 	times := ""
-	if n > 1 {
-		times = fmt.Sprintf(" × %s", count(n))
+	if of.Count > 1 {
+		times = fmt.Sprintf(" × %s", count(of.Count))
 	}
 	where := ""
-	if elsewhere {
+	if of.Elsewhere {
 		where = " from elsewhere"
 	}
-	switch k {
+	switch of.Kind {
 	case Refused:
 		return "refused" + times
 	case Observed:
 		return "reuse observed" + times
-	case Used:
+	default:
 		return "used again" + times + where
 	}
-	return ""
 }
 
 // layTicks puts times below the axis, where they do not cover each other: the beginning, the

@@ -39,13 +39,22 @@ type Tokens struct {
 	Presented   bool      // the token that was asked about is among them
 }
 
-// Uses are uses of one kind that cannot be told apart.
+// Uses are uses that cannot be told apart. There may be several kinds among them: a mark for each
+// would make the picture as large as the story.
 type Uses struct {
 	From, To  float64
-	Kind      Kind // Used, Observed or Refused
+	Kind      Kind // Used, Observed or Refused: the gravest of them
 	Elsewhere bool // one of them came from another address or user agent
 	Count     int
-	Words     string // of the first
+	Of        []UsesOf // each sort of them, the first one first
+	Words     string   // of the first
+}
+
+// UsesOf counts the uses of one sort in a mark.
+type UsesOf struct {
+	Kind      Kind
+	Elsewhere bool
+	Count     int
 }
 
 // Line is an end that is to come.
@@ -182,7 +191,9 @@ func (p *Picture) layTokens() {
 	}
 }
 
-// layUses makes one mark of uses of a kind that would touch.
+// layUses makes one mark of uses of a sort that would touch. One of another sort has its own mark if
+// it begins far enough from the last one for both to be seen. A mark of several sorts takes up all that
+// would touch it.
 func (p *Picture) layUses() {
 	for i := range p.story.Moments {
 		m := &p.story.Moments[i]
@@ -193,13 +204,33 @@ func (p *Picture) layUses() {
 		if kind == Reused {
 			kind = Used // both are harmless, and look the same
 		}
-		if last := len(p.Uses) - 1; last >= 0 && p.Uses[last].Kind == kind && p.Uses[last].Elsewhere == m.Elsewhere && at-p.Uses[last].To < 2*useRadius {
-			p.Uses[last].To = at
-			p.Uses[last].Count++
+		if last := len(p.Uses) - 1; last >= 0 && p.Uses[last].takes(kind, m.Elsewhere, at) {
+			p.Uses[last].add(kind, m.Elsewhere, at)
 			continue
 		}
-		p.Uses = append(p.Uses, Uses{From: at, To: at, Kind: kind, Elsewhere: m.Elsewhere, Count: 1, Words: m.Words()})
+		p.Uses = append(p.Uses, Uses{From: at, To: at, Kind: kind, Elsewhere: m.Elsewhere, Count: 1, Of: []UsesOf{{kind, m.Elsewhere, 1}}, Words: m.Words()})
 	}
+}
+
+// takes reports whether a use belongs to the mark.
+func (u *Uses) takes(kind Kind, elsewhere bool, at float64) bool {
+	if len(u.Of) > 1 || u.Of[0].Kind == kind && u.Of[0].Elsewhere == elsewhere {
+		return at-u.To < 2*useRadius
+	}
+	return at-u.From < useRadius
+}
+
+func (u *Uses) add(kind Kind, elsewhere bool, at float64) {
+	u.To = at
+	u.Count++
+	u.Kind, u.Elsewhere = max(u.Kind, kind), u.Elsewhere || elsewhere
+	for i := range u.Of {
+		if of := &u.Of[i]; of.Kind == kind && of.Elsewhere == elsewhere {
+			of.Count++
+			return
+		}
+	}
+	u.Of = append(u.Of, UsesOf{kind, elsewhere, 1})
 }
 
 // layPauses labels the pauses that are wide enough with how long they are, and marks those in which

@@ -178,7 +178,18 @@ func causeWords(cause string) string {
 	if cause == "" {
 		return "the cause is not known"
 	}
-	return cause
+	return cut(cause)
+}
+
+// maxText limits the characters of a text that came with a moment.
+const maxText = 300
+
+// cut returns a text that is no longer than [maxText].
+func cut(text string) string {
+	if r := []rune(text); len(r) > maxText {
+		return string(r[:maxText]) + "…"
+	}
+	return text
 }
 
 func capital(s string) string {

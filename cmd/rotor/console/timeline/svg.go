@@ -104,8 +104,11 @@ func (p *Picture) putTokens(put func(string, ...any), t *Tokens) {
 }
 
 func usesTitle(u *Uses) string {
-	if u.Count == 1 {
+	switch {
+	case u.Count == 1:
 		return u.Words
+	case len(u.Of) > 1:
+		return "At almost the same time: " + u.text() + "."
 	}
 	return fmt.Sprintf("%s And %s more times.", u.Words, count(u.Count-1))
 }

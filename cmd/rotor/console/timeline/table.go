@@ -36,10 +36,7 @@ func (s *Story) Table() []Row {
 				rows = append(rows, rowOf(&run[j]))
 			}
 		} else {
-			first, last := &run[0], &run[len(run)-1]
-			rows = append(rows, rowOf(first), Row{
-				At: run[1].At, Until: run[len(run)-2].At, Words: fmt.Sprintf("%s times more, the same: up to token %d.", count(len(run)-2), run[len(run)-2].Newest),
-			}, rowOf(last))
+			rows = append(rows, rowOf(&run[0]), rowOfMany(run[1:len(run)-1]), rowOf(&run[len(run)-1]))
 		}
 		i = end
 	}
@@ -52,8 +49,24 @@ func (s *Story) Table() []Row {
 	return append(append(rows[:half:half], left), rows[len(rows)-half:]...)
 }
 
+// rowOfMany returns the line of moments of one kind.
+func rowOfMany(run []Moment) Row {
+	last := &run[len(run)-1]
+	r := Row{At: run[0].At, Until: last.At, Words: fmt.Sprintf("%s times more, the same: up to token %d.", count(len(run)), last.Newest)}
+	elsewhere := 0
+	for i := range run {
+		if run[i].Elsewhere {
+			elsewhere++
+		}
+	}
+	if elsewhere > 0 {
+		r.Class, r.Words = "warn", r.Words+fmt.Sprintf(" Before %s of them, the use came from elsewhere.", count(elsewhere))
+	}
+	return r
+}
+
 func rowOf(m *Moment) Row {
-	r := Row{At: m.At, Words: m.Words(), From: m.From}
+	r := Row{At: m.At, Words: m.Words(), From: cut(m.From)}
 	switch {
 	case m.Kind == Ended, m.Kind == Refused:
 		r.Class = "dead"

@@ -37,7 +37,7 @@ func stories(t *rapid.T) *Story {
 	}
 	if rapid.Bool().Draw(t, "dead") {
 		at = at.Add(pause())
-		s.Moments = append(s.Moments, Moment{At: at, Kind: Ended, Cause: rapid.SampledFrom([]string{"reuse_detected", "revoked_by_client", "<b>"}).Draw(t, "cause"), Token: 1, Newest: newest})
+		s.Moments = append(s.Moments, Moment{At: at, Kind: Ended, Cause: rapid.SampledFrom([]string{"reuse_detected", "revoked_by_client", "<b>", strings.Repeat("cause ", 20)}).Draw(t, "cause"), Token: 1, Newest: newest})
 		for range rapid.IntRange(0, 3).Draw(t, "refused") {
 			at = at.Add(pause())
 			s.Moments = append(s.Moments, Moment{At: at, Kind: Refused, Token: newest, Newest: newest, Cause: "reuse_detected"})
@@ -104,7 +104,20 @@ func TestPicture(t *testing.T) {
 			}
 		}
 		counted := 0
-		for _, u := range p.Uses {
+		for i, u := range p.Uses {
+			if i > 0 && u.From-p.Uses[i-1].From < useRadius {
+				t.Errorf("the marks %+v and %+v cover each other", p.Uses[i-1], u)
+			}
+			sum := 0
+			for _, of := range u.Of {
+				sum += of.Count
+				if of.Kind > u.Kind || of.Elsewhere && !u.Elsewhere {
+					t.Errorf("the mark %+v hides %+v", u, of)
+				}
+			}
+			if sum != u.Count {
+				t.Errorf("the mark %+v does not add up", u)
+			}
 			counted += u.Count
 		}
 		if counted != uses {
@@ -234,6 +247,57 @@ func TestManyRotations(t *testing.T) {
 	}
 	if rows := s.Table(); len(rows) > maxRows+1 || !strings.Contains(rows[len(rows)/2].Words, "lines are left out") {
 		t.Errorf("the table has %d rows", len(rows))
+	}
+}
+
+// TestSizeIsBounded checks that neither the picture nor its table grows with the story, whatever
+// happens in it and in which order.
+func TestSizeIsBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cycle := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Moment {
+			return Moment{
+				Kind: Kind(rapid.IntRange(int(Issued), int(Ended)).Draw(t, "kind")), Elsewhere: rapid.Bool().Draw(t, "elsewhere"),
+				Cause: strings.Repeat("<", rapid.SampledFrom([]int{0, 10_000}).Draw(t, "cause")), From: strings.Repeat("&", rapid.SampledFrom([]int{0, 10_000}).Draw(t, "from")),
+			}
+		}), 1, 6).Draw(t, "cycle")
+		pause := time.Duration(rapid.SampledFrom([]int64{0, 1, 1_000_000, 1_000_000_000, 3_600_000_000_000}).Draw(t, "pause"))
+		s := &Story{Interval: time.Duration(rapid.IntRange(0, 2).Draw(t, "interval")) * time.Minute, Moments: []Moment{{At: began, Kind: Issued, Newest: 1}}}
+		for i := range rapid.SampledFrom([]int{500, 2_000}).Draw(t, "moments") {
+			m := cycle[i%len(cycle)]
+			m.At, m.Token, m.Newest = began.Add(time.Duration(i+1)*pause), uint32(i+1), uint32(i+2)
+			s.Moments = append(s.Moments, m)
+		}
+		s.Now = s.Moments[len(s.Moments)-1].At
+		for _, p := range Draw(s, 1000, 330) {
+			if svg := p.SVG("x", "wide"); len(svg) > 1<<20 || len(p.Uses) > int(p.Width/useRadius) {
+				t.Errorf("the picture has %d bytes, and %d marks of uses", len(svg), len(p.Uses))
+			}
+		}
+		size, rows := 0, s.Table()
+		for _, r := range rows {
+			size += len(r.Words) + len(r.From)
+		}
+		if len(rows) > maxRows+1 || size > 1<<20 {
+			t.Errorf("the table has %d rows, and %d bytes", len(rows), size)
+		}
+	})
+}
+
+// TestAlternatingUses checks that uses from two places in turn are few marks, which say how many of
+// each there were.
+func TestAlternatingUses(t *testing.T) {
+	s := &Story{Interval: time.Minute, Moments: []Moment{{At: began, Kind: Issued, Newest: 1}}}
+	for i := range 10_000 {
+		s.Moments = append(s.Moments, Moment{At: began.Add(time.Duration(i+1) * 3 * time.Millisecond), Kind: Used, Token: 1, Newest: 1, Elsewhere: i%2 == 1})
+	}
+	s.Now = s.Moments[10_000].At.Add(time.Second)
+	p := Draw(s, 1000)[0]
+	svg := p.SVG("x", "wide")
+	if len(svg) > 8<<10 || !strings.Contains(svg, "At almost the same time: used again × 5,000, used again × 5,000 from elsewhere.") {
+		t.Errorf("%d bytes:\n%s", len(svg), svg)
+	}
+	if rows := s.Table(); len(rows) != 4 || rows[2].Class != "warn" || !strings.HasSuffix(rows[2].Words, "Before 4,999 of them, the use came from elsewhere.") {
+		t.Errorf("the table is %v", rows)
 	}
 }
 
