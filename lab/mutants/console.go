@@ -109,7 +109,15 @@ var consolePages = chapter{"The console", []mutant{
 	},
 	{
 		rule: "calls of the console have no caller", pkg: "local", test: "local.TestCallsOfTheConsoleAreRecorded",
-		edits: []edit{{`r = r.Clone(session.WithPrincipal(r.Context(), caller))`, `r = r.Clone(session.WithPrincipal(r.Context(), ""))`}},
+		edits: []edit{{`if isManagement(t.config, r) {`, `if r.URL.Path == "" {`}},
+	},
+	{
+		rule: "the playground's thief is the operator", pkg: "local", test: "local.TestThiefIsNamed",
+		edits: []edit{{`	if isManagement(t.config, r) {`, `	if r.URL.Path != "" {`}},
+	},
+	{
+		rule: "a lower bound is counted as an age", pkg: "console", test: "console.TestAgesBeforeTheLastRotation",
+		edits: []edit{{`case e.AgeMS == nil, isLowerBound(e):`, `case e.AgeMS == nil:`}},
 	},
 	{
 		rule: "the picture has the machine's time", pkg: "local", test: "local.TestTrail",

@@ -95,7 +95,7 @@ var consoleForms = chapter{"The console's forms", []mutant{
 	},
 	{
 		rule: "the histogram has every client's reuse", pkg: "console", test: "console.TestAgesAreOfTheClient",
-		edits: []edit{{`if e.ClientID == clientID && e.AgeMS != nil {`, `if e.AgeMS != nil {`}},
+		edits: []edit{{`case e.ClientID != clientID:`, `case e.ClientID == "":`}},
 	},
 	{
 		rule: "who may not read events does not see the client", pkg: "console", test: "console.TestAgesAreOfTheClient",

@@ -24,7 +24,7 @@ var localProgram = chapter{"The local program", []mutant{
 	},
 	{
 		rule: "calls have no caller", pkg: "local", test: "local.TestOperationsAreByThisMachine",
-		edits: []edit{{`ctx = session.WithPrincipal(ctx, caller)`, `_ = caller`}},
+		edits: []edit{{`			ctx = session.WithPrincipal(ctx, caller)`, `_ = caller`}},
 	},
 	{
 		rule: "a request has another id than its events", pkg: "local", test: "local.TestRequestsAreLogged",

@@ -47,7 +47,7 @@ func (c *Console) client(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := &clientShown{Registration: found, Note: c.notes.take(r.URL.Query().Get("note"), time.Now())}
-	ages, err := c.reuseAges(r.Context(), found.ClientID)
+	ages, unknown, err := c.reuseAges(r.Context(), found.ClientID)
 	var refused *manage.Error
 	switch {
 	case errors.As(err, &refused) && refused.Denied():
@@ -60,6 +60,7 @@ func (c *Console) client(w http.ResponseWriter, r *http.Request) error {
 			recommended = found.Recommendation.ReuseInterval
 		}
 		page.Ages = newHistogram(ages, seconds(found.Policy.ReuseInterval), seconds(recommended))
+		page.Ages.Unknown = unknown
 	}
 	write(c, w, r, http.StatusOK, clientPage, "Client "+found.ClientID, page)
 	return nil
@@ -72,22 +73,25 @@ const (
 	reuseEvents = 1000 // how many events of all clients are read, newest first
 )
 
-// reuseAges returns how long after they were superseded the client's tokens came back.
-func (c *Console) reuseAges(ctx context.Context, clientID string) ([]time.Duration, error) {
-	var ages []time.Duration
+// reuseAges returns how long after they were superseded the client's tokens came back, and how many
+// came back of which that is not known.
+func (c *Console) reuseAges(ctx context.Context, clientID string) (ages []time.Duration, unknown int, err error) {
 	read := 0
 	for e, err := range c.API.Events(ctx, manage.EventFilter{Type: "ferrt", From: c.Now().AddDate(0, 0, -reuseDays)}) {
-		if err != nil {
-			return nil, err
-		}
-		if e.ClientID == clientID && e.AgeMS != nil {
+		switch {
+		case err != nil:
+			return nil, 0, err
+		case e.ClientID != clientID:
+		case e.AgeMS == nil, isLowerBound(e):
+			unknown++
+		default:
 			ages = append(ages, time.Duration(*e.AgeMS)*time.Millisecond)
 		}
 		if read++; read == reuseEvents {
 			break
 		}
 	}
-	return ages, nil
+	return ages, unknown, nil
 }
 
 // policyShown is what the page shows that edits a policy.

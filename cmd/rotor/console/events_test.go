@@ -112,3 +112,43 @@ func TestEventsArePaged(t *testing.T) {
 	}
 	second.wants(t, `value="a&amp;b"`, `<option value="srrt" selected>`)
 }
+
+// TestAgesBeforeTheLastRotation checks that an age is said to be a lower bound where it is one, and
+// that such ages are in no row of the histogram.
+func TestAgesBeforeTheLastRotation(t *testing.T) {
+	w := newWorld(t)
+	first := w.login(&manage.Login{UserID: "alice"}).RefreshToken
+	newest := first
+	for range 2 {
+		if newest = w.refresh(newest); newest == "" {
+			t.Fatal("the refresh was refused")
+		}
+		w.clock.Advance(2 * time.Minute)
+	}
+	if w.refresh(first) != "" {
+		t.Fatal("token 1 was taken")
+	}
+	w.get("/console/events").wants(t, "Token 1 came back at least 2 min after it was superseded; the newest was 3.")
+	const unknown = "1 token came back that had been superseded before the last rotation."
+	got := w.get("/console/clients/app")
+	got.wants(t, unknown)
+	if strings.Contains(got.body, `class="histogram"`) || strings.Contains(got.body, "No superseded token") {
+		t.Errorf("it is counted, or said not to be:\n%s", got.body)
+	}
+	w.stolen()
+	w.get("/console/clients/app").wants(t, unknown, `class="histogram"`, "1 time in the last 30 days")
+}
+
+// TestNoteOnMissingUses checks that uses are said to be missing only where there may be some.
+func TestNoteOnMissingUses(t *testing.T) {
+	w := newWorld(t)
+	login := w.login(&manage.Login{UserID: "alice"})
+	const note = "there may have been other uses between them"
+	if got := w.get("/console/explain?family=" + login.Family); got.status != http.StatusOK || strings.Contains(got.body, note) {
+		t.Errorf("it was never refreshed: %d\n%s", got.status, got.body)
+	}
+	if w.refresh(login.RefreshToken) == "" {
+		t.Fatal("the refresh was refused")
+	}
+	w.get("/console/explain?family="+login.Family).wants(t, note)
+}

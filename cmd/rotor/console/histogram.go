@@ -9,6 +9,8 @@ import (
 type histogram struct {
 	Rows []histogramRow
 	Of   int // how many ages
+
+	Unknown int // how many more tokens came back, of which the age is not known
 }
 
 // histogramRow is a row of a histogram: ages from From up to To, or an interval between two

@@ -18,7 +18,7 @@ type picture struct {
 	Rows         []timeline.Row
 	Interval     time.Duration
 	Known        bool // the interval is known
-	All          bool // every use is known, not only the last rotation and what was stored
+	Missing      bool // there may have been uses that are not known
 }
 
 // Widths of the picture, for wide and for narrow windows.
@@ -31,7 +31,7 @@ const (
 // about, or 0. The caller may lack the permission to read the client's policy: then there are
 // no intervals in the picture.
 func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.Moment, presented uint32) (*picture, error) {
-	p := &picture{}
+	p := &picture{Missing: slices.ContainsFunc(moments, func(m manage.Moment) bool { return m.Event == "rotated" || m.Event == "used" })}
 	client, err := c.API.Registration(ctx, f.ClientID)
 	var refused *manage.Error
 	switch {
@@ -47,7 +47,7 @@ func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.M
 	s := &timeline.Story{Now: c.Now(), Interval: p.Interval, Presented: presented, Moments: momentsOf(moments)}
 	if c.Trail != nil {
 		if seen := c.Trail(f.ID); len(seen) > 0 {
-			s.Moments, p.All = together(s.Moments, seen), true
+			s.Moments, p.Missing = together(s.Moments, seen), false
 		}
 	}
 	if f.Status == "active" {
@@ -86,13 +86,19 @@ func momentsOf(moments []manage.Moment) []timeline.Moment {
 		}
 		all = append(all, timeline.Moment{
 			At: m.At, Kind: kind, Token: m.TokenCounter, Newest: m.Counter, Cause: m.Cause,
-			From: or(origin(m.IP, m.UserAgent), m.By),
+			From: origin(m.IP, m.UserAgent, m.By),
 		})
 	}
 	return all
 }
 
-func origin(ip, agent string) string { return strings.TrimSpace(ip + " " + agent) }
+// origin returns where a use came from, and who called the management API, if anybody did.
+func origin(ip, agent, by string) string {
+	if by != "" {
+		by = "by " + by
+	}
+	return strings.Join(strings.Fields(strings.Join([]string{ip, agent, by}, " ")), " ")
+}
 
 // together returns what the record says and what this process has seen, without what is in
 // both. What was seen says more.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
 )
 
@@ -50,3 +51,7 @@ func fault(faults map[string]string, field string) string {
 	}
 	return field
 }
+
+// isLowerBound reports whether the age of a token that came back is only known to be at least so
+// long: of a token before the predecessor, the record does not say when it was superseded.
+func isLowerBound(e *manage.Event) bool { return e.TokenCounter+1 < e.LatestCounter }

@@ -14,15 +14,20 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// inProcess makes calls to a handler in this process. The calls are by the [caller] of all
-// calls here, and come from the address.
+// inProcess makes calls to a handler in this process, which come from the address. Calls of the
+// management API are by the [caller] of all such calls here.
 type inProcess struct {
+	config             *config
 	handler            http.Handler
 	address, userAgent string // the user agent is that of the call if it is ""
 }
 
 func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(session.WithPrincipal(r.Context(), caller))
+	ctx := r.Context()
+	if isManagement(t.config, r) {
+		ctx = session.WithPrincipal(ctx, caller)
+	}
+	r = r.Clone(ctx)
 	r.RemoteAddr = t.address
 	if t.userAgent != "" {
 		r.Header.Set("User-Agent", t.userAgent)
@@ -44,7 +49,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // newConsole returns the console of this run, whose calls stay in this process.
 func newConsole(c *config, issuer string, sweep sweeper, trail *trail, demo []demoClient, api http.Handler, log *slog.Logger) (*console.Console, error) {
-	from := func(address, userAgent string) http.RoundTripper { return inProcess{api, address, userAgent} }
+	from := func(address, userAgent string) http.RoundTripper { return inProcess{c, api, address, userAgent} }
 	client, err := manage.New(issuer, manage.Options{
 		HTTPClient: &http.Client{Transport: from("127.0.0.1", "")}, UserAgent: "rotor-console",
 	})

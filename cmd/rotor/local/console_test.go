@@ -210,6 +210,22 @@ func TestCallsOfTheConsoleAreRecorded(t *testing.T) {
 	}
 }
 
+// TestThiefIsNamed checks that the event of a theft and the pages name the thief's address and
+// program, and nobody of the management API.
+func TestThiefIsNamed(t *testing.T) {
+	p := start(t, nil)
+	b := p.browser()
+	b.do("login")
+	b.do("tabs")
+	b.do("wait-2m")
+	b.wants(b.do("thief"), "<bdi>198.51.100.66 the thief&#39;s script</bdi>")
+	status, page := b.send(http.MethodGet, "/console/events?type=ferrt", nil)
+	if status != http.StatusOK || strings.Contains(page, "· by ") {
+		t.Errorf("%d: %s", status, page)
+	}
+	b.wants(page, "from 198.51.100.66", "the thief&#39;s script")
+}
+
 // TestTrail checks that a family's uses are kept from the lines of the log, by the service's time.
 func TestTrail(t *testing.T) {
 	seen := newTrail()

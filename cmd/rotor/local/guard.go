@@ -92,7 +92,7 @@ func logRequests(c *config, log *slog.Logger, next http.Handler) http.Handler {
 		id := rand.Text()
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		ctx := session.WithRequestID(r.Context(), id)
-		if strings.HasPrefix(c.pathOf(r), "/v1/") {
+		if isManagement(c, r) {
 			ctx = session.WithPrincipal(ctx, caller)
 		}
 		next.ServeHTTP(answer, r.WithContext(ctx))
@@ -102,6 +102,9 @@ func logRequests(c *config, log *slog.Logger, next http.Handler) http.Handler {
 			slog.String("http_request_id", id))
 	})
 }
+
+// isManagement reports whether a request is for the management API.
+func isManagement(c *config, r *http.Request) bool { return strings.HasPrefix(c.pathOf(r), "/v1/") }
 
 // loggedPath returns the path without segments that may be a token or a secret put
 // there by mistake. No segment of the API's paths looks like one.
