@@ -163,6 +163,10 @@ var commandLine = chapter{"The command line", []mutant{
 		edits: []edit{{`case key.Value == "":`, `case key.Value == "" && n.Line == 0:`}},
 	},
 	{
+		rule: "that a client loses its secrets is told afterwards", pkg: "command", test: "command.TestCautions",
+		edits: []edit{{`add(before.Type == "confidential" && after.Type == "public", "type",`, `add(before.Type == "public" && after.Type == "public", "type",`}},
+	},
+	{
 		rule: "what is registered is registered again", pkg: "command", test: "command.TestApply",
 		edits: []edit{{`case len(c.Fields) > 0:`, `default:`}},
 	},

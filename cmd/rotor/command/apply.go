@@ -16,9 +16,10 @@ type clientChange struct {
 	ClientID string              `json:"client_id"`
 	Change   string              `json:"change"` // created, changed or none
 	Fields   []fieldChange       `json:"fields,omitempty"`
-	Warnings []manage.FieldError `json:"warnings,omitempty"` // of the service, once it is applied
+	Warnings []manage.FieldError `json:"warnings,omitempty"` // what it makes unsafe; once it is applied, the service's
 
 	entry *clientEntry
+	told  map[string]bool // the fields that were warned of
 }
 
 // fieldChange is what a file changes of one setting.
@@ -34,7 +35,8 @@ func (e *env) applyClients() *cobra.Command {
 		Use:   "apply FILE",
 		Short: "Register the clients of a file, or change them to what it says",
 		Long: `Registers the clients of a file, in YAML or JSON, or changes them to what it says. First it says what
-changes, setting by setting, and asks. Where nobody can be asked, it needs --yes, or --dry-run, which
+changes, setting by setting, warns of what becomes unsafe, such as a confidential client that becomes
+public and loses its secrets, and asks. Where nobody can be asked, it needs --yes, or --dry-run, which
 changes nothing. FILE may be -, the standard input.
 
 A setting that the file leaves out has its default; not_before alone stays as it is. Clients that are
@@ -153,7 +155,11 @@ func (e *env) compare(ctx context.Context, service *manage.Client, file *clientF
 			return nil, err
 		}
 		progress.Add(1)
-		c := clientChange{ClientID: entry.id, Change: "none", Fields: differences(now, entry.registration(now)), entry: entry}
+		after := entry.registration(now)
+		c := clientChange{
+			ClientID: entry.id, Change: "none", Fields: differences(now, after), Warnings: cautions(now, after, time.Now()),
+			entry: entry, told: map[string]bool{},
+		}
 		switch {
 		case now == nil:
 			c.Change = "created"
@@ -186,9 +192,10 @@ func differences(before, after *manage.Registration) []fieldChange {
 	return all
 }
 
-// showChanges writes what changes, setting by setting.
+// showChanges writes what changes, setting by setting, and what becomes unsafe.
 func (e *env) showChanges(all []clientChange) {
-	for _, c := range all {
+	for i := range all {
+		c := &all[i]
 		id := terminal.Inert(c.ClientID)
 		switch c.Change {
 		case "none":
@@ -204,6 +211,7 @@ func (e *env) showChanges(all []clientChange) {
 				e.io.Printf("%s\n", e.io.Paint(terminal.Yellow, "~   "+f.Field+": "+orNone(f.From)+" -> "+orNone(f.To)))
 			}
 		}
+		e.warn(c)
 	}
 }
 
@@ -222,10 +230,8 @@ func (e *env) applied(all []clientChange, how string, n int, dryRun bool) error 
 			DryRun  bool           `json:"dry_run,omitempty"`
 		}{all, dryRun})
 	}
-	for _, c := range all {
-		for _, w := range c.Warnings {
-			e.io.Errorf("%s %s\n", e.io.PaintErr(terminal.Yellow, "warning:"), terminal.Inert(c.ClientID+": "+w.Detail))
-		}
+	for i := range all {
+		e.warn(&all[i])
 	}
 	if n == 0 {
 		e.io.Printf("no change\n")

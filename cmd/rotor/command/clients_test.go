@@ -189,6 +189,47 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// TestCautions checks that what becomes unsafe is told before it is done.
+func TestCautions(t *testing.T) {
+	w := newWorld(t)
+	if r := w.run("clients: {c: {type: confidential}}", "clients", "apply", "-", "--yes"); r.code != 0 || r.err != "" {
+		t.Fatalf("a safe client: %+v", r)
+	}
+	for range 2 {
+		if _, _, err := w.AddSecret(t.Context(), "c"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
+	for _, test := range []struct{ text, want string }{
+		{"type: public", "becomes public: its secrets (2) are deleted"},
+		{"type: confidential, policy: {rotation: false}", "never detected"},
+		{"type: confidential, policy: {lost_response: until_used}", "forgiven at any age"},
+		{"type: confidential, policy: {absolute_lifetime: 0, idle_lifetime: 0}", "neither an absolute nor an idle lifetime"},
+		{"type: confidential, policy: {reuse_detection: observe, observe_until: " + until + "}", "stops nobody"},
+		{"type: confidential, may_introspect: true", "every client's access tokens"},
+		{"type: confidential, may_forward: true", "can claim any address"},
+	} {
+		file := "clients: {c: {" + test.text + "}}"
+		r := w.run(file, "clients", "apply", "-", "--dry-run")
+		if r.code != 0 || !strings.Contains(r.err, "warning: c: ") || !strings.Contains(r.err, test.want) {
+			t.Errorf("%s: %+v", test.text, r)
+		}
+		if r := w.run(file, "clients", "apply", "-", "--dry-run", "--json"); r.code != 0 || !strings.Contains(r.out, test.want) {
+			t.Errorf("%s, as JSON: %+v", test.text, r)
+		}
+		if test.text == "type: public" {
+			continue // would lose the secrets
+		}
+		if r := w.run(file, "clients", "apply", "-", "--yes"); r.code != 0 || strings.Count(r.err, "warning:") != 1 {
+			t.Errorf("%s is applied with other warnings: %+v", test.text, r)
+		}
+		if r := w.run(file, "clients", "apply", "-", "--dry-run"); r.code != 0 || r.err != "" {
+			t.Errorf("%s is no change, and warned of: %+v", test.text, r)
+		}
+	}
+}
+
 // bomb returns a short file with 10¹² values.
 func bomb() string {
 	text := "clients:\n  a: &0 [x, x, x, x, x, x, x, x, x, x]\n"
