@@ -62,7 +62,7 @@ func TestEvents(t *testing.T) {
 	if status := p.open("/console/events?user_id=alice&from=2020-01-01T00:00"); status != http.StatusBadRequest {
 		t.Errorf("a span of years is answered with %d", status)
 	}
-	p.sees("#from-fault", "from")
+	p.sees("#from-fault", "From is")
 	p.look("events-refused")
 	p.accessible()
 	p.open("/console/events")

@@ -1,8 +1,10 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ type eventsShown struct {
 	Events                         []*manage.Event
 	Later                          bool
 	Next                           string
+	Newest                         bool // there may be older events than these, of all types
 }
 
 // Types returns the types of events that are stored.
@@ -47,6 +50,34 @@ var eventsPage = newPage[*eventsShown]("events")
 // eventFields are the fields of the filter, under their names in the API.
 var eventFields = []string{"type", "user_id", "family", "from", "to"}
 
+// eventLabels are the names that the form has for the fields.
+var eventLabels = map[string]string{"type": "Type", "user_id": "User id", "family": "Family", "from": "From", "to": "To"}
+
+// newestEvents is how many events are shown if no type, user or family is chosen.
+const newestEvents = 100
+
+func isAll(f manage.EventFilter) bool { return f.Type == "" && f.UserID == "" && f.Family == "" }
+
+// eventPage returns a page of events. The service lists those of one type, of a user or of a family.
+// If none is chosen, they are the newest of all types.
+func (c *Console) eventPage(ctx context.Context, f manage.EventFilter, next string) (*manage.Page[*manage.Event], error) {
+	if !isAll(f) {
+		return c.API.EventPage(ctx, f, next)
+	}
+	all := &manage.Page[*manage.Event]{}
+	for _, t := range eventTypes {
+		f.Type = t.Type
+		found, err := c.API.EventPage(ctx, f, "")
+		if err != nil {
+			return all, err
+		}
+		all.Items = append(all.Items, found.Items...)
+	}
+	slices.SortStableFunc(all.Items, func(a, b *manage.Event) int { return b.At.Compare(a.At) })
+	all.Items = all.Items[:min(len(all.Items), newestEvents)]
+	return all, nil
+}
+
 // events lists the stored events that the query asks for. Without a query they are those of
 // reuse.
 func (c *Console) events(w http.ResponseWriter, r *http.Request) error {
@@ -56,10 +87,10 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	page, filter := readEvents(q)
 	if len(page.Faults) == 0 {
-		found, err := c.API.EventPage(r.Context(), filter, q.Get("next"))
+		found, err := c.eventPage(r.Context(), filter, q.Get("next"))
 		for _, field := range eventFields {
 			if fault := faultOf(err, field); fault != "" {
-				page.Faults[field] = fault
+				page.Faults[field] = eventLabels[field] + strings.TrimPrefix(fault, field)
 			}
 		}
 		if err != nil && len(page.Faults) == 0 {
@@ -68,6 +99,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) error {
 		page.Events = found.Items
 		page.Later = q.Has("next")
 		page.Next = found.Next
+		page.Newest = isAll(filter) && len(found.Items) == newestEvents
 	}
 	status := http.StatusOK
 	if len(page.Faults) > 0 {
@@ -91,7 +123,7 @@ func (c *Console) findEvents(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if len(q) == 0 {
-		page.Faults["type"] = "Choose a type, or name a user or a family."
+		q.Set("type", "") // all; an address without a query shows reuse
 	}
 	if len(page.Faults) > 0 {
 		for _, value := range []*string{&page.Type, &page.UserID, &page.Family, &page.From, &page.To} {
@@ -116,7 +148,7 @@ func readEvents(q url.Values) (*eventsShown, manage.EventFilter) {
 	for field, t := range map[string]*time.Time{"from": &filter.From, "to": &filter.To} {
 		var ok bool
 		if *t, ok = readTime(get(field)); !ok {
-			page.Faults[field] = field + " must be a time such as 2026-05-04T10:00, in UTC"
+			page.Faults[field] = eventLabels[field] + " must be a time such as 2026-05-04T10:00, in UTC."
 		}
 	}
 	return page, filter

@@ -32,6 +32,8 @@ func TestEventsAreFiltered(t *testing.T) {
 		reuse, other int
 	}{
 		{"", 1, 0},
+		{"type=", 1, 1},
+		{"type=&from=" + now.Add(-10*time.Minute).Format(layout), 0, 1},
 		{"type=ferrt", 1, 0},
 		{"type=srrt", 0, 1},
 		{"user_id=bob", 0, 1},
@@ -74,7 +76,6 @@ func TestEventFormLeadsToAnAddress(t *testing.T) {
 		"family":  {"family": {token}},
 		"from":    {"type": {"ferrt"}, "from": {token}},
 		"to":      {"type": {"ferrt"}, "to": {"yesterday"}},
-		"type":    {},
 	} {
 		got := w.post("/console/events", values)
 		if got.status != http.StatusBadRequest || got.header.Get("Location") != "" || strings.Contains(got.body, token) {
@@ -111,6 +112,19 @@ func TestEventsArePaged(t *testing.T) {
 		t.Errorf("%d and %d events", a, b)
 	}
 	second.wants(t, `value="a&amp;b"`, `<option value="srrt" selected>`)
+	// Of all types the newest are shown, in order.
+	w.clock.Advance(time.Minute)
+	w.stolen()
+	got := w.post("/console/events", url.Values{})
+	if at := got.header.Get("Location"); at != "/console/events?type=" {
+		t.Fatalf("%d to %q", got.status, at)
+	}
+	all := w.get(got.header.Get("Location"))
+	all.wants(t, "These are the newest of all types.")
+	kinds := regexp.MustCompile(`class="event (\w+)"`).FindAllStringSubmatch(all.body, -1)
+	if len(kinds) != newestEvents || kinds[0][1] != "ferrt" || kinds[1][1] != "srrt" {
+		t.Errorf("%d events: %v", len(kinds), kinds)
+	}
 }
 
 // TestAgesBeforeTheLastRotation checks that an age is said to be a lower bound where it is one, and

@@ -109,7 +109,11 @@ func (c *Console) refreshOnce(ctx context.Context, p *play) error {
 
 // save lets the app save the token of an answer.
 func (p *play) save(now time.Time, did string, got answer) {
+	before := p.ended
+	p.ended, p.told = p.ended || got.Token == "", p.told || got.Token == ""
 	switch {
+	case got.Token == "" && before:
+		p.did(now, did, fmt.Sprintf("It was answered %d %s, as the family had ended: Alice has to log in again. Start again.", got.Status, got.Code), "bad")
 	case got.Token == "":
 		p.did(now, did, fmt.Sprintf("It was answered %d %s: Alice has to log in again.", got.Status, got.Code), "bad")
 	case got.Token == p.held:
@@ -155,6 +159,7 @@ func (c *Console) refreshTabs(ctx context.Context, p *play) error {
 		got := fmt.Sprintf("%d of five got an answer, with %d different tokens.", good, len(different))
 		if p.client.Interval == 0 {
 			got = fmt.Sprintf("Only %d of five got a token. This client has no reuse interval: the race was taken for theft, and the family has ended.", good)
+			p.ended = true
 		}
 		p.did(c.Now(), did, got, "bad")
 	default:
@@ -172,6 +177,7 @@ func (c *Console) loseResponse(ctx context.Context, p *play) error {
 	const did = "The app refreshed, but the response was lost in a tunnel."
 	switch {
 	case got.Token == "":
+		p.ended = true
 		p.did(c.Now(), did, "It would have said that the token is dead.", "bad")
 	case got.Token == p.held:
 		p.did(c.Now(), did, "No harm: it had the same token again.", "")
@@ -201,7 +207,10 @@ func (c *Console) waitFor(ctx context.Context, p *play, by string) error {
 			return err
 		}
 		got := "That is past the reuse interval of a rotation before."
-		if d <= p.client.Interval {
+		switch {
+		case p.ended:
+			got = "The family has ended, and time does not bring it back."
+		case d <= p.client.Interval:
 			got = "The reuse interval of this client is " + timeline.Span(p.client.Interval) + "."
 		}
 		p.did(c.Now(), "The clock moved on by "+pause.words+".", got, "")
@@ -217,9 +226,13 @@ func (c *Console) steal(ctx context.Context, p *play) error {
 		return err
 	}
 	const did = "The thief replayed the token of the login."
+	before := p.ended
+	p.ended = p.ended || got.Token == ""
 	switch {
+	case got.Token == "" && before:
+		p.did(c.Now(), did, "The thief got nothing: the family had ended before.", "")
 	case got.Token == "":
-		p.did(c.Now(), did, "The thief got nothing, and the family has ended, with its newest token. Let the app refresh: Alice logs in again, and the thief is out.", "bad")
+		p.did(c.Now(), did, "The thief got nothing, and the family has ended, with its newest token. Let the app refresh: it is told that Alice has to log in again.", "bad")
 	default:
 		p.did(c.Now(), did, "Inside the reuse interval a thief looks like another tab, and got the token that the app has. The event names the other address. Wait, and try again.", "bad")
 	}
@@ -232,7 +245,12 @@ func (c *Console) logout(ctx context.Context, p *play) error {
 	if err != nil {
 		return err
 	}
-	p.did(c.Now(), "Alice logged out.", fmt.Sprintf("The app revoked its token (status %d), and the family has ended on every tab.", got.Status), "")
+	came := "and the family has ended on every tab."
+	if p.ended {
+		came = "which changed nothing: the family had ended before."
+	}
+	p.ended, p.told = true, true
+	p.did(c.Now(), "Alice logged out.", fmt.Sprintf("The app revoked its token (status %d), %s", got.Status, came), "")
 	return nil
 }
 

@@ -45,6 +45,8 @@ type play struct {
 	first  string // the token of the login, which the thief has copied
 	held   string // the token that the app has saved
 	behind bool   // a response was lost: the app holds an old token
+	ended  bool   // a step has seen that the family has ended
+	told   bool   // the app knows it
 	steps  []step
 }
 
@@ -177,6 +179,8 @@ func (c *Console) show(ctx context.Context, p *play, page *played) error {
 func (p *play) next(now time.Time, e *manage.Explanation) string {
 	f := e.Family
 	switch {
+	case (f == nil || f.Status != "active") && !p.told:
+		return "refresh"
 	case f == nil, f.Status != "active":
 		return "again"
 	case f.Counter == 1 && now.Sub(f.IssuedAt) < time.Minute:

@@ -157,8 +157,11 @@ func TestPlaygroundTellsTheStory(t *testing.T) {
 	b.wants(b.do("wait-2m"), "The clock moved on by 2 minutes.", `value="thief"><span class="next">`)
 	page := b.do("thief")
 	b.wants(page, "The thief got nothing", `class="verdict dead"`, "reuse_detected", "revoked: token 1 came back", "198.51.100.66 the thief&#39;s script",
-		"Token 1 was used again", `value="again"><span class="next">`)
-	b.wants(b.do("refresh"), "It was answered 400 invalid_grant", "Token 2 was refused")
+		"Token 1 was used again", "Let the app refresh: it is told that Alice has to log in again.", `value="refresh"><span class="next">`)
+	b.wants(b.do("thief"), "The thief got nothing: the family had ended before.")
+	b.wants(b.do("wait-20s"), "The family has ended, and time does not bring it back.")
+	b.wants(b.do("refresh"), "It was answered 400 invalid_grant, as the family had ended", "Token 2 was refused", `value="again"><span class="next">`)
+	b.wants(b.do("logout"), "which changed nothing: the family had ended before.")
 	b.wants(b.do("again"), "Log in as Alice")
 
 	b.do("login")
