@@ -167,6 +167,10 @@ var commandLine = chapter{"The command line", []mutant{
 		edits: []edit{{`add(before.Type == "confidential" && after.Type == "public", "type",`, `add(before.Type == "public" && after.Type == "public", "type",`}},
 	},
 	{
+		rule: "without --yes and a terminal a file is applied", pkg: "command", test: "command.TestApply",
+		edits: []edit{{`case due == 0 || yes:`, `case due == 0 || yes || refusal != nil:`}},
+	},
+	{
 		rule: "what is registered is registered again", pkg: "command", test: "command.TestApply",
 		edits: []edit{{`case len(c.Fields) > 0:`, `default:`}},
 	},

@@ -36,8 +36,8 @@ func (e *env) applyClients() *cobra.Command {
 		Short: "Register the clients of a file, or change them to what it says",
 		Long: `Registers the clients of a file, in YAML or JSON, or changes them to what it says. First it says what
 changes, setting by setting, warns of what becomes unsafe, such as a confidential client that becomes
-public and loses its secrets, and asks. Where nobody can be asked, it needs --yes, or --dry-run, which
-changes nothing. FILE may be -, the standard input.
+public and loses its secrets, and asks. Where nobody can be asked, a change needs --yes, or --dry-run,
+which changes nothing. FILE may be -, the standard input.
 
 A setting that the file leaves out has its default; not_before alone stays as it is. Clients that are
 not in the file stay, and so do secrets. Members that are unknown or wrong are refused with their
@@ -57,11 +57,10 @@ With --json the result is one document.`,
       audience: [https://api.example.com]`,
 		Args: exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// Nobody needs to be asked if nothing changes.
+			refusal := e.mayAsk(cmd, yes, dryRun)
 			if args[0] == "-" && !yes && !dryRun {
-				return misused("the standard input is the file, and cannot be asked: say --yes or --dry-run")
-			}
-			if err := e.mayAsk(cmd, yes, dryRun); err != nil {
-				return err
+				refusal = misused("the standard input is the file, and cannot be asked: say --yes or --dry-run")
 			}
 			file, err := readClientFile(args[0], e.io.Input())
 			if err != nil {
@@ -71,7 +70,7 @@ With --json the result is one document.`,
 			if err != nil {
 				return err
 			}
-			return e.apply(cmd.Context(), service, file, yes, dryRun)
+			return e.apply(cmd.Context(), service, file, yes, dryRun, refusal)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
@@ -79,8 +78,9 @@ With --json the result is one document.`,
 	return cmd
 }
 
-// apply brings the clients to what the file says.
-func (e *env) apply(ctx context.Context, service *manage.Client, file *clientFile, yes, dryRun bool) error {
+// apply brings the clients to what the file says. If it would have to ask, it returns
+// refusal, unless that is nil.
+func (e *env) apply(ctx context.Context, service *manage.Client, file *clientFile, yes, dryRun bool, refusal error) error {
 	all, err := e.compare(ctx, service, file)
 	if err != nil {
 		return err
@@ -98,6 +98,8 @@ func (e *env) apply(ctx context.Context, service *manage.Client, file *clientFil
 	case dryRun:
 		return e.applied(all, "would change", due, true)
 	case due == 0 || yes:
+	case refusal != nil:
+		return refusal
 	default:
 		if ok, err := e.io.Confirm(ctx, "Apply this to "+plural(due, "client", "clients")+"?"); err != nil || !ok {
 			return declined(err)

@@ -63,7 +63,7 @@ func (e *env) showClient() *cobra.Command {
 			}
 			c, err := service.Registration(cmd.Context(), args[0])
 			if err != nil {
-				return err
+				return ofClient(args[0], err)
 			}
 			if e.json {
 				return e.io.WriteJSON(c)
@@ -105,7 +105,7 @@ be asked, it needs --yes.`,
 			}
 			c, err := service.Registration(cmd.Context(), args[0])
 			if err != nil {
-				return err
+				return ofClient(args[0], err)
 			}
 			if !yes {
 				ok, err := e.io.Confirm(cmd.Context(), "This deletes the "+terminal.Inert(c.Type)+" client "+quote(c.ClientID)+

@@ -41,8 +41,14 @@ clients:
 func TestApply(t *testing.T) {
 	w := newWorld(t)
 	path := file(t, "clients.yaml", twoClients)
-	if r := w.run("", "clients", "apply", path); r.code != 2 {
+	if r := w.run("", "clients", "apply", path); r.code != 2 || !strings.Contains(r.err, "say --yes, or --dry-run") {
 		t.Errorf("without --yes: %+v", r)
+	}
+	if r := w.run(twoClients, "clients", "apply", "-"); r.code != 2 || !strings.Contains(r.err, "cannot be asked") {
+		t.Errorf("the standard input without --yes: %+v", r)
+	}
+	if _, err := w.Registration(t.Context(), "shop"); err == nil {
+		t.Error("a client is registered without --yes")
 	}
 	dry := w.ok("clients", "apply", path, "--dry-run")
 	if _, err := w.Registration(t.Context(), "shop"); err == nil {
@@ -66,6 +72,9 @@ func TestApply(t *testing.T) {
 	}
 	if r := w.run("", "clients", "apply", path, "--yes"); r.out != "  shop: no change\n  backend: no change\nno change\n" || r.err != "" || r.code != 0 {
 		t.Errorf("the second time: %+v", r)
+	}
+	if r := w.run("", "clients", "apply", path); r.code != 0 || !strings.Contains(r.out, "no change") {
+		t.Errorf("nothing changes, and nobody can be asked: %+v", r)
 	}
 	after, err := w.Registration(t.Context(), "backend")
 	if err != nil || !after.UpdatedAt.Equal(c.UpdatedAt) {
@@ -270,7 +279,7 @@ func TestClients(t *testing.T) {
 		t.Errorf("deleted: %s", got)
 	}
 	for _, args := range [][]string{{"clients", "show", "demo-auth0"}, {"clients", "delete", "demo-auth0", "--yes"}, {"secrets", "list", "demo-auth0"}} {
-		if r := w.run("", args...); r.code != 1 || !strings.Contains(r.err, "404") {
+		if r := w.run("", args...); r.code != 1 || !strings.Contains(r.err, "404") || !strings.Contains(r.err, `client "demo-auth0"`) {
 			t.Errorf("%v, of a client that is gone: %+v", args, r)
 		}
 	}

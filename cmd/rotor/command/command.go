@@ -130,6 +130,9 @@ func (e *env) report(cmd *cobra.Command, err error) int {
 		if refused.Status == http.StatusBadGateway || refused.Status == http.StatusGatewayTimeout {
 			return exitUnreachable // what stands before the service has answered
 		}
+		if refused.Status == http.StatusBadRequest {
+			return exitUsage // an argument or flag is wrong; of a file, apply says so itself
+		}
 		return exitRefused
 	}
 	e.complain(err)

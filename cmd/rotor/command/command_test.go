@@ -54,7 +54,6 @@ func TestMisuse(t *testing.T) {
 		{"events --from yesterday", "--from is \"yesterday\""},
 		{"events --follow --to 2026-11-28T05:30:00Z", "leave --to out"},
 		{"clients apply", "apply takes 1 argument: FILE"},
-		{"clients apply -", "cannot be asked"},
 		{"clients apply /no/such/file --yes", "no such file"},
 		{"clients delete shop", "say --yes"},
 		{"secrets remove backend x", "say --yes"},

@@ -1,8 +1,11 @@
 package command
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +34,9 @@ The exit code is 3 if the token is dead.`,
 			if (q.SID == "") != (q.UserID == "") || (q.SID != "" && q.Family != "") {
 				return misused("give --family, or --sid with --user, or neither and a token")
 			}
+			if q.Family != "" && !familyID.MatchString(q.Family) {
+				return misused("--family is no id of a family, which has 43 letters, digits, - and _")
+			}
 			service, err := e.service(cmd.Context())
 			if err != nil {
 				return err
@@ -43,6 +49,9 @@ The exit code is 3 if the token is dead.`,
 				if q.RefreshToken == "" {
 					return misused("there is no token on the standard input")
 				}
+			}
+			if err := checkToken(&q); err != nil {
+				return err
 			}
 			x, err := service.Explain(cmd.Context(), &q)
 			if err != nil {
@@ -64,6 +73,21 @@ The exit code is 3 if the token is dead.`,
 	cmd.Flags().StringVar(&q.UserID, "user", "", "user of --sid: the access token's sub")
 	cmd.Flags().StringVar(&q.ClientID, "client", "", "ask as this client")
 	return cmd
+}
+
+// maxQuestion limits the bytes of a question as JSON, which the service does too.
+const maxQuestion = 16 << 10
+
+// checkToken refuses what cannot be a token, such as a file that was piped by mistake.
+func checkToken(q *manage.Question) error {
+	binary := func(r rune) bool { return r == utf8.RuneError || (unicode.IsControl(r) && !unicode.IsSpace(r)) }
+	if strings.ContainsFunc(q.RefreshToken, binary) {
+		return misused("that is no token: it has characters that are no text")
+	}
+	if text, err := json.Marshal(q); err != nil || len(text) > maxQuestion { //nolint:gosec // is measured alone
+		return misused("that is no token: it is too long")
+	}
+	return nil
 }
 
 // showExplanation writes verdict, summary and advice, then the family and its timeline. In a

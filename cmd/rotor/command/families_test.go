@@ -56,8 +56,18 @@ func TestExplain(t *testing.T) {
 	if r := w.run("nonsense", "explain"); r.code != 3 || !strings.Contains(r.out, "malformed") {
 		t.Errorf("nonsense: %+v", r)
 	}
+	for what, text := range map[string]string{
+		"binary": "\x7fELF\x02\x01\x00\x00", "no UTF-8": "\xff\xfe", "long": strings.Repeat("x", 16<<10), "long as JSON": strings.Repeat(`"`, 9000),
+	} {
+		if r := w.run(text, "explain"); r.code != 2 || r.out != "" || !strings.Contains(r.err, "that is no token") {
+			t.Errorf("%s: %+v", what, r)
+		}
+	}
 	if r := w.run(strings.Repeat("x", 65<<10), "explain"); r.code != 1 || !strings.Contains(r.err, "longer than") {
 		t.Errorf("a long input: %+v", r)
+	}
+	if r := w.run("", "explain", "--family", "nope"); r.code != 2 || r.out != "" || !strings.Contains(r.err, "no id of a family") {
+		t.Errorf("no family: %+v", r)
 	}
 }
 
@@ -91,7 +101,7 @@ func TestFamilies(t *testing.T) {
 	if got := w.ok("families", "nobody"); got != "" {
 		t.Errorf("nobody has %q", got)
 	}
-	if r := w.run("", "families", "alice", "--status", "dead"); r.code != 1 || !strings.Contains(r.err, "status") {
+	if r := w.run("", "families", "alice", "--status", "dead"); r.code != 2 || !strings.Contains(r.err, "status") {
 		t.Errorf("an unknown status: %+v", r)
 	}
 	if got := w.ok("families", "--", "-odd"); got != "" {
@@ -138,10 +148,10 @@ func TestRevoke(t *testing.T) {
 	if !slices.ContainsFunc(got, func(row []string) bool { return row[0] == logins[1].Family && row[3] == "password_changed" }) {
 		t.Errorf("the families are %q", got)
 	}
-	if r := w.run("", "revoke", "no-such-family", "--yes"); r.code != 1 || r.err == "" {
+	if r := w.run("", "revoke", "no-such-family", "--yes"); r.code != 2 || r.err == "" {
 		t.Errorf("an id that is none: %+v", r)
 	}
-	if r := w.run("", "revoke", "--user", "alice", "--cause", "boredom", "--yes"); r.code != 1 || !strings.Contains(r.err, "cause") {
+	if r := w.run("", "revoke", "--user", "alice", "--cause", "boredom", "--yes"); r.code != 2 || !strings.Contains(r.err, "cause") {
 		t.Errorf("a cause that is none: %+v", r)
 	}
 }

@@ -36,7 +36,7 @@ result is one document: {"secret_id": ..., "client_secret": ...}.`,
 			}
 			id, secret, err := service.AddSecret(cmd.Context(), args[0])
 			if err != nil {
-				return err
+				return ofClient(args[0], err)
 			}
 			if e.json {
 				return e.io.WriteJSON(struct {
@@ -65,7 +65,7 @@ func (e *env) listSecrets() *cobra.Command {
 			}
 			c, err := service.Registration(cmd.Context(), args[0])
 			if err != nil {
-				return err
+				return ofClient(args[0], err)
 			}
 			table := e.io.NewTable(terminal.Column{Title: "SECRET"}, terminal.Column{Title: "CREATED (UTC)"})
 			defer table.Flush()

@@ -85,6 +85,15 @@ func plural(n int, one, many string) string {
 // quote returns a text of others in quotes, made inert.
 func quote(text string) string { return `"` + terminal.Inert(text) + `"` }
 
+// ofClient returns the error with the client's id, if there is no such client.
+func ofClient(id string, err error) error {
+	var refused *manage.Error
+	if errors.As(err, &refused) && refused.NotFound() {
+		return fmt.Errorf("client %s: %w", quote(id), err)
+	}
+	return err
+}
+
 // mayAsk returns an error unless the command may do what it is about to ask for: by --yes,
 // or because there is somebody to ask. Who wants JSON is not asked.
 func (e *env) mayAsk(cmd *cobra.Command, yes, dryRun bool) error {

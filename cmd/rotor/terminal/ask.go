@@ -11,7 +11,7 @@ import (
 )
 
 // maxInput limits the bytes of what is read as one answer or one secret.
-const maxInput = 64 << 10
+const maxInput = 16 << 10
 
 // ErrInterrupted is returned by a question that was interrupted.
 var ErrInterrupted = errors.New("interrupted")
