@@ -90,7 +90,24 @@ func (e *env) root() *cobra.Command {
 	flags.BoolVar(&e.json, "json", false, "write JSON: one document, or for a list one on each line")
 	root.AddCommand(e.run(), e.console(), e.explain(), e.families(), e.revoke(), e.events(), e.clients(), e.secrets(),
 		e.keys(), e.erase(), e.version())
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" { // alone it is like any other group
+			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, unknown
+		}
+	}
+	offerNoFiles(root)
 	return root
+}
+
+// offerNoFiles makes the shell offer no names of files where an id is expected.
+func offerNoFiles(cmd *cobra.Command) {
+	if cmd.ValidArgsFunction == nil && !cmd.HasSubCommands() && cmd.Name() != "apply" {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	for _, below := range cmd.Commands() {
+		offerNoFiles(below)
+	}
 }
 
 // usageError is returned if a command is not understood.

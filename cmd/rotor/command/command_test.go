@@ -55,6 +55,10 @@ func TestMisuse(t *testing.T) {
 		{"events --follow --to 2026-11-28T05:30:00Z", "leave --to out"},
 		{"clients apply", "apply takes 1 argument: FILE"},
 		{"clients apply /no/such/file --yes", "no such file"},
+		{"run --json", "run has no --json"},
+		{"console --json", "console has no --json"},
+		{"completion", "completion needs a command"},
+		{"completion tcsh", "no command \"tcsh\""},
 		{"clients delete shop", "say --yes"},
 		{"secrets remove backend x", "say --yes"},
 		{"secrets remove backend --yes", "remove takes 2 arguments: CLIENT SECRET_ID"},
@@ -165,3 +169,17 @@ func TestFullDisk(t *testing.T) {
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space is left") }
+
+// TestCompletion checks that the shell offers names of files for a file alone.
+func TestCompletion(t *testing.T) {
+	const noFiles = ":4\n" // of cobra
+	for command, want := range map[string]bool{"clients apply": true, "clients show": false, "revoke": false, "families": false, "erase": false, "secrets add": false} {
+		r := run(t, nil, "", append(append([]string{"__complete"}, strings.Fields(command)...), "")...)
+		if r.code != 0 || strings.HasSuffix(r.out, noFiles) == want {
+			t.Errorf("%s: %+v", command, r)
+		}
+	}
+	if r := run(t, nil, "", "completion", "bash"); r.code != 0 || !strings.Contains(r.out, "complete ") {
+		t.Errorf("the completion of bash: %d, %s", r.code, r.err)
+	}
+}

@@ -20,6 +20,9 @@ this machine cannot use it. "rotor run" serves the console of its own service by
 		Example: "  rotor console --url https://auth.example.com --profile support",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if e.json {
+				return misused("console has no --json: it serves pages")
+			}
 			service, err := e.service(cmd.Context())
 			if err != nil {
 				return err

@@ -77,7 +77,10 @@ a line.`,
 				}
 				return e.follow(cmd.Context(), service, filter)
 			}
-			_, err = list(e, "events read", allEvents(cmd.Context(), service, filter), e.eventTable(), e.eventRow)
+			found, err := list(e, "events read", allEvents(cmd.Context(), service, filter), e.eventTable(), e.eventRow)
+			if err == nil && found == 0 && e.io.IsTerminal() {
+				e.io.Errorf("No such events are on record.\n")
+			}
 			return err
 		},
 	}

@@ -15,6 +15,9 @@ func (e *env) run() *cobra.Command {
 The environment says how: ADDR, BASE_PATH, KEYS, ALG, ORIGINS, TABLE and AWS_ENDPOINT_URL_DYNAMODB.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if e.json {
+				return misused("run has no --json: its log is JSON already")
+			}
 			return local.Run(cmd.Context(), e.getenv, e.io.Out, e.io.Err)
 		},
 	}
