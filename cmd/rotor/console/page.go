@@ -22,7 +22,7 @@ type page[T any] struct{ template *template.Template }
 func newPage[T any](name string) page[T] {
 	t := template.New("layout.html").Funcs(template.FuncMap{
 		"instant": instant, "clock": clock, "span": timeline.Span, "lasts": lasts, "or": or, "query": template.URLQueryEscaper,
-		"either": either, "words": words, "stamp": stamp, "rfc": rfc, "interval": interval, "age": age, "sessions": sessions,
+		"either": either, "words": words, "cause": cause, "stamp": stamp, "rfc": rfc, "interval": interval, "age": age, "sessions": sessions,
 		"eventName": eventName, "isLowerBound": isLowerBound, "fault": fault,
 	})
 	return page[T]{template.Must(t.ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))}

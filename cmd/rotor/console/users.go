@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,11 @@ type userShown struct {
 	Later    bool   // that this is not the first page
 	Next     string // names the next page
 	Note     *note
+}
+
+// MayEnd reports whether the user may have active families, here or on other pages.
+func (u *userShown) MayEnd() bool {
+	return u.Later || u.Next != "" || slices.ContainsFunc(u.Families, func(f *manage.Family) bool { return f.Status == "active" })
 }
 
 var userPage = newPage[*userShown]("user")

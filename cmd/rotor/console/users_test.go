@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rotor-auth/rotor/clients/manage"
 )
@@ -233,5 +234,19 @@ func TestPagesUnderAPath(t *testing.T) {
 		if at := w.post("/auth"+path, form).header.Get("Location"); !strings.HasPrefix(at, "/auth/console/") {
 			t.Errorf("%s leads to %q", path, at)
 		}
+	}
+}
+
+// TestUserWithoutActiveSessions checks that nothing to end is offered where all has ended.
+func TestUserWithoutActiveSessions(t *testing.T) {
+	w := newWorld(t)
+	w.login(&manage.Login{UserID: "alice"})
+	const path, offer = "/console/users?user_id=alice", "Sign out everywhere"
+	w.get(path).wants(t, offer)
+	w.clock.Advance(16 * 24 * time.Hour)
+	got := w.get(path)
+	got.wants(t, `<span class="status expired">expired</span> <span class="quiet">idle</span>`)
+	if strings.Contains(got.body, offer) {
+		t.Errorf("it offers to end what has ended:\n%s", got.body)
 	}
 }

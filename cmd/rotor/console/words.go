@@ -12,6 +12,9 @@ import (
 // words returns a name of the API, such as until_used, as words.
 func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
+// cause returns a cause as words, beside the status: that it expired stands there already.
+func cause(of string) string { return words(strings.TrimPrefix(of, "expired_")) }
+
 // stamp returns a time to the second, in UTC.
 func stamp(t time.Time) string {
 	if t.IsZero() {
