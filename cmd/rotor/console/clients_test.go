@@ -93,7 +93,7 @@ func TestRefusedPolicy(t *testing.T) {
 		if got.status != http.StatusBadRequest {
 			t.Fatalf("%d:\n%s", got.status, got.body)
 		}
-		got.wants(t, `role="alert"`)
+		got.wants(t, `role="alert"`, `<li><a href="#reuse_interval">Reuse interval</a>: `)
 		for _, fault := range regexp.MustCompile(`<p class="fault" id="([a-z_]*)-fault">([^<]*)<`).FindAllStringSubmatch(got.body, -1) {
 			name := fault[1]
 			marked[name] = true
