@@ -26,7 +26,7 @@ func TestAssumptionsAreRotors(t *testing.T) {
 		{"shared/store/registry.go", `freshFor += (\d+) \* time\.Second`, cachedFor},
 		{"shared/store/registry.go", `warmClients += (\d+)`, registered * 5}, // at least as many as there are
 		{"shared/keyring/secret.go", `maxAge = (\d+) \* time\.Minute`, secretFor / 60},
-		{"shared/internal/web/answer.go", `const longestWait = (\d+)`, retryAfter},
+		{"shared/problem/retry.go", `const longestWait = (\d+)`, retryAfter},
 		{"clients/tokensource/refresh.go", `const shortest = (\d+) \* time\.Millisecond`, shortestPause},
 		{"clients/tokensource/refresh.go", `min\((\d+)\*time\.Second, s\.interval/4\)`, longestPause / 1000},
 		{"infra/props.go", `c\.number\("ThrottleRate", &p\.ThrottleRate, (\d+), `, throttleRate},
