@@ -339,14 +339,17 @@ func TestCredentials(t *testing.T) {
 		{[]string{"families", "alice"}, append(keys, "ROTOR_URL="+srv.URL), "no AWS region is known", 2},
 		{[]string{"families", "alice", "--region", "us-west-2"}, []string{"ROTOR_URL=" + srv.URL}, "no AWS credentials", 1},
 	} {
-		got = nil
 		cmd, stderr := process(t, test.args, append(test.env, env...)...)
 		err := cmd.Run()
-		text := strings.Join(got, "") + stderr.String()
+		mu.Lock()
+		signed := strings.Join(got, "")
+		got = nil
+		mu.Unlock()
+		text := signed + stderr.String()
 		if cmd.ProcessState.ExitCode() != test.code || !strings.Contains(text, test.want) {
 			t.Errorf("%v ended with %v: %s", test.args, err, text)
 		}
-		if len(got) > 0 && !strings.Contains(stderr.String(), "the caller may not execute-api:Invoke on …/GET/v1/families") {
+		if signed != "" && !strings.Contains(stderr.String(), "the caller may not execute-api:Invoke on …/GET/v1/families") {
 			t.Errorf("the error does not name the permission: %s", stderr)
 		}
 		if strings.Contains(text, "secret-of-the") {
