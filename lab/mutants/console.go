@@ -124,8 +124,12 @@ var consolePages = chapter{"The console", []mutant{
 		edits: []edit{{`ulid.Time(event.Time()).UTC(), strings.TrimSpace`, `r.Time.UTC().Add(time.Duration(event.Time()-event.Time())), strings.TrimSpace`}},
 	},
 	{
-		rule: "the trail never ends", pkg: "local", test: "local.TestTrailIsBounded",
-		edits: []edit{{`for t.size++; t.size > maxTrail; {`, `for t.size++; t.size > 2*maxTrail; {`}},
+		rule: "the trail forgets a family with its oldest use", pkg: "local", test: "local.TestTrailIsBounded",
+		edits: []edit{{`place.family != "" && t.newest[place.family]+maxTrail == t.count`, `place.family != ""`}},
+	},
+	{
+		rule: "the trail never forgets a family", pkg: "local", test: "local.TestTrailIsBounded",
+		edits: []edit{{`delete(t.newest, place.family)`, `_ = place`}},
 	},
 	{
 		rule: "every browser's play is kept", pkg: "console", test: "local.TestPlaysAreApart",

@@ -268,24 +268,32 @@ func TestTrail(t *testing.T) {
 	}
 }
 
-// TestTrailIsBounded checks that families which were not used for longest are forgotten, and of one
-// family with too many uses the older half.
+// TestTrailIsBounded checks that the last uses are kept, of whatever families, and that nothing is
+// left of a family whose uses are all forgotten.
 func TestTrailIsBounded(t *testing.T) {
 	seen := newTrail()
+	const each = 250
 	for i := range 1000 {
-		for range 250 {
-			seen.add(fmt.Sprint(i), timeline.Moment{Newest: uint32(i)})
+		for n := range each - 1 {
+			seen.add(fmt.Sprint(i), timeline.Moment{Newest: uint32(n)})
 		}
-		seen.add("busy", timeline.Moment{})
+		seen.add("busy", timeline.Moment{Newest: uint32(i)})
 	}
-	if seen.size > maxTrail || len(seen.of("busy")) != 1000 || len(seen.of("999")) != 250 || seen.of("0") != nil {
-		t.Errorf("kept are %d: %d, %d, %d", seen.size, len(seen.of("busy")), len(seen.of("999")), len(seen.of("0")))
+	busy, last := seen.of("busy"), seen.of("999")
+	if len(busy) != maxTrail/each || busy[0].Newest != 1000-maxTrail/each || busy[len(busy)-1].Newest != 999 {
+		t.Errorf("of the busy family %d uses are kept", len(busy))
+	}
+	if len(last) != each-1 || last[0].Newest != 0 || last[each-2].Newest != each-2 || seen.of("0") != nil {
+		t.Errorf("of the last family %d uses are kept, and of the first %d", len(last), len(seen.of("0")))
+	}
+	if want := maxTrail/each + 1; len(seen.newest) != want || len(seen.uses) != maxTrail {
+		t.Errorf("%d families are known, not %d, and %d uses", len(seen.newest), want, len(seen.uses))
 	}
 	for i := range maxTrail + 10 {
 		seen.add("alone", timeline.Moment{Newest: uint32(i)})
 	}
-	kept := seen.of("alone")
-	if seen.size != len(kept) || len(kept) < maxTrail/2 || kept[len(kept)-1].Newest != maxTrail+9 || seen.of("busy") != nil {
-		t.Errorf("kept are %d, %d", seen.size, len(kept))
+	alone := seen.of("alone")
+	if len(alone) != maxTrail || alone[0].Newest != 10 || alone[maxTrail-1].Newest != maxTrail+9 || len(seen.newest) != 1 {
+		t.Errorf("kept are %d, of %d families", len(alone), len(seen.newest))
 	}
 }

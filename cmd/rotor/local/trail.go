@@ -1,9 +1,9 @@
 package local
 
 import (
-	"container/list"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,60 +14,64 @@ import (
 	"github.com/rotor-auth/rotor/shared/audit"
 )
 
-// maxTrail limits the uses that a [trail] keeps. Each takes about 150 bytes.
-const maxTrail = 100_000
+// maxTrail limits the uses that a [trail] keeps. Each takes about 110 bytes, which are taken at the
+// start, so that the program does not grow with the requests that it serves.
+const maxTrail = 20_000
 
-// trail keeps the uses of tokens that the log has, so that the console can show every rotation
-// of a family. If there are too many, it forgets whole families, those first that were not used
-// for longest. It is safe for concurrent use.
+// trail keeps the last uses of tokens that the log has, so that the console can show every
+// rotation of a family. It is safe for concurrent use.
 type trail struct {
-	mu       sync.Mutex
-	families map[string]*list.Element
-	used     list.List // of *trailed; the one used last is in front
-	size     int
+	mu     sync.Mutex
+	uses   []use             // a ring: the use number n is at n modulo its length
+	count  uint64            // of all uses so far, which is the number of the last one
+	newest map[string]uint64 // by family, the number of its newest use
 }
 
-type trailed struct {
-	family  string
-	moments []timeline.Moment
+// use is one use of a family's token.
+type use struct {
+	family string
+	before uint64 // the number of the family's use before it, which may be forgotten by now; 0 for none
+	moment timeline.Moment
 }
 
-func newTrail() *trail { return &trail{families: map[string]*list.Element{}} }
+func newTrail() *trail { return &trail{uses: make([]use, maxTrail), newest: map[string]uint64{}} }
+
+func (t *trail) at(n uint64) *use { return &t.uses[n%maxTrail] }
+
+// isKept reports whether the use of that number is not forgotten yet.
+func (t *trail) isKept(n uint64) bool { return n > 0 && n+maxTrail > t.count }
 
 // of returns what was seen of a family, in order.
 func (t *trail) of(family string) []timeline.Moment {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e, ok := t.families[family]
-	if !ok {
-		return nil
+	var moments []timeline.Moment
+	for n := t.newest[family]; t.isKept(n); n = t.at(n).before {
+		moments = append(moments, t.at(n).moment)
 	}
-	return append([]timeline.Moment(nil), e.Value.(*trailed).moments...)
+	slices.Reverse(moments)
+	return moments
 }
 
+// add keeps a use instead of the oldest one.
 func (t *trail) add(family string, m timeline.Moment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e, ok := t.families[family]
-	if !ok {
-		e = t.used.PushFront(&trailed{family: family})
-		t.families[family] = e
+	t.count++
+	place := t.at(t.count)
+	if place.family != "" && t.newest[place.family]+maxTrail == t.count {
+		delete(t.newest, place.family)
 	}
-	t.used.MoveToFront(e)
-	kept := e.Value.(*trailed)
-	if n := len(kept.moments); n > 0 && kept.moments[n-1].From == m.From {
-		m.From = kept.moments[n-1].From // one copy of the text
+	before := t.newest[family]
+	if before != 0 { // one copy of the texts
+		last := t.at(before)
+		family = last.family
+		if last.moment.From == m.From {
+			m.From = last.moment.From
+		}
 	}
-	if len(kept.moments) == maxTrail {
-		kept.moments = append(kept.moments[:0], kept.moments[maxTrail/2:]...)
-		t.size = len(kept.moments) // it is the only one
-	}
-	kept.moments = append(kept.moments, m)
-	for t.size++; t.size > maxTrail; {
-		oldest := t.used.Remove(t.used.Back()).(*trailed)
-		delete(t.families, oldest.family)
-		t.size -= len(oldest.moments)
-	}
+	*place = use{family, before, m}
+	t.newest[family] = t.count
 }
 
 // handler returns a handler of log records that also keeps the uses of tokens among them.
