@@ -101,8 +101,8 @@ func (e *env) apply(ctx context.Context, service *manage.Client, file *clientFil
 	case refusal != nil:
 		return refusal
 	default:
-		if ok, err := e.io.Confirm(ctx, "Apply this to "+plural(due, "client", "clients")+"?"); err != nil || !ok {
-			return declined(err)
+		if err := e.confirm(ctx, false, "Apply this to "+plural(due, "client", "clients")+"?"); err != nil {
+			return err
 		}
 	}
 	done := 0

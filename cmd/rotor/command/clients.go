@@ -107,12 +107,9 @@ be asked, it needs --yes.`,
 			if err != nil {
 				return ofClient(args[0], err)
 			}
-			if !yes {
-				ok, err := e.io.Confirm(cmd.Context(), "This deletes the "+terminal.Inert(c.Type)+" client "+quote(c.ClientID)+
-					", and its tokens are refused. Delete it?")
-				if err != nil || !ok {
-					return declined(err)
-				}
+			question := "This deletes the " + terminal.Inert(c.Type) + " client " + quote(c.ClientID) + ", and its tokens are refused. Delete it?"
+			if err := e.confirm(cmd.Context(), yes, question); err != nil {
+				return err
 			}
 			if err := service.Deregister(cmd.Context(), args[0]); err != nil {
 				return err

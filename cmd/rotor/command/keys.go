@@ -188,9 +188,9 @@ With --json the result is one document: the function's list afterwards.`,
 				if err := e.showInventory(list); err != nil {
 					return err
 				}
-				ok, err := e.io.Confirm(cmd.Context(), "This revokes "+leaked(macs, signing)+", for good, and voids their tokens. Revoke?")
-				if err != nil || !ok {
-					return declined(err)
+				question := "This revokes " + leaked(macs, signing) + ", for good, and voids their tokens. Revoke?"
+				if err := e.confirm(cmd.Context(), false, question); err != nil {
+					return err
 				}
 			}
 			event := map[string]any{"action": "emergency"}

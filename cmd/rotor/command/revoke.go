@@ -96,10 +96,8 @@ func (e *env) revokeFamily(ctx context.Context, service *manage.Client, r *revoc
 		e.io.Errorf("This would end %s.\n", what)
 		return e.revokedCount(1, true)
 	}
-	if !r.yes {
-		if ok, err := e.io.Confirm(ctx, "This ends "+what+". End it?"); err != nil || !ok {
-			return declined(err)
-		}
+	if err := e.confirm(ctx, r.yes, "This ends "+what+". End it?"); err != nil {
+		return err
 	}
 	alive, err := service.RevokeFamily(ctx, r.family)
 	if err != nil {
@@ -135,8 +133,8 @@ func (e *env) revokeUser(ctx context.Context, service *manage.Client, r *revocat
 		e.io.Errorf("There is nothing to end: %s.\n", what)
 		return e.revokedCount(0, false)
 	default:
-		if ok, err := e.io.Confirm(ctx, "This ends "+what+". End them?"); err != nil || !ok {
-			return declined(err)
+		if err := e.confirm(ctx, false, "This ends "+what+". End them?"); err != nil {
+			return err
 		}
 	}
 	ended, err := e.revokeAll(ctx, service, r.Revocation, "families ended", living)
@@ -174,12 +172,4 @@ func (e *env) revokedCount(n int, dryRun bool) error {
 		e.io.Printf("%s\n", plural(n, "family would end", "families would end"))
 	}
 	return nil
-}
-
-// declined returns the error of a question, or errDeclined after a no.
-func declined(err error) error {
-	if err != nil {
-		return err
-	}
-	return errDeclined
 }

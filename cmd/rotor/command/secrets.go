@@ -96,12 +96,9 @@ func (e *env) removeSecret() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !yes {
-				ok, err := e.io.Confirm(cmd.Context(), "This deletes the secret "+quote(args[1])+" of client "+quote(args[0])+
-					": what still uses it is refused. Delete it?")
-				if err != nil || !ok {
-					return declined(err)
-				}
+			question := "This deletes the secret " + quote(args[1]) + " of client " + quote(args[0]) + ": what still uses it is refused. Delete it?"
+			if err := e.confirm(cmd.Context(), yes, question); err != nil {
+				return err
 			}
 			if err := service.RemoveSecret(cmd.Context(), args[0], args[1]); err != nil {
 				return err

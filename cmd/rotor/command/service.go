@@ -110,5 +110,17 @@ func (e *env) mayAsk(cmd *cobra.Command, yes, dryRun bool) error {
 	return misused("%s: say --yes", why)
 }
 
+// confirm asks, unless yes was said before. It returns errDeclined if the answer is no.
+func (e *env) confirm(ctx context.Context, yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	ok, err := e.io.Confirm(ctx, question)
+	if err == nil && !ok {
+		err = errDeclined
+	}
+	return err
+}
+
 // errDeclined is returned if the answer is no.
 var errDeclined = errors.New("nothing was done")
