@@ -37,11 +37,7 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error, unsure
 		input       *inputError
 	)
 	lost := func(status int, title, text string) {
-		f := failure{Text: text, Unsure: unsure}
-		if unsure != "" {
-			f.Look = lookAfter(r)
-		}
-		write(c, w, r, status, errorPage, title, f)
+		write(c, w, r, status, errorPage, title, doubtful(r, text, unsure))
 	}
 	switch {
 	case errors.As(err, &input):
@@ -77,11 +73,18 @@ func (c *Console) failBadly(w http.ResponseWriter, r *http.Request, value any, u
 	}
 	c.Log.ErrorContext(r.Context(), "a page of the console has panicked",
 		slog.String("page", r.Pattern), slog.String("panic", what), slog.Any("stack", stack()))
-	f := failure{Text: "This is a bug, or the service has answered with what it never does. The log of the console says where.", Unsure: unsure}
+	write(c, w, r, http.StatusInternalServerError, errorPage, "The page could not be made",
+		doubtful(r, "This is a bug, or the service has answered with what it never does. The log of the console says where.", unsure))
+}
+
+// doubtful returns what the page of a failure shows after which nobody knows what was done. unsure
+// is that of [Console.fail].
+func doubtful(r *http.Request, text, unsure string) failure {
+	f := failure{Text: text, Unsure: unsure}
 	if unsure != "" {
 		f.Look = lookAfter(r)
 	}
-	write(c, w, r, http.StatusInternalServerError, errorPage, "The page could not be made", f)
+	return f
 }
 
 // stack returns the functions and lines that led to a panic, without their arguments.

@@ -21,7 +21,7 @@ type page[T any] struct{ template *template.Template }
 // template is wrong.
 func newPage[T any](name string) page[T] {
 	t := template.New("layout.html").Funcs(template.FuncMap{
-		"instant": instant, "clock": clock, "span": timeline.Span, "lasts": lasts, "or": or, "query": template.URLQueryEscaper,
+		"instant": instant, "clock": clock, "span": timeline.Span, "lasts": lasts, "query": template.URLQueryEscaper,
 		"either": either, "words": words, "cause": cause, "stamp": stamp, "rfc": rfc, "interval": interval, "age": age, "sessions": sessions,
 		"eventName": eventName, "isLowerBound": isLowerBound, "fault": fault,
 	})

@@ -66,11 +66,3 @@ func lasts(seconds int64) string {
 	}
 	return timeline.Span(time.Duration(seconds) * time.Second)
 }
-
-// or returns the text, or another one if it is empty.
-func or(other, text string) string {
-	if text == "" {
-		return other
-	}
-	return text
-}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -106,7 +107,7 @@ func (c *Console) newEnding(r *http.Request) (*ending, error) {
 	if e.UserID == "" || e.Family != "" && e.Except != "" {
 		return nil, &inputError{"This address must name a user, and at most one family."}
 	}
-	if id := or(e.Except, e.Family); id != "" {
+	if id := cmp.Or(e.Family, e.Except); id != "" {
 		var err error
 		if e.Shown, err = c.API.Family(r.Context(), id); err != nil {
 			return nil, err
