@@ -3,7 +3,6 @@
 package browser
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -11,11 +10,11 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/local"
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 // server is rotor run, in this process.
@@ -23,7 +22,7 @@ type server struct {
 	t   testing.TB
 	url string
 	api *manage.Client
-	log *journal
+	log *logtest.Buffer
 }
 
 // secrets matches what must not be in a log or an address: refresh tokens, client secrets and
@@ -35,7 +34,7 @@ var secrets = regexp.MustCompile(`rotor_[A-Za-z0-9_-]{8,}|eyJhbGciOi[A-Za-z0-9_-
 func start(t testing.TB) *server {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{t: t, log: &journal{}}
+	s := &server{t: t, log: &logtest.Buffer{}}
 	welcome, done := make(chan string, 1), make(chan error, 1)
 	env := map[string]string{"ADDR": "127.0.0.1:0", "ALG": "ES256"}
 	go func() {
@@ -130,24 +129,6 @@ type writerFunc func([]byte)
 func (f writerFunc) Write(p []byte) (int, error) {
 	f(p)
 	return len(p), nil
-}
-
-// journal is what was logged.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
 }
 
 // registration returns a registered client.

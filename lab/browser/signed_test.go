@@ -25,6 +25,7 @@ import (
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/lab/process"
 	"github.com/rotor-auth/rotor/lab/sigv4"
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 // gateway is a local run behind TLS, signatures and permissions, as a deployment is.
@@ -91,7 +92,7 @@ func (g *gateway) console() string {
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	dieWithUs(cmd)
-	said := &journal{}
+	said := &logtest.Buffer{}
 	cmd.Stderr = said
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 func newerAt(tb testing.TB, source keyring.Source, now time.Time) *keyring.Keys {
@@ -192,7 +193,7 @@ func TestSecretPatience(t *testing.T) {
 	m := keyringtest.New(t, encode(t, generate(t)))
 	synctest.Test(t, func(t *testing.T) {
 		var hangs atomic.Bool
-		logs := new(buffer)
+		logs := new(logtest.Buffer)
 		client := m.DirectOver(func(rt http.RoundTripper) http.RoundTripper { return hanging{rt, &hangs} }, 3)
 		secret := keyring.SecretsManager(client, keyring.Secrets{Token: keyringtest.ID}, keyring.ToIssue, slog.New(slog.NewJSONHandler(logs, nil)))
 		waited := func(ask func() (*keyring.Keys, error), found bool) time.Duration {

@@ -1,7 +1,6 @@
 package keyring_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 // manager is a Secrets Manager with one secret, "rotor/keys".
@@ -111,7 +111,7 @@ func (m *manager) wantCalls(want int) {
 
 // start serves the secret with the given value and opens it through the SDK. Logs
 // go to the buffer.
-func start(tb testing.TB, value string) (*manager, *keyring.Secret, *buffer) {
+func start(tb testing.TB, value string) (*manager, *keyring.Secret, *logtest.Buffer) {
 	tb.Helper()
 	m := &manager{tb: tb, value: &value}
 	server := httptest.NewServer(m)
@@ -125,26 +125,8 @@ func start(tb testing.TB, value string) (*manager, *keyring.Secret, *buffer) {
 		HTTPClient:       server.Client(),
 		RetryMaxAttempts: 1,
 	})
-	logs := new(buffer)
+	logs := new(logtest.Buffer)
 	return m, keyring.SecretsManager(client, keyring.Secrets{Token: "rotor/keys"}, keyring.ToIssue, slog.New(slog.NewJSONHandler(logs, nil))), logs
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func keysAt(tb testing.TB, source keyring.Source, now time.Time) *keyring.Keys {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/keyring/keyringtest"
+	"github.com/rotor-auth/rotor/shared/logtest"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/token"
 )
@@ -29,14 +30,14 @@ type rotator struct {
 	t        *testing.T
 	m        *keyringtest.SecretsManager
 	rotation keyring.Rotation
-	log      *buffer
+	log      *logtest.Buffer
 	begun    int
 }
 
 func newRotator(t *testing.T, text string) *rotator {
 	t.Helper()
 	m := keyringtest.New(t, text)
-	log := new(buffer)
+	log := new(logtest.Buffer)
 	return &rotator{t: t, m: m, log: log, rotation: keyring.Rotation{
 		Client: m.Client(1), Secrets: keyring.Secrets{Token: keyringtest.ID}, Algorithm: signing.ES256, LongestAccessToken: longest, Log: slog.New(slog.NewJSONHandler(log, nil)),
 	}}

@@ -18,6 +18,7 @@ import (
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/command"
 	"github.com/rotor-auth/rotor/cmd/rotor/terminal"
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 func TestExplain(t *testing.T) {
@@ -258,7 +259,7 @@ func TestFollow(t *testing.T) {
 	defer front.Close()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	var out, errs buffer
+	var out, errs logtest.Buffer
 	done := make(chan int, 1)
 	go func() {
 		done <- command.Main(ctx, []string{"events", "--follow"}, func(string) string { return front.URL }, terminal.New(strings.NewReader(""), &out, &errs))
@@ -309,7 +310,7 @@ func TestInterrupt(t *testing.T) {
 		<-called
 		interrupt()
 	}()
-	var out, errs buffer
+	var out, errs logtest.Buffer
 	code := command.Main(ctx, []string{"families", "alice"}, func(string) string { return srv.URL }, terminal.New(strings.NewReader(""), &out, &errs))
 	if code != 1 || errs.String() != "rotor: interrupted\n" || out.String() != "" {
 		t.Errorf("ended with %d: %s%s", code, out.String(), errs.String())

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rotor-auth/rotor/clients/manage"
@@ -150,22 +149,4 @@ func decode[T any](t testing.TB, text string) (v T) {
 		t.Fatalf("%q is not one line of JSON: %v", text, err)
 	}
 	return v
-}
-
-// buffer is written to while it is read.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

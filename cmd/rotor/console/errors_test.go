@@ -13,6 +13,7 @@ import (
 
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 // TestLostAnswersOfChanges checks what is said of a change whose answer was lost: that it may have
@@ -95,7 +96,7 @@ func TestWrongAnswers(t *testing.T) {
 	for _, body := range []string{
 		`null`, `{}`, `[]`, `{"families":[null]}`, `{"clients":[null],"policy":null}`, `{"events":[null,{}]}`, `{"family":{},"timeline":[null]}`, `{"policy":{"reuse_interval":1e99}}`,
 	} {
-		var log journal
+		var log logtest.Buffer
 		w := newWorld(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 		w.service = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Type", "application/json")
@@ -124,7 +125,7 @@ func TestBugIsAPage(t *testing.T) {
 		{func() { panic("rotor_secret") }, "panic=string"},
 		{func() { none[at] = "rotor_secret" }, "index out of range"},
 	} {
-		var log journal
+		var log logtest.Buffer
 		w := newWorld(t, func(c *Config) {
 			c.Log = slog.New(slog.NewTextHandler(&log, nil))
 			c.Trail = func(string) []timeline.Moment { tt.panics(); return nil }

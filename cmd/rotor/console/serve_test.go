@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 // TestServe checks the console of a service that asks for signatures: each call is signed with the
@@ -45,7 +46,7 @@ func TestServe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	told, done := make(chan string, 1), make(chan error, 1)
-	var errs journal
+	var errs logtest.Buffer
 	go func() {
 		done <- Serve(ctx, "localhost:0", api, w.clock.Now, writer(func(text []byte) { told <- string(text) }), &errs)
 	}()

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -9,11 +8,11 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/logtest"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
@@ -26,33 +25,15 @@ type world struct {
 	api     *manage.Client
 	service http.Handler
 	console *httptest.Server
-	log     *journal                 // of the service
-	asked   *journal                 // the addresses of the calls that the console made
+	log     *logtest.Buffer          // of the service
+	asked   *logtest.Buffer          // the addresses of the calls that the console made
 	refuse  func(*http.Request) bool // the gateway before the service refuses this call
 	browser *http.Client             // follows no redirect
 }
 
-// journal is text that several goroutines write.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
 func newWorld(tb testing.TB, change ...func(*Config)) *world {
 	tb.Helper()
-	w := &world{tb: tb, clock: storetest.NewClock(), log: &journal{}, asked: &journal{}}
+	w := &world{tb: tb, clock: storetest.NewClock(), log: &logtest.Buffer{}, asked: &logtest.Buffer{}}
 	table, _ := storetest.Open(tb)
 	document, err := keyring.Generate(signing.ES256, w.clock.Now())
 	if err != nil {

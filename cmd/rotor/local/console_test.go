@@ -15,6 +15,7 @@ import (
 	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 // browser is a browser with its cookies.
@@ -232,7 +233,7 @@ func TestThiefIsNamed(t *testing.T) {
 // TestTrail checks that a family's uses are kept from the lines of the log, by the service's time.
 func TestTrail(t *testing.T) {
 	seen := newTrail()
-	var out buffer
+	var out logtest.Buffer
 	log := slog.New(seen.handler(slog.NewJSONHandler(&out, nil))).With(slog.String("run", "1"))
 	begin := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	id, err := family.NewID([16]byte{1}, begin)

@@ -2,7 +2,6 @@ package local
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -25,6 +24,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/logtest"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 )
 
@@ -33,7 +33,7 @@ type program struct {
 	tb     testing.TB
 	url    string
 	stdout string
-	stderr *buffer
+	stderr *logtest.Buffer
 	client *http.Client
 	stop   func() error // returns the result of Run
 }
@@ -54,7 +54,7 @@ func start(tb testing.TB, env map[string]string) *program {
 	}
 	maps.Copy(all, env)
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &program{tb: tb, stderr: &buffer{}, client: &http.Client{Transport: &http.Transport{}}}
+	p := &program{tb: tb, stderr: &logtest.Buffer{}, client: &http.Client{Transport: &http.Transport{}}}
 	welcome, done := make(chan string, 1), make(chan error, 1)
 	go func() {
 		done <- Run(ctx, func(name string) string { return all[name] }, writerFunc(func(text []byte) {
@@ -93,24 +93,6 @@ type writerFunc func([]byte)
 func (f writerFunc) Write(p []byte) (int, error) {
 	f(p)
 	return len(p), nil
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // reply is a response whose body was JSON or empty.
@@ -483,7 +465,7 @@ func TestRefusesToStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			env := map[string]string{"ADDR": "127.0.0.1:0"}
 			maps.Copy(env, c.env)
-			var stdout buffer
+			var stdout logtest.Buffer
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			err := Run(ctx, func(name string) string { return env[name] }, writerFunc(func(text []byte) {

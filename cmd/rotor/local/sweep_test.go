@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/logtest"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -114,7 +115,7 @@ type bubble struct {
 	t       *testing.T
 	handler http.Handler
 	store   *breakable
-	log     *buffer
+	log     *logtest.Buffer
 	sweeper sweeper
 }
 
@@ -133,7 +134,7 @@ func (b *breakable) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func newBubble(t *testing.T) *bubble {
 	t.Helper()
-	b := &bubble{t: t, store: &breakable{RoundTripper: embedded.New()}, log: &buffer{}}
+	b := &bubble{t: t, store: &breakable{RoundTripper: embedded.New()}, log: &logtest.Buffer{}}
 	table := store.New(embedded.Config(b.store), "rotor", store.DefaultRetention)
 	if err := table.Create(t.Context()); err != nil {
 		t.Fatal(err)

@@ -5,38 +5,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode"
+
+	"github.com/rotor-auth/rotor/shared/logtest"
 )
 
 // on returns an IO whose output is a terminal of that width, and what is written to it.
-func on(width int) (o *IO, out, errs *buffer) {
-	out, errs = &buffer{}, &buffer{}
+func on(width int) (o *IO, out, errs *logtest.Buffer) {
+	out, errs = &logtest.Buffer{}, &logtest.Buffer{}
 	o = New(strings.NewReader(""), out, errs)
 	o.outTerm, o.errTerm, o.outColor, o.width = true, true, true, width
 	return o, out, errs
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-// take returns what was written since the last time.
-func (b *buffer) take() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	defer b.b.Reset()
-	return b.b.String()
 }
 
 func TestInert(t *testing.T) {
@@ -64,7 +46,7 @@ func TestWriteJSON(t *testing.T) {
 	if err := o.WriteJSON(map[string]string{"device": "é\u202e\u009b\x1b🙂\U000e0041"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := out.take(), `{"device":"é\u202e\u009b\u001b🙂\udb40\udc41"}`+"\n"; got != want {
+	if got, want := out.Take(), `{"device":"é\u202e\u009b\u001b🙂\udb40\udc41"}`+"\n"; got != want {
 		t.Errorf("written %q, not %q", got, want)
 	}
 }
@@ -86,7 +68,7 @@ func FuzzInert(f *testing.F) {
 		if err := o.WriteJSON(text); err != nil {
 			t.Fatal(err)
 		}
-		written := out.take()
+		written := out.Take()
 		var back string
 		if err := json.Unmarshal([]byte(written), &back); err != nil || back != toValid(text) {
 			t.Errorf("%+q is read as %+q, %v", text, back, err)
@@ -119,12 +101,12 @@ func TestTable(t *testing.T) {
 		"three  a\\x09b\\x0ac                dead\n" +
 		"x      long long long long long…\n" +
 		"later                             active\n"
-	if got := out.take(); got != want {
+	if got := out.Take(); got != want {
 		t.Errorf("on a terminal:\n%s\nand not\n%s", got, want)
 	}
 	o, out, _ = on(10) // too narrow: a column keeps what makes it readable
 	fill(o)
-	if got := out.take(); !strings.Contains(got, "x      long lo…\n") {
+	if got := out.Take(); !strings.Contains(got, "x      long lo…\n") {
 		t.Errorf("on a narrow terminal:\n%s", got)
 	}
 	var pipe bytes.Buffer
@@ -136,12 +118,12 @@ func TestTable(t *testing.T) {
 	table := o.NewTable(columns...)
 	for i := range 2*rowsAtOnce + 1 {
 		table.Add(fmt.Sprint(i), "", "")
-		if i == rowsAtOnce && strings.Count(out.take(), "\n") != rowsAtOnce+1 {
+		if i == rowsAtOnce && strings.Count(out.Take(), "\n") != rowsAtOnce+1 {
 			t.Error("a long table is kept in memory")
 		}
 	}
 	table.Flush()
-	if got := out.take(); strings.Contains(got, "DEVICE") || strings.Count(got, "\n") != rowsAtOnce+1 {
+	if got := out.Take(); strings.Contains(got, "DEVICE") || strings.Count(got, "\n") != rowsAtOnce+1 {
 		t.Error("a long table has a second header, or not all rows")
 	}
 }
@@ -161,43 +143,43 @@ func TestProgress(t *testing.T) {
 		p.Add(50)
 		time.Sleep(999 * time.Millisecond)
 		synctest.Wait()
-		if got := errs.take(); got != "" {
+		if got := errs.Take(); got != "" {
 			t.Errorf("within a second: %q", got)
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
-		if got, want := errs.take(), "\r\x1b[K[#######-----------------------] 50 of 200 families ended"; got != want {
+		if got, want := errs.Take(), "\r\x1b[K[#######-----------------------] 50 of 200 families ended"; got != want {
 			t.Errorf("after a second: %q, not %q", got, want)
 		}
 		p.Add(1000)
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
-		if got := errs.take(); !strings.HasSuffix(got, strings.Repeat("#", 30)+"] 200 of 200 families ended") {
+		if got := errs.Take(); !strings.HasSuffix(got, strings.Repeat("#", 30)+"] 200 of 200 families ended") {
 			t.Errorf("more than all: %q", got)
 		}
 		o.Printf("a row\n")
-		if got := errs.take() + out.take(); got != "\r\x1b[Ka row\n" {
+		if got := errs.Take() + out.Take(); got != "\r\x1b[Ka row\n" {
 			t.Errorf("before a row: %q", got)
 		}
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
-		errs.take()
+		errs.Take()
 		p.Stop()
 		o.Printf("the result\n")
-		if got := errs.take(); got != "\r\x1b[K" {
+		if got := errs.Take(); got != "\r\x1b[K" {
 			t.Errorf("stopped: %q", got)
 		}
-		out.take()
+		out.Take()
 
 		p = o.Progress("families read", 0)
 		p.Add(3)
 		time.Sleep(1001 * time.Millisecond)
 		synctest.Wait()
-		if got := errs.take(); got != "\r\x1b[K3 families read" {
+		if got := errs.Take(); got != "\r\x1b[K3 families read" {
 			t.Errorf("of an unknown total: %q", got)
 		}
 		p.Stop()
-		errs.take()
+		errs.Take()
 
 		p = o.Progress("families ended", 1)
 		p.Stop()
@@ -205,7 +187,7 @@ func TestProgress(t *testing.T) {
 		p = o.Progress("families ended", 1)
 		time.Sleep(time.Minute)
 		p.Stop()
-		if got := errs.take() + out.take(); got != "" {
+		if got := errs.Take() + out.Take(); got != "" {
 			t.Errorf("what is quick, or in no terminal, shows %q", got)
 		}
 	})
