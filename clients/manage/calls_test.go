@@ -244,6 +244,7 @@ func TestRegistration(t *testing.T) {
 	s := &manage.Settings{
 		Type: "confidential", Preset: "auth0", Policy: map[string]any{"reuse_interval": 30}, Scope: "openid", Audience: manage.Audience{"https://a.example"},
 		MayIntrospect: true, MayForward: true, NotBefore: w.clock.Now(),
+		RedirectURIs: []string{"https://a.example/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
 	}
 	r, err := w.Register(t.Context(), "backend", s)
 	if err != nil {

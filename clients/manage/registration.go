@@ -38,6 +38,9 @@ type Registration struct {
 	UpdatedAt      time.Time       `json:"updated_at"`
 	Recommendation *Recommendation `json:"recommendation,omitempty"` // of [Client.Registration] alone
 	Warnings       []FieldError    `json:"warnings,omitempty"`       // of [Client.Register] alone
+
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 }
 
 // Secret is a client's secret, of which only the id is ever shown again.
@@ -57,6 +60,9 @@ type Settings struct {
 	MayIntrospect bool           `json:"may_introspect,omitempty"`
 	MayForward    bool           `json:"may_forward,omitempty"`
 	NotBefore     time.Time      `json:"not_before,omitzero"`
+
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`             // to which a code may be sent
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"` // to which a browser may be sent after a logout
 }
 
 func clientPath(id string) string { return segment("/v1/clients", id) }

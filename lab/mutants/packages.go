@@ -22,7 +22,7 @@ var suites = map[string][]string{
 	"embedded":     {"embedded", "storetest", "server"},
 	"storetest":    {"storetest", "sweep", "server"},
 	"sweep":        {"sweep", "boot", "server"},
-	"session":      {"server"},
+	"session":      {"session", "server"},
 	"oauth":        {"server"},
 	"manage":       {"manage", "server"},
 	"web":          {"server"},

@@ -24,6 +24,7 @@ var table = []chapter{
 	clientScopes,
 	outlivedRecords,
 	unsafeSettings,
+	redirects,
 	owners,
 	loginRetries,
 	familyChanges,

@@ -49,6 +49,7 @@ const (
 	NotBeforeSet     Change = "not_before_set"
 	NotBeforeLowered Change = "not_before_lowered" // families that it had ended are alive again
 	SecretAdded      Change = "secret_added"
+	RedirectURIAdded Change = "redirect_uri_added" // a browser may be sent to one more address, with a code or after a logout
 )
 
 // Event is an entry of the audit trail. Which members are set depends on the type.

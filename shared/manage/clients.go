@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,12 +27,16 @@ type newClient struct {
 	mayIntrospect bool
 	mayForward    bool
 	notBefore     time.Time
+
+	redirectURIs           []string
+	postLogoutRedirectURIs []string
 }
 
 func (body *newClient) fields() map[string]any {
 	return map[string]any{
 		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
 		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "may_forward": &body.mayForward, "not_before": &body.notBefore,
+		"redirect_uris": &body.redirectURIs, "post_logout_redirect_uris": &body.postLogoutRedirectURIs,
 	}
 }
 
@@ -61,6 +66,9 @@ type clientJSON struct {
 	CreatedAt     time.Time        `json:"created_at"`
 	UpdatedAt     time.Time        `json:"updated_at"`
 
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+
 	// Recommendation is set by GET of one client, if there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
 	// Warnings is set by PUT.
@@ -76,6 +84,7 @@ func newClientJSON(c *store.Client) clientJSON {
 	s := clientJSON{
 		ClientID: c.ID, Type: "public", Preset: c.Preset, Policy: c.Policy,
 		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
+		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if c.Confidential {
@@ -146,11 +155,17 @@ func auditedChanges(before, put *store.Client) []audit.Change {
 	add(audit.BecamePublic, before.Confidential && !put.Confidential)
 	add(audit.MayIntrospectOn, put.MayIntrospect && !before.MayIntrospect)
 	add(audit.MayForwardOn, put.MayForward && !before.MayForward)
+	add(audit.RedirectURIAdded, hasMore(put.RedirectURIs, before.RedirectURIs) || hasMore(put.PostLogoutRedirectURIs, before.PostLogoutRedirectURIs))
 	add(audit.ObserveOn, is.ObserveUntil.After(was.ObserveUntil))
 	add(audit.RotationOff, was.Rotation && !is.Rotation)
 	add(audit.NotBeforeSet, is.NotBefore.After(was.NotBefore))
 	add(audit.NotBeforeLowered, !is.NotBefore.IsZero() && is.NotBefore.Before(was.NotBefore))
 	return all
+}
+
+// hasMore reports whether one of the values is not among those of before.
+func hasMore(values, before []string) bool {
+	return slices.ContainsFunc(values, func(v string) bool { return !slices.Contains(before, v) })
 }
 
 // toClient checks the body and returns the client that it describes.
@@ -185,6 +200,8 @@ func (body *newClient) toClient(id string, now time.Time) (*store.Client, error)
 	c.Policy = policy
 	c.Scope = in.scope("scope", body.scope)
 	c.Audience = in.audience("audience", body.audience)
+	c.RedirectURIs = in.redirectURIs("redirect_uris", body.redirectURIs, !c.Confidential)
+	c.PostLogoutRedirectURIs = in.redirectURIs("post_logout_redirect_uris", body.postLogoutRedirectURIs, !c.Confidential)
 	if body.mayIntrospect && !c.Confidential {
 		in.wrong("may_introspect", "true", "false for a public client: only confidential clients introspect")
 	}

@@ -182,6 +182,24 @@ func (in *input) audience(field string, values signing.Audience) []string {
 	return audience
 }
 
+// redirectURIs checks the addresses that a client registers, and returns them without
+// duplicates.
+func (in *input) redirectURIs(field string, uris []string, public bool) []string {
+	if len(uris) > session.MaxRedirects {
+		in.wrong(field, fmt.Sprintf("%d values", len(uris)), fmt.Sprintf("at most %d", session.MaxRedirects))
+		return nil
+	}
+	var all []string
+	for _, uri := range uris {
+		if err := session.CheckRedirectURI(uri, public); err != nil {
+			in.wrong(field, strconv.Quote(session.Cut(uri, 80)), err.Error())
+		} else if !slices.Contains(all, uri) {
+			all = append(all, uri)
+		}
+	}
+	return all
+}
+
 // required checks a string like text, and that it is not empty.
 func (in *input) required(field, s string, limit int) {
 	if s == "" {

@@ -2,9 +2,11 @@ package manage
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -55,5 +57,12 @@ func warnings(before, c *store.Client, now time.Time) []warning {
 		"the client can find out of every client's access tokens whether they are active, and whose they are")
 	add(c.MayForward, "may_forward",
 		"what the client reports as its users' addresses is believed: whoever has its secret can claim any address")
+	for _, uris := range []struct {
+		field string
+		all   []string
+	}{{"redirect_uris", c.RedirectURIs}, {"post_logout_redirect_uris", c.PostLogoutRedirectURIs}} {
+		add(slices.ContainsFunc(uris.all, session.NamesLocalhost), uris.field,
+			"localhost may lead to another machine or be heard by another program: register 127.0.0.1 or [::1], whose port is free (RFC 8252 section 8.3)")
+	}
 	return all
 }

@@ -30,6 +30,9 @@ type clientDocument struct {
 	MayIntrospect bool            `json:"may_introspect"`
 	MayForward    bool            `json:"may_forward"`
 	NotBefore     time.Time       `json:"not_before,omitzero"`
+
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 }
 
 // FuzzClient checks that an accepted client reads back as it was put, on top of its preset and
@@ -59,6 +62,8 @@ func FuzzClient(f *testing.F) {
 		`{"type":"public","policy":[],"Type":1}`,
 		`{"type":"public","audience":["b","a","b"]}`,
 		`{"type":"public","audience":[""]}`,
+		`{"type":"public","redirect_uris":["https://b.example/","https://a.example/?x=%20","https://b.example/","http://[::1]:8/"],"post_logout_redirect_uris":["com.example.app:/cb"]}`,
+		`{"type":"confidential","redirect_uris":["com.example.app:/cb"],"post_logout_redirect_uris":["http://a.example/","javascript:1",""]}`,
 		`{"type":"public","policy":null,"preset":"okta","scope":"a  b","audience":"\u0000"}`,
 		`{`, ``, `[]`, `{"type":"public"}{}`, `{"type":"public","policy":{"max_active":1}`,
 	} {
@@ -129,6 +134,11 @@ func FuzzClient(f *testing.F) {
 		if shown.Type != put.Type || shown.Preset != put.Preset || shown.Scope != once(put.Scope) || !slices.Equal(audienceOf(shown.Audience), audienceOf(put.Audience)) ||
 			shown.MayIntrospect != put.MayIntrospect || shown.MayForward != put.MayForward || !shown.NotBefore.Equal(put.NotBefore.Truncate(time.Millisecond)) {
 			t.Errorf("%s reads back as %s", body, a.body)
+		}
+		for _, uris := range [][2][]string{{put.RedirectURIs, shown.RedirectURIs}, {put.PostLogoutRedirectURIs, shown.PostLogoutRedirectURIs}} {
+			if registered := strings.Fields(once(strings.Join(uris[0], " "))); !slices.Equal(registered, uris[1]) {
+				t.Errorf("%q reads back as %q", uris[0], uris[1])
+			}
 		}
 
 		again, err := json.Marshal(shown)

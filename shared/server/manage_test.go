@@ -127,13 +127,15 @@ func TestClientMembers(t *testing.T) {
 	w := newWorld(t)
 	created := w.clock.Now()
 	before := created.Add(-time.Hour)
-	body := fmt.Sprintf(`{"type":"confidential","preset":"atlassian","scope":"read write","audience":"https://api.example","may_introspect":true,"may_forward":true,"not_before":%q}`, before.Format(time.RFC3339Nano))
+	body := fmt.Sprintf(`{"type":"confidential","preset":"atlassian","scope":"read write","audience":"https://api.example","may_introspect":true,"may_forward":true,"not_before":%q,
+		"redirect_uris":["https://b.example/cb","https://a.example/cb","https://b.example/cb"],"post_logout_redirect_uris":["https://a.example/"]}`, before.Format(time.RFC3339Nano))
 	put := w.put("a.b_c-9", body)
 	policy := defaultPolicy()
 	maps.Copy(policy, map[string]any{"reuse_interval": 600.0, "absolute_lifetime": 365 * 86400.0, "idle_lifetime": 90 * 86400.0, "invalid_grant_status": 403.0})
 	want := map[string]any{
 		"client_id": "a.b_c-9", "type": "confidential", "preset": "atlassian", "policy": policy, "scope": "read write", "audience": "https://api.example",
 		"may_introspect": true, "may_forward": true, "not_before": before.Format(time.RFC3339Nano), "created_at": created.Format(time.RFC3339Nano), "updated_at": created.Format(time.RFC3339Nano),
+		"redirect_uris": []any{"https://b.example/cb", "https://a.example/cb"}, "post_logout_redirect_uris": []any{"https://a.example/"},
 	}
 	if put.status != http.StatusCreated || len(warned(t, put)) != 2 {
 		t.Fatal(put)
@@ -236,6 +238,18 @@ func TestClientLimits(t *testing.T) {
 		{"may_introspect on public", `{"type":"public","may_introspect":true}`, "may_introspect", []string{"true", "confidential"}},
 		{"may_forward on public", `{"type":"public","may_forward":true}`, "may_forward", []string{"true", "public"}},
 		{"may_forward a string", `{"type":"confidential","may_forward":"yes"}`, "may_forward", []string{"true or false"}},
+		{"16 redirect_uris", `{"type":"public","redirect_uris":[` + addresses(16) + `],"post_logout_redirect_uris":[` + addresses(16) + `]}`, "", nil},
+		{"17 redirect_uris", `{"type":"public","redirect_uris":[` + addresses(17) + `]}`, "redirect_uris", []string{"17 values", "at most 16"}},
+		{"17 post_logout_redirect_uris", `{"type":"public","post_logout_redirect_uris":[` + addresses(17) + `]}`, "post_logout_redirect_uris", []string{"17 values", "at most 16"}},
+		{"a redirect URI at its limit", `{"type":"public","redirect_uris":["https://a.example/` + strings.Repeat("x", 512-18) + `"]}`, "", nil},
+		{"a redirect URI past it", `{"type":"public","redirect_uris":["https://a.example/` + strings.Repeat("x", 513-18) + `"]}`, "redirect_uris", []string{"at most 512 bytes"}},
+		{"no redirect_uris", `{"type":"public","redirect_uris":[],"post_logout_redirect_uris":null}`, "", nil},
+		{"redirect_uris a string", `{"type":"public","redirect_uris":"https://a.example/"}`, "redirect_uris", []string{"JSON array of strings"}},
+		{"a redirect URI that is null", `{"type":"public","redirect_uris":[null]}`, "redirect_uris", []string{`""`, "absolute"}},
+		{"a redirect URI of http", `{"type":"public","redirect_uris":["https://a.example/","http://a.example/"]}`, "redirect_uris", []string{`"http://a.example/"`, "https"}},
+		{"an app's scheme", `{"type":"public","redirect_uris":["com.example.app:/cb"],"post_logout_redirect_uris":["com.example.app:/"]}`, "", nil},
+		{"an app's scheme of a backend", `{"type":"confidential","redirect_uris":["com.example.app:/cb"]}`, "redirect_uris", []string{`"com.example.app:/cb"`, "public"}},
+		{"a script after a logout", `{"type":"public","post_logout_redirect_uris":["javascript:alert(1)"]}`, "post_logout_redirect_uris", []string{`"javascript:alert(1)"`, "scheme"}},
 		{"not_before now", `{"type":"public","not_before":` + at(0) + `}`, "", nil},
 		{"not_before in the future", `{"type":"public","not_before":` + at(time.Second) + `}`, "not_before", []string{now.Add(time.Second).Format(time.RFC3339), now.Format(time.RFC3339)}},
 		{"scope at its limit", `{"type":"public","scope":"` + strings.Repeat("x", 1024) + `"}`, "", nil},
@@ -255,7 +269,7 @@ func TestClientLimits(t *testing.T) {
 		{"an audience that is an object", `{"type":"public","audience":{"a":"b"}}`, "audience", []string{"string", "array"}},
 		{"a control character among audiences", `{"type":"public","audience":["a","b\n"]}`, "audience", []string{"control"}},
 		{"audience with a control character", `{"type":"public","audience":"a\u0007"}`, "audience", []string{"control"}},
-		{"unknown member", `{"type":"public","redirect_uris":[]}`, "redirect_uris", nil},
+		{"unknown member", `{"type":"public","redirect_uri":[]}`, "redirect_uri", nil},
 		{"a member in other letters", `{"Type":"public"}`, "Type", nil},
 		{"a member of the policy in other letters", policy(`"Max_Active":5`), "policy.Max_Active", nil},
 		{"unknown member of the policy", policy(`"leeway":60`), "policy.leeway", nil},
@@ -305,6 +319,15 @@ func TestClientLimits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// addresses returns n different redirect URIs, as members of a JSON array.
+func addresses(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(`"https://a.example/%d"`, i))
+	}
+	return strings.Join(all, ",")
 }
 
 // TestClientTimesCanBeShown checks that any times which a PUT accepts can be shown again,

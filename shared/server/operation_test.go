@@ -290,6 +290,10 @@ func TestChangesOfAClient(t *testing.T) {
 		{"they stay ended", `{"type":"public"}`, nil},
 		{"those of before today end", notBefore(-time.Hour), []any{"not_before_set"}},
 		{"yesterday's live again", notBefore(-day), []any{"not_before_lowered"}},
+		{"a redirect URI", `{"type":"public","redirect_uris":["https://a.example/"]}`, []any{"redirect_uri_added"}},
+		{"the same redirect URI", `{"type":"public","redirect_uris":["https://a.example/"]}`, nil},
+		{"another redirect URI", `{"type":"public","redirect_uris":["https://b.example/"]}`, []any{"redirect_uri_added"}},
+		{"an address after a logout", `{"type":"public","post_logout_redirect_uris":["https://b.example/"]}`, []any{"redirect_uri_added"}},
 		{"it is confidential", `{"type":"confidential"}`, nil},
 		{
 			"all at once", `{"type":"public","not_before":"` + in(-time.Minute) + `","policy":{"reuse_detection":"observe","observe_until":"` + in(day) + `"}}`,

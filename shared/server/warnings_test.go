@@ -56,6 +56,9 @@ func TestWarnings(t *testing.T) {
 		{"may introspect", `{"type":"confidential","may_introspect":true}`, []string{"may_introspect"}, "every client's"},
 		{"may forward", `{"type":"confidential","may_forward":true}`, []string{"may_forward"}, "addresses"},
 		{"not_before", `{"type":"public","not_before":"2029-01-01T00:00:00Z"}`, nil, ""},
+		{"loopback", `{"type":"public","redirect_uris":["http://127.0.0.1/cb","http://[::1]/cb","https://localhost/cb"],"post_logout_redirect_uris":["http://127.0.0.1/"]}`, nil, ""},
+		{"localhost", `{"type":"public","redirect_uris":["https://a.example/","http://localhost:3000/cb"]}`, []string{"redirect_uris"}, "127.0.0.1"},
+		{"localhost afterwards", `{"type":"public","post_logout_redirect_uris":["http://localhost/"]}`, []string{"post_logout_redirect_uris"}, "127.0.0.1"},
 		{
 			"all of it", `{"type":"confidential","may_introspect":true,"policy":{"rotation":false,"reuse_interval":86400,"lost_response":"until_used",
 				"absolute_lifetime":0,"idle_lifetime":0,"access_token_lifetime":86400,"reuse_detection":"observe","observe_until":"` + soon + `"}}`,

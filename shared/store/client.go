@@ -43,8 +43,13 @@ type Client struct {
 	MayForward    bool     // may name the address and user agent of its user
 	Secrets       []Secret
 	Version       int // how often it was put
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
+
+	// Where a browser may be sent with a code, and after a logout.
+	RedirectURIs           []string
+	PostLogoutRedirectURIs []string
+
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // Bound returns the part of a scope that the client's families may be granted now, which
@@ -79,6 +84,8 @@ type clientItem struct {
 	Audience      string `dynamodbav:"audience,omitempty"` // see joinAudience
 	MayIntrospect bool   `dynamodbav:"may_introspect,omitempty"`
 	MayForward    bool   `dynamodbav:"may_forward,omitempty"`
+	Redirects     string `dynamodbav:"redirect_uris,omitempty"` // joined with spaces, as the next
+	AfterLogout   string `dynamodbav:"post_logout_redirect_uris,omitempty"`
 	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
 	Secret1       string `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
 	Secret2       string `dynamodbav:"secret_2"`
@@ -117,6 +124,9 @@ func unmarshalClient(m item) (*Client, error) {
 		Version:       i.Version,
 		CreatedAt:     fromMillis(i.CreatedAt),
 		UpdatedAt:     fromMillis(i.UpdatedAt),
+
+		RedirectURIs:           fields(i.Redirects),
+		PostLogoutRedirectURIs: fields(i.AfterLogout),
 	}
 	if err := json.Unmarshal([]byte(i.Policy), &c.Policy); err != nil {
 		return nil, fmt.Errorf("unmarshal the policy of client %s: %w", i.SK, err)
@@ -176,6 +186,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
 		" may_introspect = :may_introspect, may_forward = :may_forward, put_by = :put_by," +
+		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	putBy := make([]byte, 8)
 	_, _ = rand.Read(putBy) // never fails, by its contract
@@ -188,10 +199,13 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		":may_introspect": &types.AttributeValueMemberBOOL{Value: c.MayIntrospect},
 		":may_forward":    &types.AttributeValueMemberBOOL{Value: c.MayForward},
 		":not_before":     number(millis(c.Policy.NotBefore)),
+		":redirect_uris":  text(strings.Join(c.RedirectURIs, " ")),
 		":put_by":         &types.AttributeValueMemberB{Value: putBy},
 		":now":            number(millis(c.UpdatedAt)),
 		":none":           text(""),
 		":one":            number(1),
+
+		":post_logout_redirect_uris": text(strings.Join(c.PostLogoutRedirectURIs, " ")),
 	}
 	if c.Confidential {
 		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"

@@ -39,6 +39,9 @@ type clientEntry struct {
 	MayIntrospect bool            `json:"may_introspect"`
 	MayForward    bool            `json:"may_forward"`
 	NotBefore     time.Time       `json:"not_before"`
+
+	RedirectURIs           []string `json:"redirect_uris"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris"`
 }
 
 // clientFile is a file of clients.
@@ -211,7 +214,7 @@ func (f *clientFile) set(to any, path string, key, value *yaml.Node) {
 func hasMember(v any, name string) bool {
 	switch v := v.(type) {
 	case *clientEntry:
-		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before"}, name)
+		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris"}, name)
 	case *family.Policy:
 		text, err := json.Marshal(v)
 		var members map[string]any
@@ -225,7 +228,7 @@ func kind(name string) string {
 	switch {
 	case strings.Contains(name, "bool"):
 		return "true or false"
-	case name == "array":
+	case name == "array" || strings.HasPrefix(name, "[]"):
 		return "a list"
 	case name == "object":
 		return "a mapping"
@@ -248,6 +251,7 @@ func (c *clientEntry) settings() *manage.Settings {
 	s := &manage.Settings{
 		Type: c.Type, Preset: c.Preset, Scope: c.Scope, Audience: c.Audience,
 		MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore, Policy: map[string]any{},
+		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 	}
 	members, _ := json.Marshal(c.policy) // of numbers and strings
 	var all map[string]any
@@ -266,6 +270,7 @@ func (c *clientEntry) registration(now *manage.Registration) *manage.Registratio
 	r := &manage.Registration{
 		ClientID: c.id, Type: c.Type, Preset: c.Preset, Scope: strings.Join(unique(strings.Fields(c.Scope)), " "),
 		Audience: unique(c.Audience), MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore,
+		RedirectURIs: unique(c.RedirectURIs), PostLogoutRedirectURIs: unique(c.PostLogoutRedirectURIs),
 		Policy: manage.Policy{
 			Rotation: p.Rotation, ReuseInterval: int64(p.ReuseInterval), LostResponse: string(p.LostResponse),
 			AbsoluteLifetime: int64(p.AbsoluteLifetime), IdleLifetime: int64(p.IdleLifetime),

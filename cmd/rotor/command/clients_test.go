@@ -35,6 +35,8 @@ clients:
       reuse_interval: 30
     audience: [https://a.example.com, https://b.example.com, https://a.example.com]
     may_forward: true
+    redirect_uris: [https://a.example.com/cb, https://b.example.com/cb, https://a.example.com/cb]
+    post_logout_redirect_uris: [https://a.example.com/]
 `
 
 // TestApply checks that a file says what changes, changes it, and changes nothing a second time.
@@ -67,7 +69,7 @@ func TestApply(t *testing.T) {
 		t.Errorf("applied: %+v", r)
 	}
 	c, err := w.Registration(t.Context(), "backend")
-	if err != nil || c.Policy.ReuseInterval != 30 || c.Policy.Evict != "oldest" || len(c.Audience) != 2 || !c.MayForward || c.Preset != "auth0" {
+	if err != nil || c.Policy.ReuseInterval != 30 || c.Policy.Evict != "oldest" || len(c.Audience) != 2 || !c.MayForward || c.Preset != "auth0" || len(c.RedirectURIs) != 2 || len(c.PostLogoutRedirectURIs) != 1 {
 		t.Errorf("the client is %+v, %v", c, err)
 	}
 	if r := w.run("", "clients", "apply", path, "--yes"); r.out != "  shop: no change\n  backend: no change\nno change\n" || r.err != "" || r.code != 0 {
@@ -105,7 +107,7 @@ func TestApply(t *testing.T) {
 	for _, f := range got.Clients[0].Fields {
 		changed = append(changed, f.Field+" "+f.From+" "+f.To)
 	}
-	if want := []string{"policy.reuse_interval 30 0", "audience https://a.example.com, https://b.example.com https://a.example.com", "may_forward true false"}; !slices.Equal(changed, want) {
+	if want := []string{"policy.reuse_interval 30 0", "audience https://a.example.com, https://b.example.com https://a.example.com", "may_forward true false", "redirect_uris https://a.example.com/cb, https://b.example.com/cb ", "post_logout_redirect_uris https://a.example.com/ "}; !slices.Equal(changed, want) {
 		t.Errorf("the changes are %q", changed)
 	}
 	if c, err := w.Registration(t.Context(), "backend"); err != nil || len(c.Secrets) != 1 || c.Secrets[0].ID != secret {
@@ -144,8 +146,8 @@ func TestBadFiles(t *testing.T) {
 			[]string{":4:5: there is no member clients.shop.scopes", ":6:7: there is no member clients.shop.policy.reuse_intervall", ":7:7: there is no member clients.shop.policy.Rotation", `:8:1: there is no member "version"`},
 		},
 		"wrong types": {
-			"clients:\n  shop:\n    type: public\n    scope: [openid]\n    policy: {reuse_interval: \"30\", rotation: 1}\n    may_forward: maybe\n",
-			[]string{":4:12: clients.shop.scope is a list, but must be a string", ":5:30: clients.shop.policy.reuse_interval is a string, but must be a number", "clients.shop.policy.rotation is a number, but must be true or false", ":6:18: clients.shop.may_forward is a string"},
+			"clients:\n  shop:\n    type: public\n    scope: [openid]\n    policy: {reuse_interval: \"30\", rotation: 1}\n    may_forward: maybe\n    redirect_uris: https://a.example\n",
+			[]string{":4:12: clients.shop.scope is a list, but must be a string", ":5:30: clients.shop.policy.reuse_interval is a string, but must be a number", "clients.shop.policy.rotation is a number, but must be true or false", ":6:18: clients.shop.may_forward is a string", ":7:20: clients.shop.redirect_uris is a string, but must be a list"},
 		},
 		"out of range": {
 			"clients:\n  shop:\n    type: public\n    policy:\n      reuse_interval: -1\n      max_active: 0\n",

@@ -51,6 +51,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 		"auth0":     {Type: "public", Preset: "auth0", Scope: "openid orders"},
 		"supabase":  {Type: "public", Preset: "supabase", Audience: manage.Audience{"a", "b"}},
 		"backend":   {Type: "confidential", Policy: map[string]any{"rotation": false}, MayIntrospect: true, MayForward: true, Audience: manage.Audience{"a"}},
+		"web":       {Type: "confidential", RedirectURIs: []string{"https://a.example/cb", "https://b.example/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"}},
 		"observing": {Type: "public", Policy: map[string]any{"reuse_detection": "observe", "observe_until": until}},
 		"ended":     {Type: "public", NotBefore: w.clock.Now().Add(-time.Hour).Truncate(time.Second)},
 	} {

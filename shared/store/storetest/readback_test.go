@@ -138,6 +138,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 				Evict: family.LeastRecentlyUsed, ReuseDetection: family.Observe, ObserveUntil: now.Add(time.Hour), InvalidGrantStatus: 400, NotBefore: now.Add(-time.Millisecond),
 			},
 			Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, MayIntrospect: true, MayForward: true, UpdatedAt: now,
+			RedirectURIs: []string{"https://a.example/cb", "http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
 		}
 		if _, _, err := table.PutClient(t.Context(), c); err != nil {
 			t.Fatal(err)
