@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -27,8 +28,8 @@ func TestHistories(t *testing.T) {
 	for i := range players {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
-			rapid.Check(t, func(rt *rapid.T) {
-				h := newHistory(historyTB{t, rt})
+			checkHistories(t, func(tb historyTB, rt *rapid.T) {
+				h := newHistory(tb)
 				rt.Repeat(map[string]func(*rapid.T){"step": func(rt *rapid.T) {
 					h.play(steps.Draw(rt, "step"))
 					played.Add(1)
@@ -78,21 +79,79 @@ func TestSavedHistories(t *testing.T) {
 	}
 }
 
+// report holds what the histories of one test have printed. Rapid prints only what a history
+// prints that it plays again, and what is due to a race may not fail again.
+type report struct {
+	mu          sync.Mutex
+	said, first string // by the present history; by the first that failed
+}
+
+// begin forgets what the last history has said.
+func (r *report) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = ""
+}
+
+// says adds a line. If it is a failure, and the first one, all that was said is kept.
+func (r *report) says(line string, failure bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.said += line + "\n"; failure && r.first == "" {
+		r.first = r.said
+	}
+}
+
 // historyTB is the testing.TB of one history among many.
 type historyTB struct {
 	testing.TB
-	rt *rapid.T
+	rt     *rapid.T
+	report *report
 }
 
-func (t historyTB) Helper()                   {}
-func (t historyTB) Cleanup(f func())          { t.rt.Cleanup(f) }
-func (t historyTB) Context() context.Context  { return t.rt.Context() }
-func (t historyTB) Error(args ...any)         { t.rt.Error(args...) }
-func (t historyTB) Errorf(f string, a ...any) { t.rt.Errorf(f, a...) }
-func (t historyTB) Fatal(args ...any)         { t.rt.Fatal(args...) }
-func (t historyTB) Fatalf(f string, a ...any) { t.rt.Fatalf(f, a...) }
-func (t historyTB) Logf(f string, a ...any)   { t.rt.Logf(f, a...) }
-func (t historyTB) Failed() bool              { return t.rt.Failed() }
+// checkHistories lets rapid play histories, and prints what the first that failed has printed.
+func checkHistories(t *testing.T, play func(tb historyTB, rt *rapid.T)) {
+	var r report
+	t.Cleanup(func() {
+		if r.first != "" {
+			t.Logf("the first failure, as it was before rapid played it again:\n%s", r.first)
+		}
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		r.begin()
+		play(historyTB{t, rt, &r}, rt)
+	})
+}
+
+func (t historyTB) Helper()                  {}
+func (t historyTB) Cleanup(f func())         { t.rt.Cleanup(f) }
+func (t historyTB) Context() context.Context { return t.rt.Context() }
+func (t historyTB) Failed() bool             { return t.rt.Failed() }
+
+func (t historyTB) Logf(f string, a ...any) {
+	t.report.says(fmt.Sprintf(f, a...), false)
+	t.rt.Logf(f, a...)
+}
+
+func (t historyTB) Error(args ...any) {
+	t.report.says(fmt.Sprint(args...), true)
+	t.rt.Error(args...)
+}
+
+func (t historyTB) Errorf(f string, a ...any) {
+	t.report.says(fmt.Sprintf(f, a...), true)
+	t.rt.Errorf(f, a...)
+}
+
+func (t historyTB) Fatal(args ...any) {
+	t.report.says(fmt.Sprint(args...), true)
+	t.rt.Fatal(args...)
+}
+
+func (t historyTB) Fatalf(f string, a ...any) {
+	t.report.says(fmt.Sprintf(f, a...), true)
+	t.rt.Fatalf(f, a...)
+}
 
 // step is one line of a script. Families are numbered in the order of their logins. Every
 // number is taken modulo the number of what it selects, so a script is still valid if lines

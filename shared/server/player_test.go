@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ type history struct {
 	secret string // of client "web"
 	script []string
 	read   int               // how much of the log has been read
+	began  int               // how long the log was before the step
 	held   []*heldUse        // requests that are held back in the store, oldest first
 	tokens map[string]string // each refresh token that was answered, and its family
 	purged bool
@@ -81,19 +83,24 @@ func newHistory(t testing.TB) *history {
 	return h
 }
 
-// fail ends the history and shows its script. The message is the same for every such failure,
-// because rapid shortens a script only while the message stays the same.
+// verbs matches what fmt replaces in the formats of fail.
+var verbs = regexp.MustCompile(`%[a-z]`)
+
+// fail ends the history and shows its script, what the servers logged during the last step, and
+// what is wrong. The message that it ends with has no values: it is the same for every such
+// failure, because rapid shortens a script only while the message stays the same.
 func (h *history) fail(format string, args ...any) {
-	log := strings.Split(strings.TrimSpace(h.log.String()), "\n")
-	h.t.Logf(format, args...)
+	log := strings.Split(strings.TrimSpace(h.log.String()[h.began:]), "\n")
 	h.t.Logf("the script:\n%s", strings.Join(h.script, "\n"))
-	h.t.Logf("the end of the log:\n%s", strings.Join(log[max(0, len(log)-3):], "\n"))
-	h.t.Fatal(format)
+	h.t.Logf("the log of the last step:\n%s", strings.Join(log[max(0, len(log)-40):], "\n"))
+	h.t.Logf(format, args...)
+	h.t.Fatal(verbs.ReplaceAllString(format, "…"))
 }
 
 // play plays one step on both sides.
 func (h *history) play(s step) {
 	h.script = append(h.script, s.String())
+	h.began = len(h.log.String())
 	now := h.clock.Now()
 	if s.Op == "policy" || s.Op == "not_before" || s.Op == "login" {
 		s.Client %= len(historyClients)
@@ -529,23 +536,27 @@ func (h *history) raceOf(s step) {
 		answer answer
 		err    error
 	}
-	replies := make(chan reply)
+	replies := make(chan reply, s.Count)
 	for i := range s.Count {
 		go func() {
 			a, err := h.try((u.server+i)%len(h.servers), http.MethodPost, "/oauth/token", formType, form)
 			replies <- reply{a, err}
 		}()
 	}
+	var each []string
 	for range s.Count {
 		r := <-replies
 		if r.err != nil {
 			h.t.Fatal(r.err)
 		}
-		got[outcome{fmt.Sprint(r.answer.status), r.answer.text("refresh_token")}]++
+		o := outcome{fmt.Sprint(r.answer.status), r.answer.text("refresh_token")}
+		got[o]++
+		each = append(each, cmp.Or(h.numbered(o.refreshToken), strings.TrimSpace(r.answer.String())))
 	}
 	for o, n := range want {
 		if got[o] != n {
-			h.fail("%d of %d racers with token %d got %s, not %d", got[o], s.Count, u.n, o.status, n)
+			h.fail("%d of %d racers with token %d got %s %s, not %d; they got %s",
+				got[o], s.Count, u.n, o.status, h.numbered(o.refreshToken), n, strings.Join(each, ", "))
 		}
 	}
 	h.same(u.f)
@@ -557,6 +568,15 @@ func (h *history) raceOf(s step) {
 	if ferrt != 0 {
 		h.fail("%d reuses are not in the log", ferrt)
 	}
+}
+
+// numbered returns which token of which family a refresh token is, and "" for none.
+func (h *history) numbered(refreshToken string) string {
+	if refreshToken == "" {
+		return ""
+	}
+	id, n := h.content(refreshToken)
+	return fmt.Sprintf("token %d of %s", n, id)
 }
 
 // heldUse is a slow request: it has begun, and reaches the store later.

@@ -66,8 +66,8 @@ func (w *world) foundOut(id, victims, thiefs string) {
 // left behind.
 func TestRandomThief(t *testing.T) {
 	brief(t)
-	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(historyTB{t, rt})
+	checkHistories(t, func(tb historyTB, rt *rapid.T) {
+		w := newWorld(tb)
 		interval := rapid.SampledFrom([]int{0, 1, 2, 10, 60, 600, 7200, 86_400, int(family.MaxReuseInterval)}).Draw(rt, "interval")
 		lost := rapid.SampledFrom([]family.LostResponse{family.Revoke, family.UntilUsed}).Draw(rt, "lost_response")
 		w.putClient("app", fmt.Sprintf(`{"type":"public","policy":{"reuse_interval":%d,"lost_response":%q,"absolute_lifetime":0,"idle_lifetime":0}}`, interval, lost))
