@@ -184,6 +184,19 @@ var lostResponses = chapter{"Lost responses and restored backups", []mutant{
 		edits: []edit{{`	if p.Rotation && p.ReuseInterval == 0 {`, `	if p.Rotation && p.ReuseInterval < 0 {`}},
 	},
 	{
+		rule: "who loses the race to move a family ahead whose token does not rotate gets 503", pkg: "session", test: "server.TestMoveAheadBesideAnother",
+		edits: []edit{{`if v.Kind == family.Current && attempt > 0 {`, `if v.Kind == family.Current && attempt > 4 {`}},
+	},
+	{
+		rule: "who loses that race gets the token, and its use is not recorded", pkg: "session", test: "server.TestMoveAheadBesideAnother",
+		edits: []edit{{`				f, done, err = e.Table.Refresh(ctx, write)
+				if err == nil && done {
+					e.recordExchange(ctx, u, tok, f, v)
+					return f, nil
+				}
+				continue`, `				return f, nil`}},
+	},
+	{
 		rule: "the largest counter reaches the table", pkg: "session", test: "server.TestLargestCounter",
 		edits: []edit{{`if tok.Counter == math.MaxUint32 {`, `if tok.Counter == math.MaxUint32 && p == nil {`}},
 	},
@@ -221,10 +234,10 @@ var outcomes = chapter{"What a decision leads to", []mutant{
 	},
 	{
 		rule: "a failure of the storage is invalid_grant", pkg: "session", test: "server.TestStorageFails",
-		edits: []edit{{`	for range attempts {
+		edits: []edit{{`	for attempt := range attempts {
 		if err != nil {
 			return nil, err
-		}`, `	for range attempts {
+		}`, `	for attempt := range attempts {
 		if err != nil {
 			return nil, ErrDeadToken
 		}`}},
@@ -246,6 +259,10 @@ var outcomes = chapter{"What a decision leads to", []mutant{
 	{
 		rule: "a record that explains nothing is taken for a success", pkg: "session", test: "server.TestRecordThatExplainsNothing",
 		edits: []edit{{`return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)`, `return f, nil`}},
+	},
+	{
+		rule: "a record that explains nothing is written again and again", pkg: "session", test: "server.TestRecordThatExplainsNothing",
+		edits: []edit{{`if v.Kind == family.Current && attempt > 0 {`, `if v.Kind == family.Current && attempt >= 0 {`}},
 	},
 	{
 		rule: "who observes does not record", pkg: "session", test: "server.TestObserve",

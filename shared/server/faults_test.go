@@ -233,6 +233,9 @@ func TestRecordThatExplainsNothing(t *testing.T) {
 	if a := w.refresh(second); !a.unavailable() {
 		t.Errorf("got %v", a)
 	}
+	if calls := w.store.Counted(); len(calls) != 1 {
+		t.Errorf("the store was asked %v", calls)
+	}
 	w.store.Break(nil)
 	if n := len(w.logged("fertft")) - before + len(w.logged("ferrt")); n != 0 {
 		t.Errorf("%d refusals were logged", n)

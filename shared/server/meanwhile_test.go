@@ -83,6 +83,47 @@ func TestMoveAheadIsOfTheRecordSeen(t *testing.T) {
 	}
 }
 
+// TestMoveAheadBesideAnother checks that of two callers with a token newer than the record, the
+// one that comes second to move the record gets what it would have got right after the first,
+// whose server's clock is two seconds behind.
+func TestMoveAheadBesideAnother(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		policy string
+		want   int // the token that the second gets; 0 if it is refused
+		after  int // the family's newest then
+		log    string
+	}{
+		{"held", `{}`, 7, 7, "sertft"},
+		{"held no longer", `{"reuse_interval":1}`, 8, 8, "sertft"},
+		{"without rotation", `{"rotation":false}`, 7, 7, "sertft"},
+		{"strict", `{"reuse_interval":0}`, 0, 8, "ferrt"},
+		{"strict, forgiving", `{"reuse_interval":0,"lost_response":"until_used"}`, 9, 9, "sertft"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.confidential(tt.policy)
+			_, id := w.login()
+			form := refreshForm(w.mint(id, 7), "client_secret", w.secret)
+			server := w.meanwhile(1, "TransactWriteItems", func() {
+				w.clock.Advance(-2 * time.Second)
+				w.also(http.StatusOK, http.MethodPost, "/oauth/token", formType, form)
+				w.clock.Advance(2 * time.Second)
+			})
+			a := w.sendTo(server, http.MethodPost, "/oauth/token", formType, form)
+			if got := w.successor(a); int(got) != tt.want || tt.want == 0 && !a.refused(http.StatusBadRequest) {
+				t.Errorf("token %d, got %v", got, a)
+			}
+			if n := w.counter(id); n != tt.after {
+				t.Errorf("the counter is %d", n)
+			}
+			if ahead := len(w.logged("ahead")); ahead != 1 || ahead != w.storedEvents("ahead") || len(w.logged(tt.log)) != 1 {
+				t.Errorf("%d moved ahead, logged %v", ahead, w.logged(tt.log))
+			}
+		})
+	}
+}
+
 // TestAnswerOfAnAdvanceLostToTheSDK checks that the SDK's retry of a skip or of a move ahead
 // recognizes its own write. The family advances once, however strict the policy is, and that
 // is logged.

@@ -18,8 +18,8 @@ import (
 func racers() int { return storetest.Size(1000, 200) }
 
 // race lets n callers present one token at once, spread over the servers, and returns their
-// answers.
-func (w *world) race(n int, refreshToken string) []answer {
+// answers. more holds further parameters.
+func (w *world) race(n int, refreshToken string, more ...string) []answer {
 	w.t.Helper()
 	answers, errs := make([]answer, n), make([]error, n)
 	var ready, done sync.WaitGroup
@@ -31,7 +31,7 @@ func (w *world) race(n int, refreshToken string) []answer {
 			defer done.Done()
 			ready.Done()
 			<-start
-			answers[i], errs[i] = w.try(i%len(w.servers), http.MethodPost, "/oauth/token", formType, refreshForm(refreshToken))
+			answers[i], errs[i] = w.try(i%len(w.servers), http.MethodPost, "/oauth/token", formType, refreshForm(refreshToken, more...))
 		}()
 	}
 	ready.Wait()

@@ -36,7 +36,8 @@ type Use struct {
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
 // normally makes one request to the store, and none if the token is not ours. It makes
 // two to revoke a family for reuse, to forgive a lost response, to move a restored record
-// ahead, and to record a use that does not rotate.
+// ahead, and to record a use that does not rotate; and more if others change the record
+// meanwhile.
 func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 	keys, err := e.Keys.Keys(ctx, u.Now)
 	if err != nil {
@@ -98,7 +99,7 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 	}
 	// Other callers may change the record meanwhile. Each change calls for a new decision.
 	const attempts = 4
-	for range attempts {
+	for attempt := range attempts {
 		if err != nil {
 			return nil, err
 		}
@@ -139,8 +140,18 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 				return f, nil
 			}
 		case family.Unclear, family.Current:
-			// The condition failed and the record does not say why, or the record moved on
-			// twice during this request. Either way the answer is 503, and not a guess.
+			if v.Kind == family.Current && attempt > 0 {
+				// Another caller has moved the record ahead to this very token meanwhile, and
+				// it is not held.
+				f, done, err = e.Table.Refresh(ctx, write)
+				if err == nil && done {
+					e.recordExchange(ctx, u, tok, f, v)
+					return f, nil
+				}
+				continue
+			}
+			// The condition failed and the record does not say why. The answer is 503, and
+			// not a guess.
 			return nil, fmt.Errorf("refresh family %s: its record explains no refusal", f.ID)
 		}
 	}
