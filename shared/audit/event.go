@@ -22,8 +22,12 @@ type Type string
 const (
 	Exchanged Type = "sertft" // a refresh token was exchanged for its successor
 	Refused   Type = "fertft" // a refresh token was refused, with the cause
-	Reuse     Type = "ferrt"  // reuse was detected and the family revoked (or would have been)
-	Revoked   Type = "srrt"   // a family was revoked on request
+
+	CodeExchanged Type = "seacft" // an authorization code was exchanged for the first tokens
+	CodeRefused   Type = "feacft" // an authorization code was refused, with the cause
+
+	Reuse     Type = "ferrt" // reuse was detected and the family revoked (or would have been)
+	Revoked   Type = "srrt"  // a family was revoked on request
 	Cleanup   Type = "resource_cleanup"
 	Ahead     Type = "ahead" // a token was newer than its record: the table was restored from a backup
 	Erased    Type = "sdu"   // all records of a user were erased on request
@@ -73,18 +77,19 @@ type Event struct {
 	ForwardIgnored bool // the client forwarded an address without being allowed to
 
 	Cause         family.Cause
-	Reason        string        // why it was refused, if the caller is told less
-	Origin        string        // the web origin that was refused
-	Unregistered  bool          // no client is registered under ClientID
-	TokenCounter  uint32        // of the token presented
-	LatestCounter uint32        // of the family's newest token
-	Held          bool          // the newest token was used again within the reuse interval after its rotation, and stays the newest
-	Reused        bool          // a superseded token was accepted within the reuse interval
-	Observed      bool          // reuse was recorded, but not acted upon
-	LostResponse  bool          // the successor was never used, so the token was accepted in its stead
-	Age           time.Duration // since the token was superseded, for reuse; since it was made, for a held one
-	OtherIP       bool          // the last use on record came from another address
-	OtherAgent    bool          // the last use on record came from another user agent
+	Reason        string            // why it was refused, if the caller is told less
+	Origin        string            // the web origin that was refused
+	Unregistered  bool              // no client is registered under ClientID
+	OriginToken   family.OriginKind // set if the token presented is the family's number 0
+	TokenCounter  uint32            // of the token presented
+	LatestCounter uint32            // of the family's newest token
+	Held          bool              // the newest token was used again within the reuse interval after its rotation, and stays the newest
+	Reused        bool              // a superseded token was accepted within the reuse interval
+	Observed      bool              // reuse was recorded, but not acted upon
+	LostResponse  bool              // the successor was never used, so the token was accepted in its stead
+	Age           time.Duration     // since the token was superseded, for reuse; since it was made, for a held one
+	OtherIP       bool              // the last use on record came from another address
+	OtherAgent    bool              // the last use on record came from another user agent
 
 	// Set for a cleanup and for a revocation of several families: the ids of the
 	// families (of the user). For a cleanup, also its rule, and how many were active
@@ -197,6 +202,7 @@ func (e *Event) attrs() []slog.Attr {
 	text("cause", string(e.Cause))
 	text("reason", e.Reason)
 	text("origin", e.Origin)
+	text("originToken", string(e.OriginToken))
 	number("tokenCounter", e.TokenCounter)
 	number("latestCounter", e.LatestCounter)
 	flag("held", e.Held)

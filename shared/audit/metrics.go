@@ -17,7 +17,9 @@ const Namespace = "Rotor"
 // clients together. All have the dimension stage, if there is one.
 const (
 	MetricExchanged  = "Exchanged"
-	MetricRefused    = "Refused"         // tokens
+	MetricRefused    = "Refused" // tokens
+	MetricCode       = "CodeExchanged"
+	MetricNoCode     = "CodeRefused"
 	MetricInvalid    = "InvalidClient"   // clients that failed to authenticate
 	MetricReused     = "Reused"          // inside the interval
 	MetricElsewhere  = "ReusedElsewhere" // inside the interval, from another address
@@ -82,6 +84,10 @@ func (e *Event) metrics(stage string) []slog.Attr {
 		} else {
 			count(MetricRefused)
 		}
+	case CodeExchanged:
+		count(MetricCode)
+	case CodeRefused:
+		count(MetricNoCode)
 	case Reuse:
 		if e.Observed {
 			count(MetricObserved)
@@ -124,7 +130,7 @@ func (e *Event) metrics(stage string) []slog.Attr {
 	if e.ofRegistered() {
 		attrs = append(attrs, slog.String(dimensionClient, Hide(e.ClientID)))
 		dimensions = append(dimensions, append(slices.Clip(all), dimensionClient))
-		if e.Type == Refused && e.Cause != InvalidClient {
+		if (e.Type == Refused || e.Type == CodeRefused) && e.Cause != InvalidClient {
 			attrs = append(attrs, slog.String(dimensionCause, string(e.Cause)))
 			dimensions = append(dimensions, append(slices.Clip(all), dimensionClient, dimensionCause))
 		}
@@ -140,7 +146,7 @@ func (e *Event) metrics(stage string) []slog.Attr {
 // named.
 func (e *Event) ofRegistered() bool {
 	switch e.Type {
-	case Exchanged, Refused, Cleanup:
+	case Exchanged, Refused, CodeExchanged, CodeRefused, Cleanup:
 		return e.ClientID != "" && !e.Unregistered
 	case Reuse, Revoked, Ahead:
 		return e.ClientID != "" && e.Family != (family.ID{})

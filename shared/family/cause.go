@@ -3,13 +3,20 @@ package family
 // Cause is the reason why a refresh token is dead.
 type Cause string
 
-// The first five causes are about a token, the others about its family.
+// The first five causes are about a refresh token.
 const (
 	Malformed   Cause = "malformed"    // not a token of Rotor's format
 	NeverIssued Cause = "never_issued" // its MAC is wrong: it was made up, or issued by another installation
 	Purged      Cause = "purged"       // its MAC is right, but its record is gone
 	WrongClient Cause = "wrong_client" // a client presented it that it was not issued to
 	KeyRevoked  Cause = "key_revoked"  // made under a MAC key that has leaked, so perhaps not by Rotor
+
+	// These are about a family's token number 0, its [Origin].
+	CodeExpired   Cause = "code_expired"       // the authorization code was not exchanged in time
+	CodeUsed      Cause = "code_used"          // it was exchanged before
+	AssertionUsed Cause = "assertion_used"     // the assertion started its family some time ago
+	WrongVerifier Cause = "wrong_verifier"     // it came with another code_verifier than its challenge asks for
+	WrongRedirect Cause = "wrong_redirect_uri" // it came with another redirect_uri than it was issued for
 
 	ExpiredAbsolute Cause = "expired_absolute"
 	ExpiredIdle     Cause = "expired_idle"

@@ -9,13 +9,18 @@ import (
 
 // Attempt is one use of a refresh token.
 type Attempt struct {
-	Counter  uint32    // number of the presented token
-	ClientID string    // the client that presents it
-	Scope    []string  // the requested scope; nil asks for everything that was granted
-	Resource []string  // the requested resources of the family's audience; nil asks for all of it
-	Issuer   string    // the audience of a family that has none of its own
-	WriteID  []byte    // the mark of this request's own write, or nil
-	Now      time.Time // in whole milliseconds
+	Counter  uint32   // number of the presented token; 0 for the family's [Origin]
+	ClientID string   // the client that presents it
+	Scope    []string // the requested scope; nil asks for everything that was granted
+	Resource []string // the requested resources of the family's audience; nil asks for all of it
+	Issuer   string   // the audience of a family that has none of its own
+	WriteID  []byte   // the mark of this request's own write, or nil
+
+	// Challenge and Redirect are what an authorization code must be bound to: the SHA-256 of
+	// the code verifier, and a hash of the redirect URI, that came with it.
+	Challenge, Redirect []byte
+
+	Now time.Time // in whole milliseconds
 }
 
 // Kind is the outcome of an [Attempt].
@@ -50,7 +55,8 @@ const (
 	// TargetNotGranted means that the family is alive, but its audience lacks a resource that
 	// the attempt asks for.
 	TargetNotGranted
-	// Refused is a token that can have no successor, of a living family.
+	// Refused is a token of a living family that gets no successor: the one with the largest
+	// number, or an authorization code that came a second time or with a wrong proof.
 	Refused
 	// Reuse means that the token has a second holder. The family must be revoked.
 	Reuse
@@ -89,13 +95,22 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	if f.ClientID != a.ClientID {
 		return Verdict{Kind: Dead, Cause: WrongClient}
 	}
-	if cause := f.Death(p, a.Now); cause != "" {
+	cause := f.Death(p, a.Now)
+	if n > 0 && cause == CodeExpired {
+		cause = "" // the record was restored from a backup: the token shows that the code was exchanged
+	}
+	if cause != "" {
 		return Verdict{Kind: Dead, Cause: cause}
 	}
 	if len(a.WriteID) > 0 && bytes.Equal(f.RotationID, a.WriteID) {
 		return Verdict{Kind: Ours}
 	}
-	v := decideCounter(f, p, n, a.Now)
+	var v Verdict
+	if n == 0 {
+		v = decideOrigin(f, p, a)
+	} else {
+		v = decideCounter(f, p, n, a.Now)
+	}
 	if v.Active() && !f.Granted(a.Scope) {
 		return Verdict{Kind: ScopeNotGranted}
 	}

@@ -40,6 +40,9 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 		}
 	}
 	v := Decide(f, p, a)
+	if a.Counter == 0 && v.Kind != Dead && v.Kind != Unclear {
+		return explainOrigin(f, v)
+	}
 	switch v.Kind {
 	case Current, Ours:
 		return Explanation{
@@ -108,6 +111,8 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 	case WrongClient:
 		e.Summary = fmt.Sprintf("It was issued to client %s, but %s presented it.", f.ClientID, a.ClientID)
 		e.Advice = "Send it with the client_id that it was issued to. The family is untouched."
+	case CodeExpired:
+		explainCodeExpired(f, &e)
 	case ExpiredAbsolute:
 		e.Summary = fmt.Sprintf("The user logged in on %s, and the absolute lifetime of %s ended on %s, whatever was refreshed since (last on %s).",
 			stamp(f.IssuedAt()), age(f.ExpiresAt.Sub(f.IssuedAt())), stamp(f.ExpiresAt), stamp(f.LastUsedAt))
@@ -121,6 +126,10 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 		}
 	case ReuseDetected:
 		r := f.Revoked
+		if r.TokenCounter == 0 {
+			explainCodeReused(f, &e)
+			break
+		}
 		e.Summary = fmt.Sprintf("The family was revoked on %s: token %d was presented again %s after it had been superseded, outside the reuse interval; the newest was %d.",
 			stamp(r.At), r.TokenCounter, age(r.ReuseAge), f.Counter)
 		if r.TokenCounter < f.predecessor() {

@@ -6,7 +6,8 @@
 //
 // All refresh tokens descended from one login are one family, and a family is
 // one record. Its tokens are numbered from 1; the record's counter is the
-// number of the newest. A refresh is one conditional write: "if the counter is
+// number of the newest. What the family was started from, such as an authorization
+// code, is its token number 0; see [Origin]. A refresh is one conditional write: "if the counter is
 // still the one I carry, the last rotation is a reuse interval ago, and the
 // family is alive, move it on by one". The request that wins gets the successor. A
 // request that loses gets the record, and [Decide] says what it means. It may be the
@@ -108,8 +109,11 @@ type Family struct {
 	UserID   string
 	ClientID string
 
-	// Counter is the number of the newest token. RotatedAt is when that token became the
-	// newest and superseded its predecessor; zero before the first rotation.
+	// Origin is what the family was started from, its token number 0.
+	Origin Origin
+	// Counter is the number of the newest token, and 0 while the family is pending. RotatedAt is
+	// when that token became the newest and superseded its predecessor; zero before the first
+	// rotation.
 	Counter   uint32
 	RotatedAt time.Time
 	// Held is the number of the last token whose use without a rotation is on record.
@@ -149,8 +153,8 @@ type Range struct{ From, To uint32 }
 type Revocation struct {
 	At    time.Time // zero if it is not revoked
 	Cause Cause
-	// TokenCounter is the number of the token whose reuse ended the family, or 0.
-	// ReuseAge is how long before the reuse that token had been superseded, or 0.
+	// If reuse ended the family, TokenCounter is the number of the token that was reused, and
+	// ReuseAge is how long before the reuse it had been superseded.
 	TokenCounter uint32
 	ReuseAge     time.Duration
 	// Evict is the rule by which the limit ended the family, and Active is how many
@@ -192,6 +196,9 @@ func (f *Family) Death(p *Policy, now time.Time) Cause {
 	}
 	if f.IssuedAt().Before(p.NotBefore) {
 		return ClientNotBefore
+	}
+	if f.Pending() && !now.Before(f.Origin.Until) {
+		return CodeExpired
 	}
 	end := f.End(p)
 	switch {

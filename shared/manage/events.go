@@ -33,29 +33,30 @@ var storedTypes = []audit.Type{audit.Reuse, audit.Revoked, audit.Cleanup, audit.
 // eventJSON is a stored event as the management API shows it. Its members have the same names
 // as in the log.
 type eventJSON struct {
-	ID            string       `json:"eventId"`
-	Type          audit.Type   `json:"type"`
-	At            time.Time    `json:"at"`
-	UserID        string       `json:"userId,omitempty"`
-	ClientID      string       `json:"clientId,omitempty"`
-	Family        string       `json:"familyId,omitempty"`
-	Cause         family.Cause `json:"cause,omitempty"`
-	TokenCounter  uint32       `json:"tokenCounter,omitempty"`
-	LatestCounter uint32       `json:"latestCounter,omitempty"`
-	AgeMS         *int64       `json:"ageMs,omitempty"`
-	Observed      bool         `json:"observed,omitempty"`
-	OtherIP       bool         `json:"otherIp,omitempty"`
-	OtherAgent    bool         `json:"otherUserAgent,omitempty"`
-	Evict         family.Evict `json:"evict,omitempty"`
-	Start         *int         `json:"start,omitempty"`
-	Removed       *int         `json:"removedCount,omitempty"`
-	End           *int         `json:"endCount,omitempty"`
-	Families      []string     `json:"families,omitempty"` // the full ids of the families
-	IP            string       `json:"ip,omitempty"`
-	UserAgent     string       `json:"userAgent,omitempty"`
-	ForwardedBy   string       `json:"forwardedBy,omitempty"`
-	RequestID     string       `json:"http_request_id,omitempty"`
-	By            string       `json:"by,omitempty"`
+	ID            string            `json:"eventId"`
+	Type          audit.Type        `json:"type"`
+	At            time.Time         `json:"at"`
+	UserID        string            `json:"userId,omitempty"`
+	ClientID      string            `json:"clientId,omitempty"`
+	Family        string            `json:"familyId,omitempty"`
+	Cause         family.Cause      `json:"cause,omitempty"`
+	OriginToken   family.OriginKind `json:"originToken,omitempty"`
+	TokenCounter  uint32            `json:"tokenCounter,omitempty"`
+	LatestCounter uint32            `json:"latestCounter,omitempty"`
+	AgeMS         *int64            `json:"ageMs,omitempty"`
+	Observed      bool              `json:"observed,omitempty"`
+	OtherIP       bool              `json:"otherIp,omitempty"`
+	OtherAgent    bool              `json:"otherUserAgent,omitempty"`
+	Evict         family.Evict      `json:"evict,omitempty"`
+	Start         *int              `json:"start,omitempty"`
+	Removed       *int              `json:"removedCount,omitempty"`
+	End           *int              `json:"endCount,omitempty"`
+	Families      []string          `json:"families,omitempty"` // the full ids of the families
+	IP            string            `json:"ip,omitempty"`
+	UserAgent     string            `json:"userAgent,omitempty"`
+	ForwardedBy   string            `json:"forwardedBy,omitempty"`
+	RequestID     string            `json:"http_request_id,omitempty"`
+	By            string            `json:"by,omitempty"`
 
 	// Set for an erasure.
 	UserKey        string `json:"userKey,omitempty"`
@@ -66,7 +67,7 @@ type eventJSON struct {
 func newEventJSON(e *audit.Event) eventJSON {
 	s := eventJSON{
 		ID: e.ID.String(), Type: e.Type, At: e.At, UserID: e.UserID, ClientID: e.ClientID, Cause: e.Cause,
-		TokenCounter: e.TokenCounter, LatestCounter: e.LatestCounter,
+		OriginToken: e.OriginToken, TokenCounter: e.TokenCounter, LatestCounter: e.LatestCounter,
 		Observed: e.Observed, OtherIP: e.OtherIP, OtherAgent: e.OtherAgent,
 		IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, RequestID: e.RequestID, By: e.By,
 	}

@@ -23,15 +23,16 @@ import (
 
 // explanation is the answer to POST /v1/explain.
 type explanation struct {
-	Verdict        family.State    `json:"verdict"`
-	Cause          family.Cause    `json:"cause,omitempty"`
-	Summary        string          `json:"summary"`
-	Advice         string          `json:"advice"`
-	TokenCounter   uint32          `json:"token_counter,omitempty"`
-	IssuedAt       time.Time       `json:"issued_at,omitzero"` // when the family was issued; known even if its record is gone
-	Family         *familyJSON     `json:"family,omitempty"`
-	Timeline       []moment        `json:"timeline,omitempty"`
-	Recommendation *recommendation `json:"recommendation,omitempty"`
+	Verdict        family.State      `json:"verdict"`
+	Cause          family.Cause      `json:"cause,omitempty"`
+	Summary        string            `json:"summary"`
+	Advice         string            `json:"advice"`
+	OriginToken    family.OriginKind `json:"origin_token,omitempty"` // set if it is about the family's number 0
+	TokenCounter   uint32            `json:"token_counter,omitempty"`
+	IssuedAt       time.Time         `json:"issued_at,omitzero"` // when the family was issued; known even if its record is gone
+	Family         *familyJSON       `json:"family,omitempty"`
+	Timeline       []moment          `json:"timeline,omitempty"`
+	Recommendation *recommendation   `json:"recommendation,omitempty"`
 }
 
 // explain serves POST /v1/explain, which says what happened to a token and what to do about
@@ -104,7 +105,7 @@ func (a *API) explainQuestion(ctx context.Context, q *question, now time.Time) (
 	case strings.Count(pasted, ".") == 2:
 		return a.explainAccess(ctx, keys, pasted, q.clientID, now)
 	case notSID == nil && q.userID != "":
-		answer, err := a.explainCounter(ctx, family.JoinID(keys.Users.Key(q.userID), sid), 0, q.clientID, now)
+		answer, err := a.explainNewest(ctx, family.JoinID(keys.Users.Key(q.userID), sid), q.clientID, now)
 		if err == nil && answer.Cause == family.Purged {
 			answer.Summary = "There is no record of a family with this sid and this user. If both are right, it was issued on " +
 				sid.Timestamp().UTC().Format(time.DateTime) + " UTC, and its record is gone."
@@ -142,6 +143,11 @@ func unwrap(pasted string) string {
 // explainToken explains a refresh token.
 func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, clientID string, now time.Time) (explanation, error) {
 	tok, err := a.ParseToken(ctx, keys, presented, now)
+	if errors.Is(err, token.ErrMalformed) {
+		if code, codeErr := a.ParseCode(ctx, keys, presented, now); !errors.Is(codeErr, token.ErrMalformed) {
+			tok, err = code, codeErr
+		}
+	}
 	var revoked *token.RevokedError
 	switch {
 	case errors.Is(err, keyring.ErrUnavailable):
@@ -162,13 +168,13 @@ func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, c
 				"An access token, a family id, or a sid with its user_id can be explained as well; GET /v1/families?user_id= lists a user's families.",
 		}, nil
 	}
-	return a.explainCounter(ctx, tok.Family, tok.Counter, clientID, now)
+	return a.explainCounter(ctx, tok.Family, &tok.Counter, clientID, now)
 }
 
 // explainRevoked explains a refresh token whose key has been revoked, with what is known of
 // the family that it names.
 func (a *API) explainRevoked(ctx context.Context, e *token.RevokedError, clientID string, now time.Time) (explanation, error) {
-	answer, err := a.explainCounter(ctx, e.Token.Family, e.Token.Counter, clientID, now)
+	answer, err := a.explainCounter(ctx, e.Token.Family, &e.Token.Counter, clientID, now)
 	if err != nil {
 		return explanation{}, err
 	}
@@ -198,7 +204,7 @@ func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, 
 	if err != nil {
 		return explanation{}, fmt.Errorf("read the sid of an access token: %w", err) // never, as we signed it
 	}
-	answer, err := a.explainCounter(ctx, family.JoinID(keys.Users.Key(access.Subject), sid), 0, clientID, now)
+	answer, err := a.explainNewest(ctx, family.JoinID(keys.Users.Key(access.Subject), sid), clientID, now)
 	if err != nil {
 		return explanation{}, err
 	}
@@ -212,7 +218,7 @@ func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, 
 
 // explainFamily explains the newest refresh token of a family.
 func (a *API) explainFamily(ctx context.Context, id family.ID, clientID string, now time.Time) (explanation, error) {
-	answer, err := a.explainCounter(ctx, id, 0, clientID, now)
+	answer, err := a.explainNewest(ctx, id, clientID, now)
 	if err == nil && answer.Cause == family.Purged {
 		// A family id has no MAC, so that it cannot be told from one that was made up.
 		answer.Summary = "There is no record of this family. If the id is ours, it was issued on " +
@@ -221,23 +227,36 @@ func (a *API) explainFamily(ctx context.Context, id family.ID, clientID string, 
 	return answer, err
 }
 
-// explainCounter explains the family's refresh token with that counter, the newest if it is 0.
-func (a *API) explainCounter(ctx context.Context, id family.ID, counter uint32, clientID string, now time.Time) (explanation, error) {
+// explainNewest explains the family's newest refresh token, or its code if it has none yet.
+func (a *API) explainNewest(ctx context.Context, id family.ID, clientID string, now time.Time) (explanation, error) {
+	return a.explainCounter(ctx, id, nil, clientID, now)
+}
+
+// explainCounter explains the family's token with that number, the newest if it is nil.
+func (a *API) explainCounter(ctx context.Context, id family.ID, number *uint32, clientID string, now time.Time) (explanation, error) {
 	f, client, err := a.familyAndClient(ctx, id, now)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return explanation{}, err
 	}
-	attempt := family.Attempt{Counter: counter, ClientID: clientID, Now: now}
-	if f == nil {
-		return newExplanation(family.Explain(nil, nil, id.IssuedAt(), attempt), id, counter), nil
+	attempt := family.Attempt{ClientID: clientID, Now: now}
+	if number != nil {
+		attempt.Counter = *number
 	}
-	if counter == 0 {
+	if f == nil {
+		return newExplanation(family.Explain(nil, nil, id.IssuedAt(), attempt), id, attempt.Counter), nil
+	}
+	if number == nil {
 		attempt.Counter = f.Counter
 	}
+	// Only the client has the proof that must come with a code. The explanation supposes it.
+	attempt.Challenge, attempt.Redirect = f.Origin.Challenge, f.Origin.Redirect
 	if clientID == "" {
 		attempt.ClientID = f.ClientID
 	}
 	answer := newExplanation(family.Explain(f, policyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
+	if attempt.Counter == 0 {
+		answer.OriginToken = f.Origin.Kind
+	}
 	if client == nil && answer.Verdict != family.DeadToken {
 		answer.Verdict = family.DeadToken
 		answer.Summary = "The client " + f.ClientID + " is not registered any more: its tokens are refused with invalid_client."

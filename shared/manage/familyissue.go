@@ -2,6 +2,9 @@ package manage
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +33,9 @@ type newFamily struct {
 	amr              []string
 	device           string          // is shown in lists of families
 	absoluteLifetime *family.Seconds // shortens the policy's
+	deliver          string          // "code" for an authorization code in place of the tokens
+	codeChallenge    string          // what the code's verifier must hash to
+	nonce            string          // goes into the first id token
 }
 
 func (body *newFamily) fields() map[string]any {
@@ -37,12 +43,13 @@ func (body *newFamily) fields() map[string]any {
 		"user_id": &body.userID, "client_id": &body.clientID, "scope": &body.scope, "audience": &body.audience,
 		"claims": &body.claims, "auth_time": &body.authTime, "acr": &body.acr, "amr": &body.amr,
 		"device": &body.device, "absolute_lifetime": &body.absoluteLifetime,
+		"deliver": &body.deliver, "code_challenge": &body.codeChallenge, "nonce": &body.nonce,
 	}
 }
 
 // issueFamily serves POST /v1/families, which starts a family and answers with its first
-// tokens. The login calls it once, after it has authenticated the user. If it sends an
-// Idempotency-Key, it may repeat the call.
+// tokens, or with an authorization code for them. The login calls it once, after it has
+// authenticated the user. If it sends an Idempotency-Key, it may repeat the call.
 func (a *API) issueFamily(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	if err := noQuery(r); err != nil {
@@ -54,8 +61,7 @@ func (a *API) issueFamily(w http.ResponseWriter, r *http.Request) error {
 	}
 	var body newFamily
 	err = readJSON(r, body.fields())
-	operation := operationOf(r.Context())
-	setUserAndClient(operation, body.userID, body.clientID)
+	setUserAndClient(operationOf(r.Context()), body.userID, body.clientID)
 	if err != nil {
 		return err
 	}
@@ -65,22 +71,71 @@ func (a *API) issueFamily(w http.ResponseWriter, r *http.Request) error {
 	if err := in.err(); err != nil {
 		return err
 	}
-	user, err := web.ForwardedCaller(r)
-	if err != nil {
-		return err
-	}
-	client, err := a.Clients.Client(r.Context(), body.clientID, now)
-	if errors.Is(err, store.ErrNotFound) {
-		return fieldErrors{{Field: "client_id", Value: strconv.Quote(body.clientID), Want: "a registered client"}}
-	}
+	client, err := a.registered(r.Context(), "client_id", body.clientID, now)
 	if err != nil {
 		return err
 	}
 	var asked []byte
 	if key != "" {
-		if asked, err = body.canonical(); err != nil {
+		if asked, err = canonical(body.fields(), (&newFamily{}).fields()); err != nil {
 			return err
 		}
+	}
+	f, err := a.start(r, &body, client, key, asked, func(f *family.Family) error {
+		f.Origin, err = body.origin(now)
+		return err
+	}, now)
+	if err != nil {
+		return err
+	}
+	id := f.ID.String()
+	w.Header().Set("Location", web.StrippedPrefix(r)+"/v1/families/"+id)
+	if f.Origin.Kind == family.Code {
+		answer, err := a.codeAnswer(r.Context(), f, now)
+		if err != nil {
+			return err
+		}
+		web.WriteJSON(w, http.StatusCreated, answer)
+		return nil
+	}
+	answer, err := a.Tokens(r.Context(), f, client, now)
+	if err != nil {
+		return err
+	}
+	answer.Family = id
+	web.WriteJSON(w, http.StatusCreated, answer)
+	return nil
+}
+
+// codeAnswer is the answer to the start of a family whose tokens the client fetches with an
+// authorization code.
+type codeAnswer struct {
+	Code      string `json:"code"`
+	ExpiresIn int64  `json:"expires_in"` // of the code, in seconds
+	Family    string `json:"family"`
+}
+
+func (a *API) codeAnswer(ctx context.Context, f *family.Family, now time.Time) (codeAnswer, error) {
+	code, err := a.Code(ctx, f, now)
+	return codeAnswer{Code: code, ExpiresIn: int64(f.Origin.Until.Sub(now) / time.Second), Family: f.ID.String()}, err
+}
+
+// registered returns the client with that id, or an error about the field that names it.
+func (a *API) registered(ctx context.Context, field, id string, now time.Time) (*store.Client, error) {
+	client, err := a.Clients.Client(ctx, id, now)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fieldErrors{{Field: field, Value: strconv.Quote(id), Want: "a registered client"}}
+	}
+	return client, err
+}
+
+// start starts the family that the body asks for, or returns the one that the idempotency key
+// has started with the same request. bind completes it, before it is checked whether its record
+// is too large.
+func (a *API) start(r *http.Request, body *newFamily, client *store.Client, key string, asked []byte, bind func(*family.Family) error, now time.Time) (*family.Family, error) {
+	user, err := web.ForwardedCaller(r)
+	if err != nil {
+		return nil, err
 	}
 	id, f, err := a.Start(r.Context(), session.Start{
 		UserID: body.userID, Client: client, IdempotencyKey: key, Asked: asked,
@@ -89,24 +144,59 @@ func (a *API) issueFamily(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return nil, err
 			}
+			if err := bind(f); err != nil {
+				return nil, err
+			}
+			if f.Origin.Kind == family.Code {
+				f.Counter = 0
+			}
 			// The connection is that of the login's backend, so that only forwarded values
 			// are the user's.
 			f.LastIP, f.LastUserAgent = user.IP, user.UserAgent
-			return f, nil
+			return f, checkRecordSize(f)
 		},
 	}, now)
-	operation.Family = id
-	if err != nil {
-		return idempotencyError(err)
+	operationOf(r.Context()).Family = id
+	return f, idempotencyError(err)
+}
+
+// origin returns what the family is started from: nothing, or a code if the login wants one to
+// deliver to its client. Such a code is for no redirect URI.
+func (body *newFamily) origin(now time.Time) (family.Origin, error) {
+	var in input
+	if body.deliver == "" {
+		if body.codeChallenge != "" {
+			in.wrong("code_challenge", "", `left out unless deliver is "code"`)
+		}
+		if body.nonce != "" {
+			in.wrong("nonce", "", `left out unless deliver is "code"`)
+		}
+		return family.Origin{}, in.err()
 	}
-	answer, err := a.Tokens(r.Context(), f, client, now)
-	if err != nil {
-		return err
+	if body.deliver != "code" {
+		in.wrong("deliver", strconv.Quote(session.Cut(body.deliver, 32)), `"code", or left out`)
 	}
-	answer.Family = f.ID.String()
-	w.Header().Set("Location", web.StrippedPrefix(r)+"/v1/families/"+answer.Family)
-	web.WriteJSON(w, http.StatusCreated, answer)
-	return nil
+	challenge, ok := parseChallenge(body.codeChallenge)
+	if !ok {
+		in.wrong("code_challenge", "", wantChallenge)
+	}
+	in.text("nonce", body.nonce, maxNonce)
+	return family.Origin{
+		Kind: family.Code, Until: now.Add(family.CodeLifetime),
+		Challenge: challenge, Redirect: session.HashRedirect(""), Nonce: body.nonce,
+	}, in.err()
+}
+
+const (
+	// maxNonce is in bytes. The record keeps it for the first id token.
+	maxNonce      = 255
+	wantChallenge = "the SHA-256 of the code verifier, 43 characters of base64url (RFC 7636 section 4.2, S256)"
+)
+
+// parseChallenge returns the bytes of a code challenge of the method S256.
+func parseChallenge(s string) (challenge []byte, ok bool) {
+	challenge, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return challenge, err == nil && len(challenge) == sha256.Size && len(s) == base64.RawURLEncoding.EncodedLen(sha256.Size)
 }
 
 // toFamily checks the body and returns the family that it asks for, without an id.
@@ -149,10 +239,7 @@ func (body *newFamily) toFamily(client *store.Client, now time.Time) (*family.Fa
 	if lifetime != 0 {
 		f.ExpiresAt = now.Add(lifetime.Duration())
 	}
-	if err := in.err(); err != nil {
-		return nil, err
-	}
-	return f, checkRecordSize(f)
+	return f, in.err()
 }
 
 // checkRecordSize returns an error if the family's record can exceed [store.MaxFamilySize],

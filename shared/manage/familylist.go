@@ -26,9 +26,9 @@ func (a *API) listFamilies(w http.ResponseWriter, r *http.Request) error {
 	}
 	status := q.Get("status")
 	switch status {
-	case "", "active", "expired", "revoked", "unregistered":
+	case "", "active", "pending", "expired", "revoked", "unregistered":
 	default:
-		in.wrong("status", strconv.Quote(session.Cut(status, 32)), "active, expired, revoked or unregistered")
+		in.wrong("status", strconv.Quote(session.Cut(status, 32)), "active, pending, expired, revoked or unregistered")
 	}
 	if err := in.err(); err != nil {
 		return err

@@ -15,29 +15,30 @@ import (
 
 // familyJSON is a family as the management API shows it.
 type familyJSON struct {
-	Family        string           `json:"family"`
-	Status        string           `json:"status"` // active, expired, revoked, or unregistered if its client is gone
-	Cause         family.Cause     `json:"cause,omitempty"`
-	UserID        string           `json:"user_id"`
-	ClientID      string           `json:"client_id"`
-	Counter       uint32           `json:"counter"`
-	IssuedAt      time.Time        `json:"issued_at"`
-	LastUsedAt    time.Time        `json:"last_used_at"`
-	ExpiresAt     time.Time        `json:"expires_at,omitzero"`
-	IdleExpiresAt time.Time        `json:"idle_expires_at,omitzero"`
-	RevokedAt     time.Time        `json:"revoked_at,omitzero"`
-	Evict         family.Evict     `json:"evict,omitempty"` // the rule by which the limit on active families ended it
-	PurgeAt       time.Time        `json:"purge_at,omitzero"`
-	Scope         string           `json:"scope,omitempty"`
-	Audience      signing.Audience `json:"audience,omitempty"` // a string if there is one, else a list
-	Claims        json.RawMessage  `json:"claims,omitempty"`
-	AuthTime      time.Time        `json:"auth_time,omitzero"`
-	ACR           string           `json:"acr,omitempty"`
-	AMR           []string         `json:"amr,omitempty"`
-	Device        string           `json:"device,omitempty"`
-	LastIP        string           `json:"last_ip,omitempty"`
-	LastUserAgent string           `json:"last_user_agent,omitempty"`
-	Timeline      []moment         `json:"timeline,omitempty"`
+	Family        string            `json:"family"`
+	Status        string            `json:"status"` // active, pending, expired, revoked, or unregistered if its client is gone
+	Cause         family.Cause      `json:"cause,omitempty"`
+	UserID        string            `json:"user_id"`
+	ClientID      string            `json:"client_id"`
+	Origin        family.OriginKind `json:"origin,omitempty"` // what the family was started from, its token number 0
+	Counter       uint32            `json:"counter"`
+	IssuedAt      time.Time         `json:"issued_at"`
+	LastUsedAt    time.Time         `json:"last_used_at"`
+	ExpiresAt     time.Time         `json:"expires_at,omitzero"`
+	IdleExpiresAt time.Time         `json:"idle_expires_at,omitzero"`
+	RevokedAt     time.Time         `json:"revoked_at,omitzero"`
+	Evict         family.Evict      `json:"evict,omitempty"` // the rule by which the limit on active families ended it
+	PurgeAt       time.Time         `json:"purge_at,omitzero"`
+	Scope         string            `json:"scope,omitempty"`
+	Audience      signing.Audience  `json:"audience,omitempty"` // a string if there is one, else a list
+	Claims        json.RawMessage   `json:"claims,omitempty"`
+	AuthTime      time.Time         `json:"auth_time,omitzero"`
+	ACR           string            `json:"acr,omitempty"`
+	AMR           []string          `json:"amr,omitempty"`
+	Device        string            `json:"device,omitempty"`
+	LastIP        string            `json:"last_ip,omitempty"`
+	LastUserAgent string            `json:"last_user_agent,omitempty"`
+	Timeline      []moment          `json:"timeline,omitempty"`
 }
 
 // showFamily serves GET /v1/families/{family}, which shows one family with its timeline.
@@ -88,7 +89,7 @@ func (a *API) familyAndClient(ctx context.Context, id family.ID, now time.Time) 
 func newFamilyJSON(f *family.Family, client *store.Client, now time.Time) familyJSON {
 	s := familyJSON{
 		Family: f.ID.String(), Status: "active",
-		UserID: f.UserID, ClientID: f.ClientID, Counter: f.Counter,
+		UserID: f.UserID, ClientID: f.ClientID, Origin: f.Origin.Kind, Counter: f.Counter,
 		IssuedAt: f.IssuedAt(), LastUsedAt: f.LastUsedAt, ExpiresAt: f.ExpiresAt, RevokedAt: f.Revoked.At,
 		Scope: strings.Join(f.Scope, " "), Audience: f.Audience, Claims: json.RawMessage(f.Claims),
 		AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
@@ -101,12 +102,14 @@ func newFamilyJSON(f *family.Family, client *store.Client, now time.Time) family
 	s.IdleExpiresAt = f.IdleEnd(policy)
 	s.Cause = f.Death(policy, now)
 	switch {
-	case s.Cause == family.ExpiredAbsolute || s.Cause == family.ExpiredIdle:
+	case s.Cause == family.ExpiredAbsolute || s.Cause == family.ExpiredIdle || s.Cause == family.CodeExpired:
 		s.Status = "expired"
 	case s.Cause != "":
 		s.Status = "revoked"
 	case client == nil:
 		s.Status = "unregistered"
+	case f.Pending():
+		s.Status = "pending"
 	}
 	return s
 }

@@ -36,13 +36,12 @@ func idempotencyKey(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// canonical returns the body in canonical form, in which neither the order of members nor
-// white space matters. Members with zero values are left out, so that the form stays the same
-// in versions with more members.
-func (body *newFamily) canonical() ([]byte, error) {
-	zero := (&newFamily{}).fields()
+// canonical returns the members of a body in canonical form, in which neither the order of
+// members nor white space matters. Members with the same value as in zero are left out, so that
+// the form stays the same in versions with more members.
+func canonical(fields, zero map[string]any) ([]byte, error) {
 	given := map[string]json.RawMessage{}
-	for name, value := range body.fields() {
+	for name, value := range fields {
 		v, err := canonicalJSON(value)
 		if err != nil {
 			return nil, err

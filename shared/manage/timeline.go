@@ -15,16 +15,17 @@ import (
 
 // moment is one entry of a family's timeline.
 type moment struct {
-	At           time.Time    `json:"at"`
-	Event        string       `json:"event"`                   // issued, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired, ahead
-	Counter      uint32       `json:"counter,omitempty"`       // the family's newest token at that time
-	TokenCounter uint32       `json:"token_counter,omitempty"` // the token that was presented
-	Cause        family.Cause `json:"cause,omitempty"`
-	IP           string       `json:"ip,omitempty"`
-	UserAgent    string       `json:"user_agent,omitempty"`
-	ForwardedBy  string       `json:"forwarded_by,omitempty"` // the address of the backend that reported IP and UserAgent
-	By           string       `json:"by,omitempty"`           // the IAM principal that called the management API
-	EventID      string       `json:"event_id,omitempty"`     // the id of the stored event
+	At           time.Time         `json:"at"`
+	Event        string            `json:"event"`                   // issued, exchanged, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired, ahead
+	Counter      uint32            `json:"counter,omitempty"`       // the family's newest token at that time
+	TokenCounter uint32            `json:"token_counter,omitempty"` // the token that was presented
+	OriginToken  family.OriginKind `json:"origin_token,omitempty"`  // set if that was the family's number 0
+	Cause        family.Cause      `json:"cause,omitempty"`
+	IP           string            `json:"ip,omitempty"`
+	UserAgent    string            `json:"user_agent,omitempty"`
+	ForwardedBy  string            `json:"forwarded_by,omitempty"` // the address of the backend that reported IP and UserAgent
+	By           string            `json:"by,omitempty"`           // the IAM principal that called the management API
+	EventID      string            `json:"event_id,omitempty"`     // the id of the stored event
 }
 
 // eventsInTimeline limits the stored events of the user that a timeline reads.
@@ -74,20 +75,33 @@ func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON) ([]m
 // momentsOfRecord returns the moments that the family's record has.
 func momentsOfRecord(f *family.Family, s familyJSON) []moment {
 	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
+	exchanged := f.ExchangedAt()
+	if f.Origin.Kind == family.Code {
+		m[0].Counter = 0
+	}
+	if !exchanged.IsZero() {
+		m = append(m, moment{At: exchanged, Event: "exchanged", Counter: 1, OriginToken: f.Origin.Kind})
+	}
 	if f.Skipped.To != 0 && f.Skipped.To == f.Counter-1 {
 		m = append(m, moment{At: f.RotatedAt, Event: "skipped", Counter: f.Skipped.To})
 	}
-	if !f.RotatedAt.IsZero() {
+	if !f.RotatedAt.IsZero() && !f.RotatedAt.Equal(exchanged) && !f.RotatedAt.Equal(f.IssuedAt()) {
 		m = append(m, moment{At: f.RotatedAt, Event: "rotated", Counter: f.Counter})
 	}
-	if !f.LastUsedAt.Equal(f.IssuedAt()) && !f.LastUsedAt.Equal(f.RotatedAt) {
+	if !f.LastUsedAt.Equal(f.IssuedAt()) && !f.LastUsedAt.Equal(exchanged) && !f.LastUsedAt.Equal(f.RotatedAt) {
 		m = append(m, moment{At: f.LastUsedAt, Event: "used", Counter: f.Counter})
 	}
 	switch {
 	case s.Cause == family.ReuseDetected:
-		m = append(m, moment{At: s.RevokedAt, Event: "reuse_detected", Cause: s.Cause, TokenCounter: f.Revoked.TokenCounter, Counter: f.Counter})
+		reused := moment{At: s.RevokedAt, Event: "reuse_detected", Cause: s.Cause, TokenCounter: f.Revoked.TokenCounter, Counter: f.Counter}
+		if reused.TokenCounter == 0 {
+			reused.OriginToken = f.Origin.Kind
+		}
+		m = append(m, reused)
 	case !s.RevokedAt.IsZero():
 		m = append(m, moment{At: s.RevokedAt, Event: "revoked", Cause: s.Cause, Counter: f.Counter})
+	case s.Cause == family.CodeExpired:
+		m = append(m, moment{At: f.Origin.Until, Event: "expired", Cause: s.Cause})
 	case s.Cause == family.ExpiredAbsolute:
 		m = append(m, moment{At: s.ExpiresAt, Event: "expired", Cause: s.Cause, Counter: f.Counter})
 	case s.Cause == family.ExpiredIdle:

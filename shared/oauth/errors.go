@@ -23,9 +23,10 @@ func invalidRequest(description string) *oauthError {
 	return &oauthError{status: http.StatusBadRequest, code: "invalid_request", description: description}
 }
 
-// invalidGrant returns the error for a rejected refresh token, the same for every cause.
-func invalidGrant(status int) *oauthError {
-	return &oauthError{status: status, code: "invalid_grant", description: "Unknown or invalid refresh token."}
+// invalidGrant returns the error for a rejected grant, such as a refresh token: the same for
+// every cause.
+func invalidGrant(status int, grant string) *oauthError {
+	return &oauthError{status: status, code: "invalid_grant", description: "Unknown or invalid " + grant + "."}
 }
 
 var (

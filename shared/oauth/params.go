@@ -21,7 +21,8 @@ type params map[string][]string
 // knownParams are the parameters that Rotor reads. Others are ignored, even repeated ones
 // (RFC 6749 §3.2).
 var knownParams = []string{
-	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint", resourceParam,
+	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint",
+	"code", "code_verifier", "redirect_uri", resourceParam,
 }
 
 // resourceParam is the only known parameter that may be repeated (RFC 8707 §2).

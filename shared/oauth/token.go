@@ -1,80 +1,78 @@
 package oauth
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/session"
+	"github.com/rotor-auth/rotor/shared/store"
 )
 
-// token serves POST /oauth/token for the grant type refresh_token (RFC 6749 §6).
+// tokenRequest is a request to the token endpoint whose client has been authenticated.
+type tokenRequest struct {
+	client *store.Client
+	params params
+	from   session.Caller
+	now    time.Time
+}
+
+// grant is a grant type of the token endpoint, in a file of its own.
+type grant struct {
+	name string // the grant_type (RFC 6749 §4)
+	// exchange returns the answer to a request, which is written as JSON.
+	exchange func(r *http.Request, q *tokenRequest) (any, error)
+}
+
+// grants returns the grant types, in the order in which the metadata lists them.
+func (a *API) grants() []grant {
+	return []grant{
+		{"refresh_token", a.refreshGrant},
+		{"authorization_code", a.codeGrant},
+	}
+}
+
+// grantTypes returns the names of all grant types.
+func (a *API) grantTypes() []string {
+	var names []string
+	for _, g := range a.grants() {
+		names = append(names, g.name)
+	}
+	return names
+}
+
+// token serves POST /oauth/token (RFC 6749 §3.2).
 func (a *API) token(w http.ResponseWriter, r *http.Request) error {
-	now := a.Now()
-	p, err := readParams(r)
+	q := &tokenRequest{now: a.Now()}
+	var err error
+	if q.params, err = readParams(r); err != nil {
+		return err
+	}
+	grantType, err := q.params.required("grant_type")
 	if err != nil {
 		return err
 	}
-	grantType, err := p.required("grant_type")
-	if err != nil {
+	grants := a.grants()
+	i := slices.IndexFunc(grants, func(g grant) bool { return g.name == grantType })
+	if i < 0 {
+		return &oauthError{
+			status: http.StatusBadRequest, code: "unsupported_grant_type",
+			description: "The grant_type must be one of " + strings.Join(a.grantTypes(), ", ") + ".",
+		}
+	}
+	if q.client, err = a.authenticate(r.Context(), r, q.params, q.now); err != nil {
 		return err
 	}
-	if grantType != "refresh_token" {
-		return &oauthError{status: http.StatusBadRequest, code: "unsupported_grant_type", description: "Only refresh_token is supported."}
-	}
-	client, err := a.authenticate(r.Context(), r, p, now)
-	if err != nil {
+	if q.from, err = endUser(r, q.client); err != nil {
 		return err
 	}
-	from, err := endUser(r, client)
-	if err != nil {
-		return err
-	}
-	presented, err := p.required("refresh_token")
-	if err != nil {
-		return err
-	}
-	scope, err := requestedScope(p)
-	if err != nil {
-		return err
-	}
-	resource, err := requestedResource(p)
-	if err != nil {
-		return err
-	}
-	answer, err := a.Refresh(r.Context(), session.Use{
-		Client: client, Token: presented, Scope: scope, Resource: resource, From: from, Now: now,
-	})
-	if errors.Is(err, session.ErrDeadToken) {
-		return invalidGrant(client.Policy.InvalidGrantStatus)
-	}
+	answer, err := grants[i].exchange(r, q)
 	if err != nil {
 		return err
 	}
 	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
-}
-
-// invalidScope returns the error of RFC 6749 §5.2.
-func invalidScope(description string) *oauthError {
-	return &oauthError{status: http.StatusBadRequest, code: "invalid_scope", description: description}
-}
-
-// maxAskedScopes is the number of scope tokens that one refresh may ask for. Each is a part
-// of the write's condition, and DynamoDB limits expressions to 4 KB.
-const maxAskedScopes = 64
-
-// requestedScope returns the scope that a refresh asks for; nil stands for all that was
-// granted.
-func requestedScope(p params) ([]string, error) {
-	scope, err := session.ParseScope(p.get("scope"))
-	if err != nil {
-		return nil, invalidScope("The scope is malformed.")
-	}
-	if len(scope) > maxAskedScopes {
-		return nil, invalidScope(fmt.Sprintf("More than %d scopes are requested at once. Leave scope out to get all that was granted.", maxAskedScopes))
-	}
-	return scope, nil
 }

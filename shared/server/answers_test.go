@@ -74,7 +74,7 @@ func TestErrorAnswers(t *testing.T) {
 			"content type", other(0, "POST", "/oauth/token"), 400, "invalid_request",
 			"Content-Type must be application/x-www-form-urlencoded or application/json.", nil,
 		},
-		{"grant type", token("grant_type=password&client_id=app"), 400, "unsupported_grant_type", "Only refresh_token is supported.", nil},
+		{"grant type", token("grant_type=password&client_id=app"), 400, "unsupported_grant_type", "The grant_type must be one of refresh_token, authorization_code.", nil},
 		{"malformed scope", token(refreshForm(tok, "scope", `"`)), 400, "invalid_scope", "The scope is malformed.", nil},
 		{"scope", token(refreshForm(tok, "scope", "admin")), 400, "invalid_scope", "The scope was not granted to this refresh token.", nil},
 		{

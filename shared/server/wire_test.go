@@ -518,7 +518,7 @@ func TestBadTokenRequests(t *testing.T) {
 		{"JSON that is deep and whole", jsonType, `{"client_id":"app","x":` + strings.Repeat("[", 4000) + strings.Repeat("]", 4000) + `}`, 400, "invalid_request"},
 		{"no grant_type", formType, form("client_id", "app", "refresh_token", tok), 400, "invalid_request"},
 		{"an empty grant_type", formType, form("grant_type", "", "client_id", "app", "refresh_token", tok), 400, "invalid_request"},
-		{"another grant_type", formType, form("grant_type", "authorization_code", "client_id", "app", "code", "x"), 400, "unsupported_grant_type"},
+		{"another grant_type", formType, form("grant_type", "password", "client_id", "app", "username", "x"), 400, "unsupported_grant_type"},
 		{"the password grant", jsonType, object("grant_type", "password", "client_id", "app", "username", "u"), 400, "unsupported_grant_type"},
 		{"grant_type in capitals", formType, form("grant_type", "REFRESH_TOKEN", "client_id", "app", "refresh_token", tok), 400, "unsupported_grant_type"},
 		{"no refresh_token", formType, form("grant_type", "refresh_token", "client_id", "app"), 400, "invalid_request"},

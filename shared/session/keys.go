@@ -15,13 +15,20 @@ import (
 // it reads the key store again, since the key may be newer than this copy. If that fails,
 // the error is [keyring.ErrUnavailable], which says nothing about the token.
 func (e *Engine) ParseToken(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (token.Token, error) {
-	tok, _, err := e.parseToken(ctx, keys, presented, now)
+	tok, _, err := e.parseToken(ctx, keys, presented, (*token.Codec).Parse, now)
 	return tok, err
 }
 
-// parseToken does the work of ParseToken. It also returns the keys that it used last.
-func (e *Engine) parseToken(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (token.Token, *keyring.Keys, error) {
-	tok, err := keys.Codec.Parse(presented)
+// ParseCode does with an authorization code what ParseToken does with a refresh token.
+func (e *Engine) ParseCode(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (token.Token, error) {
+	code, _, err := e.parseToken(ctx, keys, presented, (*token.Codec).ParseCode, now)
+	return code, err
+}
+
+// parseToken does the work of ParseToken with the given method of [token.Codec]. It also returns
+// the keys that it used last.
+func (e *Engine) parseToken(ctx context.Context, keys *keyring.Keys, presented string, parse func(*token.Codec, string) (token.Token, error), now time.Time) (token.Token, *keyring.Keys, error) {
+	tok, err := parse(keys.Codec, presented)
 	if !errors.Is(err, token.ErrUnknownKey) {
 		return tok, keys, err
 	}
@@ -29,7 +36,7 @@ func (e *Engine) parseToken(ctx context.Context, keys *keyring.Keys, presented s
 	if err != nil {
 		return token.Token{}, keys, err
 	}
-	tok, err = newer.Codec.Parse(presented)
+	tok, err = parse(newer.Codec, presented)
 	if newer.Overdue && errors.Is(err, token.ErrUnknownKey) {
 		return token.Token{}, newer, fmt.Errorf("parse a refresh token: %w: its key may be newer than ours", keyring.ErrUnavailable)
 	}

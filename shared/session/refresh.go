@@ -26,11 +26,16 @@ var (
 // Use is one use of a refresh token.
 type Use struct {
 	Client   *store.Client
-	Token    string   // as it was presented
+	Token    string   // as it was presented: a refresh token, or an authorization code
 	Scope    []string // the scope asked for; nil for all that was granted
 	Resource []string // the resources asked for; nil for the whole audience
 	From     Caller
 	Now      time.Time
+
+	// Origin is set if Token is no refresh token. An authorization code comes with its code
+	// verifier (RFC 7636 §4.5), and with the redirect URI, which is "" if there was none.
+	Origin                family.OriginKind
+	Verifier, RedirectURI string
 }
 
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
@@ -43,7 +48,7 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	tok, keys, err := e.parseToken(ctx, keys, u.Token, u.Now)
+	tok, keys, err := e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
 	if err != nil {
 		return nil, e.refuseUnreadable(ctx, u, err)
 	}
@@ -51,7 +56,7 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.tokens(keys, f, u.Client, u.Scope, u.Resource, u.Now)
+	return e.tokens(keys, f, u.Client, grant{scope: u.Scope, resource: u.Resource}, u.Now)
 }
 
 // refuseUnreadable turns err, returned by parseToken, into the error of a refresh. If the
@@ -91,6 +96,9 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 			WriteID: writeID, Now: u.Now,
 		},
 		Policy: p, LastIP: u.From.IP, LastUserAgent: u.From.UserAgent,
+	}
+	if u.Origin == family.Code {
+		write.Attempt.Challenge, write.Attempt.Redirect = Challenge(u.Verifier), HashRedirect(u.RedirectURI)
 	}
 	f, done, err := e.Table.Refresh(ctx, write)
 	if err == nil && done {
@@ -158,9 +166,25 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 	return nil, fmt.Errorf("refresh family %s: its record kept changing", f.ID)
 }
 
+// exchanged returns the type of the event of a use that succeeded.
+func (u *Use) exchanged() audit.Type {
+	if u.Origin == family.Code {
+		return audit.CodeExchanged
+	}
+	return audit.Exchanged
+}
+
+// refused returns the type of the event of a use that was refused.
+func (u *Use) refused() audit.Type {
+	if u.Origin == family.Code {
+		return audit.CodeRefused
+	}
+	return audit.Refused
+}
+
 // recordExchange logs a successful exchange; v says of which kind.
 func (e *Engine) recordExchange(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict) {
-	event := e.useEvent(audit.Exchanged, u, tok, f)
+	event := e.useEvent(u.exchanged(), u, tok, f)
 	switch v.Kind {
 	case family.Held:
 		event.Held = true
@@ -178,7 +202,7 @@ func (e *Engine) recordExchange(ctx context.Context, u Use, tok token.Token, f *
 // refuse logs why a token is rejected, and returns [ErrDeadToken]. f is nil if the family
 // is unknown.
 func (e *Engine) refuse(ctx context.Context, u Use, tok token.Token, f *family.Family, cause family.Cause) error {
-	event := e.useEvent(audit.Refused, u, tok, f)
+	event := e.useEvent(u.refused(), u, tok, f)
 	event.Cause = cause
 	e.Trail.Record(ctx, &event)
 	return ErrDeadToken
@@ -236,6 +260,7 @@ func (e *Engine) useEvent(t audit.Type, u Use, tok token.Token, f *family.Family
 	event := u.From.Event(t, u.Now)
 	event.ClientID = u.Client.ID
 	event.Family = tok.Family
+	event.OriginToken = u.Origin
 	event.TokenCounter = tok.Counter
 	if f != nil {
 		event.UserID = f.UserID

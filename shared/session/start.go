@@ -102,7 +102,7 @@ func (e *Engine) alreadyStarted(ctx context.Context, existing *store.Alias, aske
 		return existing.Family, nil, ErrKeyPurged
 	case err != nil:
 		return existing.Family, nil, err
-	case f.Counter != 1:
+	case f.Counter > 1, f.Counter == 1 && f.Origin.Kind == family.Code:
 		return existing.Family, nil, ErrKeyRefreshed
 	case f.Death(p, now) != "":
 		return existing.Family, nil, &DeadError{f.Death(p, now)}

@@ -35,14 +35,20 @@ func (e *Engine) Tokens(ctx context.Context, f *family.Family, client *store.Cli
 	if err != nil {
 		return nil, err
 	}
-	return e.tokens(keys, f, client, nil, nil, now)
+	return e.tokens(keys, f, client, grant{}, now)
+}
+
+// grant is what tokens are made for.
+type grant struct {
+	scope, resource []string // nil for all that the family was granted
+	nonce           string   // of the authorization request, for its first id token
 }
 
 // tokens makes the family's newest refresh token and an access token for the given scope
-// and resources; nil stands for all that was granted. Scope that the client may no longer
-// be granted is left out.
-func (e *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Client, scope, resource []string, now time.Time) (*Tokens, error) {
+// and resources. Scope that the client may no longer be granted is left out.
+func (e *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Client, g grant, now time.Time) (*Tokens, error) {
 	p := &client.Policy
+	scope, resource := g.scope, g.resource
 	if scope == nil {
 		scope = f.Scope
 	}
@@ -91,7 +97,7 @@ func (e *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Clie
 		// OpenID Connect Core §12.2: iss, sub, aud and auth_time as at the login.
 		answer.IDToken, err = keys.Signing.SignID(now, signing.ID{
 			Issuer: e.Issuer, Subject: f.UserID, ClientID: f.ClientID, SessionID: sid,
-			IssuedAt: now, ExpiresAt: expires, AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
+			IssuedAt: now, ExpiresAt: expires, AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR, Nonce: g.nonce,
 		})
 		if err != nil {
 			return nil, err

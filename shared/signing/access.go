@@ -111,6 +111,7 @@ type claims struct {
 	AuthTime  *int64   `json:"auth_time,omitempty"` // of the user's authentication, like acr and amr (RFC 9068 §2.2.1)
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
+	Nonce     string   `json:"nonce,omitempty"` // of an authorization request; in id tokens alone
 }
 
 // unixTime returns a NumericDate (RFC 7519 §2), or nil for the zero time.

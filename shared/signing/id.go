@@ -18,6 +18,7 @@ type ID struct {
 	ACR       string
 	AMR       []string
 	SessionID string
+	Nonce     string
 }
 
 // SignID signs an id token with the key that signs at now. It fails if a required
@@ -36,7 +37,7 @@ func (s *Set) SignID(now time.Time, i ID) (string, error) {
 	}
 	signed, err := sign(key.id, claims{
 		Issuer: i.Issuer, Subject: i.Subject, Audience: Audience{i.ClientID}, IssuedAt: i.IssuedAt.Unix(), ExpiresAt: i.ExpiresAt.Unix(),
-		SessionID: i.SessionID, AuthTime: unixTime(i.AuthTime), ACR: i.ACR, AMR: i.AMR,
+		SessionID: i.SessionID, AuthTime: unixTime(i.AuthTime), ACR: i.ACR, AMR: i.AMR, Nonce: i.Nonce,
 	}, nil)
 	if err != nil {
 		return "", fmt.Errorf("signing: sign id token: %w", err)

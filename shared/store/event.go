@@ -28,29 +28,30 @@ type eventItem struct {
 	LogPK string `dynamodbav:"log_pk"`
 	LogSK string `dynamodbav:"log_sk"`
 
-	PurgeAt       int64        `dynamodbav:"purge_at"`
-	Type          audit.Type   `dynamodbav:"type"`
-	At            int64        `dynamodbav:"at"`
-	UserID        string       `dynamodbav:"user_id,omitempty"`
-	ClientID      string       `dynamodbav:"client_id,omitempty"`
-	Family        string       `dynamodbav:"family,omitempty"`
-	IP            string       `dynamodbav:"ip,omitempty"`
-	UserAgent     string       `dynamodbav:"user_agent,omitempty"`
-	ForwardedBy   string       `dynamodbav:"forwarded_by,omitempty"`
-	RequestID     string       `dynamodbav:"request_id,omitempty"`
-	By            string       `dynamodbav:"by,omitempty"`
-	Cause         family.Cause `dynamodbav:"cause,omitempty"`
-	TokenCounter  uint32       `dynamodbav:"token_counter,omitempty"`
-	LatestCounter uint32       `dynamodbav:"latest_counter,omitempty"`
-	AgeMS         int64        `dynamodbav:"age_ms,omitempty"`
-	Observed      bool         `dynamodbav:"observed,omitempty"`
-	OtherIP       bool         `dynamodbav:"other_ip,omitempty"`
-	OtherAgent    bool         `dynamodbav:"other_user_agent,omitempty"`
-	Families      string       `dynamodbav:"families,omitempty"` // ULIDs joined with spaces
-	Evict         family.Evict `dynamodbav:"evict,omitempty"`
-	Start         int          `dynamodbav:"start,omitempty"`
-	Removed       int          `dynamodbav:"removed,omitempty"`
-	End           int          `dynamodbav:"end,omitempty"`
+	PurgeAt       int64             `dynamodbav:"purge_at"`
+	Type          audit.Type        `dynamodbav:"type"`
+	At            int64             `dynamodbav:"at"`
+	UserID        string            `dynamodbav:"user_id,omitempty"`
+	ClientID      string            `dynamodbav:"client_id,omitempty"`
+	Family        string            `dynamodbav:"family,omitempty"`
+	IP            string            `dynamodbav:"ip,omitempty"`
+	UserAgent     string            `dynamodbav:"user_agent,omitempty"`
+	ForwardedBy   string            `dynamodbav:"forwarded_by,omitempty"`
+	RequestID     string            `dynamodbav:"request_id,omitempty"`
+	By            string            `dynamodbav:"by,omitempty"`
+	Cause         family.Cause      `dynamodbav:"cause,omitempty"`
+	OriginToken   family.OriginKind `dynamodbav:"origin_token,omitempty"`
+	TokenCounter  uint32            `dynamodbav:"token_counter,omitempty"`
+	LatestCounter uint32            `dynamodbav:"latest_counter,omitempty"`
+	AgeMS         int64             `dynamodbav:"age_ms,omitempty"`
+	Observed      bool              `dynamodbav:"observed,omitempty"`
+	OtherIP       bool              `dynamodbav:"other_ip,omitempty"`
+	OtherAgent    bool              `dynamodbav:"other_user_agent,omitempty"`
+	Families      string            `dynamodbav:"families,omitempty"` // ULIDs joined with spaces
+	Evict         family.Evict      `dynamodbav:"evict,omitempty"`
+	Start         int               `dynamodbav:"start,omitempty"`
+	Removed       int               `dynamodbav:"removed,omitempty"`
+	End           int               `dynamodbav:"end,omitempty"`
 
 	// These are set for the event of an erasure, which is in a partition of its own.
 	UserKey        string `dynamodbav:"user_key,omitempty"`
@@ -95,6 +96,7 @@ func (t *Table) marshalEvent(e *audit.Event) (item, error) {
 		RequestID:     e.RequestID,
 		By:            e.By,
 		Cause:         e.Cause,
+		OriginToken:   e.OriginToken,
 		TokenCounter:  e.TokenCounter,
 		LatestCounter: e.LatestCounter,
 		AgeMS:         e.Age.Milliseconds(),
@@ -272,7 +274,7 @@ func unmarshalEvent(m item) (audit.Event, error) {
 	e := audit.Event{
 		Type: i.Type, At: fromMillis(i.At), UserID: i.UserID, ClientID: i.ClientID,
 		IP: i.IP, UserAgent: i.UserAgent, ForwardedBy: i.ForwardedBy, RequestID: i.RequestID, By: i.By,
-		Cause: i.Cause, TokenCounter: i.TokenCounter, LatestCounter: i.LatestCounter,
+		Cause: i.Cause, OriginToken: i.OriginToken, TokenCounter: i.TokenCounter, LatestCounter: i.LatestCounter,
 		Age: time.Duration(i.AgeMS) * time.Millisecond, Observed: i.Observed, OtherIP: i.OtherIP, OtherAgent: i.OtherAgent,
 		Evict: i.Evict, Start: i.Start, Removed: i.Removed, End: i.End,
 		ErasedFamilies: i.ErasedFamilies, ErasedEvents: i.ErasedEvents,

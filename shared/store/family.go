@@ -21,6 +21,12 @@ type familyItem struct {
 	UserID   string `dynamodbav:"user_id"`
 	ClientID string `dynamodbav:"client_id"`
 
+	Origin      family.OriginKind `dynamodbav:"origin,omitempty"`
+	OriginUntil int64             `dynamodbav:"origin_until,omitempty"`
+	Challenge   []byte            `dynamodbav:"challenge,omitempty"`
+	Redirect    []byte            `dynamodbav:"redirect,omitempty"`
+	Nonce       string            `dynamodbav:"nonce,omitempty"`
+
 	Counter    uint32 `dynamodbav:"counter"`
 	RotatedAt  int64  `dynamodbav:"rotated_at"`
 	Held       uint32 `dynamodbav:"held"`
@@ -68,6 +74,11 @@ func marshalFamily(f *family.Family) (item, error) {
 	m, err := attributevalue.MarshalMap(familyItem{
 		UserID:        f.UserID,
 		ClientID:      f.ClientID,
+		Origin:        f.Origin.Kind,
+		OriginUntil:   millis(f.Origin.Until),
+		Challenge:     f.Origin.Challenge,
+		Redirect:      f.Origin.Redirect,
+		Nonce:         f.Origin.Nonce,
 		Counter:       f.Counter,
 		RotatedAt:     millis(f.RotatedAt),
 		Held:          f.Held,
@@ -104,6 +115,7 @@ func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
 		ID:            id,
 		UserID:        i.UserID,
 		ClientID:      i.ClientID,
+		Origin:        family.Origin{Kind: i.Origin, Until: fromMillis(i.OriginUntil), Challenge: i.Challenge, Redirect: i.Redirect, Nonce: i.Nonce},
 		Counter:       i.Counter,
 		RotatedAt:     fromMillis(i.RotatedAt),
 		Held:          i.Held,
@@ -164,8 +176,13 @@ func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) e
 	return nil
 }
 
+// pendingKept is how long after its code the record of a family is kept that the code never
+// started, so that it can be explained.
+const pendingKept = 24 * time.Hour
+
 // countNew counts a new family for its owner, and sets when its record may be deleted. It
-// returns the record, which it does not write.
+// returns the record, which it does not write. The exchange of a pending family's code sets
+// again when the record may be deleted.
 func (t *Table) countNew(ctx context.Context, f *family.Family, p *family.Policy) (item, error) {
 	f.KeepUntil = time.Time{}
 	f.PurgeAt = t.purgeAt(f.LastUsedAt, p)
@@ -175,6 +192,9 @@ func (t *Table) countNew(ctx context.Context, f *family.Family, p *family.Policy
 	}
 	if err := t.countOwner(ctx, f, p); err != nil {
 		return nil, fmt.Errorf("issue a family: %w", err)
+	}
+	if f.Pending() {
+		f.PurgeAt = f.Origin.Until.Add(pendingKept)
 	}
 	m, err := marshalFamily(f)
 	if err != nil {

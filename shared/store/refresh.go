@@ -35,13 +35,18 @@ const (
 	refreshCondition = "#counter = :n AND client_id = :client AND " + aliveCondition
 	// A family rotates at most once per reuse interval.
 	notHeld = " AND rotated_at <= :held_since"
+	// An authorization code is exchanged in time, and by whom it was issued for.
+	originCondition = " AND origin_until > :now AND challenge = :challenge AND redirect = :redirect"
+	originSet       = ", origin_until = :forgiven_until"
 	// An older record, from before uses were recorded, has no such attribute.
 	unused = " AND (attribute_not_exists(held) OR held <> :n)"
 )
 
 // Refresh moves the family on by one if it is alive, the token is its newest, and its last
 // rotation is a reuse interval ago. It makes one conditional write and no read before it. If
-// the policy does not rotate, it only records the use.
+// the policy does not rotate, it only records the use. Token number 0 is an authorization
+// code: it starts its family, whether the policy rotates or not, if it comes in time and with
+// the proof that the record asks for.
 //
 // If the write is done, f is the record after it. If the condition fails, done is false and f
 // is the present record, or nil if there is none.
@@ -49,7 +54,14 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 	a := &r.Attempt
 	values := t.refreshValues(r)
 	condition, set := refreshCondition, useSet
-	if r.Policy.Rotation {
+	if a.Counter == 0 {
+		condition += originCondition
+		set += originSet
+		values[":challenge"] = &types.AttributeValueMemberB{Value: a.Challenge}
+		values[":redirect"] = &types.AttributeValueMemberB{Value: a.Redirect}
+		values[":forgiven_until"] = number(family.AfterExchange(a.Now).UnixMilli())
+	}
+	if r.Policy.Rotation || a.Counter == 0 {
 		set += rotateSet
 		values[":next"] = number(a.Counter + 1)
 		values[":id"] = &types.AttributeValueMemberB{Value: a.WriteID}

@@ -129,17 +129,24 @@ func checkSecret(secret []byte) error {
 // every minted token, whatever now is.
 //
 // The caller must make sure that t.Counter is not 0: Parse refuses such a token.
-func (c *Codec) Mint(t Token, now time.Time) Encoded {
+func (c *Codec) Mint(t Token, now time.Time) Encoded { return c.mint(label, t, now) }
+
+// MintCode encodes the authorization code of a family, as [Codec.Mint] encodes a refresh token.
+func (c *Codec) MintCode(family [32]byte, now time.Time) Encoded {
+	return c.mint(codeLabel, Token{Family: family}, now)
+}
+
+func (c *Codec) mint(label string, t Token, now time.Time) Encoded {
 	k := c.minting(began(t), now)
 
-	var message [len(label) + size]byte
+	var message [labelSize + size]byte
 	copy(message[:], label)
-	raw := message[len(label):]
+	raw := message[labelSize:]
 	raw[atVersion] = version
 	raw[atKey] = k.id
 	copy(raw[atFamily:atCounter], t.Family[:])
 	binary.BigEndian.PutUint32(raw[atCounter:atTag], t.Counter)
-	full := sum(k.mac, message[:len(label)+atTag])
+	full := sum(k.mac, message[:labelSize+atTag])
 	copy(raw[atTag:], full[:tagSize])
 
 	var text [Length]byte
@@ -189,21 +196,27 @@ func began(t Token) int64 {
 // keys, and a server whose copy is older than Lead starts no family. With at most five minutes
 // for publishing, the last such family begins five minutes after the From. The other ten
 // minutes are for clocks that differ.
-func (c *Codec) Parse(s string) (Token, error) {
+func (c *Codec) Parse(s string) (Token, error) { return c.parse(label, s) }
+
+// ParseCode returns the content of the authorization code s, whose Counter is 0. Its errors are
+// those of [Codec.Parse].
+func (c *Codec) ParseCode(s string) (Token, error) { return c.parse(codeLabel, s) }
+
+func (c *Codec) parse(label, s string) (Token, error) {
 	if len(s) != Length || s[:len(Prefix)] != Prefix {
 		return Token{}, ErrMalformed
 	}
 	var text [Length - len(Prefix)]byte
 	copy(text[:], s[len(Prefix):])
 
-	var message [len(label) + size]byte
+	var message [labelSize + size]byte
 	copy(message[:], label)
-	raw := message[len(label):]
+	raw := message[labelSize:]
 	if n, err := encoding.Decode(raw, text[:]); err != nil || n != size {
 		return Token{}, ErrMalformed
 	}
 	counter := binary.BigEndian.Uint32(raw[atCounter:atTag])
-	if raw[atVersion] != version || counter == 0 {
+	if raw[atVersion] != version || (counter == 0) != (label == codeLabel) {
 		return Token{}, ErrMalformed
 	}
 
@@ -212,7 +225,7 @@ func (c *Codec) Parse(s string) (Token, error) {
 		return Token{}, ErrUnknownKey
 	}
 	key := &c.keys[i]
-	full := sum(key.mac, message[:len(label)+atTag])
+	full := sum(key.mac, message[:labelSize+atTag])
 	if subtle.ConstantTimeCompare(full[:tagSize], raw[atTag:]) != 1 {
 		return Token{}, ErrForged
 	}

@@ -32,6 +32,9 @@
 // canonical encoding parses, so a string that parses is, to the byte, one that was minted.
 // Minting takes no randomness: the same [Token] under the same key gives the same string.
 //
+// An authorization code is made in the same way: it is the family's token number 0, under a
+// label of its own. So neither parses as the other, and codes need no table either.
+//
 // The fields are signed and not encrypted, so anyone who has a token can read them. The user
 // key is therefore a keyed hash, which neither shows the user id nor lets anybody check a
 // guess at it. It is the same in all tokens of a user.
@@ -41,7 +44,7 @@ package token
 // tokens.
 type Token struct {
 	Family  [32]byte // user key (16) followed by the family's ULID (16)
-	Counter uint32   // the first of a family is 1
+	Counter uint32   // the first of a family is 1; an authorization code is number 0
 }
 
 // Prefix begins every refresh token, so that people and scanners for leaked secrets recognize
@@ -58,6 +61,9 @@ const (
 	// message with it.
 	label = "rotor refresh token v1\x00"
 
+	// codeLabel does so for authorization codes. It is as long as label.
+	codeLabel = "rotor one-time code v1\x00"
+
 	// These are the offsets of the fields in the bytes that are encoded.
 	atVersion = 0
 	atKey     = 1
@@ -66,6 +72,7 @@ const (
 	atTag     = 38
 	size      = 58
 
+	labelSize   = len(label)
 	tagSize     = size - atTag
 	userKeySize = 16
 )

@@ -1,0 +1,160 @@
+package manage
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/rotor-auth/rotor/shared/session"
+	"github.com/rotor-auth/rotor/shared/signing"
+	"github.com/rotor-auth/rotor/shared/store"
+)
+
+// requestError is an error that the client is told by a redirect.
+type requestError struct{ code, description string }
+
+// bind checks the request and completes the body from it: scope, audience, challenge and nonce.
+func (body *authorization) bind(request authorizationRequest, client *store.Client, issuer string) *requestError {
+	for _, name := range slices.Sorted(maps.Keys(request)) {
+		if len(request[name]) > 1 && name != "resource" && slices.Contains(knownRequest, name) {
+			return &requestError{"invalid_request", name + " is repeated."} // RFC 6749 §3.1
+		}
+	}
+	_, isChallenge := parseChallenge(request.get("code_challenge"))
+	var in input
+	in.text("nonce", request.get("nonce"), maxNonce)
+	switch responseType, method, mode, age := request.get("response_type"), request.get("code_challenge_method"), request.get("response_mode"), request.get("max_age"); {
+	case request.get("request") != "":
+		return &requestError{"request_not_supported", "The request must be in parameters, not in a JWT."}
+	case request.get("request_uri") != "":
+		return &requestError{"request_uri_not_supported", "The request must be in parameters, not behind an address."}
+	case responseType == "":
+		return &requestError{"invalid_request", "response_type is missing."}
+	case responseType != "code":
+		return &requestError{"unsupported_response_type", "Only the response_type code is supported."}
+	case mode != "" && mode != "query":
+		return &requestError{"invalid_request", "Only the response_mode query is supported."}
+	case request.get("code_challenge") == "":
+		return &requestError{"invalid_request", "code_challenge is missing: PKCE is required (RFC 7636)."}
+	case method != "S256":
+		return &requestError{"invalid_request", "The code_challenge_method must be S256."}
+	case !isChallenge:
+		return &requestError{"invalid_request", "The code_challenge must be the SHA-256 of the code_verifier in base64url, which has 43 characters."}
+	case len(in.errs) > 0:
+		return &requestError{"invalid_request", fmt.Sprintf("The nonce must have at most %d bytes and no control characters.", maxNonce)}
+	case age != "" && strings.Trim(age, "0123456789") != "":
+		return &requestError{"invalid_request", "max_age must be a number of seconds."}
+	}
+	body.deliver, body.codeChallenge, body.nonce = "code", request.get("code_challenge"), request.get("nonce")
+	if wrong := body.bindScope(request.get("scope"), client); wrong != nil {
+		return wrong
+	}
+	return body.bindAudience(request["resource"], client, issuer)
+}
+
+// bindScope sets the scope to what was asked for, unless the login grants another. Scope that
+// the client may not have is left out (OpenID Connect Core §3.1.2.1), as is offline_access for
+// a client without it, since every family has a refresh token.
+func (body *authorization) bindScope(scope string, client *store.Client) *requestError {
+	asked, err := session.ParseScope(scope)
+	switch {
+	case err != nil:
+		return &requestError{"invalid_scope", "The scope is malformed."}
+	case body.scope != nil || len(asked) == 0:
+		return nil
+	}
+	granted := strings.Join(client.Bound(asked), " ")
+	if granted == "" {
+		return &requestError{"invalid_scope", "The client may have none of the scope that it asks for."}
+	}
+	body.scope = &granted
+	return nil
+}
+
+// bindAudience sets the audience to the resources that were asked for (RFC 8707 §2.1), which
+// must be of the audience that the login or the client's registration gives.
+func (body *authorization) bindAudience(resource []string, client *store.Client, issuer string) *requestError {
+	if len(resource) == 0 {
+		return nil
+	}
+	allowed := []string(body.audience)
+	if len(allowed) == 0 {
+		allowed = client.Audience
+	}
+	if len(allowed) == 0 {
+		allowed = []string{issuer}
+	}
+	for _, r := range resource {
+		if !slices.Contains(allowed, r) {
+			return &requestError{"invalid_target", "A requested resource is not among the audiences of this client."}
+		}
+	}
+	body.audience = signing.Audience(resource)
+	return nil
+}
+
+// knownRequest are the parameters of an authorization request that may not be repeated. Others
+// are ignored (RFC 6749 §3.1).
+var knownRequest = []string{
+	"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method",
+	"response_mode", "nonce", "max_age", "request", "request_uri",
+}
+
+// authorizationRequest holds the parameters of an authorization request, each with all its
+// values. A parameter without a value counts as left out (RFC 6749 §3.1).
+type authorizationRequest map[string][]string
+
+// authorizationRequest reads the member request: an object with a string, or an array of
+// strings, for each parameter, as every web framework has them.
+func (in *input) authorizationRequest(raw json.RawMessage) authorizationRequest {
+	const want = "an object with the parameters of the authorization request: strings, or arrays of strings"
+	if len(raw) == 0 {
+		in.wrong("request", "", "given: "+want)
+		return nil
+	}
+	var values map[string]signing.Audience // which is a string or an array of strings
+	if err := json.Unmarshal(raw, &values); err != nil || values == nil {
+		in.wrong("request", "", want)
+		return nil
+	}
+	request := authorizationRequest{}
+	for name, vs := range values {
+		if vs = slices.DeleteFunc(vs, func(v string) bool { return v == "" }); len(vs) > 0 {
+			request[name] = vs
+		}
+	}
+	for _, name := range []string{"client_id", "redirect_uri", "state"} { // an answer depends on these
+		if len(request[name]) > 1 {
+			in.wrong("request."+name, "", "given once")
+		}
+	}
+	return request
+}
+
+// get returns the value of a parameter, "" if it was left out.
+func (q authorizationRequest) get(name string) string {
+	if len(q[name]) == 0 {
+		return ""
+	}
+	return q[name][0]
+}
+
+// redirect returns the redirect URI with the given parameters, the request's state, and the
+// issuer (RFC 9207). The URI's own query is kept (RFC 6749 §3.1.2).
+func (q authorizationRequest) redirect(uri, issuer string, params ...string) string {
+	values := url.Values{"iss": {issuer}}
+	if state := q.get("state"); state != "" {
+		values.Set("state", state)
+	}
+	for i := 0; i < len(params); i += 2 {
+		values.Set(params[i], params[i+1])
+	}
+	separator := "?"
+	if strings.Contains(uri, "?") {
+		separator = "&"
+	}
+	return uri + separator + values.Encode()
+}
