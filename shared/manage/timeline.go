@@ -17,7 +17,7 @@ import (
 type moment struct {
 	At           time.Time         `json:"at"`
 	Event        string            `json:"event"`                   // issued, exchanged, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired, ahead
-	Counter      uint32            `json:"counter,omitempty"`       // the family's newest token at that time
+	Counter      uint32            `json:"counter"`                 // the family's newest token at that time
 	TokenCounter uint32            `json:"token_counter,omitempty"` // the token that was presented
 	OriginToken  family.OriginKind `json:"origin_token,omitempty"`  // set if that was the family's number 0
 	Cause        family.Cause      `json:"cause,omitempty"`
