@@ -186,6 +186,21 @@ func (d *Document) checkBody(o *operation, e *Exchange) error {
 	return nil
 }
 
+// alternatives returns the schemas of which a value must fit one: the schema, or those in its oneOf.
+func alternatives(s *jsonschema.Schema) []*jsonschema.Schema {
+	for s.Ref != nil {
+		s = s.Ref
+	}
+	if len(s.OneOf) == 0 {
+		return []*jsonschema.Schema{s}
+	}
+	var all []*jsonschema.Schema
+	for _, one := range s.OneOf {
+		all = append(all, alternatives(one)...)
+	}
+	return all
+}
+
 // readForm returns a form as the object that its schema is about. A parameter is a list if its schema says so, or if it is
 // repeated.
 func readForm(schema *jsonschema.Schema, body []byte) (any, error) {
@@ -193,13 +208,16 @@ func readForm(schema *jsonschema.Schema, body []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for schema.Ref != nil {
-		schema = schema.Ref
+	forms := alternatives(schema)
+	isList := func(name string) bool {
+		return slices.ContainsFunc(forms, func(s *jsonschema.Schema) bool {
+			p := s.Properties[name]
+			return p != nil && p.Items2020 != nil
+		})
 	}
 	object := map[string]any{}
 	for name, values := range form {
-		p := schema.Properties[name]
-		if len(values) == 1 && (p == nil || p.Items2020 == nil) {
+		if len(values) == 1 && !isList(name) {
 			object[name] = values[0]
 			continue
 		}

@@ -76,15 +76,14 @@ func (d *Document) Parameters(method, path, in string) []string {
 			}
 		}
 		form := o.bodies["application/x-www-form-urlencoded"]
-		for in == "form" && form != nil && form.Ref != nil {
-			form = form.Ref
-		}
 		if in == "form" && form != nil {
-			for name := range form.Properties {
-				names = append(names, name)
+			for _, one := range alternatives(form) {
+				for name := range one.Properties {
+					names = append(names, name)
+				}
 			}
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
