@@ -423,8 +423,11 @@ func (s *secretTrail) add(what, value string) {
 }
 
 func (s *secretTrail) saw(a answer) {
-	for _, name := range []string{"refresh_token", "access_token", "id_token", "client_secret"} {
+	for _, name := range []string{"refresh_token", "access_token", "id_token", "client_secret", "code"} {
 		s.add(name, a.text(name))
+	}
+	if to, err := url.Parse(a.text("redirect_to")); err == nil {
+		s.add("a code", to.Query().Get("code"))
 	}
 }
 
