@@ -26,6 +26,7 @@ var routes = []route{
 	{path: "/healthz", function: "token", rate: func(p *ServiceProps) int { return p.OtherRate }},
 	{path: "/.well-known/{proxy+}", function: "discovery", rate: func(p *ServiceProps) int { return p.DiscoveryRate }},
 	call("POST", "/v1/families", "login"),
+	call("POST", "/v1/authorize", "login"),
 	call("GET", "/v1/families", "support"),
 	call("PATCH", "/v1/families", ""),
 	call("DELETE", "/v1/families", "login"),

@@ -67,7 +67,7 @@ func TestPoliciesOfCallers(t *testing.T) {
 	s := standardStack(t)
 	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:"
 	may := map[string]map[string]bool{
-		"Login": {"POST /v1/families": true, "DELETE /v1/families": true, "DELETE /v1/families/{family}": true},
+		"Login": {"POST /v1/families": true, "POST /v1/authorize": true, "DELETE /v1/families": true, "DELETE /v1/families/{family}": true},
 		"Support": {
 			"GET /v1/families": true, "GET /v1/families/{family}": true, "GET /v1/clients": true, "GET /v1/clients/{client_id}": true,
 			"GET /v1/events": true, "POST /v1/explain": true,

@@ -92,7 +92,7 @@ func TestEveryCall(t *testing.T) {
 		answer := map[string]any{ // has what one call or the other needs
 			"clients": []any{}, "events": []any{}, "families": []any{}, "revoked": 1, "changed": 1, "verdict": "valid",
 			"client_id": "C-1", "type": "public", "secret_id": "S-1", "client_secret": "s", "status": "active", "family": "F-1",
-			"access_token": "a", "refresh_token": "r",
+			"access_token": "a", "refresh_token": "r", "redirect_to": "https://app.example", "code": "c",
 		}
 		switch call {
 		case "DELETE /v1/clients/{client_id}", "DELETE /v1/clients/{client_id}/secrets/{secret_id}":
@@ -126,6 +126,14 @@ func TestEveryCall(t *testing.T) {
 		"Deregister":   func() error { return c.Deregister(ctx, "C-1") },
 		"AddSecret":    func() error { _, _, err := c.AddSecret(ctx, "C-1"); return err },
 		"RemoveSecret": func() error { return c.RemoveSecret(ctx, "C-1", "S-1") },
+		"Authorize": func() error {
+			_, err := c.Authorize(ctx, &manage.Authorization{IdempotencyKey: "k", IP: "192.0.2.1", UserAgent: "a"})
+			return err
+		},
+		"StartWithCode": func() error {
+			_, err := c.StartWithCode(ctx, &manage.Login{IdempotencyKey: "k", IP: "192.0.2.1", UserAgent: "a"}, manage.CodeRequest{})
+			return err
+		},
 		"StartFamily": func() error {
 			_, err := c.StartFamily(ctx, &manage.Login{IdempotencyKey: "k", IP: "192.0.2.1", UserAgent: "a"})
 			return err

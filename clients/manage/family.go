@@ -15,11 +15,12 @@ import (
 // Family is a token family: what one login on one device has started.
 type Family struct {
 	ID            string          `json:"family"`
-	Status        string          `json:"status"`          // active, expired, revoked, or unregistered if its client is gone
+	Status        string          `json:"status"`          // active, pending, expired, revoked, or unregistered if its client is gone
 	Cause         string          `json:"cause,omitempty"` // why it has ended
 	UserID        string          `json:"user_id"`
 	ClientID      string          `json:"client_id"`
-	Counter       uint32          `json:"counter"` // of the newest token
+	Origin        string          `json:"origin,omitempty"` // what it was started from, its token number 0: code, or "" for its login's own call
+	Counter       uint32          `json:"counter"`          // of the newest token; 0 while the family is pending
 	IssuedAt      time.Time       `json:"issued_at"`
 	LastUsedAt    time.Time       `json:"last_used_at"`
 	ExpiresAt     time.Time       `json:"expires_at,omitzero"`      // zero if it has no absolute end
@@ -42,8 +43,9 @@ type Family struct {
 // Moment is an entry of a family's timeline.
 type Moment struct {
 	At           time.Time `json:"at"`
-	Event        string    `json:"event"`                   // issued, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired or ahead
-	Counter      uint32    `json:"counter,omitempty"`       // of the family's newest token at that time
+	Event        string    `json:"event"`                   // issued, exchanged, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired or ahead
+	Counter      uint32    `json:"counter"`                 // of the family's newest token at that time; 0 for none yet
+	OriginToken  string    `json:"origin_token,omitempty"`  // set if the family's number 0 was presented: code
 	TokenCounter uint32    `json:"token_counter,omitempty"` // of the token that was presented
 	Cause        string    `json:"cause,omitempty"`
 	IP           string    `json:"ip,omitempty"`
@@ -124,19 +126,12 @@ func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // StartFamily starts a family after a login, and returns its first tokens.
 func (c *Client) StartFamily(ctx context.Context, l *Login) (*Tokens, error) {
-	header := http.Header{}
-	for name, value := range map[string]string{
-		"Idempotency-Key": l.IdempotencyKey, "Rotor-Client-Ip": l.IP, "Rotor-Client-User-Agent": l.UserAgent,
-	} {
-		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return nil, fmt.Errorf("start a family: the header %s cannot have control characters", name)
-		}
-		if value != "" {
-			header.Set(name, value)
-		}
+	header, err := loginHeader(l.IdempotencyKey, l.IP, l.UserAgent)
+	if err != nil {
+		return nil, fmt.Errorf("start a family: %w", err)
 	}
 	var t Tokens
-	err := c.call(ctx, request{
+	err = c.call(ctx, request{
 		method: http.MethodPost, path: "/v1/families", header: header, body: l, once: l.IdempotencyKey == "",
 		needs: []string{"access_token", "refresh_token", "family"},
 	}, &t)
@@ -144,6 +139,22 @@ func (c *Client) StartFamily(ctx context.Context, l *Login) (*Tokens, error) {
 		return nil, err
 	}
 	return &t, nil
+}
+
+// loginHeader returns the header of a call by a login.
+func loginHeader(idempotencyKey, ip, userAgent string) (http.Header, error) {
+	header := http.Header{}
+	for name, value := range map[string]string{
+		"Idempotency-Key": idempotencyKey, "Rotor-Client-Ip": ip, "Rotor-Client-User-Agent": userAgent,
+	} {
+		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return nil, fmt.Errorf("the header %s cannot have control characters", name)
+		}
+		if value != "" {
+			header.Set(name, value)
+		}
+	}
+	return header, nil
 }
 
 func familyPath(id string) string { return segment("/v1/families", id) }
@@ -161,7 +172,7 @@ func (c *Client) Family(ctx context.Context, id string) (*Family, error) {
 type FamilyFilter struct {
 	UserID   string // is required
 	ClientID string // "" for those in all clients
-	Status   string // active, expired, revoked, unregistered, or "" for all
+	Status   string // active, pending, expired, revoked, unregistered, or "" for all
 }
 
 // Families yields the families of a user, newest first.

@@ -128,7 +128,7 @@ var decisions = chapter{"The decision", []mutant{
 		edits: []edit{{`return max(now.Sub(f.RotatedAt), 0)`, `return now.Sub(f.RotatedAt).Abs()`}},
 	},
 	{
-		rule: "a racer moves the counter", pkg: "family", test: "family.TestDecide",
+		rule: "a racer moves the counter", pkg: "family", file: "decide.go", test: "family.TestDecide",
 		edits: []edit{{`return Verdict{Kind: Newest, Age`, `return Verdict{Kind: Lost, Age`}},
 	},
 	{

@@ -32,7 +32,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "the clock is read again when a token is answered", pkg: "session", test: "server.TestClockIsReadOnce",
-		edits: []edit{{`u.Client, u.Scope, u.Resource, u.Now)`, `u.Client, u.Scope, u.Resource, e.Now())`}},
+		edits: []edit{{`grant{scope: u.Scope, resource: u.Resource}, u.Now)`, `grant{scope: u.Scope, resource: u.Resource}, e.Now())`}},
 	},
 	{
 		rule: "the clock is read again when a family is revoked", pkg: "oauth", test: "server.TestClockIsReadOnce",
@@ -195,7 +195,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "token_type_hint may repeat", pkg: "oauth", test: "server.TestKnownParametersAreGivenOnce",
-		edits: []edit{{`, "token_type_hint", resourceParam,`, `, resourceParam,`}},
+		edits: []edit{{`"token", "token_type_hint",`, `"token",`}},
 	},
 	{
 		rule: "client_secret may repeat", pkg: "oauth", test: "server.TestKnownParametersAreGivenOnce",

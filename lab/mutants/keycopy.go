@@ -48,11 +48,11 @@ var keyChecks = chapter{"What a key verifies", []mutant{
 	},
 	{
 		rule: "who has no key learns that it is revoked", pkg: "token", test: "token.TestRevokedKey",
-		edits: []edit{{`	full := sum(key.mac, message[:len(label)+atTag])
+		edits: []edit{{`	full := sum(key.mac, message[:labelSize+atTag])
 `, `	if !key.revoked.IsZero() {
 		return Token{}, &RevokedError{Token: Token{Family: [32]byte(raw[atFamily:atCounter]), Counter: counter}, At: key.revoked}
 	}
-	full := sum(key.mac, message[:len(label)+atTag])
+	full := sum(key.mac, message[:labelSize+atTag])
 `}},
 	},
 	{
@@ -178,8 +178,8 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "a MAC key made in an emergency is unknown to others for five minutes", pkg: "session", test: "server.TestNewKeyReachesOtherServers",
-		edits: []edit{{`	tok, err := keys.Codec.Parse(presented)
-	if !errors.Is(err, token.ErrUnknownKey) {`, `	tok, err := keys.Codec.Parse(presented)
+		edits: []edit{{`	tok, err := parse(keys.Codec, presented)
+	if !errors.Is(err, token.ErrUnknownKey) {`, `	tok, err := parse(keys.Codec, presented)
 	if !keys.Overdue || !errors.Is(err, token.ErrUnknownKey) {`}},
 	},
 	{

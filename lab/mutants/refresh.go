@@ -107,7 +107,7 @@ var refreshWrite = chapter{"The write of a refresh", []mutant{
 	},
 	{
 		rule: "a policy without rotation rotates", pkg: "store", test: "server.TestWithoutRotation",
-		edits: []edit{{`if r.Policy.Rotation {`, `if r.Policy.Rotation || a.Counter > 0 {`}},
+		edits: []edit{{`if r.Policy.Rotation || a.Counter == 0 {`, `if r.Policy.Rotation || a.Counter > 0 {`}},
 	},
 	{
 		rule: "the record is read before it is written", pkg: "session", test: "server.TestRace",
@@ -291,17 +291,17 @@ var outcomes = chapter{"What a decision leads to", []mutant{
 	},
 	{
 		rule: "every client's dead tokens are refused with 400", pkg: "oauth", test: "server.TestOneAnswerForEveryDeadToken",
-		edits: []edit{{`return invalidGrant(client.Policy.InvalidGrantStatus)`, `return invalidGrant(http.StatusBadRequest)`}},
+		edits: []edit{{`return nil, invalidGrant(q.client.Policy.InvalidGrantStatus, "refresh token")`, `return nil, invalidGrant(http.StatusBadRequest, "refresh token")`}},
 	},
 	{
 		rule: "a token is looked at before its client has authenticated", pkg: "oauth", test: "server.TestClientAuthentication",
-		edits: []edit{{`	client, err := a.authenticate(r.Context(), r, p, now)
-`, `	if keys, err := a.Keys.Keys(r.Context(), now); err == nil {
-		if _, err := a.ParseToken(r.Context(), keys, p.get("refresh_token"), now); err != nil {
-			return invalidGrant(http.StatusBadRequest)
+		edits: []edit{{`	if q.client, err = a.authenticate(r.Context(), r, q.params, q.now); err != nil {
+`, `	if keys, err := a.Keys.Keys(r.Context(), q.now); err == nil {
+		if _, err := a.ParseToken(r.Context(), keys, q.params.get("refresh_token"), q.now); err != nil {
+			return invalidGrant(http.StatusBadRequest, "refresh token")
 		}
 	}
-	client, err := a.authenticate(r.Context(), r, p, now)
+	if q.client, err = a.authenticate(r.Context(), r, q.params, q.now); err != nil {
 `}},
 	},
 	{

@@ -7,15 +7,15 @@ var tokens = chapter{"The token", []mutant{
 	},
 	{
 		rule: "the counter is not under the MAC", pkg: "token", test: "token.TestParseRefusesEveryFlippedBit",
-		edits: []edit{{`full := sum(k.mac, message[:len(label)+atTag])`, `full := sum(k.mac, message[:len(label)+atCounter])`}, {`full := sum(key.mac, message[:len(label)+atTag])`, `full := sum(key.mac, message[:len(label)+atCounter])`}},
+		edits: []edit{{`full := sum(k.mac, message[:labelSize+atTag])`, `full := sum(k.mac, message[:len(label)+atCounter])`}, {`full := sum(key.mac, message[:labelSize+atTag])`, `full := sum(key.mac, message[:len(label)+atCounter])`}},
 	},
 	{
 		rule: "the user key is not under the MAC", pkg: "token", test: "token.TestParseRefusesEveryFlippedBit",
-		edits: []edit{{`full := sum(k.mac, message[:len(label)+atTag])`, `full := sum(k.mac, message[len(label)+atFamily+userKeySize:len(label)+atTag])`}, {`full := sum(key.mac, message[:len(label)+atTag])`, `full := sum(key.mac, message[len(label)+atFamily+userKeySize:len(label)+atTag])`}},
+		edits: []edit{{`full := sum(k.mac, message[:labelSize+atTag])`, `full := sum(k.mac, message[len(label)+atFamily+userKeySize:len(label)+atTag])`}, {`full := sum(key.mac, message[:labelSize+atTag])`, `full := sum(key.mac, message[len(label)+atFamily+userKeySize:len(label)+atTag])`}},
 	},
 	{
 		rule: "the label is not under the MAC", pkg: "token", test: "token.TestGolden",
-		edits: []edit{{`full := sum(k.mac, message[:len(label)+atTag])`, `full := sum(k.mac, message[len(label):len(label)+atTag])`}, {`full := sum(key.mac, message[:len(label)+atTag])`, `full := sum(key.mac, message[len(label):len(label)+atTag])`}},
+		edits: []edit{{`full := sum(k.mac, message[:labelSize+atTag])`, `full := sum(k.mac, message[len(label):len(label)+atTag])`}, {`full := sum(key.mac, message[:labelSize+atTag])`, `full := sum(key.mac, message[len(label):len(label)+atTag])`}},
 	},
 	{
 		rule: "stray bits at the end are accepted", pkg: "token", test: "token.TestParseRefusesStrayTrailingBits",
@@ -27,11 +27,11 @@ var tokens = chapter{"The token", []mutant{
 	},
 	{
 		rule: "any version is accepted", pkg: "token", test: "token.TestParseSigned",
-		edits: []edit{{`if raw[atVersion] != version || counter == 0 {`, `if counter == 0 {`}},
+		edits: []edit{{`if raw[atVersion] != version || (counter == 0) != (label == codeLabel) {`, `if counter == 0 {`}},
 	},
 	{
 		rule: "a counter of 0 is accepted", pkg: "token", test: "token.TestParseSigned",
-		edits: []edit{{`if raw[atVersion] != version || counter == 0 {`, `if raw[atVersion] != version {`}},
+		edits: []edit{{`if raw[atVersion] != version || (counter == 0) != (label == codeLabel) {`, `if raw[atVersion] != version {`}},
 	},
 	{
 		rule: "a key mints before its time", pkg: "token", test: "token.TestMintChoosesTheKey",

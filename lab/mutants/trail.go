@@ -39,7 +39,7 @@ var auditTrail = chapter{"The audit trail", []mutant{
 	},
 	{
 		rule: "an operation does not name the family that it issued", pkg: "manage", test: "server.TestEveryOperationIsOnRecord",
-		edits: []edit{{`	operation.Family = id
+		edits: []edit{{`	operationOf(r.Context()).Family = id
 `, `	_ = id
 `}},
 	},

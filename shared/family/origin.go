@@ -75,8 +75,8 @@ func decideCode(f *Family, p *Policy, a Attempt) Verdict {
 }
 
 // decideAssertion returns what a second use of the family's assertion means. Its first use made
-// the record. An assertion that comes again is most often a retry of the login, which can make
-// another one: so it gets the token that its first use got, and later it is refused.
+// the record. A second one is most often a retry by the login, which can make
+// another assertion: so it gets the token that its first use got, and later it is refused.
 func decideAssertion(f *Family, p *Policy, a Attempt) Verdict {
 	if age := f.sinceRotation(a.Now); f.Counter == 1 && age < p.ReuseInterval.Duration() {
 		return Verdict{Kind: Newest, Age: age}

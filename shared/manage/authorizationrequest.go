@@ -142,15 +142,12 @@ func (q authorizationRequest) get(name string) string {
 	return q[name][0]
 }
 
-// redirect returns the redirect URI with the given parameters, the request's state, and the
+// redirect returns the redirect URI with the given values, the request's state, and the
 // issuer (RFC 9207). The URI's own query is kept (RFC 6749 §3.1.2).
-func (q authorizationRequest) redirect(uri, issuer string, params ...string) string {
-	values := url.Values{"iss": {issuer}}
+func (q authorizationRequest) redirect(uri, issuer string, values url.Values) string {
+	values.Set("iss", issuer)
 	if state := q.get("state"); state != "" {
 		values.Set("state", state)
-	}
-	for i := 0; i < len(params); i += 2 {
-		values.Set(params[i], params[i+1])
 	}
 	separator := "?"
 	if strings.Contains(uri, "?") {

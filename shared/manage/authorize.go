@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,7 +80,7 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request) error {
 	refused := func(code, description string) error {
 		operation.Reason = code
 		web.WriteJSON(w, http.StatusOK, authorized{
-			RedirectTo: request.redirect(redirectURI, a.Issuer, "error", code, "error_description", description), Error: code,
+			RedirectTo: request.redirect(redirectURI, a.Issuer, url.Values{"error": {code}, "error_description": {description}}), Error: code,
 		})
 		return nil
 	}
@@ -111,7 +112,7 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.WriteJSON(w, http.StatusOK, authorized{
-		RedirectTo: request.redirect(redirectURI, a.Issuer, "code", answer.Code), Family: answer.Family, ExpiresIn: answer.ExpiresIn,
+		RedirectTo: request.redirect(redirectURI, a.Issuer, url.Values{"code": {answer.Code}}), Family: answer.Family, ExpiresIn: answer.ExpiresIn,
 	})
 	return nil
 }

@@ -29,7 +29,7 @@ func (a *API) endpoints() []endpoint {
 		}, operations: map[string]string{
 			http.MethodPatch: "change_family", http.MethodDelete: "revoke_family",
 		}},
-		{path: "/v1/authorize", methods: map[string]web.Handler{http.MethodPost: a.authorize}, operations: map[string]string{http.MethodPost: "authorize"}},
+		{path: "/v1/authorize", methods: map[string]web.Handler{http.MethodPost: a.authorize}, operations: map[string]string{http.MethodPost: "authorize_user"}},
 		{path: "/v1/users", methods: map[string]web.Handler{http.MethodDelete: a.eraseUser}, operations: map[string]string{http.MethodDelete: "erase_user"}},
 		{path: "/v1/explain", methods: map[string]web.Handler{http.MethodPost: a.explain}, operations: map[string]string{http.MethodPost: changesNothing}},
 		{path: "/v1/events", methods: map[string]web.Handler{http.MethodGet: a.listEvents}},

@@ -85,7 +85,7 @@ func momentsOfRecord(f *family.Family, s familyJSON) []moment {
 	if f.Skipped.To != 0 && f.Skipped.To == f.Counter-1 {
 		m = append(m, moment{At: f.RotatedAt, Event: "skipped", Counter: f.Skipped.To})
 	}
-	if !f.RotatedAt.IsZero() && !f.RotatedAt.Equal(exchanged) && !f.RotatedAt.Equal(f.IssuedAt()) {
+	if !f.RotatedAt.IsZero() && f.Counter > 1 {
 		m = append(m, moment{At: f.RotatedAt, Event: "rotated", Counter: f.Counter})
 	}
 	if !f.LastUsedAt.Equal(f.IssuedAt()) && !f.LastUsedAt.Equal(exchanged) && !f.LastUsedAt.Equal(f.RotatedAt) {

@@ -382,7 +382,7 @@ func TestCodeWithoutRotation(t *testing.T) {
 	w := newCodeWorld(t)
 	w.putClient("app", strings.TrimSuffix(strings.Replace(authorizing, "public", "confidential", 1), "}")+`,"policy":{"rotation":false}}`)
 	w.secret = w.addSecret("app")
-	code := w.code()
+	code := w.code("scope", "read")
 	a := w.exchange(code, "client_secret", w.secret)
 	if a.status != http.StatusOK {
 		t.Fatalf("got %v", a)
@@ -438,16 +438,17 @@ func TestPendingFamily(t *testing.T) {
 // TestDeliverCode starts a family whose tokens the app fetches with a code.
 func TestDeliverCode(t *testing.T) {
 	w := newCodeWorld(t)
-	body := `{"user_id":"alice","client_id":"app","scope":"openid","deliver":"code","nonce":"n-2","code_challenge":"` + challengeOf(verifier) + `"}`
+	own := strings.Repeat("v", 128)
+	body := `{"user_id":"alice","client_id":"app","scope":"openid","deliver":"code","nonce":"n-2","code_challenge":"` + challengeOf(own) + `"}`
 	a := w.send(http.MethodPost, "/v1/families", jsonType, body, "Idempotency-Key", "k")
 	again := w.send(http.MethodPost, "/v1/families", jsonType, body, "Idempotency-Key", "k")
 	if a.status != http.StatusCreated || a.text("code") == "" || a.text("refresh_token") != "" || again.body != a.body {
 		t.Fatalf("got %v, and then %v", a, again)
 	}
-	if b := w.exchange(a.text("code")); !b.codeRefused() {
+	if b := w.exchange(a.text("code"), "code_verifier", own); !b.codeRefused() {
 		t.Errorf("with a redirect URI: %v", b)
 	}
-	b := w.exchange(a.text("code"), "redirect_uri", "")
+	b := w.exchange(a.text("code"), "redirect_uri", "", "code_verifier", own)
 	if _, claims := decodeJWT(t, b.text("id_token")); b.status != http.StatusOK || claims["nonce"] != "n-2" {
 		t.Errorf("got %v", b)
 	}

@@ -133,6 +133,8 @@ func ask(o openapitest.Operation, family string) (path, contentType, body string
 		return path, jsonType, `{"type":"public"}`
 	case "/v1/families POST":
 		return path, jsonType, `{"user_id":"u","client_id":"app"}`
+	case "/v1/authorize POST":
+		return path, jsonType, authorizeBody("u", authorizationRequest())
 	case "/v1/explain POST":
 		return path, jsonType, `{"family":"` + family + `"}`
 	}
@@ -150,7 +152,7 @@ func TestFailuresOfEveryOperation(t *testing.T) {
 	_, buggy := w.another(w.store.Table(), keysAsTheyAre{w.keys}, func(c *server.Config) { c.Now = func() time.Time { panic("the clock is broken") } })
 	_, noKeys := w.another(w.store.Table(), brokenKeys{})
 	for _, o := range openapitest.Load().Operations() {
-		w.putClient("app", `{"type":"public"}`) // an operation before may have deleted it
+		w.putClient("app", authorizing) // an operation before may have deleted it
 		path, contentType, body := ask(o, family)
 		public := !strings.HasPrefix(o.Path, "/v1/")
 		for _, tt := range []struct {
@@ -182,7 +184,7 @@ func TestFailuresOfEveryOperation(t *testing.T) {
 // TestHeadersOfTheDocument checks that the service reads each header that the document has: repeated, it is refused.
 func TestHeadersOfTheDocument(t *testing.T) {
 	w := newWorld(t)
-	w.putClient("app", `{"type":"confidential","may_forward":true}`)
+	w.putClient("app", `{"type":"confidential","may_forward":true,"redirect_uris":["`+callback+`"]}`)
 	secret := w.addSecret("app")
 	_, family := w.login()
 	found := 0
@@ -195,7 +197,7 @@ func TestHeadersOfTheDocument(t *testing.T) {
 			}
 		}
 	}
-	if found != 7 {
+	if found != 10 {
 		t.Errorf("the document has %d headers", found)
 	}
 }
@@ -207,7 +209,7 @@ func TestLimitsOfTheDocument(t *testing.T) {
 	const sid = "01M8GAJ5KKYWW40K4KMERPD8GP"
 	longest := strings.Repeat("a", 64)
 	w.putClient(longest, `{"type":"public"}`)
-	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0}}`)
+	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0},"redirect_uris":["`+callback+`"]}`)
 	_, family := w.login()
 	tried := 0
 	for _, call := range []struct {
@@ -217,6 +219,7 @@ func TestLimitsOfTheDocument(t *testing.T) {
 	}{
 		{http.MethodPut, "/v1/clients/{client_id}", "/v1/clients/other", map[string]any{"type": "confidential"}, http.StatusOK},
 		{http.MethodPost, "/v1/families", "/v1/families", map[string]any{"user_id": "u", "client_id": "app"}, http.StatusCreated},
+		{http.MethodPost, "/v1/authorize", "/v1/authorize", map[string]any{"user_id": "u", "request": authorizationRequest()}, http.StatusOK},
 		{http.MethodPatch, "/v1/families/{family}", "/v1/families/" + family, map[string]any{"device": "d", "acr": "a"}, http.StatusOK},
 		{http.MethodPatch, "/v1/families", "/v1/families?user_id=nobody", map[string]any{"device": "d", "acr": "a"}, http.StatusOK},
 		{http.MethodPost, "/v1/explain", "/v1/explain", map[string]any{"family": family}, http.StatusOK},
@@ -240,8 +243,17 @@ func TestLimitsOfTheDocument(t *testing.T) {
 				default:
 					body[name] = value
 				}
-				if call.template == "/v1/explain" && name == "family" {
+				switch empty := value == nil || value == ""; {
+				case call.template == "/v1/explain" && name == "family":
 					body = map[string]any{"sid": sid, name: value}
+				case call.template == "/v1/families" && name == "deliver" && !empty:
+					body["code_challenge"] = challengeOf(verifier)
+				case call.template == "/v1/families" && name == "nonce" && !empty:
+					body["deliver"], body["code_challenge"] = "code", challengeOf(verifier)
+				case call.template == "/v1/authorize" && name == "error" && !empty:
+					delete(body, "user_id")
+				case call.template == "/v1/authorize" && name == "user_id" && empty:
+					body["error"] = "access_denied"
 				}
 				text, err := json.Marshal(body)
 				if err != nil {

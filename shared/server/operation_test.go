@@ -75,7 +75,7 @@ var calls = map[string]call{
 		path: "/v1/families", body: `{"user_id":"u","client_id":"app"}`, status: 201,
 		says: map[string]any{"userId": "u", "clientId": "app", "familyId": "ANSWER family"},
 	},
-	"authorize": {
+	"authorize_user": {
 		prepare: func(w *world) string { w.putClient("app", authorizing); return "" },
 		path:    "/v1/authorize", body: authorizeBody("u", authorizationRequest()), status: 200,
 		says: map[string]any{"userId": "u", "clientId": "app", "familyId": "ANSWER family"},

@@ -44,6 +44,6 @@ is a line.`,
 	cmd.Flags().StringVar(&filter.UserID, "user", "", "the user, instead of the argument")
 	cmd.Flags().StringVar(&filter.ClientID, "client", "", "only the families in this client")
 	cmd.Flags().StringVar(&filter.Status, "status", "", "only active, expired, revoked or unregistered ones")
-	complete(cmd, "status", "active", "expired", "revoked", "unregistered")
+	complete(cmd, "status", "active", "pending", "expired", "revoked", "unregistered")
 	return cmd
 }

@@ -19,6 +19,7 @@ var expected = map[string]int{
 	"discovery-openid-metadata":        http.StatusOK,
 	"introspect-token":                 http.StatusOK,
 	"manage-add-secret":                http.StatusCreated,
+	"manage-authorize":                 http.StatusOK,
 	"manage-delete-client":             http.StatusNoContent,
 	"manage-explain-family":            http.StatusOK,
 	"manage-explain-token":             http.StatusOK,
@@ -43,6 +44,7 @@ var expected = map[string]int{
 	"revoke-preflight":                 http.StatusNoContent,
 	"revoke-token":                     http.StatusOK,
 	"revoke-token-json":                http.StatusOK,
+	"token-code":                       http.StatusOK,
 	"token-foreign-origin":             http.StatusForbidden,
 	"token-health":                     http.StatusOK,
 	"token-preflight":                  http.StatusNoContent,
@@ -124,6 +126,9 @@ func (w *world) prepare(name string) {
 		w.login("manage-issue-confidential-family")
 	} else {
 		w.login("manage-issue-family")
+	}
+	if name == "token-code" {
+		w.authorize()
 	}
 	if strings.HasSuffix(name, "-events") { // there must be an event to list
 		w.want(w.play("manage-revoke-family"), http.StatusOK)

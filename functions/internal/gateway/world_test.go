@@ -276,6 +276,16 @@ func (w *world) login(name string) {
 	w.values["FAMILY"] = issued.text("family")
 }
 
+// authorize answers an authorization request with the event of a file.
+func (w *world) authorize() {
+	w.t.Helper()
+	to, err := url.Parse(w.want(w.play("manage-authorize"), http.StatusOK).text("redirect_to"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.values["CODE"] = to.Query().Get("code")
+}
+
 func (w *world) want(a answer, status int) answer {
 	w.t.Helper()
 	if a.StatusCode != status {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,12 +53,14 @@ func NoStore(w http.ResponseWriter) {
 
 // WriteJSON answers with v as JSON.
 func WriteJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false) // it is no HTML, and addresses stay legible
+	if err := e.Encode(v); err != nil {
 		// Only values of our own types get here, and all of them can be encoded.
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // fails only if the client is gone
+	_, _ = w.Write(body.Bytes()) // fails only if the client is gone
 }
