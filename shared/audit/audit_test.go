@@ -111,6 +111,20 @@ func TestMetricsOfEachType(t *testing.T) {
 			map[string]string{"client": "app", "metric_cause": "purged"},
 		},
 		{
+			"a code, exchanged", ofFamily(audit.Event{Type: audit.CodeExchanged, OriginToken: family.Code}),
+			counts{"CodeExchanged": 1},
+			nil,
+			[][]string{all, byClient},
+			ofApp,
+		},
+		{
+			"a code, refused", ofFamily(audit.Event{Type: audit.CodeRefused, OriginToken: family.Code, Cause: family.WrongVerifier}),
+			counts{"CodeRefused": 1},
+			nil,
+			[][]string{all, byClient, byCause},
+			map[string]string{"client": "app", "metric_cause": "wrong_verifier"},
+		},
+		{
 			"refused, of no family",
 			audit.Event{Type: audit.Refused, Cause: family.NeverIssued, ClientID: "app"},
 			counts{"Refused": 1},
@@ -312,7 +326,7 @@ func TestMetricsOfAStage(t *testing.T) {
 }
 
 // types lists every type of event.
-var types = []audit.Type{audit.Exchanged, audit.Refused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
+var types = []audit.Type{audit.Exchanged, audit.Refused, audit.CodeExchanged, audit.CodeRefused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
 
 // TestMembersOfALine checks the names in a line, which saved queries use. Empty members are
 // left out.
