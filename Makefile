@@ -263,7 +263,7 @@ lint-infra: $(SAM)/sam synth templates ##- the templates: cfn-lint and sam valid
 # Whatever makes more resources or other ones.
 WITH_ALL := -c domain=auth.example.com -c hostedZoneId=Z0123456789ABC -c alarmEmail=ops@example.com \
 	-c certificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 \
-	-c origins=https://app.example.com -c signingAlgorithm=ES256 -c warmWriteUnits=15000 -c provisionedConcurrency=10 \
+	-c origins=https://app.example.com -c authorizationEndpoint=https://login.example.com/ -c signingAlgorithm=ES256 -c warmWriteUnits=15000 -c provisionedConcurrency=10 \
 	-c kmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 -c tags=team=auth \
 	-c permissionsBoundaryArn=arn:aws:iam::123456789012:policy/boundary
 

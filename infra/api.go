@@ -22,6 +22,8 @@ import (
 var routes = []route{
 	{path: "/oauth/token", function: "token", rate: func(p *ServiceProps) int { return p.ThrottleRate }},
 	{path: "/oauth/revoke", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }},
+	{path: "/oauth/logout", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }},
+	{path: "/v2/logout", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }}, // as Auth0's SDKs know it
 	{path: "/oauth/introspect", function: "introspect", rate: func(p *ServiceProps) int { return p.IntrospectRate }},
 	{path: "/healthz", function: "token", rate: func(p *ServiceProps) int { return p.OtherRate }},
 	{path: "/.well-known/{proxy+}", function: "discovery", rate: func(p *ServiceProps) int { return p.DiscoveryRate }},

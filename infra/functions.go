@@ -28,9 +28,9 @@ type function struct {
 // 20 s, and the gateway waits for 30.
 var functions = []function{
 	{name: "token", memory: 512, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/token"},
-	{name: "revoke", memory: 256, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/revoke"},
+	{name: "revoke", memory: 256, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/revoke, and logouts"},
 	{name: "introspect", memory: 256, timeout: 10, env: apiEnv, about: "POST /oauth/introspect"},
-	{name: "discovery", memory: 256, timeout: 10, env: apiEnv, about: "/.well-known, and 404 for what has no route"},
+	{name: "discovery", memory: 256, timeout: 10, env: discoveryEnv, about: "/.well-known and /authorize, and 404 for what has no route"},
 	{name: "manage", memory: 256, timeout: 29, writes: true, env: manageEnv, about: "/v1, behind IAM authorization"},
 	{name: "sweep", memory: 256, timeout: 300, writes: true, env: tableEnv, about: "keeps each owner within its limit of active families"},
 	{name: "keys", memory: 512, timeout: 60, writes: true, env: keysEnv, about: "makes, rotates and revokes the keys; invoked by Secrets Manager, and in an emergency"},
@@ -39,31 +39,34 @@ var functions = []function{
 // The variables of the functions. The function manage has the id of the API, because it accepts the callers of no other.
 // The API comes before the functions, and only its routes and integrations, which come after them, refer to them.
 const (
-	tableEnv  = "ROTOR_STAGE ROTOR_TABLE ROTOR_FAMILY_RETENTION_DAYS ROTOR_EVENT_RETENTION_DAYS"
-	apiEnv    = tableEnv + " ROTOR_ISSUER ROTOR_KEYS_SECRET ROTOR_SIGNING_SECRET ROTOR_ORIGINS ROTOR_EDGE_SECRET"
-	manageEnv = apiEnv + " ROTOR_API_ID"
-	keysEnv   = "ROTOR_STAGE ROTOR_KEYS_SECRET ROTOR_SIGNING_SECRET ROTOR_SIGNING_ALGORITHM"
+	tableEnv     = "ROTOR_STAGE ROTOR_TABLE ROTOR_FAMILY_RETENTION_DAYS ROTOR_EVENT_RETENTION_DAYS"
+	apiEnv       = tableEnv + " ROTOR_ISSUER ROTOR_KEYS_SECRET ROTOR_SIGNING_SECRET ROTOR_ORIGINS ROTOR_EDGE_SECRET"
+	manageEnv    = apiEnv + " ROTOR_API_ID"
+	discoveryEnv = apiEnv + " ROTOR_AUTHORIZATION_ENDPOINT"
+	keysEnv      = "ROTOR_STAGE ROTOR_KEYS_SECRET ROTOR_SIGNING_SECRET ROTOR_SIGNING_ALGORITHM"
 )
 
 // env returns the variables of the given names, without those that have no value.
 func (p *Service) env(names string) map[string]*string {
 	values := map[string]*string{
-		"ROTOR_STAGE":                 &p.props.Stage,
-		"ROTOR_TABLE":                 p.Table.TableName(),
-		"ROTOR_FAMILY_RETENTION_DAYS": jsii.Sprintf("%d", p.props.FamilyRetentionDays),
-		"ROTOR_EVENT_RETENTION_DAYS":  jsii.Sprintf("%d", p.props.EventRetentionDays),
-		"ROTOR_ISSUER":                p.Issuer,
-		"ROTOR_KEYS_SECRET":           p.Keys.SecretArn(),
-		"ROTOR_SIGNING_SECRET":        p.SigningKeys.SecretArn(),
-		"ROTOR_SIGNING_ALGORITHM":     &p.props.SigningAlgorithm,
-		"ROTOR_ORIGINS":               jsii.String(strings.Join(p.props.Origins, ",")),
-		"ROTOR_API_ID":                p.Api.ApiId(),
+		"ROTOR_STAGE":                  &p.props.Stage,
+		"ROTOR_TABLE":                  p.Table.TableName(),
+		"ROTOR_FAMILY_RETENTION_DAYS":  jsii.Sprintf("%d", p.props.FamilyRetentionDays),
+		"ROTOR_EVENT_RETENTION_DAYS":   jsii.Sprintf("%d", p.props.EventRetentionDays),
+		"ROTOR_ISSUER":                 p.Issuer,
+		"ROTOR_KEYS_SECRET":            p.Keys.SecretArn(),
+		"ROTOR_SIGNING_SECRET":         p.SigningKeys.SecretArn(),
+		"ROTOR_SIGNING_ALGORITHM":      &p.props.SigningAlgorithm,
+		"ROTOR_AUTHORIZATION_ENDPOINT": &p.props.AuthorizationEndpoint,
+		"ROTOR_ORIGINS":                jsii.String(strings.Join(p.props.Origins, ",")),
+		"ROTOR_API_ID":                 p.Api.ApiId(),
 	}
 	if p.edgeSecret != nil {
 		values["ROTOR_EDGE_SECRET"] = p.edgeSecret.SecretArn()
 	}
-	wanted := strings.Fields(names)
-	maps.DeleteFunc(values, func(name string, value *string) bool { return !slices.Contains(wanted, name) || *value == "" })
+	maps.DeleteFunc(values, func(name string, value *string) bool {
+		return !slices.Contains(strings.Fields(names), name) || *value == ""
+	})
 	return values
 }
 

@@ -275,7 +275,7 @@ func (a *account) call(status int, function, method, path, body string, change .
 func TestMainsOnTheirRoles(t *testing.T) {
 	s := synth(t, map[string]any{
 		"domain": "auth.example.com", "certificateArn": certificate, "origins": "https://app.example.com", "signingAlgorithm": "ES256",
-		"familyRetentionDays": "60", "eventRetentionDays": "400",
+		"familyRetentionDays": "60", "eventRetentionDays": "400", "authorizationEndpoint": "https://login.example.com/",
 	})
 	a := deploy(t, s, "a word, and no keys yet")
 
@@ -293,7 +293,7 @@ func TestMainsOnTheirRoles(t *testing.T) {
 	a.call(403, "manage", "PUT", "/v1/clients/web", `{"type":"public"}`, stranger)
 	a.call(403, "manage", "PUT", "/v1/clients/web", `{"type":"public"}`, elsewhere)
 	a.call(201, "manage", "PUT", "/v1/clients/web", `{"type":"confidential","policy":{"max_active":1}}`)
-	a.call(201, "manage", "PUT", "/v1/clients/app", `{"type":"public","scope":"openid","policy":{"reuse_interval":0}}`)
+	a.call(201, "manage", "PUT", "/v1/clients/app", `{"type":"public","scope":"openid","policy":{"reuse_interval":0},"post_logout_redirect_uris":["https://app.example.com/"]}`)
 	web := "client_id=web&client_secret=" + a.call(201, "manage", "POST", "/v1/clients/web/secrets", "").text("client_secret")
 	issue := func(client string) gatewayAnswer {
 		return a.call(201, "manage", "POST", "/v1/families", `{"user_id":"ada","client_id":"`+client+`"}`)
@@ -342,7 +342,11 @@ func TestMainsOnTheirRoles(t *testing.T) {
 		t.Errorf("the sweep says %s", out)
 	}
 	a.call(200, "revoke", "POST", "/oauth/revoke", web+"&token="+third.text("refresh_token"))
-	for family, cause := range map[string]string{second.text("family"): "limit_exceeded", third.text("family"): "revoked_by_client"} {
+	fourth := issue("app")
+	if g := a.call(303, "revoke", "GET", "/oauth/logout?post_logout_redirect_uri=https%3A%2F%2Fapp.example.com%2F&id_token_hint="+fourth.text("id_token"), ""); g.Headers["Location"] != "https://app.example.com/" {
+		t.Errorf("a logout leads to %q", g.Headers["Location"])
+	}
+	for family, cause := range map[string]string{second.text("family"): "limit_exceeded", third.text("family"): "revoked_by_client", fourth.text("family"): "revoked_by_client"} {
 		if g := a.call(200, "manage", "GET", "/v1/families/"+family, ""); g.text("cause") != cause {
 			t.Errorf("the family is %s, and not for %s", g.Body, cause)
 		}
@@ -370,6 +374,10 @@ func TestMainsOnTheirRoles(t *testing.T) {
 	}
 	if len(keys.Signing) != 2 || keys.Signing[1].Use != keyring.InUse || keys.Signing[1].Algorithm != "ES256" {
 		t.Errorf("after the emergency the signing keys are %+v", keys.Signing)
+	}
+
+	if g := a.call(302, "discovery", "GET", "/authorize?client_id=app", ""); g.Headers["Location"] != "https://login.example.com/?client_id=app" {
+		t.Errorf("the login page is at %q", g.Headers["Location"])
 	}
 
 	// Each serves its own endpoints.

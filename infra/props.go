@@ -35,11 +35,12 @@ type ServiceProps struct {
 	EdgeCertificateArn, WebAclArn string
 	FirewallRate                  int // requests of one address in five minutes, for NewFirewall; 10000
 
-	Origins             []string // the web origins that may refresh and revoke besides the issuer's own
-	SigningAlgorithm    string   // of new signing keys, RS256 or ES256; RS256
-	FamilyRetentionDays int      // how long the record of a family outlives its end; 30
-	EventRetentionDays  int      // how long events are stored; 90
-	SweepMinutes        int      // between two sweeps; 5
+	AuthorizationEndpoint string   // the URL of the login page, to which /authorize leads and which the metadata name; none
+	Origins               []string // the web origins that may refresh and revoke besides the issuer's own
+	SigningAlgorithm      string   // of new signing keys, RS256 or ES256; RS256
+	FamilyRetentionDays   int      // how long the record of a family outlives its end; 30
+	EventRetentionDays    int      // how long events are stored; 90
+	SweepMinutes          int      // between two sweeps; 5
 
 	// Requests per second, sustained and at once: 1000 and 2000. Each route has its own limit. That of /oauth/token is
 	// ThrottleRate, and the others' default is a share of it. Introspections may be as frequent as refreshes, one for each
@@ -132,6 +133,7 @@ var texts = []struct{ field, unset, form, want string }{
 	{"CertificateArn", "", `arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+`, "the ARN of a certificate in ACM"},
 	{"EdgeCertificateArn", "", `arn:aws[a-z-]*:acm:us-east-1:[0-9]{12}:certificate/[A-Za-z0-9-]+`, "the ARN of a certificate in ACM, in us-east-1"},
 	{"WebAclArn", "", `arn:aws[a-z-]*:wafv2:us-east-1:[0-9]{12}:global/webacl/[A-Za-z0-9_/-]+`, "the ARN of a web ACL for CloudFront, in us-east-1"},
+	{"AuthorizationEndpoint", "", `https://[a-z0-9][A-Za-z0-9._~:/?@!$&'()+,;=%-]*`, "the https URL of a login page, without a fragment"},
 	{"HostedZoneId", "", `Z[A-Z0-9]{1,31}`, "the id of a hosted zone in Route 53, like Z0123456789ABC"},
 	{"TableName", "", `[A-Za-z0-9_.-]{3,255}`, "the name of a DynamoDB table"},
 	{"KmsKeyArn", "", `arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`, "the ARN of a key in KMS, not of an alias"},
@@ -168,10 +170,9 @@ func (c *checker) settings(p *ServiceProps) {
 	c.number("DiscoveryRate", &p.DiscoveryRate, share(25), 1000000)
 	c.number("ManageRate", &p.ManageRate, share(20), 1000000)
 	c.number("OtherRate", &p.OtherRate, share(2), 1000000)
-	warm := p.WarmWriteUnits
 	c.check(slices.Contains(logRetentions, p.LogRetentionDays), "LogRetentionDays", p.LogRetentionDays, "one of CloudWatch's: "+strings.Trim(fmt.Sprint(logRetentions), "[]"))
 	c.check(p.ThrottleBurst >= p.ThrottleRate, "ThrottleBurst", p.ThrottleBurst, fmt.Sprintf("no smaller than %s, which is %d", c.name("ThrottleRate"), p.ThrottleRate))
-	c.check(warm == 0 || warm >= newTableWrites, "WarmWriteUnits", warm, fmt.Sprintf("at least %d, which a new table takes anyway", newTableWrites))
+	c.check(p.WarmWriteUnits == 0 || p.WarmWriteUnits >= newTableWrites, "WarmWriteUnits", p.WarmWriteUnits, fmt.Sprintf("at least %d, which a new table takes anyway", newTableWrites))
 	address, err := mail.ParseAddress(p.AlarmEmail)
 	c.check(p.AlarmEmail == "" || isToken(p.AlarmEmail) || err == nil && address.Address == p.AlarmEmail, "AlarmEmail", p.AlarmEmail, "an e-mail address, without a name")
 	if !slices.ContainsFunc(p.Origins, isToken) {

@@ -44,7 +44,8 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 		SigningAlgorithm: "ES256", IntrospectRate: 40, RevokeRate: 5, DiscoveryRate: 4, ManageRate: 3, OtherRate: 1,
 		KmsKeyArn: kmsKey, AlarmTopicArn: alarmTopic, PermissionsBoundaryArn: boundary, Tags: map[string]string{"team": "auth", "cost": "42"},
 		Edge: true, EdgeCertificateArn: edgeCertificate, WebAclArn: webACL, FirewallRate: 5000, Tracing: true,
-		Architecture: "x86_64", TableRemoval: awscdk.RemovalPolicy_DESTROY, LogRemoval: awscdk.RemovalPolicy_DESTROY,
+		AuthorizationEndpoint: "https://login.example.com/start?tenant=a",
+		Architecture:          "x86_64", TableRemoval: awscdk.RemovalPolicy_DESTROY, LogRemoval: awscdk.RemovalPolicy_DESTROY,
 	}
 	text := everything()
 	for key, value := range map[string]any{
@@ -95,7 +96,7 @@ func everything() map[string]any {
 		"sweepMinutes": "1", "throttleRate": "50", "throttleBurst": "50",
 		"revokeRate": "5", "introspectRate": "40", "discoveryRate": "4", "manageRate": "3", "otherRate": "1",
 		"warmWriteUnits": "15000", "provisionedConcurrency": "100", "alarmEmail": "ops@example.com", "signingAlgorithm": "ES256",
-		"tracing": "true",
+		"tracing": "true", "authorizationEndpoint": "https://login.example.com/start?tenant=a",
 	}
 }
 
@@ -128,6 +129,11 @@ func TestWrongContext(t *testing.T) {
 		{"origins", []any{"https://a.example,https://b.example"}, "it must be a web origin"},
 		{"origins", "loopback", "it must be a web origin"},
 		{"origins", true, "it must be web origins"},
+		{"authorizationEndpoint", "login.example.com", "it must be the https URL of a login page"},
+		{"authorizationEndpoint", "http://login.example.com/", "it must be the https URL of a login page"},
+		{"authorizationEndpoint", "https://login.example.com/#x", "without a fragment"},
+		{"authorizationEndpoint", "https://login.example.com/a b", "it must be the https URL of a login page"},
+		{"authorizationEndpoint", "javascript:alert(1)", "it must be the https URL of a login page"},
 		{"logRetentionDays", "100", "it must be one of CloudWatch's: 1 3 5 7"},
 		{"logRetentionDays", "0", "it must be a whole number from 1 to 3653"},
 		{"familyRetentionDays", "3651", "it must be a whole number from 1 to 3650"},

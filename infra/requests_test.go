@@ -150,6 +150,9 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	call(token, 200, "POST", "/oauth/token", as1+"&grant_type=refresh_token&refresh_token="+first)
 	call(token, 400, "POST", "/oauth/token", as1+"&grant_type=refresh_token&refresh_token="+first) // reuse
 	call(revoke, 200, "POST", "/oauth/revoke", as1+"&token="+second)
+	call(manage, 201, "PUT", "/v1/clients/page", `{"type":"public","scope":"openid","post_logout_redirect_uris":["https://app.example.com/"]}`)
+	leaving := call(manage, 201, "POST", "/v1/families", `{"user_id":"ada","client_id":"page"}`)
+	call(revoke, 303, "POST", "/oauth/logout", fmt.Sprintf("post_logout_redirect_uri=https://app.example.com/&id_token_hint=%s", leaving["id_token"]))
 
 	// A use that rotates nothing, and is recorded.
 	call(manage, 201, "PUT", "/v1/clients/app", `{"type":"public","policy":{"lost_response":"until_used"}}`)

@@ -505,6 +505,8 @@ func TestRoutes(t *testing.T) {
 	want := map[string]string{
 		"ANY /oauth/token":          "token NONE",
 		"ANY /oauth/revoke":         "revoke NONE",
+		"ANY /oauth/logout":         "revoke NONE",
+		"ANY /v2/logout":            "revoke NONE",
 		"ANY /oauth/introspect":     "introspect NONE",
 		"ANY /healthz":              "token NONE",
 		"ANY /.well-known/{proxy+}": "discovery NONE",
@@ -543,7 +545,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s lets %v invoke from anywhere", id, p["Principal"])
 		}
 	}
-	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(9))
+	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(11))
 	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Url"), jsii.Number(0))
 }
 
@@ -570,6 +572,7 @@ func TestStage(t *testing.T) {
 		}
 		if diff := cmp.Diff(map[string]string{
 			"ANY /oauth/token": "1000, 2000", "ANY /oauth/introspect": "1000, 2000", "ANY /oauth/revoke": "250, 500",
+			"ANY /oauth/logout": "250, 500", "ANY /v2/logout": "250, 500",
 			"ANY /.well-known/{proxy+}": "250, 500", "ANY /healthz": "20, 40", "$default": "20, 40",
 		}, got); diff != "" {
 			t.Error(diff)
@@ -1141,6 +1144,9 @@ func TestSettings(t *testing.T) {
 		"ROTOR_ORIGINS":               "https://app.example.com,http://localhost:5173",
 		"ROTOR_FAMILY_RETENTION_DAYS": "60",
 		"ROTOR_EVENT_RETENTION_DAYS":  "400",
+	}}})
+	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-discovery", "Environment": object{"Variables": object{
+		"ROTOR_AUTHORIZATION_ENDPOINT": "https://login.example.com/start?tenant=a",
 	}}})
 	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-keys", "Environment": object{"Variables": object{
 		"ROTOR_SIGNING_ALGORITHM": "ES256",

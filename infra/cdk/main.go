@@ -88,6 +88,7 @@ func newTemplate(app awscdk.App, props *rotor.ServiceProps, name string) awscdk.
 	props.Architecture = parameter("Architecture", "of the functions and their zips: arm64 or x86_64", `^(arm64|x86_64)$`, "arm64")
 	props.Stage = parameter("ServiceStage", "part of every name, so that an account can have several services", `^[a-z][a-z0-9-]{0,19}$`, "prod")
 	props.Origins = []string{parameter("Origins", "web origins that may refresh and revoke, separated by commas", `^\S*$`, "")}
+	props.AuthorizationEndpoint = parameter("AuthorizationEndpoint", "the URL of the login page, to which /authorize leads", `^(https://[^\s#]+)?$`, "")
 	if name == "template-domain" {
 		props.Domain = parameter("DomainName", "the API's domain name", `^[a-z0-9.-]+$`, nil)
 		props.CertificateArn = parameter("CertificateArn", "its certificate in ACM, in this region", `^arn:aws[a-z-]*:acm:.+$`, nil)

@@ -108,8 +108,8 @@ func TestFirewallIsInUSEast1(t *testing.T) {
 // Without this a released template could need CDK after all, or code that is not in the release.
 func TestTemplates(t *testing.T) {
 	for name, want := range map[string][]string{
-		"template":        {"Architecture", "CodeBucket", "CodePrefix", "Origins", "ServiceStage"},
-		"template-domain": {"Architecture", "CertificateArn", "CodeBucket", "CodePrefix", "DomainName", "Origins", "ServiceStage"},
+		"template":        {"Architecture", "AuthorizationEndpoint", "CodeBucket", "CodePrefix", "Origins", "ServiceStage"},
+		"template-domain": {"Architecture", "AuthorizationEndpoint", "CertificateArn", "CodeBucket", "CodePrefix", "DomainName", "Origins", "ServiceStage"},
 	} {
 		stack, err := buildApp(t, t.TempDir(), nil, name)
 		if err != nil {

@@ -114,7 +114,7 @@ var webOrigins = chapter{"Web origins", []mutant{
 	},
 	{
 		rule: "the configured origins do not reach the functions' API", pkg: "boot", test: "boot.TestNewAPI",
-		edits: []edit{{`oauth.Config{Origins: c.Origins}`, `oauth.Config{}`}},
+		edits: []edit{{`oauth.Config{Origins: c.Origins, `, `oauth.Config{`}},
 	},
 	{
 		rule: "the configured origins do not reach the local program's API", pkg: "local", test: "local.TestOrigins",

@@ -8,7 +8,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "a group serves all endpoints", pkg: "oauth", test: "server.TestGroups",
-		edits: []edit{{`return a.serve(a.revokeEndpoint())`, `return a.Handler()`}},
+		edits: []edit{{`return a.serve(slices.Concat(a.revokeEndpoint(), a.logoutEndpoints()))`, `return a.Handler()`}},
 	},
 	{
 		rule: "metrics are off whatever is set", pkg: "session", test: "server.TestLinesOfUses",

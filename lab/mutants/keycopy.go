@@ -184,8 +184,8 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "a signing key made in an emergency is unknown to others for five minutes", pkg: "session", test: "server.TestEmergencySigningKey",
-		edits: []edit{{`	access, err := verify(keys.Signing, presented, e.Issuer, now)
-	if !errors.Is(err, signing.ErrUnknownKey) {`, `	access, err := verify(keys.Signing, presented, e.Issuer, now)
+		edits: []edit{{`	claims, err := verify(keys.Signing, presented, e.Issuer, now)
+	if !errors.Is(err, signing.ErrUnknownKey) {`, `	claims, err := verify(keys.Signing, presented, e.Issuer, now)
 	if !keys.Overdue || !errors.Is(err, signing.ErrUnknownKey) {`}},
 	},
 	{

@@ -50,7 +50,7 @@ var signatures = chapter{"Signing", []mutant{
 	},
 	{
 		rule: "an id token is taken for an access token", pkg: "signing", test: "signing.TestVerifyType",
-		edits: []edit{{`if !strings.EqualFold(typ, typAccess) && !strings.EqualFold(typ, "application/"+typAccess) {`, `if typ == "" {`}},
+		edits: []edit{{`if !strings.EqualFold(typ, wanted) && !strings.EqualFold(typ, "application/"+wanted) {`, `if typ == "" {`}},
 	},
 	{
 		rule: "an access token has two spellings", pkg: "signing", test: "signing.TestVerifyRefusesTampering",
@@ -119,7 +119,9 @@ var signatures = chapter{"Signing", []mutant{
 	},
 	{
 		rule: "an id token without a subject is signed", pkg: "signing", test: "signing.TestSignIDRequires",
-		edits: []edit{{`claim{"sub", i.Subject != ""},`, `claim{"sub", true},`}},
+		edits: []edit{{`claim{"sub", i.Subject != ""}, claim{"aud", i.ClientID != ""},
+`, `claim{"sub", true}, claim{"aud", i.ClientID != ""},
+`}},
 	},
 	{
 		rule: "an id token is signed as an access token", pkg: "signing", test: "signing.TestSignID",

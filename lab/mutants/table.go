@@ -25,6 +25,7 @@ var table = []chapter{
 	outlivedRecords,
 	unsafeSettings,
 	redirects,
+	logouts,
 	owners,
 	loginRetries,
 	familyChanges,

@@ -53,6 +53,7 @@ func newWorld(t *testing.T) *world {
 			"ROTOR_TABLE=" + table.Name(),
 			"ROTOR_ISSUER=" + issuer,
 			"ROTOR_ORIGINS=https://app.example.com",
+			"ROTOR_AUTHORIZATION_ENDPOINT=https://login.example.com/",
 			"ROTOR_API_ID=a1b2c3d4e5", // as in the sample events
 			"ROTOR_KEYS_FILE=" + keys,
 		},
@@ -297,6 +298,7 @@ func (w *world) login(name string) answer {
 	issued := w.want(w.play(name), http.StatusCreated)
 	w.values["REFRESH_TOKEN"] = issued.text("refresh_token")
 	w.values["FAMILY"] = issued.text("family")
+	w.values["ID_TOKEN"] = issued.text("id_token")
 	return issued
 }
 

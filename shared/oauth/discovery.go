@@ -64,12 +64,19 @@ type serverMetadata struct {
 	IDTokenSigningAlgValuesSupported []string `json:"id_token_signing_alg_values_supported"`
 	ClaimsSupported                  []string `json:"claims_supported"`
 	RefreshTokenExpirationTypes      []string `json:"refresh_token_expiration_types_supported"` // of draft-ietf-oauth-refresh-token-expiration; see [session.Expirations]
+	EndSessionEndpoint               string   `json:"end_session_endpoint"`                     // of OpenID Connect RP-Initiated Logout §2.1
+	CodeChallengeMethodsSupported    []string `json:"code_challenge_methods_supported"`
 	RequestParameterSupported        bool     `json:"request_parameter_supported"`
 	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
+
+	// Those of an authorization endpoint are left out if there is none.
+	AuthorizationEndpoint  string   `json:"authorization_endpoint,omitempty"`
+	ResponseModesSupported []string `json:"response_modes_supported,omitempty"`
+	ResponseNamesIssuer    bool     `json:"authorization_response_iss_parameter_supported,omitempty"` // RFC 9207 §3
 }
 
 // metadata serves the documents of RFC 8414 and of OpenID Connect, which are the same. The
-// response type is "none", because there is no authorization endpoint.
+// response type is "none" if there is no authorization endpoint.
 func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	keys, err := a.Keys.Keys(r.Context(), now)
@@ -78,13 +85,12 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 	}
 	secret := []string{"client_secret_basic", "client_secret_post"}
 	secretOrNone := append([]string{"none"}, secret...)
-	setCacheable(w)
-	web.WriteJSON(w, http.StatusOK, serverMetadata{
+	document := serverMetadata{
 		Issuer:                           a.Issuer,
 		TokenEndpoint:                    a.Issuer + "/oauth/token",
 		JWKSURI:                          a.Issuer + "/.well-known/jwks.json",
 		ResponseTypesSupported:           []string{"none"},
-		GrantTypesSupported:              []string{"refresh_token"},
+		GrantTypesSupported:              []string{"refresh_token", "authorization_code"},
 		TokenEndpointAuthMethods:         secretOrNone,
 		ServiceDocumentation:             a.Issuer + documentPath,
 		RevocationEndpoint:               a.Issuer + "/oauth/revoke",
@@ -93,8 +99,16 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 		IntrospectionEndpointAuthMethods: secret,
 		SubjectTypesSupported:            []string{"public"},
 		IDTokenSigningAlgValuesSupported: keys.Signing.Algorithms(now),
-		ClaimsSupported:                  []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid"},
+		ClaimsSupported:                  []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
 		RefreshTokenExpirationTypes:      []string{"authorization", "token_timeout"},
-	})
+		EndSessionEndpoint:               a.Issuer + "/oauth/logout",
+		CodeChallengeMethodsSupported:    []string{"S256"},
+	}
+	if a.AuthorizationEndpoint != "" {
+		document.AuthorizationEndpoint, document.ResponseNamesIssuer = a.AuthorizationEndpoint, true
+		document.ResponseTypesSupported, document.ResponseModesSupported = []string{"code"}, []string{"query"}
+	}
+	setCacheable(w)
+	web.WriteJSON(w, http.StatusOK, document)
 	return nil
 }

@@ -17,6 +17,9 @@ import (
 type Config struct {
 	Origins origin.Set    // web origins that may call the token and revocation endpoints, besides the issuer's own
 	Timeout time.Duration // limits the work on one request, which is then answered 503; 0 for no limit
+
+	// AuthorizationEndpoint is the URL of the login page, or "" if there is none.
+	AuthorizationEndpoint string
 }
 
 // API serves the public endpoints. It is safe for concurrent use.
@@ -37,14 +40,16 @@ func (a *API) Token() http.Handler {
 	return a.serve(slices.Concat(a.tokenEndpoint(), a.healthEndpoint()))
 }
 
-// Revoke returns a handler of POST /oauth/revoke.
-func (a *API) Revoke() http.Handler { return a.serve(a.revokeEndpoint()) }
+// Revoke returns a handler of POST /oauth/revoke, and of logouts.
+func (a *API) Revoke() http.Handler {
+	return a.serve(slices.Concat(a.revokeEndpoint(), a.logoutEndpoints()))
+}
 
 // Introspect returns a handler of POST /oauth/introspect.
 func (a *API) Introspect() http.Handler { return a.serve(a.introspectEndpoint()) }
 
-// Discovery returns a handler of the documents under /.well-known and of the OpenAPI document. It
-// answers every other path with not_found.
+// Discovery returns a handler of the documents under /.well-known, of the OpenAPI document and of
+// /authorize. It answers every other path with not_found.
 func (a *API) Discovery() http.Handler { return a.serve(a.discoveryEndpoints()) }
 
 // Handler returns a handler of all public endpoints.

@@ -35,17 +35,36 @@ func readParams(r *http.Request) (params, error) {
 	if err != nil || mediaType != "application/x-www-form-urlencoded" && mediaType != "application/json" {
 		return nil, invalidRequest("Content-Type must be application/x-www-form-urlencoded or application/json.")
 	}
-	body, err := web.ReadBody(r)
+	body, err := readBody(r)
 	if err != nil {
 		return nil, err
-	}
-	if !utf8.Valid(body) {
-		return nil, invalidRequest("The request body is not UTF-8.")
 	}
 	if mediaType == "application/json" {
 		return readJSONParams(body)
 	}
 	return readFormParams(body)
+}
+
+// readForm reads the parameters from a form-encoded body, as a browser sends it for a form.
+func readForm(r *http.Request) (params, error) {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/x-www-form-urlencoded" {
+		return nil, invalidRequest("Content-Type must be application/x-www-form-urlencoded.")
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	return readFormParams(body)
+}
+
+// readBody reads a body, which must be UTF-8.
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := web.ReadBody(r)
+	if err == nil && !utf8.Valid(body) {
+		err = invalidRequest("The request body is not UTF-8.")
+	}
+	return body, err
 }
 
 // readFormParams reads parameters from a form-encoded body.
@@ -54,6 +73,23 @@ func readFormParams(body []byte) (params, error) {
 	if err != nil {
 		return nil, invalidRequest("The request body is not form-encoded.")
 	}
+	return toParams(values)
+}
+
+// readQuery reads the parameters from the query string.
+func readQuery(r *http.Request) (params, error) {
+	if len(r.URL.RawQuery) > maxQuery {
+		return nil, errLongQuery
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, invalidRequest("The query string is malformed.")
+	}
+	return toParams(values)
+}
+
+// toParams returns the parameters that are form-encoded in a body or a query string.
+func toParams(values url.Values) (params, error) {
 	p := params{}
 	for name, vs := range values {
 		if slices.ContainsFunc(append(vs, name), func(s string) bool { return !utf8.ValidString(s) }) {

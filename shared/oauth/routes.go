@@ -9,7 +9,7 @@ import (
 
 // Endpoints returns all public endpoints, for a server that has others as well.
 func (a *API) Endpoints() []web.Endpoint {
-	return slices.Concat(a.tokenEndpoint(), a.healthEndpoint(), a.revokeEndpoint(), a.introspectEndpoint(), a.discoveryEndpoints())
+	return slices.Concat(a.tokenEndpoint(), a.healthEndpoint(), a.revokeEndpoint(), a.logoutEndpoints(), a.introspectEndpoint(), a.discoveryEndpoints())
 }
 
 func (a *API) tokenEndpoint() []web.Endpoint {
@@ -30,6 +30,14 @@ func (a *API) revokeEndpoint() []web.Endpoint {
 	}}
 }
 
+// logoutEndpoints have no CORS: browsers are led there, and no script calls them.
+func (a *API) logoutEndpoints() []web.Endpoint {
+	return []web.Endpoint{
+		{Path: "/oauth/logout", Methods: map[string]web.Handler{http.MethodGet: a.logout, http.MethodPost: a.logout}},
+		{Path: "/v2/logout", Methods: map[string]web.Handler{http.MethodGet: a.auth0Logout}},
+	}
+}
+
 func (a *API) introspectEndpoint() []web.Endpoint {
 	return []web.Endpoint{{
 		Path:    "/oauth/introspect",
@@ -46,6 +54,7 @@ func (a *API) discoveryEndpoints() []web.Endpoint {
 		get("/.well-known/oauth-authorization-server", a.metadata),
 		get("/.well-known/openid-configuration", a.metadata),
 		get(documentPath, a.document),
+		{Path: "/authorize", Methods: map[string]web.Handler{http.MethodGet: a.authorize, http.MethodPost: a.authorize}},
 	}
 	// RFC 8414 §3.1 puts the well-known path before the issuer's, OpenID Connect puts it
 	// after. Clients request either document either way (§5).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -277,10 +278,11 @@ func TestMetadataIsTrue(t *testing.T) {
 	want := map[string]any{
 		"issuer": issuer, "token_endpoint": issuer + "/oauth/token", "jwks_uri": issuer + "/.well-known/jwks.json",
 		"service_documentation": issuer + "/openapi.json", "revocation_endpoint": issuer + "/oauth/revoke", "introspection_endpoint": issuer + "/oauth/introspect",
-		"response_types_supported": []any{"none"}, "grant_types_supported": []any{"refresh_token"}, "subject_types_supported": []any{"public"},
+		"response_types_supported": []any{"none"}, "grant_types_supported": []any{"refresh_token", "authorization_code"}, "subject_types_supported": []any{"public"},
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods, "introspection_endpoint_auth_methods_supported": methods[1:],
 		"id_token_signing_alg_values_supported": []any{"ES256"}, "refresh_token_expiration_types_supported": []any{"authorization", "token_timeout"},
-		"claims_supported": []any{"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid"},
+		"claims_supported":     []any{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
+		"end_session_endpoint": issuer + "/oauth/logout", "code_challenge_methods_supported": []any{"S256"},
 		// If it is left out, the second of these defaults to true (OpenID Connect Discovery
 		// §3).
 		"request_parameter_supported": false, "request_uri_parameter_supported": false,
@@ -296,7 +298,13 @@ func TestMetadataIsTrue(t *testing.T) {
 			t.Errorf("%s: Cache-Control is %q", path, got)
 		}
 	}
-	_, claims := decodeJWT(t, w.issue(`{"user_id":"u","client_id":"app","scope":"openid","auth_time":"2029-01-01T00:00:00Z","acr":"a","amr":["b"]}`).text("id_token"))
+	w.putClient("app", authorizing)
+	request := w.authorize(authorizationRequest(), "auth_time", "2029-01-01T00:00:00Z", "acr", "a", "amr", []string{"b"})
+	to, err := url.Parse(request.text("redirect_to"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, claims := decodeJWT(t, w.exchange(to.Query().Get("code")).text("id_token"))
 	var supported []string
 	for _, c := range want["claims_supported"].([]any) {
 		supported = append(supported, c.(string))

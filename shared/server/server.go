@@ -32,6 +32,8 @@ type Config struct {
 	Now     func() time.Time // read once for each request
 	Origins origin.Set       // web origins that may call the token and revocation endpoints, besides the issuer's own
 	Timeout time.Duration    // limits the work on one request, which is then answered 503; 0 for no limit
+
+	AuthorizationEndpoint string // the URL of the login page, or "" if there is none
 }
 
 // Server has both APIs. It is safe for concurrent use.
@@ -46,7 +48,7 @@ func New(c Config) *Server {
 	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Now: c.Now})
 	return &Server{
 		Engine: engine,
-		OAuth:  oauth.New(engine, oauth.Config{Origins: c.Origins, Timeout: c.Timeout}),
+		OAuth:  oauth.New(engine, oauth.Config{Origins: c.Origins, Timeout: c.Timeout, AuthorizationEndpoint: c.AuthorizationEndpoint}),
 		Manage: manage.New(engine, manage.Config{Timeout: c.Timeout}),
 	}
 }

@@ -54,6 +54,7 @@ type options struct {
 	origins origin.Set
 	by      string
 	path    string                                         // path of the issuer
+	login   string                                         // the login page, "" for none
 	keys    func(server int, now time.Time) keyring.Source // nil for one document that all share
 	skew    func(server int) time.Duration                 // nil if all clocks show the same
 	issuer  string                                         // "" for each server's own address
@@ -72,6 +73,9 @@ func origins(origins ...string) option {
 // calledBy makes that principal the caller of the management API, as the gateway would report
 // it.
 func calledBy(arn string) option { return func(o *options) { o.by = arn } }
+
+// loginPage configures a login page.
+func loginPage(url string) option { return func(o *options) { o.login = url } }
 
 // below gives the issuer a path.
 func below(path string) option { return func(o *options) { o.path = path } }
@@ -112,7 +116,8 @@ func newWorld(t testing.TB, opts ...option) *world {
 	}
 	pool := &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}
 	t.Cleanup(pool.CloseIdleConnections)
-	w.http = &http.Client{Transport: &openapitest.Transport{Base: pool, Prefix: o.path, Report: func(err error) { t.Errorf("the OpenAPI document does not say it: %v", err) }}}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // a redirect is an answer, too
+	w.http = &http.Client{CheckRedirect: stay, Transport: &openapitest.Transport{Base: pool, Prefix: o.path, Report: func(err error) { t.Errorf("the OpenAPI document does not say it: %v", err) }}}
 	var starts []func()
 	for i := range o.servers {
 		source := o.keys(i, w.clock.Now())
@@ -138,7 +143,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 		starts = append(starts, func() {
 			handler.Store(server.New(server.Config{
 				Issuer: cmp.Or(o.issuer, srv.URL+o.path), Table: w.store.Table(), Keys: source,
-				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: now, Origins: o.origins, Metrics: o.metrics,
+				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: now, Origins: o.origins, Metrics: o.metrics, AuthorizationEndpoint: o.login,
 			}).Handler())
 		})
 		starts[i]()

@@ -48,17 +48,30 @@ func (e *Engine) parseToken(ctx context.Context, keys *keyring.Keys, presented s
 func (e *Engine) VerifyAccess(ctx context.Context, keys *keyring.Keys, presented string, now time.Time,
 	verify func(set *signing.Set, presented, issuer string, now time.Time) (signing.Access, error),
 ) (signing.Access, error) {
-	access, err := verify(keys.Signing, presented, e.Issuer, now)
+	return verified(ctx, e, keys, presented, now, verify)
+}
+
+// VerifyID verifies an id token, expired or not, as VerifyAccess does an access token.
+func (e *Engine) VerifyID(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (signing.ID, error) {
+	return verified(ctx, e, keys, presented, now, (*signing.Set).VerifyID)
+}
+
+// verified returns the claims of a token that verify accepts.
+func verified[Claims any](ctx context.Context, e *Engine, keys *keyring.Keys, presented string, now time.Time,
+	verify func(set *signing.Set, presented, issuer string, now time.Time) (Claims, error),
+) (Claims, error) {
+	var none Claims
+	claims, err := verify(keys.Signing, presented, e.Issuer, now)
 	if !errors.Is(err, signing.ErrUnknownKey) {
-		return access, err
+		return claims, err
 	}
 	keys, err = e.Keys.Newer(ctx, now)
 	if err != nil {
-		return signing.Access{}, err
+		return none, err
 	}
-	access, err = verify(keys.Signing, presented, e.Issuer, now)
+	claims, err = verify(keys.Signing, presented, e.Issuer, now)
 	if keys.Overdue && errors.Is(err, signing.ErrUnknownKey) {
-		return signing.Access{}, fmt.Errorf("verify an access token: %w: its key may be newer than ours", keyring.ErrUnavailable)
+		return none, fmt.Errorf("verify a token: %w: its key may be newer than ours", keyring.ErrUnavailable)
 	}
-	return access, err
+	return claims, err
 }

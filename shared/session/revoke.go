@@ -25,6 +25,21 @@ func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *
 	if err != nil || !ok {
 		return err
 	}
+	return e.revoke(ctx, client, id, counter, from, now)
+}
+
+// RevokeByID revokes the family of an id token of the client, which [Engine.VerifyID]
+// returned. It succeeds without doing anything if the family is unknown or has ended.
+func (e *Engine) RevokeByID(ctx context.Context, keys *keyring.Keys, client *store.Client, hint signing.ID, from Caller, now time.Time) error {
+	id, ok := familyNamed(keys, hint.Subject, hint.SessionID)
+	if !ok {
+		return nil
+	}
+	return e.revoke(ctx, client, id, 0, from, now)
+}
+
+// revoke revokes a family for the client that it belongs to, unless it has ended.
+func (e *Engine) revoke(ctx context.Context, client *store.Client, id family.ID, counter uint32, from Caller, now time.Time) error {
 	f, err := e.Table.Family(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -61,11 +76,17 @@ func (e *Engine) familyOf(ctx context.Context, keys *keyring.Keys, presented str
 	if err != nil {
 		return family.ID{}, 0, false, nil
 	}
-	sid, err := ulid.ParseStrict(access.SessionID)
+	id, ok = familyNamed(keys, access.Subject, access.SessionID)
+	return id, 0, ok, nil
+}
+
+// familyNamed returns the family that a token names by its "sub" and "sid".
+func familyNamed(keys *keyring.Keys, subject, session string) (id family.ID, ok bool) {
+	sid, err := ulid.ParseStrict(session)
 	if err != nil {
-		return family.ID{}, 0, false, nil
+		return family.ID{}, false
 	}
-	return family.JoinID(keys.Users.Key(access.Subject), sid), 0, true, nil
+	return family.JoinID(keys.Users.Key(subject), sid), true
 }
 
 // RevokeLiving revokes a family that has not ended and records the event. done is false

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -43,4 +44,48 @@ func (s *Set) SignID(now time.Time, i ID) (string, error) {
 		return "", fmt.Errorf("signing: sign id token: %w", err)
 	}
 	return signed, nil
+}
+
+// VerifyID returns the claims of an id token that the issuer signed, expired or not, for a
+// logout (OpenID Connect RP-Initiated Logout §2). It checks what [Set.Verify] does, except
+// for the expiry. So an access token is refused here, and an id token there. All errors
+// wrap [ErrInvalid].
+func (s *Set) VerifyID(tok, issuer string, now time.Time) (ID, error) {
+	payload, unknown := s.payload(tok, typID, now)
+	if unknown != nil && !errors.Is(unknown, ErrUnknownKey) {
+		return ID{}, unknown
+	}
+	i, err := readID(payload)
+	switch {
+	case err != nil:
+		return ID{}, refused("claims: %w", err)
+	case i.Issuer != issuer:
+		return ID{}, refused("it is from another issuer")
+	case unknown != nil:
+		return ID{}, unknown
+	}
+	return i, nil
+}
+
+// readID reads the claims of an id token as readAccess reads those of an access token.
+func readID(payload []byte) (ID, error) {
+	r, err := newReader(payload)
+	if err != nil {
+		return ID{}, err
+	}
+	audience := r.audience("aud")
+	i := ID{
+		Issuer: r.string("iss"), Subject: r.string("sub"), SessionID: r.string("sid"),
+		IssuedAt: r.time("iat"), ExpiresAt: r.time("exp"), AuthTime: r.time("auth_time"),
+		ACR: r.string("acr"), AMR: r.strings("amr"), Nonce: r.string("nonce"),
+	}
+	if r.err != nil {
+		return ID{}, r.err
+	}
+	if len(audience) == 1 { // Rotor's id tokens are for one client
+		i.ClientID = audience[0]
+	}
+	return i, required(
+		claim{"iss", i.Issuer != ""}, claim{"sub", i.Subject != ""}, claim{"aud", i.ClientID != ""}, claim{"exp", !i.ExpiresAt.IsZero()},
+	)
 }

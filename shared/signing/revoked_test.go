@@ -30,7 +30,7 @@ func TestRevokedKey(t *testing.T) {
 			if kid := headerOf(t, signAccess(t, set, now, access()))["kid"]; kid != next.JWK.KeyID {
 				t.Errorf("%s, at %s it signs", name, now)
 			}
-			if _, err := set.VerifyExpired(tok, issuer, now); !errors.Is(err, signing.ErrNotAccessToken) || errors.Is(err, signing.ErrUnknownKey) {
+			if _, err := set.VerifyExpired(tok, issuer, now); !errors.Is(err, signing.ErrInvalid) || errors.Is(err, signing.ErrUnknownKey) {
 				t.Errorf("%s, at %s its token is %v", name, now, err)
 			}
 		}
@@ -78,11 +78,11 @@ func TestUnknownKey(t *testing.T) {
 		{"no JWS", "rotor_x", false, false},
 	} {
 		a, err := set.Verify(test.tok, issuer, epoch())
-		if !errors.Is(err, signing.ErrNotAccessToken) || errors.Is(err, signing.ErrUnknownKey) != test.verify || !cmp.Equal(a, signing.Access{}) {
+		if !errors.Is(err, signing.ErrInvalid) || errors.Is(err, signing.ErrUnknownKey) != test.verify || !cmp.Equal(a, signing.Access{}) {
 			t.Errorf("%s: Verify = %+v, %v", test.name, a, err)
 		}
 		a, err = set.VerifyExpired(test.tok, issuer, epoch())
-		if !errors.Is(err, signing.ErrNotAccessToken) || errors.Is(err, signing.ErrUnknownKey) != test.expired || !cmp.Equal(a, signing.Access{}) {
+		if !errors.Is(err, signing.ErrInvalid) || errors.Is(err, signing.ErrUnknownKey) != test.expired || !cmp.Equal(a, signing.Access{}) {
 			t.Errorf("%s: VerifyExpired = %+v, %v", test.name, a, err)
 		}
 	}

@@ -12,19 +12,19 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// ErrNotAccessToken is wrapped by every error of Verify and VerifyExpired: the
-// string is not, or is no longer, an access token of this issuer.
-var ErrNotAccessToken = errors.New("signing: not a valid access token")
+// ErrInvalid is wrapped by every error of Verify, VerifyExpired and VerifyID: the
+// string is not, or is no longer, such a token of this issuer.
+var ErrInvalid = errors.New("signing: not a valid token")
 
-// ErrUnknownKey is an [ErrNotAccessToken] for a token whose key the set does not
+// ErrUnknownKey is an [ErrInvalid] for a token whose key the set does not
 // have, and with which nothing else is wrong. The token may be signed by a key that
 // is newer than the set.
-var ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrNotAccessToken)
+var ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrInvalid)
 
 // Verify returns the claims of an access token that the issuer signed and that has
 // not expired at now (RFC 9068 §4). It checks that the token's key is published,
 // that its algorithm is the key's own, that its type is that of an access token, and
-// that its issuer is the given one. All errors wrap [ErrNotAccessToken].
+// that its issuer is the given one. All errors wrap [ErrInvalid].
 //
 // The caller must check the audience.
 func (s *Set) Verify(tok, issuer string, now time.Time) (Access, error) {
@@ -54,7 +54,7 @@ func (s *Set) VerifyExpired(tok, issuer string, now time.Time) (Access, error) {
 // read returns the claims of a token that a published key signed. With
 // [ErrUnknownKey] it returns claims whose signature was not verified.
 func (s *Set) read(tok, issuer string, now time.Time) (Access, error) {
-	payload, unknown := s.payload(tok, now)
+	payload, unknown := s.payload(tok, typAccess, now)
 	if unknown != nil && !errors.Is(unknown, ErrUnknownKey) {
 		return Access{}, unknown
 	}
@@ -68,9 +68,9 @@ func (s *Set) read(tok, issuer string, now time.Time) (Access, error) {
 	return a, unknown
 }
 
-// payload returns the payload of an access token that a published key signed. With
-// [ErrUnknownKey] it returns a payload whose signature was not verified.
-func (s *Set) payload(tok string, now time.Time) ([]byte, error) {
+// payload returns the payload of a token of the given type that a published key signed.
+// With [ErrUnknownKey] it returns a payload whose signature was not verified.
+func (s *Set) payload(tok, wanted string, now time.Time) ([]byte, error) {
 	if !canonical(tok) {
 		return nil, refused("not a compact JWS in base64url")
 	}
@@ -81,8 +81,8 @@ func (s *Set) payload(tok string, now time.Time) ([]byte, error) {
 	header := signed.Signatures[0].Protected
 	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
 	// RFC 9068 §4: either spelling; media types ignore case (RFC 7515 §4.1.9).
-	if !strings.EqualFold(typ, typAccess) && !strings.EqualFold(typ, "application/"+typAccess) {
-		return nil, refused("its type is not %s", typAccess)
+	if !strings.EqualFold(typ, wanted) && !strings.EqualFold(typ, "application/"+wanted) {
+		return nil, refused("its type is not %s", wanted)
 	}
 	key, ok := s.publicationAt(now).keys[header.KeyID]
 	switch {
@@ -102,9 +102,9 @@ func (s *Set) payload(tok string, now time.Time) ([]byte, error) {
 	return payload, nil
 }
 
-// refused returns an error that wraps [ErrNotAccessToken] and gives the reason.
+// refused returns an error that wraps [ErrInvalid] and gives the reason.
 func refused(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrNotAccessToken, fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: %w", ErrInvalid, fmt.Errorf(format, args...))
 }
 
 // canonical reports whether each part of a compact JWS is in the form that an
@@ -127,14 +127,10 @@ func canonical(tok string) bool {
 // wrong type, other code used the key, and readAccess refuses the token rather than
 // guess.
 func readAccess(payload []byte) (Access, error) {
-	claims := make(map[string]any)
-	decoder := json.NewDecoder(bytes.NewReader(payload))
-	decoder.UseNumber() // custom numbers keep their digits
-	err := decoder.Decode(&claims)
+	r, err := newReader(payload)
 	if err != nil {
-		return Access{}, errors.New("not a JSON object")
+		return Access{}, err
 	}
-	r := reader{claims: claims}
 	a := Access{
 		Issuer:    r.string("iss"),
 		Subject:   r.string("sub"),
@@ -159,8 +155,8 @@ func readAccess(payload []byte) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	if len(claims) > 0 {
-		a.Custom = claims
+	if len(r.claims) > 0 {
+		a.Custom = r.claims
 	}
 	return a, nil
 }
@@ -170,6 +166,17 @@ func readAccess(payload []byte) (Access, error) {
 type reader struct {
 	claims map[string]any
 	err    error
+}
+
+// newReader returns a reader of the claims in a payload.
+func newReader(payload []byte) (*reader, error) {
+	claims := make(map[string]any)
+	decoder := json.NewDecoder(bytes.NewReader(payload))
+	decoder.UseNumber() // custom numbers keep their digits
+	if err := decoder.Decode(&claims); err != nil {
+		return nil, errors.New("not a JSON object")
+	}
+	return &reader{claims: claims}, nil
 }
 
 func (r *reader) take(name string) (any, bool) {

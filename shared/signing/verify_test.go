@@ -21,12 +21,12 @@ import (
 func mustRefuse(t *testing.T, set *signing.Set, what, tok string) {
 	t.Helper()
 	a, err := set.Verify(tok, issuer, epoch())
-	if !errors.Is(err, signing.ErrNotAccessToken) {
-		t.Errorf("%s: got %v, %v; want ErrNotAccessToken", what, a, err)
+	if !errors.Is(err, signing.ErrInvalid) {
+		t.Errorf("%s: got %v, %v; want ErrInvalid", what, a, err)
 	}
 	_, err = set.VerifyExpired(tok, issuer, epoch())
-	if !errors.Is(err, signing.ErrNotAccessToken) {
-		t.Errorf("%s, expired or not: got %v, want ErrNotAccessToken", what, err)
+	if !errors.Is(err, signing.ErrInvalid) {
+		t.Errorf("%s, expired or not: got %v, want ErrInvalid", what, err)
 	}
 }
 
@@ -224,8 +224,8 @@ func TestVerifyExpiry(t *testing.T) {
 		}
 	}
 	for _, now := range []time.Time{end, end.Add(time.Nanosecond), end.Add(time.Second), end.AddDate(1, 0, 0)} {
-		if _, err := set.Verify(tok, issuer, now); !errors.Is(err, signing.ErrNotAccessToken) {
-			t.Errorf("at %s: %v, want ErrNotAccessToken", now, err)
+		if _, err := set.Verify(tok, issuer, now); !errors.Is(err, signing.ErrInvalid) {
+			t.Errorf("at %s: %v, want ErrInvalid", now, err)
 		}
 		got, err := set.VerifyExpired(tok, issuer, now)
 		if err != nil {
@@ -235,7 +235,7 @@ func TestVerifyExpiry(t *testing.T) {
 			t.Errorf("VerifyExpired gave %v", got)
 		}
 	}
-	if _, err := set.VerifyExpired(tok, "https://other.example.com", end); !errors.Is(err, signing.ErrNotAccessToken) {
+	if _, err := set.VerifyExpired(tok, "https://other.example.com", end); !errors.Is(err, signing.ErrInvalid) {
 		t.Errorf("another issuer: %v", err)
 	}
 }
@@ -251,7 +251,7 @@ func TestVerifyRetiredKey(t *testing.T) {
 		t.Error(err)
 	}
 	for _, verify := range []func(string, string, time.Time) (signing.Access, error){set.Verify, set.VerifyExpired} {
-		if _, err := verify(tok, issuer, end); !errors.Is(err, signing.ErrNotAccessToken) {
+		if _, err := verify(tok, issuer, end); !errors.Is(err, signing.ErrInvalid) {
 			t.Errorf("after the key's end: %v", err)
 		}
 	}

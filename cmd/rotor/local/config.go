@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/rotor-auth/rotor/shared/origin"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -25,6 +26,7 @@ type config struct {
 	keys    string            // KEYS: the file in which the keys are kept; by default none
 	alg     signing.Algorithm // ALG: RS256 or ES256; by default that of the file, or RS256 for new keys
 	origins origin.Set        // ORIGINS: web origins that may refresh and revoke; by default loopback, on any port
+	login   string            // AUTHORIZATION_ENDPOINT: the URL of a login page, to which /authorize leads; by default none
 	table   string            // TABLE: the table's name in DynamoDB; by default rotor
 
 	// AWS_ENDPOINT_URL_DYNAMODB: a DynamoDB to use instead of the embedded one, with
@@ -44,6 +46,7 @@ func (a address) String() string { return net.JoinHostPort(a.host, a.port) }
 func loadConfig(getenv func(string) string) (*config, error) {
 	c := &config{
 		keys:            getenv("KEYS"),
+		login:           getenv("AUTHORIZATION_ENDPOINT"),
 		table:           cmp.Or(getenv("TABLE"), "rotor"),
 		dynamodb:        getenv("AWS_ENDPOINT_URL_DYNAMODB"),
 		region:          cmp.Or(getenv("AWS_REGION"), "us-east-1"),
@@ -75,6 +78,11 @@ func loadConfig(getenv func(string) string) (*config, error) {
 	if len(listed) < len(origins) {
 		c.origins = c.origins.AndLoopback()
 	}
+	if c.login != "" {
+		if err := session.CheckRedirectURI(c.login, false); err != nil {
+			wrong("AUTHORIZATION_ENDPOINT", c.login, err.Error())
+		}
+	}
 	if !store.IsTableName(c.table) {
 		wrong("TABLE", c.table, "3 to 255 of A-Z a-z 0-9 _ . -")
 	}
@@ -96,7 +104,7 @@ func loadConfig(getenv func(string) string) (*config, error) {
 }
 
 // ownPaths are the paths that are served without a base path.
-var ownPaths = []string{"/oauth", "/.well-known", "/openapi.json", "/v1", "/local", "/debug", "/console"}
+var ownPaths = []string{"/oauth", "/.well-known", "/openapi.json", "/authorize", "/v1", "/v2/logout", "/local", "/debug", "/console"}
 
 // isBasePath reports whether s is a path of plain segments that begins with none of
 // ownPaths, so that it is always clear whether a request has the base path.

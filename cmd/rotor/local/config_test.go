@@ -28,6 +28,7 @@ func TestConfigIsRead(t *testing.T) {
 	got, err := load(map[string]string{
 		"ADDR": "[::1]:0", "BASE_PATH": "/auth/eu", "KEYS": "keys.json", "ALG": "ES256", "TABLE": "another.table",
 		"ORIGINS":                   "https://app.example.com, http://localhost:5173,",
+		"AUTHORIZATION_ENDPOINT":    "http://localhost:5173/login",
 		"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000", "AWS_REGION": "eu-central-1",
 		"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "session",
 		"ANYTHING_ELSE": "?",
@@ -38,6 +39,7 @@ func TestConfigIsRead(t *testing.T) {
 	want := &config{
 		addr: address{"::1", "0"}, base: "/auth/eu", keys: "keys.json", alg: "ES256", table: "another.table",
 		origins:  origins("https://app.example.com", "http://localhost:5173"),
+		login:    "http://localhost:5173/login",
 		dynamodb: "http://127.0.0.1:8000", region: "eu-central-1",
 		accessKeyID: "id", secretAccessKey: "key", sessionToken: "session",
 	}
@@ -105,13 +107,13 @@ func TestConfigAddresses(t *testing.T) {
 func TestConfigNamesAllThatIsWrong(t *testing.T) {
 	_, err := load(map[string]string{
 		"ADDR": "0.0.0.0:3000", "BASE_PATH": "auth", "ALG": "HS256", "TABLE": "no spaces", "ORIGINS": "https://app.example.com,https://b.example/login",
-		"AWS_ENDPOINT_URL_DYNAMODB": "127.0.0.1:8000", "AWS_ACCESS_KEY_ID": "id",
+		"AUTHORIZATION_ENDPOINT": "http://login.example.com/", "AWS_ENDPOINT_URL_DYNAMODB": "127.0.0.1:8000", "AWS_ACCESS_KEY_ID": "id",
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	lines := strings.Split(err.Error(), "\n")
-	names := []string{"ADDR", "BASE_PATH", "ALG", "ORIGINS", "TABLE", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID"}
+	names := []string{"ADDR", "BASE_PATH", "ALG", "ORIGINS", "AUTHORIZATION_ENDPOINT", "TABLE", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID"}
 	if len(lines) != len(names) {
 		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(names), err)
 	}
@@ -127,8 +129,9 @@ func TestConfigURLs(t *testing.T) {
 		"AWS_ENDPOINT_URL_DYNAMODB": {"localhost:8000", "ftp://localhost", "http://", "http://u:p@localhost", "http://localhost?x", "%"},
 		"BASE_PATH": {
 			"/", "auth", "/auth/", "//auth", "/a//b", "/a/../b", "/.", "/a%20b", "/a b", "/a?b", "/a#b", "/ü", "http://localhost/auth",
-			"/oauth", "/oauth/token", "/v1", "/v1/families", "/.well-known", "/openapi.json", "/local", "/local/clock", "/debug", "/debug/pprof",
+			"/oauth", "/oauth/token", "/v1", "/v1/families", "/.well-known", "/openapi.json", "/authorize", "/v2/logout", "/local", "/local/clock", "/debug", "/debug/pprof",
 		},
+		"AUTHORIZATION_ENDPOINT": {"login.example.com", "/login", "http://login.example.com", "https://login.example.com/#x", "https://u@login.example.com/", "javascript:x", "com.example.app:/login"},
 		"ORIGINS": {
 			"app.example.com", "https://app.example.com/path", "https://", "null", "%", "loopback:5173",
 			"https://*.example.com", "ftp://app.example.com", "https://u@app.example.com", "https://a.example?x",

@@ -20,7 +20,7 @@ import (
 //
 //   - It refuses a Host that does not name this machine. Otherwise a page could make
 //     its own name resolve to loopback and be of the same origin (DNS rebinding).
-//   - Outside /oauth, /.well-known and /openapi.json, which are for browsers, it refuses
+//   - Outside /oauth, /authorize, /v2/logout, /.well-known and /openapi.json, which are for browsers, it refuses
 //     requests of pages of another origin, whatever their method, and bodies that are not
 //     JSON, which is all that a form can send.
 //
@@ -44,7 +44,8 @@ func guard(c *config, next http.Handler) http.Handler {
 // forBrowsers reports whether web pages may call the path, as far as the API's own
 // CORS rules allow. All other paths are guarded, including any that are added later.
 func forBrowsers(path string) bool {
-	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/") || path == "/openapi.json"
+	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/") || path == "/openapi.json" ||
+		path == "/authorize" || path == "/v2/logout"
 }
 
 // jsonOnly returns a handler that refuses requests whose Content-Type is not JSON,

@@ -43,7 +43,7 @@ func TestForeignHostIsRefused(t *testing.T) {
 		"0.0.0.0:" + port, "192.168.1.1:" + port, "[::]:" + port, "[::1:" + port, "127.0.0.1:evil", "127.0.0.1:", "::1",
 		"127.0.0.1:" + port + ":" + port, "127.0.0.2",
 	} {
-		for _, path := range []string{"/oauth/token", "/.well-known/jwks.json", "/openapi.json", "/v1/clients", "/local/clock", "/local/sweep", "/nowhere"} {
+		for _, path := range []string{"/oauth/token", "/.well-known/jwks.json", "/openapi.json", "/authorize", "/v2/logout", "/v1/clients", "/local/clock", "/local/sweep", "/nowhere"} {
 			r := p.request(http.MethodGet, path, "")
 			r.Host = host
 			t.Run(host+path, func(t *testing.T) { wantProblem(t, p.send(r), http.StatusMisdirectedRequest) })
@@ -479,5 +479,24 @@ func TestPagesMayReadTheDocument(t *testing.T) {
 	got := p.send(r)
 	if got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != "*" || got.text("openapi") != "3.1.0" {
 		t.Errorf("answered %d %v with OpenAPI %q", got.status, got.header, got.text("openapi"))
+	}
+}
+
+// TestPagesLeadToLoginAndLogout checks that pages of every origin may lead a browser to the login
+// page and to a logout, as they may where Rotor is deployed.
+func TestPagesLeadToLoginAndLogout(t *testing.T) {
+	p := start(t, map[string]string{"AUTHORIZATION_ENDPOINT": "http://127.0.0.1:9/login"})
+	for path, want := range map[string]int{"/authorize?client_id=app": http.StatusFound, "/oauth/logout": http.StatusOK, "/v2/logout": http.StatusOK} {
+		r := p.request(http.MethodGet, path, "")
+		r.Header.Set("Origin", "https://app.example.com")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		answer, err := p.client.Transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if to := answer.Header.Get("Location"); answer.StatusCode != want || (to != "") != (to == "http://127.0.0.1:9/login?client_id=app") {
+			t.Errorf("%s is answered %d and leads to %q", path, answer.StatusCode, to)
+		}
 	}
 }

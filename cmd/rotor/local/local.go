@@ -77,7 +77,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	issuer := "http://" + listener.Addr().String() + c.base
 	settings := server.Config{
 		Issuer: issuer, Table: table, Keys: keys, Log: log, Now: clock.now,
-		Origins: c.origins, Timeout: requestTimeout,
+		Origins: c.origins, Timeout: requestTimeout, AuthorizationEndpoint: c.login,
 	}
 	handler := server.New(settings).Handler()
 	// Registering the demo clients is not logged; the log begins after it.

@@ -127,7 +127,13 @@ func TestReadme(t *testing.T) {
 	}
 	seen := openapitest.Load().Seen()
 	for _, o := range openapitest.Load().Operations() {
-		succeeded := func(part string) bool { return strings.HasPrefix(part, o.Method+" "+o.Path+": the answer 2") }
+		succeeded := func(part string) bool {
+			answer, ok := strings.CutPrefix(part, o.Method+" "+o.Path+": the answer ")
+			return ok && (answer[0] == '2' || answer[0] == '3')
+		}
+		if o.Path == "/authorize" { // leads nowhere, because the pages' program has no login page
+			succeeded = func(part string) bool { return part == o.Method+" "+o.Path+": the answer 404" }
+		}
 		if !slices.ContainsFunc(seen, succeeded) {
 			t.Errorf("no page shows %s %s", o.Method, o.Path)
 		}

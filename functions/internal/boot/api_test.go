@@ -124,6 +124,17 @@ func TestNewAPI(t *testing.T) {
 		}
 	}
 
+	// The login page is where the configuration says.
+	c.AuthorizationEndpoint = "https://login.example.com/"
+	if a, err = NewAPI(t.Context(), c, keyring.ToPublish, log); err != nil {
+		t.Fatal(err)
+	}
+	w = httptest.NewRecorder()
+	a.Discovery().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/authorize?client_id=app", nil))
+	if to := w.Header().Get("Location"); w.Code != http.StatusFound || to != "https://login.example.com/?client_id=app" {
+		t.Errorf("to the login page: %d, %q", w.Code, to)
+	}
+
 	// A secret is read only when keys are needed.
 	c.KeysFile, c.KeysSecrets.Token = "", "rotor/keys"
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")

@@ -60,7 +60,7 @@ func NewAPI(ctx context.Context, c Config, need keyring.Need, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	return oauth.New(engine, oauth.Config{Origins: c.Origins}), nil
+	return oauth.New(engine, oauth.Config{Origins: c.Origins, AuthorizationEndpoint: c.AuthorizationEndpoint}), nil
 }
 
 // NewTable returns the table that c describes, as [NewEngine] does. It sends no

@@ -33,6 +33,10 @@ type Config struct {
 	KeysFile    string     // ROTOR_KEYS_FILE: a file with all keys, for runs without Secrets Manager
 	EdgeSecret  string     // ROTOR_EDGE_SECRET: the name or ARN of the secret that CloudFront sends; "" if there is no edge
 	Origins     origin.Set // ROTOR_ORIGINS: the web origins that may call besides the issuer's, separated by commas
+
+	// AuthorizationEndpoint is ROTOR_AUTHORIZATION_ENDPOINT, the URL of the login page; ""
+	// if there is none.
+	AuthorizationEndpoint string
 }
 
 // LoadConfig reads the configuration. Its error joins everything that is wrong. Each
@@ -43,6 +47,8 @@ func LoadConfig(getenv func(string) string) (Config, error) {
 		TableConfig: e.table(),
 		Issuer:      e.issuer("ROTOR_ISSUER"),
 		Origins:     e.origins("ROTOR_ORIGINS"),
+
+		AuthorizationEndpoint: e.loginPage("ROTOR_AUTHORIZATION_ENDPOINT"),
 	}
 	c.EdgeSecret = e.edgeSecret("ROTOR_EDGE_SECRET")
 	c.KeysSecrets, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_SIGNING_SECRET", "ROTOR_KEYS_FILE")

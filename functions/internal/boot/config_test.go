@@ -53,8 +53,10 @@ func TestLoadConfig(t *testing.T) {
 				"ROTOR_KEYS_SECRET", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rotor/keys-a1B2c3",
 				"ROTOR_ORIGINS", "https://app.example.com, http://localhost:5173,capacitor://localhost",
 				"ROTOR_FAMILY_RETENTION_DAYS", "1", "ROTOR_EVENT_RETENTION_DAYS", "3650", "ROTOR_STAGE", "eu-1", "ROTOR_EDGE_SECRET", "rotor/edge",
+				"ROTOR_AUTHORIZATION_ENDPOINT", "https://login.example.com/start?tenant=a",
 			},
 			func(c *boot.Config) {
+				c.AuthorizationEndpoint = "https://login.example.com/start?tenant=a"
 				c.EdgeSecret = "rotor/edge"
 				c.Stage = "eu-1"
 				c.Issuer = "https://example.com:8443/auth"
@@ -75,6 +77,11 @@ func TestLoadConfig(t *testing.T) {
 			"origins as people write them",
 			[]string{"ROTOR_ORIGINS", "https://App.example.com:443/"},
 			func(c *boot.Config) { c.Origins = origins("https://app.example.com") },
+		},
+		{
+			"a login page on loopback",
+			[]string{"ROTOR_AUTHORIZATION_ENDPOINT", "http://localhost:9000/login"},
+			func(c *boot.Config) { c.AuthorizationEndpoint = "http://localhost:9000/login" },
 		},
 		{
 			"plain HTTP on a loopback name",
@@ -137,6 +144,12 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"an origin with a user", "ROTOR_ORIGINS", "https://me@app.example.com"},
 		{"the origin of a file", "ROTOR_ORIGINS", "null"},
 		{"this machine's, of the local program alone", "ROTOR_ORIGINS", "loopback"},
+		{"a login page on plain HTTP", "ROTOR_AUTHORIZATION_ENDPOINT", "http://login.example.com/"},
+		{"a login page with a fragment", "ROTOR_AUTHORIZATION_ENDPOINT", "https://login.example.com/#/start"},
+		{"a login page with a user", "ROTOR_AUTHORIZATION_ENDPOINT", "https://me@login.example.com/"},
+		{"a login page without a host", "ROTOR_AUTHORIZATION_ENDPOINT", "/login"},
+		{"a script for a login page", "ROTOR_AUTHORIZATION_ENDPOINT", "javascript:alert(1)"},
+		{"an app for a login page", "ROTOR_AUTHORIZATION_ENDPOINT", "com.example.app:/login"},
 		{"families kept for no time", "ROTOR_FAMILY_RETENTION_DAYS", "0"},
 		{"families kept too long", "ROTOR_FAMILY_RETENTION_DAYS", "3651"},
 		{"families kept for half a day", "ROTOR_FAMILY_RETENTION_DAYS", "0.5"},

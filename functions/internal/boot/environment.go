@@ -12,6 +12,7 @@ import (
 	"github.com/rotor-auth/rotor/functions/internal/gateway"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/origin"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -153,6 +154,19 @@ func loopback(host string) bool {
 // origins reads a list of web origins, separated by commas.
 func (e *environment) origins(name string) origin.Set {
 	return origin.ParseSet(strings.Split(e.getenv(name), ","), func(value, want string) { e.wrong(name, value, want) })
+}
+
+// loginPage reads the URL of the login page, which need not be set. Browsers are led there, so that
+// it must be what a client may register as its own address.
+func (e *environment) loginPage(name string) string {
+	value := e.getenv(name)
+	if value == "" {
+		return ""
+	}
+	if err := session.CheckRedirectURI(value, false); err != nil {
+		e.wrong(name, value, err.Error())
+	}
+	return value
 }
 
 func (e *environment) days(name string, unset time.Duration) time.Duration {

@@ -12,6 +12,7 @@ import (
 // expected is the status of each sample event, once both clients are registered and
 // its words in capitals are replaced.
 var expected = map[string]int{
+	"discovery-authorize":              http.StatusFound,
 	"discovery-jwks":                   http.StatusOK,
 	"discovery-no-route":               http.StatusNotFound,
 	"discovery-oauth-metadata":         http.StatusOK,
@@ -41,6 +42,8 @@ var expected = map[string]int{
 	"manage-revoke-family":             http.StatusOK,
 	"manage-revoke-others":             http.StatusOK,
 	"manage-revoke-user":               http.StatusOK,
+	"revoke-auth0-logout":              http.StatusSeeOther,
+	"revoke-logout":                    http.StatusSeeOther,
 	"revoke-preflight":                 http.StatusNoContent,
 	"revoke-token":                     http.StatusOK,
 	"revoke-token-json":                http.StatusOK,
@@ -94,6 +97,14 @@ var says = map[string]string{
 	"manage-revoke-user":      `{"revoked":1,"dry_run":true}`,
 }
 
+// leads is where some samples lead a browser.
+var leads = map[string]string{
+	"discovery-authorize": "https://login.example.com/?response_type=code&client_id=example-spa&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback" +
+		"&scope=openid&state=xyz&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+	"revoke-auth0-logout": "https://app.example.com/",
+	"revoke-logout":       "https://app.example.com/?state=xyz",
+}
+
 func TestSamples(t *testing.T) {
 	names := httpNames(t)
 	if len(names) != len(expected) {
@@ -107,6 +118,10 @@ func TestSamples(t *testing.T) {
 			switch {
 			case a.StatusCode == http.StatusNoContent && a.Body != "":
 				t.Errorf("204 with a body: %s", a.Body)
+			case a.StatusCode >= http.StatusMultipleChoices && a.StatusCode < http.StatusBadRequest:
+				if a.Body != "" || a.Headers["Location"] != leads[name] {
+					t.Errorf("it leads to %q: %s", a.Headers["Location"], a.Body)
+				}
 			case a.StatusCode != http.StatusNoContent && a.json == nil:
 				t.Error("the answer has no body")
 			case !strings.Contains(a.Body, says[name]):

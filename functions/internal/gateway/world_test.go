@@ -117,6 +117,8 @@ func newWorldAt(t *testing.T, issuer string) *world {
 		Metrics: true,
 		Now:     tick,
 		Origins: origins("https://app.example.com"),
+
+		AuthorizationEndpoint: "https://login.example.com/",
 	})
 	w.server = a
 	w.manage = func(c gateway.Callers) lambda.Handler {
@@ -274,6 +276,7 @@ func (w *world) login(name string) {
 	issued := w.want(w.play(name), http.StatusCreated)
 	w.values["REFRESH_TOKEN"] = issued.text("refresh_token")
 	w.values["FAMILY"] = issued.text("family")
+	w.values["ID_TOKEN"] = issued.text("id_token")
 }
 
 // authorize answers an authorization request with the event of a file.
