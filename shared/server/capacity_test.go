@@ -76,6 +76,20 @@ func (w *world) usualBody() string {
 		`"device":"Samsung Galaxy S24 Ultra (SM-S928B)"}`, w.clock.Now().Add(-time.Hour).Format(time.RFC3339))
 }
 
+// usualCode returns the code of a usual record, with a nonce as SDKs make it.
+func (w *world) usualCode() string {
+	w.t.Helper()
+	w.putClient("usual-spa", `{"type":"public"}`)
+	body := strings.TrimSuffix(w.usualBody(), "}") + `,"deliver":"code","code_challenge":"` + challengeOf(verifier) + `","nonce":"` + challengeOf("nonce") + `"}`
+	return w.issue(body).text("code")
+}
+
+// exchangeUsual exchanges the code of a usual record.
+func (w *world) exchangeUsual(code string) answer {
+	w.t.Helper()
+	return w.send(http.MethodPost, "/oauth/token", formType, exchangeForm(code, "client_id", "usual-spa", "redirect_uri", ""), "User-Agent", usualAgent)
+}
+
 const usualAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140"
 
 // longest returns the longest record that a family can have.
@@ -372,6 +386,51 @@ func TestCapacity(t *testing.T) {
 			return request(http.MethodPost, "/oauth/introspect", formType, form("client_id", "web", "client_secret", secret, "token", "none"))
 		}, 200, "", 0, 0, 0},
 
+		// The authorization code
+		{"authorize", func(w *world) func(*world) answer {
+			w.putClient("app", authorizing)
+			w.code()
+			return func(w *world) answer { return w.authorize(authorizationRequest()) }
+		}, 200, update + " " + put, 2, 0, 0},
+		{"exchange of a code", func(w *world) func(*world) answer {
+			w.putClient("app", authorizing)
+			code := w.code()
+			return func(w *world) answer { return w.exchange(code) }
+		}, 200, update, 1, 0, 0},
+		{"exchange of a usual record's code", func(w *world) func(*world) answer {
+			code := w.usualCode()
+			return func(w *world) answer { return w.exchangeUsual(code) }
+		}, 200, update, 1, 0, 0},
+		{"refresh of a usual record that began with a code", func(w *world) func(*world) answer {
+			token := w.exchangeUsual(w.usualCode()).text("refresh_token")
+			w.clock.Advance(time.Minute)
+			return func(w *world) answer {
+				return w.refreshRecord(record{token: token, client: "usual-spa", userAgent: usualAgent})
+			}
+		}, 200, update, 1, 0, 0},
+		{"a code that comes again", func(w *world) func(*world) answer {
+			w.putClient("app", authorizing)
+			code := w.code()
+			w.exchange(code)
+			return func(w *world) answer { return w.exchange(code) }
+		}, 400, update, 1, 0, 0},
+		{"a code that comes again later", func(w *world) func(*world) answer {
+			w.putClient("app", authorizing)
+			code := w.code()
+			w.exchange(code)
+			w.clock.Advance(time.Minute)
+			return func(w *world) answer { return w.exchange(code) }
+		}, 400, update + " " + transact, 5, 0, 2},
+		{"a code with another verifier", func(w *world) func(*world) answer {
+			w.putClient("app", authorizing)
+			code := w.code()
+			return func(w *world) answer { return w.exchange(code, "code_verifier", strings.Repeat("x", 43)) }
+		}, 400, update, 1, 0, 0},
+		{"a forged code", func(w *world) func(*world) answer {
+			w.putClient("app", authorizing)
+			code := w.code()
+			return func(w *world) answer { return w.exchange(forge(code)) }
+		}, 400, "", 0, 0, 0},
 		// POST /v1/families
 		{"issue, the user's first", func(*world) func(*world) answer {
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)

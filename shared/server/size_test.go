@@ -32,6 +32,13 @@ func TestItemSize(t *testing.T) {
 		t.Errorf("a usual item has up to %d bytes", n)
 	}
 	t.Logf("a usual item has up to %d bytes", size())
+	if a := w.exchangeUsual(w.usualCode()); a.status != http.StatusOK {
+		t.Fatal(a)
+	}
+	if n := size() + key; n > 1024 {
+		t.Errorf("a usual item that began with a code has up to %d bytes", n)
+	}
+	t.Logf("a usual item that began with a code has up to %d bytes", size())
 	w.longest()
 	longest := size()
 	if longest > 4096 || longest < 4096-6 {
