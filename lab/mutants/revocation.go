@@ -47,7 +47,7 @@ var revocations = chapter{"Revocation", []mutant{
 	},
 	{
 		rule: "what has ended is revoked as well", pkg: "session", test: "server.TestRevokeIsRefusedOrIdle",
-		edits: []edit{{`if f.Death(&client.Policy, now) != "" {`, `if f.Death(&client.Policy, now) == "none" {`}},
+		edits: []edit{{`if f.DeathOnceBegun(&client.Policy, now) != "" {`, `if f.DeathOnceBegun(&client.Policy, now) == "none" {`}},
 	},
 	{
 		rule: "an expired access token revokes nothing", pkg: "session", test: "server.TestRevoke",

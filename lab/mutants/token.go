@@ -82,11 +82,11 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 	},
 	{
 		rule: "an access token is active after its family's death", pkg: "oauth", test: "server.TestIntrospect",
-		edits: []edit{{`f.Death(&owner.Policy, q.now) != ""`, `f.Death(&owner.Policy, q.now) == "none"`}},
+		edits: []edit{{`f.DeathOnceBegun(&owner.Policy, q.now) != ""`, `f.DeathOnceBegun(&owner.Policy, q.now) == "none"`}},
 	},
 	{
 		rule: "an access token lives by the policy of who asks", pkg: "oauth", test: "server.TestIntrospect",
-		edits: []edit{{`f.Death(&owner.Policy, q.now) != ""`, `owner == nil || f.Death(&q.client.Policy, q.now) != ""`}},
+		edits: []edit{{`f.DeathOnceBegun(&owner.Policy, q.now) != ""`, `owner == nil || f.Death(&q.client.Policy, q.now) != ""`}},
 	},
 	{
 		rule: "any confidential client may introspect access tokens", pkg: "oauth", test: "server.TestIntrospect",

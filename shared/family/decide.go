@@ -96,8 +96,8 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 		return Verdict{Kind: Dead, Cause: WrongClient}
 	}
 	cause := f.Death(p, a.Now)
-	if n > 0 && cause == CodeExpired {
-		cause = "" // the record was restored from a backup: the token shows that the code was exchanged
+	if n > 0 {
+		cause = f.DeathOnceBegun(p, a.Now)
 	}
 	if cause != "" {
 		return Verdict{Kind: Dead, Cause: cause}

@@ -278,10 +278,10 @@ func Recommend(present Seconds, ages []time.Duration, all int) Recommendation {
 	return Recommendation{ReuseInterval: best, WouldHaveKept: kept(best), Of: all}
 }
 
-// LostResponseLikely reports whether a reuse looks like a lost response: it was of the
+// LostResponseLikely reports whether a reuse looks like a lost response: it was of the refresh
 // token before the newest, within an hour.
 func LostResponseLikely(token, newest uint32, after time.Duration) bool {
-	return newest-token == 1 && after < maxLostResponseAge
+	return token > 0 && newest-token == 1 && after < maxLostResponseAge
 }
 
 func endsIn(f *Family, p *Policy) string {

@@ -190,14 +190,22 @@ func (f *Family) End(p *Policy) time.Time {
 
 // Death returns why the family is dead at now, or "" if it is alive. An end is exclusive: at
 // the very millisecond of its end a family is dead.
-func (f *Family) Death(p *Policy, now time.Time) Cause {
+func (f *Family) Death(p *Policy, now time.Time) Cause { return f.death(p, now, f.Pending()) }
+
+// DeathOnceBegun returns what [Family.Death] returns of a family whose code was exchanged, also
+// if the record does not know that. It is for who has a token of the family: then the table was
+// restored from a backup that is older than the exchange. It is for revocations as well, so that
+// no such token, and no server whose clock is behind, begins the family after it was to end.
+func (f *Family) DeathOnceBegun(p *Policy, now time.Time) Cause { return f.death(p, now, false) }
+
+func (f *Family) death(p *Policy, now time.Time, pending bool) Cause {
 	if !f.Revoked.At.IsZero() {
 		return f.Revoked.Cause
 	}
 	if f.IssuedAt().Before(p.NotBefore) {
 		return ClientNotBefore
 	}
-	if f.Pending() && !now.Before(f.Origin.Until) {
+	if pending && !now.Before(f.Origin.Until) {
 		return CodeExpired
 	}
 	end := f.End(p)

@@ -35,6 +35,7 @@ func TestLostResponseLikely(t *testing.T) {
 		{1, 3, time.Second, false},
 		{2, 2, time.Second, false},
 		{3, 2, time.Second, false},
+		{0, 1, time.Second, false}, // an authorization code
 	} {
 		if got := family.LostResponseLikely(tt.token, tt.newest, tt.after); got != tt.want {
 			t.Errorf("token %d of %d after %v: %t", tt.token, tt.newest, tt.after, got)

@@ -41,7 +41,7 @@ func (a *API) revokeFamily(w http.ResponseWriter, r *http.Request) error {
 	}
 	policy := policyOf(client)
 	answer := revokedJSON{}
-	if f.Death(policy, now) == "" {
+	if f.DeathOnceBegun(policy, now) == "" {
 		done, err := a.RevokeLiving(r.Context(), f, policy, family.RevokedByAdmin, 0, web.CallerOf(r), now)
 		if err != nil {
 			return err

@@ -119,7 +119,7 @@ func (a *API) introspectAccess(ctx context.Context, q *inquiry) (introspection, 
 	if err != nil {
 		return introspection{}, err
 	}
-	if f.ClientID != access.ClientID || f.Death(&owner.Policy, q.now) != "" {
+	if f.ClientID != access.ClientID || f.DeathOnceBegun(&owner.Policy, q.now) != "" {
 		return introspection{}, nil
 	}
 	return introspection{

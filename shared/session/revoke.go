@@ -50,7 +50,7 @@ func (e *Engine) revoke(ctx context.Context, client *store.Client, id family.ID,
 	if f.ClientID != client.ID {
 		return ErrOtherClient
 	}
-	if f.Death(&client.Policy, now) != "" {
+	if f.DeathOnceBegun(&client.Policy, now) != "" {
 		return nil
 	}
 	_, err = e.RevokeLiving(ctx, f, &client.Policy, family.RevokedByClient, counter, from, now)

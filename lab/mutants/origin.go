@@ -1,0 +1,98 @@
+package main
+
+var numberZero = chapter{"Number 0", []mutant{
+	{
+		rule: "whoever has a pending code may exchange it", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`case f.Pending() && !verified:`, `case f.Pending() && !verified && len(f.Origin.Challenge) == 0:`}},
+	},
+	{
+		rule: "a code goes to any redirect URI of the client", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`case f.Pending() && subtle.ConstantTimeCompare(f.Origin.Redirect, a.Redirect) != 1:`, `case f.Pending() && subtle.ConstantTimeCompare(f.Origin.Redirect, a.Redirect) > 1:`}},
+	},
+	{
+		rule: "a wrong verifier ends a pending family", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`return Verdict{Kind: Refused, Cause: WrongVerifier}`, `return Verdict{Kind: Reuse}`}},
+	},
+	{
+		rule: "a second use of a code is honoured", pkg: "family", test: "family.TestCodeIsUsedOnce",
+		edits: []edit{{`return Verdict{Kind: Refused, Cause: CodeUsed, Age: age}`, `return Verdict{Kind: Newest, Age: age}`}},
+	},
+	{
+		rule: "a page that mounts twice ends its family", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`case verified && a.Now.Before(f.Origin.Until), p.Observing(a.Now):`, `case p.Observing(a.Now):`}},
+	},
+	{
+		rule: "a second use of a code with the right verifier never ends the family", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`case verified && a.Now.Before(f.Origin.Until), p.Observing(a.Now):`, `case verified, p.Observing(a.Now):`}},
+	},
+	{
+		rule: "a second use of a code without its verifier does no harm for ten seconds", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`case verified && a.Now.Before(f.Origin.Until), p.Observing(a.Now):`, `case a.Now.Before(f.Origin.Until), p.Observing(a.Now):`}},
+	},
+	{
+		rule: "the ten seconds of a code include their end", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`case verified && a.Now.Before(f.Origin.Until), p.Observing(a.Now):`, `case verified && !a.Now.After(f.Origin.Until), p.Observing(a.Now):`}},
+	},
+	{
+		rule: "a second use of a code ends the family while reuse is observed", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`case verified && a.Now.Before(f.Origin.Until), p.Observing(a.Now):`, `case verified && a.Now.Before(f.Origin.Until):`}},
+	},
+	{
+		rule: "a second use is forgiven for twenty seconds", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`return now.Add(codeForgiven)`, `return now.Add(2 * codeForgiven)`}},
+	},
+	{
+		rule: "a code never expires", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`if pending && !now.Before(f.Origin.Until) {`, `if pending && f.Origin.Until.IsZero() {`}},
+	},
+	{
+		rule: "at the millisecond of its end a code is good", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`if pending && !now.Before(f.Origin.Until) {`, `if pending && now.After(f.Origin.Until) {`}},
+	},
+	{
+		rule: "a token of a family whose record is pending is dead when the code is", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`	if n > 0 {
+		cause`, `	if n > 0 && !f.Pending() {
+		cause`}},
+	},
+	{
+		rule: "a token of a family whose record is pending outlives the family", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`		cause = f.DeathOnceBegun(p, a.Now)
+`, `		if cause == CodeExpired {
+			cause = ""
+		}
+`}},
+	},
+	{
+		rule: "an assertion is good for as long as it lasts", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`f.Counter == 1 && age < p.ReuseInterval.Duration() {`, `f.Counter == 1 && age < p.AbsoluteLifetime.Duration() {`}},
+	},
+	{
+		rule: "an assertion gets a token that its client has not got yet", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`f.Counter == 1 && age < p.ReuseInterval.Duration() {`, `age < p.ReuseInterval.Duration() {`}},
+	},
+	{
+		rule: "the reuse of a code is taken for a lost response", pkg: "family", test: "family.TestLostResponseLikely",
+		edits: []edit{{`return token > 0 && newest-token == 1`, `return newest-token == 1`}},
+	},
+	{
+		rule: "a code is made as a refresh token is", pkg: "token", test: "token.TestGoldenCode",
+		edits: []edit{{`return c.mint(codeLabel, `, `return c.mint(label, `}},
+	},
+	{
+		rule: "a refresh token parses as a code", pkg: "token", test: "token.TestCodeIsNoRefreshToken",
+		edits: []edit{{`(counter == 0) != (label == codeLabel) {`, `counter == 0 && label != codeLabel {`}},
+	},
+	{
+		rule: "a logout after a restore ends nothing if the record is pending", pkg: "session", test: "server.TestRestoredPendingFamilyEnds",
+		edits: []edit{{`if f.DeathOnceBegun(&client.Policy, now) != "" {`, `if f.Death(&client.Policy, now) != "" {`}},
+	},
+	{
+		rule: "after a restore an access token is inactive if the record is pending", pkg: "oauth", test: "server.TestRestoredPendingFamily",
+		edits: []edit{{`f.DeathOnceBegun(&owner.Policy, q.now) != ""`, `f.Death(&owner.Policy, q.now) != ""`}},
+	},
+	{
+		rule: "an administrator cannot end a pending family that was restored", pkg: "manage", test: "server.TestRestoredPendingFamilyEnds",
+		edits: []edit{{`if f.DeathOnceBegun(policy, now) == "" {`, `if f.Death(policy, now) == "" {`}},
+	},
+}}
