@@ -1,7 +1,8 @@
 # `make help-all` lists what there is. CI runs these same targets.
 
 # Pinned versions. DynamoDB Local's stands in lab/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json,
-# axe-core's in lab/browser/package.json, ministack's in lab/rehearse/constraints.txt, Go's in go.mod.
+# axe-core's in lab/browser/package.json, the SDKs' in lab/login/package.json and lab/login/constraints.txt, ministack's in
+# lab/rehearse/constraints.txt, Go's in go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
 SAM_VERSION           := 1.170.0
@@ -34,7 +35,7 @@ RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, the example, which is a
 # module of its own, and those that have tests of another target alone.
 # What takes longest begins first.
-PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
+PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/login/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -53,6 +54,7 @@ SAM := .tools/sam-$(SAM_VERSION)-cfn-lint-$(CFN_LINT_VERSION)/bin
 CDK_CLI := .tools/cdk/node_modules/.bin/cdk
 AXE := .tools/browser/node_modules/axe-core/axe.min.js
 CALLERS := .tools/callers
+LOGINS := .tools/logins
 
 # The CDK app runs on the Node that there is, also where that is past its end of life.
 NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=$$(node -p 'process.versions.node.split(".")[0]')
@@ -136,6 +138,19 @@ $(CALLERS)/complete: $(addprefix clients/manage/testdata/,package.json package-l
 	npm ci --prefix $(CALLERS) --no-audit --no-fund
 	python3 -m venv $(CALLERS)/venv
 	$(CALLERS)/venv/bin/pip install --quiet --disable-pip-version-check --constraint clients/manage/testdata/constraints.txt botocore requests
+	@touch $@
+
+.PHONY: test-logins
+test-logins: $(LOGINS)/complete ## unmodified SDKs log in, refresh 50 times and log out (Chromium, Node, pip)
+	go test -tags logins -count=1 -shuffle=on -parallel 4 -timeout 10m ./lab/login
+
+# Scripts of packages are not run: those for browsers want none.
+$(LOGINS)/complete: $(addprefix lab/login/,package.json package-lock.json constraints.txt)
+	rm -rf $(LOGINS) && mkdir -p $(LOGINS)
+	cp lab/login/package.json lab/login/package-lock.json $(LOGINS)
+	npm ci --prefix $(LOGINS) --no-audit --no-fund --ignore-scripts
+	python3 -m venv $(LOGINS)/venv
+	$(LOGINS)/venv/bin/pip install --quiet --disable-pip-version-check --constraint lab/login/constraints.txt authlib flask requests
 	@touch $@
 
 .PHONY: cover
@@ -227,7 +242,7 @@ benchstat: ##- dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them
 ##@ Check
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete ## fetch now what the other targets fetch when they need it (Linux)
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete $(LOGINS)/complete ## fetch now what the other targets fetch when they need it (Linux)
 	go mod download
 	lab/dynamodb-local/run.sh fetch
 	lab/rie/run.sh fetch

@@ -1,0 +1,42 @@
+// What the apps in Node share: where they are told things, and what a browser does for them.
+const { ISSUER, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, AFTER_LOGOUT, LATER, CASE } = process.env;
+export { ISSUER, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, AFTER_LOGOUT };
+export const scope = 'openid profile';
+
+/** Goes where a browser is led from an address, and returns the address in the app where it arrives. */
+export async function browse(address, home) {
+  let at = new URL(address);
+  for (let hops = 0; hops < 5; hops++) {
+    if (at.href.startsWith(home)) return at;
+    const answer = await fetch(at, { redirect: 'manual' });
+    if (!answer.headers.has('location')) throw new Error(`${at.pathname} answers ${answer.status}: ${await answer.text()}`);
+    at = new URL(answer.headers.get('location'), at);
+  }
+  throw new Error('too many redirects');
+}
+
+/** Lets the reuse interval pass. */
+export async function later() {
+  const answer = await fetch(LATER, { method: 'POST' });
+  if (!answer.ok) throw new Error(`the clock answers ${answer.status}`);
+}
+
+/** Runs the case that is asked for, and prints what it returns. An error that it throws is its result. */
+export async function run(cases) {
+  console.log(JSON.stringify(await cases[CASE]()));
+}
+
+/** Returns the error that a promise is rejected with. */
+export async function refusal(promise) {
+  const [result] = await Promise.allSettled([promise]);
+  if (result.status === 'fulfilled') throw new Error('it was not refused');
+  return result.reason;
+}
+
+/** Returns the only value among results of which the others are refusals, and the first of these. */
+export function winner(results) {
+  const [won, ...more] = results.filter((r) => r.status === 'fulfilled');
+  const lost = results.find((r) => r.status === 'rejected');
+  if (!won || more.length) throw new Error(`${more.length + (won ? 1 : 0)} of ${results.length} won: ${lost?.reason}`);
+  return { won: won.value, lost: lost.reason };
+}
