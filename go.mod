@@ -45,6 +45,7 @@ require (
 )
 
 require (
+	code.dny.dev/ssrf v0.3.0
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect

@@ -245,13 +245,21 @@ func TestRegistration(t *testing.T) {
 		Type: "confidential", Preset: "auth0", Policy: map[string]any{"reuse_interval": 30}, Scope: "openid", Audience: manage.Audience{"https://a.example"},
 		MayIntrospect: true, MayForward: true, NotBefore: w.clock.Now(),
 		RedirectURIs: []string{"https://a.example/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
+		TrustedIssuers: []manage.TrustedIssuer{
+			{Issuer: "https://one.example", JWKSURI: "https://one.example/keys", Audience: []string{"us"}},
+			{
+				Issuer: "https://two.example", JWKS: json.RawMessage(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`),
+				Audience: []string{"us", "them"}, Algorithms: []string{"EdDSA"}, UserClaim: "uid", MaxAge: 60, UserPrefix: new("two:"),
+			},
+		},
 	}
 	r, err := w.Register(t.Context(), "backend", s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.complete(r)
-	if len(r.Warnings) != 2 || r.Policy.ReuseInterval != 30 || r.Policy.Evict != "oldest" || !r.NotBefore.Equal(s.NotBefore) {
+	if len(r.Warnings) != 2 || r.Policy.ReuseInterval != 30 || r.Policy.Evict != "oldest" || !r.NotBefore.Equal(s.NotBefore) ||
+		len(r.TrustedIssuers) != 2 || *r.TrustedIssuers[0].UserPrefix != "https://one.example|" || r.TrustedIssuers[1].MaxAge != 60 {
 		t.Errorf("registered %+v", r)
 	}
 	id, secret, err := w.AddSecret(t.Context(), "backend")

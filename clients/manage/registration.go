@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
 	"time"
@@ -32,6 +33,7 @@ type Registration struct {
 	Audience       Audience        `json:"audience,omitempty"`
 	MayIntrospect  bool            `json:"may_introspect"`
 	MayForward     bool            `json:"may_forward"`
+	TrustedIssuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
 	NotBefore      time.Time       `json:"not_before,omitzero"`
 	Secrets        []Secret        `json:"secrets,omitempty"`
 	CreatedAt      time.Time       `json:"created_at"`
@@ -49,6 +51,19 @@ type Secret struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// TrustedIssuer is an issuer whose assertions start families of a client. What is left out of
+// [Settings] gets its default.
+type TrustedIssuer struct {
+	Issuer     string          `json:"issuer"`
+	JWKSURI    string          `json:"jwks_uri,omitempty"`
+	JWKS       json.RawMessage `json:"jwks,omitempty"` // public keys, in place of JWKSURI
+	Audience   []string        `json:"audience"`
+	Algorithms []string        `json:"algorithms,omitempty"`
+	UserClaim  string          `json:"user_claim,omitempty"`
+	MaxAge     int64           `json:"max_age,omitempty"`     // in seconds
+	UserPrefix *string         `json:"user_prefix,omitempty"` // "" for none, nil for the default
+}
+
 // Settings are what a client is registered with. What is left out gets its default, except
 // that NotBefore stays as it was.
 type Settings struct {
@@ -63,6 +78,8 @@ type Settings struct {
 
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`             // to which a code may be sent
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"` // to which a browser may be sent after a logout
+
+	TrustedIssuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
 }
 
 func clientPath(id string) string { return segment("/v1/clients", id) }

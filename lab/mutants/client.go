@@ -44,7 +44,7 @@ var clientSecrets = chapter{"Secrets of clients", []mutant{
 `}},
 	},
 	{
-		rule: "a deletion whose answer was lost fails", pkg: "store", file: "client.go", test: "server.TestSecretWhoseAnswerWasLost",
+		rule: "a deletion whose answer was lost fails", pkg: "store", file: "clientsecret.go", test: "server.TestSecretWhoseAnswerWasLost",
 		edits: []edit{{`if err != nil && !errors.As(err, &gone) {`, `if err != nil || errors.As(err, &gone) {`}},
 	},
 	{

@@ -17,6 +17,7 @@ var suites = map[string][]string{
 	"signing":      {"signing", "server"},
 	"keyring":      {"keyring", "boot", "server"},
 	"problem":      {"problem", "server"},
+	"assertion":    {"assertion", "server"},
 	"audit":        {"audit", "server"},
 	"store":        {"store", "storetest", "sweep", "server"},
 	"embedded":     {"embedded", "storetest", "server"},

@@ -48,6 +48,7 @@ const (
 	BecamePublic     Change = "became_public" // a confidential client
 	MayIntrospectOn  Change = "may_introspect_on"
 	MayForwardOn     Change = "may_forward_on" // Rotor now believes what the client says of its users' addresses
+	TrustWidened     Change = "trust_widened"  // an issuer's assertions start families that could not be started before
 	ObserveOn        Change = "observe_on"     // reuse is recorded but not acted upon, or for longer than before
 	RotationOff      Change = "rotation_off"
 	NotBeforeSet     Change = "not_before_set"

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
@@ -26,6 +27,7 @@ type newClient struct {
 	audience      signing.Audience
 	mayIntrospect bool
 	mayForward    bool
+	issuers       newIssuers
 	notBefore     time.Time
 
 	redirectURIs           []string
@@ -37,6 +39,7 @@ func (body *newClient) fields() map[string]any {
 		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
 		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "may_forward": &body.mayForward, "not_before": &body.notBefore,
 		"redirect_uris": &body.redirectURIs, "post_logout_redirect_uris": &body.postLogoutRedirectURIs,
+		issuersField: &body.issuers,
 	}
 }
 
@@ -69,6 +72,8 @@ type clientJSON struct {
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 
+	TrustedIssuers []assertion.Issuer `json:"trusted_issuers,omitempty"`
+
 	// Recommendation is set by GET of one client, if there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
 	// Warnings is set by PUT.
@@ -85,7 +90,7 @@ func newClientJSON(c *store.Client) clientJSON {
 		ClientID: c.ID, Type: "public", Preset: c.Preset, Policy: c.Policy,
 		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+		TrustedIssuers: c.TrustedIssuers, NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if c.Confidential {
 		s.Type = "confidential"
@@ -119,7 +124,7 @@ func (a *API) putClient(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, body.fields()); err != nil {
 		return err
 	}
-	client, err := body.toClient(id, now)
+	client, err := a.toClient(&body, id, now)
 	if err != nil {
 		return err
 	}
@@ -156,6 +161,7 @@ func auditedChanges(before, put *store.Client) []audit.Change {
 	add(audit.MayIntrospectOn, put.MayIntrospect && !before.MayIntrospect)
 	add(audit.MayForwardOn, put.MayForward && !before.MayForward)
 	add(audit.RedirectURIAdded, hasMore(put.RedirectURIs, before.RedirectURIs) || hasMore(put.PostLogoutRedirectURIs, before.PostLogoutRedirectURIs))
+	add(audit.TrustWidened, assertion.Widens(before.TrustedIssuers, put.TrustedIssuers))
 	add(audit.ObserveOn, is.ObserveUntil.After(was.ObserveUntil))
 	add(audit.RotationOff, was.Rotation && !is.Rotation)
 	add(audit.NotBeforeSet, is.NotBefore.After(was.NotBefore))
@@ -169,7 +175,7 @@ func hasMore(values, before []string) bool {
 }
 
 // toClient checks the body and returns the client that it describes.
-func (body *newClient) toClient(id string, now time.Time) (*store.Client, error) {
+func (a *API) toClient(body *newClient, id string, now time.Time) (*store.Client, error) {
 	var in input
 	c := &store.Client{
 		ID: id, Confidential: body.clientType == "confidential", Preset: body.preset,
@@ -202,6 +208,7 @@ func (body *newClient) toClient(id string, now time.Time) (*store.Client, error)
 	c.Audience = in.audience("audience", body.audience)
 	c.RedirectURIs = in.redirectURIs("redirect_uris", body.redirectURIs, !c.Confidential)
 	c.PostLogoutRedirectURIs = in.redirectURIs("post_logout_redirect_uris", body.postLogoutRedirectURIs, !c.Confidential)
+	c.TrustedIssuers = a.trustedIssuers(&in, body.issuers)
 	if body.mayIntrospect && !c.Confidential {
 		in.wrong("may_introspect", "true", "false for a public client: only confidential clients introspect")
 	}

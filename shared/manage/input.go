@@ -16,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/session"
@@ -26,7 +27,7 @@ import (
 // limits the whole record. Longer inputs are refused, except for descriptions, which are cut
 // (see [session.Describe]).
 const (
-	maxUserID   = 128
+	maxUserID   = assertion.MaxUserID
 	maxAudience = 512 // all values together
 	maxClaims   = 2048
 	maxACR      = 128
@@ -116,6 +117,8 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 		want = "true or false"
 	case *int, *family.Seconds, **family.Seconds:
 		want = "a whole number"
+	case *newIssuers:
+		want = "a JSON array of objects"
 	case *[]string, **[]string:
 		want = "a JSON array of strings"
 	case *signing.Audience:
@@ -133,7 +136,11 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 		}
 	}
 	if err != nil {
-		in.wrong(field, session.Cut(string(raw), 64), want)
+		shown := session.Cut(string(raw), 64)
+		if strings.HasPrefix(field, issuersField) {
+			shown = "" // it may be a private key in the wrong place
+		}
+		in.wrong(field, shown, want)
 	}
 }
 

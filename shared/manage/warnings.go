@@ -64,5 +64,12 @@ func warnings(before, c *store.Client, now time.Time) []warning {
 		add(slices.ContainsFunc(uris.all, session.NamesLocalhost), uris.field,
 			"localhost may lead to another machine or be heard by another program: register 127.0.0.1 or [::1], whose port is free (RFC 8252 section 8.3)")
 	}
+	for n := range c.TrustedIssuers {
+		i := &c.TrustedIssuers[n]
+		add(i.UserPrefix == "", fmt.Sprintf("%s[%d].user_prefix", issuersField, n),
+			"whoever the issuer names is the user of that id here, also one who logs in another way: only an issuer that gives out the ids of your users may do that")
+		add(i.Reassignable(), fmt.Sprintf("%s[%d].user_claim", issuersField, n),
+			"the values of %q change and pass from one user to another, and not every issuer verifies them: who gets such a value gets that user's families", i.UserClaim)
+	}
 	return all
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/manage"
@@ -33,7 +34,8 @@ type Config struct {
 	Origins origin.Set       // web origins that may call the token and revocation endpoints, besides the issuer's own
 	Timeout time.Duration    // limits the work on one request, which is then answered 503; 0 for no limit
 
-	AuthorizationEndpoint string // the URL of the login page, or "" if there is none
+	AuthorizationEndpoint string            // the URL of the login page, or "" if there is none
+	Assertions            assertion.Options // how assertions of trusted issuers are verified
 }
 
 // Server has both APIs. It is safe for concurrent use.
@@ -45,7 +47,7 @@ type Server struct {
 
 // New returns a Server for the given configuration.
 func New(c Config) *Server {
-	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Now: c.Now})
+	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Now: c.Now, Assertions: c.Assertions})
 	return &Server{
 		Engine: engine,
 		OAuth:  oauth.New(engine, oauth.Config{Origins: c.Origins, Timeout: c.Timeout, AuthorizationEndpoint: c.AuthorizationEndpoint}),

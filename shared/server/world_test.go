@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/openapi/openapitest"
@@ -58,6 +59,8 @@ type options struct {
 	keys    func(server int, now time.Time) keyring.Source // nil for one document that all share
 	skew    func(server int) time.Duration                 // nil if all clocks show the same
 	issuer  string                                         // "" for each server's own address
+
+	deployed bool // trusted issuers at loopback addresses are refused, as in a deployed service
 }
 
 func metrics() option                        { return func(o *options) { o.metrics = true } }
@@ -91,6 +94,9 @@ func skewed(by func(server int) time.Duration) option { return func(o *options) 
 // oneIssuer gives all servers the same issuer, so that each accepts the access tokens of the
 // others.
 func oneIssuer() option { return func(o *options) { o.issuer = "https://auth.example.com" } }
+
+// deployed makes the servers refuse trusted issuers at loopback addresses.
+func deployed() option { return func(o *options) { o.deployed = true } }
 
 // newWorld returns a world of one server, unless options say otherwise, and two clients:
 // "app", which is public, and "web", which is confidential.
@@ -144,6 +150,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 			handler.Store(server.New(server.Config{
 				Issuer: cmp.Or(o.issuer, srv.URL+o.path), Table: w.store.Table(), Keys: source,
 				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: now, Origins: o.origins, Metrics: o.metrics, AuthorizationEndpoint: o.login,
+				Assertions: assertion.Options{Loopback: !o.deployed},
 			}).Handler())
 		})
 		starts[i]()

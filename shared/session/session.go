@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -23,6 +24,8 @@ type Config struct {
 	Metrics bool             // adds CloudWatch's embedded metrics to the audit lines
 	Stage   string           // see [audit.Trail]
 	Now     func() time.Time // read once for each request
+
+	Assertions assertion.Options // how assertions of trusted issuers are verified
 }
 
 // Engine carries out what both APIs do to families. It is safe for concurrent use.
@@ -34,6 +37,8 @@ type Engine struct {
 	Clients *store.Registry // a cache of the registered clients
 	Trail   audit.Trail
 
+	Assertions *assertion.Verifier // of trusted issuers
+
 	clock func() time.Time
 }
 
@@ -42,6 +47,7 @@ func New(c Config) *Engine {
 	return &Engine{
 		Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, clock: c.Now,
 		Clients: store.NewRegistry(c.Table, c.Log), Trail: audit.Trail{Log: c.Log, Metrics: c.Metrics, Stage: c.Stage},
+		Assertions: assertion.New(c.Assertions),
 	}
 }
 

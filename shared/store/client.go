@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
@@ -47,6 +48,9 @@ type Client struct {
 	// Where a browser may be sent with a code, and after a logout.
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
+
+	// TrustedIssuers are those whose assertions start families of the client.
+	TrustedIssuers []assertion.Issuer
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -86,6 +90,7 @@ type clientItem struct {
 	MayForward    bool   `dynamodbav:"may_forward,omitempty"`
 	Redirects     string `dynamodbav:"redirect_uris,omitempty"` // joined with spaces, as the next
 	AfterLogout   string `dynamodbav:"post_logout_redirect_uris,omitempty"`
+	Issuers       string `dynamodbav:"trusted_issuers,omitempty"` // JSON; "" for none
 	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
 	Secret1       string `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
 	Secret2       string `dynamodbav:"secret_2"`
@@ -131,6 +136,11 @@ func unmarshalClient(m item) (*Client, error) {
 	if err := json.Unmarshal([]byte(i.Policy), &c.Policy); err != nil {
 		return nil, fmt.Errorf("unmarshal the policy of client %s: %w", i.SK, err)
 	}
+	if i.Issuers != "" {
+		if err := json.Unmarshal([]byte(i.Issuers), &c.TrustedIssuers); err != nil {
+			return nil, fmt.Errorf("unmarshal the trusted issuers of client %s: %w", i.SK, err)
+		}
+	}
 	c.Policy.NotBefore = fromMillis(i.NotBefore)
 	for _, slot := range []string{i.Secret1, i.Secret2} {
 		if slot == "" {
@@ -153,6 +163,15 @@ func presetPolicy(name string) family.Policy {
 		return family.DefaultPolicy()
 	}
 	return p
+}
+
+// joinIssuers returns the attribute that holds trusted issuers.
+func joinIssuers(issuers []assertion.Issuer) (string, error) {
+	if len(issuers) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(issuers)
+	return string(b), err
 }
 
 // clientKey returns the key of a client. All clients are in one partition, so that a list
@@ -184,9 +203,13 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 	if err != nil {
 		return nil, nil, fmt.Errorf("put a client: %w", err)
 	}
+	issuers, err := joinIssuers(c.TrustedIssuers)
+	if err != nil {
+		return nil, nil, fmt.Errorf("put a client: %w", err)
+	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
 		" may_introspect = :may_introspect, may_forward = :may_forward, put_by = :put_by," +
-		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris," +
+		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris, trusted_issuers = :trusted_issuers," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	putBy := make([]byte, 8)
 	_, _ = rand.Read(putBy) // never fails, by its contract
@@ -206,6 +229,8 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		":one":            number(1),
 
 		":post_logout_redirect_uris": text(strings.Join(c.PostLogoutRedirectURIs, " ")),
+
+		":trusted_issuers": text(issuers),
 	}
 	if c.Confidential {
 		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"
@@ -304,78 +329,4 @@ func (t *Table) ListClients(ctx context.Context, after string, limit int32) (cli
 		next = sk.Value
 	}
 	return clients, next, nil
-}
-
-// AddSecret adds a secret to a confidential client. It returns [ErrNotFound] if there is
-// no such client, and [ErrTooManySecrets] if it has [MaxSecrets].
-func (t *Table) AddSecret(ctx context.Context, id string, s Secret) error {
-	added, err := json.Marshal(secretItem{ID: s.ID, Hash: s.Hash[:], CreatedAt: millis(s.CreatedAt)})
-	if err != nil {
-		return fmt.Errorf("add a secret: %w", err)
-	}
-	for _, slot := range secretSlots {
-		_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName:                 &t.name,
-			Key:                       clientKey(id),
-			ConditionExpression:       aws.String("#type = :confidential AND " + slot + " = :none"),
-			UpdateExpression:          aws.String("SET " + slot + " = :added"),
-			ExpressionAttributeNames:  map[string]string{"#type": "type"},
-			ExpressionAttributeValues: item{":confidential": text(clientType(true)), ":none": text(""), ":added": text(string(added))},
-
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		var failed *types.ConditionalCheckFailedException
-		if !errors.As(err, &failed) {
-			break
-		}
-		if len(failed.Item) == 0 {
-			return fmt.Errorf("add a secret: %w", ErrNotFound)
-		}
-		c, err := unmarshalClient(failed.Item)
-		if err != nil {
-			return fmt.Errorf("add a secret: %w", err)
-		}
-		for _, have := range c.Secrets {
-			if have.ID == s.ID {
-				return nil // this is our own write, whose answer was lost
-			}
-		}
-	}
-	var full *types.ConditionalCheckFailedException
-	if errors.As(err, &full) {
-		return fmt.Errorf("add a secret: %w", ErrTooManySecrets)
-	}
-	if err != nil {
-		return fmt.Errorf("add a secret: %w", err)
-	}
-	return nil
-}
-
-// RemoveSecret removes a secret from a client. It returns [ErrNotFound] if there is no such
-// client or secret.
-func (t *Table) RemoveSecret(ctx context.Context, id, secretID string) error {
-	m, err := t.read(ctx, clientKey(id))
-	if err != nil {
-		return fmt.Errorf("remove a secret: %w", err)
-	}
-	for _, slot := range secretSlots {
-		seen, ok := m[slot].(*types.AttributeValueMemberS)
-		var s secretItem
-		if !ok || json.Unmarshal([]byte(seen.Value), &s) != nil || s.ID != secretID {
-			continue
-		}
-		_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName:                 &t.name,
-			Key:                       clientKey(id),
-			ConditionExpression:       aws.String(slot + " = :seen"),
-			UpdateExpression:          aws.String("SET " + slot + " = :none"),
-			ExpressionAttributeValues: item{":seen": seen, ":none": text("")},
-		})
-		var gone *types.ConditionalCheckFailedException
-		if err != nil && !errors.As(err, &gone) {
-			return fmt.Errorf("remove a secret: %w", err)
-		}
-		return nil
-	}
-	return fmt.Errorf("remove a secret: %w", ErrNotFound)
 }

@@ -37,6 +37,8 @@ func cautions(before, after *manage.Registration, now time.Time) []manage.FieldE
 		"the client can find out of every client's access tokens whether they are active, and whose they are")
 	add(!before.MayForward && after.MayForward, "may_forward",
 		"what the client reports as its users' addresses is believed: who has its secret can claim any address")
+	add(trustsMore(before.TrustedIssuers, after.TrustedIssuers), "trusted_issuers",
+		"whoever has a key of these issuers can log in as any of their users")
 	add(after.NotBefore.Before(before.NotBefore), "not_before",
 		"it was %s: families issued between the two times live again", moment(before.NotBefore))
 	return all

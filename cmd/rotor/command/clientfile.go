@@ -40,8 +40,9 @@ type clientEntry struct {
 	MayForward    bool            `json:"may_forward"`
 	NotBefore     time.Time       `json:"not_before"`
 
-	RedirectURIs           []string `json:"redirect_uris"`
-	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris"`
+	RedirectURIs           []string               `json:"redirect_uris"`
+	PostLogoutRedirectURIs []string               `json:"post_logout_redirect_uris"`
+	TrustedIssuers         []manage.TrustedIssuer `json:"trusted_issuers"`
 }
 
 // clientFile is a file of clients.
@@ -214,7 +215,7 @@ func (f *clientFile) set(to any, path string, key, value *yaml.Node) {
 func hasMember(v any, name string) bool {
 	switch v := v.(type) {
 	case *clientEntry:
-		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris"}, name)
+		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris", "trusted_issuers"}, name)
 	case *family.Policy:
 		text, err := json.Marshal(v)
 		var members map[string]any
@@ -240,6 +241,7 @@ func kind(name string) string {
 
 // place returns where a member stands, or the client if it was left out.
 func (c *clientEntry) place(member string) *yaml.Node {
+	member, _, _ = strings.Cut(member, "[") // of a list the file tells no more than where it stands
 	if at, ok := c.places[member]; ok {
 		return at
 	}
@@ -252,6 +254,7 @@ func (c *clientEntry) settings() *manage.Settings {
 		Type: c.Type, Preset: c.Preset, Scope: c.Scope, Audience: c.Audience,
 		MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore, Policy: map[string]any{},
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		TrustedIssuers: c.TrustedIssuers,
 	}
 	members, _ := json.Marshal(c.policy) // of numbers and strings
 	var all map[string]any
@@ -271,6 +274,7 @@ func (c *clientEntry) registration(now *manage.Registration) *manage.Registratio
 		ClientID: c.id, Type: c.Type, Preset: c.Preset, Scope: strings.Join(unique(strings.Fields(c.Scope)), " "),
 		Audience: unique(c.Audience), MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore,
 		RedirectURIs: unique(c.RedirectURIs), PostLogoutRedirectURIs: unique(c.PostLogoutRedirectURIs),
+		TrustedIssuers: c.TrustedIssuers,
 		Policy: manage.Policy{
 			Rotation: p.Rotation, ReuseInterval: int64(p.ReuseInterval), LostResponse: string(p.LostResponse),
 			AbsoluteLifetime: int64(p.AbsoluteLifetime), IdleLifetime: int64(p.IdleLifetime),

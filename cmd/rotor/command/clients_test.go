@@ -134,6 +134,53 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// TestApplyTrustedIssuers checks that a file's issuers are applied once, that inline keys are told by
+// their hash, and that what the service refuses is told where the list stands, without a private key.
+func TestApplyTrustedIssuers(t *testing.T) {
+	w := newWorld(t)
+	const key = `{kty: OKP, crv: Ed25519, kid: k, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}`
+	text := `clients:
+  shop:
+    type: public
+    trusted_issuers:
+      - issuer: https://one.example
+        jwks_uri: https://one.example/keys
+        audience: [us, us]
+      - issuer: https://two.example
+        jwks: {keys: [` + key + `]}
+        audience: [us]
+        algorithms: [EdDSA]
+        user_claim: uid
+        max_age: 60
+        user_prefix: "two:"
+`
+	path := file(t, "issuers.yaml", text)
+	r := w.run("", "clients", "apply", path, "--yes")
+	for _, want := range []string{
+		`https://one.example (jwks_uri https://one.example/keys, audience us, algorithms RS256, user_claim sub, max_age 300, user_prefix "https://one.example|"); `,
+		`https://two.example (jwks of 1 key, SHA-256 `, `, audience us, algorithms EdDSA, user_claim uid, max_age 60, user_prefix "two:")`,
+	} {
+		if r.code != 0 || !strings.Contains(r.out, want) {
+			t.Errorf("applied, it does not say %q: %+v", want, r)
+		}
+	}
+	if got := w.ok("clients", "apply", path, "--yes"); !strings.HasSuffix(got, "no change\n") {
+		t.Errorf("the second time: %s", got)
+	}
+	if got := w.ok("clients", "show", "shop"); !strings.Contains(got, "trusted_issuers") || !strings.Contains(got, "https://two.example (jwks of 1 key") {
+		t.Errorf("shown: %s", got)
+	}
+	other := strings.Replace(text, "kid: k,", "kid: l,", 1)
+	if got := w.ok("clients", "apply", file(t, "other.yaml", other), "--dry-run"); !strings.Contains(got, "1 client would change") {
+		t.Errorf("with another key: %s", got)
+	}
+	private := strings.Replace(text, "kid: k,", "kid: k, d: nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A,", 1)
+	r = w.run("", "clients", "apply", file(t, "private.yaml", private), "--yes")
+	if r.code == 0 || !strings.Contains(r.err, ":4:5: clients.shop: trusted_issuers[1].jwks") || strings.Contains(r.out+r.err, "nWGxne") {
+		t.Errorf("with a private key: %+v", r)
+	}
+}
+
 // TestBadFiles checks that what is wrong is named with its place, all at once, and that nothing is done.
 func TestBadFiles(t *testing.T) {
 	w := newWorld(t)
@@ -220,6 +267,7 @@ func TestCautions(t *testing.T) {
 		{"type: confidential, policy: {reuse_detection: observe, observe_until: " + until + "}", "stops nobody"},
 		{"type: confidential, may_introspect: true", "every client's access tokens"},
 		{"type: confidential, may_forward: true", "can claim any address"},
+		{"type: confidential, trusted_issuers: [{issuer: i, jwks_uri: 'https://i.example/', audience: [a]}]", "can log in as any of their users"},
 	} {
 		file := "clients: {c: {" + test.text + "}}"
 		r := w.run(file, "clients", "apply", "-", "--dry-run")

@@ -53,6 +53,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 		"backend":   {Type: "confidential", Policy: map[string]any{"rotation": false}, MayIntrospect: true, MayForward: true, Audience: manage.Audience{"a"}},
 		"web":       {Type: "confidential", RedirectURIs: []string{"https://a.example/cb", "https://b.example/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"}},
 		"observing": {Type: "public", Policy: map[string]any{"reuse_detection": "observe", "observe_until": until}},
+		"trusting":  {Type: "public", TrustedIssuers: []manage.TrustedIssuer{{Issuer: "https://i.example", JWKSURI: "https://i.example/keys", Audience: []string{"a"}, UserPrefix: new("")}}},
 		"ended":     {Type: "public", NotBefore: w.clock.Now().Add(-time.Hour).Truncate(time.Second)},
 	} {
 		w.register(id, s)

@@ -88,6 +88,7 @@ func (f *policyForm) settings(c *manage.Registration) *manage.Settings {
 		Type: c.Type, Preset: c.Preset, Policy: f.policy(), Scope: c.Scope, Audience: c.Audience,
 		MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		TrustedIssuers: c.TrustedIssuers,
 	}
 }
 

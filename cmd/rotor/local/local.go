@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
@@ -77,7 +78,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	issuer := "http://" + listener.Addr().String() + c.base
 	settings := server.Config{
 		Issuer: issuer, Table: table, Keys: keys, Log: log, Now: clock.now,
-		Origins: c.origins, Timeout: requestTimeout, AuthorizationEndpoint: c.login,
+		Origins: c.origins, Timeout: requestTimeout, AuthorizationEndpoint: c.login, Assertions: assertion.Options{Loopback: true},
 	}
 	handler := server.New(settings).Handler()
 	// Registering the demo clients is not logged; the log begins after it.

@@ -5,9 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 	"github.com/oklog/ulid/v2"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
+	"github.com/rotor-auth/rotor/shared/assertion/assertiontest"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -132,6 +135,10 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 	})
 	t.Run("client", func(t *testing.T) {
 		table, _ := storetest.Open(t)
+		jwks, err := assertion.ParseKeySet([]byte(assertiontest.JWKS(t, assertiontest.NewKey(t, jose.ES256, "k"))))
+		if err != nil {
+			t.Fatal(err)
+		}
 		c := &store.Client{
 			ID: "app", Confidential: true, Preset: "auth0", Policy: family.Policy{
 				Rotation: true, ReuseInterval: 7, LostResponse: family.UntilUsed, AbsoluteLifetime: 11, IdleLifetime: 13, AccessTokenLifetime: 17, MaxActive: 19,
@@ -139,6 +146,10 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 			},
 			Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, MayIntrospect: true, MayForward: true, UpdatedAt: now,
 			RedirectURIs: []string{"https://a.example/cb", "http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
+			TrustedIssuers: []assertion.Issuer{
+				{Issuer: "i", JWKSURI: "https://i.example/keys", Audience: []string{"a"}, Algorithms: []string{"ES256"}, UserClaim: "sub", MaxAge: 7, UserPrefix: "i|"},
+				{Issuer: "j", JWKS: jwks, Audience: []string{"a", "b"}, Algorithms: []string{"RS256", "PS256"}, UserClaim: "uid", MaxAge: 8, UserPrefix: "j:"},
+			},
 		}
 		if _, _, err := table.PutClient(t.Context(), c); err != nil {
 			t.Fatal(err)
