@@ -30,7 +30,8 @@ func (a *API) revokeEndpoint() []web.Endpoint {
 	}}
 }
 
-// logoutEndpoints have no CORS: browsers are led there, and no script calls them.
+// logoutEndpoints returns the endpoints of a logout. They have no CORS, since browsers are led
+// there and no script calls them.
 func (a *API) logoutEndpoints() []web.Endpoint {
 	return []web.Endpoint{
 		{Path: "/oauth/logout", Methods: map[string]web.Handler{http.MethodGet: a.logout, http.MethodPost: a.logout}},

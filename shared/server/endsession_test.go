@@ -24,8 +24,8 @@ type leave struct {
 	t *testing.T
 }
 
-func newLeave(t *testing.T, opts ...option) leave {
-	w := newWorld(t, opts...)
+func newLeave(t *testing.T) leave {
+	w := newWorld(t)
 	w.putClient("app", leaving)
 	return leave{w, t}
 }
@@ -219,6 +219,10 @@ func TestRefusedLogoutEndsNothing(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, a)
 		}
 	}
+	a := w.send(http.MethodGet, "/v2/logout?x="+strings.Repeat("x", 8<<10), "", "")
+	if a.status != http.StatusRequestURITooLong || a.body != `{"error":"invalid_request","error_description":"The query string is longer than 8 KiB."}`+"\n" {
+		t.Errorf("a long query at /v2/logout: %v", a)
+	}
 	w.ended(family, "")
 	if logged := w.logged("srrt"); len(logged) != 0 {
 		t.Errorf("logged are %v", logged)
@@ -368,8 +372,8 @@ func TestLogoutWithACodesToken(t *testing.T) {
 	w.rotate(second.text("refresh_token"))
 }
 
-// TestLogoutAfterALeak checks that an id token under a revoked key ends nothing: whoever has the
-// key could end anybody's family.
+// TestLogoutAfterALeak checks that an id token under a revoked key ends nothing: anyone who
+// has the key could end anybody's family.
 func TestLogoutAfterALeak(t *testing.T) {
 	plain, v := newVaultWorld(t, 1, oneIssuer())
 	plain.putClient("app", leaving)

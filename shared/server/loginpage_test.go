@@ -93,6 +93,7 @@ func TestLoginPageErrors(t *testing.T) {
 		{"no login page for a form", http.MethodPost, "", formType, "client_id=app", without, http.StatusNotFound, missing},
 		{"another method", http.MethodPut, "", "", "", w, http.StatusMethodNotAllowed, `{"error":"invalid_request","error_description":"The method is not allowed here. See the Allow header."}`},
 		{"a long query", http.MethodGet, "?" + strings.Repeat("x", 8<<10+1), "", "", w, http.StatusRequestURITooLong, `{"error":"invalid_request","error_description":"The query string is longer than 8 KiB."}`},
+		{"a letter that is not encoded", http.MethodGet, "?state=ü", "", "", w, http.StatusBadRequest, `{"error":"invalid_request","error_description":"The query string is malformed."}`},
 		{"a long form", http.MethodPost, "", formType, "x=" + strings.Repeat("x", 8<<10-1), w, http.StatusRequestEntityTooLarge, `{"error":"invalid_request","error_description":"The form is longer than 8 KiB."}`},
 		{"JSON", http.MethodPost, "", jsonType, "{}", w, http.StatusBadRequest, `{"error":"invalid_request","error_description":"Content-Type must be application/x-www-form-urlencoded."}`},
 		{"no form", http.MethodPost, "", formType, "a=%zz", w, http.StatusBadRequest, `{"error":"invalid_request","error_description":"The request body is not form-encoded."}`},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,8 @@ func deploy(tb testing.TB) *deployed {
 	log := slog.New(slog.NewJSONHandler(&d.log, nil))
 	a := server.New(server.Config{
 		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: log, Metrics: true, Now: now, Origins: origins("https://app.example.com"),
+
+		AuthorizationEndpoint: "https://login.example.com/",
 	})
 	d.functions = map[string]lambda.Handler{
 		"token":      gateway.NewHandler(a.OAuth.Token(), log),
@@ -88,11 +91,11 @@ func deploy(tb testing.TB) *deployed {
 	var words []string
 	for word, value := range map[string]any{
 		"REFRESH_TOKEN": family["refresh_token"], "FAMILY": family["family"], "CLIENT_SECRET": secret["client_secret"], "SECRET_ID": secret["secret_id"],
-		"ACCESS_TOKEN": family["access_token"],
+		"ACCESS_TOKEN": family["access_token"], "ID_TOKEN": family["id_token"],
 	} {
 		text, _ := value.(string)
 		words = append(words, word, text)
-		if word == "REFRESH_TOKEN" || word == "CLIENT_SECRET" || word == "ACCESS_TOKEN" {
+		if word == "REFRESH_TOKEN" || word == "CLIENT_SECRET" || word == "ACCESS_TOKEN" || word == "ID_TOKEN" {
 			d.secrets = append(d.secrets, text)
 		}
 	}
@@ -109,8 +112,8 @@ func sampleText(tb testing.TB, name string) []byte {
 	return text
 }
 
-// FuzzEvent checks that a function answers any event of the gateway in JSON, without
-// an internal error, if the path is its own. Any other event is an error, except
+// FuzzEvent checks that a function answers any event of the gateway in JSON, or leads a
+// browser where it may, without an internal error, if the path is its own. Any other event is an error, except
 // that a sweep ignores its event. No error, response to an error or log line has a
 // secret. In the event, the samples' words in capitals and ACCESS_TOKEN stand for
 // living values.
@@ -177,10 +180,11 @@ func FuzzEvent(f *testing.F) {
 			a := response(t, out, e.RequestContext.HTTP.Method)
 			if a.StatusCode >= 300 {
 				said += a.Body
-			} else if !strings.HasPrefix(e.RawPath, p.prefix) && (p.function != "token" || e.RawPath != "/healthz") && (p.function != "discovery" || e.RawPath != "/openapi.json") {
+			}
+			if a.StatusCode < 400 && !strings.HasPrefix(e.RawPath, p.prefix) && !slices.Contains(others[p.function], e.RawPath) {
 				t.Errorf("%s answers %q with %d", p.function, e.RawPath, a.StatusCode)
 			}
-			if method := e.RequestContext.HTTP.Method; a.StatusCode < 300 && (p.function == "revoke" || p.function == "manage" && method != http.MethodGet && method != http.MethodHead) {
+			if method := e.RequestContext.HTTP.Method; a.StatusCode < 400 && (p.function == "revoke" || p.function == "manage" && method != http.MethodGet && method != http.MethodHead) {
 				defer func() { d = deploy(t) }()
 			}
 		}
@@ -192,6 +196,11 @@ func FuzzEvent(f *testing.F) {
 	})
 }
 
+// others are the paths of functions that have none of the prefixes above.
+var others = map[string][]string{
+	"token": {"/healthz"}, "revoke": {"/oauth/logout", "/v2/logout"}, "discovery": {"/openapi.json", "/authorize"},
+}
+
 // response returns a function's response, and fails unless the gateway can pass it
 // on and a client of the API understands it.
 func response(t *testing.T, out []byte, method string) events.APIGatewayV2HTTPResponse {
@@ -200,11 +209,19 @@ func response(t *testing.T, out []byte, method string) events.APIGatewayV2HTTPRe
 	if err := json.Unmarshal(out, &a); err != nil || a.IsBase64Encoded || a.StatusCode < 200 || a.StatusCode >= 500 || a.Headers["X-Content-Type-Options"] != "nosniff" {
 		t.Fatalf("answered %s: %v", out, err)
 	}
-	if a.StatusCode == http.StatusNoContent || method == http.MethodHead {
+	leads := a.StatusCode == http.StatusFound && strings.HasPrefix(a.Headers["Location"], "https://login.example.com/") ||
+		a.StatusCode == http.StatusSeeOther && (strings.HasPrefix(a.Headers["Location"], "https://login.example.com/") || strings.HasPrefix(a.Headers["Location"], "https://app.example.com/"))
+	if leads != (a.Headers["Location"] != "") && a.StatusCode != http.StatusCreated || strings.ContainsAny(a.Headers["Location"], "\r\n") {
+		t.Errorf("leads to %q with %d", a.Headers["Location"], a.StatusCode)
+	}
+	if a.StatusCode == http.StatusNoContent || method == http.MethodHead || leads {
 		if a.Body != "" {
 			t.Errorf("answered %s", out)
 		}
 		return a
+	}
+	if a.StatusCode == http.StatusOK && a.Headers["Content-Type"] == "text/html; charset=utf-8" && strings.HasPrefix(a.Body, "<!DOCTYPE html>") {
+		return a // the page after a logout
 	}
 	var body map[string]any
 	if err := json.Unmarshal([]byte(a.Body), &body); err != nil || body == nil || !strings.HasSuffix(a.Headers["Content-Type"], "json") {
