@@ -187,7 +187,10 @@ func TestAuthorizeAgain(t *testing.T) {
 	if a := send(authorizationRequest()); a.status != http.StatusConflict {
 		t.Errorf("after the exchange: %v", a)
 	}
-	second := w.authorize(authorizationRequest())
+	second := w.send(http.MethodPost, "/v1/authorize", jsonType, authorizeBody("alice", authorizationRequest()), "Rotor-Client-Ip", "203.0.113.24", "Rotor-Client-User-Agent", "Firefox")
+	if f := w.family(second.text("family")); f.text("last_ip") != "203.0.113.24" || f.text("last_user_agent") != "Firefox" {
+		t.Errorf("got %v", f)
+	}
 	w.clock.Advance(time.Minute)
 	if a := w.family(second.text("family")); a.text("cause") != "code_expired" {
 		t.Errorf("got %v", a)

@@ -278,6 +278,9 @@ func TestCodeAgain(t *testing.T) {
 			if reuse := w.logged("ferrt"); len(reuse) != map[bool]int{true: 0, false: 1}[tt.lives] {
 				t.Errorf("the log has %v", reuse)
 			}
+			if events := w.events("type=ferrt"); !tt.lives && (len(events) != 1 || events[0]["originToken"] != "code") {
+				t.Errorf("the events are %v", events)
+			}
 			if a := w.refresh(token); (a.status == http.StatusOK) != tt.lives {
 				t.Errorf("the family's token got %v", a)
 			}
