@@ -95,4 +95,39 @@ var numberZero = chapter{"Number 0", []mutant{
 		rule: "an administrator cannot end a pending family that was restored", pkg: "manage", test: "server.TestRestoredPendingFamilyEnds",
 		edits: []edit{{`if f.DeathOnceBegun(policy, now) == "" {`, `if f.Death(policy, now) == "" {`}},
 	},
+	{
+		rule: "who changes a password leaves the code of a slow request", pkg: "manage", test: "server.TestPendingFamily",
+		edits: []edit{{`if s.unbegun {`, `if s.unbegun && f.Counter > 0 {`}},
+	},
+	{
+		rule: "a code that is too late is exchanged, if nobody else looks", pkg: "store", test: "server.TestSavedHistories",
+		edits: []edit{{`" AND origin_until > :now AND`, `" AND (origin_until > :now OR origin_until <= :now) AND`}},
+	},
+	{
+		rule: "at the millisecond of its end a code is exchanged", pkg: "store", test: "server.TestSavedHistories",
+		edits: []edit{{`" AND origin_until > :now AND`, `" AND origin_until >= :now AND`}},
+	},
+	{
+		rule: "the write of an exchange does not ask for the verifier", pkg: "store", test: "server.TestSavedHistories",
+		edits: []edit{{`AND challenge = :challenge AND`, `AND (challenge = :challenge OR challenge <> :challenge) AND`}},
+	},
+	{
+		rule: "the write of an exchange does not ask for the redirect URI", pkg: "store", test: "server.TestSavedHistories",
+		edits: []edit{{`AND redirect = :redirect"`, `AND (redirect = :redirect OR redirect <> :redirect)"`}},
+	},
+	{
+		rule: "the exchange does not begin the ten seconds", pkg: "store", test: "server.TestSavedHistories",
+		edits: []edit{{`number(family.AfterExchange(a.Now).UnixMilli())`, `number(a.Now.UnixMilli())`}},
+	},
+	{
+		rule: "without rotation a code is exchanged again and again", pkg: "store", test: "server.TestSavedHistories",
+		edits: []edit{{`if r.Policy.Rotation || a.Counter == 0 {`, `if r.Policy.Rotation {`}},
+	},
+	{
+		rule: "the record of a family that never began is kept as if it had", pkg: "store", test: "server.TestSavedHistories",
+		edits: []edit{{`	if f.Pending() {
+		f.PurgeAt = f.Origin.Until.Add(pendingKept)
+	}
+`, ``}},
+	},
 }}

@@ -86,7 +86,7 @@ func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rev := revocation{
-		selection: selection{clientID: q.clientID, budget: budget, now: now},
+		selection: selection{clientID: q.clientID, unbegun: true, budget: budget, now: now},
 		userID:    q.userID, cause: family.Cause(q.Get("cause")), caller: web.CallerOf(r),
 	}
 	switch rev.cause {

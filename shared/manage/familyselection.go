@@ -69,6 +69,7 @@ type selection struct {
 	userKey  [16]byte
 	clientID string        // "" for all clients
 	keep     *store.Ending // a family that is left out, or nil
+	unbegun  bool          // also those whose code was not exchanged in time
 	budget   workBudget    // for reading them, and for the work on them
 	now      time.Time
 }
@@ -92,7 +93,11 @@ func (a *API) livingFamilies(ctx context.Context, s *selection, before ulid.ULID
 				return nil, next, err
 			}
 			policy := policyOf(client)
-			if f.Death(policy, s.now) == "" {
+			death := (*family.Family).Death
+			if s.unbegun {
+				death = (*family.Family).DeathOnceBegun
+			}
+			if death(f, policy, s.now) == "" {
 				living = append(living, store.Ending{Family: f, Policy: policy})
 			}
 		}

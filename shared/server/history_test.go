@@ -166,6 +166,8 @@ type step struct {
 	Target int // 1 asks for one of the two resources, 2 also for one that is not in the audience
 	Server int
 	Count  int // number of racers
+	Code   int // 1 lets a login deliver a code
+	Proof  int // of a code: 1 is a wrong verifier, 2 a wrong redirect URI
 	Policy int
 	Key    int // idempotency key of a login, 0 for none
 	Claim  int // claim that a change sets
@@ -181,7 +183,7 @@ type step struct {
 func (s *step) fields() map[string]any {
 	return map[string]any{
 		"user": &s.User, "client": &s.Client, "family": &s.Family, "back": &s.Back, "scope": &s.Scope, "target": &s.Target, "server": &s.Server,
-		"count": &s.Count, "policy": &s.Policy, "key": &s.Key, "claim": &s.Claim, "narrow": &s.Narrow, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
+		"count": &s.Count, "code": &s.Code, "proof": &s.Proof, "policy": &s.Policy, "key": &s.Key, "claim": &s.Claim, "narrow": &s.Narrow, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
 	}
 }
 
@@ -245,6 +247,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.Family = pick("family", 0, 0, 0, 1, 1, 2, 3, 4, 5)
 		s.Back = pick("back", 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 9, -1, -3)
 		s.Client = pick("client", 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
+		s.Proof = pick("proof", 0, 0, 0, 0, 0, 1, 2)
 	}
 	switch s.Op {
 	case "refresh", "hold":
@@ -261,6 +264,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 	case "login":
 		s.User, s.Client = pick("user", 0, 0, 1), pick("client", 0, 0, 1)
 		s.Key, s.Scope = pick("key", 0, 0, 1, 1, 2), pick("scope", 0, 0, 0, 0, 0, 2)
+		s.Code = pick("code", 0, 1)
 	case "change":
 		s.Family, s.Claim, s.Narrow = pick("family", 0, 0, 1, 2, 3), pick("claim", 0, 1, 2), pick("narrow", 0, 1, 2)
 	case "changes":

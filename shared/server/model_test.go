@@ -30,6 +30,7 @@ type modelKey struct {
 type modelStart struct {
 	family *modelFamily
 	scope  string
+	coded  bool // the login asked for a code
 	until  time.Time
 }
 
@@ -40,9 +41,11 @@ type modelFamily struct {
 	modelOwner
 	id, ulid   string
 	issued     time.Time
-	expires    time.Time // absolute end; zero for none
-	used       time.Time // last use
-	newest     uint32
+	expires    time.Time    // absolute end; zero for none
+	used       time.Time    // last use
+	coded      bool         // a code starts it: its number 0
+	until      time.Time    // end of the code, and then of the time in which it may come again
+	newest     uint32       // 0 while the code has not been exchanged
 	made       time.Time    // when the newest token was made; zero for the first
 	parent     uint32       // the token that was exchanged for the newest
 	newestUsed bool         // whether a use without rotation is recorded
@@ -83,9 +86,30 @@ func (k fateKind) honoured() bool {
 	return slices.Contains([]fateKind{rotates, held, newest, skips, ahead, observed}, k)
 }
 
+// fateOfCode returns what follows if the client presents the family's code with that proof.
+func (f *modelFamily) fateOfCode(proof modelProof, client string, p *family.Policy, now time.Time) fate {
+	switch cause := f.death(p, now); {
+	case f.gone:
+		return fate{dead, family.Purged}
+	case client != f.client:
+		return fate{dead, family.WrongClient}
+	case cause != "":
+		return fate{dead, cause}
+	case f.newest == 0 && proof == wrongVerifier:
+		return fate{refused, family.WrongVerifier}
+	case f.newest == 0 && proof == wrongRedirect:
+		return fate{refused, family.WrongRedirect}
+	case f.newest == 0:
+		return fate{kind: rotates}
+	case proof != wrongVerifier && now.Before(f.until), f.reused(p, now).kind == observed:
+		return fate{refused, family.CodeUsed}
+	}
+	return fate{kind: reuse}
+}
+
 // fate returns what follows if the client, whose policy is p, presents token n at now.
 func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.Time) fate {
-	switch cause := f.death(p, now); {
+	switch cause := f.deathOnceBegun(p, now); {
 	case f.gone:
 		return fate{dead, family.Purged}
 	case client != f.client:
@@ -120,6 +144,14 @@ func (*modelFamily) reused(p *family.Policy, now time.Time) fate {
 	return fate{kind: reuse}
 }
 
+// deathOnceBegun returns why the family is dead for who has a token of it, even if the record
+// does not know of any, or for who ends it.
+func (f *modelFamily) deathOnceBegun(p *family.Policy, now time.Time) family.Cause {
+	g := f.clone()
+	g.newest = max(f.newest, 1)
+	return g.death(p, now)
+}
+
 // death returns why the family is dead, or "" if it is active.
 func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 	switch idle := f.used.Add(p.IdleLifetime.Duration()); {
@@ -127,6 +159,8 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 		return f.revoked
 	case f.issued.Before(p.NotBefore):
 		return family.ClientNotBefore
+	case f.newest == 0 && !now.Before(f.until):
+		return family.CodeExpired
 	case p.IdleLifetime > 0 && !now.Before(idle) && (f.expires.IsZero() || idle.Before(f.expires)):
 		return family.ExpiredIdle
 	case !f.expires.IsZero() && !now.Before(f.expires):
@@ -136,11 +170,21 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 }
 
 // modelAsked holds what a use asks for: a scope, "" for every scope of the family, and whether
-// it also asks for a resource that it cannot have.
+// it also asks for a resource that it cannot have. With a code comes a proof.
 type modelAsked struct {
 	scope  string
 	target bool
+	proof  modelProof
 }
+
+// modelProof is what comes with a code.
+type modelProof int
+
+const (
+	rightProof modelProof = iota
+	wrongVerifier
+	wrongRedirect
+)
 
 // grants reports whether the family may have the scope.
 func (f *modelFamily) grants(scope string) bool {
@@ -153,6 +197,9 @@ func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *fami
 		return fate{dead, family.ClientNotBefore}
 	}
 	got := f.fate(n, client, p, now)
+	if n == 0 {
+		got = f.fateOfCode(asked.proof, client, p, now)
+	}
 	switch {
 	case got.kind.honoured() && !f.grants(asked.scope):
 		return fate{kind: noScope}
@@ -161,8 +208,11 @@ func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *fami
 	}
 	switch got.kind {
 	case rotates:
-		if f.newestUsed = !p.Rotation; p.Rotation {
+		if f.newestUsed = !p.Rotation; p.Rotation || n == 0 {
 			f.moved(n, n+1, now)
+		}
+		if n == 0 {
+			f.until = now.Add(10 * time.Second)
 		}
 		f.usedAt(now, p)
 	case held:
@@ -211,7 +261,9 @@ const retention = 30 * 24 * time.Hour
 
 func (f *modelFamily) usedAt(now time.Time, p *family.Policy) {
 	f.used = now
-	if f.expires.IsZero() {
+	if !f.expires.IsZero() {
+		f.purge = f.expires.Add(retention)
+	} else {
 		f.purge = time.Time{}
 		if p.IdleLifetime > 0 {
 			f.purge = now.Add(p.IdleLifetime.Duration() + retention)
@@ -238,8 +290,9 @@ func (f *modelFamily) revoke(cause family.Cause, p *family.Policy, now time.Time
 	if late == 0 {
 		late = 60 * 24 * time.Hour
 	}
-	if purge := now.Add(late + retention); f.expires.IsZero() || purge.Before(f.purge) {
-		f.purge = purge
+	f.purge = now.Add(late + retention)
+	if fixed := f.expires.Add(retention); !f.expires.IsZero() && fixed.Before(f.purge) {
+		f.purge = fixed
 	}
 }
 
@@ -277,28 +330,39 @@ func (p *modelPlan) left() (families []*modelFamily) {
 
 // keyed returns what follows from a login with the key. A status other than 201 is a refusal;
 // with 201 the family is the one that the key names, or nil for a new one.
-func (m *model) keyed(k modelKey, scope string, now time.Time) (*modelFamily, int) {
+func (m *model) keyed(k modelKey, scope string, coded bool, now time.Time) (*modelFamily, int) {
 	s := m.keys[k]
 	switch {
 	case k.key == 0 || s == nil || !now.Before(s.until):
 		return nil, http.StatusCreated
-	case s.scope != scope:
+	case s.scope != scope, s.coded != coded:
 		return nil, http.StatusUnprocessableEntity
-	case s.family.gone || s.family.newest != 1 || s.family.death(m.policies[k.client], now) != "":
+	case s.family.gone || s.family.newest != s.family.first() || s.family.death(m.policies[k.client], now) != "":
 		return nil, http.StatusConflict
 	}
 	return s.family, http.StatusCreated
 }
 
+// first returns the number of what the login delivered.
+func (f *modelFamily) first() uint32 {
+	if f.coded {
+		return 0
+	}
+	return 1
+}
+
 // login starts a family.
-func (m *model) login(id family.ID, owner modelOwner, scope string, now time.Time) *modelFamily {
+func (m *model) login(id family.ID, owner modelOwner, scope string, coded bool, now time.Time) *modelFamily {
 	p := m.policies[owner.client]
-	f := &modelFamily{modelOwner: owner, id: id.String(), ulid: id.ULID().String(), scope: scope, issued: now, newest: 1}
+	f := &modelFamily{modelOwner: owner, id: id.String(), ulid: id.ULID().String(), scope: scope, issued: now, coded: coded}
+	f.newest = f.first()
 	if p.AbsoluteLifetime > 0 {
 		f.expires = now.Add(p.AbsoluteLifetime.Duration())
-		f.purge = f.expires.Add(retention)
 	}
-	f.usedAt(now, p)
+	if f.usedAt(now, p); coded {
+		f.until = now.Add(time.Minute)
+		f.purge = f.until.Add(24 * time.Hour)
+	}
 	m.families = append(m.families, f)
 	return f
 }
@@ -386,6 +450,17 @@ func (m *model) settled(owner modelOwner, whole, some bool, now time.Time) {
 	default: // it cannot be seen whether the owner was on the list
 		*c = modelCount{low: min(c.low, active), high: c.high}
 	}
+}
+
+// ending returns what a revocation of all the user's families except keep ends: the active ones,
+// and those whose code was not exchanged in time.
+func (m *model) ending(user string, keep *modelFamily, now time.Time) (ending []*modelFamily) {
+	for _, f := range m.families {
+		if f.user == user && f != keep && !f.gone && f.deathOnceBegun(m.policies[f.client], now) == "" {
+			ending = append(ending, f)
+		}
+	}
+	return ending
 }
 
 // others returns the user's active families except keep.

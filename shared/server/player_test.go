@@ -167,9 +167,10 @@ func (h *history) play(s step) {
 	case "introspect":
 		u := h.use(s)
 		a := h.sendTo(s.Server, http.MethodPost, "/oauth/introspect", formType, url.Values{
-			"client_id": {"web"}, "client_secret": {h.secret}, "token": {h.mint(u.f.id, u.n)},
+			"client_id": {"web"}, "client_secret": {h.secret}, "token": {h.minted(u)},
 		}.Encode())
-		if got := u.f.fate(u.n, "web", h.model.policies["web"], now); a.status != http.StatusOK || a.json["active"] != got.kind.honoured() {
+		got := u.f.fate(u.n, "web", h.model.policies["web"], now)
+		if active := u.n > 0 && got.kind.honoured(); a.status != http.StatusOK || a.json["active"] != active {
 			h.fail("introspection says %v of a token that %v", a, got)
 		}
 	case "explain":
@@ -235,10 +236,27 @@ type use struct {
 
 func (h *history) use(s step) use {
 	f := h.model.families[len(h.model.families)-1-s.Family%len(h.model.families)]
-	n := max(int(f.newest)-s.Back, 1)
+	n := max(int(f.newest)-s.Back, int(f.first()))
 	client := historyClients[(slices.Index(historyClients, f.client)+s.Client)%len(historyClients)]
 	asked := modelAsked{scope: []string{"", "read admin", "write"}[s.Scope%3], target: s.Target == 2}
+	if n == 0 {
+		asked.scope, asked.proof = "", modelProof(s.Proof%3)
+	}
 	return use{f, uint32(n), client, asked, s.Target, h.model.policies[client], h.clock.Now(), s.Server % len(h.servers)}
+}
+
+// minted returns what the use presents: a refresh token, or the family's code.
+func (h *history) minted(u use) string {
+	if u.n > 0 {
+		return h.mint(u.f.id, u.n)
+	}
+	id, err := family.ParseID(u.f.id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	code := h.keys.Codec.MintCode(id, h.clock.Now()).Reveal()
+	trail.add("a code", code)
+	return code
 }
 
 // happens applies the use to the model and returns what follows.
@@ -253,7 +271,14 @@ func (h *history) form(u use) string {
 	if u.asked.scope != "" {
 		more = append(more, "scope", u.asked.scope)
 	}
-	form := refreshForm(h.mint(u.f.id, u.n), more...)
+	form := refreshForm(h.minted(u), more...)
+	if u.n == 0 {
+		more = append(more, "redirect_uri", []string{"", "", "https://app.example.com/"}[u.asked.proof])
+		if u.asked.proof == wrongVerifier {
+			more = append(more, "code_verifier", strings.Repeat("w", 43))
+		}
+		form = exchangeForm(h.minted(u), more...)
+	}
 	for _, r := range []string{historyAudience[1], "https://c.example"}[:u.target] {
 		form += "&resource=" + url.QueryEscape(r)
 	}
@@ -283,7 +308,7 @@ func (h *history) refresh(s step) {
 	want := u.happens()
 	var got answer
 	if !h.faulty(s, func() { got = h.present(u) }) {
-		h.answered(u, want, got, wantEvents(want, before))
+		h.answered(u, want, got, u.events(want, before))
 		return
 	}
 	answered := s.Fault != "crash" && !got.unavailable()
@@ -301,12 +326,16 @@ func (h *history) refresh(s step) {
 		return
 	}
 	again, before := h.use(s), u.f.clone()
-	again.n = u.n
+	again.n, again.asked = u.n, u.asked
 	wantAgain := again.happens()
-	if want.kind.honoured() && u.policy.ReuseInterval > 0 && !wantAgain.kind.honoured() {
+	lost := u.policy.ReuseInterval > 0 && !wantAgain.kind.honoured()
+	if u.n == 0 { // a code that was exchanged is refused, and its family lives
+		lost = wantAgain.kind != rotates && wantAgain != fate{refused, family.CodeUsed}
+	}
+	if want.kind.honoured() && lost {
 		h.fail("a session was lost to our own fault: the token is %v", wantAgain)
 	}
-	h.answered(again, wantAgain, h.present(again), wantEvents(wantAgain, before))
+	h.answered(again, wantAgain, h.present(again), again.events(wantAgain, before))
 }
 
 // faulty runs do while the store fails as the step says, and reports whether the faults were
@@ -382,12 +411,36 @@ func (h *history) answer(u use, want fate, got answer) {
 		if !got.unavailable() {
 			h.fail("token %d, which is %v, got %v", u.n, want, got)
 		}
-	case !got.refused(u.policy.InvalidGrantStatus):
+	case !u.refused(got):
 		h.fail("token %d, which is %v, got %v", u.n, want, got)
 	}
 }
 
-// wantEvents returns the log lines that a use of the family must leave. before is the family
+// refused reports whether the answer is the one that every dead token or code gets.
+func (u use) refused(got answer) bool {
+	if u.n > 0 {
+		return got.refused(u.policy.InvalidGrantStatus)
+	}
+	return got.status == u.policy.InvalidGrantStatus && got.text("error") == "invalid_grant"
+}
+
+// events returns the log lines that the use must leave, if that follows from it. before is the
+// family before the use.
+func (u use) events(got fate, before *modelFamily) []string {
+	if u.n > 0 {
+		return wantEvents(got, before)
+	}
+	switch got.kind {
+	case rotates:
+		return []string{"seacft"}
+	case refused, dead:
+		return []string{"feacft " + string(got.cause)}
+	default:
+		return wantEvents(got, before)
+	}
+}
+
+// wantEvents returns the log lines that a use of a refresh token must leave. before is the family
 // before the use.
 func wantEvents(got fate, before *modelFamily) []string {
 	switch got.kind {
@@ -428,7 +481,7 @@ func (h *history) events() (lines []string) {
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			h.t.Fatalf("a log line is not JSON: %v", err)
 		}
-		if m.Msg != "audit" || !slices.Contains([]string{"sertft", "fertft", "ferrt", "ahead"}, m.Type) {
+		if m.Msg != "audit" || !slices.Contains([]string{"sertft", "fertft", "ferrt", "ahead", "seacft", "feacft"}, m.Type) {
 			continue
 		}
 		for name, set := range map[string]bool{"held": m.Held, "reused": m.Reused, "observed": m.Observed, "lostResponse": m.LostResponse} {
@@ -436,7 +489,7 @@ func (h *history) events() (lines []string) {
 				m.Type += " " + name
 			}
 		}
-		if m.Type == "fertft" {
+		if m.Type == "fertft" || m.Type == "feacft" {
 			m.Type += " " + m.Cause
 		}
 		lines = append(lines, m.Type)
@@ -492,6 +545,9 @@ func (h *history) difference(f *modelFamily) string {
 // explained compares the explanation of a token with what its next use would do.
 func (h *history) explained(u use) {
 	got := u.f.fate(u.n, u.client, u.policy, h.clock.Now())
+	if u.n == 0 { // only the client has the proof, and the explanation supposes it
+		got = u.f.fateOfCode(rightProof, u.client, u.policy, h.clock.Now())
+	}
 	verdict, cause := "dead", got.cause
 	switch got.kind {
 	case rotates, held, skips, ahead:
@@ -499,9 +555,11 @@ func (h *history) explained(u use) {
 	case newest, observed:
 		verdict = "valid_in_reuse_interval"
 	case reuse:
-		cause = family.Superseded
+		if cause = family.Superseded; u.n == 0 {
+			cause = family.CodeUsed
+		}
 	}
-	body, err := json.Marshal(map[string]string{"refresh_token": h.mint(u.f.id, u.n), "client_id": u.client})
+	body, err := json.Marshal(map[string]string{"refresh_token": h.minted(u), "client_id": u.client})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -607,7 +665,8 @@ func (h *history) hold(s step) {
 		h.held = append(h.held, w)
 	case a := <-w.answer: // it did not need the store
 		h.store.Break(nil)
-		h.answered(w.use, w.happens(), a, []string{"fertft " + string(family.ClientNotBefore)})
+		want := w.happens()
+		h.answered(w.use, want, a, w.events(fate{dead, family.ClientNotBefore}, w.f))
 	case err := <-w.failed:
 		h.t.Fatal(err)
 	}
@@ -630,7 +689,7 @@ func (h *history) release() {
 		h.t.Fatal(err)
 	}
 	h.same(w.f)
-	if seen := h.events(); !slices.Equal(seen, wantEvents(want, before)) {
+	if seen := h.events(); !slices.Equal(seen, w.events(want, before)) {
 		h.fail("the log has %q of a token that %v", seen, want)
 	}
 }
@@ -646,13 +705,17 @@ func (h *history) login(s step) {
 	}
 	body := fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":%q,"audience":[%q,%q]}`,
 		owner.user, owner.client, scope, historyAudience[0], historyAudience[1])
+	coded, delivered := s.Code == 1, "refresh_token"
+	if coded {
+		body, delivered = strings.TrimSuffix(body, "}")+`,"deliver":"code","code_challenge":"`+challengeOf(verifier)+`"}`, "code"
+	}
 	key := modelKey{owner, s.Key}
 	var header []string
 	if s.Key != 0 {
 		header = []string{"Idempotency-Key", fmt.Sprint(s.Key)}
 	}
 	for {
-		there, status := h.model.keyed(key, scope, now)
+		there, status := h.model.keyed(key, scope, coded, now)
 		starts := there == nil && status == http.StatusCreated
 		var got answer
 		hit := h.faulty(s, func() {
@@ -662,18 +725,18 @@ func (h *history) login(s step) {
 		if starts {
 			h.model.counted(owner, !hit)
 		}
-		if fresh := h.newFamilies(owner, scope, now); len(fresh) > 0 {
+		if fresh := h.newFamilies(owner, scope, coded, now); len(fresh) > 0 {
 			if there = fresh[0]; !starts || len(fresh) > 1 {
 				h.fail("%d families were started by one login", len(fresh))
 			}
 			if s.Key != 0 {
-				h.model.keys[key] = &modelStart{there, scope, now.Add(24 * time.Hour)}
+				h.model.keys[key] = &modelStart{there, scope, coded, now.Add(24 * time.Hour)}
 			}
 		}
 		switch {
 		case answered && got.status != status:
 			h.fail("a login got %v, not %d", got, status)
-		case answered && status == http.StatusCreated && (there == nil || got.text("family") != there.id || got.text("refresh_token") != h.mint(there.id, 1)):
+		case answered && status == http.StatusCreated && (there == nil || got.text("family") != there.id || got.text(delivered) != h.minted(use{f: there, n: there.first()})):
 			h.fail("a login was given %v, and there is %v", got.json["family"], there)
 		}
 		if answered || s.Key == 0 {
@@ -684,14 +747,14 @@ func (h *history) login(s step) {
 }
 
 // newFamilies adds to the model those of the user's families that it does not have.
-func (h *history) newFamilies(owner modelOwner, scope string, now time.Time) (fresh []*modelFamily) {
+func (h *history) newFamilies(owner modelOwner, scope string, coded bool, now time.Time) (fresh []*modelFamily) {
 	families, _, err := h.table.FamiliesBefore(h.t.Context(), h.keys.Users.Key(owner.user), ulid.ULID{}, 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	for _, f := range families {
 		if !slices.ContainsFunc(h.model.families, func(known *modelFamily) bool { return known.id == f.ID.String() }) {
-			fresh = append(fresh, h.model.login(f.ID, owner, scope, now))
+			fresh = append(fresh, h.model.login(f.ID, owner, scope, coded, now))
 			h.same(fresh[len(fresh)-1])
 		}
 	}
@@ -779,13 +842,13 @@ func (h *history) logout(s step) {
 	before := u.f.clone()
 	status := http.StatusOK
 	switch {
-	case u.f.gone:
+	case u.f.gone, u.n == 0: // a code is no token that can be revoked
 	case u.f.client != u.client:
 		status = http.StatusBadRequest
-	case u.f.death(u.policy, u.now) == "":
+	case u.f.deathOnceBegun(u.policy, u.now) == "":
 		u.f.revoke(family.RevokedByClient, u.policy, u.now)
 	}
-	form := url.Values{"client_id": {u.client}, "token": {h.mint(u.f.id, u.n)}}
+	form := url.Values{"client_id": {u.client}, "token": {h.minted(u)}}
 	if u.client == "web" {
 		form.Set("client_secret", h.secret)
 	}
@@ -800,7 +863,7 @@ func (h *history) endFamily(s step) {
 	status := http.StatusOK
 	if f.gone {
 		status = http.StatusNotFound
-	} else if f.death(p, h.clock.Now()) == "" {
+	} else if f.deathOnceBegun(p, h.clock.Now()) == "" {
 		f.revoke(family.RevokedByAdmin, p, h.clock.Now())
 	}
 	h.does(s, f, before, status, http.MethodDelete, "/v1/families/"+f.id, "", "")
@@ -823,7 +886,7 @@ func (h *history) does(s step, f, before *modelFamily, status int, method, path,
 // password revokes all families of a user.
 func (h *history) password(s step) {
 	now, user := h.clock.Now(), historyUsers[s.User%len(historyUsers)]
-	living := h.model.others(user, nil, now)
+	living := h.model.ending(user, nil, now)
 	var got answer
 	hit := h.faulty(s, func() {
 		got = h.sendTo(s.Server%len(h.servers), http.MethodDelete, "/v1/families?cause=password_changed&user_id="+user, "", "")
@@ -848,7 +911,7 @@ func (h *history) others(s step) {
 	alive := !keep.gone && keep.death(h.model.policies[keep.client], now) == ""
 	var living []*modelFamily
 	if alive {
-		living = h.model.others(keep.user, keep, now)
+		living = h.model.ending(keep.user, keep, now)
 	}
 	var got answer
 	hit := h.faulty(s, func() {
