@@ -131,6 +131,10 @@ func (a *app) circle() (outcome, error) {
 		}
 		o.Seen = append(o.Seen, token.RefreshToken)
 	}
+	if token, err = a.refresh(token); err != nil {
+		return o, err
+	}
+	o.Held = token.RefreshToken
 	var metadata struct {
 		EndSession string `json:"end_session_endpoint"`
 	}

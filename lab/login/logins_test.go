@@ -14,6 +14,7 @@ const refreshes = 50
 type outcome struct {
 	User  string   `json:"user"`
 	Seen  []string `json:"seen"`  // its refresh tokens, in their order
+	Held  string   `json:"held"`  // the refresh token that a refresh within the interval has left it
 	Back  bool     `json:"back"`  // whether it came back from the logout as it should
 	Error string   `json:"error"` // what the last call was refused with
 
@@ -107,16 +108,19 @@ func (s *sdk) play(t *testing.T, name string) (*world, outcome) {
 	return w, o
 }
 
-// circle checks a whole session: the login, each refresh with a new token, and the logout, after
-// which the newest token is dead.
+// circle checks a whole session: the login, each refresh with a new token, one that is held by
+// the reuse interval, and the logout, after which the newest token is dead.
 func (s *sdk) circle(t *testing.T) {
 	w, o := s.play(t, "circle")
 	if o.User != "alice" || !o.Back || o.Error != "invalid_grant" {
 		t.Errorf("the app saw the user %q, came back from the logout as it should: %t, and was then refused with %q", o.User, o.Back, o.Error)
 	}
 	checkSeen(t, o.Seen, 1+refreshes)
+	if o.Held != o.Seen[len(o.Seen)-1] {
+		t.Error("a refresh within the reuse interval has left the app another token")
+	}
 	w.checkFamily("revoked", "revoked_by_client", 1+refreshes)
-	if n := w.tokens.Load(); n != 1+refreshes+1 {
+	if n := w.tokens.Load(); n != 1+refreshes+1+1 {
 		t.Errorf("the app sent %d token requests", n)
 	}
 }
@@ -179,7 +183,7 @@ func checkSeen(t *testing.T, seen []string, want int) {
 		distinct[token] = true
 	}
 	if len(seen) != want || len(distinct) != want {
-		t.Errorf("the app saw %d refresh tokens, %d of them different, and not %d", len(seen), len(distinct), want)
+		t.Fatalf("the app saw %d refresh tokens, %d of them different, and not %d", len(seen), len(distinct), want)
 	}
 }
 

@@ -45,10 +45,12 @@ await run({
       tokens = await refresh(tokens.refresh_token);
       seen.push(tokens.refresh_token);
     }
+    tokens = await refresh(tokens.refresh_token);
+    const held = tokens.refresh_token;
     const address = new URL(server.end_session_endpoint);
     address.search = new URLSearchParams({ id_token_hint: tokens.id_token, post_logout_redirect_uri: AFTER_LOGOUT, state: 'bye' });
     const end = await browse(address, AFTER_LOGOUT);
-    return { user, seen, back: end.searchParams.get('state') === 'bye', error: (await refusal(refresh(tokens.refresh_token))).error };
+    return { user, seen, held, back: end.searchParams.get('state') === 'bye', error: (await refusal(refresh(tokens.refresh_token))).error };
   },
   async state() {
     const login = await begin();

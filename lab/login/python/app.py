@@ -99,8 +99,15 @@ def circle():
         tokens = refresh(tokens["refresh_token"])
         seen.append(tokens["refresh_token"])
         id_token = tokens["id_token"]
+    tokens = refresh(tokens["refresh_token"])
     end = browser.end(id_token)
-    return {"user": user, "seen": seen, "back": end["state"] == "bye", "error": refusal(refresh, tokens["refresh_token"]).error}
+    return {
+        "user": user,
+        "seen": seen,
+        "held": tokens["refresh_token"],
+        "back": end["state"] == "bye",
+        "error": refusal(refresh, tokens["refresh_token"]).error,
+    }
 
 
 def state():
