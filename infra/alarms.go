@@ -54,8 +54,9 @@ func (p *Service) addAlarms() {
 		"reads": p.tableMetric("ReadThrottleEvents"), "writes": p.tableMetric("WriteThrottleEvents"),
 	})
 	// A percentage of a few requests means nothing.
-	share := fmt.Sprintf("IF(FILL(refused, 0) >= %d, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0)", refusalThreshold)
-	refused := math("refused, %", share, map[string]awscloudwatch.IMetric{"refused": p.count(audit.MetricRefused), "exchanged": p.count(audit.MetricExchanged)})
+	refused := func(refused, exchanged string) awscloudwatch.IMetric {
+		return math("refused, %", fmt.Sprintf("IF(FILL(refused, 0) >= %d, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0)", refusalThreshold), map[string]awscloudwatch.IMetric{"refused": p.count(refused), "exchanged": p.count(exchanged)})
+	}
 
 	p.addAlarm("5xx", 5, p.apiMetric("5xx", "Sum"),
 		"The API answers 5xx: storage or signing keys are unavailable, or a function fails. See the errors in the functions' logs.")
@@ -83,8 +84,10 @@ func (p *Service) addAlarms() {
 		"A client may now introspect the access tokens of others. Check that this was intended: the saved query \"who called the management API\" shows the caller.")
 	p.addAlarm("observe", 1, p.count(audit.MetricObserve),
 		"Reuse by a client is now only observed, or for longer than before, so that stolen tokens keep working. Check that this was intended: the saved query \"who called the management API\" shows the caller.")
-	p.addAlarm("refused", 20, refused,
+	p.addAlarm("refused", 20, refused(audit.MetricRefused, audit.MetricExchanged),
 		"For 15 minutes, a fifth or more of all refreshes have been refused. The dashboard shows the causes.", inARow(3))
+	p.addAlarm("codes-refused", 20, refused(audit.MetricNoCode, audit.MetricCode),
+		"For 15 minutes, a fifth or more of all authorization codes have been refused, so that their users are not logged in. The saved query \"authorization codes refused\" shows the causes and clients.", inARow(3))
 	p.addAlarm("sweep-failing", 1, sweep.MetricErrors(sum(period)),
 		"The sweep that enforces the limit of families fails, or did not finish its list in time. The next sweep continues with the list.", inARow(2))
 	p.addAlarm("sweep-dead-letters", 1, p.deadLetters.MetricApproximateNumberOfMessagesVisible(options("Maximum", period)),
@@ -97,17 +100,14 @@ func (p *Service) addAlarms() {
 		"Keys were revoked in an emergency, and the tokens under them are void. Check that this was intended: the log of the function keys names the keys, and docs/operations.md says what users notice.")
 	// Many refusals for one of these causes mean a mistake or an attack. Sessions that ended by age or by a logout have no
 	// alarm, since there may be as many of them as users.
-	for _, c := range []struct {
-		cause       family.Cause
-		description string
-	}{
-		{family.ReuseDetected, "Tokens of families that were revoked for reuse are still presented. An application probably refreshes one token from several places."},
-		{family.LimitExceeded, "Tokens of families that were ended by the limit are still presented. An application probably starts a new family when it should keep one."},
-		{family.NeverIssued, "The tokens were never issued here. Somebody is guessing, or the secret holds other keys than before."},
-		{family.Purged, "The records of the tokens are gone. They were lost, or the retention is too short."},
-		{family.WrongClient, "The tokens belong to another client. An application uses the wrong client id, or the tokens were stolen."},
+	for _, c := range []struct{ cause, description string }{
+		{string(family.ReuseDetected), "Tokens of families that were revoked for reuse are still presented. An application probably refreshes one token from several places."},
+		{string(family.LimitExceeded), "Tokens of families that were ended by the limit are still presented. An application probably starts a new family when it should keep one."},
+		{string(family.NeverIssued), "The tokens were never issued here. Somebody is guessing, or the secret holds other keys than before."},
+		{string(family.Purged), "The records of the tokens are gone. They were lost, or the retention is too short."},
+		{string(family.WrongClient), "The tokens belong to another client. An application uses the wrong client id, or the tokens were stolen."},
 	} {
-		p.addAlarm("refused-"+string(c.cause), refusalThreshold, p.refusals(string(c.cause), fmt.Sprintf("AND metric_cause = '%s'", c.cause)),
+		p.addAlarm("refused-"+c.cause, refusalThreshold, p.refusals(audit.MetricRefused, c.cause, fmt.Sprintf("AND metric_cause = '%s'", c.cause)),
 			fmt.Sprintf("In %[2]d minutes, %[1]d or more refreshes were refused for one cause. %[3]s", refusalThreshold, period, c.description))
 	}
 }

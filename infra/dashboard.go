@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/audit"
 )
 
-// newDashboard adds the dashboard: the state of all alarms, and rows of three graphs.
+// newDashboard adds the dashboard: the state of all alarms, and the graphs, three in a row.
 func (p *Service) newDashboard() {
 	graph := func(title string, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
 		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
@@ -36,7 +36,8 @@ func (p *Service) newDashboard() {
 				Title: jsii.String("Alarms"), Alarms: &p.alarms, Width: jsii.Number(24),
 			}),
 			graph("Refreshes", each(p.count, audit.MetricExchanged, audit.MetricReused, audit.MetricRefused)...),
-			graph("Refused, by cause", p.refusals("", "GROUP BY metric_cause")),
+			graph("Refused, by cause", p.refusals(audit.MetricRefused, "", "GROUP BY metric_cause")),
+			graph("Authorization codes", p.count(audit.MetricCode), p.count(audit.MetricNoCode), p.refusals(audit.MetricNoCode, "", "GROUP BY metric_cause")),
 			graph("Reuse", each(p.count, audit.MetricReuse, audit.MetricObserved, audit.MetricElsewhere, audit.MetricAhead)...),
 			graph("Families ended", each(p.count, audit.MetricRevoked, audit.MetricRemoved)...),
 			graph("Age of superseded tokens, ms",

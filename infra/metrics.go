@@ -73,8 +73,8 @@ func (p *Service) throttles() awscloudwatch.IMetric {
 	return math("throttles", strings.Join(terms, " + "), metrics)
 }
 
-// refusals returns the refusals that a query's rest selects or groups. They exist for each client and cause.
-func (p *Service) refusals(label, rest string) awscloudwatch.IMetric {
-	query := fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", "stage", client, metric_cause) WHERE "stage" = '%s' `, audit.MetricRefused, audit.Namespace, p.props.Stage)
+// refusals returns the refusals, of refresh tokens or of codes, that a query's rest selects or groups. They exist for each client and cause.
+func (p *Service) refusals(metric, label, rest string) awscloudwatch.IMetric {
+	query := fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", "stage", client, metric_cause) WHERE "stage" = '%s' `, metric, audit.Namespace, p.props.Stage)
 	return math(label, query+rest, nil)
 }

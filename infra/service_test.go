@@ -841,6 +841,7 @@ func TestAlarms(t *testing.T) {
 		"may-introspect":         "Rotor MayIntrospectOn Sum 300s >= 1 x1",
 		"observe":                "Rotor ObserveOn Sum 300s >= 1 x1",
 		"refused":                "IF(FILL(refused, 0) >= 50, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0) >= 20 x3",
+		"codes-refused":          "IF(FILL(refused, 0) >= 50, 100 * FILL(refused, 0) / (FILL(refused, 0) + FILL(exchanged, 0)), 0) >= 20 x3",
 		"refused-reuse_detected": `SELECT SUM(Refused) FROM SCHEMA("Rotor", "stage", client, metric_cause) WHERE "stage" = 'prod' AND metric_cause = 'reuse_detected' >= 50 x1`,
 		"refused-limit_exceeded": `SELECT SUM(Refused) FROM SCHEMA("Rotor", "stage", client, metric_cause) WHERE "stage" = 'prod' AND metric_cause = 'limit_exceeded' >= 50 x1`,
 		"refused-never_issued":   `SELECT SUM(Refused) FROM SCHEMA("Rotor", "stage", client, metric_cause) WHERE "stage" = 'prod' AND metric_cause = 'never_issued' >= 50 x1`,
@@ -892,8 +893,8 @@ func TestAlarms(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(got) != 24 {
-		t.Errorf("%d alarms, not 24", len(got))
+	if len(got) != 25 {
+		t.Errorf("%d alarms, not 25", len(got))
 	}
 	// People look up the name of an alarm that woke them.
 	operations, err := os.ReadFile("../docs/operations.md")
@@ -928,6 +929,8 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 	for _, e := range []audit.Event{
 		{Type: audit.Exchanged, Reused: true, OtherIP: true, Family: id, ClientID: "c"},
 		{Type: audit.Refused, Cause: family.Purged, ClientID: "c"},
+		{Type: audit.CodeExchanged, Family: id, ClientID: "c", OriginToken: family.Code},
+		{Type: audit.CodeRefused, Cause: family.CodeExpired, Family: id, ClientID: "c", OriginToken: family.Code},
 		{Type: audit.Reuse, Family: id, ClientID: "c"},
 		{Type: audit.Ahead, Family: id, ClientID: "c"},
 		{Type: audit.Refused, Cause: audit.InvalidClient, ClientID: "made-up", Unregistered: true},
@@ -993,8 +996,8 @@ func TestAlarmsWatchWhatIsWritten(t *testing.T) {
 			}
 		}
 	}
-	if looked != 17 {
-		t.Errorf("looked at %d metrics, not 17", looked)
+	if looked != 19 {
+		t.Errorf("looked at %d metrics, not 19", looked)
 	}
 }
 
@@ -1036,8 +1039,8 @@ func TestStagesDoNotSeeEachOther(t *testing.T) {
 		}
 		s := synth(t, map[string]any{"stage": stage})
 		walk(s.object)
-		if metrics != 12 || queries != 5 {
-			t.Errorf("%s: %d metrics and %d queries in alarms, not 12 and 5", stage, metrics, queries)
+		if metrics != 14 || queries != 5 {
+			t.Errorf("%s: %d metrics and %d queries in alarms, not 14 and 5", stage, metrics, queries)
 		}
 		for _, d := range s.resources("AWS::CloudWatch::Dashboard") {
 			var body string
@@ -1050,7 +1053,7 @@ func TestStagesDoNotSeeEachOther(t *testing.T) {
 					t.Errorf("the dashboard of %s shows %s", stage, m[0])
 				}
 			}
-			if len(metrics) < 10 || strings.Count(body, `WHERE \"stage\" = '`+stage+`'`) != 1 {
+			if len(metrics) < 10 || strings.Count(body, `WHERE \"stage\" = '`+stage+`'`) != 2 {
 				t.Errorf("the dashboard of %s has %d metrics: %s", stage, len(metrics), body)
 			}
 		}
@@ -1113,7 +1116,7 @@ func TestSavedQueries(t *testing.T) {
 	}
 	slices.Sort(filters)
 	want := []string{
-		`filter cause = "invalid_client"`, `filter familyId = "FAMILY"`, `filter type = "fco"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`, `filter type = "sapi"`, `filter type = "sdu"`,
+		`filter cause = "invalid_client"`, `filter familyId = "FAMILY"`, `filter type = "fco"`, `filter type = "feacft"`, `filter type = "ferrt"`, `filter type = "resource_cleanup"`, `filter type = "sapi"`, `filter type = "sdu"`,
 	}
 	if diff := cmp.Diff(want, filters); diff != "" {
 		t.Error(diff)
