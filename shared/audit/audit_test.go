@@ -170,6 +170,13 @@ func TestMetricsOfEachType(t *testing.T) {
 			[][]string{all, byClient},
 			ofApp,
 		},
+		{
+			"reuse of a code", ofFamily(audit.Event{Type: audit.Reuse, Cause: family.ReuseDetected, OriginToken: family.Code, Age: 90 * time.Second}),
+			counts{"ReuseDetected": 1},
+			nil,
+			[][]string{all, byClient},
+			ofApp,
+		},
 		{"a family revoked", ofFamily(audit.Event{Type: audit.Revoked, Cause: family.RevokedByAdmin}), counts{"Revoked": 1}, nil, [][]string{all, byClient}, ofApp},
 		{
 			// Any caller can name any client here, so the client must not be a dimension.

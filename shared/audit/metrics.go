@@ -94,7 +94,9 @@ func (e *Event) metrics(stage string) []slog.Attr {
 		} else {
 			count(MetricReuse)
 		}
-		add(MetricReuseAge, e.Age.Milliseconds(), unitMilliseconds)
+		if e.OriginToken == "" { // people choose a reuse interval by these ages, and it does not bind a code
+			add(MetricReuseAge, e.Age.Milliseconds(), unitMilliseconds)
+		}
 	case Revoked:
 		if e.Family != (family.ID{}) {
 			count(MetricRevoked)

@@ -243,7 +243,11 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, number *uint32, 
 		attempt.Counter = *number
 	}
 	if f == nil {
-		return newExplanation(family.Explain(nil, nil, id.IssuedAt(), attempt), id, attempt.Counter), nil
+		answer := newExplanation(family.Explain(nil, nil, id.IssuedAt(), attempt), id, attempt.Counter)
+		if number != nil && *number == 0 {
+			answer.OriginToken = family.Code // nothing else that is pasted has this number
+		}
+		return answer, nil
 	}
 	if number == nil {
 		attempt.Counter = f.Counter
