@@ -47,8 +47,8 @@ one, once, until it is interrupted.
 
 --from and --to are a time such as 2026-11-28T05:30:00Z, or how long ago: 90m, 24h, 7d.
 
-Columns: time, type, user, client, family or families, cause, ip, by, agent. With --json each event is
-a line.`,
+Columns: time, type, user, client, family or families, cause, ip, by, agent, origin token. The last is
+set if what a family began with was used again: code. With --json each event is a line.`,
 		Example: `  rotor events --user alice
   rotor events --type ferrt --from 7d
   rotor events --follow`,
@@ -231,7 +231,7 @@ func isPassing(err error) bool {
 func (e *env) eventTable() *terminal.Table {
 	return e.io.NewTable(terminal.Column{Title: "TIME (UTC)"}, terminal.Column{Title: "TYPE"},
 		terminal.Column{Title: "USER"}, terminal.Column{Title: "CLIENT"}, terminal.Column{Title: "FAMILY"}, terminal.Column{Title: "CAUSE"},
-		terminal.Column{Title: "IP"}, terminal.Column{Title: "BY", Cut: true}, terminal.Column{Title: "AGENT", Cut: true})
+		terminal.Column{Title: "IP"}, terminal.Column{Title: "BY", Cut: true}, terminal.Column{Title: "AGENT", Cut: true}, terminal.Column{Title: "ORIGIN TOKEN"})
 }
 
 // eventRow returns the columns of an event.
@@ -248,5 +248,5 @@ func (e *env) eventRow(event *manage.Event) []string {
 	case event.ErasedFamilies != nil:
 		family = plural(*event.ErasedFamilies, "family", "families")
 	}
-	return []string{e.time(event.At), event.Type, user, event.ClientID, family, event.Cause, event.IP, event.By, event.UserAgent}
+	return []string{e.time(event.At), event.Type, user, event.ClientID, family, event.Cause, event.IP, event.By, event.UserAgent, event.OriginToken}
 }

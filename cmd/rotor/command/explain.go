@@ -21,7 +21,7 @@ func (e *env) explain() *cobra.Command {
 		Long: `Says whether a token is accepted, and if not, why it died and what to do about it. Asking changes
 nothing.
 
-The token is a refresh token or an access token. It is asked for, and what you paste is not shown;
+The token is a refresh token, an access token or an authorization code. It is asked for, and what you paste is not shown;
 or it is read from the standard input. It is never an argument. --family asks about the newest token
 of a family instead, and --sid with --user about that of the family that an access token names.
 
@@ -115,16 +115,16 @@ func (e *env) showExplanation(x *manage.Explanation) {
 		fields.AddKnown("summary", x.Summary)
 		fields.AddKnown("advice", x.Advice)
 	}
-	if x.TokenCounter > 0 {
-		fields.AddKnown("token", strconv.FormatUint(uint64(x.TokenCounter), 10))
-	}
+	fields.AddKnown("token", presented(x.TokenCounter, x.OriginToken))
+	fields.AddKnown("origin_token", x.OriginToken)
 	if f := x.Family; f != nil {
 		fields.AddKnown("family", f.ID)
 		fields.AddKnown("user", f.UserID)
 		fields.AddKnown("client", f.ClientID)
 		fields.AddKnown("status", f.Status)
+		fields.AddKnown("origin", f.Origin)
 		fields.AddKnown("device", f.Device)
-		fields.AddKnown("newest", strconv.FormatUint(uint64(f.Counter), 10))
+		fields.AddKnown("newest", number(f.Counter))
 		fields.AddKnown("issued", e.time(f.IssuedAt))
 		fields.AddKnown("last_used", e.time(f.LastUsedAt))
 		fields.AddKnown("last_ip", f.LastIP)
@@ -162,7 +162,7 @@ func (e *env) showTimeline(timeline []manage.Moment) {
 	}
 	table := e.io.NewTable(columns...)
 	for _, m := range timeline {
-		row := []string{e.precise(m.At), m.Event, number(m.TokenCounter), number(m.Counter), m.Cause, m.IP, m.By, m.UserAgent}
+		row := []string{e.precise(m.At), m.Event, presented(m.TokenCounter, m.OriginToken), number(m.Counter), m.Cause, m.IP, m.By, m.UserAgent}
 		if !e.io.IsTerminal() {
 			row = append([]string{fromTable}, row...)
 		}
@@ -171,10 +171,14 @@ func (e *env) showTimeline(timeline []manage.Moment) {
 	table.Flush()
 }
 
-// number returns a counter, and nothing for 0.
-func number(n uint32) string {
-	if n == 0 {
+// number returns a counter. A family whose code was not exchanged has 0.
+func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// presented returns the number of the token that was presented, and nothing if there was none. What
+// the family began with, such as its authorization code, is its number 0.
+func presented(n uint32, origin string) string {
+	if n == 0 && origin == "" {
 		return ""
 	}
-	return strconv.FormatUint(uint64(n), 10)
+	return number(n)
 }

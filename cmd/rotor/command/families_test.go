@@ -89,7 +89,7 @@ func TestFamilies(t *testing.T) {
 	w.reuse(phone)
 	laptop := w.login("alice", "ThinkPad")
 	got := rows(w.ok("families", "alice"))
-	if len(got) != 2 || got[0][0] != laptop.Family || got[0][2] != "active" || got[1][0] != phone.Family || got[1][3] != "reuse_detected" || len(got[1]) != 8 {
+	if len(got) != 2 || got[0][0] != laptop.Family || got[0][2] != "active" || got[1][0] != phone.Family || got[1][3] != "reuse_detected" || len(got[1]) != 9 {
 		t.Errorf("the families are %q", got)
 	}
 	if got := rows(w.ok("families", "--user", "alice", "--status", "active", "--client", "demo-spa")); len(got) != 1 || got[0][6] != "ThinkPad" {

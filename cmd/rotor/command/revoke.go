@@ -81,12 +81,16 @@ func (e *env) revokeFamily(ctx context.Context, service *manage.Client, r *revoc
 		return err
 	}
 	living := 0
-	if f.Status == "active" || f.Status == "unregistered" {
+	switch f.Status {
+	case "active", "pending", "unregistered":
 		living = 1
 	}
 	what := fmt.Sprintf("the family of user %s in client %s", quote(f.UserID), quote(f.ClientID))
 	if f.Device != "" {
 		what += ", on " + quote(f.Device)
+	}
+	if f.Status == "pending" {
+		what += ", whose authorization code was not exchanged yet"
 	}
 	if living == 0 {
 		e.io.Errorf("%s has ended already: %s\n", capital(what), terminal.Inert(f.Cause))
