@@ -95,7 +95,7 @@ var consoleForms = chapter{"The console's forms", []mutant{
 	},
 	{
 		rule: "the histogram has every client's reuse", pkg: "console", test: "console.TestAgesAreOfTheClient",
-		edits: []edit{{`case e.ClientID != clientID:`, `case e.ClientID == "":`}},
+		edits: []edit{{`case e.ClientID != clientID, `, `case e.ClientID == "", `}},
 	},
 	{
 		rule: "who may not read events does not see the client", pkg: "console", test: "console.TestAgesAreOfTheClient",

@@ -224,10 +224,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a recommendation counts the reuse of other clients", pkg: "manage", test: "server.TestRecommendation",
-		edits: []edit{{`			if e.ClientID != client.ID {
-				continue
-			}
-`, ``}},
+		edits: []edit{{`if e.ClientID != client.ID || `, `if `}},
 	},
 	{
 		rule: "a recommendation is made from reuse that no interval would have kept", pkg: "manage", test: "server.TestRecommendation",

@@ -16,6 +16,7 @@ var table = []chapter{
 	localPages,
 	consolePages,
 	consoleForms,
+	codePages,
 	forwarded,
 	clientWire,
 	resources,

@@ -73,7 +73,7 @@ const (
 	reuseEvents = 1000 // how many events of all clients are read, newest first
 )
 
-// reuseAges returns how long after they were superseded the client's tokens came back, and how many
+// reuseAges returns how long after they were superseded the client's refresh tokens came back, and how many
 // came back of which that is not known.
 func (c *Console) reuseAges(ctx context.Context, clientID string) (ages []time.Duration, unknown int, err error) {
 	read := 0
@@ -81,7 +81,7 @@ func (c *Console) reuseAges(ctx context.Context, clientID string) (ages []time.D
 		switch {
 		case err != nil:
 			return nil, 0, err
-		case e.ClientID != clientID:
+		case e.ClientID != clientID, e.OriginToken != "": // no interval would have saved what works once
 		case e.AgeMS == nil, isLowerBound(e):
 			unknown++
 		default:

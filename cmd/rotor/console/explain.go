@@ -40,7 +40,7 @@ func (c *Console) explain(w http.ResponseWriter, r *http.Request) error {
 		Kind: kindOf(pasted), End: lastOf(pasted),
 	}
 	if pasted == "" {
-		return &inputError{"Nothing was pasted. The form takes a refresh token, an access token, a family id, or a sid with its user."}
+		return &inputError{"Nothing was pasted. The form takes a refresh token, an access token, an authorization code, a family id, or a sid with its user."}
 	}
 	if isSecret(page.UserID) || isSecret(page.ClientID) {
 		return &inputError{"There is a token in the place of a user or a client. It belongs into the first field."}
@@ -58,10 +58,13 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, q *manage.Quest
 	if page.Answer, err = c.API.Explain(r.Context(), q); err != nil {
 		return err
 	}
+	if page.Kind == aRefreshToken && page.Answer.OriginToken == "code" {
+		page.Kind = aCode // which looks like a refresh token
+	}
 	if f := page.Answer.Family; f != nil {
-		presented := page.Answer.TokenCounter // the newest, if no refresh token was asked about
-		if page.Kind != aRefreshToken {
-			presented = 0
+		var presented *uint32
+		if page.Kind == aRefreshToken || page.Kind == aCode { // the answer is about the newest token otherwise
+			presented = &page.Answer.TokenCounter
 		}
 		if page.Picture, err = c.draw(r.Context(), f, page.Answer.Timeline, presented); err != nil {
 			return err
@@ -74,6 +77,7 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, q *manage.Quest
 // The kinds of what people paste.
 const (
 	aRefreshToken = "refresh token"
+	aCode         = "authorization code"
 	anAccessToken = "access token"
 	aFamily       = "family id"
 	aSession      = "session id (sid)"

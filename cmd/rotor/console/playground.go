@@ -170,7 +170,7 @@ func (c *Console) show(ctx context.Context, p *play, page *played) error {
 	}
 	page.Groups = groups(p.next(c.Now(), page.Answer))
 	if f := page.Answer.Family; f != nil {
-		page.Picture, err = c.draw(ctx, f, page.Answer.Timeline, 0)
+		page.Picture, err = c.draw(ctx, f, page.Answer.Timeline, nil)
 	}
 	return err
 }

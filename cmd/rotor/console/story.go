@@ -18,6 +18,7 @@ type picture struct {
 	Rows         []timeline.Row
 	Interval     time.Duration
 	Known        bool // the interval is known
+	Code         bool // the family began with an authorization code
 	Missing      bool // there may have been uses that are not known
 }
 
@@ -28,10 +29,12 @@ const (
 )
 
 // draw returns the picture of a family with its timeline. presented is the token that was asked
-// about, or 0. The caller may lack the permission to read the client's policy: then there are
+// about, or nil. The caller may lack the permission to read the client's policy: then there are
 // no intervals in the picture.
-func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.Moment, presented uint32) (*picture, error) {
-	p := &picture{Missing: slices.ContainsFunc(moments, func(m manage.Moment) bool { return m.Event == "rotated" || m.Event == "used" })}
+func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.Moment, presented *uint32) (*picture, error) {
+	p := &picture{Code: f.Origin == "code", Missing: slices.ContainsFunc(moments, func(m manage.Moment) bool {
+		return m.Event == "exchanged" || m.Event == "rotated" || m.Event == "used"
+	})}
 	client, err := c.API.Registration(ctx, f.ClientID)
 	var refused *manage.Error
 	switch {
@@ -44,7 +47,7 @@ func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.M
 	default:
 		return nil, err
 	}
-	s := &timeline.Story{Now: c.Now(), Interval: p.Interval, Presented: presented, Moments: momentsOf(moments)}
+	s := &timeline.Story{Now: c.Now(), Interval: p.Interval, Presented: presented, Moments: momentsOf(f, moments)}
 	if c.Trail != nil {
 		if seen := c.Trail(f.ID); len(seen) > 0 {
 			s.Moments, p.Missing = together(s.Moments, seen), false
@@ -67,12 +70,12 @@ func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.M
 // kinds has the kinds of the events in a timeline of the API. "skipped" stands before the
 // rotation that it is about.
 var kinds = map[string]timeline.Kind{
-	"issued": timeline.Issued, "rotated": timeline.Rotated, "used": timeline.Used, "reuse_observed": timeline.Observed,
+	"issued": timeline.Issued, "exchanged": timeline.Exchanged, "rotated": timeline.Rotated, "used": timeline.Used, "reuse_observed": timeline.Observed,
 	"ahead": timeline.Ahead, "reuse_detected": timeline.Ended, "revoked": timeline.Ended, "expired": timeline.Ended,
 }
 
 // momentsOf returns what the service's record and its stored events say.
-func momentsOf(moments []manage.Moment) []timeline.Moment {
+func momentsOf(f *manage.Family, moments []manage.Moment) []timeline.Moment {
 	var all []timeline.Moment
 	skipped := false
 	for _, m := range moments {
@@ -84,8 +87,11 @@ func momentsOf(moments []manage.Moment) []timeline.Moment {
 		if kind == timeline.Rotated && skipped {
 			kind, skipped = timeline.Skipped, false
 		}
+		if kind == timeline.Issued {
+			m.OriginToken = f.Origin
+		}
 		all = append(all, timeline.Moment{
-			At: m.At, Kind: kind, Token: m.TokenCounter, Newest: m.Counter, Cause: m.Cause,
+			At: m.At, Kind: kind, Origin: m.OriginToken, Token: m.TokenCounter, Newest: m.Counter, Cause: m.Cause,
 			From: origin(m.IP, m.UserAgent, m.By),
 		})
 	}
@@ -106,14 +112,14 @@ func together(recorded, seen []timeline.Moment) []timeline.Moment {
 	made, used := map[uint32]bool{}, map[int64]bool{}
 	for i := range seen {
 		switch m := &seen[i]; m.Kind {
-		case timeline.Rotated, timeline.Skipped:
+		case timeline.Exchanged, timeline.Rotated, timeline.Skipped:
 			made[m.Newest] = true
 		default:
 			used[m.At.UnixMilli()] = true
 		}
 	}
 	recorded = slices.DeleteFunc(recorded, func(m timeline.Moment) bool {
-		isMade := m.Kind == timeline.Rotated || m.Kind == timeline.Skipped
+		isMade := m.Kind == timeline.Exchanged || m.Kind == timeline.Rotated || m.Kind == timeline.Skipped
 		return (isMade && made[m.Newest]) || (m.Kind == timeline.Used && used[m.At.UnixMilli()])
 	})
 	return timeline.Merge(recorded, seen)

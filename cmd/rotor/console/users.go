@@ -24,9 +24,12 @@ type userShown struct {
 	Note     *note
 }
 
-// MayEnd reports whether the user may have active families, here or on other pages.
+// isOpen reports whether a family can be ended: its tokens work, or its code can be exchanged.
+func isOpen(f *manage.Family) bool { return f.Status == "active" || f.Status == "pending" }
+
+// MayEnd reports whether the user may have families to end, here or on other pages.
 func (u *userShown) MayEnd() bool {
-	return u.Later || u.Next != "" || slices.ContainsFunc(u.Families, func(f *manage.Family) bool { return f.Status == "active" })
+	return u.Later || u.Next != "" || slices.ContainsFunc(u.Families, isOpen)
 }
 
 var userPage = newPage[*userShown]("user")
@@ -133,7 +136,7 @@ func (c *Console) askEnd(w http.ResponseWriter, r *http.Request) error {
 			}
 			e.Count += would.Families
 		}
-	case e.Shown.Status == "active":
+	case isOpen(e.Shown):
 		e.Count = 1
 	}
 	write(c, w, r, http.StatusOK, endPage, "Sign out "+e.UserID, e)

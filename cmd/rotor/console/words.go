@@ -15,6 +15,17 @@ func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
 // cause returns a cause as words, beside the status: that it expired stands there already.
 func cause(of string) string { return words(strings.TrimPrefix(of, "expired_")) }
 
+// originName returns what a family began with, or the name that the API has for it.
+func originName(of string) string {
+	switch of {
+	case "code":
+		return "an authorization code"
+	case "assertion":
+		return "an assertion of a trusted issuer"
+	}
+	return of
+}
+
 // stamp returns a time to the second, in UTC.
 func stamp(t time.Time) string {
 	if t.IsZero() {

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
@@ -266,6 +269,77 @@ func TestTrail(t *testing.T) {
 	}
 	if n := strings.Count(out.String(), "\n"); n != 7 {
 		t.Errorf("%d lines of 7 were written", n)
+	}
+}
+
+// TestTrailOfACode checks that the uses of a family's code are kept as well: what was refused before its
+// exchange, the exchange, and what was refused after it. The reuse that ends the family is in its record.
+func TestTrailOfACode(t *testing.T) {
+	seen := newTrail()
+	var out logtest.Buffer
+	log := slog.New(seen.handler(slog.NewJSONHandler(&out, nil)))
+	begin := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	id, err := family.NewID([16]byte{1}, begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range []audit.Event{
+		{Type: audit.CodeRefused, Cause: family.WrongVerifier, IP: "192.0.2.66"},
+		{Type: audit.CodeExchanged, LatestCounter: 1, IP: "192.0.2.1", UserAgent: "app"},
+		{Type: audit.CodeRefused, LatestCounter: 1, Cause: family.CodeUsed},
+		{Type: audit.Reuse, LatestCounter: 1, Cause: family.ReuseDetected},
+	} {
+		base := audit.New(e.Type, begin.Add(time.Duration(i)*time.Second))
+		e.ID, e.At, e.Family, e.OriginToken = base.ID, base.At, id, family.Code
+		audit.Trail{Log: log}.Record(t.Context(), &e)
+	}
+	var got []string
+	for _, m := range seen.of(id.String()) {
+		got = append(got, fmt.Sprintf("%s %d %s %d-%d %q %s", m.At.Sub(begin), m.Kind, m.Origin, m.Token, m.Newest, m.From, m.Cause))
+	}
+	want := []string{
+		fmt.Sprintf(`0s %d code 0-0 "192.0.2.66" wrong_verifier`, timeline.Refused),
+		fmt.Sprintf(`1s %d code 0-1 "192.0.2.1 app" `, timeline.Exchanged),
+		fmt.Sprintf(`2s %d code 0-1 "" code_used`, timeline.Refused),
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("kept is\n%s\nnot\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestStoryOfACode checks that a local run tells each use of a code once, with who presented it.
+func TestStoryOfACode(t *testing.T) {
+	p := start(t, nil)
+	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	sum := sha256.Sum256([]byte(verifier))
+	api, err := manage.New(p.url, manage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := api.StartWithCode(t.Context(), &manage.Login{UserID: "alice", ClientID: "demo-spa"},
+		manage.CodeRequest{Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verifier := range []string{strings.Repeat("x", 43), verifier, verifier} {
+		form := url.Values{"grant_type": {"authorization_code"}, "client_id": {"demo-spa"}, "code": {code.Code}, "code_verifier": {verifier}}
+		p.form("/oauth/token", form)
+	}
+	status, page := p.browser().send(http.MethodGet, "/console/explain?family="+code.Family, nil)
+	if status != http.StatusOK {
+		t.Fatal(status)
+	}
+	for _, words := range []string{
+		"The login: the family begins with an authorization code, its number 0.",
+		"The authorization code was refused: it came with another code_verifier than its code_challenge asks for.",
+		"The authorization code was exchanged for token 1.", "The authorization code was refused: it had been exchanged before.",
+	} {
+		if n := strings.Count(page, "<td>"+words+"</td>"); n != 1 {
+			t.Errorf("%q is told %d times:\n%s", words, n, page)
+		}
+	}
+	if strings.Contains(page, "there may have been other uses") {
+		t.Error("the page doubts that these were all uses")
 	}
 }
 

@@ -112,6 +112,8 @@ func useOf(r *slog.Record) (family string, m timeline.Moment, ok bool) {
 			id = a.Value.String()
 		case "familyId":
 			family = a.Value.String()
+		case "originToken":
+			m.Origin = a.Value.String()
 		case "tokenCounter":
 			m.Token = uint32(a.Value.Uint64()) //nolint:gosec // was one
 		case "latestCounter":
@@ -142,8 +144,10 @@ func useOf(r *slog.Record) (family string, m timeline.Moment, ok bool) {
 	// The line has the time of the machine. The event has that of the clock that is moved.
 	m.At, m.From = ulid.Time(event.Time()).UTC(), strings.TrimSpace(ip+" "+agent)
 	switch audit.Type(eventType) {
-	case audit.Refused:
+	case audit.Refused, audit.CodeRefused:
 		m.Kind = timeline.Refused
+	case audit.CodeExchanged:
+		m.Kind = timeline.Exchanged
 	case audit.Exchanged:
 		switch {
 		case held:

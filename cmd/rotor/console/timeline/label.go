@@ -127,15 +127,15 @@ func (p *Picture) wantedLabels() []wanted {
 		if !t.Presented {
 			continue
 		}
-		if text := fmt.Sprintf("token %d: you asked about it", p.story.Presented); t.First <= p.story.Presented && p.story.Presented <= t.Last {
-			add(1, p.Axis.Place(p.made(p.story.Presented)), onAxis, "asked", text)
+		if n := *p.story.Presented; t.First <= n && n <= t.Last {
+			add(1, p.Axis.Place(p.made(n)), onAxis, "asked", name(n)+": you asked about it")
 		}
 	}
 	for i, m := range p.story.Moments {
 		if m.Kind == Issued {
 			add(2, p.Axis.Place(m.At), onAxis, "", m.short())
 		}
-		if m.Kind == Skipped || m.Kind == Ahead {
+		if m.Kind == Exchanged || m.Kind == Skipped || m.Kind == Ahead {
 			add(4, p.Axis.Place(m.At), onAxis, "", p.story.Moments[i].short())
 		}
 	}
@@ -161,6 +161,14 @@ func (p *Picture) wantedLabels() []wanted {
 		add(rank, (u.From+u.To)/2, onLane, class, text)
 	}
 	return want
+}
+
+// name returns how people call the family's token with that number.
+func name(n uint32) string {
+	if n == 0 {
+		return "the code"
+	}
+	return fmt.Sprintf("token %d", n)
 }
 
 // made returns when a token was made, as far as that is known.
@@ -215,7 +223,7 @@ func (p *Picture) layTicks() {
 		switch {
 		case m.Kind == Issued, m.Kind == Ended:
 			all = append(all, candidate{m.At, 0})
-		case i == len(p.story.Moments)-1, m.isToken() && m.Newest == p.story.Presented:
+		case i == len(p.story.Moments)-1, p.story.asked(&m):
 			all = append(all, candidate{m.At, 2})
 		case len(p.story.Moments) < 200 || i%(len(p.story.Moments)/100) == 0:
 			all = append(all, candidate{m.At, 3})

@@ -112,11 +112,11 @@ func (s *Story) axis() *Axis {
 	for i := range s.Moments {
 		m := &s.Moments[i]
 		times = append(times, m.At.UnixNano())
-		if m.isToken() && m.Kind != Issued && s.Interval > 0 {
+		if m.hasInterval() && s.Interval > 0 {
 			times = append(times, m.At.Add(s.Interval).UnixNano())
 		}
 		switch {
-		case m.Kind == Ended, m.isToken() && tokens <= maxApart, m.isToken() && m.Newest == s.Presented, m.Kind == Refused && i == len(s.Moments)-1:
+		case m.Kind == Ended, m.isToken() && tokens <= maxApart, s.asked(m), m.Kind == Refused && i == len(s.Moments)-1:
 			important = append(important, m.At.UnixNano())
 		}
 	}
@@ -148,6 +148,12 @@ func (p *Picture) end() *Moment {
 	return nil
 }
 
+// hasInterval reports whether a reuse interval begins at the moment. There is none after the
+// exchange of a code, which works once.
+func (m *Moment) hasInterval() bool {
+	return m.isToken() && m.Kind != Issued && m.Kind != Exchanged
+}
+
 // layBands lays the reuse interval after each rotation, until the family ended.
 func (p *Picture) layBands() {
 	if p.story.Interval <= 0 {
@@ -155,7 +161,7 @@ func (p *Picture) layBands() {
 	}
 	for i := range p.story.Moments {
 		m := &p.story.Moments[i]
-		if !m.isToken() || m.Kind == Issued {
+		if !m.hasInterval() {
 			continue
 		}
 		b := Band{p.at[i], p.Axis.Place(m.At.Add(p.story.Interval))}
@@ -178,7 +184,7 @@ func (p *Picture) layTokens() {
 			continue
 		}
 		at := p.at[i]
-		asked := p.story.Presented != 0 && m.Newest == p.story.Presented
+		asked := p.story.asked(m)
 		if last := len(p.Tokens) - 1; last >= 0 && at-p.Tokens[last].To < 2*tokenRadius+2 {
 			t := &p.Tokens[last]
 			if at-t.Places[len(t.Places)-1] >= 3 {

@@ -15,23 +15,25 @@ type Kind int
 
 // The kinds of moments.
 const (
-	Issued   Kind = iota // the family began, with token 1
-	Rotated              // Token was exchanged for Newest
-	Used                 // the newest token was used, and stays the newest
-	Reused               // Token, which was superseded, was used inside the reuse interval
-	Skipped              // Token was exchanged a second time, because its successor was never used
-	Observed             // Token was reused outside the interval, and that was recorded only
-	Ahead                // Token was newer than the record, after a restore
-	Refused              // Token was refused
-	Ended                // the family ended, by its Cause
+	Issued    Kind = iota // the family began, with token 1, or with its code
+	Exchanged             // the family's code was exchanged for token 1
+	Rotated               // Token was exchanged for Newest
+	Used                  // the newest token was used, and stays the newest
+	Reused                // Token, which was superseded, was used inside the reuse interval
+	Skipped               // Token was exchanged a second time, because its successor was never used
+	Observed              // Token was reused outside the interval, and that was recorded only
+	Ahead                 // Token was newer than the record, after a restore
+	Refused               // Token was refused
+	Ended                 // the family ended, by its Cause
 )
 
 // Moment is one entry of a family's life.
 type Moment struct {
 	At        time.Time
 	Kind      Kind
-	Token     uint32 // that was presented; 0 if it is not known
-	Newest    uint32 // of the family, afterwards
+	Origin    string // what the family began with, if this is about its number 0: "code" or "assertion"
+	Token     uint32 // that was presented; 0 if it is not known, or if it was the number 0
+	Newest    uint32 // of the family, afterwards; 0 while its code waits to be exchanged
 	Cause     string // of Refused and Ended
 	Age       time.Duration
 	From      string // the address and user agent
@@ -50,7 +52,7 @@ type Story struct {
 	Interval  time.Duration // the reuse interval, or 0
 	Moments   []Moment      // in order
 	Ends      []End         // of a living family
-	Presented uint32        // the token that was asked about; 0 for none
+	Presented *uint32       // the token that was asked about; nil for none
 }
 
 // Sort puts the moments in order.
@@ -82,7 +84,7 @@ func rank(k Kind) int {
 	switch k {
 	case Issued:
 		return 0
-	case Rotated, Skipped:
+	case Exchanged, Rotated, Skipped:
 		return 1
 	case Refused:
 		return 4
@@ -96,21 +98,45 @@ func rank(k Kind) int {
 // isToken reports whether a token was made at the moment.
 func (m *Moment) isToken() bool {
 	switch m.Kind {
-	case Issued, Rotated, Skipped, Ahead:
+	case Issued, Exchanged, Rotated, Skipped, Ahead:
 		return true
 	}
 	return false
 }
 
+// asked reports whether the token made at the moment is the one that was asked about.
+func (s *Story) asked(m *Moment) bool {
+	return m.isToken() && s.Presented != nil && m.Newest == *s.Presented
+}
+
+// origins names what a family began with, as its token number 0.
+var origins = map[string]string{"code": "the authorization code", "assertion": "the assertion"}
+
+// token returns a name of the token that was presented.
+func (m *Moment) token() string {
+	switch {
+	case origins[m.Origin] != "":
+		return origins[m.Origin]
+	case m.Token != 0:
+		return fmt.Sprintf("token %d", m.Token)
+	}
+	return "a token"
+}
+
 // Words returns what happened as a sentence.
 func (m *Moment) Words() string {
-	token := "a token"
-	if m.Token != 0 {
-		token = fmt.Sprintf("token %d", m.Token)
-	}
+	token := m.token()
 	switch m.Kind {
 	case Issued:
+		switch m.Origin {
+		case "code":
+			return "The login: the family begins with an authorization code, its number 0."
+		case "assertion":
+			return "The login: an assertion of a trusted issuer began the family, with token 1."
+		}
 		return "The login: the family begins with token 1."
+	case Exchanged:
+		return fmt.Sprintf("%s was exchanged for token %d.", capital(token), m.Newest)
 	case Rotated:
 		if m.Token == 0 {
 			return fmt.Sprintf("Token %d was issued.", m.Newest)
@@ -132,7 +158,11 @@ func (m *Moment) Words() string {
 	case Refused:
 		return fmt.Sprintf("%s was refused: %s.", capital(token), causeWords(m.Cause))
 	default:
-		if m.Cause == "reuse_detected" && m.Token != 0 {
+		switch {
+		case m.Cause != "reuse_detected":
+		case m.Origin != "":
+			return fmt.Sprintf("%s was presented again after its exchange. The family was revoked, with its newest token %d.", capital(token), m.Newest)
+		case m.Token != 0:
 			return fmt.Sprintf("%s came back outside the reuse interval. The family was revoked, with its newest token %d.", capital(token), m.Newest)
 		}
 		return "The family ended: " + causeWords(m.Cause) + "."
@@ -143,18 +173,22 @@ func (m *Moment) Words() string {
 func (m *Moment) short() string {
 	switch m.Kind {
 	case Issued:
+		if m.Origin == "code" {
+			return "login: a code"
+		}
 		return "login"
+	case Exchanged:
+		return "exchanged"
 	case Observed:
 		return fmt.Sprintf("token %d came back (observed)", m.Token)
 	case Skipped:
 		return "response was lost"
-	case Refused:
-		if m.Token != 0 {
-			return fmt.Sprintf("token %d refused", m.Token)
-		}
-		return "refused"
 	case Ended:
-		if m.Cause == "reuse_detected" && m.Token != 0 {
+		switch {
+		case m.Cause != "reuse_detected":
+		case m.Origin == "code":
+			return "revoked: the code came back"
+		case m.Token != 0:
 			return fmt.Sprintf("revoked: token %d came back", m.Token)
 		}
 		return causeWords(m.Cause)
@@ -169,6 +203,9 @@ var causes = map[string]string{
 	"revoked_by_client": "logged out by the application", "revoked_by_admin": "revoked by an operator",
 	"password_changed": "the password was changed", "client_not_before": "the client's not_before ended it",
 	"key_revoked": "its key was revoked", "wrong_client": "another client presented it",
+	"code_expired": "its code was not exchanged in time", "code_used": "it had been exchanged before",
+	"assertion_used": "it had begun the family some time ago",
+	"wrong_verifier": "it came with another code_verifier than its code_challenge asks for", "wrong_redirect_uri": "it came with another redirect_uri than it was issued for",
 }
 
 func causeWords(cause string) string {

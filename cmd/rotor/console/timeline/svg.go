@@ -75,11 +75,18 @@ func (p *Picture) SVG(id, class string) string {
 // putTokens writes the mark of tokens: a circle with a number, or a lozenge with two.
 func (p *Picture) putTokens(put func(string, ...any), t *Tokens) {
 	class := "token"
+	if t.Last == 0 {
+		class += " code"
+	}
 	if t.Presented {
 		class += " asked"
 	}
-	title, number := fmt.Sprintf("Token %d", t.First), fmt.Sprint(t.First)
-	if t.Last != t.First {
+	title, number := capital(name(t.First)), fmt.Sprint(t.First)
+	switch {
+	case t.Last == t.First:
+	case t.First == 0:
+		title, number = "The code, and then the tokens up to "+fmt.Sprint(t.Last), fmt.Sprintf("0 – %d", t.Last)
+	default:
 		title, number = fmt.Sprintf("Tokens %d to %d", t.First, t.Last), fmt.Sprintf("%d – %d", t.First, t.Last)
 	}
 	from, wide := t.From-tokenRadius, t.To-t.From+2*tokenRadius

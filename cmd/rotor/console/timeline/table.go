@@ -53,6 +53,9 @@ func (s *Story) Table() []Row {
 func rowOfMany(run []Moment) Row {
 	last := &run[len(run)-1]
 	r := Row{At: run[0].At, Until: last.At, Words: fmt.Sprintf("%s times more, the same: up to token %d.", count(len(run)), last.Newest)}
+	if last.Newest == 0 {
+		r.Words = fmt.Sprintf("%s times more, the same.", count(len(run)))
+	}
 	elsewhere := 0
 	for i := range run {
 		if run[i].Elsewhere {

@@ -24,8 +24,17 @@ func stories(t *rapid.T) *Story {
 		unit := rapid.SampledFrom([]time.Duration{time.Nanosecond, time.Millisecond, time.Second, time.Minute, time.Hour, 24 * time.Hour}).Draw(t, "unit")
 		return time.Duration(rapid.IntRange(0, 60).Draw(t, "pause")) * unit
 	}
-	s.Moments = append(s.Moments, Moment{At: at, Kind: Issued, Newest: 1})
 	from := rapid.SampledFrom([]string{"", "192.0.2.1 app", `<script>"'&`})
+	s.Moments = append(s.Moments, Moment{At: at, Kind: Issued, Newest: 1})
+	if rapid.Bool().Draw(t, "code") {
+		s.Moments[0].Origin, s.Moments[0].Newest = "code", 0
+		for range rapid.IntRange(0, 3).Draw(t, "wrong proofs") {
+			at = at.Add(pause())
+			s.Moments = append(s.Moments, Moment{At: at, Kind: Refused, Origin: "code", Cause: "wrong_verifier"})
+		}
+		at = at.Add(pause())
+		s.Moments = append(s.Moments, Moment{At: at, Kind: Exchanged, Origin: "code", Newest: 1, From: from.Draw(t, "from")})
+	}
 	for range rapid.IntRange(0, 40).Draw(t, "moments") {
 		at = at.Add(pause())
 		m := Moment{At: at, Kind: rapid.SampledFrom([]Kind{Rotated, Rotated, Used, Reused, Skipped, Observed, Ahead}).Draw(t, "kind"), Token: newest, From: from.Draw(t, "from")}
@@ -49,7 +58,9 @@ func stories(t *rapid.T) *Story {
 	if rapid.IntRange(0, 9).Draw(t, "skew") == 0 {
 		s.Now = began // a clock that is behind the service's
 	}
-	s.Presented = uint32(rapid.IntRange(0, int(newest)).Draw(t, "presented"))
+	if n := rapid.IntRange(-1, int(newest)).Draw(t, "presented"); n >= 0 {
+		s.Presented = new(uint32(n))
+	}
 	return s
 }
 
@@ -76,7 +87,7 @@ func TestPicture(t *testing.T) {
 				if n := holding(p.Tokens, func(m Tokens) bool { return m.From <= at+off && at-off <= m.To }); n != 1 {
 					t.Errorf("token %d at %v is in %d marks: %v", m.Newest, at, n, p.Tokens)
 				}
-				if m.Kind == Issued || s.Interval == 0 {
+				if m.Kind == Issued || m.Kind == Exchanged || s.Interval == 0 {
 					continue
 				}
 				end := p.Axis.Place(m.At.Add(s.Interval))
@@ -92,8 +103,8 @@ func TestPicture(t *testing.T) {
 		}
 		for _, b := range p.Bands {
 			// Nothing else has a band: it begins with a rotation, and ends with the interval of one.
-			starts := slices.ContainsFunc(s.Moments, func(m Moment) bool { return m.isToken() && near(p.Axis.Place(m.At), b.From) })
-			ends := near(b.To, p.Life) || slices.ContainsFunc(s.Moments, func(m Moment) bool { return m.isToken() && near(p.Axis.Place(m.At.Add(s.Interval)), b.To) })
+			starts := slices.ContainsFunc(s.Moments, func(m Moment) bool { return m.hasInterval() && near(p.Axis.Place(m.At), b.From) })
+			ends := near(b.To, p.Life) || slices.ContainsFunc(s.Moments, func(m Moment) bool { return m.hasInterval() && near(p.Axis.Place(m.At.Add(s.Interval)), b.To) })
 			if !starts || !ends || b.To < b.From || b.To > p.Life+off {
 				t.Errorf("the band %v is of no rotation", b)
 			}
@@ -304,7 +315,7 @@ func TestAlternatingUses(t *testing.T) {
 // TestTheft checks the picture of the README's story in full.
 func TestTheft(t *testing.T) {
 	at := func(d time.Duration) time.Time { return began.Add(d) }
-	s := &Story{Interval: time.Minute, Now: at(time.Hour + 5*time.Minute), Presented: 2, Moments: []Moment{
+	s := &Story{Interval: time.Minute, Now: at(time.Hour + 5*time.Minute), Presented: new(uint32(2)), Moments: []Moment{
 		{At: at(time.Hour + 2*time.Minute), Kind: Ended, Cause: "reuse_detected", Token: 1, Newest: 2},
 		{At: at(time.Hour + 3*time.Millisecond), Kind: Reused, Token: 1, Newest: 2, Age: 3 * time.Millisecond},
 		{At: at(time.Hour), Kind: Rotated, Token: 1, Newest: 2},
@@ -345,6 +356,78 @@ func TestTheft(t *testing.T) {
 	}
 	if want := []string{"1 h true", "1 min 59 s false", "1 min false", "2 min false"}; !slices.Equal(pauses, want) {
 		t.Errorf("the pauses are %q, not %q", pauses, want)
+	}
+}
+
+// TestCode checks the picture and the table of a family that began with a code, which somebody
+// presented without its proof, and again after its exchange.
+func TestCode(t *testing.T) {
+	at := func(d time.Duration) time.Time { return began.Add(d) }
+	s := &Story{Interval: time.Minute, Now: at(time.Hour), Moments: []Moment{
+		{At: at(0), Kind: Issued, Origin: "code"},
+		{At: at(4 * time.Second), Kind: Refused, Origin: "code", Cause: "wrong_verifier"},
+		{At: at(20 * time.Second), Kind: Exchanged, Origin: "code", Newest: 1},
+		{At: at(23 * time.Second), Kind: Refused, Origin: "code", Newest: 1, Cause: "code_used"},
+		{At: at(10 * time.Minute), Kind: Rotated, Token: 1, Newest: 2},
+		{At: at(30 * time.Minute), Kind: Ended, Origin: "code", Cause: "reuse_detected", Newest: 2},
+		{At: at(31 * time.Minute), Kind: Refused, Token: 2, Newest: 2, Cause: "reuse_detected"},
+	}}
+	var words []string
+	for _, row := range s.Table() {
+		words = append(words, row.Words)
+	}
+	want := []string{
+		"The login: the family begins with an authorization code, its number 0.",
+		"The authorization code was refused: it came with another code_verifier than its code_challenge asks for.",
+		"The authorization code was exchanged for token 1.",
+		"The authorization code was refused: it had been exchanged before.",
+		"Token 1 was exchanged for token 2.",
+		"The authorization code was presented again after its exchange. The family was revoked, with its newest token 2.",
+		"Token 2 was refused: a superseded token came back.",
+	}
+	if !slices.Equal(words, want) {
+		t.Errorf("the table is\n%s\nnot\n%s", strings.Join(words, "\n"), strings.Join(want, "\n"))
+	}
+	p := Draw(s, 1000)[0]
+	svg := p.SVG("x", "wide")
+	for _, want := range []string{
+		">login: a code<", ">exchanged<", ">revoked: the code came back<", "<title>The code</title>", ">0</text>",
+		"<title>Token 1</title>", "Tokens made: 2. Other uses shown: 3.",
+	} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("there is no %q:\n%s", want, svg)
+		}
+	}
+	for presented, want := range []string{"the code: you asked about it", "token 1: you asked about it"} {
+		s.Presented = new(uint32(presented))
+		p := Draw(s, 1000)[0]
+		if len(p.Tokens) != 3 || !p.Tokens[presented].Presented || p.Tokens[1-presented].Presented || !strings.Contains(p.SVG("x", "wide"), want) {
+			t.Errorf("there is no %q: the tokens are %v", want, p.Tokens)
+		}
+	}
+	// A code works once, so no interval follows its exchange.
+	if len(p.Bands) != 1 || !near(p.Bands[0].From, p.Axis.Place(at(10*time.Minute))) {
+		t.Errorf("the bands are %v", p.Bands)
+	}
+}
+
+// TestPendingCode checks the picture of a family whose code waits, and of one whose code waited too long.
+func TestPendingCode(t *testing.T) {
+	s := &Story{Interval: time.Minute, Now: began.Add(time.Second), Moments: []Moment{{At: began, Kind: Issued, Origin: "code"}}}
+	if svg := Draw(s, 330)[0].SVG("x", "narrow"); !strings.Contains(svg, "Tokens made: 0.") || !strings.Contains(svg, "login: a code") || strings.Contains(svg, "asked") {
+		t.Errorf("pending:\n%s", svg)
+	}
+	s.Now = began.Add(time.Hour)
+	for range 20 {
+		s.Moments = append(s.Moments, Moment{At: began.Add(time.Second), Kind: Refused, Origin: "code", Cause: "wrong_redirect_uri"})
+	}
+	s.Moments = append(s.Moments, Moment{At: began.Add(time.Minute), Kind: Ended, Cause: "code_expired"})
+	if svg := Draw(s, 330)[0].SVG("x", "narrow"); !strings.Contains(svg, "its code was not exchanged in time") || !strings.Contains(svg, "Tokens made: 0.") {
+		t.Errorf("expired:\n%s", svg)
+	}
+	rows := s.Table()
+	if len(rows) != 5 || rows[2].Words != "18 times more, the same." || rows[4].Words != "The family ended: its code was not exchanged in time." {
+		t.Errorf("the table is %v", rows)
 	}
 }
 
