@@ -639,7 +639,7 @@ func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 					t.Errorf("%s: the stage may be made before %s", name, id)
 				}
 			}
-			if len(routes) != 6+len((&manage.API{}).Routes()) || len(got) != len(routes) {
+			if len(routes) != 8+len((&manage.API{}).Routes()) || len(got) != len(routes) {
 				t.Errorf("%s: %d routes, and limits for %d", name, len(routes), len(got))
 			}
 		}
