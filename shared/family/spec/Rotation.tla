@@ -10,6 +10,7 @@
 (*                                  .MoveAhead                             *)
 (*   Used, MustRecord               store.useSet; Family.MustRecord        *)
 (*   Predecessor, Holds, Decide     Family.predecessor, .holds; Decide     *)
+(*   until, proof, Pending          Origin.Until; the verifier; .Pending   *)
 (*   Present, Refresh, Abuse        api.refresh begins; the clock is read  *)
 (*   Write                          Table.Refresh, .RecordUse, .Skip and   *)
 (*                                  .MoveAhead                             *)
@@ -33,6 +34,7 @@ CONSTANTS
   Naive,      \* whether the client is naive, or careful
   Thieves,    \* whether tokens are copied, so that anybody may present any of them
   Logouts,    \* whether the user may end the family
+  Coded,      \* whether the family begins with a code, its number 0
   Restores,   \* whether the table is restored from a backup: "never", "quiet" or "any time"
   Requests,   \* the names of the requests that run at once
   Tokens,     \* a bound: tokens numbered below it are presented
@@ -59,19 +61,30 @@ vars == <<item, clock, req, client, backup, ghosts, ferrt>>
 Max(a, b) == IF a > b THEN a ELSE b
 Min(a, b) == IF a < b THEN a ELSE b
 
+\* For how long a code may be exchanged, and its second use is forgiven.
+CodeLife == 2
+Grace == 2
+First == IF Coded THEN 0 ELSE 1
+\* For how long after the first use of token n another is forgiven.
+Span(n) == IF n = 0 THEN Grace ELSE Interval
+
 -----------------------------------------------------------------------------
 (* The record. rotated is when token counter became the newest; used is    *)
 (* the last token of which a use that rotated nothing is on record; at is  *)
 (* the last use on record; wid is the request that wrote the last          *)
-(* rotation, mark the one that revoked.                                    *)
+(* rotation, mark the one that revoked. While counter is 0, the family is  *)
+(* pending, and until is the end of its code. After the exchange it is the *)
+(* end of the time in which the code may come again.                       *)
 
-Issued == [counter |-> 1, rotated |-> None, used |-> 0, at |-> 0, wid |-> None,
+Issued == [counter |-> First, until |-> IF Coded THEN CodeLife ELSE 0, rotated |-> None, used |-> 0, at |-> 0, wid |-> None,
            skip |-> [from |-> 0, to |-> 0], revoked |-> FALSE, mark |-> None]
 
-Ended(f, now) == now >= Absolute \/ now >= f.at + Idle
+Pending(f) == f.counter = 0
+Ended(f, now) == now >= Absolute \/ now >= f.at + Idle \/ (Pending(f) /\ now >= f.until)
 Alive(f, now) == ~f.revoked /\ ~Ended(f, now)
 
-Rotated(f, n, now) == [f EXCEPT !.counter = n + 1, !.rotated = now, !.at = now]
+Rotated(f, n, now) == [f EXCEPT !.counter = n + 1, !.rotated = now, !.at = now,
+                        !.until = IF n = 0 THEN now + Grace ELSE @]
 SkippedTo(f, n, now) ==
   [Rotated(f, f.counter, now) EXCEPT !.skip = [from |-> n + 1, to |-> f.counter]]
 MovedAhead(f, n, now) ==
@@ -92,6 +105,9 @@ Decide(f, r, a) ==
   LET p == Predecessor(f)
   IN IF ~Alive(f, a.now) THEN "dead"
      ELSE IF f.wid = r THEN "ours"
+     ELSE IF a.n = 0 THEN
+       IF Pending(f) THEN IF a.proof THEN "unclear" ELSE "refused"
+       ELSE IF a.proof /\ a.now < f.until THEN "refused" ELSE "reuse"
      ELSE IF a.n = f.counter THEN IF Holds(f, a.now) THEN "held" ELSE "unclear"
      ELSE IF a.n > f.counter THEN "ahead"
      ELSE IF a.n > p THEN "reuse"
@@ -109,7 +125,7 @@ MustRecord(f, a, v) ==
 (* The requests. pc is the storage call that comes next, or the answer;    *)
 (* seen is the counter of the record that the call is for.                 *)
 
-Free == [pc |-> "free", who |-> None, n |-> 0, now |-> 0, seen |-> 0, tok |-> 0]
+Free == [pc |-> "free", who |-> None, n |-> 0, proof |-> TRUE, now |-> 0, seen |-> 0, tok |-> 0]
 Begun(who, n, now) == [Free EXCEPT !.pc = "refresh", !.who = who, !.n = n, !.now = now, !.seen = n]
 Answered(a, kind, tok) == [a EXCEPT !.pc = kind, !.tok = tok, !.now = 0, !.seen = 0]
 
@@ -129,13 +145,15 @@ Deaf == [q \in Requests |->
 \* client begins anew. Otherwise it keeps quiet; or, where lost responses are forgiven, it
 \* begins anew once an interval has passed, on every clock, since the last copy was sent (two
 \* since the first are enough), and is deaf to the answers to what it sent before.
-Quiet == Interval + Skew
+\* It presents a code in the same way, as a page does that mounts twice: the last copy less than
+\* Grace after the first.
+Quiet(n) == Span(n) + Skew
 Present(r, n) ==
   /\ ~Thieves /\ ~Naive /\ req[r].pc = "free" /\ n < Tokens
-  /\ LET more == window[n] # None /\ window[n] > Quiet
-         again == UntilUsed /\ n = has /\ window[n] = 0
+  /\ LET more == window[n] # None /\ window[n] > Quiet(n)
+         again == UntilUsed /\ n = has /\ n > 0 /\ window[n] = 0
      IN /\ (n = has /\ window[n] = None) \/ more \/ again
-        /\ window' = IF more THEN window ELSE [window EXCEPT ![n] = 2 * Interval]
+        /\ window' = IF more THEN window ELSE [window EXCEPT ![n] = 2 * Span(n)]
         /\ sure' = (sure \/ again)
         /\ \E d \in 0..Skew :
              req' = [IF again THEN Deaf ELSE req EXCEPT ![r] = Begun("client", n, clock + d)]
@@ -159,11 +177,12 @@ Refresh(r, n) ==
 
 \* A thief copies tokens, and presents them whenever and as often as it likes. So does its
 \* victim here, and both have any token that there ever was: whatever clients, careful or not,
-\* and thieves may do to a family, these do.
-Given == {1} \union {n \in 2..Tokens - 1 : sup[n - 1] # None}
+\* and thieves may do to a family, these do. Who presents a code has its verifier, or has not.
+Given == {First} \union {n \in First + 1..Tokens - 1 : sup[n - 1] # None}
 Abuse(r, n) ==
   /\ Thieves /\ req[r].pc = "free"
-  /\ \E d \in 0..Skew : req' = [req EXCEPT ![r] = Begun("anybody", n, clock + d)]
+  /\ \E d \in 0..Skew, proof \in (IF n = 0 THEN BOOLEAN ELSE {TRUE}) :
+       req' = [req EXCEPT ![r] = [Begun("anybody", n, clock + d) EXCEPT !.proof = proof]]
   /\ UNCHANGED <<item, clock, client, backup, ghosts, ferrt>>
 
 \* What request r does about the record f.
@@ -175,7 +194,7 @@ Looked(r, f) ==
             /\ ~MustRecord(f, a, v)         -> Answered(a, "success", f.counter)
        [] v \in {"skip", "ahead"}           -> [a EXCEPT !.pc = v, !.seen = f.counter]
        [] v = "reuse"                       -> [a EXCEPT !.pc = "revoke", !.seen = 0]
-       [] v = "dead"                        -> Answered(a, "refused", 0)
+       [] v \in {"dead", "refused"}         -> Answered(a, "refused", 0)
        [] v \in {"slow", "unclear"}         -> Answered(a, v, 0)
 
 \* Whether the condition of the write holds.
@@ -184,6 +203,7 @@ Applies(f, a) ==
   /\ f.counter = a.seen
   /\ Alive(f, a.now)
   /\ a.pc = "refresh" => ~Holding(f, a.now)
+  /\ a.n = 0 => a.proof
   /\ a.pc = "skip" => f.used # f.counter
 
 \* A conditional write. Where only the record changes, the answer was lost: the SDK makes
@@ -274,13 +294,13 @@ Tick ==
 
 Init ==
   /\ item = Issued /\ clock = 0 /\ req = [r \in Requests |-> Free]
-  /\ has = 1 /\ backup = None
-  /\ window = [n \in 1..Tokens |-> None] /\ sup = window /\ spent = {}
+  /\ has = First /\ backup = None
+  /\ window = [n \in First..Tokens |-> None] /\ sup = window /\ spent = {}
   /\ sure = TRUE /\ burst = [age |-> None, had |-> {}, heard |-> FALSE]
   /\ ferrt = [stored |-> 0, logged |-> 0]
 Next ==
   \/ \E r \in Requests :
-       \/ \E n \in 1..has : Present(r, n) \/ Refresh(r, n)
+       \/ \E n \in First..has : Present(r, n) \/ Refresh(r, n)
        \/ \E n \in Given : Abuse(r, n)
        \/ Write(r) \/ Revoke(r) \/ Take(r) \/ Vanish(r)
   \/ Burst \/ Logout \/ Backup \/ Restore \/ Tick
@@ -292,8 +312,8 @@ Alike == Permutations(Requests)
 
 Made(r, answer) == req[r].pc # answer /\ req'[r].pc = answer
 
-\* Whether token n was superseded an interval or more before now.
-Outside(n, now) == sup[n] # None /\ Max(now - sup[n], 0) >= Interval
+\* Whether token n was superseded an interval or more before now, or a code exchanged so long ago.
+Outside(n, now) == sup[n] # None /\ Max(now - sup[n], 0) >= Span(n)
 
 \* There is one newest token, and every success gives that one, as of the storage call that
 \* decided it. Without: two tabs go on with two tokens, and one of them is logged out.
@@ -307,11 +327,11 @@ Forward == [][\/ item'.counter = item.counter /\ item'.rotated = item.rotated
                  /\ item.rotated = None \/ item'.rotated - item.rotated >= Interval]_vars
 
 \* Where nobody steals, the family is not revoked, and the client does not hear that the
-\* token it has is dead. Without: users are logged out for their own tabs and retries.
+\* token it has is dead. (A second copy of a code is refused, while the first brings a token.) Without: users are logged out for their own tabs and retries.
 NeverLoggedOut ==
   /\ ~item.revoked
   /\ \A r \in Requests :
-       ~(req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = has)
+       ~(req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = has /\ has > 0)
 
 \* A dead family stays as it is and gives no more tokens. Without: a logout, a detected
 \* theft or an end does not hold.
@@ -346,8 +366,23 @@ AtMostTwo ==
 FoundOut ==
   [][\A r \in Requests : Made(r, "refused") =>
        LET n == req[r].n IN
-         (n < item.counter /\ (n \notin spent \/ Outside(n, req[r].now)))
+         (n < item.counter /\ (n \notin spent \/ Outside(n, req[r].now) \/ ~req[r].proof))
          => ~Alive(item', req[r].now)]_vars
+
+\* A code is honoured once, in time, and for who has its verifier. Without: who finds a code in a
+\* log has a session.
+OneExchange ==
+  [][/\ Pending(item) /\ ~Pending(item') =>
+          \E r \in Requests : /\ item'.wid = r /\ req[r].n = 0 /\ req[r].proof
+                              /\ ~item.revoked /\ req[r].now < item.until
+     /\ \A r \in Requests : Made(r, "success") /\ req[r].n = 0 => Pending(item) \/ item.wid = r]_vars
+
+\* A code ends no family before it was exchanged, nor in the time in which it may come again with
+\* its verifier. Without: a page that mounts twice logs its user out, and so can whoever sees a code.
+Spared ==
+  [][\A r \in Requests :
+       (~item.revoked /\ item'.revoked /\ item'.mark = r /\ req[r].n = 0)
+       => sup[0] # None /\ (~req[r].proof \/ Outside(0, req[r].now))]_vars
 
 \* A reuse is one event. Without: the alarm counts servers, not thefts.
 OneFerrt == ferrt.stored <= 1 /\ ferrt.logged <= ferrt.stored
@@ -373,7 +408,7 @@ Fair == \A r \in Requests :
   /\ SF_vars(req[r].n = has /\ req[r].pc = "refresh" /\ Write(r))
   /\ SF_vars(req[r].n = has /\ req[r].pc # "refresh" /\ Write(r))
 FairSpec == Spec /\ Fair
-May == window[has] = None \/ window[has] > Quiet \/ (UntilUsed /\ window[has] = 0)
+May == window[has] = None \/ window[has] > Quiet(has) \/ (UntilUsed /\ window[has] = 0)
 GoesOn ==
   /\ []<>(~May \/ \E r \in Requests : req[r].pc = "success" /\ req[r].n = has)
   /\ \A n \in 1..Tokens - 1 :

@@ -172,6 +172,26 @@ mutants() {
 		's|!\[n\] = 2 \* Interval|![n] = Interval + Skew|; s|^Quiet == .*|Quiet == 2 * Skew|'
 	mutant NeverLoggedOut Naive "the naive client's bursts follow an interval apart" \
 		's|2 \* Interval|Interval|g'
+	mutant OneExchange CodeTheft 'the exchange does not ask for the verifier' \
+		's|/\\ a.n = 0 => a.proof|/\\ TRUE|'
+	mutant OneExchange CodeTheft 'the exchange does not ask for the counter' \
+		's|f.counter = a.seen|(a.n # 0 => f.counter = a.seen)|'
+	mutant OneExchange CodeTheft 'a code never expires' \
+		's| \\/ (Pending(f) /\\ now >= f.until)||'
+	mutant OneExchange CodeTheft 'a code that comes again gets the newest token' \
+		's|a.now < f.until THEN "refused"|a.now < f.until THEN "newest"|'
+	mutant Spared CodeTheft 'a wrong verifier ends a pending family' \
+		's|THEN "unclear" ELSE "refused"|THEN "unclear" ELSE "reuse"|'
+	mutant NeverLoggedOut Code 'a code that comes again ends the family at once' \
+		's|IF a.proof /\\ a.now < f.until|IF FALSE|'
+	mutant NeverLoggedOut Code 'the exchange does not say until when the code may come again' \
+		's|!.until = IF n = 0 THEN now + Grace ELSE @|!.until = @|'
+	mutant FoundOut CodeTheft 'a code that comes again is refused, and no more' \
+		's|a.now < f.until THEN "refused" ELSE "reuse"|a.now < f.until THEN "refused" ELSE "dead"|'
+	mutant FoundOut CodeTheft 'a code that comes again without its verifier is forgiven' \
+		's|IF a.proof /\\ a.now < f.until|IF a.now < f.until|'
+	mutant FoundOut CodeTheft 'the end of that time is inside' \
+		's|a.proof /\\ a.now < f.until|a.proof /\\ a.now <= f.until|'
 }
 
 usage="usage: run.sh fetch | check [--large] | mutants"
