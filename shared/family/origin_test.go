@@ -49,7 +49,8 @@ func asserted(t testing.TB, age time.Duration) *family.Family {
 
 type change = func(*family.Family, *family.Policy, *family.Attempt)
 
-// These are what may be different about a use of number 0.
+// otherVerifier makes the proof that of another verifier. The next ones change other things about a
+// use of number 0.
 func otherVerifier(_ *family.Family, _ *family.Policy, a *family.Attempt) {
 	a.Challenge = bytes.Repeat([]byte{8}, 32)
 }
@@ -90,7 +91,7 @@ func otherResource(_ *family.Family, _ *family.Policy, a *family.Attempt) {
 	a.Resource, a.Issuer = []string{"https://other.example"}, "issuer"
 }
 
-// rotated says that the family has rotated three times since, last just now.
+// rotated makes the family one that has rotated three times since, last just now.
 func rotated(f *family.Family, _ *family.Policy, _ *family.Attempt) { f.Counter, f.RotatedAt = 4, now }
 
 // TestDecideOrigin checks what each use of a family's number 0 means, and what a refresh token
@@ -329,9 +330,9 @@ func TestExplainOrigin(t *testing.T) {
 	}
 }
 
-// FuzzOrigin checks of any record and any use of its number 0: a code is honoured only while it
-// is pending, in time, and with its whole proof; once it was exchanged, it is refused or ends
-// the family; and a refresh token never depends on the proof.
+// FuzzOrigin checks any record and any use of it. A code is accepted only while its family is
+// pending, in time, and with its whole proof. Once it was exchanged, it is refused or ends the
+// family. What a refresh token means never depends on the proof.
 func FuzzOrigin(f *testing.F) {
 	f.Add(int64(1000), int64(0), uint32(0), uint32(0), true, true, false, int64(60), false, false)
 	f.Add(int64(60_000), int64(0), uint32(0), uint32(1), true, true, false, int64(0), true, false)

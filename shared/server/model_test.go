@@ -44,7 +44,7 @@ type modelFamily struct {
 	expires    time.Time    // absolute end; zero for none
 	used       time.Time    // last use
 	coded      bool         // a code starts it: its number 0
-	until      time.Time    // end of the code, and then of the time in which it may come again
+	until      time.Time    // end of the code, and then of the time in which its second use is forgiven
 	newest     uint32       // 0 while the code has not been exchanged
 	made       time.Time    // when the newest token was made; zero for the first
 	parent     uint32       // the token that was exchanged for the newest

@@ -169,7 +169,7 @@ mutants() {
 	mutant NeverLoggedOut Interval 'the careful client begins anew, although an answer was lost' \
 		's|a.tok = has /\\ sure|a.tok = has|'
 	mutant NeverLoggedOut UntilUsed 'the careful client begins anew an interval after the first copy, not the last' \
-		's|!\[n\] = 2 \* Interval|![n] = Interval + Skew|; s|^Quiet == .*|Quiet == 2 * Skew|'
+		's|!\[n\] = 2 \* Span(n)|![n] = Interval + Skew|; s|^Quiet(n) == .*|Quiet(n) == 2 * Skew|'
 	mutant NeverLoggedOut Naive "the naive client's bursts follow an interval apart" \
 		's|2 \* Interval|Interval|g'
 	mutant OneExchange CodeTheft 'the exchange does not ask for the verifier' \
