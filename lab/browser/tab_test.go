@@ -49,8 +49,14 @@ type tab struct {
 // asked for something beyond loopback, or broken its CSP.
 func newTab(t testing.TB, base string) *tab {
 	t.Helper()
+	return openTab(t, base, chromedp.WithNewBrowserContext())
+}
+
+// openTab opens a tab in a profile.
+func openTab(t testing.TB, base string, profile chromedp.ContextOption) *tab {
+	t.Helper()
 	p := &tab{t: t, base: base, statuses: map[string]int{}}
-	ctx, cancel := chromedp.NewContext(chrome, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.listen))
+	ctx, cancel := chromedp.NewContext(chrome, profile, chromedp.WithListener(p.listen))
 	p.ctx = ctx
 	p.do(
 		command(audits.Enable, cdp.Empty{}), command(log.Enable, cdp.Empty{}), command(network.Enable, network.EnableParams{}),

@@ -11,9 +11,9 @@ var consolePages = chapter{"The console", []mutant{
 	},
 	{
 		rule: "errors have no policy", pkg: "console", test: "console.TestEveryAnswerIsSecured",
-		edits: []edit{{`	secure(w.Header())
+		edits: []edit{{`	loopback.Secure(w.Header(), policy)
 	switch {`, `	if r.Method == http.MethodGet {
-		secure(w.Header())
+		loopback.Secure(w.Header(), policy)
 	}
 	switch {`}},
 	},

@@ -38,6 +38,7 @@ var suites = map[string][]string{
 	"loopback":     {"local", "console"},
 	"console":      {"console", "local"},
 	"timeline":     {"timeline", "console"},
+	"demo":         {"local"},
 	"rotor":        {"rotor"},
 	"command":      {"command", "rotor"},
 	"terminal":     {"terminal", "command", "rotor"},
@@ -47,7 +48,7 @@ var suites = map[string][]string{
 var folders = map[string]string{
 	"gateway": "functions/internal/gateway", "boot": "functions/internal/boot", "web": "shared/internal/web", "local": "cmd/rotor/local", "rotor": "cmd/rotor",
 	"command": "cmd/rotor/command", "terminal": "cmd/rotor/terminal", "console": "cmd/rotor/console", "loopback": "cmd/rotor/loopback",
-	"timeline":  "cmd/rotor/console/timeline",
+	"timeline": "cmd/rotor/console/timeline", "demo": "cmd/rotor/demo",
 	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "openapitest": "shared/openapi/openapitest", "tokensource": "clients/tokensource",
 	"manageclient": "clients/manage",
 }

@@ -31,6 +31,7 @@ var table = []chapter{
 	unsafeSettings,
 	redirects,
 	logouts,
+	demoPages,
 	owners,
 	loginRetries,
 	familyChanges,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rotor-auth/rotor/clients/manage"
 	"github.com/rotor-auth/rotor/cmd/rotor/console/timeline"
+	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
 )
 
 // Config is what a console needs. All but API and Now may be left out.
@@ -97,7 +98,7 @@ func (c *Console) routes() {
 
 // ServeHTTP answers a request, unless it is refused by the guard.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header())
+	loopback.Secure(w.Header(), policy)
 	switch {
 	case r.URL.Path == "/favicon.ico": // browsers ask for it where a page, such as the locked one, names no icon
 		w.WriteHeader(http.StatusNoContent)
@@ -197,5 +198,5 @@ func (c *Console) navigation() []link {
 	if c.Playground == nil {
 		return navigation
 	}
-	return append([]link{{"/", "Playground"}}, navigation...)
+	return append([]link{{"/", "Playground"}, {"/demo/", "Demo apps"}}, navigation...)
 }

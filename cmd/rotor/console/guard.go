@@ -1,9 +1,7 @@
 package console
 
 import (
-	"mime"
 	"net/http"
-	"strings"
 
 	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
 )
@@ -14,16 +12,6 @@ const maxForm = 64 << 10
 // policy is the Content-Security-Policy of every answer: nothing is loaded from elsewhere, no
 // script or style stands in a page, and no page frames it.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-
-// secure sets the headers of every answer.
-func secure(h http.Header) {
-	h.Set("Content-Security-Policy", policy)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-}
 
 // guarded passes on requests of this machine's user. It refuses a Host that does not name this
 // machine, requests of pages of another origin whatever their method, and bodies that are not
@@ -45,7 +33,7 @@ func (c *Console) guarded(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodPost:
-		if !isForm(r) {
+		if !loopback.IsForm(r) {
 			refuse(http.StatusUnsupportedMediaType, "Refused", "The console takes forms alone.")
 			return
 		}
@@ -64,14 +52,4 @@ func (c *Console) guarded(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.mux.ServeHTTP(w, r)
-}
-
-// isForm reports whether the body is a form, as browsers send it.
-func isForm(r *http.Request) bool {
-	types := r.Header.Values("Content-Type")
-	if len(types) != 1 {
-		return false
-	}
-	mediaType, _, err := mime.ParseMediaType(types[0])
-	return err == nil && strings.EqualFold(mediaType, "application/x-www-form-urlencoded")
 }

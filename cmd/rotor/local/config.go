@@ -26,7 +26,7 @@ type config struct {
 	keys    string            // KEYS: the file in which the keys are kept; by default none
 	alg     signing.Algorithm // ALG: RS256 or ES256; by default that of the file, or RS256 for new keys
 	origins origin.Set        // ORIGINS: web origins that may refresh and revoke; by default loopback, on any port
-	login   string            // AUTHORIZATION_ENDPOINT: the URL of a login page, to which /authorize leads; by default none
+	login   string            // AUTHORIZATION_ENDPOINT: the URL of a login page, to which /authorize leads; by default the demo's
 	table   string            // TABLE: the table's name in DynamoDB; by default rotor
 
 	// AWS_ENDPOINT_URL_DYNAMODB: a DynamoDB to use instead of the embedded one, with
@@ -104,7 +104,7 @@ func loadConfig(getenv func(string) string) (*config, error) {
 }
 
 // ownPaths are the paths that are served without a base path.
-var ownPaths = []string{"/oauth", "/.well-known", "/openapi.json", "/authorize", "/v1", "/v2/logout", "/local", "/debug", "/console"}
+var ownPaths = []string{"/oauth", "/.well-known", "/openapi.json", "/authorize", "/v1", "/v2/logout", "/local", "/debug", "/console", "/demo"}
 
 // isBasePath reports whether s is a path of plain segments that begins with none of
 // ownPaths, so that it is always clear whether a request has the base path.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/rotor-auth/rotor/cmd/rotor/demo"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/problem"
 )
@@ -22,17 +23,21 @@ type demoClient struct {
 	Type   string        `json:"type"`
 	Policy family.Policy `json:"policy"`
 
-	note string
+	note   string
+	secret string // that was made now
 }
 
 // demoClients registers the demo clients through the API. Clients that exist stay as
 // they are, because in an external DynamoDB somebody may have changed them on
-// purpose.
-func demoClients(ctx context.Context, handler http.Handler) ([]demoClient, error) {
+// purpose. Those of the demo's apps may have browsers sent back to the issuer's address.
+func demoClients(ctx context.Context, handler http.Handler, issuer string) ([]demoClient, error) {
 	var clients []demoClient
+	app := func(kind, callback, afterLogout string) string {
+		return fmt.Sprintf(`{"type":%q,"redirect_uris":[%q],"post_logout_redirect_uris":[%q]}`, kind, issuer+callback, issuer+afterLogout)
+	}
 	for _, want := range []struct{ id, body string }{
-		{"demo-spa", `{"type":"public"}`},
-		{"demo-web", `{"type":"confidential"}`},
+		{demo.ScriptClient, app("public", demo.ScriptPath, demo.ScriptPath)},
+		{demo.ServerClient, app("confidential", demo.ServerCallback, demo.ServerPath)},
 		{"demo-auth0", `{"type":"public","preset":"auth0"}`},
 		{"demo-atlassian", `{"type":"public","preset":"atlassian"}`},
 		{"demo-supabase", `{"type":"public","preset":"supabase"}`},
@@ -78,7 +83,7 @@ func demoClientOf(ctx context.Context, handler http.Handler, id, body string) (d
 	case err != nil:
 		return demoClient{}, err
 	default:
-		c.note = "secret, shown this once: " + made.Secret
+		c.note, c.secret = "secret, shown this once: "+made.Secret, made.Secret
 	}
 	return c.demoClient, nil
 }
@@ -125,7 +130,7 @@ func (a *answer) Write(p []byte) (int, error) {
 func welcome(c *config, issuer string, algorithms []string, clients []demoClient) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Rotor is ready at %s\n\n", issuer)
-	fmt.Fprintf(&b, "  Open it in a browser: a playground, and pages that explain why a token died.\n\n")
+	fmt.Fprintf(&b, "  Open it in a browser: a playground, a login with two apps, and pages that explain why a token died.\n\n")
 	if c.dynamodb == "" {
 		fmt.Fprintln(&b, "  store  embedded DynamoDB, in memory: gone when this program stops")
 	} else {

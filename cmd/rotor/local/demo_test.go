@@ -140,7 +140,7 @@ func TestDemoClientsBesideAnother(t *testing.T) {
 		kind := map[bool]string{true: "confidential", false: "public"}[id == "demo-web"]
 		writeJSON(w, demoClient{ID: id, Type: kind})
 	})
-	clients, err := demoClients(t.Context(), beside)
+	clients, err := demoClients(t.Context(), beside, "http://127.0.0.1:3000")
 	if err != nil || len(clients) != 6 {
 		t.Fatalf("%v, %v", clients, err)
 	}
@@ -154,7 +154,7 @@ func TestDemoClientsBesideAnother(t *testing.T) {
 		}
 	}
 	secret = http.StatusServiceUnavailable
-	if _, err := demoClients(t.Context(), beside); err == nil || !strings.HasPrefix(err.Error(), "register demo-web: ") || !strings.Contains(err.Error(), "no secret") {
+	if _, err := demoClients(t.Context(), beside, "http://127.0.0.1:3000"); err == nil || !strings.HasPrefix(err.Error(), "register demo-web: ") || !strings.Contains(err.Error(), "no secret") {
 		t.Errorf("the error is %v", err)
 	}
 }

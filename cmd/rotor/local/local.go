@@ -20,6 +20,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/rotor-auth/rotor/cmd/rotor/demo"
 	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
 	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/keyring"
@@ -78,13 +79,14 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	issuer := "http://" + listener.Addr().String() + c.base
 	settings := server.Config{
 		Issuer: issuer, Table: table, Keys: keys, Log: log, Now: clock.now,
-		Origins: c.origins, Timeout: requestTimeout, AuthorizationEndpoint: c.login, Assertions: assertion.Options{Loopback: true},
+		Origins: c.origins, Timeout: requestTimeout, Assertions: assertion.Options{Loopback: true},
+		AuthorizationEndpoint: cmp.Or(c.login, issuer+demo.LoginPath),
 	}
 	handler := server.New(settings).Handler()
 	// Registering the demo clients is not logged; the log begins after it.
 	prepared := settings
 	prepared.Log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	demo, err := demoClients(starting, server.New(prepared).Handler())
+	clients, err := demoClients(starting, server.New(prepared).Handler(), issuer)
 	if err != nil {
 		return err
 	}
@@ -95,12 +97,16 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	cancel()
 
 	sweep := sweeper{clock, table, log}
-	console, err := newConsole(c, issuer, sweep, trail, demo, handler, log)
+	console, err := newConsole(c, issuer, sweep, trail, clients, handler, log)
+	if err != nil {
+		return err
+	}
+	apps, err := newDemo(c, issuer, clock, clients, handler)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{
-		Handler: logRequests(c, log, withConsole(c, console, guard(c, withDebug(c, withLocal(c, sweep, handler))))),
+		Handler: logRequests(c, log, withConsole(c, console, withDemo(c, apps, guard(c, withDebug(c, withLocal(c, sweep, handler)))))),
 		// As long as IdleTimeout, because clients also keep connections that they
 		// have not used yet, and may use one just as it is being closed.
 		ReadHeaderTimeout: 2 * time.Minute,
@@ -117,7 +123,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	defer stopSweeping()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	text := welcome(c, issuer, current.Signing.Algorithms(clock.now()), demo)
+	text := welcome(c, issuer, current.Signing.Algorithms(clock.now()), clients)
 	if _, err := io.WriteString(stdout, text); err != nil {
 		return errors.Join(fmt.Errorf("write the welcome: %w", err), server.Close())
 	}
