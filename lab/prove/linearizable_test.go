@@ -141,6 +141,7 @@ type subject struct {
 	id     string
 	kind   *kind
 	secret string
+	code   string
 	calm   float64       // the part of its operations that only read
 	aged   float64       // the part of the others that present a superseded token
 	hasty  bool          // sometimes a client does not wait for the answer
@@ -205,7 +206,9 @@ func (r *race) replace(n int, old *subject, rng *rand.Rand) {
 	}
 	k := &kinds[n].kind
 	user := fmt.Sprintf("user-%d", len(r.subjects))
-	a, err := send(r.t.Context(), r.http, http.MethodPost, r.url(rng)+"/v1/families", map[string]string{"user_id": user, "client_id": k.name})
+	a, err := send(r.t.Context(), r.http, http.MethodPost, r.url(rng)+"/v1/families", map[string]string{
+		"user_id": user, "client_id": k.name, "deliver": "code", "code_challenge": codeChallenge,
+	})
 	if err != nil || a.status != http.StatusCreated {
 		r.fail("no new family: %v %v", a, err)
 		return
@@ -213,14 +216,42 @@ func (r *race) replace(n int, old *subject, rng *rand.Rand) {
 	s := &subject{
 		id: a.text("family"), kind: k, secret: r.secrets[n],
 		calm: rng.Float64() * 0.7, aged: 0.4 * math.Pow(rng.Float64(), 3), hasty: rng.IntN(4) == 0, polite: rng.IntN(2) == 0,
-		tokens: map[int]string{}, left: familyLife, seats: make(chan struct{}, atOnce), age: outside,
+		tokens: map[int]string{}, left: familyLife, seats: make(chan struct{}, atOnce), code: a.text("code"),
 	}
-	if number, err := s.take(a.text("refresh_token"), 0); err != nil || number != 1 {
-		r.fail("the first token of a family is number %d: %v", number, err)
+	r.exchange(s)
+	if s.newest != 1 {
+		r.fail("the first token of a family is number %d", s.newest)
 		return
 	}
 	r.subjects = append(r.subjects, s)
 	r.current[n].Store(s)
+}
+
+// codeVerifier is that of every code, and codeChallenge its challenge (RFC 7636 appendix B).
+const (
+	codeVerifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	codeChallenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+)
+
+// exchange lets a client at each server present the family's code at once.
+func (r *race) exchange(s *subject) {
+	var all sync.WaitGroup
+	for n, server := range r.servers {
+		all.Go(func() {
+			in := input{family: s.id, kind: s.kind, action: exchange}
+			op := porcupine.Operation{ClientId: n, Input: in, Call: r.now()}
+			out, err := r.do(r.t.Context(), server.URL, s, in)
+			op.Return, op.Output = r.now(), out
+			if err != nil {
+				r.fail("exchange of the code of family %s: %v", s.id, err)
+			}
+			if out.unknown {
+				op.Return = never
+			}
+			s.record(op)
+		})
+	}
+	all.Wait()
 }
 
 func (r *race) url(rng *rand.Rand) string { return r.servers[rng.IntN(len(r.servers))].URL }
@@ -327,6 +358,8 @@ func (s *subject) choose(rng *rand.Rand) (in input, spent bool) {
 		in.action, in.token = revoke, old
 	case rng.IntN(300) == 0:
 		in.action = remove
+	case rng.IntN(150) == 0:
+		in.action = exchange
 	default:
 		in.action, in.token = refresh, s.present(rng)
 	}
@@ -371,7 +404,7 @@ func (s *subject) record(op porcupine.Operation) {
 	}
 	s.history = append(s.history, op)
 	s.unclear = s.unclear || out.unknown
-	refused := in.action == refresh && out == output{}
+	refused := in.action == refresh && out == output{} // an exchange may be refused while the family lives
 	if out.cause != "" || in.action == revoke || in.action == remove || refused {
 		s.left = min(s.left, deadLife)
 	}
@@ -388,6 +421,10 @@ func (r *race) do(ctx context.Context, server string, s *subject, in input) (out
 	switch in.action {
 	case refresh:
 		form["grant_type"], form["refresh_token"] = []string{"refresh_token"}, form["token"]
+		delete(form, "token")
+		path, body = "/oauth/token", form
+	case exchange:
+		form["grant_type"], form["code"], form["code_verifier"] = []string{"authorization_code"}, []string{s.code}, []string{codeVerifier}
 		delete(form, "token")
 		path, body = "/oauth/token", form
 	case introspect:
@@ -407,7 +444,7 @@ func (r *race) do(ctx context.Context, server string, s *subject, in input) (out
 		return output{unclear: true}, nil
 	case err != nil || a.status == http.StatusServiceUnavailable:
 		return output{unknown: true}, nil
-	case in.action == refresh && a.refused():
+	case in.action <= exchange && a.refused():
 		return output{}, nil
 	case in.action == remove && a.status/100 == 2:
 		return output{}, nil
@@ -415,7 +452,7 @@ func (r *race) do(ctx context.Context, server string, s *subject, in input) (out
 		return output{}, fmt.Errorf("it is answered %v", a)
 	}
 	switch in.action {
-	case refresh:
+	case refresh, exchange:
 		n, err := s.take(a.text("refresh_token"), in.token)
 		return output{token: n}, err
 	case introspect:
@@ -507,6 +544,10 @@ func tallies(history []porcupine.Operation) map[string]tally {
 				seen["clock"]++
 			case in.action == introspect && !out.active:
 				seen["inactive"]++
+			case in.action == exchange && out.token == 0:
+				seen["codes refused"]++
+			case in.action == exchange:
+				seen["codes"]++
 			case in.action != refresh:
 			case out.unclear:
 				seen["unclear"]++
@@ -538,7 +579,7 @@ func tallies(history []porcupine.Operation) map[string]tally {
 }
 
 var columns = []string{
-	"families", "operations", "rotated", "held", "again", "skipped", "refused", "unclear", "inactive", "unknown", "clock",
+	"families", "operations", "codes", "codes refused", "rotated", "held", "again", "skipped", "refused", "unclear", "inactive", "unknown", "clock",
 	"reuse_detected", "revoked_by_client", "revoked_by_admin",
 }
 
@@ -555,19 +596,19 @@ func summary(history []porcupine.Operation) string {
 		_, _ = fmt.Fprintln(out)
 	}
 	_ = out.Flush() // it writes to memory
-	return b.String() + "rotated: refreshes that were the first to be answered with the next token; held: with the token presented; again: with one that\n" +
+	return b.String() + "codes: exchanged; rotated: refreshes that were the first to be answered with the next token; held: with the token presented; again: with one that\n" +
 		"another had got; skipped: with a new one for a lost response; unclear: with 503; clock: moves of the clock; the last three:\n" +
 		"families seen to have ended so."
 }
 
 // enough holds the least that a race of a minute must see, by kind.
 var enough = map[string]tally{
-	"interval":          {"rotated": 50, "held": 90, "again": 100, "refused": 20, "clock": 80, "reuse_detected": 2},
-	"strict":            {"rotated": 50, "refused": 100, "reuse_detected": 15},
-	"until-used":        {"rotated": 30, "held": 30, "again": 100, "skipped": 10, "refused": 100, "clock": 80, "reuse_detected": 5},
-	"strict-until-used": {"rotated": 40, "skipped": 100, "refused": 80, "reuse_detected": 4},
-	"observed":          {"rotated": 50, "held": 90, "again": 100, "clock": 80},
-	"fixed":             {"held": 200},
+	"interval":          {"codes": 5, "codes refused": 30, "rotated": 50, "held": 90, "again": 100, "refused": 20, "clock": 80, "reuse_detected": 2},
+	"strict":            {"codes": 5, "codes refused": 30, "rotated": 50, "refused": 100, "reuse_detected": 15},
+	"until-used":        {"codes": 5, "codes refused": 30, "rotated": 30, "held": 30, "again": 100, "skipped": 10, "refused": 100, "clock": 80, "reuse_detected": 5},
+	"strict-until-used": {"codes": 5, "codes refused": 30, "rotated": 40, "skipped": 100, "refused": 80, "reuse_detected": 4},
+	"observed":          {"codes": 5, "codes refused": 30, "rotated": 50, "held": 90, "again": 100, "clock": 80},
+	"fixed":             {"codes": 5, "codes refused": 30, "held": 200},
 }
 
 // sawAll fails the test if the race has seen less than that.

@@ -30,11 +30,12 @@ type kind struct {
 
 // record is the state of a family.
 type record struct {
-	newest int    // the number of the newest token
+	newest int    // the number of the newest token; 0 while the code has not been exchanged
 	last   int    // the number of its predecessor, the last token that was exchanged; tokens between the two were skipped
 	age    int    // how often the clock has crept since the newest was made
 	used   bool   // the newest has been used without a rotation; recorded only if a lost response is forgiven
 	end    string // the cause of the family's end; "" while it is active
+	fresh  bool   // the code was exchanged, and may be presented again without harm
 	over   bool   // the history has ended
 }
 
@@ -45,6 +46,7 @@ type action int
 
 const (
 	refresh     action = iota
+	exchange           // presents the family's code with its verifier
 	introspect         // asks about a refresh token
 	revoke             // is the client's call, with a refresh token
 	remove             // is a call of the management API
@@ -101,6 +103,20 @@ func (r record) refresh(k *kind, n int) (record, int) {
 	return r, 0
 }
 
+// exchange returns the number of the token that is given for the family's code, 0 for none.
+func (r record) exchange(k *kind) (record, int) {
+	switch {
+	case r.end != "" || r.fresh:
+	case r.newest == 0:
+		r, _ = r.rotated()
+		r.fresh = true
+		return r, r.newest
+	case !k.observes:
+		r.end = "reuse_detected"
+	}
+	return r, 0
+}
+
 // rotated returns the record with one more token, and that token's number.
 func (r record) rotated() (record, int) {
 	r.newest++
@@ -114,6 +130,9 @@ func (r record) apply(in input) (record, output) {
 	case refresh:
 		next, n := r.refresh(in.kind, in.token)
 		return next, output{token: n}
+	case exchange:
+		next, n := r.exchange(in.kind)
+		return next, output{token: n}
 	case introspect: // active means that a refresh now would succeed
 		_, n := r.refresh(in.kind, in.token)
 		return r, output{active: n != 0}
@@ -124,9 +143,9 @@ func (r record) apply(in input) (record, output) {
 	case show:
 		return r, output{token: r.newest, cause: r.end}
 	case clockMoves:
-		r.age = outside
+		r.age, r.fresh = outside, false
 	case clockCreeps:
-		r.age = min(r.age+1, outside)
+		r.age, r.fresh = min(r.age+1, outside), false
 	case historyEnds:
 		r.over = true
 	}
@@ -178,13 +197,13 @@ func (r record) steps(in input, got output) (next []any) {
 	return next
 }
 
-// first is a family that has never rotated.
-var first = record{newest: 1, age: outside}
+// first is a family that has never rotated, and pending one whose code was not exchanged.
+var first, pending = record{newest: 1, age: outside}, record{age: outside}
 
 // model is the model in the form that porcupine takes: one register for each family.
 var model = (&porcupine.NondeterministicModel{
 	Partition:         families,
-	Init:              func() []any { return []any{first} },
+	Init:              func() []any { return []any{first, pending} },
 	Step:              func(state, in, out any) []any { return state.(record).steps(in.(input), out.(output)) },
 	DescribeOperation: func(in, out any) string { return describe(in.(input), out.(output)) },
 	DescribeState:     func(state any) string { return fmt.Sprintf("%+v", state.(record)) },
@@ -245,7 +264,7 @@ func describe(in input, out output) string {
 	case in.action == show:
 		return strings.TrimSuffix(fmt.Sprintf("show: counter %d, %s", out.token, out.cause), ", ")
 	}
-	what := fmt.Sprintf("%s %d", [...]string{"refresh", "introspect", "revoke"}[in.action], in.token)
+	what := fmt.Sprintf("%s %d", [...]string{"refresh", "exchange", "introspect", "revoke"}[in.action], in.token)
 	switch {
 	case out.unknown:
 		return what + ": no answer"
@@ -253,9 +272,9 @@ func describe(in input, out output) string {
 		return what + ": 503"
 	case in.action == introspect:
 		return fmt.Sprintf("%s: active %t", what, out.active)
-	case in.action == refresh && out.token == 0:
+	case in.action <= exchange && out.token == 0:
 		return what + ": refused"
-	case in.action == refresh:
+	case in.action <= exchange:
 		return fmt.Sprintf("%s: token %d", what, out.token)
 	}
 	return what
