@@ -3,11 +3,15 @@ package main
 var logouts = chapter{"Logouts and the login page", []mutant{
 	{
 		rule: "a logout ends nothing", pkg: "oauth", test: "server.TestLogout",
-		edits: []edit{{`if hint != nil && client.ID != "" && r.Method != http.MethodHead {`, `if hint != nil && client.ID == "" && r.Method != http.MethodHead {`}},
+		edits: []edit{{`if hint != nil && r.Method != http.MethodHead {`, `if hint == nil && r.Method != http.MethodHead {`}},
 	},
 	{
 		rule: "HEAD ends a family", pkg: "oauth", test: "server.TestLogoutOfAnotherSite",
-		edits: []edit{{`client.ID != "" && r.Method != http.MethodHead {`, `client.ID != "" {`}},
+		edits: []edit{{`if hint != nil && r.Method != http.MethodHead {`, `if hint != nil {`}},
+	},
+	{
+		rule: "a logout leaves the family of a client that was deleted", pkg: "oauth", test: "server.TestLogoutOfADeletedClient",
+		edits: []edit{{`return &store.Client{ID: id}, nil`, `return &store.Client{}, nil`}},
 	},
 	{
 		rule: "a logout leads anywhere", pkg: "oauth", test: "server.TestLogoutAddresses",

@@ -130,4 +130,14 @@ var numberZero = chapter{"Number 0", []mutant{
 	}
 `, ``}},
 	},
+	{
+		rule: "a browser asks for any scope, where the client has none", pkg: "manage", test: "server.TestAuthorizeWithoutAScope",
+		edits: []edit{{`return !slices.Contains(client.Scope, s) })
+	if len(granted)`, `return client.Scope != nil && !slices.Contains(client.Scope, s) })
+	if len(granted)`}},
+	},
+	{
+		rule: "of a parameter that comes twice in the JSON the last counts", pkg: "manage", test: "server.TestAuthorizeRefused",
+		edits: []edit{{`request[name] = append(request[name], values...)`, `request[name] = values`}},
+	},
 }}

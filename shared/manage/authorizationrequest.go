@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -56,8 +57,10 @@ func (body *authorization) bind(request authorizationRequest, client *store.Clie
 }
 
 // bindScope sets the scope to what was asked for, unless the login grants another. Scope that
-// the client may not have is left out (OpenID Connect Core §3.1.2.1), as is offline_access for
-// a client without it, since every family has a refresh token.
+// the client is not registered for is left out (OpenID Connect Core §3.1.2.1), as is
+// offline_access for a client without it, since every family has a refresh token. A client
+// without a scope gets none in this way: the request comes from a browser, so that only the
+// registration and the login can say what is granted.
 func (body *authorization) bindScope(scope string, client *store.Client) *requestError {
 	asked, err := session.ParseScope(scope)
 	switch {
@@ -66,11 +69,12 @@ func (body *authorization) bindScope(scope string, client *store.Client) *reques
 	case body.scope != nil || len(asked) == 0:
 		return nil
 	}
-	granted := strings.Join(client.Bound(asked), " ")
-	if granted == "" {
-		return &requestError{"invalid_scope", "The client may have none of the scope that it asks for."}
+	granted := slices.DeleteFunc(asked, func(s string) bool { return !slices.Contains(client.Scope, s) })
+	if len(granted) == 0 {
+		return &requestError{"invalid_scope", "The client is registered for none of the scope that it asks for."}
 	}
-	body.scope = &granted
+	scope = strings.Join(granted, " ")
+	body.scope = &scope
 	return nil
 }
 
@@ -108,22 +112,33 @@ var knownRequest = []string{
 type authorizationRequest map[string][]string
 
 // authorizationRequest reads the member request: an object with a string, or an array of
-// strings, for each parameter, as every web framework has them.
+// strings, for each parameter, as every web framework has them. It decodes member by member,
+// since encoding/json keeps the last of a repeated one.
 func (in *input) authorizationRequest(raw json.RawMessage) authorizationRequest {
 	const want = "an object with the parameters of the authorization request: strings, or arrays of strings"
 	if len(raw) == 0 {
 		in.wrong("request", "", "given: "+want)
 		return nil
 	}
-	var values map[string]signing.Audience // which is a string or an array of strings
-	if err := json.Unmarshal(raw, &values); err != nil || values == nil {
+	d := json.NewDecoder(bytes.NewReader(raw)) // it is valid JSON
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		in.wrong("request", "", want)
 		return nil
 	}
 	request := authorizationRequest{}
-	for name, vs := range values {
-		if vs = slices.DeleteFunc(vs, func(v string) bool { return v == "" }); len(vs) > 0 {
-			request[name] = vs
+	for d.More() {
+		var values signing.Audience // which is a string or an array of strings
+		t, err := d.Token()
+		if err == nil {
+			err = d.Decode(&values)
+		}
+		if err != nil {
+			in.wrong("request", "", want)
+			return nil
+		}
+		name := t.(string) // between the members of an object, the decoder returns strings
+		if values = slices.DeleteFunc(values, func(v string) bool { return v == "" }); len(values) > 0 {
+			request[name] = append(request[name], values...)
 		}
 	}
 	for _, name := range []string{"client_id", "redirect_uri", "state"} { // an answer depends on these

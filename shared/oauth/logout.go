@@ -79,7 +79,7 @@ func (a *API) endSession(w http.ResponseWriter, r *http.Request, addressParam st
 	if address != "" && !session.IsRegistered(address, client.PostLogoutRedirectURIs) {
 		return notRegistered
 	}
-	if hint != nil && client.ID != "" && r.Method != http.MethodHead {
+	if hint != nil && r.Method != http.MethodHead {
 		if err := a.RevokeByID(r.Context(), keys, client, *hint, web.CallerOf(r), now); err != nil {
 			return err
 		}
@@ -135,15 +135,15 @@ func (a *API) readHint(ctx context.Context, presented string, now time.Time) (*s
 	return &hint, keys, err
 }
 
-// addressee returns the client of that id. One that is not registered is empty: it has no
-// addresses, and no families that live.
+// addressee returns the client of that id. One that is not registered has no addresses. Its
+// families can be ended all the same, since they would live again with it.
 func (a *API) addressee(ctx context.Context, id string, now time.Time) (*store.Client, error) {
 	if !session.IsClientID(id) {
 		return &store.Client{}, nil
 	}
 	client, err := a.Clients.Client(ctx, id, now)
 	if errors.Is(err, store.ErrNotFound) {
-		return &store.Client{}, nil
+		return &store.Client{ID: id}, nil
 	}
 	return client, err
 }

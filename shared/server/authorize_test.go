@@ -60,6 +60,10 @@ func TestAuthorizeErrors(t *testing.T) {
 			t.Errorf("%s twice: got %v", name, a)
 		}
 	}
+	plain := strings.Replace(authorizeBody("alice", authorizationRequest()), `"request":{`, `"request":{"code_challenge_method":"plain",`, 1)
+	if a := w.send(http.MethodPost, "/v1/authorize", jsonType, plain); a.text("error") != "invalid_request" {
+		t.Errorf("a method twice in the JSON: got %v", a)
+	}
 	families := w.send(http.MethodGet, "/v1/families?user_id=alice", "", "")
 	if n := len(families.json["families"].([]any)); n != 0 {
 		t.Errorf("%d families have begun", n)
@@ -92,6 +96,8 @@ func TestAuthorizeRefused(t *testing.T) {
 		{"a request that is no object", "request", `{"user_id":"alice","request":"client_id=app"}`},
 		{"a number in the request", "request", `{"user_id":"alice","request":{"client_id":1}}`},
 		{"no user", "user_id", authorizeBody("", authorizationRequest())},
+		{"a client twice in the JSON", "request.client_id", `{"user_id":"alice","request":{"client_id":"other","client_id":"app"}}`},
+		{"a redirect URI twice in the JSON", "request.redirect_uri", `{"user_id":"alice","request":{"client_id":"app","redirect_uri":"https://evil.example/","redirect_uri":"` + callback + `"}}`},
 		{"a user and an error", "error", authorizeBody("alice", authorizationRequest(), "error", "access_denied")},
 		{"an error that is none", "error", authorizeBody("", authorizationRequest(), "error", "nope")},
 		{"a client beside the request", "client_id", authorizeBody("alice", authorizationRequest(), "client_id", "app")},
@@ -164,6 +170,37 @@ func TestAuthorizeGrants(t *testing.T) {
 	}
 	if b := w.exchange(to.Query().Get("code"), "redirect_uri", "http://127.0.0.1:51004/cb?x=1"); b.status != http.StatusOK {
 		t.Errorf("from the same port: %v", b)
+	}
+}
+
+// TestAuthorizeWithoutAScope checks that a request of a client without a registered scope is
+// granted none: the request comes from a browser, which may ask for anything. The login may
+// grant any.
+func TestAuthorizeWithoutAScope(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("app", `{"type":"public","redirect_uris":["`+callback+`"]}`)
+	for _, asked := range []string{"admin", "openid", "openid admin"} {
+		if a := w.authorize(authorizationRequest("scope", asked)); a.text("error") != "invalid_scope" {
+			t.Errorf("%s was asked for: got %v", asked, a)
+		}
+	}
+	for _, tt := range []struct {
+		asked string
+		more  []any
+		want  any
+	}{
+		{"", nil, nil},
+		{"admin", []any{"scope", ""}, nil},
+		{"openid admin", []any{"scope", "openid read"}, "openid read"},
+	} {
+		a := w.authorize(authorizationRequest("scope", tt.asked), tt.more...)
+		to, err := url.Parse(a.text("redirect_to"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.exchange(to.Query().Get("code")); got.status != http.StatusOK || got.json["scope"] != tt.want {
+			t.Errorf("%q was asked for, and the login says %v: got %v", tt.asked, tt.more, got)
+		}
 	}
 }
 

@@ -227,17 +227,30 @@ func TestRefusedLogoutEndsNothing(t *testing.T) {
 	if logged := w.logged("srrt"); len(logged) != 0 {
 		t.Errorf("logged are %v", logged)
 	}
-	// A hint of a family that never was, or was purged, goes on. So does that of a deleted client.
+	// A hint of a family that never was, or was purged, goes on.
 	for _, session := range []string{"01M8GAJ5KKYWW40K4KMERPD8GP", "x", ""} {
 		unknown := sign(w.keys.Signing, func(i *signing.ID) { i.SessionID = session })
 		w.logout(http.MethodGet, "/oauth/logout", "id_token_hint", unknown, "post_logout_redirect_uri", home).leads(t, http.StatusSeeOther, home)
 	}
+}
+
+// TestLogoutOfADeletedClient checks that a logout ends the family of a client that was deleted,
+// since it says so and the family would live again with its client.
+func TestLogoutOfADeletedClient(t *testing.T) {
+	w := newLeave(t)
+	family, hint := w.start()
 	if a := w.send(http.MethodDelete, "/v1/clients/app", "", ""); a.status != http.StatusNoContent {
 		t.Fatal(a)
 	}
-	if a := w.logout(http.MethodGet, "/oauth/logout", "id_token_hint", hint); a.status != http.StatusOK {
-		t.Errorf("a client that is gone: %v", a)
+	if a := w.logout(http.MethodGet, "/oauth/logout", "id_token_hint", hint, "post_logout_redirect_uri", home); a.status != http.StatusBadRequest {
+		t.Errorf("to an address: %v", a)
 	}
+	w.ended(family, "")
+	if a := w.logout(http.MethodGet, "/oauth/logout", "id_token_hint", hint); a.status != http.StatusOK || !strings.Contains(a.body, "You are signed out.") {
+		t.Errorf("got %v", a)
+	}
+	w.putClient("app", leaving)
+	w.ended(family, "revoked_by_client")
 }
 
 // TestLogoutOfAnotherSite checks that a page of another site, which has no id token, can lead a

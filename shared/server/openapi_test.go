@@ -193,7 +193,7 @@ func TestFailuresOfEveryOperation(t *testing.T) {
 // TestHeadersOfTheDocument checks that the service reads each header that the document has: repeated, it is refused.
 func TestHeadersOfTheDocument(t *testing.T) {
 	w := newWorld(t)
-	w.putClient("app", `{"type":"confidential","may_forward":true,"redirect_uris":["`+callback+`"]}`)
+	w.putClient("app", `{"type":"confidential","scope":"openid read write","may_forward":true,"redirect_uris":["`+callback+`"]}`)
 	secret := w.addSecret("app")
 	_, family := w.login()
 	found := 0
@@ -228,7 +228,7 @@ func TestLimitsOfTheDocument(t *testing.T) {
 	}{
 		{http.MethodPut, "/v1/clients/{client_id}", "/v1/clients/other", map[string]any{"type": "confidential"}, http.StatusOK},
 		{http.MethodPost, "/v1/families", "/v1/families", map[string]any{"user_id": "u", "client_id": "app"}, http.StatusCreated},
-		{http.MethodPost, "/v1/authorize", "/v1/authorize", map[string]any{"user_id": "u", "request": authorizationRequest()}, http.StatusOK},
+		{http.MethodPost, "/v1/authorize", "/v1/authorize", map[string]any{"user_id": "u", "request": authorizationRequest("scope", "")}, http.StatusOK},
 		{http.MethodPatch, "/v1/families/{family}", "/v1/families/" + family, map[string]any{"device": "d", "acr": "a"}, http.StatusOK},
 		{http.MethodPatch, "/v1/families", "/v1/families?user_id=nobody", map[string]any{"device": "d", "acr": "a"}, http.StatusOK},
 		{http.MethodPost, "/v1/explain", "/v1/explain", map[string]any{"family": family}, http.StatusOK},
