@@ -72,7 +72,7 @@ func TestExplainCode(t *testing.T) {
 	got = w.explain(code.Code)
 	got.wants(t, `class="verdict dead"`, "reuse_detected", "its authorization code was presented again", "revoked: the code came back",
 		"The authorization code was presented again after its exchange. The family was revoked, with its newest token 1.")
-	w.get("/console/events?type=ferrt").wants(t, "An authorization code was presented again 2 min after its exchange; the newest token was 1.", code.Family)
+	w.get("/console/events?type=ferrt").wants(t, "<strong>reuse of an authorization code</strong>", "An authorization code was presented again 2 min after its exchange; the newest token was 1.", code.Family)
 
 	// A direct login is as it was, and has nothing of a code.
 	got = w.explain(w.login(&manage.Login{UserID: "bob"}).RefreshToken)
@@ -122,7 +122,9 @@ func TestSignOutWhilePending(t *testing.T) {
 	got.lacks(t, "End all others")
 	w.get("/console/users/end?user_id=alice").wants(t, `<strong class="count">1</strong>`)
 	end = strings.ReplaceAll(end, "&amp;", "&")
-	w.get(end).wants(t, "Its authorization code was not exchanged yet, and works no more.", "End it")
+	page := w.get(end)
+	page.wants(t, "Its authorization code was not exchanged yet, and will not work any more.", "End it")
+	page.lacks(t, "Access tokens that were issued", "Last use")
 	w.led(w.post(end, url.Values{})).wants(t, "One session was ended.", `<span class="status revoked">revoked</span>`)
 	w.exchange(code.Code, http.StatusBadRequest)
 }

@@ -28,7 +28,7 @@ func (*eventsShown) Types() []eventType { return eventTypes }
 type eventType struct{ Type, Name string }
 
 var eventTypes = []eventType{
-	{"ferrt", "reuse of a token or a code"},
+	{"ferrt", "reuse of a token"},
 	{"srrt", "sessions revoked"},
 	{"resource_cleanup", "sessions over the limit"},
 	{"ahead", "token ahead of its record"},

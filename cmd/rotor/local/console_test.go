@@ -334,7 +334,7 @@ func TestStoryOfACode(t *testing.T) {
 		"The authorization code was refused: it came with another code_verifier than its code_challenge asks for.",
 		"The authorization code was exchanged for token 1.", "The authorization code was refused: it had been exchanged before.",
 	} {
-		if n := strings.Count(page, "<td>"+words+"</td>"); n != 1 {
+		if n := strings.Count(page, ">"+words+"</td>"); n != 1 {
 			t.Errorf("%q is told %d times:\n%s", words, n, page)
 		}
 	}
