@@ -6,10 +6,6 @@ var codePages = chapter{"What people are shown of codes", []mutant{
 		edits: []edit{{`, e.OriginToken != "": //`, `: //`}},
 	},
 	{
-		rule: "a code that came again asks for a longer interval", pkg: "manage", test: "console.TestReuseOfCodesIsInNoHistogram",
-		edits: []edit{{` || e.OriginToken != "" {`, ` {`}},
-	},
-	{
 		rule: "the age of a code is among those of old tokens", pkg: "audit", test: "audit.TestMetricsOfEachType",
 		edits: []edit{{`		if e.OriginToken == "" {`, `		if e.OriginToken != "x" {`}},
 	},

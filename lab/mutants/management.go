@@ -224,7 +224,10 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a recommendation counts the reuse of other clients", pkg: "manage", test: "server.TestRecommendation",
-		edits: []edit{{`if e.ClientID != client.ID || `, `if `}},
+		edits: []edit{{`			if e.ClientID != client.ID {
+				continue
+			}
+`, ``}},
 	},
 	{
 		rule: "a recommendation is made from reuse that no interval would have kept", pkg: "manage", test: "server.TestRecommendation",

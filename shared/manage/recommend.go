@@ -41,7 +41,7 @@ func (a *API) recommend(ctx context.Context, client *store.Client, now time.Time
 		}
 		for i := range events {
 			e := &events[i]
-			if e.ClientID != client.ID || e.OriginToken != "" { // no interval makes a code work twice
+			if e.ClientID != client.ID {
 				continue
 			}
 			all++
