@@ -140,4 +140,8 @@ var numberZero = chapter{"Number 0", []mutant{
 		rule: "of a parameter that comes twice in the JSON the last counts", pkg: "manage", test: "server.TestAuthorizeRefused",
 		edits: []edit{{`request[name] = append(request[name], values...)`, `request[name] = values`}},
 	},
+	{
+		rule: "a restored family that was pending is said to go a day after its code", pkg: "store", test: "storetest.TestWritesReturnTheRecord",
+		edits: []edit{{`if after.PurgeAt = after.KeepUntil; after.KeepUntil.IsZero() {`, `if after.KeepUntil.IsZero() {`}},
+	},
 }}

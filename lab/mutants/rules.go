@@ -60,8 +60,8 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "of a family that moved ahead the answer has the end of its record of before", pkg: "store", test: "storetest.TestWritesReturnTheRecord",
-		edits: []edit{{`		if after.KeepUntil.IsZero() {
-`, `		if after.KeepUntil.IsZero() && done == false {
+		edits: []edit{{`after.PurgeAt = after.KeepUntil; after.KeepUntil.IsZero() {
+`, `after.PurgeAt = after.KeepUntil; after.KeepUntil.IsZero() && done == false {
 `}},
 	},
 	{

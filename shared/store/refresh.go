@@ -129,7 +129,7 @@ func (t *Table) CatchUp(ctx context.Context, seen, next *family.Family, r Refres
 		after := *next
 		after.RotationID, after.LastUsedAt = r.Attempt.WriteID, r.Attempt.Now
 		after.LastIP, after.LastUserAgent = r.LastIP, r.LastUserAgent
-		if after.KeepUntil.IsZero() {
+		if after.PurgeAt = after.KeepUntil; after.KeepUntil.IsZero() {
 			after.PurgeAt = fromEpoch(epoch(t.purgeAt(r.Attempt.Now, r.Policy)))
 		}
 		return &after, true, nil

@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,7 +49,8 @@ func wholeFamily(t *testing.T, now time.Time) *family.Family {
 		ID: id, UserID: "u", ClientID: "app", Counter: 7, RotatedAt: now.Add(-2*time.Second - 3*time.Millisecond), Held: 6, RotationID: []byte("mark"),
 		Skipped: family.Range{From: 4, To: 5}, ExpiresAt: now.Add(time.Hour + 7*time.Millisecond), LastUsedAt: now.Add(-time.Second),
 		Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, Claims: `{"a":1}`, AuthTime: now.Add(-time.Hour).Truncate(time.Second), ACR: "2",
-		AMR: []string{"pwd", "otp"}, Device: "Pixel", LastIP: "192.0.2.1", LastUserAgent: "curl",
+		Origin: family.Origin{Kind: family.Code, Until: now.Add(9 * time.Millisecond), Challenge: []byte("challenge"), Redirect: []byte("redirect"), Nonce: "n"},
+		AMR:    []string{"pwd", "otp"}, Device: "Pixel", LastIP: "192.0.2.1", LastUserAgent: "curl",
 	}
 }
 
@@ -245,6 +247,7 @@ func event(t *testing.T, eventType audit.Type, f *family.Family, at time.Time) *
 	e := audit.New(eventType, at)
 	e.UserID, e.ClientID, e.Family, e.IP, e.UserAgent, e.RequestID, e.By, e.ForwardedBy = f.UserID, f.ClientID, f.ID, "192.0.2.2", "wget", "request", "arn", "192.0.2.3"
 	e.Cause, e.TokenCounter, e.LatestCounter, e.Observed, e.Age, e.OtherIP, e.OtherAgent = family.ReuseDetected, 2, 7, true, 1001*time.Millisecond, true, true
+	e.OriginToken = family.Code
 	e.Families, e.Evict, e.Start, e.Removed, e.End = []ulid.ULID{f.ID.ULID()}, family.Oldest, 3, 1, 2
 	return &e
 }
@@ -270,6 +273,13 @@ func TestWritesReturnTheRecord(t *testing.T) {
 			"CatchUp": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
 				return table.CatchUp(t.Context(), f, f.AfterRestore(9, p, r.Attempt.Now), r, event(t, audit.Ahead, f, r.Attempt.Now))
 			},
+			"Refresh, pending": func(table *store.Table, f *family.Family, _ *family.Policy, r store.Refresh) (*family.Family, bool, error) {
+				r.Attempt.Counter, r.Attempt.Challenge, r.Attempt.Redirect = 0, f.Origin.Challenge, f.Origin.Redirect
+				return table.Refresh(t.Context(), r)
+			},
+			"CatchUp, pending": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
+				return table.CatchUp(t.Context(), f, f.AfterRestore(1, p, r.Attempt.Now), r, event(t, audit.Ahead, f, r.Attempt.Now))
+			},
 			"Change": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
 				none := time.Time{}
 				return table.Change(t.Context(), f, p, &store.Change{AuthTime: &none}, r.Attempt.Now)
@@ -282,6 +292,10 @@ func TestWritesReturnTheRecord(t *testing.T) {
 			f := wholeFamily(t, clock.Now())
 			if !ends {
 				f.ExpiresAt = time.Time{}
+			}
+			if strings.HasSuffix(name, "pending") {
+				f.Counter, f.RotatedAt, f.RotationID, f.Skipped = 0, time.Time{}, nil, family.Range{}
+				f.Origin.Until = clock.Now().Add(2 * time.Minute)
 			}
 			if err := table.Issue(t.Context(), f, &policy); err != nil {
 				t.Fatal(err)
