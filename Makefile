@@ -128,7 +128,7 @@ rehearse-broken: build $(CDK_CLI) ## deploy what is broken on purpose, in one wa
 	lab/rehearse/run.sh -broken
 
 .PHONY: test-clients
-test-clients: $(CALLERS)/complete ##- the documentation's signed calls in Node and Python, against a verifier of signatures (Node, pip)
+test-clients: $(CALLERS)/complete ##- the documentation's signed calls and logins, in Node, Python and Go, against a verifier of signatures (Node, pip)
 	go test -tags callers -count=1 -run Documentation ./clients/manage
 
 # Complete only once both are installed.

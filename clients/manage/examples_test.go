@@ -115,7 +115,13 @@ func TestSignedCallsOfTheDocumentation(t *testing.T) {
 // example returns the block of docs/clients.md that begins with the name of its file.
 func example(t *testing.T, info, file string) string {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/clients.md")
+	return exampleOf(t, "clients.md", info, file)
+}
+
+// exampleOf returns the block of a page of the documentation that begins with the name of its file.
+func exampleOf(t *testing.T, name, info, file string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +131,6 @@ func example(t *testing.T, info, file string) string {
 			return text + "\n"
 		}
 	}
-	t.Fatalf("docs/clients.md has no example %s", file)
+	t.Fatalf("docs/%s has no example %s", name, file)
 	return ""
 }
