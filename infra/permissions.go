@@ -29,6 +29,8 @@ func (p *Service) permissions() map[string][]awsiam.PolicyStatement {
 	return map[string][]awsiam.PolicyStatement{
 		"token": {
 			p.items("UpdateItem PutItem", users), // UpdateItem: a rotation or a use; PutItem: the event of a revocation
+			p.items("GetItem Query", users),      // for a family by an assertion: the assertion, and how many families the user has
+			p.items("PutItem", overLimit),        // an owner whose family by an assertion is one too many
 			p.items("GetItem Query", clients),    // one client; many clients ahead of need
 			readSecret(p.Keys), readSecret(p.SigningKeys),
 		},

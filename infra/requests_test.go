@@ -15,8 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rotor-auth/rotor/shared/assertion/assertiontest"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/server"
@@ -154,6 +156,13 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	leaving := call(manage, 201, "POST", "/v1/families", `{"user_id":"ada","client_id":"page"}`)
 	call(revoke, 303, "POST", "/oauth/logout", fmt.Sprintf("post_logout_redirect_uri=https://app.example.com/&id_token_hint=%s", leaving["id_token"]))
 
+	login := assertiontest.NewKey(t, jose.ES256, "k")
+	call(manage, 201, "PUT", "/v1/clients/trusting", `{"type":"public","policy":{"max_active":1},"trusted_issuers":[{"issuer":"i","jwks":`+assertiontest.JWKS(t, login)+`,"audience":"us","algorithms":["ES256"]}]}`)
+	for _, jti := range []string{"1", "1", "2"} { // the second is a second use, the third one too many
+		assertion := assertiontest.Sign(t, login, nil, map[string]any{"iss": "i", "sub": "ada", "aud": "us", "iat": now.Unix(), "exp": now.Unix() + 60, "jti": jti})
+		call(token, 200, "POST", "/oauth/token", "client_id=trusting&grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion="+assertion)
+	}
+
 	// A use that rotates nothing, and is recorded.
 	call(manage, 201, "PUT", "/v1/clients/app", `{"type":"public","policy":{"lost_response":"until_used"}}`)
 	held := fmt.Sprint(call(manage, 201, "POST", "/v1/families", `{"user_id":"ada","client_id":"app"}`)["refresh_token"])
@@ -175,7 +184,7 @@ func TestRolesAllowWhatTheCodeRequests(t *testing.T) {
 	call(manage, 200, "GET", "/v1/events?type=ferrt", "")
 
 	sweeper := sweep.Sweeper{Table: as("sweep"), Clients: store.NewRegistry(as("sweep"), log), Trail: audit.Trail{Log: log}}
-	if result, err := sweeper.Sweep(t.Context(), now); err != nil || result.Removed != 1 {
+	if result, err := sweeper.Sweep(t.Context(), now); err != nil || result.Removed != 2 {
 		t.Fatalf("swept %+v, %v", result, err)
 	}
 	// Until then a login may be under way. This sweep takes the owner off the list.

@@ -239,3 +239,71 @@ var trustSettings = chapter{"Whom a client trusts", []mutant{
 	members`}},
 	},
 }}
+
+var assertionDoor = chapter{"A family by an assertion", []mutant{
+	{
+		rule: "a used assertion is forgotten before it is refused for its age", pkg: "session", test: "server.TestAssertionAgain",
+		edits: []edit{{`Until: said.UsableUntil}`, `Until: u.Now.Add(time.Minute)}`}},
+	},
+	{
+		rule: "a client that nobody bounds asks for any scope", pkg: "session", test: "server.TestAssertionRequests",
+		edits: []edit{{`return !slices.Contains(u.Client.Scope, s) }) {`, `return len(u.Client.Bound([]string{s})) == 0 }) {`}},
+	},
+	{
+		rule: "an assertion gets a token for the resource of others", pkg: "session", test: "server.TestAssertionRequests",
+		edits: []edit{{`	if !f.IsFor(u.Resource, e.Issuer) {`, `	if f == nil {`}},
+	},
+	{
+		rule: "an assertion whose write was applied, but whose answer was lost, is used", pkg: "session", test: "server.TestLostAnswerOfAStrictAssertion",
+		edits: []edit{{`first.existing == nil || first.existing.Family == f.ID {`, `first.existing == nil {`}},
+	},
+	{
+		rule: "a retry with an assertion is refused", pkg: "session", test: "server.TestAssertionAgain",
+		edits: []edit{{`	f.RotatedAt = u.Now // from number 0
+`, ``}},
+	},
+	{
+		rule: "a retry with an assertion starts another family", pkg: "session", test: "server.TestAssertionAgain",
+		edits: []edit{{`string(said.Digest[:])`, `u.From.RequestID`}},
+	},
+	{
+		rule: "an issuer that does not answer is a bad assertion", pkg: "session", test: "server.TestIssuerDoesNotAnswer",
+		edits: []edit{{`	if err != nil {
+		return nil, err
+	}
+	f := u.familyOf(said)`, `	if err != nil {
+		return nil, ErrDeadToken
+	}
+	f := u.familyOf(said)`}},
+	},
+	{
+		rule: "a client that trusts nobody is told that the assertion is bad", pkg: "oauth", test: "server.TestAssertionWithoutTrust",
+		edits: []edit{{`if len(q.client.TrustedIssuers) == 0 {`, `if q.client == nil {`}},
+	},
+	{
+		rule: "the log does not say what is wrong with an assertion", pkg: "session", test: "server.TestAssertionRefused",
+		edits: []edit{{`event.Cause, event.Reason, event.Issuer = audit.InvalidAssertion, string(bad.Reason), bad.Issuer`, `event.Cause, event.Issuer = audit.InvalidAssertion, bad.Issuer`}},
+	},
+	{
+		rule: "an issuer fills a record with its acr", pkg: "session", test: "server.TestAssertion",
+		edits: []edit{{`	if len(said.ACR) <= MaxACR {`, `	if len(said.ACR) > 0 {`}},
+	},
+	{
+		rule: "the first address of a family by an assertion is not kept", pkg: "session", test: "server.TestAssertion",
+		edits: []edit{{`	f.LastIP, f.LastUserAgent = u.From.IP, u.From.UserAgent
+	f.AuthTime`, `	f.AuthTime`}},
+	},
+	{
+		rule: "an actor acts for anybody", pkg: "oauth", test: "server.TestTokenExchange",
+		edits: []edit{{`	case q.params.get("actor_token") != "":`, `	case q.params.get("actor_token") == "?":`}},
+	},
+	{
+		rule: "a token exchange takes any type of token", pkg: "oauth", test: "server.TestTokenExchange",
+		edits: []edit{{`	case kind != typeID && kind != typeJWT:`, `	case kind == "":`}},
+	},
+	{
+		rule: "exchanged assertions are not counted", pkg: "audit", test: "audit.TestMetricsOfEachType",
+		edits: []edit{{`		count(MetricAssertion)
+`, ``}},
+	},
+}}

@@ -23,7 +23,7 @@ var openapiDocument = chapter{"The OpenAPI document", []mutant{
 	},
 	{
 		rule: "a limit is narrower than in the document", pkg: "manage", test: "server.TestLimitsOfTheDocument",
-		edits: []edit{{`	maxACR      = 128`, `	maxACR      = 127`}},
+		edits: []edit{{`	maxACR      = session.MaxACR`, `	maxACR      = session.MaxACR - 1`}},
 	},
 	// The check by the document finds what differs.
 	{

@@ -31,7 +31,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 		edits: []edit{{`ownOrigin: origin.Of(engine.Issuer)`, `ownOrigin: engine.Issuer`}},
 	},
 	{
-		rule: "the clock is read again when a token is answered", pkg: "session", test: "server.TestClockIsReadOnce",
+		rule: "the clock is read again when a token is answered", pkg: "session", file: "refresh.go", test: "server.TestClockIsReadOnce",
 		edits: []edit{{`grant{scope: u.Scope, resource: u.Resource}, u.Now)`, `grant{scope: u.Scope, resource: u.Resource}, e.Now())`}},
 	},
 	{

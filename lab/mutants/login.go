@@ -3,9 +3,9 @@ package main
 var loginRetries = chapter{"A login that tries again", []mutant{
 	{
 		rule: "a key is not looked for before a family is counted", pkg: "session", test: "server.TestIdempotencyKey",
-		edits: []edit{{`		case err == nil:
-			return e.alreadyStarted(`, `		case err == nil && existing == nil:
-			return e.alreadyStarted(`}},
+		edits: []edit{{`	if name != nil {
+		switch`, `	if name != nil && p == nil {
+		switch`}},
 	},
 	{
 		rule: "a key names a family after its time is over", pkg: "store", test: "server.TestIdempotencyKeyLastsADay",
@@ -21,11 +21,7 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	},
 	{
 		rule: "a try that another overtook is given a family that is not on record", pkg: "session", test: "server.TestIdempotencyKeyAtOnce",
-		edits: []edit{{`	if err != nil || existing == nil {
-		return f.ID, f, err
-	}`, `	if err != nil || existing == nil || existing.Family != f.ID {
-		return f.ID, f, err
-	}`}},
+		edits: []edit{{`	if err == nil && first.existing != nil {`, `	if err == nil && first.existing != nil && first.family == nil {`}},
 	},
 	{
 		rule: "the item of a key stays", pkg: "store", test: "server.TestIdempotencyKeyLastsADay",
@@ -37,7 +33,7 @@ var loginRetries = chapter{"A login that tries again", []mutant{
 	},
 	{
 		rule: "a key names one family in all clients", pkg: "session", test: "server.TestIdempotencyKey",
-		edits: []edit{{`s.UserID + "\x00" + s.Client.ID + "\x00" + value`, `s.UserID + "\x00" + value`}},
+		edits: []edit{{`userID + "\x00" + clientID + "\x00" + value`, `userID + "\x00" + value`}},
 	},
 	{
 		rule: "other parameters are given the family that there is", pkg: "session", test: "server.TestIdempotencyKeyOfOtherParameters",

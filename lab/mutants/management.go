@@ -302,9 +302,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "another try goes by no policy of the client", pkg: "session", test: "server.TestIdempotencyKeyWhenTheClientHasChanged",
-		edits: []edit{{`		case err == nil:
-			return e.alreadyStarted(ctx, existing, alias.Asked, &s.Client.Policy, now)`, `		case err == nil:
-			return e.alreadyStarted(ctx, existing, alias.Asked, &family.Policy{}, now)`}},
+		edits: []edit{{`e.alreadyStarted(ctx, first.existing, alias.Asked, &s.Client.Policy, now)`, `e.alreadyStarted(ctx, first.existing, alias.Asked, &family.Policy{}, now)`}},
 	},
 	{
 		rule: "another try is given scope that the client has lost", pkg: "session", test: "server.TestIdempotencyKeyWhenTheClientHasChanged",

@@ -27,6 +27,7 @@ var table = []chapter{
 	assertions,
 	trustedKeys,
 	trustSettings,
+	assertionDoor,
 	outlivedRecords,
 	unsafeSettings,
 	redirects,

@@ -125,6 +125,21 @@ func TestMetricsOfEachType(t *testing.T) {
 			map[string]string{"client": "app", "metric_cause": "wrong_verifier"},
 		},
 		{
+			"an assertion, exchanged", ofFamily(audit.Event{Type: audit.AssertionExchanged, OriginToken: family.Assertion}),
+			counts{"AssertionExchanged": 1},
+			nil,
+			[][]string{all, byClient},
+			ofApp,
+		},
+		{
+			"an assertion, refused",
+			audit.Event{Type: audit.AssertionRefused, OriginToken: family.Assertion, Cause: audit.InvalidAssertion, Reason: "wrong_audience", Issuer: "https://login.example", ClientID: "app"},
+			counts{"AssertionRefused": 1},
+			nil,
+			[][]string{all, byClient, byCause},
+			map[string]string{"client": "app", "metric_cause": "invalid_assertion"},
+		},
+		{
 			"refused, of no family",
 			audit.Event{Type: audit.Refused, Cause: family.NeverIssued, ClientID: "app"},
 			counts{"Refused": 1},
@@ -333,7 +348,7 @@ func TestMetricsOfAStage(t *testing.T) {
 }
 
 // types lists every type of event.
-var types = []audit.Type{audit.Exchanged, audit.Refused, audit.CodeExchanged, audit.CodeRefused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
+var types = []audit.Type{audit.Exchanged, audit.Refused, audit.CodeExchanged, audit.CodeRefused, audit.AssertionExchanged, audit.AssertionRefused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
 
 // TestMembersOfALine checks the names in a line, which saved queries use. Empty members are
 // left out.
@@ -341,7 +356,7 @@ func TestMembersOfALine(t *testing.T) {
 	first, second := ulid.MustParse("01M7XKCVXH2516ZBR6V5WTJBMY"), ulid.MustParse("01M7XKCVZ32QZZCC0D96DADTB4")
 	e := audit.Event{
 		ID: first, UserID: "u", ClientID: "app", Family: fid, IP: "203.0.113.24", UserAgent: "curl", RequestID: "r1", By: "arn:aws:iam::123456789012:user/ada",
-		Cause: family.RevokedByAdmin, Reason: "why", Origin: "https://a.example", TokenCounter: 3, LatestCounter: 4, Held: true, Reused: true, Observed: true, LostResponse: true,
+		Cause: family.RevokedByAdmin, Reason: "why", Issuer: "https://i.example", Origin: "https://a.example", TokenCounter: 3, LatestCounter: 4, Held: true, Reused: true, Observed: true, LostResponse: true,
 		Age: 1500 * time.Millisecond, OtherIP: true, OtherAgent: true, Families: []ulid.ULID{first, second}, Start: 5, Removed: 2, End: 3,
 		Name: "put_client", Status: 200, SecretID: "s1", Changes: []audit.Change{audit.ObserveOn}, DryRun: true,
 		User: [16]byte{1}, Evict: family.Oldest, ErasedFamilies: 7, ErasedEvents: 8,
@@ -349,7 +364,7 @@ func TestMembersOfALine(t *testing.T) {
 	want := map[string]any{
 		"level": "INFO", "msg": "audit",
 		"type": "", "eventId": first.String(), "userId": "u", "clientId": "app", "familyId": fid.String(), "ip": "203.0.113.24", "userAgent": "curl",
-		"http_request_id": "r1", "by": "arn:aws:iam::123456789012:user/ada", "cause": "revoked_by_admin", "reason": "why", "origin": "https://a.example", "tokenCounter": 3.0, "latestCounter": 4.0,
+		"http_request_id": "r1", "by": "arn:aws:iam::123456789012:user/ada", "cause": "revoked_by_admin", "reason": "why", "issuer": "https://i.example", "origin": "https://a.example", "tokenCounter": 3.0, "latestCounter": 4.0,
 		"held": true, "reused": true, "observed": true, "lostResponse": true, "ageMs": 1500.0, "otherIp": true, "otherUserAgent": true,
 		"removedCount": 2.0, "families": []any{first.String(), second.String()},
 		"operation": "put_client", "status": 200.0, "secretId": "s1", "changes": []any{"observe_on"}, "dryRun": true,

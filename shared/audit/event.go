@@ -26,6 +26,9 @@ const (
 	CodeExchanged Type = "seacft" // an authorization code was exchanged for the first tokens
 	CodeRefused   Type = "feacft" // an authorization code was refused, with the cause
 
+	AssertionExchanged Type = "secte" // an assertion of a trusted issuer was exchanged for the first tokens
+	AssertionRefused   Type = "fecte" // an assertion was refused, with the cause
+
 	Reuse     Type = "ferrt" // reuse was detected and the family revoked (or would have been)
 	Revoked   Type = "srrt"  // a family was revoked on request
 	Cleanup   Type = "resource_cleanup"
@@ -39,6 +42,10 @@ const (
 // InvalidClient is the cause of a [Refused] event in which the client failed to
 // authenticate, so that its token was not looked at.
 const InvalidClient family.Cause = "invalid_client"
+
+// InvalidAssertion is the cause of an [AssertionRefused] event in which the assertion is not
+// one of a trusted issuer, or not a good one. The reason says more.
+const InvalidAssertion family.Cause = "invalid_assertion"
 
 // Change is a change by an [Operation] that is relevant to security.
 type Change string
@@ -79,6 +86,7 @@ type Event struct {
 
 	Cause         family.Cause
 	Reason        string            // why it was refused, if the caller is told less
+	Issuer        string            // the trusted issuer that a refused assertion names
 	Origin        string            // the web origin that was refused
 	Unregistered  bool              // no client is registered under ClientID
 	OriginToken   family.OriginKind // set if the token presented is the family's number 0
@@ -202,6 +210,7 @@ func (e *Event) attrs() []slog.Attr {
 	text("by", Hide(e.By))
 	text("cause", string(e.Cause))
 	text("reason", e.Reason)
+	text("issuer", Hide(e.Issuer))
 	text("origin", e.Origin)
 	text("originToken", string(e.OriginToken))
 	number("tokenCounter", e.TokenCounter)

@@ -20,6 +20,8 @@ const (
 	MetricRefused    = "Refused" // tokens
 	MetricCode       = "CodeExchanged"
 	MetricNoCode     = "CodeRefused"
+	MetricAssertion  = "AssertionExchanged"
+	MetricNoAssert   = "AssertionRefused"
 	MetricInvalid    = "InvalidClient"   // clients that failed to authenticate
 	MetricReused     = "Reused"          // inside the interval
 	MetricElsewhere  = "ReusedElsewhere" // inside the interval, from another address
@@ -88,6 +90,10 @@ func (e *Event) metrics(stage string) []slog.Attr {
 		count(MetricCode)
 	case CodeRefused:
 		count(MetricNoCode)
+	case AssertionExchanged:
+		count(MetricAssertion)
+	case AssertionRefused:
+		count(MetricNoAssert)
 	case Reuse:
 		if e.Observed {
 			count(MetricObserved)
@@ -132,7 +138,7 @@ func (e *Event) metrics(stage string) []slog.Attr {
 	if e.ofRegistered() {
 		attrs = append(attrs, slog.String(dimensionClient, Hide(e.ClientID)))
 		dimensions = append(dimensions, append(slices.Clip(all), dimensionClient))
-		if (e.Type == Refused || e.Type == CodeRefused) && e.Cause != InvalidClient {
+		if (e.Type == Refused || e.Type == CodeRefused || e.Type == AssertionRefused) && e.Cause != InvalidClient {
 			attrs = append(attrs, slog.String(dimensionCause, string(e.Cause)))
 			dimensions = append(dimensions, append(slices.Clip(all), dimensionClient, dimensionCause))
 		}
@@ -148,7 +154,7 @@ func (e *Event) metrics(stage string) []slog.Attr {
 // named.
 func (e *Event) ofRegistered() bool {
 	switch e.Type {
-	case Exchanged, Refused, CodeExchanged, CodeRefused, Cleanup:
+	case Exchanged, Refused, CodeExchanged, CodeRefused, AssertionExchanged, AssertionRefused, Cleanup:
 		return e.ClientID != "" && !e.Unregistered
 	case Reuse, Revoked, Ahead:
 		return e.ClientID != "" && e.Family != (family.ID{})

@@ -202,11 +202,8 @@ func parseChallenge(s string) (challenge []byte, ok bool) {
 // toFamily checks the body and returns the family that it asks for, without an id.
 func (body *newFamily) toFamily(client *store.Client, now time.Time) (*family.Family, error) {
 	var in input
-	f := &family.Family{
-		UserID: body.userID, ClientID: client.ID, Counter: 1, LastUsedAt: now,
-		Scope: client.Scope, Audience: client.Audience,
-		ACR: body.acr, AMR: body.amr, Device: session.Describe(body.device),
-	}
+	f := session.NewFamily(client, body.userID, now)
+	f.ACR, f.AMR, f.Device = body.acr, body.amr, session.Describe(body.device)
 	if body.scope != nil {
 		f.Scope = in.scope("scope", *body.scope)
 		for _, s := range f.Scope {
@@ -225,19 +222,15 @@ func (body *newFamily) toFamily(client *store.Client, now time.Time) (*family.Fa
 	}
 	in.text("acr", body.acr, maxACR)
 	in.amr(body.amr)
-	lifetime := client.Policy.AbsoluteLifetime
 	if l := body.absoluteLifetime; l != nil {
-		longest := lifetime
+		longest := client.Policy.AbsoluteLifetime
 		if longest == 0 {
 			longest = family.MaxLifetime
 		}
 		if *l < 1 || *l > longest {
 			in.wrong("absolute_lifetime", strconv.FormatInt(int64(*l), 10), fmt.Sprintf("from 1 to %d", longest))
 		}
-		lifetime = *l
-	}
-	if lifetime != 0 {
-		f.ExpiresAt = now.Add(lifetime.Duration())
+		f.ExpiresAt = now.Add(l.Duration())
 	}
 	return f, in.err()
 }

@@ -30,8 +30,8 @@ const (
 	maxUserID   = assertion.MaxUserID
 	maxAudience = 512 // all values together
 	maxClaims   = 2048
-	maxACR      = 128
-	maxAMR      = 128 // all values, joined with spaces
+	maxACR      = session.MaxACR
+	maxAMR      = session.MaxAMR
 )
 
 // readJSON decodes the body, one JSON object, into fields, which has a pointer for the name

@@ -90,7 +90,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 		TokenEndpoint:                    a.Issuer + "/oauth/token",
 		JWKSURI:                          a.Issuer + "/.well-known/jwks.json",
 		ResponseTypesSupported:           []string{"none"},
-		GrantTypesSupported:              []string{"refresh_token", "authorization_code"},
+		GrantTypesSupported:              a.grantTypes(),
 		TokenEndpointAuthMethods:         secretOrNone,
 		ServiceDocumentation:             a.Issuer + documentPath,
 		RevocationEndpoint:               a.Issuer + "/oauth/revoke",

@@ -22,7 +22,8 @@ type params map[string][]string
 // (RFC 6749 §3.2).
 var knownParams = []string{
 	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint",
-	"code", "code_verifier", "redirect_uri", resourceParam,
+	"code", "code_verifier", "redirect_uri",
+	"assertion", "subject_token", "subject_token_type", "requested_token_type", "actor_token", resourceParam,
 }
 
 // resourceParam is the only known parameter that may be repeated (RFC 8707 §2).

@@ -31,6 +31,8 @@ func (a *API) grants() []grant {
 	return []grant{
 		{"refresh_token", a.refreshGrant},
 		{"authorization_code", a.codeGrant},
+		{"urn:ietf:params:oauth:grant-type:jwt-bearer", a.assertionGrant},
+		{"urn:ietf:params:oauth:grant-type:token-exchange", a.exchangeGrant},
 	}
 }
 

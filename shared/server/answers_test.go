@@ -75,7 +75,7 @@ func TestErrorAnswers(t *testing.T) {
 			"content type", other(0, "POST", "/oauth/token"), 400, "invalid_request",
 			"Content-Type must be application/x-www-form-urlencoded or application/json.", nil,
 		},
-		{"grant type", token("grant_type=password&client_id=app"), 400, "unsupported_grant_type", "The grant_type must be one of refresh_token, authorization_code.", nil},
+		{"grant type", token("grant_type=password&client_id=app"), 400, "unsupported_grant_type", "The grant_type must be one of refresh_token, authorization_code, urn:ietf:params:oauth:grant-type:jwt-bearer, urn:ietf:params:oauth:grant-type:token-exchange.", nil},
 		{"malformed scope", token(refreshForm(tok, "scope", `"`)), 400, "invalid_scope", "The scope is malformed.", nil},
 		{"scope", token(refreshForm(tok, "scope", "admin")), 400, "invalid_scope", "The scope was not granted to this refresh token.", nil},
 		{
@@ -278,7 +278,7 @@ func TestMetadataIsTrue(t *testing.T) {
 	want := map[string]any{
 		"issuer": issuer, "token_endpoint": issuer + "/oauth/token", "jwks_uri": issuer + "/.well-known/jwks.json",
 		"service_documentation": issuer + "/openapi.json", "revocation_endpoint": issuer + "/oauth/revoke", "introspection_endpoint": issuer + "/oauth/introspect",
-		"response_types_supported": []any{"none"}, "grant_types_supported": []any{"refresh_token", "authorization_code"}, "subject_types_supported": []any{"public"},
+		"response_types_supported": []any{"none"}, "grant_types_supported": []any{"refresh_token", "authorization_code", bearerGrant, exchangeGrant}, "subject_types_supported": []any{"public"},
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods, "introspection_endpoint_auth_methods_supported": methods[1:],
 		"id_token_signing_alg_values_supported": []any{"ES256"}, "refresh_token_expiration_types_supported": []any{"authorization", "token_timeout"},
 		"claims_supported":     []any{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},

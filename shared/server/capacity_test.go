@@ -408,6 +408,22 @@ func TestCapacity(t *testing.T) {
 				return w.refreshRecord(record{token: token, client: "usual-spa", userAgent: usualAgent})
 			}
 		}, 200, update, 1, 0, 0},
+		{"an assertion", func(w *world) func(*world) answer {
+			a := w.trusting()
+			a.assert(a.assertion()) // whose keys are cached from then on
+			assertion := a.assertion()
+			return func(*world) answer { return a.assert(assertion) }
+		}, 200, get + " " + update + " " + transact, 5, 1, 0},
+		{"an assertion that comes again", func(w *world) func(*world) answer {
+			a := w.trusting()
+			assertion := a.assertion()
+			a.assert(assertion)
+			return func(*world) answer { return a.assert(assertion) }
+		}, 200, get + " " + get, 0, 2, 0},
+		{"an assertion that is not good", func(w *world) func(*world) answer {
+			a := w.trusting()
+			return func(*world) answer { return a.assert("none") }
+		}, 400, "", 0, 0, 0},
 		{"a code that comes again", func(w *world) func(*world) answer {
 			w.putClient("app", authorizing)
 			code := w.code()

@@ -146,7 +146,7 @@ func (q *quiet) ended(t *testing.T, family string) bool {
 }
 
 // oauthErrors lists the codes of RFC 6749 §5.2 that are in use, and not_found.
-var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "invalid_target", "unsupported_grant_type", "not_found"}
+var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "invalid_target", "unsupported_grant_type", "unauthorized_client", "not_found"}
 
 // description matches the characters that RFC 6749 §5.2 allows.
 var description = regexp.MustCompile(`^[ !#-\[\]-~]+$`)

@@ -1059,7 +1059,7 @@ func TestDiscovery(t *testing.T) {
 				"token_endpoint":                                issuer + "/oauth/token",
 				"jwks_uri":                                      issuer + "/.well-known/jwks.json",
 				"response_types_supported":                      []any{"none"},
-				"grant_types_supported":                         []any{"refresh_token", "authorization_code"},
+				"grant_types_supported":                         []any{"refresh_token", "authorization_code", bearerGrant, exchangeGrant},
 				"token_endpoint_auth_methods_supported":         auth,
 				"revocation_endpoint":                           issuer + "/oauth/revoke",
 				"revocation_endpoint_auth_methods_supported":    auth,

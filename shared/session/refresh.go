@@ -168,18 +168,26 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 
 // exchanged returns the type of the event of a use that succeeded.
 func (u *Use) exchanged() audit.Type {
-	if u.Origin == family.Code {
+	switch u.Origin {
+	case family.Code:
 		return audit.CodeExchanged
+	case family.Assertion:
+		return audit.AssertionExchanged
+	default:
+		return audit.Exchanged
 	}
-	return audit.Exchanged
 }
 
 // refused returns the type of the event of a use that was refused.
 func (u *Use) refused() audit.Type {
-	if u.Origin == family.Code {
+	switch u.Origin {
+	case family.Code:
 		return audit.CodeRefused
+	case family.Assertion:
+		return audit.AssertionRefused
+	default:
+		return audit.Refused
 	}
-	return audit.Refused
 }
 
 // recordExchange logs a successful exchange; v says of which kind.

@@ -53,41 +53,67 @@ func (e *Engine) Start(ctx context.Context, s Start, now time.Time) (id family.I
 	if err != nil {
 		return id, nil, err
 	}
-	userKey := keys.Users.Key(s.UserID)
 	alias := s.alias(keys, now)
-	if s.IdempotencyKey != "" {
-		switch existing, err := e.Table.Alias(ctx, userKey, alias.Name, now); {
-		case err == nil:
-			return e.alreadyStarted(ctx, existing, alias.Asked, &s.Client.Policy, now)
-		case !errors.Is(err, store.ErrNotFound):
-			return id, nil, err
-		}
+	first, err := e.startAs(ctx, keys.Users.Key(s.UserID), &s.Client.Policy, alias, s.Family, now)
+	if err == nil && first.existing != nil {
+		return e.alreadyStarted(ctx, first.existing, alias.Asked, &s.Client.Policy, now)
 	}
-	if f, err = s.Family(); err != nil {
-		return id, nil, err
+	if first.family != nil {
+		id = first.family.ID
 	}
-	if f.ID, err = family.NewID(userKey, now); err != nil {
-		return id, nil, err
-	}
-	if s.IdempotencyKey == "" {
-		return f.ID, f, e.Table.Issue(ctx, f, &s.Client.Policy)
-	}
-	existing, err := e.Table.IssueAs(ctx, f, &s.Client.Policy, alias)
-	if err != nil || existing == nil {
-		return f.ID, f, err
-	}
-	return e.alreadyStarted(ctx, existing, alias.Asked, &s.Client.Policy, now)
+	return id, first.family, err
 }
 
-// alias returns the record that leads from the idempotency key to the family. A key counts
-// for one user and one client. The record has MACs in place of the key and the request,
-// so that neither can be read from the table, nor guessed by trying values.
-func (s *Start) alias(keys *keyring.Keys, now time.Time) store.Alias {
-	// The MAC key is that of user ids. User ids have no NUL, so the two never collide.
-	mac := func(purpose, value string) [16]byte {
-		return keys.Users.Key("\x00" + purpose + "\x00" + s.UserID + "\x00" + s.Client.ID + "\x00" + value)
+// begun is what a start has come to: a new family, or the record of the one that had been
+// started under that name.
+type begun struct {
+	family   *family.Family
+	existing *store.Alias
+}
+
+// startAs stores a new family of the user under a name, nil for none, unless the name has
+// started one before.
+func (e *Engine) startAs(ctx context.Context, userKey [16]byte, p *family.Policy, name *store.Alias, makeFamily func() (*family.Family, error), now time.Time) (begun, error) {
+	if name != nil {
+		switch existing, err := e.Table.Alias(ctx, userKey, name.Name, now); {
+		case err == nil:
+			return begun{existing: existing}, nil
+		case !errors.Is(err, store.ErrNotFound):
+			return begun{}, err
+		}
 	}
-	return store.Alias{Name: mac("idempotency", s.IdempotencyKey), Asked: mac("asked", string(s.Asked)), Until: now.Add(idempotencyLifetime)}
+	f, err := makeFamily()
+	if err != nil {
+		return begun{}, err
+	}
+	if f.ID, err = family.NewID(userKey, now); err != nil {
+		return begun{}, err
+	}
+	if name == nil {
+		return begun{family: f}, e.Table.Issue(ctx, f, p)
+	}
+	existing, err := e.Table.IssueAs(ctx, f, p, *name)
+	return begun{family: f, existing: existing}, err
+}
+
+// alias returns the record that leads from the idempotency key to the family, nil if there is
+// no key. A key counts for one user and one client. The record has MACs in place of the key
+// and the request, so that neither can be read from the table, nor guessed by trying values.
+func (s *Start) alias(keys *keyring.Keys, now time.Time) *store.Alias {
+	if s.IdempotencyKey == "" {
+		return nil
+	}
+	return &store.Alias{
+		Name:  macFor(keys, "idempotency", s.UserID, s.Client.ID, s.IdempotencyKey),
+		Asked: macFor(keys, "asked", s.UserID, s.Client.ID, string(s.Asked)),
+		Until: now.Add(idempotencyLifetime),
+	}
+}
+
+// macFor returns a MAC of a value for one purpose, user and client. Its key is that of user
+// ids, which have no NUL, so the two never collide.
+func macFor(keys *keyring.Keys, purpose, userID, clientID, value string) [16]byte {
+	return keys.Users.Key("\x00" + purpose + "\x00" + userID + "\x00" + clientID + "\x00" + value)
 }
 
 // alreadyStarted returns the family that an alias leads to, or why its first token cannot

@@ -14,6 +14,8 @@ const (
 	MaxScope     = 1024
 	MaxAudiences = 8   // values, not bytes
 	MaxText      = 256 // of a device name and of a user agent, which are cut
+	MaxACR       = 128
+	MaxAMR       = 128 // all values, joined with spaces
 )
 
 // Cut returns the longest prefix of s that has at most n bytes and ends with a whole

@@ -47,7 +47,9 @@ var expected = map[string]int{
 	"revoke-preflight":                 http.StatusNoContent,
 	"revoke-token":                     http.StatusOK,
 	"revoke-token-json":                http.StatusOK,
+	"token-assertion":                  http.StatusBadRequest, // example-spa trusts nobody
 	"token-code":                       http.StatusOK,
+	"token-exchange":                   http.StatusBadRequest,
 	"token-foreign-origin":             http.StatusForbidden,
 	"token-health":                     http.StatusOK,
 	"token-preflight":                  http.StatusNoContent,

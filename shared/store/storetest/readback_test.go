@@ -213,7 +213,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 		f := wholeFamily(t, now)
 		// The user's key is in the family's id, and the others are only logged.
 		unstored := []string{
-			"event.User", "event.ForwardIgnored", "event.Reason", "event.Origin", "event.Unregistered", "event.Held", "event.Reused", "event.LostResponse",
+			"event.User", "event.ForwardIgnored", "event.Reason", "event.Issuer", "event.Origin", "event.Unregistered", "event.Held", "event.Reused", "event.LostResponse",
 			"event.Name", "event.Status", "event.SecretID", "event.Changes", "event.DryRun", "event.ErasedFamilies", "event.ErasedEvents",
 		}
 		e := event(t, audit.Reuse, f, now)
