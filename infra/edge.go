@@ -54,8 +54,9 @@ func (p *Service) newEdge(domain awsapigatewayv2.DomainName) awscloudfront.Distr
 }
 
 // firewall has the properties of the web ACL under CDK's names for them. Its rules limit the rate of each address, and are
-// AWS's common ones except for two: bodies may have 16 KiB here, which the API enforces, and programs need no user agent.
-// No samples of requests are kept, because requests have tokens in them.
+// AWS's common ones except for some. Bodies may have 16 KiB here and query strings 8 KiB, which the API enforces, and programs
+// need no user agent. The redirect URI of a native app has a loopback address, which looks like an attack on a server that
+// fetches what a request names. No samples of requests are kept, because requests have tokens in them.
 //
 //go:embed firewall.json
 var firewall string
