@@ -64,6 +64,12 @@ func (d *Demo) login(w http.ResponseWriter, r *http.Request) error {
 			return &refusal{http.StatusBadRequest, "Who are you?", "Go back, and choose one of the users."}
 		}
 		answer.UserID, answer.AuthTime, answer.Device = user, d.Now(), "the demo's browser"
+		// Of a client that is registered without a scope, the login says what is granted: what the
+		// page has shown. The service says what is wrong with a request without a client.
+		scope := strings.Join(strings.Fields(request.Get("scope")), " ")
+		if client, err := d.clientOf(r.Context(), request); err == nil && client.Scope == "" && scope != "" {
+			answer.Scope = &scope
+		}
 	default:
 		return &refusal{http.StatusBadRequest, "Allow or deny?", "Go back, and choose one of the two."}
 	}
