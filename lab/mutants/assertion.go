@@ -20,6 +20,18 @@ var assertions = chapter{"Assertions of other issuers", []mutant{
 `}},
 	},
 	{
+		rule: "an access token whose header does not say so is an assertion", pkg: "assertion", test: "assertion.TestRefused",
+		edits: []edit{{`c.all["scp"]`, `c.all["scp "]`}},
+	},
+	{
+		rule: "a logout token whose header does not say so is an assertion", pkg: "assertion", test: "assertion.TestRefused",
+		edits: []edit{{`c.all["events"]`, `c.all["events "]`}},
+	},
+	{
+		rule: "a token of Cognito for any use is an assertion", pkg: "assertion", test: "assertion.TestRefused",
+		edits: []edit{{`used && use != "id"`, `used && use == ""`}},
+	},
+	{
 		rule: "an assertion may bring its key", pkg: "assertion", test: "assertion.TestRefused",
 		edits: []edit{{`"jwk", "jku",`, `"jku",`}},
 	},

@@ -128,6 +128,9 @@ func (v *Verifier) Verify(ctx context.Context, presented string, trusted []Issue
 	if !slices.Contains(issuer.Algorithms, string(p.alg)) {
 		return refuse(WrongAlgorithm)
 	}
+	if p.claims.areOthers() {
+		return refuse(WrongType)
+	}
 	if !slices.ContainsFunc(p.claims.audience, func(a string) bool { return slices.Contains(issuer.Audience, a) }) {
 		return refuse(WrongAudience)
 	}

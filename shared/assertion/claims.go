@@ -32,6 +32,19 @@ func readClaims(payload []byte) (claims, error) {
 	}, nil
 }
 
+// areOthers reports whether the claims are those of a JWT of another kind, whose header does
+// not say so (RFC 8725 §3.12). An access token has been shown to others than the client: Entra's
+// have an scp, Cognito's a token_use, and Keycloak's a typ. A logout token (OpenID Connect
+// Back-Channel Logout §2.4) and any other security event (RFC 8417) have events.
+func (c *claims) areOthers() bool {
+	_, access := c.all["scp"]
+	_, event := c.all["events"]
+	_, used := c.all["token_use"]
+	use, _ := c.text("token_use")
+	kind, _ := c.text("typ")
+	return access || event || used && use != "id" || kind == "Bearer" || kind == "Logout"
+}
+
 // checkTimes returns why the assertion is not good at now, "" if it is.
 func (c *claims) checkTimes(maxAge time.Duration, now time.Time) Reason {
 	switch {
