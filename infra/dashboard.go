@@ -32,16 +32,13 @@ func (p *Service) newDashboard() {
 	awscloudwatch.NewDashboard(p.Construct, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		DashboardName: jsii.String("rotor-" + p.props.Stage),
 		Widgets: &[]*[]awscloudwatch.IWidget{{
-			awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
-				Title: jsii.String("Alarms"), Alarms: &p.alarms, Width: jsii.Number(24),
-			}),
+			awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{Title: jsii.String("Alarms"), Alarms: &p.alarms, Width: jsii.Number(24)}),
 			graph("Refreshes", each(p.count, audit.MetricExchanged, audit.MetricReused, audit.MetricRefused)...),
 			graph("Refused, by cause", p.refusals(audit.MetricRefused, "", "GROUP BY metric_cause")),
 			graph("Authorization codes", p.count(audit.MetricCode), p.count(audit.MetricNoCode), p.refusals(audit.MetricNoCode, "", "GROUP BY metric_cause")),
 			graph("Reuse", each(p.count, audit.MetricReuse, audit.MetricObserved, audit.MetricElsewhere, audit.MetricAhead)...),
 			graph("Families ended", each(p.count, audit.MetricRevoked, audit.MetricRemoved)...),
-			graph("Age of superseded tokens, ms",
-				p.rotorMetric(audit.MetricReuseAge, options("p50", period)), p.rotorMetric(audit.MetricReuseAge, options("p99", period))),
+			graph("Age of superseded tokens, ms", p.rotorMetric(audit.MetricReuseAge, options("p50", period)), p.rotorMetric(audit.MetricReuseAge, options("p99", period))),
 			graph("Invocations", invocations...),
 			graph("Clients not believed", p.count(audit.MetricInvalid)),
 			graph("Secrets added, introspection and observation switched on", each(p.count, audit.MetricSecret, audit.MetricIntrospect, audit.MetricObserve)...),
