@@ -118,7 +118,7 @@ func newLoginWorld(t *testing.T) *loginWorld {
 	if w.api, err = manage.New(w.service.URL, manage.Options{AWS: &cfg, HTTPClient: w.service.Client()}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.api.Register(t.Context(), "app", &manage.Settings{Type: "public", RedirectURIs: []string{appCallback}}); err != nil {
+	if _, err := w.api.Register(t.Context(), "app", &manage.Settings{Type: "public", Scope: "openid read", RedirectURIs: []string{appCallback}}); err != nil {
 		t.Fatal(err)
 	}
 	jar, err := cookiejar.New(nil)

@@ -46,7 +46,7 @@ func (d *Demo) showLogin(w http.ResponseWriter, r *http.Request) error {
 	// An app may have opened the login in a window of its own, and wait there for the answer.
 	w.Header().Del("Cross-Origin-Opener-Policy")
 	write(d, w, http.StatusOK, loginPage, "Log in", "", asked{
-		Client: client.ClientID, Scope: strings.Fields(printable(request.Get("scope"))), Back: printable(back), People: people,
+		Client: client.ClientID, Scope: scopeOf(request), Back: printable(back), People: people,
 	})
 	return nil
 }
@@ -54,6 +54,10 @@ func (d *Demo) showLogin(w http.ResponseWriter, r *http.Request) error {
 // login serves the form of the login page. The address still has the request.
 func (d *Demo) login(w http.ResponseWriter, r *http.Request) error {
 	request := r.URL.Query()
+	client, err := d.clientOf(r.Context(), request)
+	if err != nil {
+		return err
+	}
 	user := r.PostForm.Get("user")
 	answer := &manage.Authorization{Request: request}
 	switch r.PostForm.Get("do") {
@@ -64,10 +68,9 @@ func (d *Demo) login(w http.ResponseWriter, r *http.Request) error {
 			return &refusal{http.StatusBadRequest, "Who are you?", "Go back, and choose one of the users."}
 		}
 		answer.UserID, answer.AuthTime, answer.Device = user, d.Now(), "the demo's browser"
-		// Of a client that is registered without a scope, the login says what is granted: what the
-		// page has shown. The service says what is wrong with a request without a client.
-		scope := strings.Join(strings.Fields(request.Get("scope")), " ")
-		if client, err := d.clientOf(r.Context(), request); err == nil && client.Scope == "" && scope != "" {
+		if asked := scopeOf(request); client.Scope == "" && len(asked) > 0 {
+			// No registration says what the client may have, but the user has seen it.
+			scope := strings.Join(asked, " ")
 			answer.Scope = &scope
 		}
 	default:
@@ -90,6 +93,19 @@ func (d *Demo) answer(w http.ResponseWriter, r *http.Request, a *manage.Authoriz
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
+
+// scopeOf returns the scope that is asked for, or nothing if it is malformed (RFC 6749 §3.3),
+// which the service says to the app.
+func scopeOf(request url.Values) []string {
+	scope := request.Get("scope")
+	if len(scope) > maxScope || strings.ContainsFunc(scope, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return nil
+	}
+	return strings.Fields(scope)
+}
+
+// maxScope is in bytes, and the service's limit as well.
+const maxScope = 1024
 
 // clientOf returns the client of an authorization request.
 func (d *Demo) clientOf(ctx context.Context, request url.Values) (*manage.Registration, error) {

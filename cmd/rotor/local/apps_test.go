@@ -120,6 +120,9 @@ func TestDemoLoginRefuses(t *testing.T) {
 		{loginRequest("code_challenge", ""), allow, "invalid_request"},
 		{loginRequest("code_challenge_method", "plain"), allow, "invalid_request"},
 		{loginRequest("response_type", "token"), allow, "unsupported_response_type"},
+		{loginRequest("scope", "a\u202eb"), allow, "invalid_scope"},
+		{loginRequest("scope", `a"b`), allow, "invalid_scope"},
+		{loginRequest("scope", strings.Repeat("x", 1025)), allow, "invalid_scope"},
 	} {
 		if got := b.sentBack(tt.query, tt.form); got.Get("error") != tt.want || got.Get("state") != "s" || got.Has("code") {
 			t.Errorf("%s: the app is told %q, want %q", tt.query, got.Get("error"), tt.want)
@@ -131,7 +134,7 @@ func TestDemoLoginRefuses(t *testing.T) {
 		want  string
 	}{
 		{"", nil, "no client_id, or several"},
-		{loginRequest("client_id", ""), allow, "redirect"},
+		{loginRequest("client_id", ""), allow, "no client_id, or several"},
 		{loginRequest() + "&client_id=demo-spa", nil, "or several"},
 		{loginRequest("client_id", "nobody"), nil, "Nobody is sent back"},
 		{loginRequest("client_id", "nobody"), allow, "Nobody is sent back"},
@@ -146,9 +149,6 @@ func TestDemoLoginRefuses(t *testing.T) {
 		method := http.MethodPost
 		if tt.form == nil {
 			method = http.MethodGet
-		}
-		if tt.want == "redirect" {
-			tt.want = "request.client_id"
 		}
 		status, page := b.send(method, "/demo/login?"+tt.query, tt.form)
 		if status != http.StatusBadRequest || !strings.Contains(page, tt.want) {
