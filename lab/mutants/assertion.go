@@ -96,7 +96,8 @@ var trustedKeys = chapter{"Keys of other issuers", []mutant{
 	},
 	{
 		rule: "a private address is connected to", pkg: "assertion", test: "assertion.TestPrivateAddressesAreNotConnectedTo",
-		edits: []edit{{`&net.Dialer{Control: guard.Safe}`, `&net.Dialer{}`}},
+		edits: []edit{{`dialer := &net.Dialer{Control: guard.Safe}`, `dialer := &net.Dialer{Control: orLoopback.Safe}
+	_ = guard`}},
 	},
 	{
 		rule: "a private address is accepted in the settings", pkg: "assertion", test: "assertion.TestCheckOfAddresses",
