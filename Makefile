@@ -112,7 +112,7 @@ test-lambda: ##- the built functions under Lambda's emulator, on DynamoDB Local;
 	lab/rie/run.sh
 
 .PHONY: test-browser
-test-browser: $(AXE) ## the pages of the console, in a real Chromium (needs Chromium, and npm once)
+test-browser: $(AXE) ## the pages of the console and of the demo, in a real Chromium (needs Chromium, and npm once)
 	go test -tags browser -count=1 -shuffle=on -parallel 4 -timeout 10m ./lab/browser
 
 .PHONY: screenshot
