@@ -319,4 +319,19 @@ var assertionDoor = chapter{"A family by an assertion", []mutant{
 		edits: []edit{{`		count(MetricAssertion)
 `, ``}},
 	},
+	{
+		rule: "an assertion is explained to a client that does not trust its issuer", pkg: "assertion", test: "server.TestExplainAssertion",
+		edits: []edit{{`	if i < 0 {
+		return nil, false
+	}`, `	if i < 0 {
+		return &Assertion{Issuer: p.claims.issuer}, true
+	}`}},
+	},
+	{
+		rule: "the explanation of an assertion is that of its family's newest token", pkg: "manage", test: "server.TestExplainAssertion",
+		edits: []edit{{`a.explainCounter(ctx, id, &number, clientID, now)
+	return answer, true, err`, `a.explainNewest(ctx, id, clientID, now)
+	_ = number
+	return answer, true, err`}},
+	},
 }}

@@ -148,11 +148,26 @@ func (v *Verifier) Verify(ctx context.Context, presented string, trusted []Issue
 		return refuse(found)
 	}
 	a := &Assertion{
-		Issuer: issuer.Issuer, UserID: userID, Digest: sha256.Sum256([]byte(p.signingInput)),
+		Issuer: issuer.Issuer, UserID: userID, Digest: p.digest(),
 		UsableUntil: p.claims.usableUntil(),
 	}
 	a.AuthTime, a.ACR, a.AMR = p.claims.authentication(now)
 	return a, nil
+}
+
+// Name returns whom an assertion names and its digest, if it names one of the issuers. Nothing
+// is verified, so it is only for finding out what became of an assertion.
+func Name(presented string, trusted []Issuer) (a *Assertion, ok bool) {
+	p, err := parse(presented)
+	if err != nil {
+		return nil, false
+	}
+	i := slices.IndexFunc(trusted, func(i Issuer) bool { return i.Issuer == p.claims.issuer })
+	if i < 0 {
+		return nil, false
+	}
+	userID, reason := p.claims.user(&trusted[i])
+	return &Assertion{Issuer: trusted[i].Issuer, UserID: userID, Digest: p.digest()}, reason == ""
 }
 
 // signedBy returns why the issuer did not sign the assertion, "" if it did.
@@ -185,6 +200,9 @@ type parsed struct {
 	signingInput string
 	claims       claims
 }
+
+// digest returns the Digest of the assertion.
+func (p *parsed) digest() [sha256.Size]byte { return sha256.Sum256([]byte(p.signingInput)) }
 
 // forbidden are the header parameters that would let an assertion choose how it is
 // verified.

@@ -193,11 +193,15 @@ func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, 
 		return explanation{}, err
 	}
 	if err != nil {
+		if answer, ok, err := a.explainAssertion(ctx, keys, presented, clientID, now); ok || err != nil {
+			return answer, err
+		}
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.NeverIssued,
 			Summary: "This has the form of a JWT, but it is not an access token of " + a.Issuer + " under a key that is published now.",
 			Advice: "It is an id token, of another issuer, altered, so old that its key is no longer published, or under a key that was revoked. " +
-				"If it is an old access token of ours, read its claims and send sid with user_id, which is its sub.",
+				"If it is an old access token of ours, read its claims and send sid with user_id, which is its sub. " +
+				"If it is an assertion of an issuer that a client trusts, send client_id.",
 		}, nil
 	}
 	sid, err := ulid.ParseStrict(access.SessionID)

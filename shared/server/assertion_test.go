@@ -643,3 +643,40 @@ func TestAssertionWithoutTrust(t *testing.T) {
 	token, _ := w.login()
 	w.later(token)
 }
+
+// TestExplainAssertion asks what became of an assertion.
+func TestExplainAssertion(t *testing.T) {
+	w := newTrust(t, "")
+	explain := func(assertion, client string) answer {
+		body, err := json.Marshal(map[string]string{"access_token": assertion, "client_id": client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.send(http.MethodPost, "/v1/explain", jsonType, string(body))
+	}
+	assertion := w.assertion()
+	if e := explain(assertion, "app"); e.text("verdict") != "dead" || e.text("cause") != "never_issued" || !strings.Contains(e.text("summary"), w.issuer.URL) {
+		t.Errorf("before its use: %v", e)
+	}
+	id, _ := w.content(w.assert(assertion).text("refresh_token"))
+	if e := explain(assertion, "app"); e.text("verdict") != "valid_in_reuse_interval" || e.text("origin_token") != "assertion" || e.json["family"].(map[string]any)["family"] != id.String() {
+		t.Errorf("at once: %v", e)
+	}
+	w.clock.Advance(time.Minute)
+	if e := explain(assertion, "app"); e.text("verdict") != "dead" || e.text("cause") != "assertion_used" || e.text("origin_token") != "assertion" {
+		t.Errorf("later: %v", e)
+	}
+	for client, name := range map[string]string{"": "without a client", "web": "as a client that trusts nobody", "nobody": "as an unknown client"} {
+		if e := explain(assertion, client); e.text("verdict") != "dead" || e.text("cause") != "never_issued" || e.json["family"] != nil {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+	w.send(http.MethodDelete, "/v1/families/"+id.String(), "", "")
+	if e := explain(assertion, "app"); e.text("verdict") != "dead" || e.text("cause") != "revoked_by_admin" {
+		t.Errorf("of a family that was revoked: %v", e)
+	}
+	before := w.log.String()
+	if strings.Contains(before, assertion) {
+		t.Error("the assertion is in the log")
+	}
+}

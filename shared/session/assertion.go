@@ -11,6 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/token"
 )
@@ -40,7 +41,7 @@ func (e *Engine) ExchangeAssertion(ctx context.Context, u Use) (*Tokens, error) 
 	if err != nil {
 		return nil, err
 	}
-	alias := store.Alias{Name: macFor(keys, "assertion", said.UserID, u.Client.ID, string(said.Digest[:])), Until: said.UsableUntil}
+	alias := store.Alias{Name: nameOf(keys, said, u.Client.ID), Until: said.UsableUntil}
 	first, err := e.startAs(ctx, keys.Users.Key(said.UserID), &u.Client.Policy, &alias, func() (*family.Family, error) { return f, nil }, u.Now)
 	if err != nil {
 		return nil, err
@@ -51,6 +52,21 @@ func (e *Engine) ExchangeAssertion(ctx context.Context, u Use) (*Tokens, error) 
 		return nil, err
 	}
 	return e.tokens(keys, f, u.Client, grant{scope: u.Scope, resource: u.Resource}, u.Now)
+}
+
+// nameOf returns the name of the alias that leads from an assertion to its family.
+func nameOf(keys *keyring.Keys, said *assertion.Assertion, clientID string) [16]byte {
+	return macFor(keys, "assertion", said.UserID, clientID, string(said.Digest[:]))
+}
+
+// StartedBy returns the family that an assertion started for the client. It returns
+// [store.ErrNotFound] if it started none, or so long ago that this is forgotten.
+func (e *Engine) StartedBy(ctx context.Context, keys *keyring.Keys, said *assertion.Assertion, clientID string, now time.Time) (family.ID, error) {
+	alias, err := e.Table.Alias(ctx, keys.Users.Key(said.UserID), nameOf(keys, said, clientID), now)
+	if err != nil {
+		return family.ID{}, err
+	}
+	return alias.Family, nil
 }
 
 // familyOf returns the family that the assertion starts, without an id.
