@@ -477,3 +477,28 @@ func TestDeliverCode(t *testing.T) {
 		t.Errorf("a challenge without a code: %v", c)
 	}
 }
+
+// TestCodeAsJSON exchanges the code of a confidential client in JSON, for one of its resources.
+func TestCodeAsJSON(t *testing.T) {
+	w := newWorld(t)
+	w.putClient("web", `{"type":"confidential","scope":"read","audience":["https://a.example","https://b.example"],"redirect_uris":["`+callback+`"]}`)
+	secret := w.addSecret("web")
+	to, err := url.Parse(w.authorize(authorizationRequest("client_id", "web")).text("redirect_to"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(map[string]any{
+		"grant_type": "authorization_code", "client_id": "web", "client_secret": secret, "code": to.Query().Get("code"),
+		"code_verifier": verifier, "redirect_uri": callback, "resource": []string{"https://b.example"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := w.send(http.MethodPost, "/oauth/token", jsonType, string(body))
+	if _, claims := decodeJWT(t, a.text("access_token")); a.status != http.StatusOK || claims["aud"] != "https://b.example" {
+		t.Fatalf("got %v", a)
+	}
+	if next := w.send(http.MethodPost, "/oauth/token", formType, form("grant_type", "refresh_token", "client_id", "web", "client_secret", secret, "refresh_token", a.text("refresh_token"))); next.status != http.StatusOK {
+		t.Errorf("the refresh token got %v", next)
+	}
+}
