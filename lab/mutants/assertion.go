@@ -284,10 +284,10 @@ var assertionDoor = chapter{"A family by an assertion", []mutant{
 		edits: []edit{{`	if err != nil {
 		return nil, err
 	}
-	f := u.familyOf(said)`, `	if err != nil {
+	if said.MadeAt`, `	if err != nil {
 		return nil, ErrDeadToken
 	}
-	f := u.familyOf(said)`}},
+	if said.MadeAt`}},
 	},
 	{
 		rule: "a client that trusts nobody is told that the assertion is bad", pkg: "oauth", test: "server.TestAssertionWithoutTrust",
@@ -333,5 +333,9 @@ var assertionDoor = chapter{"A family by an assertion", []mutant{
 	return answer, true, err`, `a.explainNewest(ctx, id, clientID, now)
 	_ = number
 	return answer, true, err`}},
+	},
+	{
+		rule: "an assertion from before a client's not_before logs in", pkg: "session", test: "server.TestAssertionBeforeNotBefore",
+		edits: []edit{{`if said.MadeAt.Before(u.Client.Policy.NotBefore) {`, `if said.MadeAt.IsZero() {`}},
 	},
 }}

@@ -6,10 +6,10 @@ var activeLimit = chapter{"The limit of active families", []mutant{
 		edits: []edit{{`	if err := t.countOwner(ctx, f, p); err != nil {
 		return nil, fmt.Errorf("issue a family: %w", err)
 	}
-	if f.Pending`, `	if f.Pending`}, {`	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
+	if f.Pending`, `	if f.Pending`}, {`	if err != nil && !errors.As(err, &there) {
 		return fmt.Errorf("issue a family: %w", err)
 	}
-	return nil`, `	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
+	return nil`, `	if err != nil && !errors.As(err, &there) {
 		return fmt.Errorf("issue a family: %w", err)
 	}
 	return t.countOwner(ctx, f, p)`}},

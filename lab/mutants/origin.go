@@ -144,4 +144,10 @@ var numberZero = chapter{"Number 0", []mutant{
 		rule: "a restored family that was pending is said to go a day after its code", pkg: "store", test: "storetest.TestWritesReturnTheRecord",
 		edits: []edit{{`if after.PurgeAt = after.KeepUntil; after.KeepUntil.IsZero() {`, `if after.KeepUntil.IsZero() {`}},
 	},
+	{
+		rule: "a start that arrives late undoes what happened since", pkg: "store", test: "storetest.TestIssuedAgain",
+		edits: []edit{{`Item: m, ConditionExpression: aws.String("attribute_not_exists(pk)")})
+	var there`, `Item: m, ConditionExpression: aws.String("attribute_not_exists(nothing)")})
+	var there`}},
+	},
 }}

@@ -75,6 +75,7 @@ type Assertion struct {
 	// Digest is the SHA-256 of the signing input, which names the assertion: an ECDSA
 	// signature can be changed into another good one.
 	Digest [sha256.Size]byte
+	MadeAt time.Time // the iat
 	// UsableUntil is a time from which the assertion is refused, whatever its issuer's
 	// MaxAge may become.
 	UsableUntil time.Time
@@ -149,7 +150,7 @@ func (v *Verifier) Verify(ctx context.Context, presented string, trusted []Issue
 	}
 	a := &Assertion{
 		Issuer: issuer.Issuer, UserID: userID, Digest: p.digest(),
-		UsableUntil: p.claims.usableUntil(),
+		MadeAt: p.claims.made.Time().UTC(), UsableUntil: p.claims.usableUntil(),
 	}
 	a.AuthTime, a.ACR, a.AMR = p.claims.authentication(now)
 	return a, nil

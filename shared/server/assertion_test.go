@@ -679,3 +679,21 @@ func TestExplainAssertion(t *testing.T) {
 		t.Error("the assertion is in the log")
 	}
 }
+
+// TestAssertionBeforeNotBefore checks that the not_before of a client, by which all its users must
+// log in again, also holds for assertions that were made before it.
+func TestAssertionBeforeNotBefore(t *testing.T) {
+	w := newTrust(t, "")
+	before := w.assertion()
+	w.clock.Advance(2 * time.Second)
+	w.putClient("app", `{"type":"public","not_before":"`+w.clock.Now().Format(time.RFC3339Nano)+`","trusted_issuers":[`+trusted(w.issuer)+`]}`)
+	w.restart(0)
+	w.refusedFor(w.assert(before), 1, "client_not_before", "")
+	w.clock.Advance(time.Second)
+	if a := w.assert(w.assertion()); a.status != http.StatusOK {
+		t.Errorf("an assertion made since got %v", a)
+	}
+	if all := w.started(w.issuer.URL + "|alice"); len(all) != 1 {
+		t.Errorf("the families are %v", all)
+	}
+}

@@ -29,6 +29,9 @@ func (e *Engine) ExchangeAssertion(ctx context.Context, u Use) (*Tokens, error) 
 	if err != nil {
 		return nil, err
 	}
+	if said.MadeAt.Before(u.Client.Policy.NotBefore) { // the login was before it, though the family would not be
+		return nil, e.refuse(ctx, u, token.Token{}, nil, family.ClientNotBefore)
+	}
 	f := u.familyOf(said)
 	if !f.IsFor(u.Resource, e.Issuer) {
 		return nil, ErrTarget

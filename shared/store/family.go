@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -169,8 +170,11 @@ func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) e
 	if err != nil {
 		return err
 	}
-	// The write needs no condition: the id is new, and a retry puts the same item.
-	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m}); err != nil {
+	// The id is new, so what is there is this family, from a try whose answer was lost. It may
+	// have been used or revoked since, which a try that arrives late must not undo.
+	_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: m, ConditionExpression: aws.String("attribute_not_exists(pk)")})
+	var there *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &there) {
 		return fmt.Errorf("issue a family: %w", err)
 	}
 	return nil

@@ -15,6 +15,34 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
+// TestIssuedAgain checks that the start of a family that arrives a second time, late, is a success
+// that changes nothing.
+func TestIssuedAgain(t *testing.T) {
+	table, _ := storetest.Open(t)
+	ctx, now := t.Context(), storetest.NewClock().Now()
+	policy := family.DefaultPolicy()
+	id, err := family.NewID([16]byte{1}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func() {
+		t.Helper()
+		f := &family.Family{ID: id, UserID: "u", ClientID: "app", Counter: 1, LastUsedAt: now, ExpiresAt: now.Add(time.Hour)}
+		if err := table.Issue(ctx, f, &policy); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issue()
+	refresh := store.Refresh{Family: id, Policy: &policy, Attempt: family.Attempt{Counter: 1, ClientID: "app", WriteID: []byte(rand.Text()), Now: now}}
+	if _, done, err := table.Refresh(ctx, refresh); err != nil || !done {
+		t.Fatal(done, err)
+	}
+	issue()
+	if f, err := table.Family(ctx, id); err != nil || f.Counter != 2 {
+		t.Errorf("the record is %v: %v", f, err)
+	}
+}
+
 // TestConflict checks that a write is repeated if a transaction holds its item: a refresh by
 // the SDK's retries, and a transaction by ours. This happens on DynamoDB but never on the
 // stores of the tests. A write that never succeeds is an error, and nothing is half done.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -81,7 +82,8 @@ func (f *filler) HandleInitialize(ctx context.Context, in middleware.InitializeI
 	defer f.mu.Unlock()
 	switch p := in.Parameters.(type) {
 	case *dynamodb.PutItemInput:
-		if p.ConditionExpression != nil {
+		// A batch has no conditions. That a family is new need not be checked.
+		if p.ConditionExpression != nil && !strings.HasPrefix(text(p.Item[schema.SK]), schema.FamilyPrefix) {
 			break
 		}
 		f.items = append(f.items, types.WriteRequest{PutRequest: &types.PutRequest{Item: p.Item}})
