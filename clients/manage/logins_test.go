@@ -364,4 +364,7 @@ func (w *loginWorld) refusals() {
 	if leaked := regexp.MustCompile(`rotor_[A-Za-z0-9_-]{8,}|eyJhbGciOi|wonderland|code_challenge`).FindString(w.output.String()); leaked != "" {
 		w.t.Errorf("the login prints %q", leaked)
 	}
+	if strings.Contains(w.output.String(), "Traceback") {
+		w.t.Errorf("the login fails:\n%s", &w.output)
+	}
 }
