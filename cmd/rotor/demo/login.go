@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -112,7 +113,12 @@ func (d *Demo) clientOf(ctx context.Context, request url.Values) (*manage.Regist
 	if len(request["client_id"]) != 1 || request.Get("client_id") == "" {
 		return nil, &refusal{http.StatusBadRequest, "Which app?", "An app leads here with an authorization request. This address has no client_id, or several. Begin at one of the demo apps."}
 	}
-	return d.API.Registration(ctx, request.Get("client_id"))
+	client, err := d.API.Registration(ctx, request.Get("client_id"))
+	var refused *manage.Error
+	if errors.As(err, &refused) && refused.NotFound() {
+		return nil, &refusal{http.StatusBadRequest, "Which app?", "No client is registered as " + printable(request.Get("client_id")) + ". Register it by PUT /v1/clients, with its redirect_uris."}
+	}
+	return client, err
 }
 
 // formTarget returns what form-action has to allow besides the login itself, with a space

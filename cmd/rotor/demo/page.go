@@ -85,8 +85,12 @@ func (d *Demo) fail(w http.ResponseWriter, err error) {
 	case errors.As(err, &own):
 		write(d, w, own.status, errorPage, own.title, "", failure{Text: own.text})
 	case errors.As(err, &refused) && refused.Status < 500:
+		cause := "."
+		if len(refused.Fields) == 0 { // which the page lists
+			cause = ": " + refused.Detail + "."
+		}
 		write(d, w, http.StatusBadRequest, errorPage, "The app’s request is wrong", "", failure{
-			Text: "The service refused it: " + refused.Detail + " Nobody is sent back to an app that asks like this.", Fields: refused.Fields,
+			Text: "The service refused it" + cause + " Nobody is sent back to an app that asks like this.", Fields: refused.Fields,
 		})
 	default:
 		write(d, w, http.StatusBadGateway, errorPage, "The service has a problem", "", failure{Text: "It gave no usable answer. Try again in a moment."})

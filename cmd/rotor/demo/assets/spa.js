@@ -177,7 +177,10 @@ byId('wait').onclick = acting(async () => {
   say('The service’s clock moved on by 2 minutes, past the reuse interval. The next refresh brings a new token.');
 });
 tabs.onmessage = ({ data }) => (data.refresh ? refreshWithAll() : heard(data.name, data.text));
-addEventListener('storage', show);
+addEventListener('storage', () => {
+  if (Boolean(session()) === byId('in').hidden) say(session() ? 'Another tab has logged in.' : 'This login has ended in another tab.');
+  show();
+});
 acting(async () => {
   const logout = sessionStorage.getItem('rotor-demo-logout');
   sessionStorage.removeItem('rotor-demo-logout');
