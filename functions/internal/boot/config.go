@@ -47,9 +47,8 @@ func LoadConfig(getenv func(string) string) (Config, error) {
 		TableConfig: e.table(),
 		Issuer:      e.issuer("ROTOR_ISSUER"),
 		Origins:     e.origins("ROTOR_ORIGINS"),
-
-		AuthorizationEndpoint: e.loginPage("ROTOR_AUTHORIZATION_ENDPOINT"),
 	}
+	c.AuthorizationEndpoint = e.loginPage("ROTOR_AUTHORIZATION_ENDPOINT", c.Issuer)
 	c.EdgeSecret = e.edgeSecret("ROTOR_EDGE_SECRET")
 	c.KeysSecrets, c.KeysFile = e.keys("ROTOR_KEYS_SECRET", "ROTOR_SIGNING_SECRET", "ROTOR_KEYS_FILE")
 	return c, errors.Join(e.errs...)

@@ -150,6 +150,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"a login page without a host", "ROTOR_AUTHORIZATION_ENDPOINT", "/login"},
 		{"a script for a login page", "ROTOR_AUTHORIZATION_ENDPOINT", "javascript:alert(1)"},
 		{"an app for a login page", "ROTOR_AUTHORIZATION_ENDPOINT", "com.example.app:/login"},
+		{"a login page that leads to itself", "ROTOR_AUTHORIZATION_ENDPOINT", "https://auth.example.com/authorize?x=1"},
 		{"families kept for no time", "ROTOR_FAMILY_RETENTION_DAYS", "0"},
 		{"families kept too long", "ROTOR_FAMILY_RETENTION_DAYS", "3651"},
 		{"families kept for half a day", "ROTOR_FAMILY_RETENTION_DAYS", "0.5"},

@@ -157,14 +157,16 @@ func (e *environment) origins(name string) origin.Set {
 }
 
 // loginPage reads the URL of the login page, which need not be set. Browsers are led there, so that
-// it must be what a client may register as its own address.
-func (e *environment) loginPage(name string) string {
+// it must be what a client may register as its own address. It cannot be the address that leads there.
+func (e *environment) loginPage(name, issuer string) string {
 	value := e.getenv(name)
 	if value == "" {
 		return ""
 	}
 	if err := session.CheckRedirectURI(value, false); err != nil {
 		e.wrong(name, value, err.Error())
+	} else if page, _, _ := strings.Cut(value, "?"); page == issuer+"/authorize" {
+		e.wrong(name, value, "the address of your login page: this one leads to it")
 	}
 	return value
 }
