@@ -100,7 +100,7 @@ func TestPoliciesOfCallers(t *testing.T) {
 		if allows(t, document, "execute-api:ManageConnections", api+"Api/$default/POST/v1/families", nil) || allows(t, document, "execute-api:Invoke", api+"Api/$default/POST/oauth/token", nil) {
 			t.Errorf("%s may do more than call /v1", name)
 		}
-		if want := map[string]int{"Login": 6, "Support": 12, "Admin": 2 * len(calls)}[name]; allowed != want {
+		if want := map[string]int{"Login": 8, "Support": 12, "Admin": 2 * len(calls)}[name]; allowed != want {
 			t.Errorf("%s may make %d calls, not %d", name, allowed, want)
 		}
 	}
