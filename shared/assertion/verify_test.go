@@ -330,6 +330,7 @@ func TestWhatAnAssertionSays(t *testing.T) {
 		}
 		want := tt.want
 		want.Issuer, want.UserID, want.Digest = "https://login.example", "u-1", a.Digest
+		want.MadeAt = now
 		if want.UsableUntil.IsZero() {
 			want.UsableUntil = now.Add(time.Hour + time.Minute)
 		}
