@@ -115,7 +115,7 @@ var logouts = chapter{"Logouts and the login page", []mutant{
 		edits: []edit{{`return c <= ' ' || c > '~'`, `return c == ' ' && c > '~'`}},
 	},
 	{
-		rule: "the query of the login page is lost", pkg: "oauth", test: "server.TestGoToTheLoginPage",
+		rule: "the query of the login page is lost", pkg: "web", test: "server.TestGoToTheLoginPage",
 		edits: []edit{{`case !strings.Contains(uri, "?"):`, `case true:`}},
 	},
 	{

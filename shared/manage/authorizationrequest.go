@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -164,9 +165,5 @@ func (q authorizationRequest) redirect(uri, issuer string, values url.Values) st
 	if state := q.get("state"); state != "" {
 		values.Set("state", state)
 	}
-	separator := "?"
-	if strings.Contains(uri, "?") {
-		separator = "&"
-	}
-	return uri + separator + values.Encode()
+	return web.WithQuery(uri, values.Encode())
 }

@@ -41,21 +41,8 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request) error {
 	case strings.ContainsFunc(query, func(c rune) bool { return c <= ' ' || c > '~' }):
 		return invalidRequest("The query string is malformed.")
 	}
-	redirect(w, status, withQuery(a.AuthorizationEndpoint, query))
+	redirect(w, status, web.WithQuery(a.AuthorizationEndpoint, query))
 	return nil
-}
-
-// withQuery returns a URL with more parameters after those that it has.
-func withQuery(uri, query string) string {
-	switch {
-	case query == "":
-		return uri
-	case !strings.Contains(uri, "?"):
-		return uri + "?" + query
-	case strings.HasSuffix(uri, "?") || strings.HasSuffix(uri, "&"):
-		return uri + query
-	}
-	return uri + "&" + query
 }
 
 // redirect leads a browser to a URL. The request's parameters reach no cache, and no

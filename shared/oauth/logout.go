@@ -90,7 +90,7 @@ func (a *API) endSession(w http.ResponseWriter, r *http.Request, addressParam st
 	case p.get(stateParam) == "":
 		redirect(w, http.StatusSeeOther, address)
 	default:
-		redirect(w, http.StatusSeeOther, withQuery(address, url.Values{stateParam: {p.get(stateParam)}}.Encode()))
+		redirect(w, http.StatusSeeOther, web.WithQuery(address, url.Values{stateParam: {p.get(stateParam)}}.Encode()))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/rotor-auth/rotor/shared/problem"
 	"github.com/rotor-auth/rotor/shared/session"
@@ -63,4 +64,17 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // fails only if the client is gone
+}
+
+// WithQuery returns a URL with more parameters after those that it has.
+func WithQuery(uri, query string) string {
+	switch {
+	case query == "":
+		return uri
+	case !strings.Contains(uri, "?"):
+		return uri + "?" + query
+	case strings.HasSuffix(uri, "?") || strings.HasSuffix(uri, "&"):
+		return uri + query
+	}
+	return uri + "&" + query
 }
