@@ -16,7 +16,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rotor-auth/rotor/shared/assertion/assertiontest"
-	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
 const (
@@ -426,9 +425,7 @@ func TestIssuerAtPrivateAddress(t *testing.T) {
 // TestAssertionFaults breaks each storage call of an exchange. A caller gets tokens or a 503, and then
 // the same assertion works. There is one family in the end.
 func TestAssertionFaults(t *testing.T) {
-	for name, fault := range map[string]storetest.Fault{
-		"failed": storetest.Failed, "throttled": storetest.Throttled, "no answer": storetest.Timeout, "answer lost": storetest.Lost,
-	} {
+	for name, fault := range everyFault {
 		for _, once := range []bool{true, false} {
 			for _, repeated := range []bool{false, true} { // a second use
 				t.Run(fmt.Sprint(name, " once ", once, " again ", repeated), func(t *testing.T) {
@@ -443,12 +440,7 @@ func TestAssertionFaults(t *testing.T) {
 						}
 						w.restart(0)
 						w.store.Counted()
-						w.store.Break(func(n int, _ string) storetest.Fault {
-							if n == call || n > call && !once {
-								return fault
-							}
-							return storetest.None
-						})
+						w.breakCall(call, fault, once)
 						a := w.assert(assertion)
 						reached := len(w.store.Counted()) >= call
 						w.store.Break(nil)

@@ -330,13 +330,25 @@ func TestCodeRace(t *testing.T) {
 	}
 }
 
+// breakCall gives one request to the store a fault, and unless it is only once, all after it.
+func (w *world) breakCall(call int, fault storetest.Fault, once bool) {
+	if once {
+		w.store.Once(call, fault)
+		return
+	}
+	w.store.Break(func(n int, _ string) storetest.Fault {
+		if n >= call {
+			return fault
+		}
+		return storetest.None
+	})
+}
+
 // TestCodeFaults breaks each storage call of an exchange. A caller gets tokens or a 503. If the
 // exchange was not done, the same code works afterwards; if it was, the code is refused, and the
 // family lives.
 func TestCodeFaults(t *testing.T) {
-	for name, fault := range map[string]storetest.Fault{
-		"failed": storetest.Failed, "throttled": storetest.Throttled, "no answer": storetest.Timeout, "answer lost": storetest.Lost,
-	} {
+	for name, fault := range everyFault {
 		for _, once := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, " once ", once), func(t *testing.T) {
 				t.Parallel()
@@ -345,12 +357,7 @@ func TestCodeFaults(t *testing.T) {
 					code := w.code()
 					w.restart(0)
 					w.store.Counted()
-					w.store.Break(func(n int, _ string) storetest.Fault {
-						if n == call || n > call && !once {
-							return fault
-						}
-						return storetest.None
-					})
+					w.breakCall(call, fault, once)
 					a := w.exchange(code)
 					reached := len(w.store.Counted()) >= call
 					w.store.Break(nil)

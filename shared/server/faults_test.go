@@ -53,11 +53,8 @@ func TestStorageFails(t *testing.T) {
 		}},
 		{"newer than the table", `{}`, func(w *world, _, id string) string { return w.mint(id, 7) }},
 	}
-	faults := map[string]storetest.Fault{
-		"failed": storetest.Failed, "throttled": storetest.Throttled, "no answer": storetest.Timeout, "answer lost": storetest.Lost,
-	}
 	for _, s := range situations {
-		for name, fault := range faults {
+		for name, fault := range everyFault {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
