@@ -100,7 +100,7 @@ func (e *Event) metrics(stage string) []slog.Attr {
 		} else {
 			count(MetricReuse)
 		}
-		if e.OriginToken == "" { // people choose a reuse interval by these ages, and it does not bind a code
+		if e.OriginToken != family.Code { // people choose a reuse interval by these ages, and it does not bind a code
 			add(MetricReuseAge, e.Age.Milliseconds(), unitMilliseconds)
 		}
 	case Revoked:

@@ -18,6 +18,9 @@ const (
 	WrongVerifier Cause = "wrong_verifier"     // it came with another code_verifier than its challenge asks for
 	WrongRedirect Cause = "wrong_redirect_uri" // it came with another redirect_uri than it was issued for
 
+	// NeverImported is about another provider's refresh token that started no family.
+	NeverImported Cause = "never_imported"
+
 	ExpiredAbsolute Cause = "expired_absolute"
 	ExpiredIdle     Cause = "expired_idle"
 	ReuseDetected   Cause = "reuse_detected"

@@ -16,6 +16,8 @@ type Attempt struct {
 	Issuer   string   // the audience of a family that has none of its own
 	WriteID  []byte   // the mark of this request's own write, or nil
 
+	// Origin is the kind of token that is presented, if Counter is 0.
+	Origin OriginKind
 	// Challenge and Redirect are what an authorization code must be bound to: the SHA-256 of
 	// the code verifier, and a hash of the redirect URI, that came with it.
 	Challenge, Redirect []byte

@@ -205,7 +205,7 @@ func (f *Family) death(p *Policy, now time.Time, pending bool) Cause {
 	if f.IssuedAt().Before(p.NotBefore) {
 		return ClientNotBefore
 	}
-	if pending && !now.Before(f.Origin.Until) {
+	if pending && f.Origin.Kind == Code && !now.Before(f.Origin.Until) {
 		return CodeExpired
 	}
 	end := f.End(p)

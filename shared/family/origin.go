@@ -16,6 +16,14 @@ const Code OriginKind = "code"
 // starts the family, with its token 1.
 const Assertion OriginKind = "assertion"
 
+// Imported is the refresh token of another provider, which the team brought along with a list of
+// hashes. Its first use by the application takes the family from 0 to 1.
+const Imported OriginKind = "imported"
+
+// Adopted is the refresh token of another provider, which Rotor exchanged there when the
+// application first presented it. From then on it is like an imported one.
+const Adopted OriginKind = "adopted"
+
 // CodeLifetime is how long an authorization code can be exchanged.
 const CodeLifetime = 60 * time.Second
 
@@ -23,14 +31,15 @@ const CodeLifetime = 60 * time.Second
 // the family. A page that mounts twice does that, and so does a client that got no answer.
 const codeForgiven = 10 * time.Second
 
-// Origin is what a family was started from: its token number 0. The first use of a code takes
-// the family's counter from 0 to 1, which is the same write as every other rotation. Before
-// that the family is pending: it has no tokens, and ends at Until. The zero Origin is that of
-// a family whose first token was given to its login.
+// Origin is what a family was started from: its token number 0. The first use of a code or of
+// another provider's token takes the family's counter from 0 to 1, which is the same write as
+// every other rotation. Before that the family is pending: it has no tokens of its own. The zero
+// Origin is that of a family whose first token was given to its login.
 type Origin struct {
 	Kind OriginKind // "" for none
-	// Until is, for a code, the end of the time for its first use. After that use, it is the end
-	// of the time in which a second use does no harm.
+	// Until is, for a code, the end of the time for its first use, at which a pending family ends.
+	// After that use, it is the end of the time in which a second use does no harm. It is zero
+	// for everything else: a family that waits for another provider's token ends as others do.
 	Until time.Time
 	// Challenge and Redirect bind a code to the client's request: the SHA-256 of the code
 	// verifier (RFC 7636 §4.2, method S256), and a hash of the redirect URI.
@@ -48,6 +57,8 @@ func decideOrigin(f *Family, p *Policy, a Attempt) Verdict {
 		return decideCode(f, p, a)
 	case Assertion:
 		return decideAssertion(f, p, a)
+	case Imported, Adopted: // it is as any token that was, or will be, superseded
+		return decideCounter(f, p, 0, a.Now)
 	default:
 		return Verdict{Kind: Unclear}
 	}

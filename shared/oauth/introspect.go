@@ -58,12 +58,12 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 // introspectRefresh describes one of the client's own refresh tokens. It is active if a
 // refresh would succeed now.
 func (a *API) introspectRefresh(ctx context.Context, q *inquiry) (introspection, error) {
-	tok, err := a.ParseToken(ctx, q.keys, q.token, q.now)
-	if errors.Is(err, keyring.ErrUnavailable) {
-		return introspection{}, err
+	tok, err := a.ParseAny(ctx, q.keys, q.client, q.token, q.now)
+	if session.IsBadToken(err) {
+		return introspection{}, nil
 	}
 	if err != nil {
-		return introspection{}, nil
+		return introspection{}, err
 	}
 	f, err := a.Table.Family(ctx, tok.Family)
 	if errors.Is(err, store.ErrNotFound) {

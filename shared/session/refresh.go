@@ -10,7 +10,6 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
-	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/token"
 )
@@ -32,14 +31,15 @@ type Use struct {
 	From     Caller
 	Now      time.Time
 
-	// Origin is set if Token is no refresh token. An authorization code comes with its code
+	// Origin is set if Token is no refresh token of ours. An authorization code comes with its code
 	// verifier (RFC 7636 §4.5), and with the redirect URI, which is "" if there was none.
 	Origin                family.OriginKind
 	Verifier, RedirectURI string
 }
 
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
-// normally makes one request to the store, and none if the token is not ours. It makes
+// normally makes one request to the store, and none if the token is not ours. A refresh token of
+// another provider takes one read more. It makes
 // two to revoke a family for reuse, to forgive a lost response, to move a restored record
 // ahead, and to record a use that does not rotate; and more if others change the record
 // meanwhile.
@@ -49,6 +49,10 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 		return nil, err
 	}
 	tok, keys, err := e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
+	if errors.Is(err, token.ErrMalformed) && u.Client.AcceptsImported.Fits(u.Token) {
+		u.Origin = family.Imported
+		tok, err = e.ParseForeign(ctx, keys, u.Token, u.Now)
+	}
 	if err != nil {
 		return nil, e.refuseUnreadable(ctx, u, err)
 	}
@@ -64,14 +68,17 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 func (e *Engine) refuseUnreadable(ctx context.Context, u Use, err error) error {
 	var revoked *token.RevokedError
 	switch {
-	case errors.Is(err, keyring.ErrUnavailable):
-		return err
 	case errors.As(err, &revoked):
 		return e.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)
 	case errors.Is(err, token.ErrForged):
 		return e.refuse(ctx, u, token.Token{}, nil, family.NeverIssued)
+	case errors.Is(err, token.ErrMalformed):
+		return e.refuse(ctx, u, token.Token{}, nil, family.Malformed)
+	case errors.Is(err, ErrUnknownForeign):
+		return e.refuse(ctx, u, token.Token{}, nil, family.NeverImported)
+	default:
+		return err
 	}
-	return e.refuse(ctx, u, token.Token{}, nil, family.Malformed)
 }
 
 // exchange rotates the token's family, or decides why it must not, and returns the family
@@ -92,7 +99,7 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 	write := store.Refresh{
 		Family: tok.Family,
 		Attempt: family.Attempt{
-			Counter: tok.Counter, ClientID: u.Client.ID, Scope: u.Scope, Resource: u.Resource, Issuer: e.Issuer,
+			Counter: tok.Counter, Origin: u.Origin, ClientID: u.Client.ID, Scope: u.Scope, Resource: u.Resource, Issuer: e.Issuer,
 			WriteID: writeID, Now: u.Now,
 		},
 		Policy: p, LastIP: u.From.IP, LastUserAgent: u.From.UserAgent,
@@ -270,6 +277,9 @@ func (e *Engine) useEvent(t audit.Type, u Use, tok token.Token, f *family.Family
 	event.Family = tok.Family
 	event.OriginToken = u.Origin
 	event.TokenCounter = tok.Counter
+	if f != nil && u.Origin != "" {
+		event.OriginToken = f.Origin.Kind // a foreign token was imported or adopted
+	}
 	if f != nil {
 		event.UserID = f.UserID
 		event.LatestCounter = f.Counter

@@ -21,7 +21,7 @@ var ErrOtherClient = errors.New("the token was issued to another client")
 // client that the token was issued to. It succeeds without doing anything if the token is
 // unknown or its family has ended.
 func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, from Caller, now time.Time) error {
-	id, counter, ok, err := e.familyOf(ctx, keys, presented, now)
+	id, counter, ok, err := e.familyOf(ctx, keys, client, presented, now)
 	if err != nil || !ok {
 		return err
 	}
@@ -57,16 +57,16 @@ func (e *Engine) revoke(ctx context.Context, client *store.Client, id family.ID,
 	return err
 }
 
-// familyOf returns the family of a refresh or access token that we issued, and the
-// refresh token's counter, which is 0 for an access token. ok is false for any other
-// token. It is false for a token under a revoked key as well: anyone who has that key can
+// familyOf returns the family of a refresh or access token that we issued, or of another
+// provider's refresh token that started a family, and the refresh token's counter, which is 0 for
+// an access token. ok is false for any other token. It is false for a token under a revoked key as well: anyone who has that key can
 // forge tokens, and could revoke the families of others with them.
-func (e *Engine) familyOf(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (id family.ID, counter uint32, ok bool, err error) {
-	tok, err := e.ParseToken(ctx, keys, presented, now)
+func (e *Engine) familyOf(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, now time.Time) (id family.ID, counter uint32, ok bool, err error) {
+	tok, err := e.ParseAny(ctx, keys, client, presented, now)
 	if err == nil {
 		return tok.Family, tok.Counter, true, nil
 	}
-	if errors.Is(err, keyring.ErrUnavailable) {
+	if !IsBadToken(err) {
 		return family.ID{}, 0, false, err
 	}
 	access, err := e.VerifyAccess(ctx, keys, presented, now, (*signing.Set).VerifyExpired)

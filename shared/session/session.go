@@ -39,7 +39,8 @@ type Engine struct {
 
 	Assertions *assertion.Verifier // of trusted issuers
 
-	clock func() time.Time
+	strangers *strangers
+	clock     func() time.Time
 }
 
 // New returns an Engine for the given configuration.
@@ -47,7 +48,7 @@ func New(c Config) *Engine {
 	return &Engine{
 		Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, clock: c.Now,
 		Clients: store.NewRegistry(c.Table, c.Log), Trail: audit.Trail{Log: c.Log, Metrics: c.Metrics, Stage: c.Stage},
-		Assertions: assertion.New(c.Assertions),
+		Assertions: assertion.New(c.Assertions), strangers: newStrangers(),
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/store/schema"
 )
 
@@ -51,6 +52,10 @@ type Client struct {
 
 	// TrustedIssuers are those whose assertions start families of the client.
 	TrustedIssuers []assertion.Issuer
+
+	// AcceptsImported is what refresh tokens of another provider look like, which may have been
+	// imported; nil for none.
+	AcceptsImported *foreign.Shape
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -90,7 +95,8 @@ type clientItem struct {
 	MayForward    bool   `dynamodbav:"may_forward,omitempty"`
 	Redirects     string `dynamodbav:"redirect_uris,omitempty"` // joined with spaces, as the next
 	AfterLogout   string `dynamodbav:"post_logout_redirect_uris,omitempty"`
-	Issuers       string `dynamodbav:"trusted_issuers,omitempty"` // JSON; "" for none
+	Issuers       string `dynamodbav:"trusted_issuers,omitempty"`  // JSON; "" for none
+	Imported      string `dynamodbav:"accepts_imported,omitempty"` // JSON; "" for none
 	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
 	Secret1       string `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
 	Secret2       string `dynamodbav:"secret_2"`
@@ -139,6 +145,11 @@ func unmarshalClient(m item) (*Client, error) {
 	if i.Issuers != "" {
 		if err := json.Unmarshal([]byte(i.Issuers), &c.TrustedIssuers); err != nil {
 			return nil, fmt.Errorf("unmarshal the trusted issuers of client %s: %w", i.SK, err)
+		}
+	}
+	if i.Imported != "" {
+		if err := json.Unmarshal([]byte(i.Imported), &c.AcceptsImported); err != nil {
+			return nil, fmt.Errorf("unmarshal what client %s accepts: %w", i.SK, err)
 		}
 	}
 	c.Policy.NotBefore = fromMillis(i.NotBefore)
@@ -207,9 +218,18 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 	if err != nil {
 		return nil, nil, fmt.Errorf("put a client: %w", err)
 	}
+	imported := ""
+	if c.AcceptsImported != nil {
+		shape, err := json.Marshal(c.AcceptsImported)
+		if err != nil {
+			return nil, nil, fmt.Errorf("put a client: %w", err)
+		}
+		imported = string(shape)
+	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
 		" may_introspect = :may_introspect, may_forward = :may_forward, put_by = :put_by," +
 		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris, trusted_issuers = :trusted_issuers," +
+		" accepts_imported = :accepts_imported," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	putBy := make([]byte, 8)
 	_, _ = rand.Read(putBy) // never fails, by its contract
@@ -230,7 +250,8 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 
 		":post_logout_redirect_uris": text(strings.Join(c.PostLogoutRedirectURIs, " ")),
 
-		":trusted_issuers": text(issuers),
+		":trusted_issuers":  text(issuers),
+		":accepts_imported": text(imported),
 	}
 	if c.Confidential {
 		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"

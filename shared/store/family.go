@@ -185,7 +185,7 @@ func (t *Table) Issue(ctx context.Context, f *family.Family, p *family.Policy) e
 const pendingKept = 24 * time.Hour
 
 // countNew counts a new family for its owner, and sets when its record may be deleted. It
-// returns the record, which it does not write. The exchange of a pending family's code sets
+// returns the record, which it does not write. The first use of a pending family's origin sets
 // again when the record may be deleted.
 func (t *Table) countNew(ctx context.Context, f *family.Family, p *family.Policy) (item, error) {
 	f.KeepUntil = time.Time{}
@@ -197,7 +197,7 @@ func (t *Table) countNew(ctx context.Context, f *family.Family, p *family.Policy
 	if err := t.countOwner(ctx, f, p); err != nil {
 		return nil, fmt.Errorf("issue a family: %w", err)
 	}
-	if f.Pending() {
+	if f.Pending() && f.Origin.Kind == family.Code {
 		f.PurgeAt = f.Origin.Until.Add(pendingKept)
 	}
 	m, err := marshalFamily(f)

@@ -44,9 +44,9 @@ const (
 
 // Refresh moves the family on by one if it is alive, the token is its newest, and its last
 // rotation is a reuse interval ago. It makes one conditional write and no read before it. If
-// the policy does not rotate, it only records the use. Token number 0 is an authorization
-// code: it starts its family, whether the policy rotates or not, if it comes in time and with
-// the proof that the record asks for.
+// the policy does not rotate, it only records the use. Token number 0 starts
+// its family, whether the policy rotates or not. If it is an authorization code, it must come in
+// time and with the proof that the record asks for.
 //
 // If the write is done, f is the record after it. If the condition fails, done is false and f
 // is the present record, or nil if there is none.
@@ -54,7 +54,7 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 	a := &r.Attempt
 	values := t.refreshValues(r)
 	condition, set := refreshCondition, useSet
-	if a.Counter == 0 {
+	if a.Origin == family.Code {
 		condition += originCondition
 		set += originSet
 		values[":challenge"] = &types.AttributeValueMemberB{Value: a.Challenge}

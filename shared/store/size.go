@@ -21,7 +21,7 @@ func GrownSize(f *family.Family, userAgent int) (int, error) {
 	g.Counter, g.Held, g.Skipped = math.MaxUint32, math.MaxUint32, family.Range{From: math.MaxUint32, To: math.MaxUint32}
 	g.RotatedAt, g.LastUsedAt, g.ExpiresAt, g.KeepUntil, g.PurgeAt = never, never, never, never, never
 	g.RotationID = make([]byte, 8)
-	if f.Origin.Kind != "" {
+	if f.Origin.Kind == family.Code {
 		g.Origin.Until = never
 	}
 	g.LastIP = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"

@@ -27,6 +27,10 @@ const (
 	ClientsPK   = "clients"
 	OverLimitPK = "over_limit" // the sweep's work list
 	ErasuresPK  = "erasures"   // events of erasures, which outlive their user
+
+	// ForeignPrefix begins the partition of another provider's refresh token, which a hash follows.
+	// There is one item in it.
+	ForeignPrefix = "x#"
 )
 
 // The sort keys in a user's partition begin with these.
@@ -37,3 +41,6 @@ const (
 	AliasPrefix  = "i#" // followed by a hash
 	EventPrefix  = "e#" // followed by a ULID
 )
+
+// ForeignSK is the sort key of the item about another provider's refresh token.
+const ForeignSK = "x"

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/store/schema"
+)
+
+// ForeignName names another provider's refresh token in the table. It is a MAC of the token's
+// hash, so that nobody can tell from the table which tokens it knows.
+type ForeignName [16]byte
+
+// foreignKept is how long the table remembers at least which family a foreign token belongs to.
+// While it does, the token is recognized when it is presented again, and when it is imported
+// again, although its family may be gone.
+const foreignKept = 365 * 24 * time.Hour
+
+type foreignItem struct {
+	Family []byte `dynamodbav:"family_id"`
+}
+
+func foreignKey(name ForeignName) item {
+	return key(schema.ForeignPrefix+base64.RawURLEncoding.EncodeToString(name[:]), schema.ForeignSK)
+}
+
+func unmarshalForeign(m item) (id family.ID, err error) {
+	var i foreignItem
+	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
+		return id, fmt.Errorf("unmarshal a foreign token: %w", err)
+	}
+	if copy(id[:], i.Family) != len(id) {
+		return id, errors.New("unmarshal a foreign token: it leads to no family")
+	}
+	return id, nil
+}
+
+// Foreign returns the family of a foreign token, strongly consistent. It returns [ErrNotFound] if
+// the token is unknown.
+func (t *Table) Foreign(ctx context.Context, name ForeignName) (family.ID, error) {
+	m, err := t.read(ctx, foreignKey(name))
+	if err != nil {
+		return family.ID{}, fmt.Errorf("read a foreign token: %w", err)
+	}
+	return unmarshalForeign(m)
+}
+
+// IssueForeign does what [Table.Issue] does with a pending family, and remembers that it is the
+// family of a foreign token. It writes both or neither. It returns the family of the token, which
+// is another one if the token had one already; then nothing is written.
+func (t *Table) IssueForeign(ctx context.Context, f *family.Family, p *family.Policy, name ForeignName) (family.ID, error) {
+	m, err := t.countNew(ctx, f, p)
+	if err != nil {
+		return family.ID{}, err
+	}
+	token := foreignKey(name)
+	token["family_id"] = &types.AttributeValueMemberB{Value: f.ID[:]}
+	kept := f.IssuedAt().Add(foreignKept)
+	if f.PurgeAt.After(kept) {
+		kept = f.PurgeAt
+	}
+	token[schema.TTL] = number(epoch(kept))
+	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Put: &types.Put{
+		TableName:           &t.name,
+		Item:                token,
+		ConditionExpression: aws.String("attribute_not_exists(pk)"),
+
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}}, {Put: &types.Put{TableName: &t.name, Item: m}}})
+	if err != nil {
+		return family.ID{}, fmt.Errorf("issue a family: %w", err)
+	}
+	if reasons == nil {
+		return f.ID, nil
+	}
+	id, err := unmarshalForeign(reasons[0].Item)
+	if err != nil {
+		return family.ID{}, fmt.Errorf("issue a family: %w", err)
+	}
+	return id, nil
+}
