@@ -192,7 +192,7 @@ var trustedKeys = chapter{"Keys of other issuers", []mutant{
 var trustSettings = chapter{"Whom a client trusts", []mutant{
 	{
 		rule: "a client's issuers are not stored", pkg: "store", test: "storetest.TestWhatIsStoredReadsBack",
-		edits: []edit{{`		":trusted_issuers": text(issuers),`, `		":trusted_issuers": text(issuers[:0]),`}},
+		edits: []edit{{`		":trusted_issuers":  text(issuers),`, `		":trusted_issuers":  text(issuers[:0]),`}},
 	},
 	{
 		rule: "a private key is accepted", pkg: "assertion", test: "assertion.TestKeySetsByHand",

@@ -7,7 +7,7 @@ var codePages = chapter{"What people are shown of codes", []mutant{
 	},
 	{
 		rule: "the age of a code is among those of old tokens", pkg: "audit", test: "audit.TestMetricsOfEachType",
-		edits: []edit{{`		if e.OriginToken == "" {`, `		if e.OriginToken != "x" {`}},
+		edits: []edit{{`		if e.OriginToken != family.Code {`, `		if e.OriginToken != "x" {`}},
 	},
 	{
 		rule: "a code whose record is gone is a refresh token", pkg: "manage", test: "console.TestExpiredCode",

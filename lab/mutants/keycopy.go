@@ -129,7 +129,9 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "families are started with any keys", pkg: "session", test: "server.TestStaleKeysStartNoFamily",
-		edits: []edit{{`e.freshKeys(ctx, now)`, `e.Keys.Keys(ctx, now)`}},
+		edits: []edit{{`id family.ID, f *family.Family, err error) {
+	keys, err := e.freshKeys(ctx, now)`, `id family.ID, f *family.Family, err error) {
+	keys, err := e.Keys.Keys(ctx, now)`}},
 	},
 	{
 		rule: "a MAC key that is newer than the copy at hand is the token's fault", pkg: "session", test: "server.TestRotationMissed",
@@ -141,7 +143,7 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "without the newer MAC key a revocation is answered 200 and revokes nothing", pkg: "session", test: "server.TestOverdueKeys",
-		edits: []edit{{`	if errors.Is(err, keyring.ErrUnavailable) {
+		edits: []edit{{`	if !IsBadToken(err) {
 		return family.ID{}, 0, false, err
 	}
 	access, err`, `	access, err`}},
@@ -154,9 +156,7 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "without the newer MAC key a refresh token is inactive", pkg: "oauth", test: "server.TestOverdueKeys",
-		edits: []edit{{`	tok, err := a.ParseToken(ctx, q.keys, q.token, q.now)
-	if errors.Is(err, keyring.ErrUnavailable) {`, `	tok, err := a.ParseToken(ctx, q.keys, q.token, q.now)
-	if errors.Is(err, store.ErrNotFound) {`}},
+		edits: []edit{{`	if session.IsBadToken(err) {`, `	if err != nil {`}},
 	},
 	{
 		rule: "without the newer signing key an access token is inactive", pkg: "oauth", test: "server.TestOverdueKeys",

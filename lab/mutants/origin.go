@@ -43,11 +43,11 @@ var numberZero = chapter{"Number 0", []mutant{
 	},
 	{
 		rule: "a code never expires", pkg: "family", test: "family.TestDecideOrigin",
-		edits: []edit{{`if pending && !now.Before(f.Origin.Until) {`, `if pending && f.Origin.Until.IsZero() {`}},
+		edits: []edit{{`if pending && f.Origin.Kind == Code && !now.Before(f.Origin.Until) {`, `if pending && f.Origin.Until.IsZero() {`}},
 	},
 	{
 		rule: "at the millisecond of its end a code is good", pkg: "family", test: "family.TestDecideOrigin",
-		edits: []edit{{`if pending && !now.Before(f.Origin.Until) {`, `if pending && now.After(f.Origin.Until) {`}},
+		edits: []edit{{`if pending && f.Origin.Kind == Code && !now.Before(f.Origin.Until) {`, `if pending && f.Origin.Kind == Code && now.After(f.Origin.Until) {`}},
 	},
 	{
 		rule: "a token of a family whose record is pending is dead when the code is", pkg: "family", test: "family.TestDecideOrigin",
@@ -125,7 +125,7 @@ var numberZero = chapter{"Number 0", []mutant{
 	},
 	{
 		rule: "the record of a family that never began is kept as if it had", pkg: "store", test: "server.TestSavedHistories",
-		edits: []edit{{`	if f.Pending() {
+		edits: []edit{{`	if f.Pending() && f.Origin.Kind == family.Code {
 		f.PurgeAt = f.Origin.Until.Add(pendingKept)
 	}
 `, ``}},

@@ -14,6 +14,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/assertion/assertiontest"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
@@ -148,6 +149,8 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 			},
 			Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, MayIntrospect: true, MayForward: true, UpdatedAt: now,
 			RedirectURIs: []string{"https://a.example/cb", "http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
+			AcceptsImported: &foreign.Shape{Prefix: "v1.", Length: 30},
+
 			TrustedIssuers: []assertion.Issuer{
 				{Issuer: "i", JWKSURI: "https://i.example/keys", Audience: []string{"a"}, Algorithms: []string{"ES256"}, UserClaim: "sub", MaxAge: 7, UserPrefix: "i|"},
 				{Issuer: "j", JWKS: jwks, Audience: []string{"a", "b"}, Algorithms: []string{"RS256", "PS256"}, UserClaim: "uid", MaxAge: 8, UserPrefix: "j:"},
