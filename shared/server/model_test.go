@@ -301,13 +301,16 @@ func (f *modelFamily) clone() *modelFamily {
 	return &g
 }
 
-// modelCount holds how many families the owner's record counts, and whether that has put the
-// owner on the sweep's work list. After a login or a sweep that was cut short, more than one
-// answer is possible.
+// modelCount holds what is known of the owner's record: how many families it counts, when one was
+// last counted, and whether that has put the owner on the sweep's work list. After a login or a
+// sweep that was cut short, and after a count whose answer was lost, more than one answer is
+// possible.
 type modelCount struct {
-	low, high int         // the count is between these
-	must, may bool        // the owner is on the work list; the owner may be
-	plans     []modelPlan // what sweeps that were cut short may have planned to end
+	low, high    int         // the count is between these
+	since, until time.Time   // the last family was counted between these
+	gone         bool        // the record may be purged
+	must, may    bool        // the owner is on the work list; the owner may be
+	plans        []modelPlan // what sweeps that were cut short may have planned to end
 }
 
 // modelPlan holds what a sweep planned to end, and when.
@@ -367,18 +370,37 @@ func (m *model) login(id family.ID, owner modelOwner, scope string, coded bool, 
 	return f
 }
 
-// counted records that a family was counted for its owner, or may have been.
-func (m *model) counted(owner modelOwner, surely bool) {
+// counted records that a family was counted for its owner: surely, or it may have been. It may have
+// been counted up to most times, since the SDK repeats a count whose answer is lost.
+func (m *model) counted(owner modelOwner, surely bool, most int, now time.Time) {
 	c := m.owners[owner]
 	if c == nil {
 		c = &modelCount{}
 		m.owners[owner] = c
 	}
-	c.high++
-	c.may = c.may || c.high > m.policies[owner.client].MaxActive
+	limit := m.policies[owner.client].MaxActive
+	if c.gone {
+		c.recounted(len(m.active(owner, nil, now)))
+	}
+	c.high += most
+	c.may = c.may || c.high > limit
+	c.until = now
 	if surely {
 		c.low++
-		c.must = c.must || c.low > m.policies[owner.client].MaxActive
+		c.must = c.must || c.low > limit
+		c.since, c.gone = now, false
+	}
+}
+
+// recounted records that the count may have been lost with its record, and made anew of the
+// active families.
+func (c *modelCount) recounted(active int) { c.low, c.high = min(c.low, active), max(c.high, active) }
+
+// purged records that all owners' records whose time has come are purged. Each is kept at least
+// as long as the last family that was counted.
+func (m *model) purged(now time.Time) {
+	for _, c := range m.owners {
+		c.gone = c.gone || now.Sub(c.since) >= retention
 	}
 }
 
@@ -436,20 +458,44 @@ func (m *model) swept(owner modelOwner, now time.Time) [][]*modelFamily {
 	return allowed
 }
 
+// underWay is how long a login may take. Until then a family that is counted and not found may
+// be one that is about to begin, and a sweep counts it.
+const underWay = 5 * time.Minute
+
 // settled records what a sweep of the owner left. whole says that nothing cut the sweep short,
-// and some that it ended families.
-func (m *model) settled(owner modelOwner, whole, some bool, now time.Time) {
+// and ended is how many families it ended.
+func (m *model) settled(owner modelOwner, whole bool, ended int, now time.Time) {
 	c := m.owners[owner]
-	active := len(m.active(owner, nil, now))
-	switch {
-	case !whole:
-		c.low = min(c.low, active)
-		c.must = c.must && active > m.policies[owner.client].MaxActive
-	case c.must || some:
-		*c = modelCount{low: active, high: active}
-	default: // it cannot be seen whether the owner was on the list
-		*c = modelCount{low: min(c.low, active), high: c.high}
+	if !c.may {
+		return
 	}
+	active, limit := len(m.active(owner, nil, now)), m.policies[owner.client].MaxActive
+	if c.gone {
+		c.recounted(active + ended)
+	}
+	// The count of an owner that was on the list, once what was ended is subtracted.
+	low, high := active, active
+	if now.Sub(c.since) < underWay {
+		low = max(active, c.low-ended)
+	}
+	if now.Sub(c.until) < underWay {
+		high = max(active, c.high-ended)
+	}
+	switch {
+	case !whole: // any part of that may be done
+		c.low, c.high = min(active, c.low-ended), max(active, c.high)
+		c.must = (c.must || ended > 0) && low > limit
+		return
+	case c.must || ended > 0:
+		c.low, c.high = low, high
+		c.must, c.may = low > limit, high > limit
+	case active > limit: // it was not on the list
+		c.may = false
+	default: // it cannot be seen whether the owner was on the list
+		c.low, c.high = min(active, c.low), max(active, c.high)
+		c.may = high > limit
+	}
+	c.plans = nil
 }
 
 // ending returns what a revocation of all the user's families except keep ends: the active ones,
@@ -480,9 +526,9 @@ func (m *model) erase(user string) {
 			f.gone, f.erased = true, true
 		}
 	}
-	for owner := range m.owners {
-		if owner.user == user {
-			m.owners[owner] = &modelCount{}
+	for owner, c := range m.owners {
+		if owner.user == user { // without the record, an erasure does not find the entry on the work list
+			m.owners[owner] = &modelCount{may: c.may && c.gone}
 		}
 	}
 	maps.DeleteFunc(m.keys, func(k modelKey, _ *modelStart) bool { return k.user == user })

@@ -160,6 +160,7 @@ func (h *history) play(s step) {
 	case "purge":
 		h.purge()
 		h.purged = true
+		h.model.purged(now)
 		for _, f := range h.model.families {
 			f.gone = f.gone || !f.purge.IsZero() && f.purgeAt() <= now.Unix()
 			h.same(f)
@@ -723,7 +724,7 @@ func (h *history) login(s step) {
 		})
 		answered := !hit || s.Fault != "crash" && got.status != http.StatusServiceUnavailable
 		if starts {
-			h.model.counted(owner, !hit)
+			h.model.counted(owner, !hit, s.counts(hit), now)
 		}
 		if fresh := h.newFamilies(owner, scope, coded, now); len(fresh) > 0 {
 			if there = fresh[0]; !starts || len(fresh) > 1 {
@@ -744,6 +745,20 @@ func (h *history) login(s step) {
 		}
 		s.Fault = ""
 	}
+}
+
+// counts returns how often a login may count its family. hit says that the faults were more than
+// the SDK's three attempts make up for.
+func (s step) counts(hit bool) int {
+	switch {
+	case s.Kind != "lost":
+		return 1
+	case s.Fault == "once":
+		return 2
+	case s.Fault == "from" && hit:
+		return 3
+	}
+	return 1
 }
 
 // newFamilies adds to the model those of the user's families that it does not have.
@@ -1009,7 +1024,7 @@ func (h *history) sweepOwners(s step) {
 		if !ok {
 			h.fail("a sweep ended %d families of %v, which is not what is over the limit", len(ended), owner)
 		}
-		h.model.settled(owner, whole, len(ended) > 0, now)
+		h.model.settled(owner, whole, len(ended), now)
 	}
 }
 
