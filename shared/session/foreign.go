@@ -95,7 +95,7 @@ const (
 	strangersBurst = 500
 )
 
-// strangers remembers foreign tokens that were unknown lately, so that one that comes again costs
+// strangers remembers foreign tokens that were unknown lately, so that a second use of one costs
 // no read. It limits how many reads find nothing: who sends made-up tokens of the right shape
 // must not cost the table a read for each. It is safe for concurrent use.
 type strangers struct {

@@ -61,18 +61,19 @@ func (t *Table) IssueForeign(ctx context.Context, f *family.Family, p *family.Po
 	if err != nil {
 		return family.ID{}, err
 	}
-	token := foreignKey(name)
-	token["family_id"] = &types.AttributeValueMemberB{Value: f.ID[:]}
 	kept := f.IssuedAt().Add(foreignKept)
 	if f.PurgeAt.After(kept) {
 		kept = f.PurgeAt
 	}
-	token[schema.TTL] = number(epoch(kept))
-	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Put: &types.Put{
+	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Update: &types.Update{
 		TableName:           &t.name,
-		Item:                token,
+		Key:                 foreignKey(name),
 		ConditionExpression: aws.String("attribute_not_exists(pk)"),
-
+		UpdateExpression:    aws.String("SET family_id = :family, " + schema.TTL + " = :kept"),
+		ExpressionAttributeValues: item{
+			":family": &types.AttributeValueMemberB{Value: f.ID[:]},
+			":kept":   number(epoch(kept)),
+		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}, {Put: &types.Put{TableName: &t.name, Item: m}}})
 	if err != nil {
