@@ -1,12 +1,11 @@
 package rotor
 
 import (
-	"bytes"
 	"cmp"
 	_ "embed"
-	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2authorizers"
@@ -27,6 +26,11 @@ var routes = []route{
 	{path: "/oauth/introspect", function: "introspect", rate: func(p *ServiceProps) int { return p.IntrospectRate }},
 	{path: "/healthz", function: "token", rate: func(p *ServiceProps) int { return p.OtherRate }},
 	{path: "/.well-known/{proxy+}", function: "discovery", rate: func(p *ServiceProps) int { return p.DiscoveryRate }},
+	// Supabase's paths; of those that Rotor does not serve, $default says so.
+	{path: "/auth/v1/token", function: "token", rate: func(p *ServiceProps) int { return p.ThrottleRate }},
+	{path: "/auth/v1/logout", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }},
+	{path: "/auth/v1/user", function: "introspect", rate: func(p *ServiceProps) int { return p.IntrospectRate }},
+	{path: "/auth/v1/.well-known/{proxy+}", function: "discovery", rate: func(p *ServiceProps) int { return p.DiscoveryRate }},
 	call("POST", "/v1/families", "login"),
 	call("POST", "/v1/authorize", "login"),
 	call("GET", "/v1/families", "support"),
@@ -36,6 +40,7 @@ var routes = []route{
 	call("PATCH", "/v1/families/{family}", ""),
 	call("DELETE", "/v1/families/{family}", "login"),
 	call("DELETE", "/v1/users", ""),
+	call("POST", "/v1/imports", ""),
 	call("POST", "/v1/explain", "support"),
 	call("GET", "/v1/events", "support"),
 	call("GET", "/v1/clients", "support"),
@@ -71,11 +76,11 @@ func (r route) key() awsapigatewayv2.HttpRouteKey {
 	return awsapigatewayv2.HttpRouteKey_With(&r.path, awsapigatewayv2.HttpMethod(cmp.Or(r.method, "ANY")))
 }
 
-// accessLog is the format of the access log. It leaves out query, headers and body, where tokens and user ids may be.
-// Only requests to /v1 have a caller.
+// accessLog is the format of the access log, as JSON without spaces in its texts. It leaves out query, headers and body,
+// where tokens and user ids may be. Only requests to /v1 have a caller.
 //
 //go:embed accesslog.json
-var accessLog []byte
+var accessLog string
 
 // newAPI adds the API to the stack, without its routes.
 func (p *Service) newAPI() {
@@ -86,10 +91,6 @@ func (p *Service) newAPI() {
 		// Tokens have one issuer, so the API has one address.
 		DisableExecuteApiEndpoint: jsii.Bool(p.props.Domain != ""),
 	})
-	var format bytes.Buffer
-	if err := json.Compact(&format, accessLog); err != nil {
-		panic(err)
-	}
 	// The settings are keyed by route key, which is "$default" for the default route (CreateApi, CreateRoute). A key
 	// without a route makes the deployment fail with "Unable to find Route by key". Templates of WebSocket APIs use
 	// "$default"; we know of no report for an HTTP API. If it had no effect, DefaultRouteSettings would apply.
@@ -108,7 +109,7 @@ func (p *Service) newAPI() {
 		AutoDeploy: jsii.Bool(true),
 		AccessLogSettings: &awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
 			DestinationArn: p.newLogs("AccessLogs").LogGroupArn(),
-			Format:         jsii.String(format.String()),
+			Format:         jsii.String(strings.Join(strings.Fields(accessLog), "")),
 		},
 		DefaultRouteSettings: &awsapigatewayv2.CfnStage_RouteSettingsProperty{
 			ThrottlingRateLimit:  jsii.Number(p.props.ThrottleRate),

@@ -18,13 +18,6 @@ func (p *Service) newDashboard() {
 			Title: &title, Left: &metrics, Width: jsii.Number(8), Height: jsii.Number(6),
 		})
 	}
-	each := func(metric func(name string) awscloudwatch.IMetric, names ...string) []awscloudwatch.IMetric {
-		var metrics []awscloudwatch.IMetric
-		for _, n := range names {
-			metrics = append(metrics, metric(n))
-		}
-		return metrics
-	}
 	var invocations []awscloudwatch.IMetric
 	for _, f := range functions {
 		invocations = append(invocations, p.functions[f.name].MetricInvocations(sum(period)))
@@ -33,19 +26,19 @@ func (p *Service) newDashboard() {
 		DashboardName: jsii.String("rotor-" + p.props.Stage),
 		Widgets: &[]*[]awscloudwatch.IWidget{{
 			awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{Title: jsii.String("Alarms"), Alarms: &p.alarms, Width: jsii.Number(24)}),
-			graph("Refreshes", each(p.count, audit.MetricExchanged, audit.MetricReused, audit.MetricRefused)...),
+			graph("Refreshes", p.count(audit.MetricExchanged), p.count(audit.MetricReused), p.count(audit.MetricRefused)),
 			graph("Refused, by cause", p.refusals(audit.MetricRefused, "", "GROUP BY metric_cause")),
 			graph("Authorization codes", p.count(audit.MetricCode), p.count(audit.MetricNoCode), p.refusals(audit.MetricNoCode, "", "GROUP BY metric_cause")),
-			graph("Reuse", each(p.count, audit.MetricReuse, audit.MetricObserved, audit.MetricElsewhere, audit.MetricAhead)...),
-			graph("Families ended", each(p.count, audit.MetricRevoked, audit.MetricRemoved)...),
+			graph("Reuse", p.count(audit.MetricReuse), p.count(audit.MetricObserved), p.count(audit.MetricElsewhere), p.count(audit.MetricAhead)),
+			graph("Families ended", p.count(audit.MetricRevoked), p.count(audit.MetricRemoved)),
 			graph("Age of superseded tokens, ms", p.rotorMetric(audit.MetricReuseAge, options("p50", period)), p.rotorMetric(audit.MetricReuseAge, options("p99", period))),
 			graph("Invocations", invocations...),
 			graph("Clients not believed", p.count(audit.MetricInvalid)),
-			graph("Secrets added, introspection and observation switched on", each(p.count, audit.MetricSecret, audit.MetricIntrospect, audit.MetricObserve)...),
+			graph("Secrets added, introspection and observation switched on", p.count(audit.MetricSecret), p.count(audit.MetricIntrospect), p.count(audit.MetricObserve)),
 			graph("Browsers refused for their origin", p.count(audit.MetricOrigin)),
 			graph("Answers", p.apiMetric("Count", "Sum"), p.apiMetric("4xx", "Sum"), p.apiMetric("5xx", "Sum")),
 			graph("Latency, ms", p.apiMetric("Latency", "p50"), p.apiMetric("Latency", "p99")),
-			graph("Table", each(p.tableMetric, "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")...),
+			graph("Table", p.tableMetric("ConsumedReadCapacityUnits"), p.tableMetric("ConsumedWriteCapacityUnits"), p.tableMetric("ReadThrottleEvents"), p.tableMetric("WriteThrottleEvents")),
 		}},
 	})
 }

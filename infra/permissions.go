@@ -17,8 +17,8 @@ const (
 	tagApart    = "rotor-keys-apart"
 )
 
-// users are the partitions of all users (see shared/store for the others).
-const users = schema.UserPrefix + "*"
+// The partitions of all users, and of all tokens of other providers (see shared/store for the others).
+const users, foreign = schema.UserPrefix + "*", schema.ForeignPrefix + "*"
 
 // permissions returns what each function may do, besides what newFunction allows to all. It is exactly the requests that
 // their code makes; see shared/store for those to DynamoDB. A transaction needs the actions of its parts and none of its
@@ -26,21 +26,24 @@ const users = schema.UserPrefix + "*"
 func (p *Service) permissions() map[string][]awsiam.PolicyStatement {
 	clients, overLimit := schema.ClientsPK, schema.OverLimitPK
 	rotate := "secretsmanager:DescribeSecret secretsmanager:GetSecretValue secretsmanager:PutSecretValue secretsmanager:UpdateSecretVersionStage"
+	adoption := "arn:" + *p.stack.Partition() + ":secretsmanager:" + *p.stack.Region() + ":" + *p.stack.Account() + ":secret:rotor/adopt/*"
 	return map[string][]awsiam.PolicyStatement{
 		"token": {
-			p.items("UpdateItem PutItem", users), // UpdateItem: a rotation or a use; PutItem: the event of a revocation
-			p.items("GetItem Query", users),      // for a family by an assertion: the assertion, and how many families the user has
-			p.items("PutItem", overLimit),        // an owner whose family by an assertion is one too many
-			p.items("GetItem Query", clients),    // one client; many clients ahead of need
-			readSecret(p.Keys), readSecret(p.SigningKeys),
+			p.items("UpdateItem PutItem", users),                      // UpdateItem: a rotation or a use; PutItem: the event of a revocation
+			p.items("GetItem Query", users),                           // for a family by an assertion: the assertion, and how many families the user has
+			p.items("GetItem PutItem UpdateItem DeleteItem", foreign), // adoptions
+			p.items("PutItem", overLimit),                             // an owner whose family by an assertion is one too many
+			p.items("GetItem Query", clients),                         // one client; many clients ahead of need
+			readSecret(p.Keys), readSecret(p.SigningKeys), allow("secretsmanager:GetSecretValue", jsii.String(adoption)),
 		},
 		"revoke": {
-			p.items("GetItem UpdateItem PutItem", users),
+			p.items("GetItem Query UpdateItem PutItem ConditionCheckItem", users), // Query: a user's families; ConditionCheckItem: that the one to keep is alive
 			p.items("GetItem Query", clients),
+			p.items("GetItem", foreign),
 			readSecret(p.Keys), p.readPublicKeys(),
 		},
 		"introspect": {
-			p.items("GetItem", users, clients),
+			p.items("GetItem", users, clients, foreign),
 			p.items("Query", clients),
 			readSecret(p.Keys), p.readPublicKeys(),
 		},
@@ -55,6 +58,7 @@ func (p *Service) permissions() map[string][]awsiam.PolicyStatement {
 			p.items("PutItem", users, overLimit, schema.ErasuresPK), // families and events; owners over their limit; erasures
 			p.items("DeleteItem", clients, users, overLimit),
 			p.items("ConditionCheckItem", users),                                                // that the family to keep is alive
+			p.items("GetItem PutItem", foreign),                                                 // imports
 			allow("dynamodb:Query", jsii.String(*p.Table.TableArn()+"/index/"+schema.LogIndex)), // events of all users
 			readSecret(p.Keys), readSecret(p.SigningKeys),
 		},
@@ -137,21 +141,17 @@ func (p *Service) addPolicies() {
 			resources[r.policy] = append(resources[r.policy], p.callArn(r.method, regexp.MustCompile(`\{\w+\}`).ReplaceAllString(r.path, "*")))
 		}
 	}
-	for _, policy := range []struct {
-		name, may string
-		made      *awsiam.ManagedPolicy
-	}{
-		{"login", "start and end families", &p.LoginPolicy},
-		{"support", "read families, clients and events, and explain tokens", &p.SupportPolicy},
-		{"admin", "do all that the management API does", &p.AdminPolicy},
-	} {
-		id := capitalized(policy.name) + "Policy"
+	add := func(name, may string) awsiam.ManagedPolicy {
+		id := capitalized(name) + "Policy"
 		made := awsiam.NewManagedPolicy(p.Construct, &id, &awsiam.ManagedPolicyProps{
-			Description: jsii.String("Callers of Rotor's management API who may " + policy.may),
-			Statements:  &[]awsiam.PolicyStatement{allow("execute-api:Invoke", resources[policy.name]...)},
+			Description: jsii.String("Callers of Rotor's management API who may " + may),
+			Statements:  &[]awsiam.PolicyStatement{allow("execute-api:Invoke", resources[name]...)},
 		})
 		suppress(made, "AwsSolutions-IAM5", "The wildcards stand for ids of families and clients in paths of this one API.")
-		*policy.made = made
-		output(p.Construct, id+"Arn", "the policy of callers of /v1 who may "+policy.may, made.ManagedPolicyArn())
+		output(p.Construct, id+"Arn", "the policy of callers of /v1 who may "+may, made.ManagedPolicyArn())
+		return made
 	}
+	p.LoginPolicy = add("login", "start and end families")
+	p.SupportPolicy = add("support", "read families, clients and events, and explain tokens")
+	p.AdminPolicy = add("admin", "do all that the management API does")
 }

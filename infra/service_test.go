@@ -218,13 +218,21 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:PutItem" + on("u#*"),
 			"Allow dynamodb:GetItem" + on("u#*"),
 			"Allow dynamodb:Query" + on("u#*"),
+			"Allow dynamodb:GetItem" + on("x#*"),
+			"Allow dynamodb:PutItem" + on("x#*"),
+			"Allow dynamodb:UpdateItem" + on("x#*"),
+			"Allow dynamodb:DeleteItem" + on("x#*"),
 			"Allow dynamodb:PutItem" + on("over_limit"),
 			"Allow dynamodb:GetItem" + on("clients"),
 			"Allow dynamodb:Query" + on("clients"),
 			readKeys, readSigning,
+			"Allow secretsmanager:GetSecretValue on arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:rotor/adopt/*",
 		},
 		"revoke": {
 			"Allow dynamodb:GetItem" + on("u#*"),
+			"Allow dynamodb:GetItem" + on("x#*"),
+			"Allow dynamodb:Query" + on("u#*"),
+			"Allow dynamodb:ConditionCheckItem" + on("u#*"),
 			"Allow dynamodb:UpdateItem" + on("u#*"),
 			"Allow dynamodb:PutItem" + on("u#*"),
 			"Allow dynamodb:GetItem" + on("clients"),
@@ -232,7 +240,7 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			readKeys, readPublic,
 		},
 		"introspect": {
-			"Allow dynamodb:GetItem" + on("u#*", "clients"),
+			"Allow dynamodb:GetItem" + on("u#*", "clients", "x#*"),
 			"Allow dynamodb:Query" + on("clients"),
 			readKeys, readPublic,
 		},
@@ -244,6 +252,8 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:PutItem" + on("u#*", "over_limit", "erasures"),
 			"Allow dynamodb:DeleteItem" + on("clients", "u#*", "over_limit"),
 			"Allow dynamodb:ConditionCheckItem" + on("u#*"),
+			"Allow dynamodb:GetItem" + on("x#*"),
+			"Allow dynamodb:PutItem" + on("x#*"),
 			"Allow dynamodb:Query on Table.Arn/index/log",
 			readKeys, readSigning,
 		},
@@ -340,7 +350,7 @@ func TestNoWildcards(t *testing.T) {
 			}
 		}
 		walk("", s.object)
-		want := 51
+		want := 55
 		if context != nil { // with tracing, and the secret of an edge, which five functions read
 			want += len(functions) + 5
 		}
@@ -502,6 +512,15 @@ func TestGivenResources(t *testing.T) {
 	})
 }
 
+// managementCalls returns the calls of /v1, and those that have a route before they are served.
+func managementCalls() []manage.Route {
+	calls := (&manage.API{}).Routes()
+	if served := func(r manage.Route) bool { return r.Path == "/v1/imports" }; !slices.ContainsFunc(calls, served) {
+		calls = append(calls, manage.Route{Method: "POST", Path: "/v1/imports"})
+	}
+	return calls
+}
+
 // Without this /v1 could be open to anyone, or an endpoint could lead nowhere.
 func TestRoutes(t *testing.T) {
 	s := standardStack(t)
@@ -513,9 +532,14 @@ func TestRoutes(t *testing.T) {
 		"ANY /oauth/introspect":     "introspect NONE",
 		"ANY /healthz":              "token NONE",
 		"ANY /.well-known/{proxy+}": "discovery NONE",
+		"ANY /auth/v1/token":        "token NONE",
+		"ANY /auth/v1/logout":       "revoke NONE",
+		"ANY /auth/v1/user":         "introspect NONE",
 		"$default":                  "discovery NONE",
+
+		"ANY /auth/v1/.well-known/{proxy+}": "discovery NONE",
 	}
-	calls := (&manage.API{}).Routes()
+	calls := managementCalls()
 	for _, call := range calls {
 		want[call.Method+" "+call.Path] = "manage AWS_IAM"
 	}
@@ -548,7 +572,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s lets %v invoke from anywhere", id, p["Principal"])
 		}
 	}
-	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(11))
+	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(15))
 	s.template.ResourceCountIs(jsii.String("AWS::Lambda::Url"), jsii.Number(0))
 }
 
@@ -566,7 +590,7 @@ func TestStage(t *testing.T) {
 			t.Error(diff)
 		}
 		got := limits(r)
-		for _, call := range (&manage.API{}).Routes() {
+		for _, call := range managementCalls() {
 			if key := call.Method + " " + call.Path; got[key] != "200, 400" {
 				t.Errorf("%s has the limits %q", key, got[key])
 			} else {
@@ -577,6 +601,8 @@ func TestStage(t *testing.T) {
 			"ANY /oauth/token": "1000, 2000", "ANY /oauth/introspect": "1000, 2000", "ANY /oauth/revoke": "250, 500",
 			"ANY /oauth/logout": "250, 500", "ANY /v2/logout": "250, 500",
 			"ANY /.well-known/{proxy+}": "250, 500", "ANY /healthz": "20, 40", "$default": "20, 40",
+			"ANY /auth/v1/token": "1000, 2000", "ANY /auth/v1/user": "1000, 2000", "ANY /auth/v1/logout": "250, 500",
+			"ANY /auth/v1/.well-known/{proxy+}": "250, 500",
 		}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -642,7 +668,7 @@ func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 					t.Errorf("%s: the stage may be made before %s", name, id)
 				}
 			}
-			if len(routes) != 8+len((&manage.API{}).Routes()) || len(got) != len(routes) {
+			if len(routes) != 12+len(managementCalls()) || len(got) != len(routes) {
 				t.Errorf("%s: %d routes, and limits for %d", name, len(routes), len(got))
 			}
 		}
@@ -1227,7 +1253,7 @@ func TestProvisionedConcurrency(t *testing.T) {
 					allowed++
 				}
 			}
-			if invoked != 1 || allowed != 2 { // of /oauth/token and /healthz
+			if invoked != 1 || allowed != 3 { // of /oauth/token, /auth/v1/token and /healthz
 				t.Errorf("%d integrations invoke %s, and %d permissions allow it", invoked, id, allowed)
 			}
 		}
