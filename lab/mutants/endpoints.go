@@ -52,11 +52,11 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	return err`, `	return ctx.Err()`}},
 	},
 	{
-		rule: "a call that does much begins new work for as long as its request has", pkg: "manage", test: "manage.TestBudget",
+		rule: "a call that does much begins new work for as long as its request has", pkg: "session", test: "session.TestBudget",
 		edits: []edit{{`time.Until(end)*2/3)`, `time.Until(end))`}},
 	},
 	{
-		rule: "a call that does much works longer than the gateway waits", pkg: "manage", test: "manage.TestBudget",
+		rule: "a call that does much works longer than the gateway waits", pkg: "session", test: "session.TestBudget",
 		edits: []edit{{`const callBudget = 20 * time.Second`, `const callBudget = 40 * time.Second`}},
 	},
 

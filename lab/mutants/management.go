@@ -53,17 +53,17 @@ var managementCalls = chapter{"Management calls", []mutant{
 `}},
 	},
 	{
-		rule: "a revocation of all without an answer has an event of families that it did not end", pkg: "manage", test: "server.TestRevocationWithoutAnAnswer",
-		edits: []edit{{`			a.amendEvent(ctx, e, []store.Ending{oldest})
+		rule: "a revocation of all without an answer has an event of families that it did not end", pkg: "session", test: "server.TestRevocationWithoutAnAnswer",
+		edits: []edit{{`			e.amendEvent(ctx, event, []store.Ending{oldest})
 `, ``}},
 	},
 	{
-		rule: "all but one: the first transaction without an answer has an event of families that it did not end", pkg: "manage", test: "server.TestRevocationWithoutAnAnswer",
-		edits: []edit{{`			a.amendEvent(ctx, e, living[:n])
+		rule: "all but one: the first transaction without an answer has an event of families that it did not end", pkg: "session", test: "server.TestRevocationWithoutAnAnswer",
+		edits: []edit{{`			e.amendEvent(ctx, event, living[:n])
 `, ``}},
 	},
 	{
-		rule: "all but one: what a later transaction without an answer ended has no event that names it", pkg: "manage", test: "server.TestRevocationWithoutAnAnswer",
+		rule: "all but one: what a later transaction without an answer ended has no event that names it", pkg: "session", test: "server.TestRevocationWithoutAnAnswer",
 		edits: []edit{{`ended, err = append(ended, living[:n]...), endErr`, `err = endErr`}},
 	},
 	// Time that runs out.
@@ -73,26 +73,26 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a change of many takes the time that it likes", pkg: "manage", file: "familychange.go", test: "server.TestChangeAllOnASlowStore",
-		edits: []edit{{`if i > 0 && (budget.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
+		edits: []edit{{`if i > 0 && (budget.Spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
 	},
 	{
 		rule: "a change of many counts what ended meanwhile", pkg: "manage", test: "server.TestChangeBesideOthers",
 		edits: []edit{{`return int(done.Load()), tried, err`, `return tried, tried, err`}},
 	},
 	{
-		rule: "a call that finds nothing in its time says that there is nothing", pkg: "manage", test: "server.TestManyOnAStoreThatIsSlowToRead",
-		edits: []edit{{`		if next == (ulid.ULID{}) || len(living) == revokedPerCall || s.budget.spent() {
+		rule: "a call that finds nothing in its time says that there is nothing", pkg: "session", test: "server.TestManyOnAStoreThatIsSlowToRead",
+		edits: []edit{{`		if next == (ulid.ULID{}) || len(living) == MaxFamilies || s.Budget.Spent() {
 			return living, next, nil
-		}`, `		if next == (ulid.ULID{}) || len(living) == revokedPerCall {
+		}`, `		if next == (ulid.ULID{}) || len(living) == MaxFamilies {
 			return living, next, nil
 		}
-		if s.budget.spent() {
+		if s.Budget.Spent() {
 			return living, ulid.ULID{}, nil
 		}`}},
 	},
 	{
-		rule: "a call reads for as long as it takes", pkg: "manage", test: "server.TestManyOnAStoreThatIsSlowToRead",
-		edits: []edit{{`len(living) == revokedPerCall || s.budget.spent() {`, `len(living) == revokedPerCall {`}},
+		rule: "a call reads for as long as it takes", pkg: "session", test: "server.TestManyOnAStoreThatIsSlowToRead",
+		edits: []edit{{`len(living) == MaxFamilies || s.Budget.Spent() {`, `len(living) == MaxFamilies {`}},
 	},
 	{
 		rule: "a scope is said to be none's before all families were looked at", pkg: "manage", test: "server.TestChangeOfScopesOnAStoreThatIsSlowToRead",
@@ -100,7 +100,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a change of many looks at the families of one call alone", pkg: "manage", test: "server.TestChangeAllIsRefusedBeforeAnyIsChanged",
-		edits: []edit{{`if !first || next == (ulid.ULID{}) || s.budget.spent() {`, `if !first || next == (ulid.ULID{}) || len(living) > 0 {`}},
+		edits: []edit{{`if !first || next == (ulid.ULID{}) || s.Budget.Spent() {`, `if !first || next == (ulid.ULID{}) || len(living) > 0 {`}},
 	},
 	// Clocks that differ.
 	{
@@ -167,19 +167,19 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a cursor of a dry run goes on with a revocation", pkg: "manage", test: "server.TestCursorsOfARevocation",
-		edits: []edit{{`q.Get("except"), rev.cause, dryRun)`, `q.Get("except"), rev.cause, false)`}},
+		edits: []edit{{`q.Get("except"), rev.Cause, dryRun)`, `q.Get("except"), rev.Cause, false)`}},
 	},
 	{
 		rule: "a cursor that keeps a family goes on without it", pkg: "manage", test: "server.TestCursorsOfARevocation",
-		edits: []edit{{`q.userID, q.clientID, q.Get("except"), rev.cause`, `q.userID, q.clientID, "", rev.cause`}},
+		edits: []edit{{`q.userID, q.clientID, q.Get("except"), rev.Cause`, `q.userID, q.clientID, "", rev.Cause`}},
 	},
 	{
 		rule: "a cursor goes on for another cause", pkg: "manage", test: "server.TestCursorsOfARevocation",
-		edits: []edit{{`q.Get("except"), rev.cause, dryRun)`, `q.Get("except"), "", dryRun)`}},
+		edits: []edit{{`q.Get("except"), rev.Cause, dryRun)`, `q.Get("except"), "", dryRun)`}},
 	},
 	{
 		rule: "a cursor of one client goes on in all", pkg: "manage", test: "server.TestCursorsOfARevocation",
-		edits: []edit{{`q.userID, q.clientID, q.Get("except"), rev.cause`, `q.userID, "", q.Get("except"), rev.cause`}},
+		edits: []edit{{`q.userID, q.clientID, q.Get("except"), rev.Cause`, `q.userID, "", q.Get("except"), rev.Cause`}},
 	},
 	{
 		rule: "a cursor that was altered is taken", pkg: "manage", test: "server.TestFamilyQueriesRefused",

@@ -96,8 +96,8 @@ var numberZero = chapter{"Number 0", []mutant{
 		edits: []edit{{`if f.DeathOnceBegun(policy, now) == "" {`, `if f.Death(policy, now) == "" {`}},
 	},
 	{
-		rule: "who changes a password leaves the code of a slow request", pkg: "manage", test: "server.TestPendingFamily",
-		edits: []edit{{`if s.unbegun {`, `if s.unbegun && f.Counter > 0 {`}},
+		rule: "who changes a password leaves the code of a slow request", pkg: "session", test: "server.TestPendingFamily",
+		edits: []edit{{`if s.Unbegun {`, `if s.Unbegun && f.Counter > 0 {`}},
 	},
 	{
 		rule: "a code that is too late is exchanged, if nobody else looks", pkg: "store", test: "server.TestSavedHistories",

@@ -25,7 +25,7 @@ var suites = map[string][]string{
 	"sweep":        {"sweep", "boot", "server"},
 	"session":      {"session", "server"},
 	"oauth":        {"server"},
-	"manage":       {"manage", "server"},
+	"manage":       {"server"},
 	"web":          {"server"},
 	"openapi":      {"openapi", "server"},
 	"openapitest":  {"openapitest", "server"},

@@ -179,8 +179,8 @@ var recordSizes = chapter{"Sizes", []mutant{
 
 var elsewhere = chapter{"Everywhere else", []mutant{
 	{
-		rule: "the family that is kept ends, too", pkg: "manage", test: "server.TestRevokeAllBut",
-		edits: []edit{{`s.keep != nil && f.ID == s.keep.Family.ID {`, `s.keep != nil && f.ID == (family.ID{}) {`}},
+		rule: "the family that is kept ends, too", pkg: "session", test: "server.TestRevokeAllBut",
+		edits: []edit{{`s.Keep != nil && f.ID == s.Keep.Family.ID {`, `s.Keep != nil && f.ID == (family.ID{}) {`}},
 	},
 	{
 		rule: "another user's family can be the one to keep", pkg: "manage", test: "server.TestRevokeAllButNothing",
@@ -209,7 +209,7 @@ var elsewhere = chapter{"Everywhere else", []mutant{
 		edits: []edit{{`aws.String("attribute_exists(pk) AND " + aliveCondition)`, `aws.String("attribute_not_exists(revoked_at) AND :now > :idle_since")`}},
 	},
 	{
-		rule: "one that ended meanwhile keeps the others from ending", pkg: "manage", test: "server.TestRevokeAllButBesideOthers",
+		rule: "one that ended meanwhile keeps the others from ending", pkg: "session", test: "server.TestRevokeAllButBesideOthers",
 		edits: []edit{{`		case len(dead) > 0: // they ended after they were read
 `, `		case len(dead) > 0 && len(living) == 0:
 `}},
@@ -219,7 +219,7 @@ var elsewhere = chapter{"Everywhere else", []mutant{
 		edits: []edit{{`		if hasMark(r.Item, e.ID) { // it`, `		if hasMark(r.Item, ulid.ULID{}) { // it`}},
 	},
 	{
-		rule: "each transaction stores the event", pkg: "manage", test: "server.TestRevokeAllButMany",
-		edits: []edit{{`living[:n], e, len(ended) == 0)`, `living[:n], e, len(ended) > 0)`}},
+		rule: "each transaction stores the event", pkg: "session", test: "server.TestRevokeAllButMany",
+		edits: []edit{{`living[:n], event, len(ended) == 0)`, `living[:n], e, len(ended) > 0)`}},
 	},
 }}

@@ -58,67 +58,67 @@ var revocations = chapter{"Revocation", []mutant{
 		edits: []edit{{`answer.Next = pages.next(before)`, `answer.Next = pages.next(ulid.ULID{})`}},
 	},
 	{
-		rule: "a revocation of all ends other clients' families, too", pkg: "manage", test: "server.TestRevokeAll",
-		edits: []edit{{`if s.clientID != "" && f.ClientID != s.clientID ||`, `if s.clientID != "" && f.ClientID == "" ||`}},
+		rule: "a revocation of all ends other clients' families, too", pkg: "session", test: "server.TestRevokeAll",
+		edits: []edit{{`if s.ClientID != "" && f.ClientID != s.ClientID ||`, `if s.ClientID != "" && f.ClientID == "" ||`}},
 	},
 	{
 		rule: "a dry run revokes", pkg: "manage", test: "server.TestRevokeAll",
 		edits: []edit{{`	case dryRun:
-`, `	case dryRun && rev.now.IsZero():
+`, `	case dryRun && rev.Now.IsZero():
 `}},
 	},
 	{
 		rule: "a password change is recorded as any other revocation", pkg: "manage", test: "server.TestRevokeAll",
 		edits: []edit{{`case family.RevokedByAdmin, family.PasswordChanged:
 `, `case family.RevokedByAdmin, family.PasswordChanged:
-		rev.cause = family.RevokedByAdmin
+		rev.Cause = family.RevokedByAdmin
 `}},
 	},
 	{
-		rule: "a revocation of all ends before its event is stored", pkg: "manage", test: "server.TestRevokeAllFailsMidway",
-		edits: []edit{{`		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
-`, `		if _, _, err := a.endFamilies(ctx, rev, others, e); err != nil {
+		rule: "a revocation of all ends before its event is stored", pkg: "session", test: "server.TestRevokeAllFailsMidway",
+		edits: []edit{{`		done, err := e.Table.Revoke(ctx, oldest.Family, oldest.Policy, event)
+`, `		if _, _, err := e.endFamilies(ctx, rev, others, event); err != nil {
 			return 0, next, err
 		}
-		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
+		done, err := e.Table.Revoke(ctx, oldest.Family, oldest.Policy, event)
 `}},
 	},
 }}
 
 var partialRevocations = chapter{"A revocation of many that does not get through", []mutant{
 	{
-		rule: "what there was no time for is skipped", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
+		rule: "what there was no time for is skipped", pkg: "session", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`		if tried < len(others) {
 `, `		if tried < 0 {
 `}},
 	},
 	{
-		rule: "of all but one, what there was no time for is skipped", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
+		rule: "of all but one, what there was no time for is skipped", pkg: "session", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`			next = ended[len(ended)-1].Family.ID.ULID()
 `, ``}},
 	},
 	{
-		rule: "it takes the time that it likes", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
-		edits: []edit{{`if i > 0 && (rev.budget.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
+		rule: "it takes the time that it likes", pkg: "session", test: "server.TestRevokeAllOnASlowStore",
+		edits: []edit{{`if i > 0 && (rev.Budget.Spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
 	},
 	{
-		rule: "its budget is not the request's", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
+		rule: "its budget is not the request's", pkg: "session", test: "server.TestRevokeAllOnASlowStore",
 		edits: []edit{{`d = min(d, time.Until(end)*2/3)`, `d = max(d, time.Until(end)*2/3)`}},
 	},
 	{
-		rule: "the event counts what was meant to end", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
-		edits: []edit{{`	if setFamilies(e, ended); e.Removed < stored {`, `	if e.Removed < stored {`}},
+		rule: "the event counts what was meant to end", pkg: "session", test: "server.TestRevokeAllOnASlowStore",
+		edits: []edit{{`	if setFamilies(event, ended); event.Removed < stored {`, `	if event.Removed < stored {`}},
 	},
 	{
-		rule: "the stored event names what was meant to end", pkg: "manage", test: "server.TestRevokeAllOnASlowStore",
-		edits: []edit{{`	if setFamilies(e, ended); e.Removed < stored {`, `	if setFamilies(e, ended); e.Removed > stored {`}},
+		rule: "the stored event names what was meant to end", pkg: "session", test: "server.TestRevokeAllOnASlowStore",
+		edits: []edit{{`	if setFamilies(event, ended); event.Removed < stored {`, `	if setFamilies(event, ended); event.Removed > stored {`}},
 	},
 	{
-		rule: "what another call ended is counted", pkg: "manage", test: "server.TestRevokeAllTwiceAtOnce",
+		rule: "what another call ended is counted", pkg: "session", test: "server.TestRevokeAllTwiceAtOnce",
 		edits: []edit{{`ours[i] = done || err != nil`, `ours[i] = done || err == nil`}},
 	},
 	{
-		rule: "what may bear the event is not named", pkg: "manage", test: "server.TestRevokeAllFailsMidway",
+		rule: "what may bear the event is not named", pkg: "session", test: "server.TestRevokeAllFailsMidway",
 		edits: []edit{{`ours[i] = done || err != nil`, `ours[i] = done`}},
 	},
 	{
@@ -196,7 +196,7 @@ var erasure = chapter{"Erasure", []mutant{
 	},
 	{
 		rule: "an erasure takes the time that it likes", pkg: "manage", file: "erase.go", test: "server.TestEraseOnASlowStore",
-		edits: []edit{{`if i > 0 && (budget.spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
+		edits: []edit{{`if i > 0 && (budget.Spent() || groupCtx.Err() != nil) {`, `if i > 0 && groupCtx.Err() != nil {`}},
 	},
 	{
 		rule: "a dry run erases", pkg: "manage", test: "server.TestErase",
@@ -217,8 +217,8 @@ var erasure = chapter{"Erasure", []mutant{
 		edits: []edit{{`in.ExclusiveStartKey = eventKey(eventType, userKey, before)`, `in.ExclusiveStartKey = eventKey(audit.Revoked, userKey, before)`}},
 	},
 	{
-		rule: "a revocation of many stores its event on its own", pkg: "manage", test: "server.TestOthersBesideAnErasure",
-		edits: []edit{{`		done, err := a.Table.Revoke(ctx, oldest.Family, oldest.Policy, e)
+		rule: "a revocation of many stores its event on its own", pkg: "session", test: "server.TestOthersBesideAnErasure",
+		edits: []edit{{`		done, err := e.Table.Revoke(ctx, oldest.Family, oldest.Policy, event)
 `, `		if err := a.Table.PutEvent(ctx, e); err != nil {
 			return 0, next, err
 		}

@@ -48,7 +48,7 @@ func (a *API) eraseUser(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	operation := operationOf(r.Context())
 	operation.UserID = "" // the audit log has only the key, like the event
-	budget, cancel := newBudget(r.Context())
+	budget, cancel := session.NewBudget(r.Context())
 	defer cancel()
 	q, err := readQuery(r, "user_id", "user_key", "dry_run", "next")
 	if err != nil {
@@ -112,7 +112,7 @@ func (in *input) userOrKey(q url.Values) (userID string, userKey [16]byte) {
 // eraseBatch erases as much of a user as one call may, and returns the event that counts it.
 // more reports whether there may be more. The event is stored before anything is erased, and
 // logged afterwards.
-func (a *API) eraseBatch(ctx context.Context, userKey [16]byte, first bool, caller session.Caller, budget workBudget, now time.Time) (e *audit.Event, more bool, err error) {
+func (a *API) eraseBatch(ctx context.Context, userKey [16]byte, first bool, caller session.Caller, budget session.Budget, now time.Time) (e *audit.Event, more bool, err error) {
 	found, more, err := a.findErasable(ctx, userKey)
 	if err != nil {
 		return nil, false, err
@@ -157,7 +157,7 @@ func (a *API) findErasable(ctx context.Context, userKey [16]byte) (found *store.
 
 // eraseFound erases what findErasable found and counts it in e. It returns whether there may
 // be more; the parameter more is what findErasable said.
-func (a *API) eraseFound(ctx context.Context, userKey [16]byte, found *store.UserItems, more bool, budget workBudget, e *audit.Event) (bool, error) {
+func (a *API) eraseFound(ctx context.Context, userKey [16]byte, found *store.UserItems, more bool, budget session.Budget, e *audit.Event) (bool, error) {
 	var err error
 	if e.ErasedFamilies, err = a.eraseItems(ctx, userKey, found.Families, budget); err != nil || e.ErasedFamilies < len(found.Families) {
 		return true, err
@@ -183,12 +183,12 @@ func (a *API) eraseFound(ctx context.Context, userKey [16]byte, found *store.Use
 }
 
 // eraseItems erases items until the budget is spent, at least one, and returns how many.
-func (a *API) eraseItems(ctx context.Context, userKey [16]byte, items []string, budget workBudget) (int, error) {
+func (a *API) eraseItems(ctx context.Context, userKey [16]byte, items []string, budget session.Budget) (int, error) {
 	erased := make([]bool, len(items))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(eraseConcurrency)
 	for i, sk := range items {
-		if i > 0 && (budget.spent() || groupCtx.Err() != nil) {
+		if i > 0 && (budget.Spent() || groupCtx.Err() != nil) {
 			break
 		}
 		group.Go(func() error {

@@ -16,6 +16,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/token"
@@ -261,7 +262,7 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, number *uint32, 
 	if clientID == "" {
 		attempt.ClientID = f.ClientID
 	}
-	answer := newExplanation(family.Explain(f, policyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
+	answer := newExplanation(family.Explain(f, session.PolicyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
 	if attempt.Counter == 0 {
 		answer.OriginToken = f.Origin.Kind
 	}

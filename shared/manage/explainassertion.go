@@ -18,7 +18,7 @@ func (a *API) explainAssertion(ctx context.Context, keys *keyring.Keys, presente
 	if clientID == "" {
 		return answer, false, nil
 	}
-	client, err := a.findClient(ctx, clientID, now)
+	client, err := a.FindClient(ctx, clientID, now)
 	if err != nil || client == nil {
 		return answer, false, err
 	}

@@ -103,7 +103,7 @@ func (a *API) changeFamily(w http.ResponseWriter, r *http.Request) error {
 		}
 		return change, nil
 	}
-	if f, err = a.writeChange(r.Context(), f, policyOf(client), narrowed, now); err != nil {
+	if f, err = a.writeChange(r.Context(), f, session.PolicyOf(client), narrowed, now); err != nil {
 		return err
 	}
 	web.WriteJSON(w, http.StatusOK, newFamilyJSON(f, client, now))
@@ -149,7 +149,7 @@ type changedJSON struct {
 // the rest.
 func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
-	budget, cancel := newBudget(r.Context())
+	budget, cancel := session.NewBudget(r.Context())
 	defer cancel()
 	var in input
 	q, err := in.familyQuery(r)
@@ -171,8 +171,8 @@ func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	selected := &selection{userKey: pages.userKey, clientID: q.clientID, budget: budget, now: now}
-	living, next, err := a.livingFamilies(r.Context(), selected, pages.before)
+	selected := &session.Selection{UserKey: pages.userKey, ClientID: q.clientID, Budget: budget, Now: now}
+	living, next, err := a.LivingFamilies(r.Context(), selected, pages.before)
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func narrowChange(c *store.Change, f *family.Family) (*store.Change, error) {
 // is. The first of several calls checks all families of the selection, also those older than
 // next. It also refuses a scope token that none of them has: it is misspelled, or meant to
 // widen a scope.
-func (a *API) checkChanges(ctx context.Context, s *selection, living []store.Ending, next ulid.ULID, c *store.Change, first bool) error {
+func (a *API) checkChanges(ctx context.Context, s *session.Selection, living []store.Ending, next ulid.ULID, c *store.Change, first bool) error {
 	granted, some := map[string]bool{}, false
 	for {
 		for _, l := range living {
@@ -229,11 +229,11 @@ func (a *API) checkChanges(ctx context.Context, s *selection, living []store.End
 				return err
 			}
 		}
-		if !first || next == (ulid.ULID{}) || s.budget.spent() {
+		if !first || next == (ulid.ULID{}) || s.Budget.Spent() {
 			break
 		}
 		var err error
-		if living, next, err = a.livingFamilies(ctx, s, next); err != nil {
+		if living, next, err = a.LivingFamilies(ctx, s, next); err != nil {
 			return err
 		}
 	}
@@ -254,12 +254,12 @@ func (a *API) checkChanges(ctx context.Context, s *selection, living []store.End
 // changeAll changes the families in their order. It tries at least one, and no more once the
 // budget is spent; tried is their number. Families that ended or were purged meanwhile are
 // skipped.
-func (a *API) changeAll(ctx context.Context, living []store.Ending, c *store.Change, budget workBudget, now time.Time) (changed, tried int, err error) {
+func (a *API) changeAll(ctx context.Context, living []store.Ending, c *store.Change, budget session.Budget, now time.Time) (changed, tried int, err error) {
 	var done atomic.Int64
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(revokeConcurrency)
+	group.SetLimit(session.Concurrency)
 	for i, l := range living {
-		if i > 0 && (budget.spent() || groupCtx.Err() != nil) {
+		if i > 0 && (budget.Spent() || groupCtx.Err() != nil) {
 			break
 		}
 		tried++

@@ -53,7 +53,7 @@ func (a *API) listFamilies(w http.ResponseWriter, r *http.Request) error {
 			if q.clientID != "" && f.ClientID != q.clientID {
 				continue
 			}
-			client, err := a.findClient(r.Context(), f.ClientID, now)
+			client, err := a.FindClient(r.Context(), f.ClientID, now)
 			if err != nil {
 				return err
 			}

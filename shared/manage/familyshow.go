@@ -9,6 +9,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -80,7 +81,7 @@ func (a *API) familyAndClient(ctx context.Context, id family.ID, now time.Time) 
 		return nil, nil, err
 	}
 	setUserAndClient(operationOf(ctx), f.UserID, f.ClientID)
-	client, err := a.findClient(ctx, f.ClientID, now)
+	client, err := a.FindClient(ctx, f.ClientID, now)
 	return f, client, err
 }
 
@@ -98,7 +99,7 @@ func newFamilyJSON(f *family.Family, client *store.Client, now time.Time) family
 	if f.PurgeAt.Year() < 9999 {
 		s.PurgeAt = f.PurgeAt
 	}
-	policy := policyOf(client)
+	policy := session.PolicyOf(client)
 	s.IdleExpiresAt = f.IdleEnd(policy)
 	s.Cause = f.Death(policy, now)
 	switch {

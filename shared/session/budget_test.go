@@ -1,4 +1,4 @@
-package manage
+package session
 
 import (
 	"context"
@@ -25,16 +25,16 @@ func TestBudget(t *testing.T) {
 				ctx, cancel = context.WithTimeout(ctx, tt.left)
 				defer cancel()
 			}
-			b, cancel := newBudget(ctx)
+			b, cancel := NewBudget(ctx)
 			defer cancel()
 			time.Sleep(tt.want - time.Millisecond)
 			synctest.Wait()
-			if b.spent() {
+			if b.Spent() {
 				t.Errorf("with %v left it is spent before %v", tt.left, tt.want)
 			}
 			time.Sleep(2 * time.Millisecond)
 			synctest.Wait()
-			if !b.spent() {
+			if !b.Spent() {
 				t.Errorf("with %v left it is not spent after %v", tt.left, tt.want)
 			}
 		})

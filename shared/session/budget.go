@@ -1,4 +1,4 @@
-package manage
+package session
 
 import (
 	"context"
@@ -9,23 +9,23 @@ import (
 // waits for 30 s.
 const callBudget = 20 * time.Second
 
-// workBudget is the time in which a call may begin new work. Work that has begun is
+// Budget is the time in which a call may begin new work. Work that has begun is
 // finished.
-type workBudget struct{ over <-chan struct{} }
+type Budget struct{ over <-chan struct{} }
 
-// newBudget returns a budget that starts now and lasts for callBudget, or for two thirds of
+// NewBudget returns a budget that starts now and lasts for callBudget, or for two thirds of
 // the time to the request's deadline, whichever is shorter.
-func newBudget(ctx context.Context) (workBudget, context.CancelFunc) {
+func NewBudget(ctx context.Context) (Budget, context.CancelFunc) {
 	d := callBudget
 	if end, ok := ctx.Deadline(); ok {
 		d = min(d, time.Until(end)*2/3) //nolint:forbidigo // a context's deadline is real time, and the request's now need not be
 	}
 	limited, cancel := context.WithTimeout(ctx, d)
-	return workBudget{limited.Done()}, cancel
+	return Budget{limited.Done()}, cancel
 }
 
-// spent reports whether the budget's time is over.
-func (b workBudget) spent() bool {
+// Spent reports whether the budget's time is over.
+func (b Budget) Spent() bool {
 	select {
 	case <-b.over:
 		return true
