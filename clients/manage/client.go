@@ -101,13 +101,14 @@ type request struct {
 	header http.Header
 	body   any      // is sent as JSON, unless it is nil
 	once   bool     // a second call would do more than the first
+	dryRun bool     // nothing is changed, although the query does not say so
 	gone   bool     // a second call is answered 404 if the first has done its work
 	needs  []string // members that the answer must have
 }
 
 // isWrite reports whether the call changes something.
 func (r *request) isWrite() bool {
-	return r.method != http.MethodGet && r.path != explainPath && !r.query.Has("dry_run")
+	return r.method != http.MethodGet && r.path != explainPath && !r.dryRun && !r.query.Has("dry_run")
 }
 
 // call makes a call, and decodes the answer into answer unless that is nil. It returns an

@@ -92,7 +92,7 @@ func TestEveryCall(t *testing.T) {
 		answer := map[string]any{ // has what one call or the other needs
 			"clients": []any{}, "events": []any{}, "families": []any{}, "revoked": 1, "changed": 1, "verdict": "valid",
 			"client_id": "C-1", "type": "public", "secret_id": "S-1", "client_secret": "s", "status": "active", "family": "F-1",
-			"access_token": "a", "refresh_token": "r", "redirect_to": "https://app.example", "code": "c",
+			"access_token": "a", "refresh_token": "r", "redirect_to": "https://app.example", "code": "c", "tokens": []any{map[string]any{"result": "imported"}},
 		}
 		switch call {
 		case "DELETE /v1/clients/{client_id}", "DELETE /v1/clients/{client_id}/secrets/{secret_id}":
@@ -141,6 +141,7 @@ func TestEveryCall(t *testing.T) {
 		"Family":       func() error { _, err := c.Family(ctx, "F-1"); return err },
 		"ChangeFamily": func() error { _, err := c.ChangeFamily(ctx, "F-1", change); return err },
 		"RevokeFamily": func() error { _, err := c.RevokeFamily(ctx, "F-1"); return err },
+		"Import":       func() error { _, err := c.Import(ctx, "C-1", []manage.Import{{}}, true); return err },
 		"Explain":      func() error { _, err := c.Explain(ctx, &manage.Question{Family: "F-1"}); return err },
 	} {
 		if err := call(); err != nil {

@@ -43,6 +43,8 @@ type Registration struct {
 
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+
+	AcceptsImported *TokenShape `json:"accepts_imported,omitempty"` // the refresh tokens of another provider that it may refresh with; nil for none
 }
 
 // Secret is a client's secret, of which only the id is ever shown again.
@@ -80,6 +82,8 @@ type Settings struct {
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"` // to which a browser may be sent after a logout
 
 	TrustedIssuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
+
+	AcceptsImported *TokenShape `json:"accepts_imported,omitempty"` // the refresh tokens of another provider that it may refresh with; nil for none
 }
 
 func clientPath(id string) string { return segment("/v1/clients", id) }

@@ -30,6 +30,8 @@ type newClient struct {
 	issuers       newIssuers
 	notBefore     time.Time
 
+	acceptsImported json.RawMessage // true, or the shape of the tokens
+
 	redirectURIs           []string
 	postLogoutRedirectURIs []string
 }
@@ -39,7 +41,7 @@ func (body *newClient) fields() map[string]any {
 		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
 		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "may_forward": &body.mayForward, "not_before": &body.notBefore,
 		"redirect_uris": &body.redirectURIs, "post_logout_redirect_uris": &body.postLogoutRedirectURIs,
-		issuersField: &body.issuers,
+		issuersField: &body.issuers, acceptsField: &body.acceptsImported,
 	}
 }
 
@@ -74,6 +76,8 @@ type clientJSON struct {
 
 	TrustedIssuers []assertion.Issuer `json:"trusted_issuers,omitempty"`
 
+	AcceptsImported any `json:"accepts_imported,omitempty"` // true, or a shape
+
 	// Recommendation is set by GET of one client, if there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
 	// Warnings is set by PUT.
@@ -94,6 +98,9 @@ func newClientJSON(c *store.Client) clientJSON {
 	}
 	if c.Confidential {
 		s.Type = "confidential"
+	}
+	if c.AcceptsImported != nil {
+		s.AcceptsImported = showShape(c.AcceptsImported)
 	}
 	for _, secret := range c.Secrets {
 		s.Secrets = append(s.Secrets, secretJSON{secret.ID, secret.CreatedAt})
@@ -209,6 +216,7 @@ func (a *API) toClient(body *newClient, id string, now time.Time) (*store.Client
 	c.RedirectURIs = in.redirectURIs("redirect_uris", body.redirectURIs, !c.Confidential)
 	c.PostLogoutRedirectURIs = in.redirectURIs("post_logout_redirect_uris", body.postLogoutRedirectURIs, !c.Confidential)
 	c.TrustedIssuers = a.trustedIssuers(&in, body.issuers)
+	c.AcceptsImported = in.acceptsImported(body.acceptsImported)
 	if body.mayIntrospect && !c.Confidential {
 		in.wrong("may_introspect", "true", "false for a public client: only confidential clients introspect")
 	}

@@ -51,6 +51,7 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		media    unsupported
 		unusable *unprocessable
 		header   *web.HeaderError
+		large    *web.TooLargeError
 	)
 	var p problem.Document
 	if errors.As(err, &header) {
@@ -71,8 +72,8 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.Status, p.Detail = http.StatusConflict, clash.Error()
 	case errors.As(err, &media):
 		p.Status, p.Detail = http.StatusUnsupportedMediaType, media.Error()
-	case errors.Is(err, web.ErrTooLarge):
-		p.Status, p.Detail = http.StatusRequestEntityTooLarge, web.ErrTooLarge.Error()
+	case errors.As(err, &large):
+		p.Status, p.Detail = http.StatusRequestEntityTooLarge, large.Error()
 	case errors.Is(err, web.ErrUnreadable):
 		p.Status, p.Detail = http.StatusBadRequest, web.ErrUnreadable.Error()
 	case errors.Is(err, web.ErrNoRoute):

@@ -124,9 +124,14 @@ func (a *API) codeAnswer(ctx context.Context, f *family.Family, now time.Time) (
 func (a *API) registered(ctx context.Context, field, id string, now time.Time) (*store.Client, error) {
 	client, err := a.Clients.Client(ctx, id, now)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, fieldErrors{{Field: field, Value: strconv.Quote(id), Want: "a registered client"}}
+		return nil, notRegistered(field, id)
 	}
 	return client, err
+}
+
+// notRegistered returns the error about a field that names a client which is not registered.
+func notRegistered(field, id string) error {
+	return fieldErrors{{Field: field, Value: strconv.Quote(id), Want: "a registered client"}}
 }
 
 // start starts the family that the body asks for, or returns the one that the idempotency key

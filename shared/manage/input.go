@@ -115,9 +115,9 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 		want = "a JSON string"
 	case *bool:
 		want = "true or false"
-	case *int, *family.Seconds, **family.Seconds:
+	case *int, **int, *family.Seconds, **family.Seconds:
 		want = "a whole number"
-	case *newIssuers:
+	case *newIssuers, *newImports:
 		want = "a JSON array of objects"
 	case *[]string, **[]string:
 		want = "a JSON array of strings"
@@ -137,8 +137,8 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 	}
 	if err != nil {
 		shown := session.Cut(string(raw), 64)
-		if strings.HasPrefix(field, issuersField) {
-			shown = "" // it may be a private key in the wrong place
+		if strings.HasPrefix(field, issuersField) || strings.HasPrefix(field, importsField) {
+			shown = "" // it may be a private key or a token in the wrong place
 		}
 		in.wrong(field, shown, want)
 	}

@@ -3,6 +3,7 @@
 package manage
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -36,7 +37,7 @@ func (a *API) Handler() http.Handler {
 func (a *API) Endpoints() []web.Endpoint {
 	var all []web.Endpoint
 	for _, e := range a.endpoints() {
-		all = append(all, web.Endpoint{Path: e.path, Methods: e.methods, WrapMethod: func(method string, next http.HandlerFunc) http.HandlerFunc {
+		all = append(all, web.Endpoint{Path: e.path, Methods: e.methods, MaxBody: e.maxBody, WrapMethod: func(method string, next http.HandlerFunc) http.HandlerFunc {
 			if name := e.operation(method); name != changesNothing {
 				next = a.audited(name, next)
 			}
@@ -54,6 +55,7 @@ type Route struct {
 	Method, Path string
 	Declared     bool   // its endpoint names the operation, if only to say that it changes nothing
 	Operation    string // its name in the audit log; "" for a call that changes nothing
+	MaxBody      int64  // the largest size of its body, in bytes
 }
 
 // Routes returns all calls of the management API, in the order of the table.
@@ -62,7 +64,7 @@ func (a *API) Routes() []Route {
 	for _, e := range a.endpoints() {
 		for _, method := range slices.Sorted(maps.Keys(e.methods)) {
 			_, declared := e.operations[method]
-			routes = append(routes, Route{method, e.path, declared, e.operation(method)})
+			routes = append(routes, Route{method, e.path, declared, e.operation(method), cmp.Or(e.maxBody, web.MaxBody)})
 		}
 	}
 	return routes

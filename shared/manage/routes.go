@@ -13,6 +13,7 @@ type endpoint struct {
 	// operations has the audit log's name, by method, for each call that changes something.
 	// See [endpoint.operation].
 	operations map[string]string
+	maxBody    int64 // 0 for [web.MaxBody]
 }
 
 // endpoints returns the route table of /v1. Callers have been authorized before a request gets
@@ -30,6 +31,7 @@ func (a *API) endpoints() []endpoint {
 			http.MethodPatch: "change_family", http.MethodDelete: "revoke_family",
 		}},
 		{path: "/v1/authorize", methods: map[string]web.Handler{http.MethodPost: a.authorize}, operations: map[string]string{http.MethodPost: "authorize_user"}},
+		{path: "/v1/imports", methods: map[string]web.Handler{http.MethodPost: a.importTokens}, operations: map[string]string{http.MethodPost: "import_tokens"}, maxBody: maxImportBody},
 		{path: "/v1/users", methods: map[string]web.Handler{http.MethodDelete: a.eraseUser}, operations: map[string]string{http.MethodDelete: "erase_user"}},
 		{path: "/v1/explain", methods: map[string]web.Handler{http.MethodPost: a.explain}, operations: map[string]string{http.MethodPost: changesNothing}},
 		{path: "/v1/events", methods: map[string]web.Handler{http.MethodGet: a.listEvents}},

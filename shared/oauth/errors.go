@@ -41,9 +41,10 @@ var (
 func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	web.NoStore(w)
 	var e *oauthError
+	var large *web.TooLargeError
 	switch {
 	case errors.As(err, &e):
-	case errors.Is(err, web.ErrTooLarge):
+	case errors.As(err, &large):
 		e = &oauthError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "The request body is larger than 16 KiB."}
 	case errors.Is(err, web.ErrUnreadable):
 		e = &oauthError{status: http.StatusBadRequest, code: "invalid_request", description: "The request body could not be read."}

@@ -145,6 +145,8 @@ func ask(o openapitest.Operation, family string) (path, contentType, body string
 		return path, jsonType, authorizeBody("u", authorizationRequest())
 	case "/v1/explain POST":
 		return path, jsonType, `{"family":"` + family + `"}`
+	case "/v1/imports POST":
+		return path, jsonType, importBody(importRow("u", foreignToken(1)))
 	}
 	if len(d.Limits(o.Method, o.Path)) > 0 {
 		return path, jsonType, `{"acr":"aal2"}`
@@ -170,7 +172,7 @@ func TestFailuresOfEveryOperation(t *testing.T) {
 			a        answer
 			status   int
 		}{
-			{"a large body", true, w.send(o.Method, path, contentType, strings.Repeat("x", 17<<10)), http.StatusRequestEntityTooLarge},
+			{"a large body", true, w.send(o.Method, path, contentType, strings.Repeat("x", 513<<10)), http.StatusRequestEntityTooLarge},
 			{"a body of another type", body != "" && !public, w.send(o.Method, path, "text/plain", body), http.StatusUnsupportedMediaType},
 			{"a bug", reads, w.sendTo(buggy, o.Method, path, contentType, body), http.StatusInternalServerError},
 		} {
@@ -217,8 +219,8 @@ func TestLimitsOfTheDocument(t *testing.T) {
 	w := newWorld(t)
 	const sid = "01M8GAJ5KKYWW40K4KMERPD8GP"
 	longest := strings.Repeat("a", 64)
-	w.putClient(longest, `{"type":"public"}`)
-	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0},"redirect_uris":["`+callback+`"]}`)
+	w.putClient(longest, `{"type":"public","accepts_imported":true}`)
+	w.putClient("app", `{"type":"public","policy":{"absolute_lifetime":0},"redirect_uris":["`+callback+`"],"accepts_imported":true}`)
 	_, family := w.login()
 	tried := 0
 	for _, call := range []struct {
@@ -232,6 +234,7 @@ func TestLimitsOfTheDocument(t *testing.T) {
 		{http.MethodPatch, "/v1/families/{family}", "/v1/families/" + family, map[string]any{"device": "d", "acr": "a"}, http.StatusOK},
 		{http.MethodPatch, "/v1/families", "/v1/families?user_id=nobody", map[string]any{"device": "d", "acr": "a"}, http.StatusOK},
 		{http.MethodPost, "/v1/explain", "/v1/explain", map[string]any{"family": family}, http.StatusOK},
+		{http.MethodPost, "/v1/imports", "/v1/imports", map[string]any{"client_id": "app", "tokens": []any{importRow("u", foreignToken(1))}}, http.StatusOK},
 	} {
 		w.putClient("other", `{"type":"confidential"}`)
 		for member, values := range openapitest.Load().Limits(call.method, call.template) {

@@ -20,7 +20,6 @@ import (
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/manage"
-	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
@@ -79,6 +78,11 @@ var calls = map[string]call{
 		prepare: func(w *world) string { w.putClient("app", authorizing); return "" },
 		path:    "/v1/authorize", body: authorizeBody("u", authorizationRequest()), status: 200,
 		says: map[string]any{"userId": "u", "clientId": "app", "familyId": "ANSWER family"},
+	},
+	"import_tokens": {
+		prepare: func(w *world) string { w.acceptImported("true"); return "" },
+		path:    "/v1/imports", body: importBody(importRow("u", foreignToken(1))), status: 200,
+		says: map[string]any{"clientId": "app"},
 	},
 	"change_family": {
 		prepare: func(w *world) string { _, id := w.login(); return id },
@@ -196,7 +200,7 @@ func TestEveryOperationIsOnRecord(t *testing.T) {
 				t.Errorf("refused (-want +got):\n%s", cmp.Diff(want, line))
 			}
 			want["status"] = 413.0
-			if _, line := w.did(r.Method, bare, strings.Repeat(" ", server.MaxBody+1)); cmp.Diff(want, line) != "" {
+			if _, line := w.did(r.Method, bare, strings.Repeat(" ", int(r.MaxBody)+1)); cmp.Diff(want, line) != "" {
 				t.Errorf("too large (-want +got):\n%s", cmp.Diff(want, line))
 			}
 

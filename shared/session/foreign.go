@@ -11,7 +11,6 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
-	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/token"
@@ -35,7 +34,7 @@ func (e *Engine) ParseForeign(ctx context.Context, keys *keyring.Keys, presented
 	if err := e.strangers.check(name, now); err != nil {
 		return token.Token{}, err
 	}
-	id, err := e.Table.Foreign(ctx, name)
+	f, err := e.Table.Foreign(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		e.strangers.add(name, now)
 		return token.Token{}, ErrUnknownForeign
@@ -43,7 +42,7 @@ func (e *Engine) ParseForeign(ctx context.Context, keys *keyring.Keys, presented
 	if err != nil {
 		return token.Token{}, err
 	}
-	return token.Token{Family: id}, nil
+	return token.Token{Family: f.Family}, nil
 }
 
 // ParseAny parses a refresh token of ours, or else one of another provider that the client
@@ -66,26 +65,6 @@ func IsBadToken(err error) bool {
 // nameForeign returns the name of a foreign token in the table.
 func nameForeign(keys *keyring.Keys, hash [sha256.Size]byte) store.ForeignName {
 	return store.ForeignName(keys.Users.Key("\x00foreign\x00" + string(hash[:])))
-}
-
-// Import stores f as a pending family whose number 0 is the foreign token with that hash. It
-// returns the token's family, which is another one if the token had been imported or adopted
-// before. Then it changes nothing.
-func (e *Engine) Import(ctx context.Context, f *family.Family, p *family.Policy, hash [sha256.Size]byte, now time.Time) (family.ID, error) {
-	keys, err := e.freshKeys(ctx, now)
-	if err != nil {
-		return family.ID{}, err
-	}
-	name := nameForeign(keys, hash)
-	id, err := e.Table.Foreign(ctx, name)
-	if err == nil || !errors.Is(err, store.ErrNotFound) {
-		return id, err
-	}
-	f.Origin, f.Counter = family.Origin{Kind: family.Imported}, 0
-	if f.ID, err = family.NewID(keys.Users.Key(f.UserID), now); err != nil {
-		return family.ID{}, err
-	}
-	return e.Table.IssueForeign(ctx, f, p, name)
 }
 
 const (

@@ -24,31 +24,40 @@ type ForeignName [16]byte
 // again, although its family may be gone.
 const foreignKept = 365 * 24 * time.Hour
 
+// Foreign is what the table knows of another provider's refresh token: the family that it belongs
+// to, and that family's client. It outlives the family.
+type Foreign struct {
+	Family   family.ID
+	ClientID string
+}
+
 type foreignItem struct {
-	Family []byte `dynamodbav:"family_id"`
+	Family   []byte `dynamodbav:"family_id"`
+	ClientID string `dynamodbav:"client_id"`
 }
 
 func foreignKey(name ForeignName) item {
 	return key(schema.ForeignPrefix+base64.RawURLEncoding.EncodeToString(name[:]), schema.ForeignSK)
 }
 
-func unmarshalForeign(m item) (id family.ID, err error) {
+func unmarshalForeign(m item) (*Foreign, error) {
 	var i foreignItem
 	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
-		return id, fmt.Errorf("unmarshal a foreign token: %w", err)
+		return nil, fmt.Errorf("unmarshal a foreign token: %w", err)
 	}
-	if copy(id[:], i.Family) != len(id) {
-		return id, errors.New("unmarshal a foreign token: it leads to no family")
+	f := &Foreign{ClientID: i.ClientID}
+	if copy(f.Family[:], i.Family) != len(f.Family) {
+		return nil, errors.New("unmarshal a foreign token: it leads to no family")
 	}
-	return id, nil
+	return f, nil
 }
 
-// Foreign returns the family of a foreign token, strongly consistent. It returns [ErrNotFound] if
-// the token is unknown.
-func (t *Table) Foreign(ctx context.Context, name ForeignName) (family.ID, error) {
+// Foreign returns what is known of a foreign token, strongly consistent. It returns [ErrNotFound]
+// if the token is unknown.
+func (t *Table) Foreign(ctx context.Context, name ForeignName) (*Foreign, error) {
 	m, err := t.read(ctx, foreignKey(name))
 	if err != nil {
-		return family.ID{}, fmt.Errorf("read a foreign token: %w", err)
+		return nil, fmt.Errorf("read a foreign token: %w", err)
 	}
 	return unmarshalForeign(m)
 }
@@ -56,10 +65,10 @@ func (t *Table) Foreign(ctx context.Context, name ForeignName) (family.ID, error
 // IssueForeign does what [Table.Issue] does with a pending family, and remembers that it is the
 // family of a foreign token. It writes both or neither. It returns the family of the token, which
 // is another one if the token had one already; then nothing is written.
-func (t *Table) IssueForeign(ctx context.Context, f *family.Family, p *family.Policy, name ForeignName) (family.ID, error) {
+func (t *Table) IssueForeign(ctx context.Context, f *family.Family, p *family.Policy, name ForeignName) (*Foreign, error) {
 	m, err := t.countNew(ctx, f, p)
 	if err != nil {
-		return family.ID{}, err
+		return nil, err
 	}
 	kept := f.IssuedAt().Add(foreignKept)
 	if f.PurgeAt.After(kept) {
@@ -69,22 +78,23 @@ func (t *Table) IssueForeign(ctx context.Context, f *family.Family, p *family.Po
 		TableName:           &t.name,
 		Key:                 foreignKey(name),
 		ConditionExpression: aws.String("attribute_not_exists(pk)"),
-		UpdateExpression:    aws.String("SET family_id = :family, " + schema.TTL + " = :kept"),
+		UpdateExpression:    aws.String("SET family_id = :family, client_id = :client, " + schema.TTL + " = :kept"),
 		ExpressionAttributeValues: item{
 			":family": &types.AttributeValueMemberB{Value: f.ID[:]},
+			":client": text(f.ClientID),
 			":kept":   number(epoch(kept)),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}, {Put: &types.Put{TableName: &t.name, Item: m}}})
 	if err != nil {
-		return family.ID{}, fmt.Errorf("issue a family: %w", err)
+		return nil, fmt.Errorf("issue a family: %w", err)
 	}
 	if reasons == nil {
-		return f.ID, nil
+		return &Foreign{Family: f.ID, ClientID: f.ClientID}, nil
 	}
-	id, err := unmarshalForeign(reasons[0].Item)
+	there, err := unmarshalForeign(reasons[0].Item)
 	if err != nil {
-		return family.ID{}, fmt.Errorf("issue a family: %w", err)
+		return nil, fmt.Errorf("issue a family: %w", err)
 	}
-	return id, nil
+	return there, nil
 }

@@ -89,6 +89,8 @@ func (f *policyForm) settings(c *manage.Registration) *manage.Settings {
 		MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		TrustedIssuers: c.TrustedIssuers,
+
+		AcceptsImported: c.AcceptsImported,
 	}
 }
 

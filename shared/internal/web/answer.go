@@ -18,18 +18,24 @@ import (
 var (
 	ErrNoRoute    = errors.New("there is nothing at this path")
 	ErrMethod     = errors.New("the method is not allowed here; see the Allow header")
-	ErrTooLarge   = errors.New("the request body is larger than 16 KiB")
 	ErrUnreadable = errors.New("the request body could not be read")
 	ErrInternal   = errors.New("internal error")
 )
 
-// ReadBody reads the body of a request, at most [MaxBody] bytes.
+// TooLargeError is returned if a request body has more bytes than its endpoint takes.
+type TooLargeError struct{ Limit int64 }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the request body is larger than %d KiB", e.Limit>>10)
+}
+
+// ReadBody reads the body of a request, at most as many bytes as its endpoint takes.
 func ReadBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, ErrTooLarge
+		return nil, &TooLargeError{tooLarge.Limit}
 	case r.Context().Err() != nil:
 		return nil, fmt.Errorf("read a request body: %w", r.Context().Err())
 	case err != nil:

@@ -3,6 +3,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// MaxBody is the largest size of a request body, in bytes.
+// MaxBody is the largest size of a request body, in bytes, unless its endpoint has another limit.
 const MaxBody = 16 << 10
 
 // Handler answers a request. If it returns an error, it has written nothing.
@@ -27,6 +28,7 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 type Endpoint struct {
 	Path    string // a pattern of http.ServeMux, without method
 	Methods map[string]Handler
+	MaxBody int64 // 0 for [MaxBody]
 	// WrapMethod, if not nil, wraps the handler of one method.
 	WrapMethod func(method string, next http.HandlerFunc) http.HandlerFunc
 	// Wrap, if not nil, wraps the whole endpoint, including the answer to methods that it
@@ -96,6 +98,7 @@ func (s *Server) methods(e Endpoint) http.Handler {
 		}
 	}
 	slices.Sort(allow)
+	limit := cmp.Or(e.MaxBody, MaxBody)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method := r.Method
 		if method == http.MethodHead {
@@ -107,10 +110,10 @@ func (s *Server) methods(e Endpoint) http.Handler {
 			s.Fail(w, r, ErrMethod)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		var serve http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
-			if r.ContentLength > MaxBody {
-				s.Fail(w, r, ErrTooLarge)
+			if r.ContentLength > limit {
+				s.Fail(w, r, &TooLargeError{limit})
 				return
 			}
 			if err := h(w, r); err != nil {

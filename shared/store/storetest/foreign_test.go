@@ -49,12 +49,23 @@ func (im *imports) family() *family.Family {
 
 // issue imports the token with that family, and returns the family that it has then.
 func (im *imports) issue(f *family.Family) (family.ID, error) {
-	return im.table.IssueForeign(im.t.Context(), f, &im.p, foreignName)
+	return familyOf(im.table.IssueForeign(im.t.Context(), f, &im.p, foreignName))
 }
 
 // look returns the family of a token.
 func (im *imports) look(name store.ForeignName) (family.ID, error) {
-	return im.table.Foreign(im.t.Context(), name)
+	return familyOf(im.table.Foreign(im.t.Context(), name))
+}
+
+// familyOf returns the family of what is known of a token, if it is one of "app".
+func familyOf(f *store.Foreign, err error) (family.ID, error) {
+	if err != nil {
+		return family.ID{}, err
+	}
+	if f.ClientID != "app" {
+		return family.ID{}, fmt.Errorf("it is one of %q", f.ClientID)
+	}
+	return f.Family, nil
 }
 
 // imported imports the token, and returns the family.
@@ -322,13 +333,13 @@ func TestForeignIsRemembered(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
 		absolute, idle time.Duration // 0 for none
-		want           time.Duration // 0 for ever
+		want           time.Duration // 0 forever
 	}{
 		{"for a month", 30 * day, 15 * day, 365 * day},
 		{"for a year less the retention", 335 * day, 15 * day, 365 * day},
 		{"for a year", 365 * day, 15 * day, 395 * day},
 		{"until it is idle", 0, 400 * day, 430 * day},
-		{"for ever", 0, 0, 0},
+		{"forever", 0, 0, 0},
 	} {
 		im := newImports(t)
 		im.p.IdleLifetime = family.Seconds(tt.idle / time.Second)
