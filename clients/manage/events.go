@@ -15,7 +15,7 @@ type Event struct {
 	ClientID       string    `json:"clientId,omitempty"`
 	FamilyID       string    `json:"familyId,omitempty"`
 	Cause          string    `json:"cause,omitempty"`
-	OriginToken    string    `json:"originToken,omitempty"` // set if the family's number 0 was presented: code
+	OriginToken    string    `json:"originToken,omitempty"` // set if the family's number 0 was presented: code, imported or adopted
 	TokenCounter   uint32    `json:"tokenCounter,omitempty"`
 	LatestCounter  uint32    `json:"latestCounter,omitempty"`
 	AgeMS          *int64    `json:"ageMs,omitempty"` // since the token was superseded; of reuse

@@ -38,7 +38,7 @@ type Explanation struct {
 	Cause          string          `json:"cause,omitempty"` // of a dead one
 	Summary        string          `json:"summary"`
 	Advice         string          `json:"advice"`
-	OriginToken    string          `json:"origin_token,omitempty"`  // set if it is about the family's number 0: code
+	OriginToken    string          `json:"origin_token,omitempty"`  // set if it is about the family's number 0: code, assertion, imported or adopted
 	TokenCounter   uint32          `json:"token_counter,omitempty"` // 0 if no refresh token was asked about
 	IssuedAt       time.Time       `json:"issued_at,omitzero"`      // when the family began; zero if that is not known
 	Family         *Family         `json:"family,omitempty"`        // nil if there is no record of it

@@ -19,7 +19,7 @@ type Family struct {
 	Cause         string          `json:"cause,omitempty"` // why it has ended
 	UserID        string          `json:"user_id"`
 	ClientID      string          `json:"client_id"`
-	Origin        string          `json:"origin,omitempty"` // what it was started from, its token number 0: code, or "" for its login's own call
+	Origin        string          `json:"origin,omitempty"` // what it was started from, its token number 0: code, assertion, imported or adopted, or "" for its login's own call
 	Counter       uint32          `json:"counter"`          // of the newest token; 0 while the family is pending
 	IssuedAt      time.Time       `json:"issued_at"`
 	LastUsedAt    time.Time       `json:"last_used_at"`
@@ -45,7 +45,7 @@ type Moment struct {
 	At           time.Time `json:"at"`
 	Event        string    `json:"event"`                   // issued, exchanged, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired or ahead
 	Counter      uint32    `json:"counter"`                 // of the family's newest token at that time; 0 for none yet
-	OriginToken  string    `json:"origin_token,omitempty"`  // set if the family's number 0 was presented: code
+	OriginToken  string    `json:"origin_token,omitempty"`  // set if the family's number 0 was presented: code, imported or adopted
 	TokenCounter uint32    `json:"token_counter,omitempty"` // of the token that was presented
 	Cause        string    `json:"cause,omitempty"`
 	IP           string    `json:"ip,omitempty"`

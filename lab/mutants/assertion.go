@@ -329,10 +329,7 @@ var assertionDoor = chapter{"A family by an assertion", []mutant{
 	},
 	{
 		rule: "the explanation of an assertion is that of its family's newest token", pkg: "manage", test: "server.TestExplainAssertion",
-		edits: []edit{{`a.explainCounter(ctx, id, &number, clientID, now)
-	return answer, true, err`, `a.explainNewest(ctx, id, clientID, now)
-	_ = number
-	return answer, true, err`}},
+		edits: []edit{{`a.explainCounter(ctx, id, &presentedToken{origin: family.Assertion}, clientID, now)`, `a.explainNewest(ctx, id, clientID, now)`}},
 	},
 	{
 		rule: "an assertion from before a client's not_before logs in", pkg: "session", test: "server.TestAssertionBeforeNotBefore",

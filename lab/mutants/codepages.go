@@ -3,7 +3,7 @@ package main
 var codePages = chapter{"What people are shown of codes", []mutant{
 	{
 		rule: "a code that came again is an old token in the histogram", pkg: "console", test: "console.TestReuseOfCodesIsInNoHistogram",
-		edits: []edit{{`, e.OriginToken != "": //`, `: //`}},
+		edits: []edit{{`, e.OriginToken != "" && !isForeign(e.OriginToken): //`, `: //`}},
 	},
 	{
 		rule: "the age of a code is among those of old tokens", pkg: "audit", test: "audit.TestMetricsOfEachType",
@@ -11,11 +11,12 @@ var codePages = chapter{"What people are shown of codes", []mutant{
 	},
 	{
 		rule: "a code whose record is gone is a refresh token", pkg: "manage", test: "console.TestExpiredCode",
-		edits: []edit{{`			answer.OriginToken = family.Code //`, `			_ = number //`}},
+		edits: []edit{{`		answer.OriginToken = attempt.Origin
+`, ``}},
 	},
 	{
 		rule: "nobody asks about number 0", pkg: "console", test: "console.TestExplainCode",
-		edits: []edit{{`if page.Kind == aRefreshToken || page.Kind == aCode {`, `if page.Kind == aRefreshToken {`}},
+		edits: []edit{{`if page.Kind == aRefreshToken || page.Kind == aCode || page.Kind == aForeignToken {`, `if page.Kind == aRefreshToken {`}},
 	},
 	{
 		rule: "a code is called a refresh token", pkg: "console", test: "console.TestExplainCode",
@@ -27,7 +28,7 @@ var codePages = chapter{"What people are shown of codes", []mutant{
 	},
 	{
 		rule: "a reuse interval follows the exchange of a code", pkg: "timeline", test: "timeline.TestCode",
-		edits: []edit{{`m.Kind != Issued && m.Kind != Exchanged`, `m.Kind != Issued`}},
+		edits: []edit{{`m.Kind != Issued && (m.Kind != Exchanged || isForeign(m.Origin))`, `m.Kind != Issued`}},
 	},
 	{
 		rule: "a code that ended its family is an unknown cause", pkg: "timeline", test: "timeline.TestCode",

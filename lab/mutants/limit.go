@@ -177,7 +177,7 @@ var eviction = chapter{"Which families end at the limit", []mutant{
 	},
 	{
 		rule: "an explanation calls all of them the oldest", pkg: "family", test: "server.TestExplainCauses",
-		edits: []edit{{`if f.Revoked.Evict == LeastRecentlyUsed {`, `if f.Revoked.Evict == "none" {`}},
+		edits: []edit{{`	case f.Revoked.Evict == LeastRecentlyUsed:`, `	case f.Revoked.Evict == "none":`}},
 	},
 }}
 

@@ -231,7 +231,7 @@ var managementCalls = chapter{"Management calls", []mutant{
 	},
 	{
 		rule: "a recommendation is made from reuse that no interval would have kept", pkg: "manage", test: "server.TestRecommendation",
-		edits: []edit{{`if !skipped && family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {`, `if !skipped && e.LatestCounter > 0 {`}},
+		edits: []edit{{`if !skipped && family.LostResponseLikely(e.OriginToken, e.TokenCounter, e.LatestCounter, e.Age) {`, `if !skipped && e.LatestCounter > 0 {`}},
 	},
 	// What a call asks for.
 	{

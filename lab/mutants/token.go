@@ -94,7 +94,9 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 	},
 	{
 		rule: "a superseded token is explained as one that was revoked for reuse", pkg: "family", test: "server.TestExplainValid",
-		edits: []edit{{`Verdict: DeadToken, Cause: Superseded,`, `Verdict: DeadToken, Cause: ReuseDetected,`}},
+		edits: []edit{{`Verdict: DeadToken, Cause: Superseded,
+			Summary: fmt.Sprintf("This is token`, `Verdict: DeadToken, Cause: ReuseDetected,
+			Summary: fmt.Sprintf("This is token`}},
 	},
 	{
 		rule: "a forged token is explained as purged", pkg: "manage", test: "server.TestExplainCauses",
@@ -104,7 +106,9 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 	},
 	{
 		rule: "a purged family is explained as never issued", pkg: "family", test: "server.TestExplainCauses",
-		edits: []edit{{`Verdict: DeadToken, Cause: Purged,`, `Verdict: DeadToken, Cause: NeverIssued,`}},
+		edits: []edit{{`Verdict: DeadToken, Cause: Purged,
+			Summary: fmt.Sprintf("We`, `Verdict: DeadToken, Cause: NeverIssued,
+			Summary: fmt.Sprintf("We`}},
 	},
 	{
 		rule: "the interval that would have saved it is a second too short", pkg: "family", test: "server.TestExplainCauses",

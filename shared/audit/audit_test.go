@@ -192,6 +192,28 @@ func TestMetricsOfEachType(t *testing.T) {
 			[][]string{all, byClient},
 			ofApp,
 		},
+		{
+			"reuse of an imported token", ofFamily(audit.Event{Type: audit.Reuse, Cause: family.ReuseDetected, OriginToken: family.Imported, Age: 90 * time.Second}),
+			counts{"ReuseDetected": 1, "ReuseAge": 90_000},
+			map[string]string{"ReuseAge": "Milliseconds"},
+			[][]string{all, byClient},
+			ofApp,
+		},
+		{
+			"an adopted token, exchanged", ofFamily(audit.Event{Type: audit.Exchanged, OriginToken: family.Adopted}),
+			counts{"Exchanged": 1},
+			nil,
+			[][]string{all, byClient},
+			ofApp,
+		},
+		{
+			"a token that nobody imported",
+			audit.Event{Type: audit.Refused, Cause: family.NeverImported, OriginToken: family.Imported, ClientID: "app"},
+			counts{"Refused": 1},
+			nil,
+			[][]string{all, byClient, byCause},
+			map[string]string{"client": "app", "metric_cause": "never_imported"},
+		},
 		{"a family revoked", ofFamily(audit.Event{Type: audit.Revoked, Cause: family.RevokedByAdmin}), counts{"Revoked": 1}, nil, [][]string{all, byClient}, ofApp},
 		{
 			// Any caller can name any client here, so the client must not be a dimension.

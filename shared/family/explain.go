@@ -32,6 +32,9 @@ type Explanation struct {
 // its family, or nil if there is none; issued is the time in the token, which is used
 // if there is no record.
 func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
+	if f == nil && a.Counter == 0 && a.Origin.Foreign() {
+		return explainForeignGone(issued)
+	}
 	if f == nil {
 		return Explanation{
 			Verdict: DeadToken, Cause: Purged,
@@ -41,7 +44,7 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 	}
 	v := Decide(f, p, a)
 	if a.Counter == 0 && v.Kind != Dead && v.Kind != Unclear {
-		return explainOrigin(f, v)
+		return explainOrigin(f, p, v)
 	}
 	switch v.Kind {
 	case Current, Ours:
@@ -109,11 +112,15 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 	e := Explanation{Verdict: DeadToken, Cause: cause}
 	switch cause {
 	case WrongClient:
-		e.Summary = fmt.Sprintf("It was issued to client %s, but %s presented it.", f.ClientID, a.ClientID)
-		e.Advice = "Send it with the client_id that it was issued to. The family is untouched."
+		e.Summary = fmt.Sprintf("It was %s client %s, but %s presented it.", f.givenTo(a.Counter), f.ClientID, a.ClientID)
+		e.Advice = "Send it with the client_id of that client. The family is untouched."
 	case CodeExpired:
 		explainCodeExpired(f, &e)
 	case ExpiredAbsolute:
+		if f.Origin.Kind.Foreign() {
+			explainForeignExpired(f, p, &e)
+			break
+		}
 		e.Summary = fmt.Sprintf("The user logged in on %s, and the absolute lifetime of %s ended on %s, whatever was refreshed since (last on %s).",
 			stamp(f.IssuedAt()), age(f.ExpiresAt.Sub(f.IssuedAt())), stamp(f.ExpiresAt), stamp(f.LastUsedAt))
 		e.Advice = "This is the end that was set at the login: refreshing does not extend it. Let the user log in again. " + absoluteAdvice(f, p)
@@ -121,11 +128,20 @@ func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 		e.Summary = fmt.Sprintf("It was last used on %s, and the idle lifetime of %s ended on %s.",
 			stamp(f.LastUsedAt), age(p.IdleLifetime.Duration()), stamp(f.IdleEnd(p)))
 		e.Advice = "The application did not refresh for that long. Let the user log in again."
+		if f.Pending() && f.Origin.Kind.Foreign() {
+			e.Summary = fmt.Sprintf("It was %s on %s, and the application has never presented it. The idle lifetime of %s, which counts from then on, ended on %s.",
+				f.Origin.Kind, stamp(f.LastUsedAt), age(p.IdleLifetime.Duration()), stamp(f.IdleEnd(p)))
+			e.Advice = "The user did not come back for that long, or the application did not send its old token here. Let the user log in again."
+		}
 		if p.IdleLifetime < MaxLifetime {
 			e.Advice += " Raise idle_lifetime if users come back later than that."
 		}
 	case ReuseDetected:
 		r := f.Revoked
+		if r.TokenCounter == 0 && f.Origin.Kind.Foreign() {
+			explainForeignReused(f, p, &e)
+			break
+		}
 		if r.TokenCounter == 0 {
 			explainCodeReused(f, &e)
 			break
@@ -187,7 +203,10 @@ func limitSummary(f *Family, p *Policy) string {
 		had = fmt.Sprintf("%d active families", f.Revoked.Active)
 	}
 	as := "one of the oldest: it was issued on " + stamp(f.IssuedAt())
-	if f.Revoked.Evict == LeastRecentlyUsed {
+	switch {
+	case f.Revoked.Evict == LeastRecentlyUsed && f.Pending() && f.Origin.Kind.Foreign():
+		as = fmt.Sprintf("one of the least recently used: it was %s on %s, and not used since", f.Origin.Kind, stamp(f.LastUsedAt))
+	case f.Revoked.Evict == LeastRecentlyUsed:
 		as = "one of the least recently used: that was last on " + stamp(f.LastUsedAt)
 	}
 	return fmt.Sprintf("The user had %s in client %s, more than its max_active allows (%d): on %s this one was ended as %s.",
@@ -203,16 +222,20 @@ const maxLostResponseAge = time.Hour
 // the advice names every possible cause, and each setting that would help and is not in force.
 func reuseAdvice(f *Family, n uint32, after time.Duration, p *Policy) string {
 	pred := f.predecessor()
+	previous := "The previous token"
+	if n == 0 {
+		previous = "The other provider's token"
+	}
 	var says []string
 	switch {
 	case n > pred:
 		says = append(says, "The token was passed over, because its predecessor came back first: so two holders refresh this session, and each has a token that the other has not. "+
 			"They are two programs with a copy each, or one of them is a thief.")
 	case n == pred && f.Held == f.Counter:
-		says = append(says, "The previous token came back although its successor had been used: either the application uses a new token but fails to save it, "+
+		says = append(says, previous+" came back although its successor had been used: either the application uses a new token but fails to save it, "+
 			"or two holders have a copy each (two programs, a restored backup, or a thief). Save the new token before using it.")
 	case n == pred:
-		says = append(says, "The previous token came back: a response was lost, or its token could not be saved and the application tried again with the old one; "+
+		says = append(says, previous+" came back: a response was lost, or its token could not be saved and the application tried again with the old one; "+
 			"or two holders have a copy each (two programs, a restored backup, or a thief). Save the new token before using it.")
 		if cover := SecondsToCover(after); after < maxLostResponseAge && cover > p.ReuseInterval && cover <= MaxReuseInterval {
 			says = append(says, fmt.Sprintf("A reuse_interval of %d seconds would have covered this (it is %d).", cover, p.ReuseInterval))
@@ -220,6 +243,9 @@ func reuseAdvice(f *Family, n uint32, after time.Duration, p *Policy) string {
 		if p.LostResponse != UntilUsed {
 			says = append(says, "lost_response \"until_used\" forgives a lost response however late.")
 		}
+	case n == 0:
+		says = append(says, "The other provider's token came back after tokens of ours had been used: a copy of it lives outside the code that rotates "+
+			"(where the old SDK kept it, in a second store, on another device), or it was stolen. Delete it as soon as the first token of ours is saved.")
 	case n == 1:
 		says = append(says, "The first token, the one of the login, came back after later ones had been used: a copy of it lives outside the code that rotates "+
 			"(saved at the login, in an environment variable, in a second store), or it was stolen. Find who keeps the token of the login and never replaces it.")
@@ -279,9 +305,10 @@ func Recommend(present Seconds, ages []time.Duration, all int) Recommendation {
 }
 
 // LostResponseLikely reports whether a reuse looks like a lost response: it was of the refresh
-// token before the newest, within an hour.
-func LostResponseLikely(token, newest uint32, after time.Duration) bool {
-	return token > 0 && newest-token == 1 && after < maxLostResponseAge
+// token before the newest, within an hour. origin is set if that was the family's number 0, which
+// may be another provider's refresh token.
+func LostResponseLikely(origin OriginKind, token, newest uint32, after time.Duration) bool {
+	return (token > 0 || origin.Foreign()) && newest-token == 1 && after < maxLostResponseAge
 }
 
 func endsIn(f *Family, p *Policy) string {

@@ -3,8 +3,11 @@ package family
 import "fmt"
 
 // explainOrigin explains what a family was started from, given the verdict on its use.
-func explainOrigin(f *Family, v Verdict) Explanation {
+func explainOrigin(f *Family, p *Policy, v Verdict) Explanation {
 	issued := stamp(f.IssuedAt())
+	if f.Origin.Kind.Foreign() {
+		return explainForeign(f, p, v)
+	}
 	if f.Origin.Kind == Assertion {
 		e := Explanation{
 			Verdict: ValidInReuseInterval,

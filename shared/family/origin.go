@@ -24,6 +24,9 @@ const Imported OriginKind = "imported"
 // application first presented it. From then on it is like an imported one.
 const Adopted OriginKind = "adopted"
 
+// Foreign reports whether the kind is a refresh token of another provider.
+func (k OriginKind) Foreign() bool { return k == Imported || k == Adopted }
+
 // CodeLifetime is how long an authorization code can be exchanged.
 const CodeLifetime = 60 * time.Second
 
@@ -98,13 +101,18 @@ func decideAssertion(f *Family, p *Policy, a Attempt) Verdict {
 // AfterExchange returns until when a second use of a code does no harm, if the first is at now.
 func AfterExchange(now time.Time) time.Time { return now.Add(codeForgiven) }
 
-// ExchangedAt returns when the family's code was exchanged, or zero if it was not or if the
-// family has none.
+// ExchangedAt returns when the family's number 0 was exchanged for its token 1, or zero if it was
+// not. Of another provider's token, the record knows this until the next rotation; it is zero
+// from then on.
 func (f *Family) ExchangedAt() time.Time {
-	if f.Origin.Kind != Code || f.Pending() {
+	switch {
+	case f.Origin.Kind == Code && !f.Pending():
+		return f.Origin.Until.Add(-codeForgiven)
+	case f.Origin.Kind.Foreign() && f.Counter == 1:
+		return f.RotatedAt
+	default:
 		return time.Time{}
 	}
-	return f.Origin.Until.Add(-codeForgiven)
 }
 
 // sinceExchange returns how long before now the family's code was exchanged. It is never

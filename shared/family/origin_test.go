@@ -279,6 +279,8 @@ func TestDeathOnceBegun(t *testing.T) {
 
 // TestExchangedAt checks that the record tells when its code was exchanged.
 func TestExchangedAt(t *testing.T) {
+	moved := movedIn(t, time.Hour)
+	rotated(moved, nil, nil)
 	for _, tt := range []struct {
 		name   string
 		family *family.Family
@@ -288,6 +290,9 @@ func TestExchangedAt(t *testing.T) {
 		{"a code that was not", pending(t, time.Second), time.Time{}},
 		{"an assertion", asserted(t, time.Second), time.Time{}},
 		{"no origin", record(t, time.Second), time.Time{}},
+		{"another provider's token that was", movedIn(t, 5*time.Second), ago(5 * time.Second)},
+		{"another provider's token that was not", waiting(t, time.Second), time.Time{}},
+		{"another provider's token, after a rotation", moved, time.Time{}},
 	} {
 		if got := tt.family.ExchangedAt(); !got.Equal(tt.want) {
 			t.Errorf("%s: %v, not %v", tt.name, got, tt.want)

@@ -25,20 +25,25 @@ func TestActive(t *testing.T) {
 // before the newest and less than an hour late.
 func TestLostResponseLikely(t *testing.T) {
 	for _, tt := range []struct {
+		origin        family.OriginKind
 		token, newest uint32
 		after         time.Duration
 		want          bool
 	}{
-		{1, 2, 0, true},
-		{1, 2, time.Hour - time.Millisecond, true},
-		{1, 2, time.Hour, false},
-		{1, 3, time.Second, false},
-		{2, 2, time.Second, false},
-		{3, 2, time.Second, false},
-		{0, 1, time.Second, false}, // an authorization code
+		{"", 1, 2, 0, true},
+		{"", 1, 2, time.Hour - time.Millisecond, true},
+		{"", 1, 2, time.Hour, false},
+		{"", 1, 3, time.Second, false},
+		{"", 2, 2, time.Second, false},
+		{"", 3, 2, time.Second, false},
+		{family.Code, 0, 1, time.Second, false},
+		{family.Imported, 0, 1, time.Second, true},
+		{family.Imported, 0, 1, time.Hour, false},
+		{family.Imported, 0, 2, time.Second, false},
+		{family.Adopted, 0, 1, time.Second, true},
 	} {
-		if got := family.LostResponseLikely(tt.token, tt.newest, tt.after); got != tt.want {
-			t.Errorf("token %d of %d after %v: %t", tt.token, tt.newest, tt.after, got)
+		if got := family.LostResponseLikely(tt.origin, tt.token, tt.newest, tt.after); got != tt.want {
+			t.Errorf("token %d of %d, %q, after %v: %t", tt.token, tt.newest, tt.origin, tt.after, got)
 		}
 	}
 }

@@ -114,14 +114,32 @@ func (a *API) explainQuestion(ctx context.Context, q *question, now time.Time) (
 		}
 		return answer, err
 	case notSID == nil:
+		if answer, ok, err := a.explainForeign(ctx, keys, pasted, q.clientID, now); ok || err != nil {
+			return answer, err
+		}
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.Malformed,
 			Summary: "This has the form of a sid, the session id in access tokens, of a family that was issued on " + sid.Timestamp().UTC().Format(time.DateTime) + " UTC.",
 			Advice:  "A sid names a family together with its user: send user_id beside it, which is the sub of the same access token.",
 		}, nil
 	case notFamily == nil:
-		return a.explainFamily(ctx, id, q.clientID, now)
+		answer, err := a.explainFamily(ctx, id, q.clientID, now)
+		if err != nil || answer.Cause != family.Purged {
+			return answer, err
+		}
+		if foreign, ok, err := a.explainForeign(ctx, keys, pasted, q.clientID, now); ok || err != nil {
+			return foreign, err
+		}
+		if q.family == "" {
+			if stranger, ok, err := a.explainStranger(ctx, pasted, q.clientID, now); ok || err != nil {
+				return stranger, err
+			}
+		}
+		return answer, nil
 	case q.family != "" && !strings.HasPrefix(pasted, token.Prefix):
+		if answer, ok, err := a.explainForeign(ctx, keys, pasted, q.clientID, now); ok || err != nil {
+			return answer, err
+		}
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.Malformed,
 			Summary: "This is not a family id: those are 43 characters of base64url.",
@@ -162,6 +180,12 @@ func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, c
 			Advice:  "It was made up, altered, or issued by another installation or with keys that are gone: check which environment the application talks to.",
 		}, nil
 	case err != nil:
+		if answer, ok, err := a.explainForeign(ctx, keys, presented, clientID, now); ok || err != nil {
+			return answer, err
+		}
+		if answer, ok, err := a.explainStranger(ctx, presented, clientID, now); ok || err != nil {
+			return answer, err
+		}
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.Malformed,
 			Summary: "This is not a refresh token: those are " + strconv.Itoa(token.Length) + " characters long and begin with " + token.Prefix + "; this has " + strconv.Itoa(len(presented)) + " bytes.",
@@ -169,13 +193,22 @@ func (a *API) explainToken(ctx context.Context, keys *keyring.Keys, presented, c
 				"An access token, a family id, or a sid with its user_id can be explained as well; GET /v1/families?user_id= lists a user's families.",
 		}, nil
 	}
-	return a.explainCounter(ctx, tok.Family, &tok.Counter, clientID, now)
+	return a.explainCounter(ctx, tok.Family, &presentedToken{number: tok.Counter, origin: originOf(tok)}, clientID, now)
+}
+
+// originOf returns the kind of a token that Rotor made: a code has the number 0.
+func originOf(tok token.Token) family.OriginKind {
+	if tok.Counter == 0 {
+		return family.Code
+	}
+	return ""
 }
 
 // explainRevoked explains a refresh token whose key has been revoked, with what is known of
 // the family that it names.
 func (a *API) explainRevoked(ctx context.Context, e *token.RevokedError, clientID string, now time.Time) (explanation, error) {
-	answer, err := a.explainCounter(ctx, e.Token.Family, &e.Token.Counter, clientID, now)
+	tok := e.Token
+	answer, err := a.explainCounter(ctx, tok.Family, &presentedToken{number: tok.Counter, origin: originOf(tok)}, clientID, now)
 	if err != nil {
 		return explanation{}, err
 	}
@@ -196,6 +229,14 @@ func (a *API) explainAccess(ctx context.Context, keys *keyring.Keys, presented, 
 	if err != nil {
 		if answer, ok, err := a.explainAssertion(ctx, keys, presented, clientID, now); ok || err != nil {
 			return answer, err
+		}
+		if answer, ok, err := a.explainForeign(ctx, keys, presented, clientID, now); ok || err != nil {
+			return answer, err
+		}
+		if clientID != "" { // who asks as a client means a refresh token
+			if answer, ok, err := a.explainStranger(ctx, presented, clientID, now); ok || err != nil {
+				return answer, err
+			}
 		}
 		return explanation{
 			Verdict: family.DeadToken, Cause: family.NeverIssued,
@@ -232,29 +273,33 @@ func (a *API) explainFamily(ctx context.Context, id family.ID, clientID string, 
 	return answer, err
 }
 
-// explainNewest explains the family's newest refresh token, or its code if it has none yet.
+// explainNewest explains the family's newest refresh token, or its number 0 if it has none yet.
 func (a *API) explainNewest(ctx context.Context, id family.ID, clientID string, now time.Time) (explanation, error) {
 	return a.explainCounter(ctx, id, nil, clientID, now)
 }
 
-// explainCounter explains the family's token with that number, the newest if it is nil.
-func (a *API) explainCounter(ctx context.Context, id family.ID, number *uint32, clientID string, now time.Time) (explanation, error) {
+// presentedToken is the token of a family that is asked about.
+type presentedToken struct {
+	number uint32
+	origin family.OriginKind // set if the number is 0
+}
+
+// explainCounter explains the token tok of a family, the newest if it is nil.
+func (a *API) explainCounter(ctx context.Context, id family.ID, tok *presentedToken, clientID string, now time.Time) (explanation, error) {
 	f, client, err := a.familyAndClient(ctx, id, now)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return explanation{}, err
 	}
 	attempt := family.Attempt{ClientID: clientID, Now: now}
-	if number != nil {
-		attempt.Counter = *number
+	if tok != nil {
+		attempt.Counter, attempt.Origin = tok.number, tok.origin
 	}
 	if f == nil {
 		answer := newExplanation(family.Explain(nil, nil, id.IssuedAt(), attempt), id, attempt.Counter)
-		if number != nil && *number == 0 {
-			answer.OriginToken = family.Code // nothing else that is pasted has this number
-		}
+		answer.OriginToken = attempt.Origin
 		return answer, nil
 	}
-	if number == nil {
+	if tok == nil {
 		attempt.Counter = f.Counter
 	}
 	// Only the client has the proof that must come with a code. The explanation supposes it.

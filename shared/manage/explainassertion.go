@@ -37,7 +37,6 @@ func (a *API) explainAssertion(ctx context.Context, keys *keyring.Keys, presente
 	case err != nil:
 		return answer, false, err
 	}
-	number := uint32(0)
-	answer, err = a.explainCounter(ctx, id, &number, clientID, now)
+	answer, err = a.explainCounter(ctx, id, &presentedToken{origin: family.Assertion}, clientID, now)
 	return answer, true, err
 }

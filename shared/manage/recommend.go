@@ -48,7 +48,7 @@ func (a *API) recommend(ctx context.Context, client *store.Client, now time.Time
 			// If lost responses are forgiven, a token that is refused inside the interval is
 			// one that was skipped: two hold the session, and no interval keeps that.
 			skipped := client.Policy.LostResponse == family.UntilUsed && e.Age < client.Policy.ReuseInterval.Duration()
-			if !skipped && family.LostResponseLikely(e.TokenCounter, e.LatestCounter, e.Age) {
+			if !skipped && family.LostResponseLikely(e.OriginToken, e.TokenCounter, e.LatestCounter, e.Age) {
 				lost = append(lost, e.Age)
 			}
 		}

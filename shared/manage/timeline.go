@@ -16,7 +16,7 @@ import (
 // moment is one entry of a family's timeline.
 type moment struct {
 	At           time.Time         `json:"at"`
-	Event        string            `json:"event"`                   // issued, exchanged, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired, ahead
+	Event        string            `json:"event"`                   // issued, imported, adopted, exchanged, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired, ahead
 	Counter      uint32            `json:"counter"`                 // the family's newest token at that time
 	TokenCounter uint32            `json:"token_counter,omitempty"` // the token that was presented
 	OriginToken  family.OriginKind `json:"origin_token,omitempty"`  // set if that was the family's number 0
@@ -63,7 +63,7 @@ func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON) ([]m
 		case e.Type == audit.Ahead:
 			m = append(m, moment{At: e.At, Event: "ahead", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
 		case e.Type == audit.Reuse && e.Observed:
-			m = append(m, moment{At: e.At, Event: "reuse_observed", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
+			m = append(m, moment{At: e.At, Event: "reuse_observed", OriginToken: e.OriginToken, TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
 		}
 	}
 	slices.SortStableFunc(m, func(a, b moment) int {
@@ -76,8 +76,11 @@ func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON) ([]m
 func momentsOfRecord(f *family.Family, s familyJSON) []moment {
 	m := []moment{{At: s.IssuedAt, Event: "issued", Counter: 1}}
 	exchanged := f.ExchangedAt()
-	if f.Origin.Kind == family.Code {
+	switch f.Origin.Kind {
+	case family.Code:
 		m[0].Counter = 0
+	case family.Imported, family.Adopted:
+		m[0].Event, m[0].Counter = string(f.Origin.Kind), 0
 	}
 	if !exchanged.IsZero() {
 		m = append(m, moment{At: exchanged, Event: "exchanged", Counter: 1, OriginToken: f.Origin.Kind})

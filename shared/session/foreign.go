@@ -45,6 +45,13 @@ func (e *Engine) ParseForeign(ctx context.Context, keys *keyring.Keys, presented
 	return token.Token{Family: f.Family}, nil
 }
 
+// FindForeign returns what is on record of another provider's refresh token, whichever client it is
+// of, or [store.ErrNotFound]. It is for who may see every family: it neither limits what is looked
+// up nor remembers it.
+func (e *Engine) FindForeign(ctx context.Context, keys *keyring.Keys, presented string) (*store.Foreign, error) {
+	return e.Table.Foreign(ctx, nameForeign(keys, HashForeign(presented)))
+}
+
 // ParseAny parses a refresh token of ours, or else one of another provider that the client
 // accepts. Its errors are those of [Engine.ParseToken] and of [Engine.ParseForeign].
 func (e *Engine) ParseAny(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, now time.Time) (token.Token, error) {

@@ -48,7 +48,7 @@ one, once, until it is interrupted.
 --from and --to are a time such as 2026-11-28T05:30:00Z, or how long ago: 90m, 24h, 7d.
 
 Columns: time, type, user, client, family or families, cause, ip, by, agent, origin token. The last is
-set if what a family began with was used again: code. With --json each event is a line.`,
+set if what a family began with was used again: code, imported or adopted. With --json each event is a line.`,
 		Example: `  rotor events --user alice
   rotor events --type ferrt --from 7d
   rotor events --follow`,

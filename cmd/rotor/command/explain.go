@@ -21,7 +21,8 @@ func (e *env) explain() *cobra.Command {
 		Long: `Says whether a token is accepted, and if not, why it died and what to do about it. Asking changes
 nothing.
 
-The token is a refresh token, an access token or an authorization code. It is asked for, and what you paste is not shown;
+The token is a refresh token, also one of another provider that moved in, an access token or an
+authorization code. It is asked for, and what you paste is not shown;
 or it is read from the standard input. It is never an argument. --family asks about the newest token
 of a family instead, and --sid with --user about that of the family that an access token names.
 
@@ -171,7 +172,7 @@ func (e *env) showTimeline(timeline []manage.Moment) {
 	table.Flush()
 }
 
-// number returns a counter. A family whose code was not exchanged has 0.
+// number returns a counter. A family whose number 0 was not exchanged has 0.
 func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
 // presented returns the number of the token that was presented, and nothing if there was none. What

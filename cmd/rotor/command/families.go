@@ -14,10 +14,11 @@ func (e *env) families() *cobra.Command {
 		Short: "List the families of a user, newest first",
 		Long: `Lists the families of a user, newest first: one for each login on each device, also those that have
 ended, for as long as their records are kept. A family is pending while its authorization code waits
-to be exchanged.
+to be exchanged, or while it waits for the other provider's token with which it moved in.
 
 Columns: family, client, status, cause, issued, last used, device, last IP, origin. The origin is what
-it began with: code, or nothing for tokens that the login was given. With --json each family is a line.`,
+it began with: code, assertion, imported or adopted, or nothing for tokens that the login was given.
+With --json each family is a line.`,
 		Example: `  rotor families alice
   rotor families alice --client shop --status active
   rotor families --user=--odd-id`,

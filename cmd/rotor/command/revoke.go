@@ -89,8 +89,12 @@ func (e *env) revokeFamily(ctx context.Context, service *manage.Client, r *revoc
 	if f.Device != "" {
 		what += ", on " + quote(f.Device)
 	}
-	if f.Status == "pending" {
+	switch {
+	case f.Status != "pending":
+	case f.Origin == "code":
 		what += ", whose authorization code was not exchanged yet"
+	default:
+		what += ", whose old token was not presented yet"
 	}
 	if living == 0 {
 		e.io.Errorf("%s has ended already: %s\n", capital(what), terminal.Inert(f.Cause))

@@ -81,7 +81,7 @@ func (c *Console) reuseAges(ctx context.Context, clientID string) (ages []time.D
 		switch {
 		case err != nil:
 			return nil, 0, err
-		case e.ClientID != clientID, e.OriginToken != "": // no interval would have saved what works once
+		case e.ClientID != clientID, e.OriginToken != "" && !isForeign(e.OriginToken): // no interval would have saved what works once
 		case e.AgeMS == nil, isLowerBound(e):
 			unknown++
 		default:

@@ -40,7 +40,7 @@ func (c *Console) explain(w http.ResponseWriter, r *http.Request) error {
 		Kind: kindOf(pasted), End: lastOf(pasted),
 	}
 	if pasted == "" {
-		return &inputError{"Nothing was pasted. The form takes a refresh token, an access token, an authorization code, a family id, or a sid with its user."}
+		return &inputError{"Nothing was pasted. The form takes a refresh token (also one of another provider that moved in), an access token, an authorization code, a family id, or a sid with its user."}
 	}
 	if isSecret(page.UserID) || isSecret(page.ClientID) {
 		return &inputError{"There is a token in the place of a user or a client. It belongs into the first field."}
@@ -61,9 +61,15 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, q *manage.Quest
 	if page.Kind == aRefreshToken && page.Answer.OriginToken == "code" {
 		page.Kind = aCode // which looks like a refresh token
 	}
+	switch {
+	case page.Answer.Cause == "never_imported":
+		page.Kind = unknown
+	case page.Kind != aRefreshToken && isOfForeign(q, page.Answer):
+		page.Kind = aForeignToken // which may look like anything else
+	}
 	if f := page.Answer.Family; f != nil {
 		var presented *uint32
-		if page.Kind == aRefreshToken || page.Kind == aCode { // the answer is about the newest token otherwise
+		if page.Kind == aRefreshToken || page.Kind == aCode || page.Kind == aForeignToken { // the answer is about the newest token otherwise
 			presented = &page.Answer.TokenCounter
 		}
 		if page.Picture, err = c.draw(r.Context(), f, page.Answer.Timeline, presented); err != nil {
@@ -74,9 +80,17 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, q *manage.Quest
 	return nil
 }
 
+// isOfForeign reports whether the answer is about a refresh token of another provider that was
+// pasted. A family that waits for such a token may be named otherwise.
+func isOfForeign(q *manage.Question, x *manage.Explanation) bool {
+	named := q.SID != "" || q.Family != "" || x.Family != nil && x.Family.ID == strings.Trim(q.RefreshToken, `"',; `)
+	return isForeign(x.OriginToken) && !named
+}
+
 // The kinds of what people paste.
 const (
 	aRefreshToken = "refresh token"
+	aForeignToken = "refresh token of another provider"
 	aCode         = "authorization code"
 	anAccessToken = "access token"
 	aFamily       = "family id"

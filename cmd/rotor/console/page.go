@@ -23,7 +23,7 @@ func newPage[T any](name string) page[T] {
 	t := template.New("layout.html").Funcs(template.FuncMap{
 		"instant": instant, "clock": clock, "span": timeline.Span, "lasts": lasts, "query": template.URLQueryEscaper,
 		"either": either, "words": words, "cause": cause, "stamp": stamp, "rfc": rfc, "interval": interval, "age": age, "sessions": sessions,
-		"eventName": eventName, "isLowerBound": isLowerBound, "isOpen": isOpen, "originName": originName, "capital": capital, "fault": fault,
+		"eventName": eventName, "isLowerBound": isLowerBound, "isOpen": isOpen, "originName": originName, "isForeign": isForeign, "waitsForForeign": waitsForForeign, "waitsFor": waitsFor, "began": began, "capital": capital, "fault": fault,
 	})
 	return page[T]{template.Must(t.ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))}
 }

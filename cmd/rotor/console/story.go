@@ -17,9 +17,9 @@ type picture struct {
 	Wide, Narrow template.HTML
 	Rows         []timeline.Row
 	Interval     time.Duration
-	Known        bool // the interval is known
-	Code         bool // the family began with an authorization code
-	Missing      bool // there may have been uses that are not known
+	Known        bool   // the interval is known
+	Zero         string // names the family's number 0, if it has one to show
+	Missing      bool   // there may have been uses that are not known
 }
 
 // Widths of the picture, for wide and for narrow windows.
@@ -32,7 +32,7 @@ const (
 // about, or nil. The caller may lack the permission to read the client's policy: then there are
 // no intervals in the picture.
 func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.Moment, presented *uint32) (*picture, error) {
-	p := &picture{Code: f.Origin == "code", Missing: slices.ContainsFunc(moments, func(m manage.Moment) bool {
+	p := &picture{Zero: zeros[f.Origin], Missing: slices.ContainsFunc(moments, func(m manage.Moment) bool {
 		return m.Event == "exchanged" || m.Event == "rotated" || m.Event == "used"
 	})}
 	client, err := c.API.Registration(ctx, f.ClientID)
@@ -53,7 +53,7 @@ func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.M
 			s.Moments, p.Missing = together(s.Moments, seen), false
 		}
 	}
-	if f.Status == "active" {
+	if f.Status == "active" || waitsForForeign(f) {
 		s.Ends = endsOf(f)
 	}
 	s.Sort()
@@ -67,10 +67,13 @@ func (c *Console) draw(ctx context.Context, f *manage.Family, moments []manage.M
 	return p, nil
 }
 
+// zeros names the number 0 of a family, by what the family began with.
+var zeros = map[string]string{"code": "the authorization code", "imported": "the other provider’s token", "adopted": "the other provider’s token"}
+
 // kinds has the kinds of the events in a timeline of the API. "skipped" stands before the
 // rotation that it is about.
 var kinds = map[string]timeline.Kind{
-	"issued": timeline.Issued, "exchanged": timeline.Exchanged, "rotated": timeline.Rotated, "used": timeline.Used, "reuse_observed": timeline.Observed,
+	"issued": timeline.Issued, "imported": timeline.Issued, "adopted": timeline.Issued, "exchanged": timeline.Exchanged, "rotated": timeline.Rotated, "used": timeline.Used, "reuse_observed": timeline.Observed,
 	"ahead": timeline.Ahead, "reuse_detected": timeline.Ended, "revoked": timeline.Ended, "expired": timeline.Ended,
 }
 

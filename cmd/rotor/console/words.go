@@ -22,8 +22,38 @@ func originName(of string) string {
 		return "an authorization code"
 	case "assertion":
 		return "an assertion of a trusted issuer"
+	case "imported":
+		return "an imported refresh token"
+	case "adopted":
+		return "an adopted refresh token"
 	}
 	return of
+}
+
+// isForeign reports whether a family began with a refresh token of another provider.
+func isForeign(origin string) bool { return origin == "imported" || origin == "adopted" }
+
+// waitsForForeign reports whether a family waits for another provider's token. Unlike one that
+// waits for its code, it has the ends of every family.
+func waitsForForeign(f *manage.Family) bool { return f.Status == "pending" && isForeign(f.Origin) }
+
+// began returns the name of the time at which a family began.
+func began(origin string) string {
+	switch origin {
+	case "imported":
+		return "Imported"
+	case "adopted":
+		return "Adopted"
+	}
+	return "Issued"
+}
+
+// waitsFor returns what a pending family waits for.
+func waitsFor(f *manage.Family) string {
+	if isForeign(f.Origin) {
+		return "its old token was not presented yet"
+	}
+	return "its code was not exchanged yet"
 }
 
 // stamp returns a time to the second, in UTC.

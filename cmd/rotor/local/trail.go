@@ -156,6 +156,8 @@ func useOf(r *slog.Record) (family string, m timeline.Moment, ok bool) {
 			m.Kind = timeline.Reused
 		case lost:
 			m.Kind = timeline.Skipped
+		case m.Origin != "":
+			m.Kind = timeline.Exchanged
 		default:
 			m.Kind = timeline.Rotated
 		}

@@ -128,7 +128,7 @@ func (p *Picture) wantedLabels() []wanted {
 			continue
 		}
 		if n := *p.story.Presented; t.First <= n && n <= t.Last {
-			add(1, p.Axis.Place(p.made(n)), onAxis, "asked", name(n)+": you asked about it")
+			add(1, p.Axis.Place(p.made(n)), onAxis, "asked", p.name(n)+": you asked about it")
 		}
 	}
 	for i, m := range p.story.Moments {
@@ -164,9 +164,9 @@ func (p *Picture) wantedLabels() []wanted {
 }
 
 // name returns how people call the family's token with that number.
-func name(n uint32) string {
+func (p *Picture) name(n uint32) string {
 	if n == 0 {
-		return "the code"
+		return p.story.zero()
 	}
 	return fmt.Sprintf("token %d", n)
 }

@@ -151,7 +151,7 @@ func (p *Picture) end() *Moment {
 // hasInterval reports whether a reuse interval begins at the moment. There is none after the
 // exchange of a code, which works once.
 func (m *Moment) hasInterval() bool {
-	return m.isToken() && m.Kind != Issued && m.Kind != Exchanged
+	return m.isToken() && m.Kind != Issued && (m.Kind != Exchanged || isForeign(m.Origin))
 }
 
 // layBands lays the reuse interval after each rotation, until the family ended.
@@ -276,7 +276,7 @@ func (p *Picture) layPauses() {
 				continue
 			}
 			pause := Pause{From: from, To: to, Text: Span(long)}
-			if i < len(moments) && moments[i].isToken() && moments[i-1].Newest != 0 && moments[i].Newest > moments[i-1].Newest+1 {
+			if i < len(moments) && moments[i].isToken() && (moments[i-1].Newest != 0 || moments[i-1].Kind == Issued) && moments[i].Newest > moments[i-1].Newest+1 {
 				pause.Text = fmt.Sprintf("%s more tokens", count(int(moments[i].Newest-moments[i-1].Newest-1)))
 			}
 			pause.Break = long > shortest && rate > 20*finest && wide > 3*tokenRadius

@@ -15,8 +15,8 @@ type Kind int
 
 // The kinds of moments.
 const (
-	Issued    Kind = iota // the family began, with token 1, or with its code
-	Exchanged             // the family's code was exchanged for token 1
+	Issued    Kind = iota // the family began, with token 1, or with its number 0
+	Exchanged             // the family's number 0 was exchanged for token 1
 	Rotated               // Token was exchanged for Newest
 	Used                  // the newest token was used, and stays the newest
 	Reused                // Token, which was superseded, was used inside the reuse interval
@@ -31,9 +31,9 @@ const (
 type Moment struct {
 	At        time.Time
 	Kind      Kind
-	Origin    string // what the family began with, if this is about its number 0: "code" or "assertion"
+	Origin    string // what the family began with, if this is about its number 0: "code", "assertion", "imported" or "adopted"
 	Token     uint32 // that was presented; 0 if it is not known, or if it was the number 0
-	Newest    uint32 // of the family, afterwards; 0 while its code waits to be exchanged
+	Newest    uint32 // of the family, afterwards; 0 while its number 0 waits to be exchanged
 	Cause     string // of Refused and Ended
 	Age       time.Duration
 	From      string // the address and user agent
@@ -110,7 +110,20 @@ func (s *Story) asked(m *Moment) bool {
 }
 
 // origins names what a family began with, as its token number 0.
-var origins = map[string]string{"code": "the authorization code", "assertion": "the assertion"}
+var origins = map[string]string{
+	"code": "the authorization code", "assertion": "the assertion", "imported": "the imported token", "adopted": "the adopted token",
+}
+
+// isForeign reports whether a family began with a refresh token of another provider.
+func isForeign(origin string) bool { return origin == "imported" || origin == "adopted" }
+
+// zero returns a short name of the family's number 0.
+func (s *Story) zero() string {
+	if slices.ContainsFunc(s.Moments, func(m Moment) bool { return m.Kind == Issued && isForeign(m.Origin) }) {
+		return "the old token"
+	}
+	return "the code"
+}
 
 // token returns a name of the token that was presented.
 func (m *Moment) token() string {
@@ -133,9 +146,16 @@ func (m *Moment) Words() string {
 			return "The login: the family begins with an authorization code, its number 0."
 		case "assertion":
 			return "The login: an assertion of a trusted issuer began the family, with token 1."
+		case "imported":
+			return "The import: the family begins with a refresh token of another provider, its number 0."
+		case "adopted":
+			return "The family begins with a refresh token of another provider, its number 0, which was exchanged there."
 		}
 		return "The login: the family begins with token 1."
 	case Exchanged:
+		if isForeign(m.Origin) {
+			return fmt.Sprintf("%s was first used here: it was exchanged for token %d.", capital(token), m.Newest)
+		}
 		return fmt.Sprintf("%s was exchanged for token %d.", capital(token), m.Newest)
 	case Rotated:
 		if m.Token == 0 {
@@ -173,13 +193,19 @@ func (m *Moment) Words() string {
 func (m *Moment) short() string {
 	switch m.Kind {
 	case Issued:
-		if m.Origin == "code" {
+		switch {
+		case m.Origin == "code":
 			return "login: a code"
+		case isForeign(m.Origin):
+			return m.Origin
 		}
 		return "login"
 	case Exchanged:
 		return "exchanged"
 	case Observed:
+		if isForeign(m.Origin) {
+			return "the old token came back (observed)"
+		}
 		return fmt.Sprintf("token %d came back (observed)", m.Token)
 	case Skipped:
 		return "response was lost"
@@ -188,6 +214,8 @@ func (m *Moment) short() string {
 		case m.Cause != "reuse_detected":
 		case m.Origin == "code":
 			return "revoked: the code came back"
+		case isForeign(m.Origin):
+			return "revoked: the old token came back"
 		case m.Token != 0:
 			return fmt.Sprintf("revoked: token %d came back", m.Token)
 		}

@@ -81,11 +81,11 @@ func (p *Picture) putTokens(put func(string, ...any), t *Tokens) {
 	if t.Presented {
 		class += " asked"
 	}
-	title, number := capital(name(t.First)), fmt.Sprint(t.First)
+	title, number := capital(p.name(t.First)), fmt.Sprint(t.First)
 	switch {
 	case t.Last == t.First:
 	case t.First == 0:
-		title, number = "The code, and then the tokens up to "+fmt.Sprint(t.Last), fmt.Sprintf("0 – %d", t.Last)
+		title, number = capital(p.story.zero())+", and then the tokens up to "+fmt.Sprint(t.Last), fmt.Sprintf("0 – %d", t.Last)
 	default:
 		title, number = fmt.Sprintf("Tokens %d to %d", t.First, t.Last), fmt.Sprintf("%d – %d", t.First, t.Last)
 	}

@@ -411,6 +411,60 @@ func TestCode(t *testing.T) {
 	}
 }
 
+// TestMovedIn checks the picture and the table of a family that began with a token of another
+// provider, which came back inside the interval and later.
+func TestMovedIn(t *testing.T) {
+	at := func(d time.Duration) time.Time { return began.Add(d) }
+	for _, origin := range []string{"imported", "adopted"} {
+		s := &Story{Interval: time.Minute, Now: at(time.Hour), Moments: []Moment{
+			{At: at(0), Kind: Issued, Origin: origin},
+			{At: at(time.Minute), Kind: Exchanged, Origin: origin, Newest: 1},
+			{At: at(90 * time.Second), Kind: Reused, Origin: origin, Newest: 1, Age: 30 * time.Second},
+			{At: at(10 * time.Minute), Kind: Rotated, Token: 1, Newest: 2},
+			{At: at(20 * time.Minute), Kind: Observed, Origin: origin, Newest: 2},
+			{At: at(30 * time.Minute), Kind: Ended, Origin: origin, Cause: "reuse_detected", Newest: 2},
+		}}
+		begins := map[string]string{
+			"imported": "The import: the family begins with a refresh token of another provider, its number 0.",
+			"adopted":  "The family begins with a refresh token of another provider, its number 0, which was exchanged there.",
+		}
+		var words []string
+		for _, row := range s.Table() {
+			words = append(words, row.Words)
+		}
+		want := []string{
+			begins[origin],
+			"The " + origin + " token was first used here: it was exchanged for token 1.",
+			"The " + origin + " token was used again, 30 s after it was superseded. That is inside the reuse interval: token 1 was sent.",
+			"Token 1 was exchanged for token 2.",
+			"The " + origin + " token came back outside the reuse interval. The policy only observes that.",
+			"The " + origin + " token was presented again after its exchange. The family was revoked, with its newest token 2.",
+		}
+		if !slices.Equal(words, want) {
+			t.Errorf("the table is\n%s\nnot\n%s", strings.Join(words, "\n"), strings.Join(want, "\n"))
+		}
+		p := Draw(s, 1000)[0]
+		svg := p.SVG("x", "wide")
+		for _, want := range []string{">" + origin + "<", ">exchanged<", ">revoked: the old token came back<", "<title>The old token</title>", ">0</text>", "<title>Token 1</title>"} {
+			if !strings.Contains(svg, want) {
+				t.Errorf("there is no %q:\n%s", want, svg)
+			}
+		}
+		if len(p.Bands) != 2 || !near(p.Bands[0].From, p.Axis.Place(at(time.Minute))) {
+			t.Errorf("the bands are %v", p.Bands)
+		}
+		s.Presented = new(uint32(0))
+		if svg := Draw(s, 1000)[0].SVG("x", "wide"); !strings.Contains(svg, "the old token: you asked about it") {
+			t.Errorf("nobody asked:\n%s", svg)
+		}
+		// After more rotations the record knows of the import and of the newest token alone.
+		s.Moments = []Moment{s.Moments[0], {At: at(10 * time.Minute), Kind: Rotated, Newest: 7}}
+		if svg := Draw(s, 1000)[0].SVG("x", "wide"); !strings.Contains(svg, "6 more tokens") {
+			t.Errorf("it does not say how many tokens there were:\n%s", svg)
+		}
+	}
+}
+
 // TestPendingCode checks the picture of a family whose code waits, and of one whose code waited too long.
 func TestPendingCode(t *testing.T) {
 	s := &Story{Interval: time.Minute, Now: began.Add(time.Second), Moments: []Moment{{At: began, Kind: Issued, Origin: "code"}}}
