@@ -91,20 +91,20 @@ var assertions = chapter{"Assertions of other issuers", []mutant{
 
 var trustedKeys = chapter{"Keys of other issuers", []mutant{
 	{
-		rule: "a redirect leads to other keys", pkg: "assertion", test: "assertion.TestAnswersThatAreNoKeys",
+		rule: "a redirect leads to other keys", pkg: "outbound", test: "assertion.TestAnswersThatAreNoKeys",
 		edits: []edit{{`return http.ErrUseLastResponse }`, `return nil }`}},
 	},
 	{
-		rule: "a private address is connected to", pkg: "assertion", test: "assertion.TestPrivateAddressesAreNotConnectedTo",
+		rule: "a private address is connected to", pkg: "outbound", test: "assertion.TestPrivateAddressesAreNotConnectedTo",
 		edits: []edit{{`dialer := &net.Dialer{Control: guard.Safe}`, `dialer := &net.Dialer{Control: orLoopback.Safe}
 	_ = guard`}},
 	},
 	{
-		rule: "a private address is accepted in the settings", pkg: "assertion", test: "assertion.TestCheckOfAddresses",
+		rule: "a private address is accepted in the settings", pkg: "outbound", test: "assertion.TestCheckOfAddresses",
 		edits: []edit{{`	case !local && refusesHost(u.Hostname()):`, `	case u.Host == "":`}},
 	},
 	{
-		rule: "keys come by plain http", pkg: "assertion", test: "assertion.TestCheckOfAddresses",
+		rule: "keys come by plain http", pkg: "outbound", test: "assertion.TestCheckOfAddresses",
 		edits: []edit{{`(u.Scheme != "http" || !local)`, `u.Scheme != "http"`}},
 	},
 	{
@@ -112,7 +112,7 @@ var trustedKeys = chapter{"Keys of other issuers", []mutant{
 		edits: []edit{{`	case len(body) > maxSetSize:`, `	case len(body) > 2*maxSetSize:`}, {`io.LimitReader(resp.Body, maxSetSize+1)`, `io.LimitReader(resp.Body, 2*maxSetSize)`}},
 	},
 	{
-		rule: "a fetch may take any time", pkg: "assertion", test: "assertion.TestSlowIssuer", hangs: true,
+		rule: "a fetch may take any time", pkg: "outbound", test: "assertion.TestSlowIssuer", hangs: true,
 		edits: []edit{{`		Timeout: timeout,
 `, ``}},
 	},

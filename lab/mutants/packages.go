@@ -18,6 +18,8 @@ var suites = map[string][]string{
 	"keyring":      {"keyring", "boot", "server"},
 	"problem":      {"problem", "server"},
 	"assertion":    {"assertion", "server"},
+	"outbound":     {"assertion", "foreign", "server"},
+	"foreign":      {"foreign", "server"},
 	"audit":        {"audit", "server"},
 	"store":        {"store", "storetest", "sweep", "server"},
 	"embedded":     {"embedded", "storetest", "server"},

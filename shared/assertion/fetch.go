@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
-	"code.dny.dev/ssrf"
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/rotor-auth/rotor/shared/outbound"
 )
 
 // DefaultTimeout limits one fetch of keys, from the look-up of the host's name to the last
@@ -21,37 +20,10 @@ const DefaultTimeout = 3 * time.Second
 // fetcher fetches JWK Sets.
 type fetcher struct{ client *http.Client }
 
-// public refuses addresses that are not in the public internet: private, loopback,
-// link-local, shared and multicast ones, documentation, and every form of IPv6 that wraps
-// an address of IPv4.
-var public = ssrf.New(ssrf.WithAnyPort())
-
-// orLoopback refuses what public refuses, except loopback.
-var orLoopback = ssrf.New(ssrf.WithAnyPort(),
-	ssrf.WithAllowedV4Prefixes(netip.MustParsePrefix("127.0.0.0/8")),
-	ssrf.WithAllowedV6Prefixes(netip.MustParsePrefix("::1/128")))
-
 // newFetcher returns a fetcher that connects to public addresses alone, or with loopback
-// also to those. The address is checked when the connection is made, so that a name cannot
-// resolve to one address when it is checked and to another when it is used. Proxies are not
-// used: the address would be theirs.
+// also to those.
 func newFetcher(loopback bool, timeout time.Duration) *fetcher {
-	guard := public
-	if loopback {
-		guard = orLoopback
-	}
-	dialer := &net.Dialer{Control: guard.Safe}
-	return &fetcher{client: &http.Client{
-		Timeout: timeout,
-		Transport: &http.Transport{
-			Proxy: nil, DialContext: dialer.DialContext,
-			DisableKeepAlives:      true, // a connection would not live until the next fetch
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 16 * 1024,
-		},
-		// A redirect is an answer that is not 200, and so an error.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &fetcher{client: outbound.NewClient(loopback, timeout)}
 }
 
 // fetch fetches the keys at an address that Check has accepted.
@@ -67,7 +39,7 @@ func (f *fetcher) fetch(ctx context.Context, uri string) ([]jose.JSONWebKey, err
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK { // also of a redirect
 		return nil, fmt.Errorf("the answer is %d", resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSetSize+1))
@@ -82,17 +54,4 @@ func (f *fetcher) fetch(ctx context.Context, uri string) ([]jose.JSONWebKey, err
 		return nil, errors.New("the answer: " + err.Error())
 	}
 	return keys, nil
-}
-
-// refusesHost reports whether a host is an address that is never connected to. A name may
-// still resolve to one.
-func refusesHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && public.SafeAddr(ip) != nil
-}
-
-// isLoopback reports whether a host is this machine.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback() && !ip.Is4In6()
 }

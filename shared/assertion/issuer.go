@@ -2,7 +2,6 @@ package assertion
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/outbound"
 )
 
 // Limits of a client's trusted issuers. Sizes are in bytes.
@@ -18,7 +18,6 @@ const (
 	MaxAudiences = 8 // of an issuer
 
 	maxIssuer = 256
-	maxURI    = 512
 	maxClaim  = 128
 	maxPrefix = 100
 
@@ -105,7 +104,7 @@ func (c *checker) issuer(i *Issuer) {
 	case i.JWKSURI != "" && i.JWKS != nil:
 		c.wrong(c.at+"jwks", "", "left out beside jwks_uri")
 	case i.JWKSURI != "":
-		if want := c.uri(i.JWKSURI); want != "" {
+		if want := outbound.CheckURL(i.JWKSURI, c.loopback); want != "" {
 			shown := ""
 			if strings.HasPrefix(i.JWKSURI, "http") { // what is no address may be a key
 				shown = strconv.Quote(shorten(i.JWKSURI))
@@ -161,26 +160,6 @@ func (c *checker) apart(issuers []Issuer, n int) {
 			return
 		}
 	}
-}
-
-// uri returns what an address of keys must be, "" if it is right.
-func (c *checker) uri(s string) string {
-	const want = "an https URL with a host, and without user and fragment"
-	if len(s) > maxURI {
-		return fmt.Sprintf("at most %d bytes long", maxURI)
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" || strings.Contains(s, "#") || u.String() != s {
-		return want
-	}
-	local := c.loopback && isLoopback(u.Hostname())
-	switch {
-	case u.Scheme != "https" && (u.Scheme != "http" || !local):
-		return want
-	case !local && refusesHost(u.Hostname()):
-		return want + ", in the public internet"
-	}
-	return ""
 }
 
 func allAlgorithms() string {
