@@ -245,6 +245,10 @@ func TestRegistration(t *testing.T) {
 		Type: "confidential", Preset: "auth0", Policy: map[string]any{"reuse_interval": 30}, Scope: "openid", Audience: manage.Audience{"https://a.example"},
 		MayIntrospect: true, MayForward: true, NotBefore: w.clock.Now(),
 		RedirectURIs: []string{"https://a.example/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
+		Adopt: &manage.Provider{
+			TokenEndpoint: "https://old.example/token", ClientID: "shop-old", Auth: "client_secret_basic", SecretName: "rotor/adopt/old",
+			User: manage.ProviderUser{From: "access_token", Claim: "uid"}, Prefix: "v1.", Length: 60, PerSecond: 2,
+		},
 		TrustedIssuers: []manage.TrustedIssuer{
 			{Issuer: "https://one.example", JWKSURI: "https://one.example/keys", Audience: []string{"us"}},
 			{
@@ -261,6 +265,9 @@ func TestRegistration(t *testing.T) {
 	if len(r.Warnings) != 2 || r.Policy.ReuseInterval != 30 || r.Policy.Evict != "oldest" || !r.NotBefore.Equal(s.NotBefore) ||
 		len(r.TrustedIssuers) != 2 || *r.TrustedIssuers[0].UserPrefix != "https://one.example|" || r.TrustedIssuers[1].MaxAge != 60 {
 		t.Errorf("registered %+v", r)
+	}
+	if diff := cmp.Diff(s.Adopt, r.Adopt); diff != "" {
+		t.Errorf("it adopts otherwise: %s", diff)
 	}
 	id, secret, err := w.AddSecret(t.Context(), "backend")
 	if err != nil || !strings.HasPrefix(secret, "rotor_secret_") {

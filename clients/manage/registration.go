@@ -45,6 +45,7 @@ type Registration struct {
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 
 	AcceptsImported *TokenShape `json:"accepts_imported,omitempty"` // the refresh tokens of another provider that it may refresh with; nil for none
+	Adopt           *Provider   `json:"adopt,omitempty"`            // nil for none
 }
 
 // Secret is a client's secret, of which only the id is ever shown again.
@@ -66,6 +67,26 @@ type TrustedIssuer struct {
 	UserPrefix *string         `json:"user_prefix,omitempty"` // "" for none, nil for the default
 }
 
+// Provider is another provider, where a refresh token of it is exchanged once when the client presents it
+// here. What is left out of [Settings] gets its default.
+type Provider struct {
+	TokenEndpoint string       `json:"token_endpoint"`
+	ClientID      string       `json:"client_id"`             // the application's id there
+	Auth          string       `json:"auth"`                  // none, client_secret_basic or client_secret_post
+	SecretName    string       `json:"secret_name,omitempty"` // of a secret in Secrets Manager
+	User          ProviderUser `json:"user"`
+	Prefix        string       `json:"prefix,omitempty"` // how its refresh tokens begin
+	Length        int          `json:"length,omitempty"` // how long each of them is, in bytes
+	Repeatable    bool         `json:"repeatable"`
+	PerSecond     int          `json:"per_second,omitempty"`
+}
+
+// ProviderUser says how the answers of a provider name the user.
+type ProviderUser struct {
+	From  string `json:"from"` // id_token or access_token
+	Claim string `json:"claim,omitempty"`
+}
+
 // Settings are what a client is registered with. What is left out gets its default, except
 // that NotBefore stays as it was.
 type Settings struct {
@@ -84,6 +105,7 @@ type Settings struct {
 	TrustedIssuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
 
 	AcceptsImported *TokenShape `json:"accepts_imported,omitempty"` // the refresh tokens of another provider that it may refresh with; nil for none
+	Adopt           *Provider   `json:"adopt,omitempty"`            // nil for none
 }
 
 func clientPath(id string) string { return segment("/v1/clients", id) }

@@ -56,6 +56,7 @@ const (
 	MayIntrospectOn  Change = "may_introspect_on"
 	MayForwardOn     Change = "may_forward_on" // Rotor now believes what the client says of its users' addresses
 	TrustWidened     Change = "trust_widened"  // an issuer's assertions start families that could not be started before
+	AdoptionOn       Change = "adoption_on"    // whom the token endpoint of another provider names is logged in, or it is another endpoint
 	ObserveOn        Change = "observe_on"     // reuse is recorded but not acted upon, or for longer than before
 	RotationOff      Change = "rotation_off"
 	NotBeforeSet     Change = "not_before_set"

@@ -21,6 +21,10 @@ const (
 	// NeverImported is about another provider's refresh token that started no family.
 	NeverImported Cause = "never_imported"
 
+	// These are about another provider's refresh token that Rotor was to adopt.
+	AdoptionRefused Cause = "adoption_refused" // its provider says that it is not good
+	AdoptionLost    Cause = "adoption_lost"    // its provider may have spent it, and nobody knows
+
 	ExpiredAbsolute Cause = "expired_absolute"
 	ExpiredIdle     Cause = "expired_idle"
 	ReuseDetected   Cause = "reuse_detected"

@@ -19,6 +19,7 @@ func (s *Shape) Fits(presented string) bool {
 	if s == nil || presented == "" || len(presented) > MaxToken || s.Length != 0 && len(presented) != s.Length {
 		return false
 	}
-	unprintable := func(r rune) bool { return r <= ' ' || r > '~' }
-	return strings.HasPrefix(presented, s.Prefix) && !strings.ContainsFunc(presented, unprintable)
+	return strings.HasPrefix(presented, s.Prefix) && !strings.ContainsFunc(presented, isInvisible)
 }
+
+func isInvisible(r rune) bool { return r <= ' ' || r > '~' }

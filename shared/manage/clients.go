@@ -12,6 +12,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
@@ -31,6 +32,7 @@ type newClient struct {
 	notBefore     time.Time
 
 	acceptsImported json.RawMessage // true, or the shape of the tokens
+	adopt           json.RawMessage // the provider whose tokens it adopts
 
 	redirectURIs           []string
 	postLogoutRedirectURIs []string
@@ -41,7 +43,7 @@ func (body *newClient) fields() map[string]any {
 		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
 		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "may_forward": &body.mayForward, "not_before": &body.notBefore,
 		"redirect_uris": &body.redirectURIs, "post_logout_redirect_uris": &body.postLogoutRedirectURIs,
-		issuersField: &body.issuers, acceptsField: &body.acceptsImported,
+		issuersField: &body.issuers, acceptsField: &body.acceptsImported, adoptField: &body.adopt,
 	}
 }
 
@@ -76,7 +78,8 @@ type clientJSON struct {
 
 	TrustedIssuers []assertion.Issuer `json:"trusted_issuers,omitempty"`
 
-	AcceptsImported any `json:"accepts_imported,omitempty"` // true, or a shape
+	AcceptsImported any               `json:"accepts_imported,omitempty"` // true, or a shape
+	Adopt           *foreign.Provider `json:"adopt,omitempty"`
 
 	// Recommendation is set by GET of one client, if there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
@@ -94,7 +97,7 @@ func newClientJSON(c *store.Client) clientJSON {
 		ClientID: c.ID, Type: "public", Preset: c.Preset, Policy: c.Policy,
 		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		TrustedIssuers: c.TrustedIssuers, NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+		TrustedIssuers: c.TrustedIssuers, Adopt: c.Adopt, NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if c.Confidential {
 		s.Type = "confidential"
@@ -169,6 +172,7 @@ func auditedChanges(before, put *store.Client) []audit.Change {
 	add(audit.MayForwardOn, put.MayForward && !before.MayForward)
 	add(audit.RedirectURIAdded, hasMore(put.RedirectURIs, before.RedirectURIs) || hasMore(put.PostLogoutRedirectURIs, before.PostLogoutRedirectURIs))
 	add(audit.TrustWidened, assertion.Widens(before.TrustedIssuers, put.TrustedIssuers))
+	add(audit.AdoptionOn, put.Adopt != nil && (before.Adopt == nil || *put.Adopt != *before.Adopt))
 	add(audit.ObserveOn, is.ObserveUntil.After(was.ObserveUntil))
 	add(audit.RotationOff, was.Rotation && !is.Rotation)
 	add(audit.NotBeforeSet, is.NotBefore.After(was.NotBefore))
@@ -217,6 +221,7 @@ func (a *API) toClient(body *newClient, id string, now time.Time) (*store.Client
 	c.PostLogoutRedirectURIs = in.redirectURIs("post_logout_redirect_uris", body.postLogoutRedirectURIs, !c.Confidential)
 	c.TrustedIssuers = a.trustedIssuers(&in, body.issuers)
 	c.AcceptsImported = in.acceptsImported(body.acceptsImported)
+	c.Adopt = a.provider(&in, body.adopt)
 	if body.mayIntrospect && !c.Confidential {
 		in.wrong("may_introspect", "true", "false for a public client: only confidential clients introspect")
 	}

@@ -137,8 +137,8 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 	}
 	if err != nil {
 		shown := session.Cut(string(raw), 64)
-		if strings.HasPrefix(field, issuersField) || strings.HasPrefix(field, importsField) {
-			shown = "" // it may be a private key or a token in the wrong place
+		if mayBeSecret(field) {
+			shown = ""
 		}
 		in.wrong(field, shown, want)
 	}

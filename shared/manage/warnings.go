@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -70,6 +71,13 @@ func warnings(before, c *store.Client, now time.Time) []warning {
 			"whoever the issuer names is the user of that id here, also one who logs in another way: only an issuer that gives out the ids of your users may do that")
 		add(i.Reassignable(), fmt.Sprintf("%s[%d].user_claim", issuersField, n),
 			"the values of %q change and pass from one user to another, and not every issuer verifies them: who gets such a value gets that user's families", i.UserClaim)
+	}
+	if p := c.Adopt; p != nil {
+		i := assertion.Issuer{UserClaim: p.User.Claim}
+		add(i.Reassignable(), adoptField+".user.claim",
+			"the values of %q change and pass from one user to another: who gets such a value gets that user's families", p.User.Claim)
+		add(p.Repeatable, adoptField+".repeatable",
+			"a token whose exchange had no answer is exchanged again: if the provider rotates its tokens, it takes that for reuse, and may end the user's sessions there")
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -213,6 +214,20 @@ func TestHeadersOfTheDocument(t *testing.T) {
 	}
 }
 
+// providerWith returns the setting adopt with a member set, which may be one of its user.
+func providerWith(member string, value any) map[string]any {
+	user := map[string]any{"from": "id_token"}
+	p := map[string]any{"token_endpoint": "https://old.example/token", "client_id": "a", "auth": "none", "user": user}
+	if name, inner, nested := strings.Cut(member, "."); nested {
+		p[name].(map[string]any)[inner] = value
+		return p
+	}
+	if p[member] = value; strings.HasPrefix(fmt.Sprint(value), "client_secret") {
+		p["secret_name"] = "rotor/adopt/a"
+	}
+	return p
+}
+
 // TestLimitsOfTheDocument checks that the service accepts each value at the limits of the document, one at a time. Other
 // tests check that it refuses what is beyond, and that the document allows what it accepts.
 func TestLimitsOfTheDocument(t *testing.T) {
@@ -242,6 +257,8 @@ func TestLimitsOfTheDocument(t *testing.T) {
 				body := maps.Clone(call.base)
 				name, inner, nested := strings.Cut(member, ".")
 				switch {
+				case name == "adopt" && nested:
+					body[name] = providerWith(inner, value)
 				case nested:
 					policy := map[string]any{inner: value}
 					if value == "observe" {

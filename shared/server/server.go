@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/assertion"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/manage"
@@ -36,6 +37,7 @@ type Config struct {
 
 	AuthorizationEndpoint string            // the URL of the login page, or "" if there is none
 	Assertions            assertion.Options // how assertions of trusted issuers are verified
+	Providers             foreign.Options   // how tokens are exchanged at other providers
 }
 
 // Server has both APIs. It is safe for concurrent use.
@@ -47,7 +49,7 @@ type Server struct {
 
 // New returns a Server for the given configuration.
 func New(c Config) *Server {
-	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Now: c.Now, Assertions: c.Assertions})
+	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Now: c.Now, Assertions: c.Assertions, Providers: c.Providers})
 	return &Server{
 		Engine: engine,
 		OAuth:  oauth.New(engine, oauth.Config{Origins: c.Origins, Timeout: c.Timeout, AuthorizationEndpoint: c.AuthorizationEndpoint}),

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/openapi/openapitest"
 	"github.com/rotor-auth/rotor/shared/origin"
@@ -60,6 +61,8 @@ type options struct {
 	skew    func(server int) time.Duration                 // nil if all clocks show the same
 	issuer  string                                         // "" for each server's own address
 
+	patience time.Duration // with other providers, 0 for the default
+
 	deployed bool // trusted issuers at loopback addresses are refused, as in a deployed service
 }
 
@@ -97,6 +100,9 @@ func oneIssuer() option { return func(o *options) { o.issuer = "https://auth.exa
 
 // deployed makes the servers refuse trusted issuers at loopback addresses.
 func deployed() option { return func(o *options) { o.deployed = true } }
+
+// patience sets for how long another provider may take to answer.
+func patience(d time.Duration) option { return func(o *options) { o.patience = d } }
 
 // newWorld returns a world of one server, unless options say otherwise, and two clients:
 // "app", which is public, and "web", which is confidential.
@@ -150,7 +156,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 			handler.Store(server.New(server.Config{
 				Issuer: cmp.Or(o.issuer, srv.URL+o.path), Table: w.store.Table(), Keys: source,
 				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: now, Origins: o.origins, Metrics: o.metrics, AuthorizationEndpoint: o.login,
-				Assertions: assertion.Options{Loopback: !o.deployed},
+				Assertions: assertion.Options{Loopback: !o.deployed}, Providers: foreign.Options{Loopback: !o.deployed, Timeout: o.patience},
 			}).Handler())
 		})
 		starts[i]()

@@ -27,22 +27,30 @@ var ErrUnknownForeign = errors.New("the token is another provider's, and belongs
 var ErrManyUnknown = errors.New("too many unknown tokens of another provider have been presented")
 
 // ParseForeign returns the token that a refresh token of another provider stands for: number 0 of
-// the family that was started from it. It makes one read, and none if it found the token unknown lately.
-// Its errors are [ErrUnknownForeign], [ErrManyUnknown], and those of the store.
-func (e *Engine) ParseForeign(ctx context.Context, keys *keyring.Keys, presented string, now time.Time) (token.Token, error) {
+// the family that was started from it. It makes one read, and none if the client presented it
+// lately and it had no family. Its errors are [ErrUnknownForeign], also as an [*UnadoptedError],
+// [ErrManyUnknown], and those of the store.
+func (e *Engine) ParseForeign(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, now time.Time) (token.Token, error) {
 	name := nameForeign(keys, HashForeign(presented))
-	if err := e.strangers.check(name, now); err != nil {
+	if err := e.strangers.check(name, client.ID, now); err != nil {
 		return token.Token{}, err
 	}
-	f, err := e.Table.Foreign(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		e.strangers.add(name, now)
+	known, err := e.Table.Known(ctx, name)
+	switch {
+	case err != nil:
+		return token.Token{}, err
+	case known.Family != nil:
+		return token.Token{Family: *known.Family}, nil
+	case known.Claim == nil && client.Adopt.Fits(presented): // it may be adopted at any moment
+		e.strangers.count(now)
 		return token.Token{}, ErrUnknownForeign
+	case known.Claim == nil:
+		e.strangers.add(name, client.ID, ErrUnknownForeign, now)
+		return token.Token{}, ErrUnknownForeign
+	case known.Claim.Refuses(client.ID, now):
+		e.strangers.add(name, client.ID, &UnadoptedError{known.Claim}, now)
 	}
-	if err != nil {
-		return token.Token{}, err
-	}
-	return token.Token{Family: f.Family}, nil
+	return token.Token{}, &UnadoptedError{known.Claim}
 }
 
 // FindForeign returns what is on record of another provider's refresh token, whichever client it is
@@ -53,11 +61,12 @@ func (e *Engine) FindForeign(ctx context.Context, keys *keyring.Keys, presented 
 }
 
 // ParseAny parses a refresh token of ours, or else one of another provider that the client
-// accepts. Its errors are those of [Engine.ParseToken] and of [Engine.ParseForeign].
+// accepts. Its errors are those of [Engine.ParseToken] and of [Engine.ParseForeign]. It adopts
+// nothing.
 func (e *Engine) ParseAny(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, now time.Time) (token.Token, error) {
 	tok, err := e.ParseToken(ctx, keys, presented, now)
-	if errors.Is(err, token.ErrMalformed) && client.AcceptsImported.Fits(presented) {
-		return e.ParseForeign(ctx, keys, presented, now)
+	if errors.Is(err, token.ErrMalformed) && client.KnowsForeign(presented) {
+		return e.ParseForeign(ctx, keys, client, presented, now)
 	}
 	return tok, err
 }
@@ -81,17 +90,29 @@ const (
 	strangersBurst = 500
 )
 
-// strangers remembers foreign tokens that were unknown lately, so that a second use of one costs
-// no read. It limits how many reads find nothing: who sends made-up tokens of the right shape
+// strangers remembers foreign tokens that had no family lately, and why, so that a second use of
+// one costs no read. It limits how many reads find nothing: who sends made-up tokens of the right shape
 // must not cost the table a read for each. It is safe for concurrent use.
 type strangers struct {
 	mu    sync.Mutex
-	seen  *simplelru.LRU[store.ForeignName, time.Time]
+	seen  *simplelru.LRU[stranger, seenStranger]
 	reads *rate.Limiter
 }
 
+// stranger is a token as a client presented it. The clients of a service may have different
+// providers.
+type stranger struct {
+	name     store.ForeignName
+	clientID string
+}
+
+type seenStranger struct {
+	at  time.Time
+	err error // what was found out
+}
+
 func newStrangers() *strangers {
-	seen, err := simplelru.NewLRU[store.ForeignName, time.Time](maxStrangers, nil)
+	seen, err := simplelru.NewLRU[stranger, seenStranger](maxStrangers, nil)
 	if err != nil {
 		panic(err) // the size is positive
 	}
@@ -99,11 +120,11 @@ func newStrangers() *strangers {
 }
 
 // check returns an error if the token must not be looked up now.
-func (s *strangers) check(name store.ForeignName, now time.Time) error {
+func (s *strangers) check(name store.ForeignName, clientID string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at, ok := s.seen.Get(name); ok && now.Sub(at) < strangerFor {
-		return ErrUnknownForeign
+	if seen, ok := s.seen.Get(stranger{name, clientID}); ok && now.Sub(seen.at).Abs() < strangerFor {
+		return seen.err
 	}
 	if s.reads.TokensAt(now) < 1 {
 		return ErrManyUnknown
@@ -111,10 +132,17 @@ func (s *strangers) check(name store.ForeignName, now time.Time) error {
 	return nil
 }
 
-// add remembers that a token was unknown at now.
-func (s *strangers) add(name store.ForeignName, now time.Time) {
+// count counts a read that found nothing.
+func (s *strangers) count(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen.Add(name, now)
+	s.reads.AllowN(now, 1)
+}
+
+// add remembers what was found out about a token at now.
+func (s *strangers) add(name store.ForeignName, clientID string, found error, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen.Add(stranger{name, clientID}, seenStranger{now, found})
 	s.reads.AllowN(now, 1)
 }

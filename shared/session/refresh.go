@@ -39,7 +39,7 @@ type Use struct {
 
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
 // normally makes one request to the store, and none if the token is not ours. A refresh token of
-// another provider takes one read more. It makes
+// another provider takes one read more, and is exchanged there before if it is to be adopted. It makes
 // two to revoke a family for reuse, to forgive a lost response, to move a restored record
 // ahead, and to record a use that does not rotate; and more if others change the record
 // meanwhile.
@@ -49,9 +49,9 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 		return nil, err
 	}
 	tok, keys, err := e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
-	if errors.Is(err, token.ErrMalformed) && u.Client.AcceptsImported.Fits(u.Token) {
+	if errors.Is(err, token.ErrMalformed) && u.Client.KnowsForeign(u.Token) {
 		u.Origin = family.Imported
-		tok, err = e.ParseForeign(ctx, keys, u.Token, u.Now)
+		tok, err = e.openForeign(ctx, keys, &u)
 	}
 	if err != nil {
 		return nil, e.refuseUnreadable(ctx, u, err)
@@ -67,9 +67,12 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 // token is to blame, it logs the refusal with its cause.
 func (e *Engine) refuseUnreadable(ctx context.Context, u Use, err error) error {
 	var revoked *token.RevokedError
+	var unadopted *UnadoptedError
 	switch {
 	case errors.As(err, &revoked):
 		return e.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)
+	case errors.As(err, &unadopted) && unadopted.Claim.Refuses(u.Client.ID, u.Now):
+		return e.refuseUnadopted(ctx, u, unadopted.Claim)
 	case errors.Is(err, token.ErrForged):
 		return e.refuse(ctx, u, token.Token{}, nil, family.NeverIssued)
 	case errors.Is(err, token.ErrMalformed):

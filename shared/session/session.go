@@ -11,6 +11,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/audit"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -26,6 +27,7 @@ type Config struct {
 	Now     func() time.Time // read once for each request
 
 	Assertions assertion.Options // how assertions of trusted issuers are verified
+	Providers  foreign.Options   // how tokens are exchanged at other providers
 }
 
 // Engine carries out what both APIs do to families. It is safe for concurrent use.
@@ -38,8 +40,10 @@ type Engine struct {
 	Trail   audit.Trail
 
 	Assertions *assertion.Verifier // of trusted issuers
+	Providers  *foreign.Exchanger  // of tokens that are adopted
 
 	strangers *strangers
+	spent     spentSeconds
 	clock     func() time.Time
 }
 
@@ -48,7 +52,7 @@ func New(c Config) *Engine {
 	return &Engine{
 		Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, clock: c.Now,
 		Clients: store.NewRegistry(c.Table, c.Log), Trail: audit.Trail{Log: c.Log, Metrics: c.Metrics, Stage: c.Stage},
-		Assertions: assertion.New(c.Assertions), strangers: newStrangers(),
+		Assertions: assertion.New(c.Assertions), Providers: foreign.NewExchanger(c.Providers), strangers: newStrangers(),
 	}
 }
 

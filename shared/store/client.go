@@ -21,6 +21,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/store/schema"
+	"github.com/rotor-auth/rotor/shared/token"
 )
 
 // MaxSecrets is how many secrets a client has at most: the one in use and the one that
@@ -57,8 +58,17 @@ type Client struct {
 	// imported; nil for none.
 	AcceptsImported *foreign.Shape
 
+	// Adopt is another provider whose refresh tokens start families of the client; nil for none.
+	Adopt *foreign.Provider
+
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// KnowsForeign reports whether a refresh token may be one of another provider that was imported,
+// or adopted, or can be adopted. What begins as a token of Rotor is one that was damaged.
+func (c *Client) KnowsForeign(presented string) bool {
+	return !strings.HasPrefix(presented, token.Prefix) && (c.AcceptsImported.Fits(presented) || c.Adopt.Fits(presented))
 }
 
 // Bound returns the part of a scope that the client's families may be granted now, which
@@ -97,6 +107,7 @@ type clientItem struct {
 	AfterLogout   string `dynamodbav:"post_logout_redirect_uris,omitempty"`
 	Issuers       string `dynamodbav:"trusted_issuers,omitempty"`  // JSON; "" for none
 	Imported      string `dynamodbav:"accepts_imported,omitempty"` // JSON; "" for none
+	Adopt         string `dynamodbav:"adopt,omitempty"`            // JSON; "" for none
 	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
 	Secret1       string `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
 	Secret2       string `dynamodbav:"secret_2"`
@@ -150,6 +161,11 @@ func unmarshalClient(m item) (*Client, error) {
 	if i.Imported != "" {
 		if err := json.Unmarshal([]byte(i.Imported), &c.AcceptsImported); err != nil {
 			return nil, fmt.Errorf("unmarshal what client %s accepts: %w", i.SK, err)
+		}
+	}
+	if i.Adopt != "" {
+		if err := json.Unmarshal([]byte(i.Adopt), &c.Adopt); err != nil {
+			return nil, fmt.Errorf("unmarshal what client %s adopts: %w", i.SK, err)
 		}
 	}
 	c.Policy.NotBefore = fromMillis(i.NotBefore)
@@ -226,10 +242,18 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		}
 		imported = string(shape)
 	}
+	adopt := ""
+	if c.Adopt != nil {
+		provider, err := json.Marshal(c.Adopt)
+		if err != nil {
+			return nil, nil, fmt.Errorf("put a client: %w", err)
+		}
+		adopt = string(provider)
+	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
 		" may_introspect = :may_introspect, may_forward = :may_forward, put_by = :put_by," +
 		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris, trusted_issuers = :trusted_issuers," +
-		" accepts_imported = :accepts_imported," +
+		" accepts_imported = :accepts_imported, adopt = :adopt," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	putBy := make([]byte, 8)
 	_, _ = rand.Read(putBy) // never fails, by its contract
@@ -252,6 +276,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 
 		":trusted_issuers":  text(issuers),
 		":accepts_imported": text(imported),
+		":adopt":            text(adopt),
 	}
 	if c.Confidential {
 		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"

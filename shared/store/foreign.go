@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -56,10 +57,37 @@ func unmarshalForeign(m item) (*Foreign, error) {
 // if the token is unknown.
 func (t *Table) Foreign(ctx context.Context, name ForeignName) (*Foreign, error) {
 	m, err := t.read(ctx, foreignKey(name))
+	if err == nil && m["family_id"] == nil { // its provider was asked about it, but it has no family
+		err = ErrNotFound
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read a foreign token: %w", err)
 	}
 	return unmarshalForeign(m)
+}
+
+// leadTo returns the write of what leads from a foreign token to its family, on a condition with
+// values of its own. A claim that is there loses its meaning.
+func (t *Table) leadTo(f *family.Family, name ForeignName, condition string, values item) types.TransactWriteItem {
+	kept := f.IssuedAt().Add(foreignKept)
+	if f.PurgeAt.After(kept) {
+		kept = f.PurgeAt
+	}
+	all := item{
+		":family": &types.AttributeValueMemberB{Value: f.ID[:]},
+		":client": text(f.ClientID),
+		":kept":   number(epoch(kept)),
+	}
+	maps.Copy(all, values)
+	return types.TransactWriteItem{Update: &types.Update{
+		TableName:           &t.name,
+		Key:                 foreignKey(name),
+		ConditionExpression: &condition,
+		UpdateExpression:    aws.String("SET family_id = :family, client_id = :client, " + schema.TTL + " = :kept"),
+
+		ExpressionAttributeValues:           all,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}}
 }
 
 // IssueForeign does what [Table.Issue] does with a pending family, and remembers that it is the
@@ -70,22 +98,11 @@ func (t *Table) IssueForeign(ctx context.Context, f *family.Family, p *family.Po
 	if err != nil {
 		return nil, err
 	}
-	kept := f.IssuedAt().Add(foreignKept)
-	if f.PurgeAt.After(kept) {
-		kept = f.PurgeAt
-	}
-	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Update: &types.Update{
-		TableName:           &t.name,
-		Key:                 foreignKey(name),
-		ConditionExpression: aws.String("attribute_not_exists(pk)"),
-		UpdateExpression:    aws.String("SET family_id = :family, client_id = :client, " + schema.TTL + " = :kept"),
-		ExpressionAttributeValues: item{
-			":family": &types.AttributeValueMemberB{Value: f.ID[:]},
-			":client": text(f.ClientID),
-			":kept":   number(epoch(kept)),
-		},
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	}}, {Put: &types.Put{TableName: &t.name, Item: m}}})
+	// A claim must not stop who knows the user.
+	reasons, err := t.transact(ctx, []types.TransactWriteItem{
+		t.leadTo(f, name, "attribute_not_exists(family_id)", nil),
+		{Put: &types.Put{TableName: &t.name, Item: m}},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("issue a family: %w", err)
 	}

@@ -150,6 +150,7 @@ func stateOf(c *manage.Registration) []field {
 		{"may_introspect", strconv.FormatBool(c.MayIntrospect)},
 		{"may_forward", strconv.FormatBool(c.MayForward)},
 		{"trusted_issuers", issuersText(c.TrustedIssuers)},
+		{"adopt", providerText(c.Adopt)},
 		{"not_before", moment(c.NotBefore)},
 		{"redirect_uris", strings.Join(c.RedirectURIs, ", ")},
 		{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, ", ")},

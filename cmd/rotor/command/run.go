@@ -12,7 +12,7 @@ func (e *env) run() *cobra.Command {
 		Short: "Serve the whole API on loopback, for trying it out and for tests",
 		Long: `Serves the whole API on loopback, for trying it out and for tests. It needs neither AWS nor Docker.
 
-The environment says how: ADDR, BASE_PATH, KEYS, ALG, ORIGINS, AUTHORIZATION_ENDPOINT, TABLE and AWS_ENDPOINT_URL_DYNAMODB.`,
+The environment says how: ADDR, BASE_PATH, KEYS, ALG, ORIGINS, AUTHORIZATION_ENDPOINT, ADOPT_SECRETS, TABLE and AWS_ENDPOINT_URL_DYNAMODB.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if e.json {

@@ -54,6 +54,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 		"web":       {Type: "confidential", RedirectURIs: []string{"https://a.example/cb", "https://b.example/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"}},
 		"observing": {Type: "public", Policy: map[string]any{"reuse_detection": "observe", "observe_until": until}},
 		"trusting":  {Type: "public", TrustedIssuers: []manage.TrustedIssuer{{Issuer: "https://i.example", JWKSURI: "https://i.example/keys", Audience: []string{"a"}, UserPrefix: new("")}}},
+		"adopting":  {Type: "public", Adopt: &manage.Provider{TokenEndpoint: "https://i.example/token", ClientID: "a", Auth: "client_secret_post", SecretName: "rotor/adopt/a", User: manage.ProviderUser{From: "id_token"}, Prefix: "v1.", Length: 40, PerSecond: 3}},
 		"ended":     {Type: "public", NotBefore: w.clock.Now().Add(-time.Hour).Truncate(time.Second)},
 	} {
 		w.register(id, s)

@@ -90,7 +90,7 @@ func (f *policyForm) settings(c *manage.Registration) *manage.Settings {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		TrustedIssuers: c.TrustedIssuers,
 
-		AcceptsImported: c.AcceptsImported,
+		AcceptsImported: c.AcceptsImported, Adopt: c.Adopt,
 	}
 }
 

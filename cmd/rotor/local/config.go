@@ -27,6 +27,7 @@ type config struct {
 	alg     signing.Algorithm // ALG: RS256 or ES256; by default that of the file, or RS256 for new keys
 	origins origin.Set        // ORIGINS: web origins that may refresh and revoke; by default loopback, on any port
 	login   string            // AUTHORIZATION_ENDPOINT: the URL of a login page, to which /authorize leads; by default the demo's
+	adopt   string            // ADOPT_SECRETS: a file with the secrets for other providers; by default none
 	table   string            // TABLE: the table's name in DynamoDB; by default rotor
 
 	// AWS_ENDPOINT_URL_DYNAMODB: a DynamoDB to use instead of the embedded one, with
@@ -47,6 +48,7 @@ func loadConfig(getenv func(string) string) (*config, error) {
 	c := &config{
 		keys:            getenv("KEYS"),
 		login:           getenv("AUTHORIZATION_ENDPOINT"),
+		adopt:           getenv("ADOPT_SECRETS"),
 		table:           cmp.Or(getenv("TABLE"), "rotor"),
 		dynamodb:        getenv("AWS_ENDPOINT_URL_DYNAMODB"),
 		region:          cmp.Or(getenv("AWS_REGION"), "us-east-1"),

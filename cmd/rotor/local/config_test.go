@@ -27,6 +27,7 @@ func TestConfigDefaults(t *testing.T) {
 func TestConfigIsRead(t *testing.T) {
 	got, err := load(map[string]string{
 		"ADDR": "[::1]:0", "BASE_PATH": "/auth/eu", "KEYS": "keys.json", "ALG": "ES256", "TABLE": "another.table",
+		"ADOPT_SECRETS":             "secrets.json",
 		"ORIGINS":                   "https://app.example.com, http://localhost:5173,",
 		"AUTHORIZATION_ENDPOINT":    "http://localhost:5173/login",
 		"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000", "AWS_REGION": "eu-central-1",
@@ -40,6 +41,7 @@ func TestConfigIsRead(t *testing.T) {
 		addr: address{"::1", "0"}, base: "/auth/eu", keys: "keys.json", alg: "ES256", table: "another.table",
 		origins:  origins("https://app.example.com", "http://localhost:5173"),
 		login:    "http://localhost:5173/login",
+		adopt:    "secrets.json",
 		dynamodb: "http://127.0.0.1:8000", region: "eu-central-1",
 		accessKeyID: "id", secretAccessKey: "key", sessionToken: "session",
 	}

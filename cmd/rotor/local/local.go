@@ -23,6 +23,7 @@ import (
 	"github.com/rotor-auth/rotor/cmd/rotor/demo"
 	"github.com/rotor-auth/rotor/cmd/rotor/loopback"
 	"github.com/rotor-auth/rotor/shared/assertion"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/signing"
@@ -80,6 +81,7 @@ func Run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	settings := server.Config{
 		Issuer: issuer, Table: table, Keys: keys, Log: log, Now: clock.now,
 		Origins: c.origins, Timeout: requestTimeout, Assertions: assertion.Options{Loopback: true},
+		Providers:             foreign.Options{Loopback: true, Secret: adoptSecrets(c.adopt)},
 		AuthorizationEndpoint: cmp.Or(c.login, issuer+demo.LoginPath),
 	}
 	handler := server.New(settings).Handler()

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/oauth"
 	"github.com/rotor-auth/rotor/shared/session"
@@ -51,6 +52,8 @@ func NewEngine(ctx context.Context, c Config, need keyring.Need, log *slog.Logge
 		Metrics: true,
 		Stage:   c.Stage,
 		Now:     time.Now,
+
+		Providers: foreign.Options{Secret: adoptSecret(sdk)},
 	}), nil
 }
 

@@ -44,3 +44,7 @@ const (
 
 // ForeignSK is the sort key of the item about another provider's refresh token.
 const ForeignSK = "x"
+
+// AdoptionsSK is the sort key of the item that counts a client's adoptions. Its partition key is
+// ForeignPrefix with the client's id.
+const AdoptionsSK = "a"

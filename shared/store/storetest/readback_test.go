@@ -151,6 +151,10 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 			RedirectURIs: []string{"https://a.example/cb", "http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
 			AcceptsImported: &foreign.Shape{Prefix: "v1.", Length: 30},
 
+			Adopt: &foreign.Provider{
+				TokenEndpoint: "https://old.example/token", ClientID: "shop", Auth: "client_secret_post", SecretName: "rotor/adopt/old",
+				User: foreign.User{From: "id_token", Claim: "sub"}, Shape: foreign.Shape{Prefix: "v1.", Length: 60}, Repeatable: true, PerSecond: 3,
+			},
 			TrustedIssuers: []assertion.Issuer{
 				{Issuer: "i", JWKSURI: "https://i.example/keys", Audience: []string{"a"}, Algorithms: []string{"ES256"}, UserClaim: "sub", MaxAge: 7, UserPrefix: "i|"},
 				{Issuer: "j", JWKS: jwks, Audience: []string{"a", "b"}, Algorithms: []string{"RS256", "PS256"}, UserClaim: "uid", MaxAge: 8, UserPrefix: "j:"},
