@@ -11,17 +11,21 @@
 (*   Used, MustRecord               store.useSet; Family.MustRecord        *)
 (*   Predecessor, Holds, Decide     Family.predecessor, .holds; Decide     *)
 (*   until, proof, Pending          Origin.Until; the verifier; .Pending   *)
+(*   import, Look, Put              the item of another provider's token;  *)
+(*                                  Table.Foreign and .IssueForeign        *)
 (*   Present, Refresh, Abuse        api.refresh begins; the clock is read  *)
 (*   Write                          Table.Refresh, .RecordUse, .Skip and   *)
 (*                                  .MoveAhead                             *)
 (*   Looked                         one look of the loop in api.refresh    *)
 (*   Revoke                         Table.Revoke, in api.revokeReused      *)
-(*   Logout                         Table.Revoke and .End, by other calls  *)
+(*   Logout, Erase                  Table.Revoke and .End, by other calls  *)
+(*                                  and by bulk revocations; Table.Erase   *)
 (*                                                                         *)
 (* Left out: scopes, several clients, policies that only observe or do not *)
 (* rotate, the largest counter. To run out of looks is a way to Vanish.    *)
 (* The last use on record stays behind by at most a sixteenth of the idle  *)
-(* lifetime; that it is never more than a minute is left out.              *)
+(* lifetime; that it is never more than a minute is left out. So is that a *)
+(* server remembers for ten seconds that a foreign token was unknown.      *)
 (***************************************************************************)
 EXTENDS Integers, FiniteSets, TLC
 
@@ -34,7 +38,8 @@ CONSTANTS
   Naive,      \* whether the client is naive, or careful
   Thieves,    \* whether tokens are copied, so that anybody may present any of them
   Logouts,    \* whether the user may end the family
-  Coded,      \* whether the family begins with a code, its number 0
+  Origin,     \* what the family begins with: a "login", a "code", or another provider's token, which is
+              \* imported, "foreign". The last two are its number 0
   Restores,   \* whether the table is restored from a backup: "never", "quiet" or "any time"
   Requests,   \* the names of the requests that run at once
   Tokens,     \* a bound: tokens numbered below it are presented
@@ -50,13 +55,15 @@ VARIABLES
   sure,       \* whether it knows of no lost answer for the token that it has
   burst,      \* the burst that the naive client is in; see Burst
   backup,     \* the record in the backup
+  import,     \* what the table knows of the foreign token; see Read
   \* The protocol knows nothing of these; the properties ask for them.
   sup,        \* when each token was superseded, however long ago
   spent,      \* the tokens that were used: presented, and honoured
   ferrt       \* how many reuse events were stored, and how many logged
 client == <<has, window, sure, burst>>
 ghosts == <<sup, spent>>
-vars == <<item, clock, req, client, backup, ghosts, ferrt>>
+rest == <<backup, import>>
+vars == <<item, clock, req, client, rest, ghosts, ferrt>>
 
 Max(a, b) == IF a > b THEN a ELSE b
 Min(a, b) == IF a < b THEN a ELSE b
@@ -64,9 +71,11 @@ Min(a, b) == IF a < b THEN a ELSE b
 \* For how long a code may be exchanged, and its second use is forgiven.
 CodeLife == 2
 Grace == 2
-First == IF Coded THEN 0 ELSE 1
+Coded == Origin = "code"
+Foreign == Origin = "foreign"
+First == IF Origin = "login" THEN 1 ELSE 0
 \* For how long after the first use of token n another is forgiven.
-Span(n) == IF n = 0 THEN Grace ELSE Interval
+Span(n) == IF Coded /\ n = 0 THEN Grace ELSE Interval
 
 -----------------------------------------------------------------------------
 (* The record. rotated is when token counter became the newest; used is    *)
@@ -74,17 +83,19 @@ Span(n) == IF n = 0 THEN Grace ELSE Interval
 (* the last use on record; wid is the request that wrote the last          *)
 (* rotation, mark the one that revoked. While counter is 0, the family is  *)
 (* pending, and until is the end of its code. After the exchange it is the *)
-(* end of the time in which the code may come again.                       *)
+(* end of the time in which the code may come again. Before the import of  *)
+(* its token and after an erasure it is not there.                         *)
 
-Issued == [counter |-> First, until |-> IF Coded THEN CodeLife ELSE 0, rotated |-> None, used |-> 0, at |-> 0, wid |-> None,
-           skip |-> [from |-> 0, to |-> 0], revoked |-> FALSE, mark |-> None]
+Issued == [there |-> TRUE, counter |-> First, until |-> IF Coded THEN CodeLife ELSE 0, rotated |-> None, used |-> 0, at |-> 0,
+           wid |-> None, skip |-> [from |-> 0, to |-> 0], revoked |-> FALSE, mark |-> None]
+Nothing == [Issued EXCEPT !.there = FALSE]
 
 Pending(f) == f.counter = 0
-Ended(f, now) == now >= Absolute \/ now >= f.at + Idle \/ (Pending(f) /\ now >= f.until)
-Alive(f, now) == ~f.revoked /\ ~Ended(f, now)
+Ended(f, now) == now >= Absolute \/ now >= f.at + Idle \/ (Coded /\ Pending(f) /\ now >= f.until)
+Alive(f, now) == f.there /\ ~f.revoked /\ ~Ended(f, now)
 
 Rotated(f, n, now) == [f EXCEPT !.counter = n + 1, !.rotated = now, !.at = now,
-                        !.until = IF n = 0 THEN now + Grace ELSE @]
+                        !.until = IF Coded /\ n = 0 THEN now + Grace ELSE @]
 SkippedTo(f, n, now) ==
   [Rotated(f, f.counter, now) EXCEPT !.skip = [from |-> n + 1, to |-> f.counter]]
 MovedAhead(f, n, now) ==
@@ -105,7 +116,7 @@ Decide(f, r, a) ==
   LET p == Predecessor(f)
   IN IF ~Alive(f, a.now) THEN "dead"
      ELSE IF f.wid = r THEN "ours"
-     ELSE IF a.n = 0 THEN
+     ELSE IF Coded /\ a.n = 0 THEN
        IF Pending(f) THEN IF a.proof THEN "unclear" ELSE "refused"
        ELSE IF a.proof /\ a.now < f.until THEN "refused" ELSE "reuse"
      ELSE IF a.n = f.counter THEN IF Holds(f, a.now) THEN "held" ELSE "unclear"
@@ -126,7 +137,7 @@ MustRecord(f, a, v) ==
 (* seen is the counter of the record that the call is for.                 *)
 
 Free == [pc |-> "free", who |-> None, n |-> 0, proof |-> TRUE, now |-> 0, seen |-> 0, tok |-> 0]
-Begun(who, n, now) == [Free EXCEPT !.pc = "refresh", !.who = who, !.n = n, !.now = now, !.seen = n]
+Begun(who, n, now) == [Free EXCEPT !.pc = IF Foreign /\ n = 0 THEN "look" ELSE "refresh", !.who = who, !.n = n, !.now = now, !.seen = n]
 Answered(a, kind, tok) == [a EXCEPT !.pc = kind, !.tok = tok, !.now = 0, !.seen = 0]
 
 \* A request is through. Its mark is random: it means nothing from now on.
@@ -146,18 +157,18 @@ Deaf == [q \in Requests |->
 \* begins anew once an interval has passed, on every clock, since the last copy was sent (two
 \* since the first are enough), and is deaf to the answers to what it sent before.
 \* It presents a code in the same way, as a page does that mounts twice: the last copy less than
-\* Grace after the first.
+\* Grace after the first. It presents a foreign token in the same way, once that has been imported.
 Quiet(n) == Span(n) + Skew
 Present(r, n) ==
-  /\ ~Thieves /\ ~Naive /\ req[r].pc = "free" /\ n < Tokens
+  /\ ~Thieves /\ ~Naive /\ req[r].pc = "free" /\ n < Tokens /\ import.known
   /\ LET more == window[n] # None /\ window[n] > Quiet(n)
-         again == UntilUsed /\ n = has /\ n > 0 /\ window[n] = 0
+         again == UntilUsed /\ n = has /\ (n > 0 \/ Foreign) /\ window[n] = 0
      IN /\ (n = has /\ window[n] = None) \/ more \/ again
         /\ window' = IF more THEN window ELSE [window EXCEPT ![n] = 2 * Span(n)]
         /\ sure' = (sure \/ again)
         /\ \E d \in 0..Skew :
              req' = [IF again THEN Deaf ELSE req EXCEPT ![r] = Begun("client", n, clock + d)]
-  /\ UNCHANGED <<item, clock, has, burst, backup, ghosts, ferrt>>
+  /\ UNCHANGED <<item, clock, has, burst, rest, ghosts, ferrt>>
 
 \* The naive client refreshes again and again, each time with the token that it has then, and
 \* keeps whatever answer comes last. Nothing but time keeps it from harm: it does so in bursts
@@ -168,12 +179,12 @@ Burst ==
   /\ ~Thieves /\ Naive /\ burst.age \in {None, 2 * Interval}
   /\ burst.age = None \/ burst.heard \/ UntilUsed
   /\ burst' = [age |-> 0, had |-> {has}, heard |-> FALSE] /\ req' = Deaf
-  /\ UNCHANGED <<item, clock, has, window, sure, backup, ghosts, ferrt>>
+  /\ UNCHANGED <<item, clock, has, window, sure, rest, ghosts, ferrt>>
 Late == burst.age = None \/ burst.age >= Interval - Skew  \* for requests and answers
 Refresh(r, n) ==
   /\ Naive /\ req[r].pc = "free" /\ n < Tokens /\ n \in burst.had /\ ~Late
   /\ \E d \in 0..Skew : req' = [req EXCEPT ![r] = Begun("client", n, clock + d)]
-  /\ UNCHANGED <<item, clock, client, backup, ghosts, ferrt>>
+  /\ UNCHANGED <<item, clock, client, rest, ghosts, ferrt>>
 
 \* A thief copies tokens, and presents them whenever and as often as it likes. So does its
 \* victim here, and both have any token that there ever was: whatever clients, careful or not,
@@ -181,9 +192,32 @@ Refresh(r, n) ==
 Given == {First} \union {n \in First + 1..Tokens - 1 : sup[n - 1] # None}
 Abuse(r, n) ==
   /\ Thieves /\ req[r].pc = "free"
-  /\ \E d \in 0..Skew, proof \in (IF n = 0 THEN BOOLEAN ELSE {TRUE}) :
+  /\ \E d \in 0..Skew, proof \in (IF Coded /\ n = 0 THEN BOOLEAN ELSE {TRUE}) :
        req' = [req EXCEPT ![r] = [Begun("anybody", n, clock + d) EXCEPT !.proof = proof]]
-  /\ UNCHANGED <<item, clock, client, backup, ghosts, ferrt>>
+  /\ UNCHANGED <<item, clock, client, rest, ghosts, ferrt>>
+
+\* Another provider's token is imported: an importer reads whether the table knows it, and if not,
+\* writes its family and that it is known, both or neither. Where the answer to that is lost, the SDK
+\* makes the same call again, at any time, as a second importer does. known means that the table
+\* knows the token, puts is 1 while an importer writes that read that it does not, and made is how
+\* many families were written.
+Read ==
+  /\ Foreign /\ ~import.known /\ import.puts = 0 /\ import' = [import EXCEPT !.puts = @ + 1]
+  /\ UNCHANGED <<item, clock, req, client, backup, ghosts, ferrt>>
+Put ==
+  /\ import.puts > 0
+  /\ \E left \in {import.puts - 1, import.puts}, d \in 0..Skew :
+       IF ~import.known
+       THEN /\ item' = [Issued EXCEPT !.at = clock + d]
+            /\ import' = [known |-> TRUE, puts |-> left, made |-> import.made + 1]
+       ELSE /\ import' = [import EXCEPT !.puts = left] /\ UNCHANGED item
+  /\ UNCHANGED <<clock, req, client, backup, ghosts, ferrt>>
+
+\* A request with a foreign token reads first which family the token belongs to.
+Look(r) ==
+  /\ req[r].pc = "look"
+  /\ req' = [req EXCEPT ![r] = IF import.known THEN [@ EXCEPT !.pc = "refresh"] ELSE Answered(@, "unknown", 0)]
+  /\ UNCHANGED <<item, clock, client, rest, ghosts, ferrt>>
 
 \* What request r does about the record f.
 Looked(r, f) ==
@@ -203,7 +237,7 @@ Applies(f, a) ==
   /\ f.counter = a.seen
   /\ Alive(f, a.now)
   /\ a.pc = "refresh" => ~Holding(f, a.now)
-  /\ a.n = 0 => a.proof
+  /\ a.n = 0 => a.proof \* which is only asked of a code
   /\ a.pc = "skip" => f.used # f.counter
 
 \* A conditional write. Where only the record changes, the answer was lost: the SDK makes
@@ -227,7 +261,7 @@ Write(r) ==
              /\ UNCHANGED <<item, sup>>
      /\ spent' = IF req'[r].pc = "success" \/ item'.counter # item.counter
                  THEN spent \union {a.n} ELSE spent
-     /\ UNCHANGED <<clock, client, backup, ferrt>>
+     /\ UNCHANGED <<clock, client, rest, ferrt>>
 
 \* The revocation and its event, in one transaction. Whoever did it, or finds that it was
 \* its own doing, logs it.
@@ -236,13 +270,13 @@ Revoke(r) ==
   /\ LET refused == [req EXCEPT ![r] = Answered(@, "refused", 0)]
          stored == ferrt.stored + 1
          logged == ferrt.logged + 1
-     IN IF ~item.revoked
+     IN IF item.there /\ ~item.revoked
         THEN /\ item' = [item EXCEPT !.revoked = TRUE, !.mark = r]
              /\ \/ req' = refused /\ ferrt' = [stored |-> stored, logged |-> logged]
                 \/ UNCHANGED req /\ ferrt' = [ferrt EXCEPT !.stored = stored]
         ELSE /\ req' = refused /\ UNCHANGED item
              /\ ferrt' = IF item.mark = r THEN [ferrt EXCEPT !.logged = logged] ELSE ferrt
-  /\ UNCHANGED <<clock, client, backup, ghosts>>
+  /\ UNCHANGED <<clock, client, rest, ghosts>>
 
 \* A token arrives. The careful client puts it in the place of the one that it presented, and
 \* drops it where it no longer has that one; the naive one puts it in the place of any.
@@ -258,17 +292,22 @@ Take(r) ==
              /\ window' = [window EXCEPT ![has] = IF a.tok = has /\ sure /\ ~more THEN None ELSE @]
              /\ sure' = (sure \/ a.tok # a.n)
   /\ End(r)
-  /\ UNCHANGED <<clock, backup, ghosts, ferrt>>
+  /\ UNCHANGED <<clock, rest, ghosts, ferrt>>
 
 \* Nothing comes of a request any more: it never arrived, its server crashed, the storage
 \* did not answer (a 503), the answer was lost on its way, or says nothing new.
 Vanish(r) ==
   /\ req[r].pc # "free" /\ End(r)
   /\ sure' = (sure /\ (Naive \/ req[r].who # "client" \/ req[r].n # has))
-  /\ UNCHANGED <<clock, has, window, burst, backup, ghosts, ferrt>>
+  /\ UNCHANGED <<clock, has, window, burst, rest, ghosts, ferrt>>
 
 Logout ==
-  /\ Logouts /\ ~item.revoked /\ item' = [item EXCEPT !.revoked = TRUE]
+  /\ Logouts /\ item.there /\ ~item.revoked /\ item' = [item EXCEPT !.revoked = TRUE]
+  /\ UNCHANGED <<clock, req, client, rest, ghosts, ferrt>>
+
+\* The user is erased, with all families. That the token was known stays known.
+Erase ==
+  /\ Logouts /\ Foreign /\ item.there /\ item' = Nothing /\ import' = import
   /\ UNCHANGED <<clock, req, client, backup, ghosts, ferrt>>
 
 \* The table comes back as it was, once: at any time; or when all is quiet, and nothing that
@@ -278,23 +317,23 @@ Logout ==
 \* before its predecessor was superseded.)
 Backup ==
   /\ Restores # "never" /\ backup = None /\ backup' = [item EXCEPT !.wid = None]
-  /\ UNCHANGED <<item, clock, req, client, ghosts, ferrt>>
+  /\ UNCHANGED <<item, clock, req, client, import, ghosts, ferrt>>
 Restore ==
   /\ backup # None /\ backup.counter > 0 /\ backup' = [backup EXCEPT !.counter = 0]
   /\ Restores = "quiet" => /\ \A r \in Requests : req[r].pc = "free"
                            /\ \A n \in DOMAIN window : window[n] \in {None, 0}
                            /\ burst.age \in {None, 2 * Interval}
   /\ item' = backup /\ spent' = {n \in spent : n < backup.counter \/ n = backup.used}
-  /\ UNCHANGED <<clock, req, client, sup, ferrt>>
+  /\ UNCHANGED <<clock, req, client, import, sup, ferrt>>
 Tick ==
   /\ clock < Hours /\ clock' = clock + 1
   /\ window' = [n \in DOMAIN window |-> IF window[n] \in {None, 0} THEN window[n] ELSE window[n] - 1]
   /\ burst' = [burst EXCEPT !.age = IF @ \in {None, 2 * Interval} THEN @ ELSE @ + 1]
-  /\ UNCHANGED <<item, req, has, sure, backup, ghosts, ferrt>>
+  /\ UNCHANGED <<item, req, has, sure, rest, ghosts, ferrt>>
 
 Init ==
-  /\ item = Issued /\ clock = 0 /\ req = [r \in Requests |-> Free]
-  /\ has = First /\ backup = None
+  /\ item = (IF Foreign THEN Nothing ELSE Issued) /\ clock = 0 /\ req = [r \in Requests |-> Free]
+  /\ has = First /\ backup = None /\ import = [known |-> ~Foreign, puts |-> 0, made |-> IF Foreign THEN 0 ELSE 1]
   /\ window = [n \in First..Tokens |-> None] /\ sup = window /\ spent = {}
   /\ sure = TRUE /\ burst = [age |-> None, had |-> {}, heard |-> FALSE]
   /\ ferrt = [stored |-> 0, logged |-> 0]
@@ -302,8 +341,8 @@ Next ==
   \/ \E r \in Requests :
        \/ \E n \in First..has : Present(r, n) \/ Refresh(r, n)
        \/ \E n \in Given : Abuse(r, n)
-       \/ Write(r) \/ Revoke(r) \/ Take(r) \/ Vanish(r)
-  \/ Burst \/ Logout \/ Backup \/ Restore \/ Tick
+       \/ Look(r) \/ Write(r) \/ Revoke(r) \/ Take(r) \/ Vanish(r)
+  \/ Read \/ Put \/ Burst \/ Logout \/ Erase \/ Backup \/ Restore \/ Tick
 Spec == Init /\ [][Next]_vars
 Alike == Permutations(Requests)
 
@@ -323,6 +362,7 @@ OneNewest == [][\A r \in Requests : Made(r, "success") => req'[r].tok = item'.co
 \* with it alone: no two requests supersede the same token. Without: thief and victim each go
 \* on, on their own branches; and a client in a hurry outruns its own answers.
 Forward == [][\/ item'.counter = item.counter /\ item'.rotated = item.rotated
+              \/ item' = Nothing
               \/ /\ item'.counter = item.counter + 1
                  /\ item.rotated = None \/ item'.rotated - item.rotated >= Interval]_vars
 
@@ -331,13 +371,14 @@ Forward == [][\/ item'.counter = item.counter /\ item'.rotated = item.rotated
 NeverLoggedOut ==
   /\ ~item.revoked
   /\ \A r \in Requests :
-       ~(req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = has /\ has > 0)
+       ~(req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = has /\ (has > 0 \/ Foreign))
 
-\* A dead family stays as it is and gives no more tokens. Without: a logout, a detected
+\* A dead family stays as it is, or is erased, and gives no more tokens. Without: a logout, a detected
 \* theft or an end does not hold.
 Unmarked(f) == [f EXCEPT !.wid = None, !.mark = None]
 DeadStaysDead ==
-  [][/\ item.revoked => Unmarked(item') = Unmarked(item)
+  [][/\ item.revoked => Unmarked(item') = Unmarked(item) \/ item' = Nothing
+     /\ import.made > 0 /\ ~item.there => ~item'.there
      /\ \A r \in Requests : Made(r, "success") => Alive(item, req[r].now)]_vars
 
 \* A superseded token gives a success only inside the interval; outside, where lost responses
@@ -377,7 +418,11 @@ OneExchange ==
                               /\ ~item.revoked /\ req[r].now < item.until
      /\ \A r \in Requests : Made(r, "success") /\ req[r].n = 0 => Pending(item) \/ item.wid = r]_vars
 
-\* A code ends no family before it was exchanged, nor in the time in which it may come again with
+\* A foreign token belongs to one family for ever, whoever imports it and how often, also once that
+\* family is gone. Without: a stolen token of the old provider starts a session that its user has ended.
+OneFamily == import.made <= 1
+
+\* Number 0 ends no family before its first use, nor in the time in which it may come again, a code with
 \* its verifier. Without: a page that mounts twice logs its user out, and so can whoever sees a code.
 Spared ==
   [][\A r \in Requests :
