@@ -167,6 +167,7 @@ type step struct {
 	Server int
 	Count  int // number of racers
 	Code   int // 1 lets a login deliver a code
+	Token  int // of another provider: which is presented; or which are imported, a bit for each
 	Proof  int // of a code: 1 is a wrong verifier, 2 a wrong redirect URI
 	Policy int
 	Key    int // idempotency key of a login, 0 for none
@@ -183,7 +184,7 @@ type step struct {
 func (s *step) fields() map[string]any {
 	return map[string]any{
 		"user": &s.User, "client": &s.Client, "family": &s.Family, "back": &s.Back, "scope": &s.Scope, "target": &s.Target, "server": &s.Server,
-		"count": &s.Count, "code": &s.Code, "proof": &s.Proof, "policy": &s.Policy, "key": &s.Key, "claim": &s.Claim, "narrow": &s.Narrow, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
+		"count": &s.Count, "code": &s.Code, "proof": &s.Proof, "policy": &s.Policy, "token": &s.Token, "key": &s.Key, "claim": &s.Claim, "narrow": &s.Narrow, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
 	}
 }
 
@@ -232,7 +233,7 @@ func parseStep(t testing.TB, line string) step {
 // often says how often each kind of step is drawn.
 var often = map[string]int{
 	"refresh": 16, "race": 2, "hold": 2, "release": 3, "login": 4, "advance": 7, "policy": 2, "logout": 1, "end": 1, "change": 2, "changes": 1,
-	"password": 1, "others": 1, "erase": 1, "not_before": 1, "sweep": 3, "purge": 1, "introspect": 1, "explain": 2,
+	"password": 1, "others": 1, "erase": 1, "not_before": 1, "sweep": 3, "purge": 1, "introspect": 1, "explain": 2, "import": 2, "stranger": 1,
 }
 
 // steps draws one step of a history.
@@ -265,6 +266,10 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.User, s.Client = pick("user", 0, 0, 1), pick("client", 0, 0, 1)
 		s.Key, s.Scope = pick("key", 0, 0, 1, 1, 2), pick("scope", 0, 0, 0, 0, 0, 2)
 		s.Code = pick("code", 0, 1)
+	case "import":
+		s.User, s.Client, s.Token = pick("user", 0, 0, 1), pick("client", 0, 0, 1), pick("token", 1, 1, 2, 3, 4, 7)
+	case "stranger":
+		s.Token = pick("token", 0, 1, 2)
 	case "change":
 		s.Family, s.Claim, s.Narrow = pick("family", 0, 0, 1, 2, 3), pick("claim", 0, 1, 2), pick("narrow", 0, 1, 2)
 	case "changes":
@@ -280,7 +285,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.MS = pick("ms", 1, 1, 999, 1000, 1000, 4999, 5000, 9_999, 10_000, 30_000, 59_999, 60_000, 61_000, 61_000,
 			1_800_000, 3_599_999, 3_600_000, 7_200_000, 86_400_000, 16*86_400_000, 31*86_400_000, 62*86_400_000)
 	}
-	if slices.Contains([]string{"refresh", "login", "logout", "end", "others", "change", "changes", "password", "erase", "sweep"}, s.Op) && pick("faulty", 0, 0, 0, 0, 0, 0, 1) == 1 {
+	if slices.Contains([]string{"refresh", "login", "import", "logout", "end", "others", "change", "changes", "password", "erase", "sweep"}, s.Op) && pick("faulty", 0, 0, 0, 0, 0, 0, 1) == 1 {
 		s.Fault = rapid.SampledFrom([]string{"once", "from", "crash"}).Draw(t, "fault")
 		s.Kind = rapid.SampledFrom([]string{"failed", "throttled", "timeout", "lost", "lost"}).Draw(t, "kind")
 		s.Call = pick("call", 1, 1, 2, 2, 3, 4, 6)

@@ -18,6 +18,13 @@ type model struct {
 	families []*modelFamily            // oldest first
 	owners   map[modelOwner]*modelCount
 	keys     map[modelKey]*modelStart // families that idempotency keys have started
+	foreign  map[int]*modelForeign    // another provider's tokens that were imported, by their number
+}
+
+// modelForeign holds what is remembered of another provider's token: the family that it starts.
+type modelForeign struct {
+	family *modelFamily
+	until  time.Time // when it may be forgotten; zero for never
 }
 
 // modelKey identifies an Idempotency-Key of a user in a client.
@@ -44,8 +51,9 @@ type modelFamily struct {
 	expires    time.Time    // absolute end; zero for none
 	used       time.Time    // last use
 	coded      bool         // a code starts it: its number 0
+	foreign    int          // the number of another provider's token, which starts it: its number 0; 0 for none
 	until      time.Time    // end of the code, and then of the time in which its second use is forgiven
-	newest     uint32       // 0 while the code has not been exchanged
+	newest     uint32       // 0 while its number 0 has not been used
 	made       time.Time    // when the newest token was made; zero for the first
 	parent     uint32       // the token that was exchanged for the newest
 	newestUsed bool         // whether a use without rotation is recorded
@@ -159,7 +167,7 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 		return f.revoked
 	case f.issued.Before(p.NotBefore):
 		return family.ClientNotBefore
-	case f.newest == 0 && !now.Before(f.until):
+	case f.coded && f.newest == 0 && !now.Before(f.until):
 		return family.CodeExpired
 	case p.IdleLifetime > 0 && !now.Before(idle) && (f.expires.IsZero() || idle.Before(f.expires)):
 		return family.ExpiredIdle
@@ -197,7 +205,7 @@ func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *fami
 		return fate{dead, family.ClientNotBefore}
 	}
 	got := f.fate(n, client, p, now)
-	if n == 0 {
+	if n == 0 && f.coded {
 		got = f.fateOfCode(asked.proof, client, p, now)
 	}
 	switch {
@@ -211,7 +219,7 @@ func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *fami
 		if f.newestUsed = !p.Rotation; p.Rotation || n == 0 {
 			f.moved(n, n+1, now)
 		}
-		if n == 0 {
+		if n == 0 && f.coded {
 			f.until = now.Add(10 * time.Second)
 		}
 		f.usedAt(now, p)
@@ -277,8 +285,11 @@ func (f *modelFamily) purgeAt() int64 {
 	if f.purge.IsZero() {
 		return 0
 	}
-	return f.purge.Add(time.Second - time.Nanosecond).Unix()
+	return seconds(f.purge)
 }
+
+// seconds returns a time in whole seconds, rounded up.
+func seconds(t time.Time) int64 { return t.Add(time.Second - time.Nanosecond).Unix() }
 
 // revoke ends the family, unless it has ended already.
 func (f *modelFamily) revoke(cause family.Cause, p *family.Policy, now time.Time) {
@@ -346,26 +357,53 @@ func (m *model) keyed(k modelKey, scope string, coded bool, now time.Time) (*mod
 	return s.family, http.StatusCreated
 }
 
-// first returns the number of what the login delivered.
+// first returns the number of what the family begins with.
 func (f *modelFamily) first() uint32 {
-	if f.coded {
+	if f.coded || f.foreign != 0 {
 		return 0
 	}
 	return 1
 }
 
+// foreignKept is how long another provider's token is remembered at least.
+const foreignKept = 365 * 24 * time.Hour
+
+// imports starts the family of another provider's token.
+func (m *model) imports(id family.ID, owner modelOwner, number int, now time.Time) *modelFamily {
+	f := m.begins(&modelFamily{modelOwner: owner, scope: "read write", foreign: number}, id, now)
+	until := now.Add(foreignKept)
+	if f.purge.IsZero() || f.purge.After(until) {
+		until = f.purge
+	}
+	m.foreign[number] = &modelForeign{f, until}
+	return f
+}
+
+// forget forgets another provider's tokens that were imported so long ago.
+func (m *model) forget(now time.Time) {
+	maps.DeleteFunc(m.foreign, func(_ int, known *modelForeign) bool {
+		return !known.until.IsZero() && seconds(known.until) <= now.Unix()
+	})
+}
+
 // login starts a family.
 func (m *model) login(id family.ID, owner modelOwner, scope string, coded bool, now time.Time) *modelFamily {
-	p := m.policies[owner.client]
-	f := &modelFamily{modelOwner: owner, id: id.String(), ulid: id.ULID().String(), scope: scope, issued: now, coded: coded}
-	f.newest = f.first()
-	if p.AbsoluteLifetime > 0 {
-		f.expires = now.Add(p.AbsoluteLifetime.Duration())
-	}
-	if f.usedAt(now, p); coded {
+	f := m.begins(&modelFamily{modelOwner: owner, scope: scope, coded: coded}, id, now)
+	if coded {
 		f.until = now.Add(time.Minute)
 		f.purge = f.until.Add(24 * time.Hour)
 	}
+	return f
+}
+
+// begins adds a family.
+func (m *model) begins(f *modelFamily, id family.ID, now time.Time) *modelFamily {
+	p := m.policies[f.client]
+	f.id, f.ulid, f.issued, f.newest = id.String(), id.ULID().String(), now, f.first()
+	if p.AbsoluteLifetime > 0 {
+		f.expires = now.Add(p.AbsoluteLifetime.Duration())
+	}
+	f.usedAt(now, p)
 	m.families = append(m.families, f)
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -36,6 +37,7 @@ type history struct {
 	held   []*heldUse        // requests that are held back in the store, oldest first
 	tokens map[string]string // each refresh token that was answered, and its family
 	purged bool
+	seen   map[stranger]time.Time // another provider's tokens that a server did not know, and when
 }
 
 var (
@@ -69,7 +71,11 @@ func historyPolicies(now time.Time) []family.Policy {
 func newHistory(t testing.TB) *history {
 	h := &history{
 		world: newWorld(t, servers(2)), tokens: map[string]string{},
-		model: model{policies: map[string]*family.Policy{}, owners: map[modelOwner]*modelCount{}, keys: map[modelKey]*modelStart{}},
+		model: model{
+			policies: map[string]*family.Policy{}, owners: map[modelOwner]*modelCount{}, keys: map[modelKey]*modelStart{},
+			foreign: map[int]*modelForeign{},
+		},
+		seen: map[stranger]time.Time{},
 	}
 	t.Cleanup(func() {
 		for _, w := range h.held {
@@ -102,7 +108,7 @@ func (h *history) play(s step) {
 	h.script = append(h.script, s.String())
 	h.began = len(h.log.String())
 	now := h.clock.Now()
-	if s.Op == "policy" || s.Op == "not_before" || s.Op == "login" {
+	if slices.Contains([]string{"policy", "not_before", "login", "import"}, s.Op) {
 		s.Client %= len(historyClients)
 	}
 	ofFamily := slices.Contains([]string{"refresh", "race", "hold", "logout", "end", "others", "change", "introspect", "explain"}, s.Op)
@@ -112,6 +118,10 @@ func (h *history) play(s step) {
 	switch s.Op {
 	case "login":
 		h.login(s)
+	case "import":
+		h.imports(s)
+	case "stranger":
+		h.stranger(s)
 	case "refresh":
 		h.refresh(s)
 	case "race":
@@ -165,13 +175,14 @@ func (h *history) play(s step) {
 			f.gone = f.gone || !f.purge.IsZero() && f.purgeAt() <= now.Unix()
 			h.same(f)
 		}
+		h.model.forget(now)
 	case "introspect":
 		u := h.use(s)
 		a := h.sendTo(s.Server, http.MethodPost, "/oauth/introspect", formType, url.Values{
 			"client_id": {"web"}, "client_secret": {h.secret}, "token": {h.minted(u)},
 		}.Encode())
 		got := u.f.fate(u.n, "web", h.model.policies["web"], now)
-		if active := u.n > 0 && got.kind.honoured(); a.status != http.StatusOK || a.json["active"] != active {
+		if active := !u.code() && !u.unknown && got.kind.honoured(); a.status != http.StatusOK || a.json["active"] != active {
 			h.fail("introspection says %v of a token that %v", a, got)
 		}
 	case "explain":
@@ -198,7 +209,10 @@ func (h *history) end() {
 
 // register stores a client and lets all servers read it.
 func (h *history) register(client string, p *family.Policy, notBefore string) {
-	body := map[string]any{"type": map[string]string{"app": "public", "web": "confidential"}[client], "policy": p}
+	body := map[string]any{
+		"type": map[string]string{"app": "public", "web": "confidential"}[client], "policy": p,
+		"accepts_imported": map[string]string{"prefix": "v1."},
+	}
 	if notBefore != "" {
 		body["not_before"] = notBefore
 	}
@@ -233,23 +247,40 @@ type use struct {
 	policy *family.Policy
 	now    time.Time
 	server int
+	// unknown says that the token is another provider's, and that the server did not know it lately.
+	unknown bool
 }
+
+// code reports whether the use is one of a code.
+func (u use) code() bool { return u.n == 0 && u.f.coded }
 
 func (h *history) use(s step) use {
 	f := h.model.families[len(h.model.families)-1-s.Family%len(h.model.families)]
-	n := max(int(f.newest)-s.Back, int(f.first()))
+	first := f.first()
+	if known := h.model.foreign[f.foreign]; f.foreign != 0 && (known == nil || known.family != f) {
+		first = 1 // its foreign token has been forgotten
+	}
+	n := max(int(f.newest)-s.Back, int(first))
 	client := historyClients[(slices.Index(historyClients, f.client)+s.Client)%len(historyClients)]
 	asked := modelAsked{scope: []string{"", "read admin", "write"}[s.Scope%3], target: s.Target == 2}
-	if n == 0 {
-		asked.scope, asked.proof = "", modelProof(s.Proof%3)
+	u := use{
+		f: f, n: uint32(n), client: client, asked: asked, target: s.Target,
+		policy: h.model.policies[client], now: h.clock.Now(), server: s.Server % len(h.servers),
 	}
-	return use{f, uint32(n), client, asked, s.Target, h.model.policies[client], h.clock.Now(), s.Server % len(h.servers)}
+	if u.code() {
+		u.asked.scope, u.asked.proof = "", modelProof(s.Proof%3)
+	}
+	u.unknown = n == 0 && f.foreign != 0 && h.unknown(u.server, f.foreign)
+	return u
 }
 
-// minted returns what the use presents: a refresh token, or the family's code.
+// minted returns what the use presents: a refresh token, another provider's, or the family's code.
 func (h *history) minted(u use) string {
 	if u.n > 0 {
 		return h.mint(u.f.id, u.n)
+	}
+	if u.f.foreign != 0 {
+		return h.foreign(u.f.foreign)
 	}
 	id, err := family.ParseID(u.f.id)
 	if err != nil {
@@ -261,7 +292,12 @@ func (h *history) minted(u use) string {
 }
 
 // happens applies the use to the model and returns what follows.
-func (u use) happens() fate { return u.f.refresh(u.n, u.client, u.asked, u.policy, u.now) }
+func (u use) happens() fate {
+	if u.unknown {
+		return fate{dead, family.NeverImported}
+	}
+	return u.f.refresh(u.n, u.client, u.asked, u.policy, u.now)
+}
 
 // form returns the body of the use's request.
 func (h *history) form(u use) string {
@@ -273,7 +309,7 @@ func (h *history) form(u use) string {
 		more = append(more, "scope", u.asked.scope)
 	}
 	form := refreshForm(h.minted(u), more...)
-	if u.n == 0 {
+	if u.code() {
 		more = append(more, "redirect_uri", []string{"", "", "https://app.example.com/"}[u.asked.proof])
 		if u.asked.proof == wrongVerifier {
 			more = append(more, "code_verifier", strings.Repeat("w", 43))
@@ -327,10 +363,10 @@ func (h *history) refresh(s step) {
 		return
 	}
 	again, before := h.use(s), u.f.clone()
-	again.n, again.asked = u.n, u.asked
+	again.n, again.asked, again.unknown = u.n, u.asked, u.unknown
 	wantAgain := again.happens()
 	lost := u.policy.ReuseInterval > 0 && !wantAgain.kind.honoured()
-	if u.n == 0 { // a code that was exchanged is refused, and its family lives
+	if u.code() { // one that was exchanged is refused, and its family lives
 		lost = wantAgain.kind != rotates && wantAgain != fate{refused, family.CodeUsed}
 	}
 	if want.kind.honoured() && lost {
@@ -365,6 +401,7 @@ func (h *history) faulty(s step, do func()) (hit bool) {
 	h.store.Break(nil)
 	if s.Fault == "crash" {
 		h.restart(s.Server % len(h.servers))
+		maps.DeleteFunc(h.seen, func(of stranger, _ time.Time) bool { return of.server == s.Server%len(h.servers) })
 	}
 	return hit
 }
@@ -419,7 +456,7 @@ func (h *history) answer(u use, want fate, got answer) {
 
 // refused reports whether the answer is the one that every dead token or code gets.
 func (u use) refused(got answer) bool {
-	if u.n > 0 {
+	if !u.code() {
 		return got.refused(u.policy.InvalidGrantStatus)
 	}
 	return got.status == u.policy.InvalidGrantStatus && got.text("error") == "invalid_grant"
@@ -428,7 +465,7 @@ func (u use) refused(got answer) bool {
 // events returns the log lines that the use must leave, if that follows from it. before is the
 // family before the use.
 func (u use) events(got fate, before *modelFamily) []string {
-	if u.n > 0 {
+	if !u.code() {
 		return wantEvents(got, before)
 	}
 	switch got.kind {
@@ -545,8 +582,11 @@ func (h *history) difference(f *modelFamily) string {
 
 // explained compares the explanation of a token with what its next use would do.
 func (h *history) explained(u use) {
+	if u.unknown || u.n == 0 && u.f.foreign != 0 {
+		return // the explanation is of what the table knows
+	}
 	got := u.f.fate(u.n, u.client, u.policy, h.clock.Now())
-	if u.n == 0 { // only the client has the proof, and the explanation supposes it
+	if u.code() { // only the client has the proof, and the explanation supposes it
 		got = u.f.fateOfCode(rightProof, u.client, u.policy, h.clock.Now())
 	}
 	verdict, cause := "dead", got.cause
@@ -556,7 +596,7 @@ func (h *history) explained(u use) {
 	case newest, observed:
 		verdict = "valid_in_reuse_interval"
 	case reuse:
-		if cause = family.Superseded; u.n == 0 {
+		if cause = family.Superseded; u.code() {
 			cause = family.CodeUsed
 		}
 	}
@@ -574,6 +614,13 @@ func (h *history) explained(u use) {
 // each must get what the model says for one of them.
 func (h *history) raceOf(s step) {
 	u := h.use(s)
+	if u.n == 0 && u.f.foreign != 0 {
+		for i := range h.servers {
+			if h.unknown(i, u.f.foreign) { // then it matters which racer goes where
+				return
+			}
+		}
+	}
 	before := u.f.clone()
 	type outcome struct{ status, refreshToken string }
 	want, got, ferrt := map[outcome]int{}, map[outcome]int{}, 0
@@ -666,8 +713,11 @@ func (h *history) hold(s step) {
 		h.held = append(h.held, w)
 	case a := <-w.answer: // it did not need the store
 		h.store.Break(nil)
-		want := w.happens()
-		h.answered(w.use, want, a, w.events(fate{dead, family.ClientNotBefore}, w.f))
+		want, cause := w.happens(), family.ClientNotBefore
+		if w.unknown {
+			cause = family.NeverImported
+		}
+		h.answered(w.use, want, a, w.events(fate{dead, cause}, w.f))
 	case err := <-w.failed:
 		h.t.Fatal(err)
 	}
@@ -759,6 +809,123 @@ func (s step) counts(hit bool) int {
 		return 3
 	}
 	return 1
+}
+
+// stranger is another provider's token that a server did not know.
+type stranger struct{ server, number int }
+
+// unknown reports whether the server did not know another provider's token within the last ten
+// seconds. Then it does not ask the table.
+func (h *history) unknown(server, number int) bool {
+	at, ok := h.seen[stranger{server, number}]
+	return ok && h.clock.Now().Sub(at) < 10*time.Second
+}
+
+// foreign returns another provider's token.
+func (h *history) foreign(number int) string {
+	token := fmt.Sprintf("v1.another provider's token %d of %s", number, h.store.Name())
+	token = strings.ReplaceAll(token, " ", "-")
+	trail.add("another provider's refresh token", token)
+	return token
+}
+
+// historyForeign is how many tokens of another provider there are. They are numbered from 1.
+const historyForeign = 3
+
+// stranger presents another provider's token that was not imported.
+func (h *history) stranger(s step) {
+	number, server := 1+s.Token%historyForeign, s.Server%len(h.servers)
+	if h.model.foreign[number] != nil {
+		return
+	}
+	form := refreshForm(h.foreign(number), "client_id", "app")
+	a := h.sendTo(server, http.MethodPost, "/oauth/token", formType, form)
+	if !a.refused(h.model.policies["app"].InvalidGrantStatus) {
+		h.fail("a token that nobody imported got %v", a)
+	}
+	if seen := h.events(); !slices.Equal(seen, []string{"fertft never_imported"}) {
+		h.fail("the log has %q of a token that nobody imported", seen)
+	}
+	if !h.unknown(server, number) {
+		h.seen[stranger{server, number}] = h.clock.Now()
+	}
+}
+
+// imports imports some of another provider's tokens. If the answer is lost, each of them may have
+// its family or not; the import is repeated, and then each has one.
+func (h *history) imports(s step) {
+	now := h.clock.Now()
+	owner := modelOwner{historyUsers[s.User%len(historyUsers)], historyClients[s.Client]}
+	var numbers []int
+	var tokens []map[string]any
+	for number := 1; number <= historyForeign; number++ {
+		if s.Token>>(number-1)&1 == 1 {
+			numbers = append(numbers, number)
+			tokens = append(tokens, importRow(owner.user, h.foreign(number), "scope", "read write", "audience", historyAudience))
+		}
+	}
+	if len(numbers) == 0 {
+		return
+	}
+	body, err := json.Marshal(map[string]any{"client_id": owner.client, "tokens": tokens})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	before := maps.Clone(h.model.foreign)
+	for {
+		var got answer
+		hit := h.faulty(s, func() {
+			got = h.sendTo(s.Server%len(h.servers), http.MethodPost, "/v1/imports", jsonType, string(body))
+		})
+		for _, number := range numbers {
+			if before[number] == nil {
+				// The imports of one call run at once, and one may count the families of the others.
+				h.model.counted(owner, !hit, s.counts(hit)+len(numbers)-1, now)
+			}
+		}
+		if hit && (s.Fault == "crash" || got.status == http.StatusServiceUnavailable) {
+			s.Fault = ""
+			continue
+		}
+		var answered struct{ Tokens []imported }
+		if err := json.Unmarshal([]byte(got.body), &answered); err != nil || got.status != http.StatusOK || len(answered.Tokens) != len(numbers) {
+			h.fail("an import got %v", got)
+		}
+		for i, number := range numbers {
+			h.importedAs(owner, number, before[number], answered.Tokens[i], now)
+		}
+		if fresh := h.newFamilies(owner, "", false, now); len(fresh) > 0 {
+			h.fail("an import started %d families more than it says", len(fresh))
+		}
+		return
+	}
+}
+
+// importedAs compares what an import has come to for one token with the model. known is what was
+// known of it before.
+func (h *history) importedAs(owner modelOwner, number int, known *modelForeign, got imported, now time.Time) {
+	want := []string{"imported", "already"} // already, if an answer was lost
+	switch {
+	case known != nil && known.family.modelOwner == owner:
+		want = []string{"already"}
+	case known != nil:
+		want = []string{"conflict"}
+	}
+	if !slices.Contains(want, got.Result) {
+		h.fail("the import of token %d has come to %v, not %v", number, got, want)
+	}
+	if known != nil {
+		if got.Family != known.family.id {
+			h.fail("token %d is said to be of family %s, not %s", number, got.Family, known.family.id)
+		}
+		h.same(known.family)
+		return
+	}
+	id, err := family.ParseID(got.Family)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.same(h.model.imports(id, owner, number, now))
 }
 
 // newFamilies adds to the model those of the user's families that it does not have.
@@ -857,7 +1024,7 @@ func (h *history) logout(s step) {
 	before := u.f.clone()
 	status := http.StatusOK
 	switch {
-	case u.f.gone, u.n == 0: // a code is no token that can be revoked
+	case u.f.gone, u.unknown, u.code(): // a code is no token that can be revoked
 	case u.f.client != u.client:
 		status = http.StatusBadRequest
 	case u.f.deathOnceBegun(u.policy, u.now) == "":
