@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -90,6 +92,27 @@ func (w *world) exchangeUsual(code string) answer {
 	return w.send(http.MethodPost, "/oauth/token", formType, exchangeForm(code, "client_id", "usual-spa", "redirect_uri", ""), "User-Agent", usualAgent)
 }
 
+// usualImported imports another provider's token, which begins a usual record.
+func (w *world) usualImported() (token string) {
+	w.t.Helper()
+	w.putClient("usual-spa", `{"type":"public","accepts_imported":true}`)
+	var row map[string]any
+	if err := json.Unmarshal([]byte(w.usualBody()), &row); err != nil {
+		w.t.Fatal(err)
+	}
+	token = foreignToken(1)
+	delete(row, "client_id")
+	row["token_sha256"] = hashOf(token)
+	body, err := json.Marshal(map[string]any{"client_id": "usual-spa", "tokens": []any{row}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if done := w.importedBy(string(body)); done[0].Result != "imported" {
+		w.t.Fatal(done)
+	}
+	return token
+}
+
 const usualAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140"
 
 // longest returns the longest record that a family can have.
@@ -163,6 +186,11 @@ func TestCapacity(t *testing.T) {
 	}
 	request := func(method, path, contentType, body string) func(*world) answer {
 		return func(w *world) answer { return w.send(method, path, contentType, body) }
+	}
+	movingIn := func(w *world, policy string) (token string) {
+		w.acceptImported(`{"prefix":"v1."}`, `"policy":`+cmp.Or(policy, "{}"))
+		w.importToken("u", foreignToken(1))
+		return foreignToken(1)
 	}
 	repeat := func(n int, operation string) string { return strings.TrimSpace(strings.Repeat(operation+" ", n)) }
 
@@ -447,6 +475,80 @@ func TestCapacity(t *testing.T) {
 			code := w.code()
 			return func(w *world) answer { return w.exchange(forge(code)) }
 		}, 400, "", 0, 0, 0},
+		// Another provider's tokens: a read more, once.
+		{"first use of an imported token", func(w *world) func(*world) answer {
+			return present(movingIn(w, ""))
+		}, 200, get + " " + update, 1, 1, 0},
+		{"first use of an imported token of a usual record", func(w *world) func(*world) answer {
+			token := w.usualImported()
+			return func(w *world) answer {
+				return w.refreshRecord(record{token: token, client: "usual-spa", userAgent: usualAgent})
+			}
+		}, 200, get + " " + update, 1, 1, 0},
+		{"first use of an imported token, without rotation", func(w *world) func(*world) answer {
+			w.putClient("app", `{"type":"confidential","policy":{"rotation":false},"accepts_imported":true}`)
+			w.secret = w.addSecret("app")
+			w.importToken("u", foreignToken(1))
+			return present(foreignToken(1))
+		}, 200, get + " " + update, 1, 1, 0},
+		{"refresh of a family that an imported token began", func(w *world) func(*world) answer {
+			second := w.rotate(movingIn(w, ""))
+			w.clock.Advance(time.Minute)
+			return present(second)
+		}, 200, update, 1, 0, 0},
+		{"refresh of a usual record that an imported token began", func(w *world) func(*world) answer {
+			r := record{token: w.usualImported(), client: "usual-spa", userAgent: usualAgent}
+			r.token = w.rotateRecord(r, r.token)
+			w.clock.Advance(time.Minute)
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 1, 0, 0},
+		{"refresh, where the client accepts imported tokens", func(w *world) func(*world) answer {
+			w.acceptImported(`true`)
+			first, _ := w.login()
+			return present(first)
+		}, 200, update, 1, 0, 0},
+		{"an imported token again, inside the interval", func(w *world) func(*world) answer {
+			token := movingIn(w, "")
+			w.rotate(token)
+			return present(token)
+		}, 200, get + " " + update, 1, 1, 0},
+		{"an imported token whose first answer was lost", func(w *world) func(*world) answer {
+			token := movingIn(w, `{"lost_response":"until_used"}`)
+			w.rotate(token)
+			w.clock.Advance(time.Minute)
+			return present(token)
+		}, 200, get + " " + update + " " + update, 2, 1, 0},
+		{"an imported token again, later", func(w *world) func(*world) answer {
+			token := movingIn(w, "")
+			w.rotate(token)
+			w.clock.Advance(time.Minute)
+			return present(token)
+		}, 400, get + " " + update + " " + transact, 5, 1, 2},
+		{"a token that nobody imported", func(w *world) func(*world) answer {
+			movingIn(w, "")
+			return present(foreignToken(2))
+		}, 400, get, 0, 1, 0},
+		{"a token that nobody imported, again", func(w *world) func(*world) answer {
+			movingIn(w, "")
+			w.refresh(foreignToken(2))
+			return present(foreignToken(2))
+		}, 400, "", 0, 0, 0},
+		{"a token of another shape", func(w *world) func(*world) answer {
+			movingIn(w, "")
+			return present("v2." + foreignToken(1))
+		}, 400, "", 0, 0, 0},
+		{"revoke by an imported token", func(w *world) func(*world) answer {
+			return request(http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", movingIn(w, "")))
+		}, 200, get + " " + get + " " + transact, 4, 2, 2},
+		// POST /v1/imports reads the client, so that a registration that has just been changed counts.
+		{"import", func(w *world) func(*world) answer {
+			movingIn(w, "") // the owner has a record from now on
+			return request(http.MethodPost, "/v1/imports", jsonType, importBody(importRow("u", foreignToken(2))))
+		}, 200, get + " " + get + " " + update + " " + transact, 3, 2, 0}, // as with a key: DynamoDB takes 5
+		{"import again", func(w *world) func(*world) answer {
+			token := movingIn(w, "")
+			return request(http.MethodPost, "/v1/imports", jsonType, importBody(importRow("u", token)))
+		}, 200, get + " " + get, 0, 2, 0},
 		// POST /v1/families
 		{"issue, the user's first", func(*world) func(*world) answer {
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)

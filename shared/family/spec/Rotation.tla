@@ -378,7 +378,7 @@ NeverLoggedOut ==
 Unmarked(f) == [f EXCEPT !.wid = None, !.mark = None]
 DeadStaysDead ==
   [][/\ item.revoked => Unmarked(item') = Unmarked(item) \/ item' = Nothing
-     /\ import.made > 0 /\ ~item.there => ~item'.there
+     /\ import.made > 0 /\ ~item.there => Unmarked(item') = Nothing
      /\ \A r \in Requests : Made(r, "success") => Alive(item, req[r].now)]_vars
 
 \* A superseded token gives a success only inside the interval; outside, where lost responses

@@ -192,6 +192,22 @@ mutants() {
 		's|IF a.proof /\\ a.now < f.until|IF a.now < f.until|'
 	mutant FoundOut CodeTheft 'the end of that time is inside' \
 		's|a.proof /\\ a.now < f.until|a.proof /\\ a.now <= f.until|'
+	mutant OneFamily ImportedTheft 'an import does not ask whether the token has a family' \
+		's|IF ~import.known$|IF TRUE|'
+	mutant OneFamily ImportedTheft 'an erasure takes along that the token was known' \
+		's|import. = import$|import'"'"' = [import EXCEPT !.known = FALSE]|'
+	mutant DeadStaysDead ImportedTheft 'a foreign token begins a family that was erased' \
+		's|f.there /\\ ~f.revoked|~f.revoked|'
+	mutant Forward ImportedTheft 'the first use of a foreign token does not ask for the counter' \
+		's|f.counter = a.seen|(a.n # 0 => f.counter = a.seen)|'
+	mutant NeverLoggedOut Imported 'a foreign token that comes again ends the family at once' \
+		's|ELSE IF a.n = f.counter THEN|ELSE IF a.n = 0 /\\ ~Pending(f) THEN "reuse" &|'
+	mutant AtMostTwo ImportedTheft 'a foreign token always gets the newest token' \
+		's|ELSE IF a.n = f.counter THEN|ELSE IF a.n = 0 /\\ ~Pending(f) THEN "newest" &|'
+	mutant FoundOut ImportedTheft 'a foreign token that comes again is refused, and no more' \
+		's|ELSE IF a.n = f.counter THEN|ELSE IF a.n = 0 /\\ ~Pending(f) /\\ ~Holds(f, a.now) THEN "dead" &|'
+	mutant Spared ImportedTheft 'the first answer is not forgiven' \
+		's|a.n = p /\\ Holds(f, a.now) THEN "newest"|a.n = p /\\ a.n > 0 /\\ Holds(f, a.now) THEN "newest"|; s|a.n = p /\\ UntilUsed|a.n = p /\\ a.n > 0 /\\ UntilUsed|'
 }
 
 usage="usage: run.sh fetch | check [--large] | mutants"
