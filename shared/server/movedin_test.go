@@ -200,7 +200,7 @@ func (m *mover) oneFamilyEach() {
 }
 
 // replayed lets somebody present a token long after its first use, which ends its family, and
-// others whose families were ended before. None of them is honoured, and no import revives it.
+// others whose families were ended before. None of them is accepted, and no import revives it.
 func (m *mover) replayed() {
 	m.t.Helper()
 	ends := []struct {
