@@ -225,6 +225,9 @@ func (m *mover) replayed() {
 		m.all(m.imports(e.n, e.n+1))
 		m.dead(foreignToken(e.n), e.cause)
 		m.dead(m.got[e.n], e.cause)
+		if a := m.explain("refresh_token", foreignToken(e.n)); a.text("verdict") != "dead" || a.text("cause") != string(e.cause) {
+			m.t.Errorf("a token that ended of %s is explained as %v", e.cause, a)
+		}
 	}
 }
 

@@ -582,9 +582,7 @@ func (h *history) difference(f *modelFamily) string {
 
 // explained compares the explanation of a token with what its next use would do.
 func (h *history) explained(u use) {
-	if u.unknown || u.n == 0 && u.f.foreign != 0 {
-		return // the explanation is of what the table knows
-	}
+	u.unknown = false // the explanation is of what the table knows
 	got := u.f.fate(u.n, u.client, u.policy, h.clock.Now())
 	if u.code() { // only the client has the proof, and the explanation supposes it
 		got = u.f.fateOfCode(rightProof, u.client, u.policy, h.clock.Now())
