@@ -99,6 +99,10 @@ test-long: ##- what make test plays in short: thousands of families, events and 
 	go test -count=1 -timeout 30m $(LONG_PACKAGES) -run '$(LONG)' -long
 	$(GOTEST) ./lab/bench
 
+.PHONY: test-import
+test-import: ##- kills an import of 100,000 sessions and runs it again, on DynamoDB Local, in half an hour (needs Java, and Maven once)
+	lab/dynamodb-local/run.sh with go test -count=1 -timeout 60m ./cmd/rotor -run 'TestImportIsKilled' -v -long
+
 .PHONY: test-infra
 test-infra: ## the tests of the construct and its app: what is deployed, and who may do what (needs Node)
 	$(NODE) go test -shuffle=on ./infra ./infra/cdk

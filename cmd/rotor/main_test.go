@@ -30,14 +30,20 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process returns the program as a separate process.
+// process returns the program as a separate process, which ends within a minute.
 func process(t *testing.T, args []string, env ...string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	return processFor(t, time.Minute, args, env...)
+}
+
+// processFor returns the program as a separate process, which ends within that time.
+func processFor(t *testing.T, limit time.Duration, args []string, env ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(env, asMain+"=1")

@@ -246,9 +246,10 @@ var trustSettings = chapter{"Whom a client trusts", []mutant{
 	},
 	{
 		rule: "a file of clients leaves trusted issuers out", pkg: "command", test: "command.TestApplyTrustedIssuers",
-		file: "clientfile.go", edits: []edit{{`		TrustedIssuers: c.TrustedIssuers,
+		file: "clientfile.go", edits: []edit{{`		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
 	}
-	members`, `	}
+	members`, `		AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
+	}
 	members`}},
 	},
 }}

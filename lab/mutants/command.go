@@ -147,7 +147,7 @@ var commandLine = chapter{"The command line", []mutant{
 	},
 	{
 		rule: "a misspelled member of a file is left out", pkg: "command", test: "command.TestBadFiles",
-		edits: []edit{{`	decoder.DisallowUnknownFields()
+		file: "clientfile.go", edits: []edit{{`	decoder.DisallowUnknownFields()
 `, ``}, {`case err == nil && !hasMember(to, key.Value):`, `case err == nil && key.Value == "":`}},
 	},
 	{

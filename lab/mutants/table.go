@@ -17,6 +17,7 @@ var table = []chapter{
 	consolePages,
 	consoleForms,
 	codePages,
+	imports,
 	movedIn,
 	forwarded,
 	clientWire,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/family"
+	"github.com/rotor-auth/rotor/shared/foreign"
 	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/store"
 )
@@ -58,6 +59,8 @@ func warnings(before, c *store.Client, now time.Time) []warning {
 		"the client can find out of every client's access tokens whether they are active, and whose they are")
 	add(c.MayForward, "may_forward",
 		"what the client reports as its users' addresses is believed: whoever has its secret can claim any address")
+	add(c.AcceptsImported != nil && *c.AcceptsImported == foreign.Shape{}, acceptsField,
+		"any text may be a token of the other provider, so that each that is made up is looked for in the table: say how the tokens begin, or how long they are")
 	for _, uris := range []struct {
 		field string
 		all   []string

@@ -549,6 +549,10 @@ func TestCapacity(t *testing.T) {
 			token := movingIn(w, "")
 			return request(http.MethodPost, "/v1/imports", jsonType, importBody(importRow("u", token)))
 		}, 200, get + " " + get, 0, 2, 0},
+		{"dry run of an import", func(w *world) func(*world) answer {
+			w.acceptImported("true")
+			return request(http.MethodPost, "/v1/imports", jsonType, strings.Replace(importBody(importRow("u", foreignToken(1))), "{", `{"dry_run":true,`, 1))
+		}, 200, get + " " + get, 0, 2, 0},
 		// POST /v1/families
 		{"issue, the user's first", func(*world) func(*world) answer {
 			return request(http.MethodPost, "/v1/families", jsonType, `{"user_id":"u","client_id":"app"}`)

@@ -55,6 +55,8 @@ func TestWarnings(t *testing.T) {
 		{"access tokens of hours", `{"type":"confidential","policy":{"access_token_lifetime":14400}}`, nil, ""},
 		{"may introspect", `{"type":"confidential","may_introspect":true}`, []string{"may_introspect"}, "every client's"},
 		{"may forward", `{"type":"confidential","may_forward":true}`, []string{"may_forward"}, "addresses"},
+		{"tokens of any shape", `{"type":"public","accepts_imported":true}`, []string{"accepts_imported"}, "looked for in the table"},
+		{"tokens of a shape", `{"type":"public","accepts_imported":{"prefix":"v1."}}`, nil, ""},
 		{"a trusted issuer", trusting(`"issuer":"i","audience":"a","jwks_uri":"https://i.example/"`), nil, ""},
 		{"a bare user", trusting(`"issuer":"i","audience":"a","jwks_uri":"https://i.example/","user_prefix":""`), []string{"trusted_issuers[0].user_prefix"}, "logs in another way"},
 		{"a user by address", trusting(`"issuer":"i","audience":"a","jwks_uri":"https://i.example/","user_claim":"email"`), []string{"trusted_issuers[0].user_claim"}, "email"},

@@ -102,7 +102,7 @@ func either(flag, value string, args []string) (string, error) {
 var familyID = regexp.MustCompile(`\A[A-Za-z0-9_-]{43}\z`)
 
 // switches are the flags without a value.
-var switches = []string{"--yes", "--dry-run", "--json", "--follow", "--help"}
+var switches = []string{"--yes", "--dry-run", "--json", "--follow", "--skip-bad", "--help"}
 
 // moveIDs moves the ids of families that begin with - behind the flags, for which they would
 // be taken: one id in 64 does. A value of a flag stays where it is.

@@ -44,6 +44,7 @@ type clientEntry struct {
 	PostLogoutRedirectURIs []string               `json:"post_logout_redirect_uris"`
 	TrustedIssuers         []manage.TrustedIssuer `json:"trusted_issuers"`
 	Adopt                  *manage.Provider       `json:"adopt"`
+	AcceptsImported        acceptedShape          `json:"accepts_imported"`
 }
 
 // clientFile is a file of clients.
@@ -216,7 +217,7 @@ func (f *clientFile) set(to any, path string, key, value *yaml.Node) {
 func hasMember(v any, name string) bool {
 	switch v := v.(type) {
 	case *clientEntry:
-		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris", "trusted_issuers", "adopt"}, name)
+		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris", "trusted_issuers", "adopt", "accepts_imported"}, name)
 	case *family.Policy:
 		text, err := json.Marshal(v)
 		var members map[string]any
@@ -255,8 +256,7 @@ func (c *clientEntry) settings() *manage.Settings {
 		Type: c.Type, Preset: c.Preset, Scope: c.Scope, Audience: c.Audience,
 		MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore, Policy: map[string]any{},
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		Adopt:          c.Adopt,
-		TrustedIssuers: c.TrustedIssuers,
+		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
 	}
 	members, _ := json.Marshal(c.policy) // of numbers and strings
 	var all map[string]any
@@ -276,7 +276,7 @@ func (c *clientEntry) registration(now *manage.Registration) *manage.Registratio
 		ClientID: c.id, Type: c.Type, Preset: c.Preset, Scope: strings.Join(unique(strings.Fields(c.Scope)), " "),
 		Audience: unique(c.Audience), MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore,
 		RedirectURIs: unique(c.RedirectURIs), PostLogoutRedirectURIs: unique(c.PostLogoutRedirectURIs),
-		TrustedIssuers: c.TrustedIssuers, Adopt: c.Adopt,
+		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
 		Policy: manage.Policy{
 			Rotation: p.Rotation, ReuseInterval: int64(p.ReuseInterval), LostResponse: string(p.LostResponse),
 			AbsoluteLifetime: int64(p.AbsoluteLifetime), IdleLifetime: int64(p.IdleLifetime),

@@ -151,6 +151,7 @@ func stateOf(c *manage.Registration) []field {
 		{"may_forward", strconv.FormatBool(c.MayForward)},
 		{"trusted_issuers", issuersText(c.TrustedIssuers)},
 		{"adopt", providerText(c.Adopt)},
+		{"accepts_imported", shapeText(c.AcceptsImported)},
 		{"not_before", moment(c.NotBefore)},
 		{"redirect_uris", strings.Join(c.RedirectURIs, ", ")},
 		{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, ", ")},

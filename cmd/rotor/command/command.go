@@ -89,7 +89,7 @@ func (e *env) root() *cobra.Command {
 	flags.StringVar(&e.region, "region", "", "AWS region of the service (AWS_REGION)")
 	flags.BoolVar(&e.json, "json", false, "write JSON: one document, or for a list one on each line")
 	root.AddCommand(e.run(), e.console(), e.explain(), e.families(), e.revoke(), e.events(), e.clients(), e.secrets(),
-		e.keys(), e.erase(), e.version())
+		e.keys(), e.importTokens(), e.erase(), e.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" { // alone it is like any other group
@@ -102,7 +102,7 @@ func (e *env) root() *cobra.Command {
 
 // offerNoFiles makes the shell offer no names of files where an id is expected.
 func offerNoFiles(cmd *cobra.Command) {
-	if cmd.ValidArgsFunction == nil && !cmd.HasSubCommands() && cmd.Name() != "apply" {
+	if cmd.ValidArgsFunction == nil && !cmd.HasSubCommands() && cmd.Name() != "apply" && cmd.Name() != "import" {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}
 	for _, below := range cmd.Commands() {

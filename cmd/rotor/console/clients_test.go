@@ -55,10 +55,18 @@ func TestPolicyRoundTrip(t *testing.T) {
 		"observing": {Type: "public", Policy: map[string]any{"reuse_detection": "observe", "observe_until": until}},
 		"trusting":  {Type: "public", TrustedIssuers: []manage.TrustedIssuer{{Issuer: "https://i.example", JWKSURI: "https://i.example/keys", Audience: []string{"a"}, UserPrefix: new("")}}},
 		"adopting":  {Type: "public", Adopt: &manage.Provider{TokenEndpoint: "https://i.example/token", ClientID: "a", Auth: "client_secret_post", SecretName: "rotor/adopt/a", User: manage.ProviderUser{From: "id_token"}, Prefix: "v1.", Length: 40, PerSecond: 3}},
+		"moving":    {Type: "public", AcceptsImported: &manage.TokenShape{Prefix: "v1.", Length: 40}},
+		"any":       {Type: "public", AcceptsImported: &manage.TokenShape{}},
 		"ended":     {Type: "public", NotBefore: w.clock.Now().Add(-time.Hour).Truncate(time.Second)},
 	} {
 		w.register(id, s)
 		before := w.registration(id)
+		switch page := w.get("/console/clients/" + id); id {
+		case "moving":
+			page.wants(t, "Accepts imported tokens", "<bdi>v1.</bdi>, of 40 characters")
+		case "any":
+			page.wants(t, "Accepts imported tokens", "of any shape")
+		}
 		action, values := w.get("/console/clients/" + id + "/policy").form(t)
 		if len(values) != 12 {
 			t.Errorf("%s: the form has %v", id, values)

@@ -16,17 +16,20 @@ import (
 // Sizes returns the sizes in bytes, as DynamoDB counts them, of all items whose sort key
 // begins with the prefix.
 func (rt *Transport) Sizes(ctx context.Context, prefix string) ([]int, error) {
-	out, err := dynamodb.NewFromConfig(rt.Config()).Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(rt.name)})
-	if err != nil {
-		return nil, fmt.Errorf("scan the table: %w", err)
-	}
+	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(rt.Config()), &dynamodb.ScanInput{TableName: aws.String(rt.name)})
 	var sizes []int
-	for _, item := range out.Items {
-		sk, ok := item[schema.SK].(*types.AttributeValueMemberS)
-		if !ok || !strings.HasPrefix(sk.Value, prefix) {
-			continue
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("scan the table: %w", err)
 		}
-		sizes = append(sizes, store.ItemSize(item))
+		for _, item := range out.Items {
+			sk, ok := item[schema.SK].(*types.AttributeValueMemberS)
+			if !ok || !strings.HasPrefix(sk.Value, prefix) {
+				continue
+			}
+			sizes = append(sizes, store.ItemSize(item))
+		}
 	}
 	return sizes, nil
 }
