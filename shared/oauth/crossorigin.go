@@ -21,21 +21,23 @@ var exposedHeaders = []string{"Retry-After", "WWW-Authenticate"}
 // credentials are never allowed, since tokens travel in bodies. Any request header is
 // allowed, as SDKs and tracing add their own, except for the forwarding headers.
 //
-// An endpoint with neither corsForOrigins nor corsForAll has no CORS and ignores the
+// An endpoint without CORS ignores the
 // origin. Pages cannot read its answers, and it spends no token that a page could lose.
 // /v1 takes requests that IAM has authorized, which pages do not send. Introspection
 // changes nothing, and its callers may pass on the headers of a browser's request.
-func (a *API) corsForOrigins(h http.Handler) http.Handler {
-	options := cors.Options{
-		AllowedHeaders: []string{"*"}, ExposedHeaders: exposedHeaders, MaxAge: 600,
-		AllowedMethods: []string{http.MethodPost},
-	}
+func (a *API) corsForOrigins(h http.Handler, exposed []string, methods ...string) http.Handler {
+	options := cors.Options{AllowedHeaders: []string{"*"}, ExposedHeaders: exposed, MaxAge: 600, AllowedMethods: methods}
 	if a.Origins.Any() {
 		options.AllowedOrigins = []string{"*"}
 	} else {
 		options.AllowOriginFunc = a.originAllowed
 	}
 	return a.refuseOtherOrigins(cors.New(options).Handler(h))
+}
+
+// corsForPosts returns h with CORS for the web origins that may call, by POST.
+func (a *API) corsForPosts(h http.Handler) http.Handler {
+	return a.corsForOrigins(h, exposedHeaders, http.MethodPost)
 }
 
 // corsForAll returns h with CORS for every web origin.

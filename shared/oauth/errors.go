@@ -35,11 +35,15 @@ var (
 	errForeignOrigin = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Requests from this web origin are not allowed: it is not configured."}
 )
 
-// Fail writes the answer for err. No other function turns errors into answers. An error
+// Fail writes the answer for err, at Supabase's paths in the form of Supabase. No other function turns errors into answers. An error
 // that is not listed here is a failure of storage or keys: it is logged and answered 503,
 // so that the client tries again. It is never taken for a bad token.
 func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	web.NoStore(w)
+	if isSupabase(r) {
+		a.failSupabase(w, r, err)
+		return
+	}
 	var e *oauthError
 	var large *web.TooLargeError
 	switch {

@@ -1,11 +1,10 @@
 // Package oauth is the public HTTP API: the token endpoint, revocation, introspection
-// and discovery, each in a file of its own. Fail, in errors.go, turns their errors into
-// answers.
+// and discovery, each in a file of its own, and Supabase's wire for the same. Fail, in errors.go,
+// turns their errors into answers.
 package oauth
 
 import (
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
@@ -35,18 +34,14 @@ func New(engine *session.Engine, c Config) *API {
 	return &API{Engine: engine, Config: c, ownOrigin: origin.Of(engine.Issuer), checkup: new(checkup)}
 }
 
-// Token returns a handler of POST /oauth/token, and of GET /healthz.
-func (a *API) Token() http.Handler {
-	return a.serve(slices.Concat(a.tokenEndpoint(), a.healthEndpoint()))
-}
+// Token returns a handler of POST /oauth/token, of its like on Supabase's wire, and of GET /healthz.
+func (a *API) Token() http.Handler { return a.serve(a.tokenEndpoints()) }
 
 // Revoke returns a handler of POST /oauth/revoke, and of logouts.
-func (a *API) Revoke() http.Handler {
-	return a.serve(slices.Concat(a.revokeEndpoint(), a.logoutEndpoints()))
-}
+func (a *API) Revoke() http.Handler { return a.serve(a.revokeEndpoints()) }
 
-// Introspect returns a handler of POST /oauth/introspect.
-func (a *API) Introspect() http.Handler { return a.serve(a.introspectEndpoint()) }
+// Introspect returns a handler of POST /oauth/introspect, and of Supabase's user.
+func (a *API) Introspect() http.Handler { return a.serve(a.introspectEndpoints()) }
 
 // Discovery returns a handler of the documents under /.well-known, of the OpenAPI document and of
 // /authorize. It answers every other path with not_found.

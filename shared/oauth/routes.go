@@ -9,43 +9,38 @@ import (
 
 // Endpoints returns all public endpoints, for a server that has others as well.
 func (a *API) Endpoints() []web.Endpoint {
-	return slices.Concat(a.tokenEndpoint(), a.healthEndpoint(), a.revokeEndpoint(), a.logoutEndpoints(), a.introspectEndpoint(), a.discoveryEndpoints())
+	return slices.Concat(a.tokenEndpoints(), a.revokeEndpoints(), a.introspectEndpoints(), a.discoveryEndpoints())
 }
 
-func (a *API) tokenEndpoint() []web.Endpoint {
-	return []web.Endpoint{{
-		Path: "/oauth/token", Wrap: a.corsForOrigins,
-		Methods: map[string]web.Handler{http.MethodPost: a.token},
-	}}
-}
-
-func (a *API) healthEndpoint() []web.Endpoint {
-	return []web.Endpoint{{Path: "/healthz", Methods: map[string]web.Handler{http.MethodGet: a.health}}}
-}
-
-func (a *API) revokeEndpoint() []web.Endpoint {
-	return []web.Endpoint{{
-		Path: "/oauth/revoke", Wrap: a.corsForOrigins,
-		Methods: map[string]web.Handler{http.MethodPost: a.revoke},
-	}}
-}
-
-// logoutEndpoints returns the endpoints of a logout. They have no CORS, since browsers are led
-// there and no script calls them.
-func (a *API) logoutEndpoints() []web.Endpoint {
+// tokenEndpoints returns the endpoints of the function token.
+func (a *API) tokenEndpoints() []web.Endpoint {
 	return []web.Endpoint{
-		{Path: "/oauth/logout", Methods: map[string]web.Handler{http.MethodGet: a.logout, http.MethodPost: a.logout}},
-		{Path: "/v2/logout", Methods: map[string]web.Handler{http.MethodGet: a.auth0Logout}},
+		{Path: "/oauth/token", Wrap: a.corsForPosts, Methods: map[string]web.Handler{http.MethodPost: a.token}},
+		{Path: "/healthz", Methods: map[string]web.Handler{http.MethodGet: a.health}},
+		a.supabaseTokenEndpoint(),
 	}
 }
 
-func (a *API) introspectEndpoint() []web.Endpoint {
-	return []web.Endpoint{{
-		Path:    "/oauth/introspect",
-		Methods: map[string]web.Handler{http.MethodPost: a.introspect},
-	}}
+// revokeEndpoints returns the endpoints of the function revoke. Those of a logout in a browser have no
+// CORS, since browsers are led there and no script calls them.
+func (a *API) revokeEndpoints() []web.Endpoint {
+	return []web.Endpoint{
+		{Path: "/oauth/revoke", Wrap: a.corsForPosts, Methods: map[string]web.Handler{http.MethodPost: a.revoke}},
+		{Path: "/oauth/logout", Methods: map[string]web.Handler{http.MethodGet: a.logout, http.MethodPost: a.logout}},
+		{Path: "/v2/logout", Methods: map[string]web.Handler{http.MethodGet: a.auth0Logout}},
+		a.supabaseLogoutEndpoint(),
+	}
 }
 
+// introspectEndpoints returns the endpoints of the function introspect.
+func (a *API) introspectEndpoints() []web.Endpoint {
+	return []web.Endpoint{
+		{Path: "/oauth/introspect", Methods: map[string]web.Handler{http.MethodPost: a.introspect}},
+		a.supabaseUserEndpoint(),
+	}
+}
+
+// discoveryEndpoints returns the endpoints of the function discovery.
 func (a *API) discoveryEndpoints() []web.Endpoint {
 	get := func(path string, h web.Handler) web.Endpoint {
 		return web.Endpoint{Path: path, Wrap: corsForAll, Methods: map[string]web.Handler{http.MethodGet: h}}
@@ -64,5 +59,5 @@ func (a *API) discoveryEndpoints() []web.Endpoint {
 			get("/.well-known/oauth-authorization-server"+path, a.metadata),
 			get("/.well-known/openid-configuration"+path, a.metadata))
 	}
-	return endpoints
+	return append(endpoints, a.supabaseDocuments()...)
 }

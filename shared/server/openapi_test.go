@@ -138,6 +138,10 @@ func ask(o openapitest.Operation, family string) (path, contentType, body string
 		return path, formType, "client_id=app&post_logout_redirect_uri=https://a.example/"
 	case "/oauth/revoke POST", "/oauth/introspect POST":
 		return path, formType, "client_id=app&token=x"
+	case "/auth/v1/token POST":
+		return path + "?grant_type=refresh_token&apikey=app", jsonType, `{"refresh_token":"x"}`
+	case "/auth/v1/logout POST", "/auth/v1/user GET":
+		return path + "?apikey=app", "", ""
 	case "/v1/clients/{client_id} PUT":
 		return path, jsonType, `{"type":"public"}`
 	case "/v1/families POST":

@@ -22,6 +22,15 @@ var (
 	ErrTarget          = errors.New("a requested resource is not among the audiences of this refresh token")
 )
 
+// DeadTokenError is an [ErrDeadToken] of which the cause is known. The OAuth endpoints answer
+// every cause alike.
+type DeadTokenError struct{ Cause family.Cause }
+
+func (e *DeadTokenError) Error() string { return ErrDeadToken.Error() }
+
+// Unwrap returns [ErrDeadToken].
+func (e *DeadTokenError) Unwrap() error { return ErrDeadToken }
+
 // Use is one use of a refresh token.
 type Use struct {
 	Client   *store.Client
@@ -217,17 +226,17 @@ func (e *Engine) recordExchange(ctx context.Context, u Use, tok token.Token, f *
 	e.Trail.Record(ctx, &event)
 }
 
-// refuse logs why a token is rejected, and returns [ErrDeadToken]. f is nil if the family
+// refuse logs why a token is rejected, and returns a [DeadTokenError]. f is nil if the family
 // is unknown.
 func (e *Engine) refuse(ctx context.Context, u Use, tok token.Token, f *family.Family, cause family.Cause) error {
 	event := e.useEvent(u.refused(), u, tok, f)
 	event.Cause = cause
 	e.Trail.Record(ctx, &event)
-	return ErrDeadToken
+	return &DeadTokenError{cause}
 }
 
 // revokeReused revokes a family because one of its tokens was reused, and returns
-// [ErrDeadToken]. Of many concurrent callers, one revokes and records the event.
+// a [DeadTokenError]. Of many concurrent callers, one revokes and records the event.
 func (e *Engine) revokeReused(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict) error {
 	event := e.useEvent(audit.Reuse, u, tok, f)
 	event.Cause = family.ReuseDetected
@@ -239,7 +248,7 @@ func (e *Engine) revokeReused(ctx context.Context, u Use, tok token.Token, f *fa
 	if done {
 		e.Trail.Record(ctx, &event)
 	}
-	return ErrDeadToken
+	return &DeadTokenError{family.ReuseDetected}
 }
 
 // observe records a reuse that the policy only observes, once for each family, and lets

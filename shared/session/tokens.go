@@ -27,6 +27,8 @@ type Tokens struct {
 	Scope   *string `json:"scope,omitempty"` // left out if no scope was ever granted
 	IDToken string  `json:"id_token,omitempty"`
 	Family  string  `json:"family,omitempty"` // set by the management API alone
+
+	Record *family.Family `json:"-"` // of the family, as it is now
 }
 
 // Tokens makes the first tokens of a family, for all that it was granted.
@@ -77,6 +79,7 @@ func (e *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Clie
 		}
 	}
 	answer := &Tokens{
+		Record:       f,
 		TokenType:    "Bearer",
 		ExpiresIn:    lifetime,
 		RefreshToken: keys.Codec.Mint(token.Token{Family: f.ID, Counter: f.Counter}, now).Reveal(),

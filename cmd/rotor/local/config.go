@@ -106,7 +106,7 @@ func loadConfig(getenv func(string) string) (*config, error) {
 }
 
 // ownPaths are the paths that are served without a base path.
-var ownPaths = []string{"/oauth", "/.well-known", "/openapi.json", "/authorize", "/v1", "/v2/logout", "/local", "/debug", "/console", "/demo"}
+var ownPaths = []string{"/oauth", "/.well-known", "/openapi.json", "/authorize", "/v1", "/v2/logout", "/auth/v1", "/local", "/debug", "/console", "/demo"}
 
 // isBasePath reports whether s is a path of plain segments that begins with none of
 // ownPaths, so that it is always clear whether a request has the base path.

@@ -131,7 +131,7 @@ func TestConfigURLs(t *testing.T) {
 		"AWS_ENDPOINT_URL_DYNAMODB": {"localhost:8000", "ftp://localhost", "http://", "http://u:p@localhost", "http://localhost?x", "%"},
 		"BASE_PATH": {
 			"/", "auth", "/auth/", "//auth", "/a//b", "/a/../b", "/.", "/a%20b", "/a b", "/a?b", "/a#b", "/ü", "http://localhost/auth",
-			"/oauth", "/oauth/token", "/v1", "/v1/families", "/.well-known", "/openapi.json", "/authorize", "/v2/logout", "/local", "/local/clock", "/debug", "/debug/pprof",
+			"/oauth", "/oauth/token", "/v1", "/v1/families", "/.well-known", "/openapi.json", "/authorize", "/v2/logout", "/auth/v1", "/auth/v1/token", "/local", "/local/clock", "/debug", "/debug/pprof",
 		},
 		"AUTHORIZATION_ENDPOINT": {"login.example.com", "/login", "http://login.example.com", "https://login.example.com/#x", "https://u@login.example.com/", "javascript:x", "com.example.app:/login"},
 		"ORIGINS": {

@@ -20,7 +20,7 @@ import (
 //
 //   - It refuses a Host that does not name this machine. Otherwise a page could make
 //     its own name resolve to loopback and be of the same origin (DNS rebinding).
-//   - Outside /oauth, /authorize, /v2/logout, /.well-known and /openapi.json, which are for browsers, it refuses
+//   - Outside /oauth, /authorize, /v2/logout, /auth/v1, /.well-known and /openapi.json, which are for browsers, it refuses
 //     requests of pages of another origin, whatever their method, and bodies that are not
 //     JSON, which is all that a form can send.
 //
@@ -45,7 +45,7 @@ func guard(c *config, next http.Handler) http.Handler {
 // CORS rules allow. All other paths are guarded, including any that are added later.
 func forBrowsers(path string) bool {
 	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/") || path == "/openapi.json" ||
-		path == "/authorize" || path == "/v2/logout"
+		path == "/authorize" || path == "/v2/logout" || strings.HasPrefix(path, "/auth/v1/")
 }
 
 // jsonOnly returns a handler that refuses requests whose Content-Type is not JSON,

@@ -198,7 +198,8 @@ func FuzzEvent(f *testing.F) {
 
 // others are the paths of functions that have none of the prefixes above.
 var others = map[string][]string{
-	"token": {"/healthz"}, "revoke": {"/oauth/logout", "/v2/logout"}, "discovery": {"/openapi.json", "/authorize"},
+	"token": {"/healthz", "/auth/v1/token"}, "revoke": {"/oauth/logout", "/v2/logout", "/auth/v1/logout"}, "introspect": {"/auth/v1/user"},
+	"discovery": {"/openapi.json", "/authorize", "/auth/v1/"},
 }
 
 // response returns a function's response, and fails unless the gateway can pass it

@@ -286,5 +286,8 @@ func side(path string) string {
 	if path == "/v1" || strings.HasPrefix(path, "/v1/") {
 		return "management"
 	}
+	if strings.HasPrefix(path, "/auth/v1/") {
+		return "supabase"
+	}
 	return "public"
 }
