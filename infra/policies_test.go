@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rotor-auth/rotor/shared/manage"
 )
 
 // matches reports whether a pattern of IAM, in which * is any text and ? any character, matches a value.
@@ -72,7 +74,7 @@ func TestPoliciesOfCallers(t *testing.T) {
 		},
 	}
 	ids := strings.NewReplacer("{family}", "5oSM_mhQKA0P9oHZCRhalgGiIKc-0K77w4fmNsZpjZc", "{client_id}", "shop", "{secret_id}", "01KF0HJ54J22TJGG6X87QASE15")
-	calls, policies := managementCalls(), s.resources("AWS::IAM::ManagedPolicy")
+	calls, policies := (&manage.API{}).Routes(), s.resources("AWS::IAM::ManagedPolicy")
 	for _, name := range []string{"Login", "Support", "Admin"} {
 		id, _ := at(s.object["Outputs"], name+"PolicyArn", "Value", "Ref").(string)
 		if policies[id] == nil {

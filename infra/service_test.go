@@ -512,15 +512,6 @@ func TestGivenResources(t *testing.T) {
 	})
 }
 
-// managementCalls returns the calls of /v1, and those that have a route before they are served.
-func managementCalls() []manage.Route {
-	calls := (&manage.API{}).Routes()
-	if served := func(r manage.Route) bool { return r.Path == "/v1/imports" }; !slices.ContainsFunc(calls, served) {
-		calls = append(calls, manage.Route{Method: "POST", Path: "/v1/imports"})
-	}
-	return calls
-}
-
 // Without this /v1 could be open to anyone, or an endpoint could lead nowhere.
 func TestRoutes(t *testing.T) {
 	s := standardStack(t)
@@ -539,7 +530,7 @@ func TestRoutes(t *testing.T) {
 
 		"ANY /auth/v1/.well-known/{proxy+}": "discovery NONE",
 	}
-	calls := managementCalls()
+	calls := (&manage.API{}).Routes()
 	for _, call := range calls {
 		want[call.Method+" "+call.Path] = "manage AWS_IAM"
 	}
@@ -590,7 +581,7 @@ func TestStage(t *testing.T) {
 			t.Error(diff)
 		}
 		got := limits(r)
-		for _, call := range managementCalls() {
+		for _, call := range (&manage.API{}).Routes() {
 			if key := call.Method + " " + call.Path; got[key] != "200, 400" {
 				t.Errorf("%s has the limits %q", key, got[key])
 			} else {
@@ -668,7 +659,7 @@ func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 					t.Errorf("%s: the stage may be made before %s", name, id)
 				}
 			}
-			if len(routes) != 12+len(managementCalls()) || len(got) != len(routes) {
+			if len(routes) != 12+len((&manage.API{}).Routes()) || len(got) != len(routes) {
 				t.Errorf("%s: %d routes, and limits for %d", name, len(routes), len(got))
 			}
 		}

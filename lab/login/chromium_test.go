@@ -19,6 +19,7 @@ import (
 // bundles are the builds for browsers of the SDKs, as their packages ship them.
 var bundles = map[string]string{
 	"oidc-client-ts": "oidc-client-ts/dist/browser/oidc-client-ts.min.js",
+	"tslib":          "tslib/tslib.es6.mjs", // of auth-js
 	"auth0-spa-js":   "@auth0/auth0-spa-js/dist/auth0-spa-js.production.js",
 }
 

@@ -7,6 +7,7 @@ package login
 import (
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"log/slog"
@@ -52,6 +53,8 @@ type world struct {
 	log      *logtest.Buffer
 	ahead    atomic.Int64 // how far the clock was moved
 	tokens   atomic.Int64 // how many token requests there were
+	outage   atomic.Int64 // how many of the next ones the store fails
+	broken   atomic.Bool  // the store fails now
 	reports  chan []byte  // of pages
 	callback string       // the app's redirect URI
 	left     string       // the app's post-logout redirect URI
@@ -103,7 +106,7 @@ func (w *world) startRotor() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	table := store.New(embedded.Config(embedded.New()), "rotor", store.DefaultRetention)
+	table := store.New(embedded.Config(&breakable{embedded.New(), &w.broken}), "rotor", store.DefaultRetention)
 	if err := table.Create(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -115,8 +118,12 @@ func (w *world) startRotor() {
 		AuthorizationEndpoint: w.login.URL + "/login",
 	}).Handler()
 	w.rotor.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/oauth/token" && r.Method == http.MethodPost {
+		if (r.URL.Path == "/oauth/token" || r.URL.Path == "/auth/v1/token") && r.Method == http.MethodPost {
 			w.tokens.Add(1)
+			if w.outage.Add(-1) >= 0 {
+				w.broken.Store(true)
+				defer w.broken.Store(false)
+			}
 		}
 		service.ServeHTTP(rw, r)
 	})
@@ -131,6 +138,20 @@ func (w *world) startRotor() {
 			w.t.Error("nothing was logged")
 		}
 	})
+}
+
+// breakable is a store that fails while it is broken.
+type breakable struct {
+	below  http.RoundTripper
+	broken *atomic.Bool
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (b *breakable) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.broken.Load() {
+		return nil, errors.New("the store is broken")
+	}
+	return b.below.RoundTrip(r)
 }
 
 // authenticate serves the login's page. It lets in whom the request hints at, except nobody, and
@@ -164,6 +185,10 @@ func (w *world) serveApp() http.Handler {
 		_ = json.NewEncoder(rw).Encode(map[string]string{"issuer": w.rotor.URL, "client_id": clientID})
 	})
 	mux.HandleFunc("POST /later", func(http.ResponseWriter, *http.Request) { w.later() })
+	mux.HandleFunc("POST /outage", func(http.ResponseWriter, *http.Request) { w.outage.Store(2) })
+	mux.HandleFunc("GET /auth-js/{module...}", func(rw http.ResponseWriter, r *http.Request) { // which imports modules without their suffix
+		http.ServeFile(rw, r, filepath.Join(libraries, "node_modules/@supabase/auth-js/dist/module", filepath.FromSlash(r.PathValue("module"))+".js"))
+	})
 	mux.HandleFunc("POST /report", func(_ http.ResponseWriter, r *http.Request) {
 		if text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, 1<<20)); err == nil {
 			w.reports <- text

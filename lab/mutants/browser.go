@@ -35,7 +35,7 @@ var webOrigins = chapter{"Web origins", []mutant{
 	},
 	{
 		rule: "introspection asks for an origin, too", pkg: "oauth", test: "server.TestWhoseOriginMayCall",
-		edits: []edit{{`Path:    "/oauth/introspect",`, `Path: "/oauth/introspect", Wrap: a.corsForOrigins,`}},
+		edits: []edit{{`Path: "/oauth/introspect",`, `Path: "/oauth/introspect", Wrap: a.corsForPosts,`}},
 	},
 	{
 		rule: "a refused origin is not logged", pkg: "oauth", file: "crossorigin.go", test: "server.TestForeignOriginIsLogged",

@@ -69,7 +69,7 @@ var clientSecrets = chapter{"Secrets of clients", []mutant{
 
 var clientWire = chapter{"Who a client is, on the wire", []mutant{
 	{
-		rule: "a 401 says how to authenticate only where the header was tried", pkg: "oauth", test: "server.TestEvery401SaysHow",
+		rule: "a 401 says how to authenticate only where the header was tried", pkg: "oauth", file: "errors.go", test: "server.TestEvery401SaysHow",
 		edits: []edit{{`if e.status == http.StatusUnauthorized {`, `if e.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {`}},
 	},
 	{

@@ -19,7 +19,7 @@ var openapiDocument = chapter{"The OpenAPI document", []mutant{
 	},
 	{
 		rule: "a route is missing in the document", pkg: "oauth", test: "server.TestRoutesAreThoseOfTheDocument",
-		edits: []edit{{`return []web.Endpoint{{Path: "/healthz",`, `return []web.Endpoint{{Path: "/health", Methods: map[string]web.Handler{http.MethodGet: a.health}}, {Path: "/healthz",`}},
+		edits: []edit{{`		{Path: "/healthz",`, `		{Path: "/health", Methods: map[string]web.Handler{http.MethodGet: a.health}}, {Path: "/healthz",`}},
 	},
 	{
 		rule: "a limit is narrower than in the document", pkg: "manage", test: "server.TestLimitsOfTheDocument",

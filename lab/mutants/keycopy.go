@@ -159,7 +159,7 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 		edits: []edit{{`	if session.IsBadToken(err) {`, `	if err != nil {`}},
 	},
 	{
-		rule: "without the newer signing key an access token is inactive", pkg: "oauth", test: "server.TestOverdueKeys",
+		rule: "without the newer signing key an access token is inactive", pkg: "oauth", file: "introspect.go", test: "server.TestOverdueKeys",
 		edits: []edit{{`(*signing.Set).Verify)
 	if errors.Is(err, keyring.ErrUnavailable) {`, `(*signing.Set).Verify)
 	if errors.Is(err, store.ErrNotFound) {`}},

@@ -227,10 +227,10 @@ var outcomes = chapter{"What a decision leads to", []mutant{
 		edits: []edit{{`if done {
 		e.Trail.Record(ctx, &event)
 	}
-	return ErrDeadToken`, `if done || err == nil {
+	return &DeadTokenError{family.ReuseDetected}`, `if done || err == nil {
 		e.Trail.Record(ctx, &event)
 	}
-	return ErrDeadToken`}},
+	return &DeadTokenError{family.ReuseDetected}`}},
 	},
 	{
 		rule: "a failure of the storage is invalid_grant", pkg: "session", test: "server.TestStorageFails",

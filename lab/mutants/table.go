@@ -34,6 +34,7 @@ var table = []chapter{
 	unsafeSettings,
 	redirects,
 	logouts,
+	supabaseWire,
 	demoPages,
 	owners,
 	loginRetries,

@@ -173,6 +173,8 @@ func (w *world) sample(name string) (function string, e event) {
 		authorization, _ := headers["authorization"].(string)
 		if pair, ok := strings.CutPrefix(authorization, "Basic "); ok {
 			headers["authorization"] = "Basic " + encoded(pair)
+		} else if authorization != "" {
+			headers["authorization"] = replacer.Replace(authorization)
 		}
 	}
 	function, _, _ = strings.Cut(name, "-")
@@ -298,6 +300,7 @@ func (w *world) login(name string) answer {
 	issued := w.want(w.play(name), http.StatusCreated)
 	w.values["REFRESH_TOKEN"] = issued.text("refresh_token")
 	w.values["FAMILY"] = issued.text("family")
+	w.values["ACCESS_TOKEN"] = issued.text("access_token")
 	w.values["ID_TOKEN"] = issued.text("id_token")
 	return issued
 }

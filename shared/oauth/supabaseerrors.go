@@ -11,7 +11,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
-// supabaseError is an error response of Supabase Auth. The codes are its own, but for not_served.
+// supabaseError is an error response of Supabase Auth. The codes are its own, except for not_served.
 type supabaseError struct {
 	status        int
 	code, message string

@@ -174,6 +174,10 @@ func (q *quiet) ask(t *testing.T, method, path, contentType, authorization, body
 	case a.status < 300:
 	case a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache":
 		t.Errorf("%v may be cached: %v", a, a.header)
+	case a.header.Get("X-Sb-Error-Code") != "":
+		if raw := q.path + path; !strings.Contains(raw, "/auth/v1/") || a.text("error_code") != a.header.Get("X-Sb-Error-Code") || a.number("code") != float64(a.status) || a.text("msg") == "" || len(a.json) != 3 {
+			t.Errorf("at %s no error of Supabase: %v", path, a)
+		}
 	case management:
 		a.problem(t, a.status)
 		a.fields(t)

@@ -11,6 +11,7 @@ import (
 
 // routes matches the paths at which a request can succeed, with or without the issuer's path.
 var routes = regexp.MustCompile(`^(/oauth/(token|revoke|introspect)` +
+	`|(/auth)?/v1/(token|logout|user|\.well-known/jwks\.json)` + // Supabase's; the first part may look like the issuer's path
 	`|/openapi\.json|/\.well-known/(jwks\.json|(oauth-authorization-server|openid-configuration)(/auth)?)` +
 	`|/v1/(families(/[A-Za-z0-9_-]{43})?|explain|events|users|clients(/[A-Za-z0-9._-]{1,64}(/secrets(/[0-9A-Za-z]{26})?)?)?))$`)
 
@@ -49,6 +50,10 @@ func FuzzPath(f *testing.F) {
 		{http.MethodDelete, "/auth/v1/families/FAMILY", ""},
 		{http.MethodPost, "/auth/v1/families", `{"user_id":"v","client_id":"app"}`},
 		{http.MethodGet, "/auth/auth/v1/families/FAMILY", ""},
+		{http.MethodPost, "/auth/auth/v1/token?grant_type=refresh_token&apikey=app", `{"refresh_token":"TOKEN"}`},
+		{http.MethodPost, "/auth/v1/token?grant_type=refresh_token&apikey=app", `{"refresh_token":"TOKEN"}`},
+		{http.MethodGet, "/auth/v1/.well-known/jwks.json", ""},
+		{http.MethodGet, "/auth/auth/v1/user?apikey=app", ""},
 		{http.MethodGet, "/auth/.well-known/oauth-authorization-server", ""},
 		{http.MethodGet, "/.well-known/oauth-authorization-server/auth", ""},
 		{http.MethodGet, "/auth/.well-known/openid-configuration/auth", ""},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rotor-auth/rotor/shared/server"
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
@@ -271,6 +272,9 @@ func TestSupabaseUser(t *testing.T) {
 	if diff := cmp.Diff(want, a.json); a.status != http.StatusOK || diff != "" || a.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v %v\n%s", a, a.header, diff)
 	}
+	if b := w.supabaseAs(access, http.MethodGet, supabaseUser+"?apikey=app", "Apikey", ""); b.body != a.body {
+		t.Errorf("with the key in the query: %v", b)
+	}
 	w.change(id, `{"claims":{"email":"new@example.com"}}`)
 	if a := w.supabaseAs(access, http.MethodGet, supabaseUser); a.text("email") != "new@example.com" {
 		t.Errorf("after a change: %v", a)
@@ -359,7 +363,7 @@ func TestSupabaseLogoutAlone(t *testing.T) {
 	w := newWorld(t)
 	mine := w.issue(`{"user_id":"u","client_id":"app"}`)
 	for _, scope := range []string{"others", "global"} {
-		if a := w.supabaseAs(mine.text("access_token"), http.MethodPost, supabaseLogout+"?scope="+scope); a.status != http.StatusNoContent {
+		if a := w.supabaseAs(mine.text("access_token"), http.MethodPost, supabaseLogout+"?apikey=app&scope="+scope, "Apikey", ""); a.status != http.StatusNoContent {
 			t.Errorf("%s: %v", scope, a)
 		}
 	}
@@ -438,6 +442,13 @@ func TestSupabaseOutage(t *testing.T) {
 			t.Errorf("%v: then %v", fault, again)
 		}
 	}
+}
+
+// TestSupabaseBug checks the answer to a bug, which an SDK takes for an outage.
+func TestSupabaseBug(t *testing.T) {
+	w := newWorld(t)
+	_, buggy := w.another(w.store.Table(), keysAsTheyAre{w.keys}, func(c *server.Config) { c.Now = func() time.Time { panic("the clock is broken") } })
+	w.sendTo(buggy, http.MethodGet, supabaseUser, "", "", "X-Supabase-Api-Version", "2024-01-01").saysSupabase(t, http.StatusInternalServerError, "unexpected_failure", "Internal error")
 }
 
 // TestSupabaseRequests checks that a request which is not as it must be is refused before the token is spent.
@@ -521,6 +532,8 @@ func TestSupabaseOrigins(t *testing.T) {
 				t.Errorf("%s: a page cannot read %s", call, name)
 			}
 		}
+		w.send(http.MethodOptions, path, "", "", "Origin", "https://evil.example", "Access-Control-Request-Method", method, "X-Supabase-Api-Version", "2024-01-01").
+			saysSupabase(t, http.StatusForbidden, "no_authorization", "web origin")
 		before := len(w.logged("sertft"))
 		w.supabase(method, path, body, "Origin", "https://evil.example", "Authorization", "Bearer "+access).saysSupabase(t, http.StatusForbidden, "no_authorization", "web origin")
 		if len(w.logged("sertft")) != before || w.family(w.familyOf(first)).text("status") != "active" {

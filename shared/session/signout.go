@@ -36,7 +36,7 @@ func (e *Engine) SignOutEverywhere(ctx context.Context, f *family.Family, client
 	return e.SignOut(ctx, f, client, from, now)
 }
 
-// signOutOthers calls revoke for all families of f's user in the client, but for f.
+// signOutOthers calls revoke for all families of f's user in the client, except for f.
 func (e *Engine) signOutOthers(ctx context.Context, f *family.Family, client *store.Client, from Caller, now time.Time,
 	revoke func(context.Context, *Revocation, ulid.ULID) (int, ulid.ULID, error),
 ) error {

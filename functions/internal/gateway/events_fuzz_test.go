@@ -181,7 +181,8 @@ func FuzzEvent(f *testing.F) {
 			if a.StatusCode >= 300 {
 				said += a.Body
 			}
-			if a.StatusCode < 400 && !strings.HasPrefix(e.RawPath, p.prefix) && !slices.Contains(others[p.function], e.RawPath) {
+			supabase := p.function == "discovery" && strings.HasPrefix(e.RawPath, "/auth/v1/") // the keys, and preflights for what is not served
+			if a.StatusCode < 400 && !strings.HasPrefix(e.RawPath, p.prefix) && !slices.Contains(others[p.function], e.RawPath) && !supabase {
 				t.Errorf("%s answers %q with %d", p.function, e.RawPath, a.StatusCode)
 			}
 			if method := e.RequestContext.HTTP.Method; a.StatusCode < 400 && (p.function == "revoke" || p.function == "manage" && method != http.MethodGet && method != http.MethodHead) {
@@ -199,7 +200,7 @@ func FuzzEvent(f *testing.F) {
 // others are the paths of functions that have none of the prefixes above.
 var others = map[string][]string{
 	"token": {"/healthz", "/auth/v1/token"}, "revoke": {"/oauth/logout", "/v2/logout", "/auth/v1/logout"}, "introspect": {"/auth/v1/user"},
-	"discovery": {"/openapi.json", "/authorize", "/auth/v1/"},
+	"discovery": {"/openapi.json", "/authorize"},
 }
 
 // response returns a function's response, and fails unless the gateway can pass it

@@ -18,6 +18,8 @@ var expected = map[string]int{
 	"discovery-oauth-metadata":         http.StatusOK,
 	"discovery-openapi":                http.StatusOK,
 	"discovery-openid-metadata":        http.StatusOK,
+	"discovery-supabase-jwks":          http.StatusOK,
+	"introspect-supabase-user":         http.StatusOK,
 	"introspect-token":                 http.StatusOK,
 	"manage-add-secret":                http.StatusCreated,
 	"manage-authorize":                 http.StatusOK,
@@ -46,6 +48,7 @@ var expected = map[string]int{
 	"revoke-auth0-logout":              http.StatusSeeOther,
 	"revoke-logout":                    http.StatusSeeOther,
 	"revoke-preflight":                 http.StatusNoContent,
+	"revoke-supabase-logout":           http.StatusNoContent,
 	"revoke-token":                     http.StatusOK,
 	"revoke-token-json":                http.StatusOK,
 	"token-assertion":                  http.StatusBadRequest, // example-spa trusts nobody
@@ -59,6 +62,7 @@ var expected = map[string]int{
 	"token-refresh-confidential":       http.StatusOK,
 	"token-refresh-forwarded":          http.StatusOK,
 	"token-refresh-json":               http.StatusOK,
+	"token-supabase":                   http.StatusOK,
 	"token-wrong-method":               http.StatusMethodNotAllowed,
 }
 
@@ -85,20 +89,21 @@ func httpNames(t *testing.T) []string {
 
 // says is what the responses to some samples must contain if one family was started.
 var says = map[string]string{
-	"token-health":            `{"status":"ok",`,
-	"introspect-token":        `"active":true`,
-	"manage-erase-user":       `{"families":1,"events":0,"dry_run":true}`,
-	"manage-explain-family":   `"verdict":"valid"`,
-	"manage-explain-token":    `"verdict":"valid"`,
-	"manage-import-tokens":    `{"tokens":[{"result":"imported","family":"`,
-	"manage-list-events":      `"type":"srrt"`,
-	"manage-list-families":    `"status":"active"`,
-	"manage-list-user-events": `"familyId":"`,
-	"manage-patch-family":     `"acr":"aal2"`,
-	"manage-patch-user":       `{"changed":1}`,
-	"manage-revoke-family":    `{"revoked":1}`,
-	"manage-revoke-others":    `{"revoked":0}`,
-	"manage-revoke-user":      `{"revoked":1,"dry_run":true}`,
+	"token-health":             `{"status":"ok",`,
+	"introspect-supabase-user": `"identities":[]`,
+	"introspect-token":         `"active":true`,
+	"manage-erase-user":        `{"families":1,"events":0,"dry_run":true}`,
+	"manage-explain-family":    `"verdict":"valid"`,
+	"manage-explain-token":     `"verdict":"valid"`,
+	"manage-import-tokens":     `{"tokens":[{"result":"imported","family":"`,
+	"manage-list-events":       `"type":"srrt"`,
+	"manage-list-families":     `"status":"active"`,
+	"manage-list-user-events":  `"familyId":"`,
+	"manage-patch-family":      `"acr":"aal2"`,
+	"manage-patch-user":        `{"changed":1}`,
+	"manage-revoke-family":     `{"revoked":1}`,
+	"manage-revoke-others":     `{"revoked":0}`,
+	"manage-revoke-user":       `{"revoked":1,"dry_run":true}`,
 }
 
 // leads is where some samples lead a browser.

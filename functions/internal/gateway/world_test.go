@@ -150,7 +150,7 @@ func (a answer) text(name string) string {
 
 // noRoute reports whether the function does not serve the path.
 func (a answer) noRoute() bool {
-	return a.StatusCode == http.StatusNotFound && (a.text("error") == "not_found" || a.text("detail") == "there is nothing at this path")
+	return a.StatusCode == http.StatusNotFound && (a.text("error") == "not_found" || a.text("detail") == "there is nothing at this path" || a.text("code") == "not_served" || a.text("error_code") == "not_served")
 }
 
 // invoke sends an event to a function and returns the answer. The response must be JSON or
@@ -257,6 +257,8 @@ func (w *world) fill(e *event) {
 	}
 	if pair, ok := strings.CutPrefix(e.Headers["authorization"], "Basic "); ok {
 		e.Headers["authorization"] = "Basic " + encoded(pair)
+	} else if e.Headers["authorization"] != "" {
+		e.Headers["authorization"] = replacer.Replace(e.Headers["authorization"])
 	}
 }
 
@@ -276,6 +278,7 @@ func (w *world) login(name string) {
 	issued := w.want(w.play(name), http.StatusCreated)
 	w.values["REFRESH_TOKEN"] = issued.text("refresh_token")
 	w.values["FAMILY"] = issued.text("family")
+	w.values["ACCESS_TOKEN"] = issued.text("access_token")
 	w.values["ID_TOKEN"] = issued.text("id_token")
 }
 

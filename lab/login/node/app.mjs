@@ -21,6 +21,12 @@ export async function later() {
   if (!answer.ok) throw new Error(`the clock answers ${answer.status}`);
 }
 
+/** Makes the store fail for the next two token requests. */
+export async function outage() {
+  const answer = await fetch(LATER.replace(/later$/, 'outage'), { method: 'POST' });
+  if (!answer.ok) throw new Error(`the outage answers ${answer.status}`);
+}
+
 /** Runs the case that is asked for, and prints what it returns. An error that it throws is its result. */
 export async function run(cases) {
   console.log(JSON.stringify(await cases[CASE]()));
