@@ -119,6 +119,7 @@ func TestForeignFaults(t *testing.T) {
 		w.introspecting()
 		old := foreignToken(1)
 		id := w.importToken("u", old)
+		w.introspectAs("app", w.secret, old) // the client is read
 		for _, path := range []string{"/oauth/introspect", "/oauth/revoke"} {
 			for call := 1; ; call++ {
 				w.store.Break(func(n int, _ string) storetest.Fault {
