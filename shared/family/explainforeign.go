@@ -9,9 +9,9 @@ import (
 // the verdict on its use.
 func explainForeign(f *Family, p *Policy, v Verdict) Explanation {
 	this := "This is another provider's refresh token, " + f.moved()
-	exchanged := fmt.Sprintf("It was exchanged for token 1 %s ago", age(v.Age))
+	exchanged := fmt.Sprintf("It was exchanged %s ago, for token 1", age(v.Age))
 	if v.AgeAtLeast {
-		exchanged = fmt.Sprintf("It was exchanged for token 1 before the last rotation, which was %s ago", age(v.Age))
+		exchanged = fmt.Sprintf("It was exchanged before the last rotation, which was %s ago", age(v.Age))
 	}
 	interval := age(p.ReuseInterval.Duration())
 	switch v.Kind {
@@ -30,7 +30,7 @@ func explainForeign(f *Family, p *Policy, v Verdict) Explanation {
 	case Observed:
 		return Explanation{
 			Verdict: ValidInReuseInterval,
-			Summary: fmt.Sprintf("%s. %s, which is outside the reuse interval of %s. Reuse is only observed until %s, so it still gets the newest, %d; from then on it would revoke the family.",
+			Summary: fmt.Sprintf("%s. %s, and that is outside the reuse interval of %s. Reuse is only observed until %s, so it still gets the newest, %d; from then on it would revoke the family.",
 				this, exchanged, interval, stamp(p.ObserveUntil), f.Counter),
 			Advice: reuseAdvice(f, 0, v.Age, p),
 		}
@@ -72,9 +72,9 @@ func worksUntil(f *Family, p *Policy) string {
 	case end.IsZero():
 		return "There is no end to the time in which it works."
 	case end.Equal(f.ExpiresAt):
-		return fmt.Sprintf("It works until %s, the absolute end of its family.", stamp(end))
+		return fmt.Sprintf("It works until %s, when the absolute lifetime ends.", stamp(end))
 	default:
-		return fmt.Sprintf("It works until %s: the idle lifetime counts from %s.", stamp(end), stamp(f.LastUsedAt))
+		return fmt.Sprintf("It works until %s, when the idle lifetime ends.", stamp(end))
 	}
 }
 
@@ -110,7 +110,7 @@ func explainForeignReused(f *Family, p *Policy, e *Explanation) {
 	e.Summary = fmt.Sprintf("The family was revoked on %s: the other provider's refresh token with which it began was presented again %s after it had been exchanged, outside the reuse interval; the newest was %d.",
 		stamp(r.At), age(r.ReuseAge), f.Counter)
 	if f.predecessor() > 0 {
-		e.Summary = fmt.Sprintf("The family was revoked on %s: the other provider's refresh token with which it began was presented again, which had been exchanged before the last rotation, %s earlier; the newest was %d.",
+		e.Summary = fmt.Sprintf("The family was revoked on %s: the other provider's refresh token with which it began was presented again. It had been superseded before the last rotation, which was %s earlier; the newest was %d.",
 			stamp(r.At), age(r.ReuseAge), f.Counter)
 	}
 	e.Advice = reuseAdvice(f, 0, r.ReuseAge, p)

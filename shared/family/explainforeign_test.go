@@ -36,16 +36,16 @@ func TestExplainForeign(t *testing.T) {
 	}{
 		{"pending", waiting(t, 20*s), 0, nil, family.Valid, "", []string{
 			"another provider's refresh token, imported on 2030-05-01 11:59:40 UTC", "has not presented it here yet",
-			"It works until 2030-05-16 11:59:40 UTC: the idle lifetime counts from 2030-05-01 11:59:40 UTC", "gets one of ours",
+			"It works until 2030-05-16 11:59:40 UTC, when the idle lifetime ends", "gets one of ours",
 		}},
-		{"pending, with an absolute end", waiting(t, 20*s), 0, []change{absoluteSoon}, family.Valid, "", []string{"It works until 2030-05-01 12:00:01 UTC, the absolute end"}},
+		{"pending, with an absolute end", waiting(t, 20*s), 0, []change{absoluteSoon}, family.Valid, "", []string{"It works until 2030-05-01 12:00:01 UTC, when the absolute lifetime ends"}},
 		{"pending, without an end", waiting(t, 20*s), 0, []change{endless}, family.Valid, "", []string{"no end"}},
 		{"adopted, pending", waiting(t, 20*s), 0, []change{adopted}, family.Valid, "", []string{"which Rotor exchanged there on 2030-05-01 11:59:40 UTC"}},
 		{"exchanged, inside the interval", movedIn(t, 4*s), 0, nil, family.ValidInReuseInterval, "", []string{
-			"exchanged for token 1 4 s ago", "reuse interval of 1 min", "the newest, 1", "harmless", "send that one from then on",
+			"exchanged 4 s ago, for token 1", "reuse interval of 1 min", "the newest, 1", "harmless", "send that one from then on",
 		}},
 		{"exchanged, later", movedIn(t, h), 0, nil, family.DeadToken, family.Superseded, []string{
-			"exchanged for token 1 1 h ago", "newest is 1", "would be reuse, and revoke it", "The other provider's token came back",
+			"exchanged 1 h ago, for token 1", "newest is 1", "would be reuse, and revoke it", "The other provider's token came back",
 		}},
 		{"exchanged, and rotated since", movedIn(t, h), 0, []change{rotated}, family.DeadToken, family.Superseded, []string{
 			"before the last rotation, which was 0 ms ago", "newest is 4", "where the old SDK kept it", "or it was stolen",
@@ -57,7 +57,7 @@ func TestExplainForeign(t *testing.T) {
 		}},
 		{"reuse ended it, seen by a token of ours", ended(movedIn(t, h), family.ReuseDetected), 1, nil, family.DeadToken, family.ReuseDetected, []string{"the other provider's refresh token"}},
 		{"reuse ended it after rotations", ended(movedIn(t, h), family.ReuseDetected), 0, []change{rotated}, family.DeadToken, family.ReuseDetected, []string{
-			"exchanged before the last rotation, 1 h earlier", "newest was 4",
+			"superseded before the last rotation, which was 1 h earlier", "newest was 4",
 		}},
 		{"revoked while it waited", ended(waiting(t, s), family.RevokedByClient), 0, nil, family.DeadToken, family.RevokedByClient, []string{"The application revoked it"}},
 		{"the idle end of what nobody presented", waiting(t, 16*day), 0, nil, family.DeadToken, family.ExpiredIdle, []string{

@@ -101,7 +101,7 @@ func (a *API) explainStranger(ctx context.Context, presented, clientID string, n
 	if len(fit) > strangersNamed {
 		names = append(names, fmt.Sprintf("%d more", len(fit)-strangersNamed))
 	}
-	answer.Summary = fmt.Sprintf("This is no token of ours. It may be a refresh token of another provider, since it has the shape that is accepted for %s, but it was never imported.", strings.Join(names, ", "))
+	answer.Summary = fmt.Sprintf("This is no token of ours. It has the shape of another provider's refresh tokens that are accepted for %s, but it was never imported.", strings.Join(names, ", "))
 	return answer, true, nil
 }
 

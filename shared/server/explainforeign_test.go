@@ -78,10 +78,10 @@ func TestExplainForeign(t *testing.T) {
 
 	first := w.rotate(old)
 	w.clock.Advance(20 * time.Second)
-	w.explained(old, id, "valid_in_reuse_interval", "", []string{"imported 0", "exchanged 1 imported"}, "exchanged for token 1 20 s ago", "interval of 1 min", "harmless")
+	w.explained(old, id, "valid_in_reuse_interval", "", []string{"imported 0", "exchanged 1 imported"}, "exchanged 20 s ago, for token 1", "interval of 1 min", "harmless")
 	w.explain("refresh_token", first).says(t, "valid", "", "token 1")
 	w.clock.Advance(40 * time.Second)
-	w.explained(old, id, "dead", "superseded", []string{"imported 0", "exchanged 1 imported"}, "exchanged for token 1 1 min ago", "would be reuse", "A reuse_interval of 61 seconds would have covered this")
+	w.explained(old, id, "dead", "superseded", []string{"imported 0", "exchanged 1 imported"}, "exchanged 1 min ago, for token 1", "would be reuse", "A reuse_interval of 61 seconds would have covered this")
 	second := w.rotate(first)
 	w.explained(old, id, "dead", "superseded", []string{"imported 0", "rotated 2"}, "before the last rotation", "newest is 2", "old SDK kept it")
 
@@ -226,7 +226,7 @@ func TestExplainForeignEnds(t *testing.T) {
 		old := foreignToken(1)
 		end := w.clock.Now().Add(day)
 		id := w.importToken("u", old, "expires_at", end.Format(time.RFC3339Nano))
-		w.explain("refresh_token", old).says(t, "valid", "", "works until "+end.Format(time.DateTime), "absolute end")
+		w.explain("refresh_token", old).says(t, "valid", "", "works until "+end.Format(time.DateTime), "absolute lifetime ends")
 		w.clock.Advance(day)
 		w.dead(old, family.ExpiredAbsolute)
 		w.explained(old, id, "dead", "expired_absolute", append(waiting, "expired 0"), "set at the import", end.Format(time.DateTime))

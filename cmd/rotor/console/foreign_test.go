@@ -51,7 +51,7 @@ func TestExplainForeign(t *testing.T) {
 	}
 	w.clock.Advance(5 * time.Second)
 	got = w.explain(oldToken)
-	got.wants(t, "valid in the reuse interval", "exchanged for token 1 5 s ago", "The imported token was first used here: it was exchanged for token 1.", `class="band"`, "<title>The old token</title>")
+	got.wants(t, "valid in the reuse interval", "exchanged 5 s ago, for token 1", "The imported token was first used here: it was exchanged for token 1.", `class="band"`, "<title>The old token</title>")
 	w.clock.Advance(10 * time.Minute)
 	got = w.explain(oldToken)
 	got.wants(t, `class="verdict dead"`, "superseded", "would be reuse, and revoke it")
