@@ -37,7 +37,7 @@ type history struct {
 	held   []*heldUse        // requests that are held back in the store, oldest first
 	tokens map[string]string // each refresh token that was answered, and its family
 	purged bool
-	seen   map[stranger]time.Time // another provider's tokens that a server did not know, and when
+	seen   map[stranger]time.Time // another provider's tokens that nobody had imported, and when that was found out
 }
 
 var (
@@ -182,7 +182,7 @@ func (h *history) play(s step) {
 			"client_id": {"web"}, "client_secret": {h.secret}, "token": {h.minted(u)},
 		}.Encode())
 		got := u.f.fate(u.n, "web", h.model.policies["web"], now)
-		if active := !u.code() && !u.unknown && got.kind.honoured(); a.status != http.StatusOK || a.json["active"] != active {
+		if active := !u.code() && got.kind.honoured(); a.status != http.StatusOK || a.json["active"] != active {
 			h.fail("introspection says %v of a token that %v", a, got)
 		}
 	case "explain":
@@ -270,7 +270,7 @@ func (h *history) use(s step) use {
 	if u.code() {
 		u.asked.scope, u.asked.proof = "", modelProof(s.Proof%3)
 	}
-	u.unknown = n == 0 && f.foreign != 0 && h.unknown(u.server, f.foreign)
+	u.unknown = n == 0 && f.foreign != 0 && h.unknown(stranger{u.server, u.client, f.foreign})
 	return u
 }
 
@@ -614,7 +614,7 @@ func (h *history) raceOf(s step) {
 	u := h.use(s)
 	if u.n == 0 && u.f.foreign != 0 {
 		for i := range h.servers {
-			if h.unknown(i, u.f.foreign) { // then it matters which racer goes where
+			if h.unknown(stranger{i, u.client, u.f.foreign}) { // then it matters which racer goes where
 				return
 			}
 		}
@@ -809,13 +809,17 @@ func (s step) counts(hit bool) int {
 	return 1
 }
 
-// stranger is another provider's token that a server did not know.
-type stranger struct{ server, number int }
+// stranger is another provider's token that a client presented to a server, and nobody had imported.
+type stranger struct {
+	server int
+	client string
+	number int
+}
 
-// unknown reports whether the server did not know another provider's token within the last ten
-// seconds. Then it does not ask the table.
-func (h *history) unknown(server, number int) bool {
-	at, ok := h.seen[stranger{server, number}]
+// unknown reports whether that was within the last ten seconds. Then the server does not ask the
+// table.
+func (h *history) unknown(s stranger) bool {
+	at, ok := h.seen[s]
 	return ok && h.clock.Now().Sub(at) < 10*time.Second
 }
 
@@ -832,20 +836,20 @@ const historyForeign = 3
 
 // stranger presents another provider's token that was not imported.
 func (h *history) stranger(s step) {
-	number, server := 1+s.Token%historyForeign, s.Server%len(h.servers)
-	if h.model.foreign[number] != nil {
+	who := stranger{s.Server % len(h.servers), "app", 1 + s.Token%historyForeign}
+	if h.model.foreign[who.number] != nil {
 		return
 	}
-	form := refreshForm(h.foreign(number), "client_id", "app")
-	a := h.sendTo(server, http.MethodPost, "/oauth/token", formType, form)
+	form := refreshForm(h.foreign(who.number), "client_id", who.client)
+	a := h.sendTo(who.server, http.MethodPost, "/oauth/token", formType, form)
 	if !a.refused(h.model.policies["app"].InvalidGrantStatus) {
 		h.fail("a token that nobody imported got %v", a)
 	}
 	if seen := h.events(); !slices.Equal(seen, []string{"fertft never_imported"}) {
 		h.fail("the log has %q of a token that nobody imported", seen)
 	}
-	if !h.unknown(server, number) {
-		h.seen[stranger{server, number}] = h.clock.Now()
+	if !h.unknown(who) {
+		h.seen[who] = h.clock.Now()
 	}
 }
 
