@@ -19,6 +19,7 @@ var table = []chapter{
 	codePages,
 	imports,
 	movedIn,
+	foreignTokens,
 	forwarded,
 	clientWire,
 	resources,
