@@ -58,7 +58,7 @@ func (p *Service) permissions() map[string][]awsiam.PolicyStatement {
 			p.items("PutItem", users, overLimit, schema.ErasuresPK), // families and events; owners over their limit; erasures
 			p.items("DeleteItem", clients, users, overLimit),
 			p.items("ConditionCheckItem", users),                                                // that the family to keep is alive
-			p.items("GetItem PutItem", foreign),                                                 // imports
+			p.items("GetItem UpdateItem", foreign),                                              // imports
 			allow("dynamodb:Query", jsii.String(*p.Table.TableArn()+"/index/"+schema.LogIndex)), // events of all users
 			readSecret(p.Keys), readSecret(p.SigningKeys),
 		},

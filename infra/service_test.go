@@ -253,7 +253,7 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:DeleteItem" + on("clients", "u#*", "over_limit"),
 			"Allow dynamodb:ConditionCheckItem" + on("u#*"),
 			"Allow dynamodb:GetItem" + on("x#*"),
-			"Allow dynamodb:PutItem" + on("x#*"),
+			"Allow dynamodb:UpdateItem" + on("x#*"),
 			"Allow dynamodb:Query on Table.Arn/index/log",
 			readKeys, readSigning,
 		},

@@ -52,7 +52,7 @@ var imports = chapter{"Imports", []mutant{
 	},
 	{
 		rule: "Rotor's own tokens are taken for those of another provider", pkg: "manage", test: "server.TestAcceptsImported",
-		edits: []edit{{`case strings.HasPrefix(prefix, token.Prefix):`, `case prefix == token.Prefix:`}},
+		edits: []edit{{`case strings.HasPrefix(prefix, token.Prefix):`, `case strings.HasPrefix(token.Prefix, prefix):`}},
 	},
 	{
 		rule: "tokens are to begin with more than they have", pkg: "manage", test: "server.TestAcceptsImported",
@@ -105,7 +105,7 @@ var imports = chapter{"Imports", []mutant{
 	},
 	{
 		rule: "an import gives up while the service is busy", pkg: "command", test: "command.TestImportOfABusyService",
-		edits: []edit{{`if !busy || waited >= maxBusy {`, `if !busy || waited >= 0 {`}},
+		edits: []edit{{`		if waited > maxBusy {`, `		if waited > 0 {`}},
 	},
 	{
 		rule: "a file without an end of a row fills the memory", pkg: "command", test: "command.TestImportMisused",

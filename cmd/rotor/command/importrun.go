@@ -246,20 +246,30 @@ func wrongRows(err error, rows int) map[int]string {
 	return wrong
 }
 
-// patiently makes a call, and again after a pause if the service is too busy for longer than one
-// call is repeated.
+// patiently makes a call, and again after a pause if the service is too busy, or does not answer,
+// for longer than one call is repeated.
 func (i *importer) patiently(ctx context.Context, tokens []manage.Import, dryRun bool) ([]manage.Imported, error) {
-	for waited := time.Duration(0); ; waited += busyPause {
+	for waited := time.Duration(0); ; {
 		results, err := i.service.Import(ctx, i.client, tokens, dryRun)
+		pause := busyPause
 		var refused *manage.Error
-		busy := errors.As(err, &refused) && (refused.Status == http.StatusTooManyRequests || refused.Status == http.StatusServiceUnavailable)
-		if !busy || waited >= maxBusy {
+		var silent *manage.UnreachableError
+		switch {
+		case errors.As(err, &refused) && (refused.Status == http.StatusTooManyRequests || refused.Status == http.StatusServiceUnavailable):
+			pause = max(pause, refused.RetryAfter)
+			waited += pause
+		case errors.As(err, &silent):
+			waited += maxBusy / 3 // as long as it may take to find that out
+		default:
 			return results, err
+		}
+		if waited > maxBusy {
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, err
-		case <-time.After(max(busyPause, refused.RetryAfter)):
+		case <-time.After(pause):
 		}
 	}
 }
