@@ -29,11 +29,11 @@ func (p *Service) permissions() map[string][]awsiam.PolicyStatement {
 	adoption := "arn:" + *p.stack.Partition() + ":secretsmanager:" + *p.stack.Region() + ":" + *p.stack.Account() + ":secret:rotor/adopt/*"
 	return map[string][]awsiam.PolicyStatement{
 		"token": {
-			p.items("UpdateItem PutItem", users),                      // UpdateItem: a rotation or a use; PutItem: the event of a revocation
-			p.items("GetItem Query", users),                           // for a family by an assertion: the assertion, and how many families the user has
-			p.items("GetItem PutItem UpdateItem DeleteItem", foreign), // adoptions
-			p.items("PutItem", overLimit),                             // an owner whose family by an assertion is one too many
-			p.items("GetItem Query", clients),                         // one client; many clients ahead of need
+			p.items("UpdateItem PutItem", users),              // UpdateItem: a rotation or a use; PutItem: the event of a revocation
+			p.items("GetItem Query", users),                   // for a family by an assertion: the assertion, and how many families the user has
+			p.items("GetItem UpdateItem DeleteItem", foreign), // UpdateItem: a claim, and a family by it; DeleteItem: a claim that is released
+			p.items("PutItem", overLimit),                     // an owner whose family by an assertion is one too many
+			p.items("GetItem Query", clients),                 // one client; many clients ahead of need
 			readSecret(p.Keys), readSecret(p.SigningKeys), allow("secretsmanager:GetSecretValue", jsii.String(adoption)),
 		},
 		"revoke": {

@@ -219,7 +219,6 @@ func TestEachFunctionMayOnlyDoWhatItDoes(t *testing.T) {
 			"Allow dynamodb:GetItem" + on("u#*"),
 			"Allow dynamodb:Query" + on("u#*"),
 			"Allow dynamodb:GetItem" + on("x#*"),
-			"Allow dynamodb:PutItem" + on("x#*"),
 			"Allow dynamodb:UpdateItem" + on("x#*"),
 			"Allow dynamodb:DeleteItem" + on("x#*"),
 			"Allow dynamodb:PutItem" + on("over_limit"),
