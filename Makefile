@@ -55,6 +55,7 @@ CDK_CLI := .tools/cdk/node_modules/.bin/cdk
 AXE := .tools/browser/node_modules/axe-core/axe.min.js
 CALLERS := .tools/callers
 LOGINS := .tools/logins
+MOVING := .tools/moving
 
 # The CDK app runs on the Node that there is, also where that is past its end of life.
 NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=$$(node -p 'process.versions.node.split(".")[0]')
@@ -157,6 +158,16 @@ $(LOGINS)/complete: $(addprefix lab/login/,package.json package-lock.json constr
 	$(LOGINS)/venv/bin/pip install --quiet --disable-pip-version-check --constraint lab/login/constraints.txt authlib flask requests
 	@touch $@
 
+.PHONY: test-moving
+test-moving: $(MOVING)/complete ## sessions move in from node-oidc-provider (Node)
+	go test -tags moving -count=1 -shuffle=on -timeout 5m ./lab/moving
+
+$(MOVING)/complete: $(addprefix lab/moving/,package.json package-lock.json)
+	rm -rf $(MOVING) && mkdir -p $(MOVING)
+	cp lab/moving/package.json lab/moving/package-lock.json $(MOVING)
+	npm ci --prefix $(MOVING) --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 .PHONY: cover
 cover: ##- the tests' coverage of shared/, by function and as cover.html
 	go test -coverpkg ./shared/... -coverprofile cover.out ./shared/... ./cmd/...
@@ -246,7 +257,7 @@ benchstat: ##- dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them
 ##@ Check
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete $(LOGINS)/complete ## fetch now what the other targets fetch when they need it (Linux)
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete $(LOGINS)/complete $(MOVING)/complete ## fetch now what the other targets fetch when they need it (Linux)
 	go mod download
 	lab/dynamodb-local/run.sh fetch
 	lab/rie/run.sh fetch
