@@ -2,7 +2,6 @@ package manage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,18 +21,20 @@ func (a *API) explainForeign(ctx context.Context, keys *keyring.Keys, presented,
 		return answer, false, nil
 	}
 	found, err := a.FindForeign(ctx, keys, presented)
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case err != nil:
+		return answer, false, err
+	case found.Claim != nil:
+		return explainClaim(found.Claim, now), true, nil
+	case found.Family == nil:
 		return answer, false, nil
 	}
-	if err != nil {
-		return answer, false, err
-	}
-	answer, err = a.explainCounter(ctx, found.Family, &presentedToken{origin: family.Imported}, clientID, now)
+	answer, err = a.explainCounter(ctx, *found.Family, &presentedToken{origin: family.Imported}, clientID, now)
 	if err != nil || answer.Family == nil || answer.Verdict == family.DeadToken && answer.Cause != family.Superseded {
 		return answer, true, err
 	}
 	client, err := a.FindClient(ctx, answer.Family.ClientID, now)
-	if err != nil || client == nil || client.AcceptsImported.Fits(presented) {
+	if err != nil || client == nil || client.KnowsForeign(presented) {
 		return answer, true, err
 	}
 	answer.Verdict, answer.Cause, answer.Recommendation = family.DeadToken, family.Malformed, nil
@@ -76,8 +77,15 @@ func (a *API) explainStranger(ctx context.Context, presented, clientID string, n
 		return answer, false, nil // it was cut
 	}
 	clients, err := a.acceptingClients(ctx, clientID, now)
-	if err != nil || len(clients) == 0 {
+	if err != nil {
 		return answer, false, err
+	}
+	if i := slices.IndexFunc(clients, func(c *store.Client) bool { return c.Adopt.Fits(presented) }); i >= 0 {
+		return explainUnasked(clients[i]), true, nil
+	}
+	clients = slices.DeleteFunc(clients, func(c *store.Client) bool { return c.AcceptsImported == nil })
+	if len(clients) == 0 {
+		return answer, false, nil
 	}
 	answer = explanation{
 		Verdict: family.DeadToken, Cause: family.NeverImported,
@@ -105,12 +113,12 @@ func (a *API) explainStranger(ctx context.Context, presented, clientID string, n
 	return answer, true, nil
 }
 
-// acceptingClients returns the clients that accept refresh tokens of another provider; with an id,
-// that one alone.
+// acceptingClients returns the clients that accept or adopt refresh tokens of another provider;
+// with an id, that one alone.
 func (a *API) acceptingClients(ctx context.Context, clientID string, now time.Time) (accepting []*store.Client, err error) {
 	if clientID != "" {
 		client, err := a.FindClient(ctx, clientID, now)
-		if err != nil || client == nil || client.AcceptsImported == nil {
+		if err != nil || client == nil || client.AcceptsImported == nil && client.Adopt == nil {
 			return nil, err
 		}
 		return []*store.Client{client}, nil
@@ -121,7 +129,7 @@ func (a *API) acceptingClients(ctx context.Context, clientID string, now time.Ti
 			return nil, err
 		}
 		for _, c := range page {
-			if c.AcceptsImported != nil {
+			if c.AcceptsImported != nil || c.Adopt != nil {
 				accepting = append(accepting, c)
 			}
 		}

@@ -958,3 +958,48 @@ func sameJSON(t *testing.T, a, b string) bool {
 	}
 	return fmt.Sprint(x) == fmt.Sprint(y)
 }
+
+// TestAdoptExplain checks what is explained of a token before, during and after its adoption.
+func TestAdoptExplain(t *testing.T) {
+	parallel(t)
+	m := newMoving(t, "", servers(2))
+	explain := func(old string) answer {
+		return m.send(http.MethodPost, "/v1/explain", jsonType, `{"refresh_token":"`+old+`"}`)
+	}
+	check := func(what, old, verdict, cause, says string) {
+		t.Helper()
+		a := explain(old)
+		if a.status != http.StatusOK || a.text("verdict") != verdict || a.text("cause") != cause || a.text("origin_token") != "adopted" || !strings.Contains(a.text("summary"), says) {
+			t.Errorf("%s: %v", what, a)
+		}
+	}
+	old := m.old.token("alice")
+	check("before", old, "valid", "", "client app adopts")
+	waits, release := m.store.Hold("TransactWriteItems")
+	var done sync.WaitGroup
+	done.Go(func() { _, _ = m.try(1, http.MethodPost, "/oauth/token", formType, refreshForm(old)) })
+	<-waits
+	check("while the provider is asked", old, "valid", "", "There is no answer yet.")
+	m.clock.Advance(30 * time.Second)
+	check("when nobody has written what came of it", old, "dead", "adoption_lost", "did not write down")
+	m.clock.Advance(-30 * time.Second)
+	release()
+	done.Wait()
+	check("adopted", old, "valid_in_reuse_interval", "", "which Rotor exchanged there on")
+
+	refused := "old_" + rand.Text()
+	m.dead(refused, family.AdoptionRefused)
+	check("refused", refused, "dead", "adoption_refused", "said that it is not good")
+	for name, does := range map[string]http.HandlerFunc{"there was no answer": cut, "the provider failed": says(500, ""), "does not name the user": says(200, "{}"), "was cut off": half} {
+		lost := m.old.token("bob")
+		m.old.does(does, nil)
+		m.dead(lost, family.AdoptionLost)
+		check("lost", lost, "dead", "adoption_lost", name)
+	}
+	m.old.does(nil, nil)
+	m.adopts("", `,"not_before":"`+m.clock.Now().Format(time.RFC3339)+`"`)
+	m.old.claims = map[string]any{"auth_time": m.clock.Now().Add(-time.Hour).Unix()}
+	before := m.old.token("carol")
+	m.dead(before, family.ClientNotBefore)
+	check("before not_before", before, "dead", "client_not_before", "logged in there before")
+}

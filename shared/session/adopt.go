@@ -96,7 +96,7 @@ func (a *adoption) adopt(ctx context.Context, unadopted *UnadoptedError) (store.
 		case over.Refuses(a.u.Client.ID, a.u.Now):
 			return store.Known{Claim: over}, nil
 		case over.Settled(): // the refusal is forgotten, or was another client's
-		case a.u.Now.Sub(over.At) < claimFor:
+		case IsBeingAsked(over, a.u.Now):
 			return a.wait(ctx)
 		case !a.u.Client.Adopt.Repeatable || over.ClientID != a.u.Client.ID:
 			return a.settle(ctx, over, family.AdoptionLost, "nobody_settled_it", time.Time{})

@@ -54,10 +54,14 @@ func (e *Engine) ParseForeign(ctx context.Context, keys *keyring.Keys, client *s
 }
 
 // FindForeign returns what is on record of another provider's refresh token, whichever client it is
-// of, or [store.ErrNotFound]. It is for who may see every family: it neither limits what is looked
-// up nor remembers it.
-func (e *Engine) FindForeign(ctx context.Context, keys *keyring.Keys, presented string) (*store.Foreign, error) {
-	return e.Table.Foreign(ctx, nameForeign(keys, HashForeign(presented)))
+// of. It is for who may see every family: it neither limits what is looked up nor remembers it.
+func (e *Engine) FindForeign(ctx context.Context, keys *keyring.Keys, presented string) (store.Known, error) {
+	return e.Table.Known(ctx, nameForeign(keys, HashForeign(presented)))
+}
+
+// IsBeingAsked reports whether the provider of a token is still being asked about it.
+func IsBeingAsked(c *store.Claim, now time.Time) bool {
+	return !c.Settled() && now.Sub(c.At) < claimFor
 }
 
 // ParseAny parses a refresh token of ours, or else one of another provider that the client

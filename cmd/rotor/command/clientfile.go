@@ -247,6 +247,9 @@ func (c *clientEntry) place(member string) *yaml.Node {
 	if at, ok := c.places[member]; ok {
 		return at
 	}
+	if name, _, _ := strings.Cut(member, "."); name != "policy" && c.places[name] != nil { // nor of another object
+		return c.places[name]
+	}
 	return c.node
 }
 

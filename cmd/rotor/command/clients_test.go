@@ -181,6 +181,42 @@ func TestApplyTrustedIssuers(t *testing.T) {
 	}
 }
 
+// TestApplyAdopt checks that the provider of a file is applied once, with its defaults, and that an operator is warned
+// of it.
+func TestApplyAdopt(t *testing.T) {
+	w := newWorld(t)
+	text := `clients:
+  shop:
+    type: public
+    adopt:
+      token_endpoint: https://old.example/token
+      client_id: shop-old
+      auth: client_secret_post
+      secret_name: rotor/adopt/shop
+      user: {from: id_token}
+      length: 43
+`
+	path := file(t, "adopt.yaml", text)
+	const shown = "https://old.example/token (client_id shop-old, auth client_secret_post, secret_name rotor/adopt/shop, user sub of the id_token, length 43, repeatable false, per_second 10)"
+	r := w.run("", "clients", "apply", path, "--yes")
+	if r.code != 0 || !strings.Contains(r.out, shown) || !strings.Contains(r.out+r.err, "whom this token endpoint names") {
+		t.Errorf("applied: %+v", r)
+	}
+	if got := w.ok("clients", "apply", path, "--yes"); !strings.HasSuffix(got, "no change\n") {
+		t.Errorf("the second time: %s", got)
+	}
+	if got := w.ok("clients", "show", "shop"); !strings.Contains(got, shown) {
+		t.Errorf("shown: %s", got)
+	}
+	if got := w.ok("clients", "apply", file(t, "other.yaml", strings.Replace(text, "length: 43", "prefix: v1.", 1)), "--dry-run"); !strings.Contains(got, "1 client would change") {
+		t.Errorf("with another shape: %s", got)
+	}
+	bad := strings.Replace(text, "auth: client_secret_post", "auth: private", 1)
+	if r := w.run("", "clients", "apply", file(t, "bad.yaml", bad), "--yes"); r.code == 0 || !strings.Contains(r.err, ":4:5: clients.shop: adopt.auth") {
+		t.Errorf("with a mistake: %+v", r)
+	}
+}
+
 // TestBadFiles checks that what is wrong is named with its place, all at once, and that nothing is done.
 func TestBadFiles(t *testing.T) {
 	w := newWorld(t)
