@@ -31,7 +31,7 @@ var movedIn = chapter{"What people are told of sessions that moved in", []mutant
 	},
 	{
 		rule: "another provider's token whose shape its client refuses is called good", pkg: "manage", test: "server.TestExplainUnfit",
-		edits: []edit{{`if err != nil || client == nil || client.AcceptsImported.Fits(presented) {`, `if err != nil || client == nil || presented != "" {`}},
+		edits: []edit{{`if err != nil || client == nil || client.KnowsForeign(presented) {`, `if err != nil || client == nil || presented != "" {`}},
 	},
 	{
 		rule: "a token that nobody imported is called malformed, and the log says otherwise", pkg: "manage", test: "server.TestExplainStranger",
@@ -45,13 +45,11 @@ var movedIn = chapter{"What people are told of sessions that moved in", []mutant
 	},
 	{
 		rule: "a store that fails makes another provider's token unknown to support", pkg: "manage", test: "server.TestExplainForeignFaults",
-		edits: []edit{{`	if errors.Is(err, store.ErrNotFound) {
+		edits: []edit{{`	case err != nil:
+		return answer, false, err
+	case found.Claim != nil:`, `	case err != nil:
 		return answer, false, nil
-	}
-	if err != nil {`, `	if err != nil {
-		return answer, false, nil
-	}
-	if errors.Is(err, store.ErrNotFound) {`}},
+	case found.Claim != nil:`}},
 	},
 	{
 		rule: "the timeline of a session that moved in begins with a login", pkg: "manage", test: "server.TestExplainForeign",

@@ -31,6 +31,7 @@ var table = []chapter{
 	trustedKeys,
 	trustSettings,
 	assertionDoor,
+	adoption,
 	outlivedRecords,
 	unsafeSettings,
 	redirects,

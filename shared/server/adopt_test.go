@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -1002,4 +1003,41 @@ func TestAdoptExplain(t *testing.T) {
 	before := m.old.token("carol")
 	m.dead(before, family.ClientNotBefore)
 	check("before not_before", before, "dead", "client_not_before", "logged in there before")
+}
+
+// TestAdoptImported checks that an import knows better than an adoption: one that is in progress gives
+// way to it, and a token that was lost moves in after all.
+func TestAdoptImported(t *testing.T) {
+	parallel(t)
+	m := newMoving(t, "", servers(2))
+	m.adopts("", `,"accepts_imported":true`)
+	imports := func(old string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"client_id":"app","tokens":[{"user_id":"imported","token_sha256":"%x"}]}`, sha256.Sum256([]byte(old)))
+		if a := m.sendTo(1, http.MethodPost, "/v1/imports", jsonType, body); a.status != http.StatusOK || !strings.Contains(a.body, `"imported"`) {
+			t.Fatalf("the import: %v", a)
+		}
+	}
+	old := m.old.token("alice")
+	waits, release := m.store.Hold("TransactWriteItems")
+	var late answer
+	var done sync.WaitGroup
+	done.Go(func() { late, _ = m.try(0, http.MethodPost, "/oauth/token", formType, refreshForm(old)) })
+	<-waits
+	imports(old)
+	release()
+	done.Wait()
+	if late.status != http.StatusOK || len(m.families("alice")) != 0 {
+		t.Errorf("the adoption got %v, and alice has %v", late, m.families("alice"))
+	}
+	m.one("imported")
+
+	lost := m.old.token("bob")
+	m.old.does(cut, nil)
+	m.dead(lost, family.AdoptionLost)
+	imports(lost)
+	m.clock.Advance(10 * time.Second)
+	if a := m.refresh(lost); a.status != http.StatusOK || len(m.families("bob")) != 0 || len(m.families("imported")) != 2 {
+		t.Errorf("after the import: %v", a)
+	}
 }

@@ -265,6 +265,11 @@ func TestReadsAreNotOnRecord(t *testing.T) {
 	}
 }
 
+// adopting returns a public client that adopts tokens of the provider with that token endpoint.
+func adopting(endpoint string) string {
+	return `{"type":"public","adopt":{"token_endpoint":"` + endpoint + `","client_id":"a","auth":"none","user":{"from":"id_token"}}}`
+}
+
 // TestChangesOfAClient checks that the line of a PUT lists each change that weakens a client
 // or moves its not_before. What was so before is not listed.
 func TestChangesOfAClient(t *testing.T) {
@@ -285,6 +290,9 @@ func TestChangesOfAClient(t *testing.T) {
 		{"it trusts an issuer", trusting(`"issuer":"i","audience":"a","jwks_uri":"https://i.example/","max_age":9`), []any{"became_public", "trust_widened"}},
 		{"it trusts it less", trusting(`"issuer":"i","audience":"a","jwks_uri":"https://i.example/","max_age":8`), nil},
 		{"it trusts it more", trusting(`"issuer":"i","audience":"a","jwks_uri":"https://i.example/","max_age":9`), []any{"trust_widened"}},
+		{"it adopts", adopting("https://old.example/token"), []any{"adoption_on"}},
+		{"it adopts still", adopting("https://old.example/token"), nil},
+		{"it adopts from elsewhere", adopting("https://old.example/other"), []any{"adoption_on"}},
 		{"it is confidential, and trusts nobody", `{"type":"confidential","may_introspect":true}`, []any{"may_introspect_on"}},
 		{"it may still", `{"type":"confidential","may_introspect":true}`, nil},
 		{"it may no more", `{"type":"confidential"}`, nil},
