@@ -112,7 +112,7 @@ func (p *provider) asks(command string) (c counts) {
 	return c
 }
 
-// config is what the application knows of the provider.
+// config returns what the application knows of the provider.
 func (p *provider) config() *oauth2.Config {
 	return &oauth2.Config{
 		ClientID: "shop-old", ClientSecret: p.secret, RedirectURL: callback, Scopes: []string{"openid", "offline_access"},
