@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -19,6 +20,10 @@ import (
 const (
 	// DefaultTimeout limits one exchange, from the look-up of the host's name to the last byte.
 	DefaultTimeout = 5 * time.Second
+
+	// afterwards is how much time must be left after an exchange, to write down what came of it. It is
+	// enough for one attempt that hangs, and a second one.
+	afterwards = 2 * time.Second
 
 	maxAnswer = 64 * 1024 // in bytes; an answer has up to three tokens
 	atATime   = 10        // exchanges in progress
@@ -50,7 +55,7 @@ func (f *Failure) Error() string {
 	return s
 }
 
-// Unwrap returns the error of the connection, if there is one.
+// Unwrap returns the error of the connection, if there is one. It has nothing of what the provider sent.
 func (f *Failure) Unwrap() error { return f.err }
 
 // Said is what the provider's answer says of a user.
@@ -89,6 +94,9 @@ func NewExchanger(o Options) *Exchanger {
 // ErrBusy is returned if there are too many exchanges in progress.
 var ErrBusy = errors.New("too many exchanges at other providers are in progress")
 
+// ErrLate is returned if the provider's answer, or what is to be written of it, could come too late.
+var ErrLate = errors.New("there is not enough time left to ask another provider")
+
 // Exchange is an exchange that can begin at once.
 type Exchange struct {
 	e      *Exchanger
@@ -97,7 +105,7 @@ type Exchange struct {
 }
 
 // Prepare reads what an exchange at the provider needs, and reserves one of the ten that can be in
-// progress. [Exchange.Close] gives it back.
+// progress. [Exchange.Close] gives it back. There must be time for an exchange until the deadline of ctx.
 func (e *Exchanger) Prepare(ctx context.Context, p *Provider, now time.Time) (*Exchange, error) {
 	secret := ""
 	if p.Auth != NoAuth {
@@ -105,6 +113,9 @@ func (e *Exchanger) Prepare(ctx context.Context, p *Provider, now time.Time) (*E
 		if secret, err = e.secrets.get(ctx, p.SecretName, now); err != nil {
 			return nil, err
 		}
+	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < e.client.Timeout+afterwards { //nolint:forbidigo // a context's deadline is real time
+		return nil, ErrLate
 	}
 	select {
 	case e.slots <- struct{}{}:
@@ -131,7 +142,7 @@ func (x *Exchange) Do(ctx context.Context, presented string, now time.Time) (*Sa
 		if !sent.Load() {
 			return nil, &Failure{Kind: Unspent, Reason: "not_sent", err: err}
 		}
-		return nil, &Failure{Kind: Unknown, Reason: "no_answer", err: err}
+		return nil, &Failure{Kind: Unknown, Reason: "no_answer", err: withoutText(err)}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -140,7 +151,7 @@ func (x *Exchange) Do(ctx context.Context, presented string, now time.Time) (*Sa
 	}
 	switch {
 	case err != nil:
-		return nil, &Failure{Kind: Unknown, Reason: "answer_cut", err: err}
+		return nil, &Failure{Kind: Unknown, Reason: "answer_cut", err: withoutText(err)}
 	case len(body) > maxAnswer:
 		return nil, &Failure{Kind: Unknown, Reason: "answer_too_large"}
 	}
@@ -150,6 +161,21 @@ func (x *Exchange) Do(ctx context.Context, presented string, now time.Time) (*Sa
 	}
 	return said, nil
 }
+
+// withoutText returns what is told of the error of a connection that was made. Its own text may quote
+// what the provider has sent.
+func withoutText(err error) error {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return errTimeout
+	}
+	return errConnection
+}
+
+var (
+	errTimeout    = errors.New("no whole answer came in time")
+	errConnection = errors.New("the connection broke, or what came over it is no HTTP")
+)
 
 // request returns the request of RFC 6749 §6.
 func (x *Exchange) request(ctx context.Context, presented string) (*http.Request, error) {

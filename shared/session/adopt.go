@@ -28,6 +28,7 @@ var (
 	errAdoptions = errors.New("the client adopts no more tokens in this second")
 	errAsking    = errors.New("the token's provider is being asked about it")
 	errReleased  = errors.New("the token's provider was asked in vain, and the token can be presented again")
+	errElsewhere = errors.New("the token was refused at the provider of another client, and can be presented again")
 )
 
 // UnadoptedError is the error of [Engine.ParseForeign] for a token that its provider was asked
@@ -53,7 +54,9 @@ func (e *Engine) openForeign(ctx context.Context, keys *keyring.Keys, u *Use) (t
 	}
 	u.Origin = family.Adopted
 	var unadopted *UnadoptedError
-	_ = errors.As(err, &unadopted)
+	if errors.As(err, &unadopted) && unadopted.Claim.Refuses(u.Client.ID, u.Now) {
+		return token.Token{}, unadopted
+	}
 	a := &adoption{Engine: e, u: u, keys: keys, name: nameForeign(keys, HashForeign(u.Token))}
 	known, err := a.adopt(ctx, unadopted)
 	if err != nil {
@@ -79,6 +82,8 @@ func (a *adoption) answer(known store.Known) (token.Token, error) {
 		return token.Token{}, errReleased
 	case !known.Claim.Settled():
 		return token.Token{}, errAsking
+	case !known.Claim.Refuses(a.u.Client.ID, a.u.Now):
+		return token.Token{}, errElsewhere
 	}
 	err := &UnadoptedError{known.Claim}
 	a.strangers.add(a.name, a.u.Client.ID, err, a.u.Now)
@@ -93,8 +98,6 @@ func (a *adoption) adopt(ctx context.Context, unadopted *UnadoptedError) (store.
 	if unadopted != nil {
 		over = unadopted.Claim
 		switch {
-		case over.Refuses(a.u.Client.ID, a.u.Now):
-			return store.Known{Claim: over}, nil
 		case over.Settled(): // the refusal is forgotten, or was another client's
 		case IsBeingAsked(over, a.u.Now):
 			return a.wait(ctx)
@@ -117,8 +120,8 @@ func (a *adoption) adopt(ctx context.Context, unadopted *UnadoptedError) (store.
 	_, _ = rand.Read(claim.ID[:]) // never fails, by its contract
 	known, err := a.Table.Claim(ctx, a.name, claim, over)
 	switch {
-	case err != nil:
-		return store.Known{}, err
+	case err != nil: // it may be written: nobody asks the provider, and the token must not be lost for it
+		return store.Known{}, errors.Join(err, a.release(ctx, claim))
 	case !known.Claim.IsMine(claim.ID) && known.Claim != nil && !known.Claim.Settled():
 		return a.wait(ctx)
 	case !known.Claim.IsMine(claim.ID):
@@ -127,14 +130,14 @@ func (a *adoption) adopt(ctx context.Context, unadopted *UnadoptedError) (store.
 	return a.ask(ctx, x, claim)
 }
 
-// refuseUnadopted logs why a token that its provider was asked about is rejected, and returns
-// [ErrDeadToken].
+// refuseUnadopted logs why a token that its provider was asked about is rejected, and returns a
+// [DeadTokenError].
 func (e *Engine) refuseUnadopted(ctx context.Context, u Use, claim *store.Claim) error {
 	u.Origin = family.Adopted
 	event := e.useEvent(u.refused(), u, token.Token{}, nil)
 	event.Cause, event.Reason = claim.Cause, claim.Reason
 	e.Trail.Record(ctx, &event)
-	return ErrDeadToken
+	return &DeadTokenError{claim.Cause}
 }
 
 // count counts the adoption among those of this second. Once they are too many, it asks the table
@@ -172,8 +175,14 @@ func (a *adoption) ask(ctx context.Context, x *foreign.Exchange, claim *store.Cl
 	case errors.As(err, &failure) && failure.Kind == foreign.Unknown && !a.u.Client.Adopt.Repeatable:
 		return a.settle(ctx, claim, family.AdoptionLost, failure.Reason, time.Time{})
 	}
-	release := persist(ctx, func() error { return a.Table.Release(ctx, a.name, claim) })
-	return store.Known{}, errors.Join(err, release)
+	return store.Known{}, errors.Join(err, a.release(ctx, claim))
+}
+
+// release gives up a claim, also if the caller has hung up: the token can be claimed again.
+func (a *adoption) release(ctx context.Context, claim *store.Claim) error {
+	ctx, cancel := untilDeadline(ctx)
+	defer cancel()
+	return persist(ctx, func() error { return a.Table.Release(ctx, a.name, claim) })
 }
 
 // begin starts the family of the user that the provider named, pending until the token is used
