@@ -57,7 +57,7 @@ func blocks(t *testing.T, page string) []block {
 var notPlayed = map[string]string{
 	"console":      "a transcript of another place: an AWS account, a container, a program that goes on",
 	"sh keys.json": "works on a file of the reader, with jq",
-	"go":           "another language", "js": "another language", "ts": "another language", "python": "another language",
+	"go":           "another language", "js": "another language", "ts": "another language", "python": "another language", "sql": "another language",
 	"json": "data", "yaml": "data", "text": "no commands", "mermaid": "a picture",
 }
 
