@@ -1041,3 +1041,33 @@ func TestAdoptImported(t *testing.T) {
 		t.Errorf("after the import: %v", a)
 	}
 }
+
+// TestAdoptCosts checks what an adoption requests of the store, once, and that the refreshes after it
+// are as all others.
+func TestAdoptCosts(t *testing.T) {
+	m := newMoving(t, "")
+	m.login() // the user has families already
+	for _, tt := range []struct{ what, token, calls string }{
+		{"the first of a second", m.old.token("u"), "GetItem UpdateItem UpdateItem UpdateItem UpdateItem TransactWriteItems UpdateItem"},
+		{"the next one", m.old.token("u"), "GetItem UpdateItem UpdateItem UpdateItem TransactWriteItems UpdateItem"},
+		{"one that is refused", "old_" + rand.Text(), "GetItem UpdateItem UpdateItem UpdateItem"},
+	} {
+		m.refresh("x") // reads the client
+		m.store.Counted()
+		a := m.refresh(tt.token)
+		if calls := strings.Join(m.store.Counted(), " "); calls != tt.calls {
+			t.Errorf("%s requests %s", tt.what, calls)
+		}
+		if a.status != http.StatusOK {
+			continue
+		}
+		m.clock.Advance(time.Minute)
+		m.refresh("x")
+		m.store.Counted()
+		m.rotate(a.text("refresh_token"))
+		if calls := m.store.Counted(); len(calls) != 1 || calls[0] != "UpdateItem" {
+			t.Errorf("a refresh after %s requests %v", tt.what, calls)
+		}
+		m.clock.Advance(-time.Minute)
+	}
+}
