@@ -124,4 +124,32 @@ var adoption = chapter{"Adopting another provider's tokens", []mutant{
 		edits: []edit{{`	add(audit.AdoptionOn, put.Adopt != nil && (before.Adopt == nil || *put.Adopt != *before.Adopt))
 `, ``}},
 	},
+	{
+		rule: "a claim whose answer was lost stays, and the token is lost for it", pkg: "session", test: "server.TestAdoptClaimLost",
+		edits: []edit{{`	case err != nil: // it may be written: nobody asks the provider, and the token must not be lost for it
+		return store.Known{}, errors.Join(err, a.release(ctx, claim))`, `	case err != nil:
+		return store.Known{}, err`}},
+	},
+	{
+		rule: "who waits for another client's claim is told what its provider says", pkg: "session", test: "server.TestAdoptOthersRace",
+		edits: []edit{{`	case !known.Claim.Refuses(a.u.Client.ID, a.u.Now):
+`, `	case a.u == nil:
+`}},
+	},
+	{
+		rule: "a logout does nothing while the token is being adopted", pkg: "session", test: "server.TestAdoptRevokedMeanwhile",
+		edits: []edit{{`unadopted.Claim.ClientID == client.ID && IsBeingAsked(unadopted.Claim, now)`, `client == nil`}},
+	},
+	{
+		rule: "a refused adoption is a failure on Supabase's wire", pkg: "session", test: "server.TestSupabaseUnadopted",
+		edits: []edit{{`	return &DeadTokenError{claim.Cause}`, `	return ErrDeadToken`}},
+	},
+	{
+		rule: "a provider is asked that must answer too late", pkg: "foreign", test: "server.TestAdoptLate",
+		edits: []edit{{`time.Until(end) < e.client.Timeout+afterwards`, `time.Until(end) < 0`}},
+	},
+	{
+		rule: "the log quotes what a provider sent", pkg: "foreign", test: "server.TestAdoptFailuresInTheLog",
+		edits: []edit{{`Reason: "no_answer", err: withoutText(err)}`, `Reason: "no_answer", err: err}`}},
+	},
 }}

@@ -157,3 +157,61 @@ func TestAdoptLate(t *testing.T) {
 		t.Error(a)
 	}
 }
+
+// TestAdoptRevokedMeanwhile checks that a logout with a token that is being adopted is not answered as if it
+// had ended the session: 503 for as long as the provider is asked, and then it ends what was adopted.
+func TestAdoptRevokedMeanwhile(t *testing.T) {
+	parallel(t)
+	m := newMoving(t, "", servers(2))
+	old := m.old.token("alice")
+	asked, answers := make(chan struct{}), make(chan struct{})
+	m.old.does(nil, func(w http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-answers
+		says(200, fmt.Sprintf(`{"id_token":%q}`, unsigned(map[string]any{"aud": "old-app", "sub": "alice"})))(w, r)
+	})
+	var done sync.WaitGroup
+	done.Go(func() {
+		if a, err := m.try(0, http.MethodPost, "/oauth/token", formType, refreshForm(old)); err != nil || a.status != http.StatusOK {
+			t.Errorf("got %v, %v", a, err)
+		}
+	})
+	<-asked
+	logout := func() answer {
+		return m.sendTo(1, http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", old))
+	}
+	if a := logout(); !a.unavailable() {
+		t.Errorf("meanwhile: %v", a)
+	}
+	close(answers)
+	done.Wait()
+	if a := logout(); a.status != http.StatusOK {
+		t.Errorf("afterwards: %v", a)
+	}
+	m.dead(old, family.RevokedByClient)
+}
+
+// TestAdoptRevokedAfterACrash checks that the logout is answered 200 once nobody can adopt the token any more.
+func TestAdoptRevokedAfterACrash(t *testing.T) {
+	m := newMoving(t, "", servers(2))
+	old := m.old.token("alice")
+	m.store.Break(func(_ int, operation string) storetest.Fault {
+		if operation == "TransactWriteItems" {
+			return storetest.Failed
+		}
+		return storetest.None
+	})
+	m.refresh(old)
+	m.store.Break(nil)
+	logout := func() answer {
+		return m.sendTo(1, http.MethodPost, "/oauth/revoke", formType, form("client_id", "app", "token", old))
+	}
+	if a := logout(); !a.unavailable() {
+		t.Errorf("at once: %v", a)
+	}
+	m.clock.Advance(30 * time.Second)
+	if a := logout(); a.status != http.StatusOK {
+		t.Errorf("30 s later: %v", a)
+	}
+	m.dead(old, family.AdoptionLost)
+}

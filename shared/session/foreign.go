@@ -70,7 +70,11 @@ func IsBeingAsked(c *store.Claim, now time.Time) bool {
 func (e *Engine) ParseAny(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, now time.Time) (token.Token, error) {
 	tok, err := e.ParseToken(ctx, keys, presented, now)
 	if errors.Is(err, token.ErrMalformed) && client.KnowsForeign(presented) {
-		return e.ParseForeign(ctx, keys, client, presented, now)
+		tok, err = e.ParseForeign(ctx, keys, client, presented, now)
+		var unadopted *UnadoptedError
+		if errors.As(err, &unadopted) && unadopted.Claim.ClientID == client.ID && IsBeingAsked(unadopted.Claim, now) {
+			err = errAsking // it may have a family in a moment: what ends it must not be told that there is none
+		}
 	}
 	return tok, err
 }
