@@ -214,6 +214,7 @@ func TestImportMisused(t *testing.T) {
 		{"user_id,token\n", []string{"import", "-", "--client", "demo-web"}, 1, "accepts no imported tokens"},
 		{"", []string{"import", "-", "--client", "demo-spa"}, 2, "- has no rows"},
 		{" \n", []string{"import", "-", "--client", "demo-spa"}, 2, "- has no rows"},
+		{"v1.Mgm3xTZ9,alice\n", []string{"import", "-", "--client", "demo-spa"}, 2, `column 1 of the header is none of user_id`},
 		{"user,token\n", []string{"import", "-", "--client", "demo-spa"}, 2, `the header has "user", but the columns are user_id`},
 		{"token,token\n", []string{"import", "-", "--client", "demo-spa"}, 2, "token twice"},
 		{`[{"user_id":"alice"}]`, []string{"import", "-", "--client", "demo-spa"}, 2, "an object on each line"},
@@ -222,7 +223,7 @@ func TestImportMisused(t *testing.T) {
 		{"", []string{"import", filepath.Join(dir, "none"), "--client", "demo-spa"}, 2, "no such file"},
 		{"", []string{"import", dir, "--client", "demo-spa"}, 2, "is a directory"},
 	} {
-		if r := w.run(tt.text, tt.args...); r.code != tt.code || !strings.Contains(r.err, tt.says) || r.out != "" {
+		if r := w.run(tt.text, tt.args...); r.code != tt.code || !strings.Contains(r.err, tt.says) || r.out != "" || strings.Contains(r.err, "Mgm3xTZ9") {
 			t.Errorf("%.100q, %q: %d, %.300s", tt.text, tt.args, r.code, r.err)
 		}
 	}

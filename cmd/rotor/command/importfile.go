@@ -200,6 +200,11 @@ func jsonFault(err error) error {
 // importColumns are the columns of a file in CSV.
 var importColumns = []string{"user_id", "token", "token_sha256", "scope", "audience", "claims", "auth_time", "acr", "amr", "device", "expires_at"}
 
+// mayBeColumn reports whether what stands in a header is a word, and not the token of a file without a header.
+func mayBeColumn(name string) bool {
+	return len(name) <= 24 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
+
 // eachRecord reads CSV.
 func (f *importFile) eachRecord(in *bufio.Reader, limited *lineLimit, do func(importRow, error) error) error {
 	records := csv.NewReader(in)
@@ -211,6 +216,8 @@ func (f *importFile) eachRecord(in *bufio.Reader, limited *lineLimit, do func(im
 	header = slices.Clone(header)
 	for n, name := range header {
 		switch {
+		case !slices.Contains(importColumns, name) && !mayBeColumn(name):
+			return misused("%s: column %d of the header is none of %s; what stands there is not shown, since it may be a token", f.name, n+1, strings.Join(importColumns, ", "))
 		case !slices.Contains(importColumns, name):
 			return misused("%s: the header has %q, but the columns are %s", f.name, name, strings.Join(importColumns, ", "))
 		case slices.Contains(header[:n], name):
