@@ -2,6 +2,22 @@ package main
 
 var adoption = chapter{"Adopting another provider's tokens", []mutant{
 	{
+		rule: "an outage of the provider costs every session that is presented", pkg: "session", test: "server.TestAdoptOutage",
+		edits: []edit{{`		a.outages.lost(a.u.Client.ID, a.u.Now)`, `		_ = a.u.Client.ID`}},
+	},
+	{
+		rule: "three tokens that are lost at any time are an outage", pkg: "session", test: "server.TestAdoptOutage",
+		edits: []edit{{`		a.outages.over(a.u.Client.ID)`, `		_ = a.u.Client.ID`}},
+	},
+	{
+		rule: "an outage never ends", pkg: "session", test: "server.TestAdoptOutage",
+		edits: []edit{{`seen.lost >= outageAfter && now.Sub(seen.last).Abs() < outageFor`, `seen.lost >= outageAfter`}},
+	},
+	{
+		rule: "after 30 seconds of an outage all tokens are tried", pkg: "session", test: "server.TestAdoptOutage",
+		edits: []edit{{`	return seen.lost >= outageAfter &&`, `	return seen.lost == outageAfter &&`}},
+	},
+	{
 		rule: "each racer asks the provider", pkg: "store", test: "server.TestAdoptRace",
 		edits: []edit{{`	condition := "attribute_not_exists(pk)"
 	values := item{

@@ -26,6 +26,7 @@ const (
 // Errors of an adoption that say nothing about the token.
 var (
 	errAdoptions = errors.New("the client adopts no more tokens in this second")
+	errOutage    = errors.New("exchanges at the client's provider are being lost, and none is begun for some seconds")
 	errAsking    = errors.New("the token's provider is being asked about it")
 	errReleased  = errors.New("the token's provider was asked in vain, and the token can be presented again")
 	errElsewhere = errors.New("the token was refused at the provider of another client, and can be presented again")
@@ -108,6 +109,9 @@ func (a *adoption) adopt(ctx context.Context, unadopted *UnadoptedError) (store.
 	if a.keys.Stale {
 		return store.Known{}, fmt.Errorf("adopt a token: %w: this instance's copy is too old", keyring.ErrUnavailable)
 	}
+	if a.outages.now(a.u.Client.ID, a.u.Now) {
+		return store.Known{}, errOutage
+	}
 	x, err := a.Providers.Prepare(ctx, a.u.Client.Adopt, a.u.Now)
 	if err != nil {
 		return store.Known{}, err
@@ -165,6 +169,11 @@ func (a *adoption) ask(ctx context.Context, x *foreign.Exchange, claim *store.Cl
 	defer cancel()
 	said, err := x.Do(ctx, a.u.Token, a.u.Now)
 	var failure *foreign.Failure
+	if errors.As(err, &failure) && failure.Kind == foreign.Unknown {
+		a.outages.lost(a.u.Client.ID, a.u.Now)
+	} else if err == nil || failure != nil && failure.Kind == foreign.Refused {
+		a.outages.over(a.u.Client.ID)
+	}
 	switch {
 	case err == nil && said.AuthTime.Before(a.u.Client.Policy.NotBefore) && !said.AuthTime.IsZero():
 		return a.settle(ctx, claim, family.ClientNotBefore, "", a.u.Now.Add(refusedFor))

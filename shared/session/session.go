@@ -44,6 +44,7 @@ type Engine struct {
 
 	strangers *strangers
 	spent     spentSeconds
+	outages   outages
 	clock     func() time.Time
 }
 
