@@ -35,7 +35,7 @@ RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, the example, which is a
 # module of its own, and those that have tests of another target alone.
 # What takes longest begins first.
-PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/login/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
+PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/login/ lab/moving/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))

@@ -245,6 +245,10 @@ var sweepReads = chapter{"What a sweep reads", []mutant{
 	},
 	{
 		rule: "a family is passed over at the moment of its idle end", pkg: "sweep", test: "sweep.TestSweepSeesAUseByAClockBehind",
-		edits: []edit{{`f.Death(p, now.Add(-settleAge)) == ""`, `f.Death(p, now) == ""`}},
+		edits: []edit{{`f.DeathOnceBegun(p, now.Add(-settleAge)) == ""`, `f.Death(p, now) == ""`}},
+	},
+	{
+		rule: "a family that a restored table takes for one that never began is not found again", pkg: "sweep", test: "server.TestSavedHistories",
+		edits: []edit{{`f.DeathOnceBegun(p, now.Add(-settleAge)) == ""`, `f.Death(p, now.Add(-settleAge)) == ""`}},
 	},
 }}

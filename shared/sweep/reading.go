@@ -46,7 +46,9 @@ func (s *Sweeper) read(ctx context.Context, o *store.Owner, p *family.Policy, no
 	ended := 0 // how many records are read again if the next sweep begins at the oldest open family
 	see := func(f *family.Family) {
 		u := f.ID.ULID()
-		open := f.ClientID == o.ID.ClientID && f.Death(p, now.Add(-settleAge)) == ""
+		// A family whose code was not exchanged in time may have been, before the table was restored. Then one
+		// of its tokens brings it back.
+		open := f.ClientID == o.ID.ClientID && f.DeathOnceBegun(p, now.Add(-settleAge)) == ""
 		switch {
 		case u.Compare(settled.From) >= 0:
 		case open:
