@@ -23,10 +23,11 @@ type follower struct {
 
 // cuts counts what followed from requests without an answer, over all followers.
 type cuts struct {
-	answered atomic.Int64 // refreshes that were answered
-	held     atomic.Int64 // those that got the presented token again
-	cut      atomic.Int64 // attempts without an answer
-	written  atomic.Int64 // refreshes whose rotation was written but not answered
+	answered  atomic.Int64 // refreshes that were answered
+	held      atomic.Int64 // those that got the presented token again
+	cut       atomic.Int64 // attempts without an answer
+	uncertain atomic.Int64 // uses of another provider's token without an answer
+	written   atomic.Int64 // refreshes whose rotation was written but not answered
 }
 
 // outcome is what a refresh with the newest token must do.

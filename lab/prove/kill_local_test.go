@@ -41,6 +41,7 @@ func TestKillLocal(t *testing.T) {
 		}
 		apps = append(apps, f)
 	}
+	imports := l.importAll()
 	var started [logins][]*follower
 	for _, f := range apps {
 		l.all.Go(func() {
@@ -53,6 +54,8 @@ func TestKillLocal(t *testing.T) {
 	for n := range started {
 		l.all.Go(func() { started[n] = l.logIn(n) })
 	}
+	var movedIn []*follower
+	l.all.Go(func() { movedIn = l.moveIn(imports) })
 	hits := 0 // kills that fell between a write and its answer
 	for range kills {
 		l.flows()
@@ -71,14 +74,20 @@ func TestKillLocal(t *testing.T) {
 	l.all.Wait()
 
 	// No family is lost, neither the first ones nor the later ones.
-	lasted := slices.Concat(append(started[:], apps)...)
+	lasted := slices.Concat(append(started[:], apps, movedIn)...)
 	l.newEra()
 	l.lasts(lasted, l.follow)
 	answered, held := l.seen.answered.Load(), l.seen.held.Load()
-	t.Logf("%d kills in %s: %d refreshes were answered, of which %d rotated; %d attempts were not, and %d of those had been written, at %d of the kills; %d logins",
-		kills, time.Since(began).Round(time.Second), answered, answered-held, l.seen.cut.Load(), l.seen.written.Load(), hits, len(lasted)-len(apps))
+	t.Logf("%d kills in %s: %d refreshes were answered, of which %d rotated; %d attempts were not, and %d of those had been written, at %d of the kills; %d logins; %d sessions moved in, after %d uses without an answer",
+		kills, time.Since(began).Round(time.Second), answered, answered-held, l.seen.cut.Load(), l.seen.written.Load(), hits, len(lasted)-len(apps)-len(movedIn), len(movedIn), l.seen.uncertain.Load())
+	if len(movedIn) != *moved {
+		t.Errorf("%d of %d sessions moved in", len(movedIn), *moved)
+	}
 	if hits == 0 {
 		t.Error("no kill fell between a write and its answer: the test has not met what it is for")
+	}
+	if l.seen.uncertain.Load() == 0 {
+		t.Error("no kill met a session that was moving in")
 	}
 	if held == 0 {
 		t.Error("no token was held")
