@@ -25,8 +25,9 @@ func explainClaim(c *store.Claim, now time.Time) explanation {
 		answer.Summary = asked + ", which said that the user had logged in there before the client's not_before."
 		answer.Advice = "This is meant: all users of the application must log in again."
 	case c.Settled():
-		answer.Summary = asked + ". It may have been spent there, and nobody knows: " + lostBy(c.Reason) + "."
-		answer.Advice = "The user must log in again. If this happens often, look at the provider first. " +
+		lost, look := lostBy(c.Reason)
+		answer.Summary = asked + ". It may have been spent there, and nobody knows: " + lost + "."
+		answer.Advice = "The user must log in again. If this happens often, look " + look + " first. " +
 			"Set adopt.repeatable of the client only if the provider lets a token be exchanged again: it does not rotate them, or forgives a second use for some time."
 	case session.IsBeingAsked(c, now):
 		answer.Verdict = family.Valid
@@ -44,25 +45,27 @@ func explainClaim(c *store.Claim, now time.Time) explanation {
 func explainUnasked(client *store.Client) explanation {
 	return explanation{
 		Verdict: family.Valid, OriginToken: family.Adopted,
-		Summary: "This is no token of ours. It may be a refresh token of the provider whose tokens client " + client.ID + " adopts, and it has not been presented here.",
-		Advice:  "Whether it is good, only that provider knows. It is asked once the application sends the token to the token endpoint.",
+		Summary: "This is no token of ours. It may be a refresh token of the provider whose tokens client " + client.ID + " adopts; nothing that became of it is on record here.",
+		Advice: "Whether it is good, only that provider knows. It is asked once the application sends the token to the token endpoint. " +
+			"If the application gets 503, the log says why it could not be asked, in lines \"unavailable\".",
 	}
 }
 
-// lostBy returns in words why nobody knows what became of a token.
-func lostBy(reason string) string {
+// lostBy returns in words why nobody knows what became of a token, and where to look then.
+func lostBy(reason string) (why, look string) {
+	look = "at the provider"
 	switch reason {
 	case "nobody_settled_it":
-		return "whoever asked did not write down what came of it"
+		return "whoever asked did not write down what came of it", look
 	case "no_answer":
-		return "there was no answer, or none in time"
+		return "there was no answer, or none in time", look
 	case "answer_cut":
-		return "the answer was cut off"
+		return "the answer was cut off", look
 	case "provider_failed":
-		return "the provider failed"
+		return "the provider failed", look
 	case "answer_too_large":
-		return "the answer was too large"
+		return "the answer was too large", look
 	default:
-		return "the answer does not name the user as the client's adopt says (" + reason + ")"
+		return "the answer does not name the user as the client's adopt says (" + reason + ")", "at adopt.user and adopt.client_id of the client, and at what that provider answers,"
 	}
 }

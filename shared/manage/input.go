@@ -136,6 +136,9 @@ func (in *input) member(field string, raw json.RawMessage, target any) {
 		}
 	}
 	if err != nil {
+		if n, ok := target.(**int); ok {
+			*n = nil // Unmarshal has made it a 0, which would be wrong as well
+		}
 		shown := session.Cut(string(raw), 64)
 		if mayBeSecret(field) {
 			shown = ""

@@ -1000,6 +1000,9 @@ func TestAdoptExplain(t *testing.T) {
 		m.old.does(does, nil)
 		m.dead(lost, family.AdoptionLost)
 		check("lost", lost, "dead", "adoption_lost", name)
+		if advice := explain(lost).text("advice"); strings.Contains(advice, "adopt.user") != (name == "does not name the user") {
+			t.Errorf("%s: %s", name, advice)
+		}
 		m.clock.Advance(30 * time.Second) // after some that are lost in a row, none is asked about for so long
 	}
 	m.old.does(nil, nil)

@@ -549,7 +549,10 @@ func TestAcceptsImported(t *testing.T) {
 		{`{"prefix":"é"}`, "accepts_imported.prefix", "visible ASCII"},
 		{`{"prefix":"rotor_A"}`, "accepts_imported.prefix", "rotor_"},
 	} {
-		w.put("app", `{"type":"public","accepts_imported":`+tt.accepts+`}`).names(t, tt.field, tt.says)
+		a := w.put("app", `{"type":"public","accepts_imported":`+tt.accepts+`}`)
+		if a.names(t, tt.field, tt.says); strings.Count(a.body, `"field"`) != 1 {
+			t.Errorf("%s: it is wrong once: %v", tt.accepts, a)
+		}
 	}
 }
 

@@ -299,7 +299,7 @@ func parseMoment(name, cell string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, cell)
 	if err != nil {
-		return t, fmt.Errorf("%s is no time as in RFC 3339, nor in seconds since 1970", name)
+		return t, fmt.Errorf("%s is no time as in RFC 3339, such as 2027-01-31T10:00:00Z, nor in seconds since 1970", name)
 	}
 	return t, nil
 }
@@ -332,7 +332,7 @@ func (f *importFile) check(row manage.Import, token string) (importRow, error) {
 		hash, err = base64.RawURLEncoding.Strict().DecodeString(row.TokenSHA256)
 	}
 	if err != nil || len(hash) != sha256.Size || strings.ContainsAny(row.TokenSHA256, "\r\n") {
-		return importRow{}, errors.New("token_sha256 is not a SHA-256 in hexadecimal or base64url")
+		return importRow{}, errors.New("token_sha256 is not a SHA-256 in hexadecimal or base64url: 64 or 43 characters, with nothing before or after them")
 	}
 	row.TokenSHA256 = hex.EncodeToString(hash)
 	return importRow{Import: row}, nil
