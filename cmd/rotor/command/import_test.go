@@ -187,9 +187,10 @@ func TestImportNamesLines(t *testing.T) {
 		`{"user_id":"alice","token":"` + foreignToken(21) + `"} {}`,
 		`"` + foreignToken(21) + `"`,
 		`{"user_id":"alice","token":"` + foreignToken(21),
+		`{"user_id":"alice","token":"` + foreignToken(21) + `","expires_at":1801353600}`,
 	}, "\n")
 	check("JSON lines", w.imports(lines), 2, `-:2: there is no member "tokens"`, "-:3: user_id is a number, but must be a string", "-:4: auth_time or expires_at",
-		"-:5: there is more than one value", "-:6: it is not a JSON object", "-:7: it is not a JSON object")
+		"-:5: there is more than one value", "-:6: it is not a JSON object", "-:7: it is not a JSON object", "-:8: auth_time or expires_at")
 	var many strings.Builder
 	many.WriteString("user_id,token\n")
 	for range 70 {

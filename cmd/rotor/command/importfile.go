@@ -188,8 +188,8 @@ func jsonFault(err error) error {
 	switch {
 	case errors.As(err, &wrongType) && wrongType.Field != "":
 		return fmt.Errorf("%s is %s, but must be %s", strings.TrimPrefix(wrongType.Field, "Import."), kind(wrongType.Value), kind(wrongType.Type.String()))
-	case errors.As(err, &moment):
-		return errors.New("auth_time or expires_at is no time as in RFC 3339")
+	case errors.As(err, &moment), strings.Contains(err.Error(), "Time.UnmarshalJSON"): // the latter is what is no string
+		return errors.New("auth_time or expires_at is no time as in RFC 3339, a string such as \"2027-01-31T10:00:00Z\"")
 	case strings.Contains(err.Error(), "unknown field"):
 		return fmt.Errorf("there is no member %s", strings.TrimPrefix(err.Error(), "json: unknown field "))
 	default:
