@@ -101,6 +101,9 @@ func (i *importer) run(ctx context.Context) error {
 	}
 	if i.dryRun || !i.skipBad && len(i.faults) == 0 {
 		if err := i.send(ctx, true); err != nil {
+			if !i.dryRun {
+				i.e.io.Errorf("Nothing was imported: the file was still being checked.\n")
+			}
 			return repeatable(err)
 		}
 	}

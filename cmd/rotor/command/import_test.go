@@ -239,13 +239,12 @@ func TestImportOfABusyService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var calls, busy atomic.Int64
-	var broken atomic.Bool
+	var calls, busy, broken atomic.Int64
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/imports" {
 			switch n := calls.Add(1); {
-			case broken.Load() && n > 6: // four are checked, and two are imported
+			case broken.Load() > 0 && n >= broken.Load():
 				http.Error(rw, "", http.StatusForbidden)
 				return
 			case n <= busy.Load():
@@ -263,12 +262,18 @@ func TestImportOfABusyService(t *testing.T) {
 		fmt.Fprintf(&text, "user-%d,%s\n", n, foreignToken(n))
 	}
 	env := map[string]string{"ROTOR_URL": srv.URL}
-	broken.Store(true)
+	broken.Store(2)
 	r := run(t, env, text.String(), "import", "-", "--client", "demo-spa", "--parallel", "1")
+	if r.code != 1 || !strings.Contains(r.err, "Nothing was imported: the file was still being checked.") || strings.Contains(r.err, "before this") || r.out != "" {
+		t.Errorf("while it was checked it ended with %d: %s", r.code, r.err)
+	}
+	calls.Store(0)
+	broken.Store(7) // four are checked, and two are imported
+	r = run(t, env, text.String(), "import", "-", "--client", "demo-spa", "--parallel", "1")
 	if r.code != 1 || !strings.Contains(r.err, "200 tokens were imported before this. The same command does the rest.") || strings.Contains(r.err, "look before") || r.out != "" {
 		t.Errorf("it ended with %d: %s", r.code, r.err)
 	}
-	broken.Store(false)
+	broken.Store(0)
 	calls.Store(0)
 	busy.Store(5)
 	r = run(t, env, text.String(), "import", "-", "--client", "demo-spa", "--json", "--parallel", "1")
