@@ -12,25 +12,25 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// longTimeout is the timeout of a request with few slow operations. Everything else that it
-// does takes far less time, even on a busy machine.
+// longTimeout is the timeout of a request with slow operations. Everything else that it does takes
+// far less time, even on a busy machine.
 const longTimeout = 12 * time.Second
 
 // slowly starts one more server, on a store that is slow to perform this operation, with less
 // time than its requests take.
 func (w *world) slowly(operation string) (number int) {
 	w.t.Helper()
-	timeout := 6 * time.Second
-	if operation != "UpdateItem" && operation != "DeleteItem" { // few of these are made, so each must take long
-		timeout = longTimeout
+	slow := 300 * time.Millisecond
+	if operation == "UpdateItem" || operation == "DeleteItem" { // many are made at once
+		slow *= 2
 	}
 	srv := httptest.NewServer(server.New(server.Config{
 		Issuer: w.servers[0].URL, Table: w.store.Table(), Keys: keysAsTheyAre{w.keys}, Log: w.logger(), Now: w.clock.Now,
-		Metrics: true, Timeout: timeout,
+		Metrics: true, Timeout: longTimeout,
 	}).Handler())
 	w.t.Cleanup(srv.Close)
 	w.servers = append(w.servers, srv)
-	w.store.Slow(operation, 300*time.Millisecond)
+	w.store.Slow(operation, slow)
 	w.t.Cleanup(func() { w.store.Slow(operation, 0) })
 	return len(w.servers) - 1
 }
