@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"cmp"
 	"bytes"
 	"encoding/json"
 	"log/slog"
@@ -231,6 +232,9 @@ func response(t *testing.T, out []byte, method string) events.APIGatewayV2HTTPRe
 	}
 	if a.StatusCode >= 300 {
 		text, _ := body["error_description"].(string)
+		if a.Headers["X-Sb-Error-Code"] != "" { // Supabase's form, newer or older
+			text, _ = cmp.Or(body["message"], body["msg"]).(string)
+		}
 		if a.Headers["Content-Type"] == "application/problem+json" {
 			text, _ = body["detail"].(string)
 		}
