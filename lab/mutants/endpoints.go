@@ -295,21 +295,21 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "an access token whose family cannot be read is inactive", pkg: "oauth", test: "server.TestIntrospectionFaults",
-		edits: []edit{{`		return introspection{}, err
-	}
-	if f.ClientID`, `		return introspection{}, nil
-	}
-	if f.ClientID`}},
+		edits: []edit{{`	} else if err != nil {
+		return introspection{}, err
+	}`, `	} else if err != nil {
+		return introspection{}, nil
+	}`}},
 	},
 	{
 		rule: "an access token whose client cannot be read is inactive", pkg: "oauth", test: "server.TestIntrospectionFaults",
 		edits: []edit{{`			return introspection{}, err
 		}
 	}
-	sid`, `			return introspection{}, nil
+	if _`, `			return introspection{}, nil
 		}
 	}
-	sid`}},
+	if _`}},
 	},
 	{
 		rule: "what has no end has one by introspection", pkg: "oauth", test: "server.TestIntrospectionOfAnEndlessFamily",

@@ -88,8 +88,8 @@ var numberZero = chapter{"Number 0", []mutant{
 		edits: []edit{{`if f.DeathOnceBegun(&client.Policy, now) != "" {`, `if f.Death(&client.Policy, now) != "" {`}},
 	},
 	{
-		rule: "after a restore an access token is inactive if the record is pending", pkg: "oauth", test: "server.TestRestoredPendingFamily",
-		edits: []edit{{`f.DeathOnceBegun(&owner.Policy, q.now) != ""`, `f.Death(&owner.Policy, q.now) != ""`}},
+		rule: "after a restore an access token is inactive if the record is pending", pkg: "session", test: "server.TestRestoredPendingFamily",
+		edits: []edit{{`f.ClientID != client.ID || f.DeathOnceBegun(&client.Policy, now) != ""`, `f.ClientID != client.ID || f.Death(&client.Policy, now) != ""`}},
 	},
 	{
 		rule: "an administrator cannot end a pending family that was restored", pkg: "manage", test: "server.TestRestoredPendingFamilyEnds",

@@ -30,8 +30,8 @@ var supabaseWire = chapter{"Supabase's wire", []mutant{
 		edits: []edit{{`if err != nil || access.ClientID != s.client.ID {`, `if err != nil {`}},
 	},
 	{
-		rule: "the user of a session that has ended is shown", pkg: "oauth", test: "server.TestSupabaseUser",
-		edits: []edit{{`s.family.DeathOnceBegun(&s.client.Policy, s.now) != ""`, `s.family.ClientID == ""`}},
+		rule: "the user of a session that has ended is shown", pkg: "session", test: "server.TestSupabaseUser",
+		edits: []edit{{`f.ClientID != client.ID || f.DeathOnceBegun(&client.Policy, now) != ""`, `f.ClientID == ""`}},
 	},
 	{
 		rule: "a claim of another type is shown", pkg: "oauth", test: "server.TestSupabaseUser",

@@ -81,12 +81,12 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 		edits: []edit{{`ClientID: q.client.ID, Now: q.now})`, `ClientID: f.ClientID, Now: q.now})`}},
 	},
 	{
-		rule: "an access token is active after its family's death", pkg: "oauth", test: "server.TestIntrospect",
-		edits: []edit{{`f.DeathOnceBegun(&owner.Policy, q.now) != ""`, `f.DeathOnceBegun(&owner.Policy, q.now) == "none"`}},
+		rule: "an access token is active after its family's death", pkg: "session", test: "server.TestIntrospect",
+		edits: []edit{{`f.ClientID != client.ID || f.DeathOnceBegun(&client.Policy, now) != ""`, `f.ClientID != client.ID`}},
 	},
 	{
 		rule: "an access token lives by the policy of who asks", pkg: "oauth", test: "server.TestIntrospect",
-		edits: []edit{{`f.DeathOnceBegun(&owner.Policy, q.now) != ""`, `owner == nil || f.Death(&q.client.Policy, q.now) != ""`}},
+		edits: []edit{{`a.LivingFamily(ctx, q.keys, access, owner, q.now)`, `a.LivingFamily(ctx, q.keys, access, &store.Client{ID: owner.ID, Policy: q.client.Policy}, q.now)`}},
 	},
 	{
 		rule: "any confidential client may introspect access tokens", pkg: "oauth", test: "server.TestIntrospect",

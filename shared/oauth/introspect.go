@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/keyring"
@@ -108,19 +106,10 @@ func (a *API) introspectAccess(ctx context.Context, q *inquiry) (introspection, 
 			return introspection{}, err
 		}
 	}
-	sid, err := ulid.ParseStrict(access.SessionID)
-	if err != nil {
+	if _, err := a.LivingFamily(ctx, q.keys, access, owner, q.now); errors.Is(err, store.ErrNotFound) {
 		return introspection{}, nil
-	}
-	f, err := a.Table.Family(ctx, family.JoinID(q.keys.Users.Key(access.Subject), sid))
-	if errors.Is(err, store.ErrNotFound) {
-		return introspection{}, nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return introspection{}, err
-	}
-	if f.ClientID != access.ClientID || f.DeathOnceBegun(&owner.Policy, q.now) != "" {
-		return introspection{}, nil
 	}
 	return introspection{
 		Active: true, TokenType: "Bearer", Scope: access.Scope, ClientID: access.ClientID, Subject: access.Subject,

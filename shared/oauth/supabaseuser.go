@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/signing"
@@ -106,19 +104,12 @@ func (a *API) readSupabaseSession(r *http.Request) (*supabaseRequest, error) {
 	if err != nil || access.ClientID != s.client.ID {
 		return nil, errSupabaseJWT
 	}
-	sid, err := ulid.ParseStrict(access.SessionID)
-	if err != nil {
-		return nil, errSupabaseJWT
-	}
-	s.family, err = a.Table.Family(r.Context(), family.JoinID(keys.Users.Key(access.Subject), sid))
+	s.family, err = a.LivingFamily(r.Context(), keys, access, s.client, s.now)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errSupabaseSession
 	}
 	if err != nil {
 		return nil, err
-	}
-	if s.family.ClientID != s.client.ID || s.family.DeathOnceBegun(&s.client.Policy, s.now) != "" {
-		return nil, errSupabaseSession
 	}
 	return s, nil
 }

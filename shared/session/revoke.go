@@ -80,6 +80,23 @@ func (e *Engine) familyOf(ctx context.Context, keys *keyring.Keys, client *store
 	return id, 0, ok, nil
 }
 
+// LivingFamily returns the family of an access token of the client, read strongly consistent. It
+// returns [store.ErrNotFound] if there is none, or if it has ended.
+func (e *Engine) LivingFamily(ctx context.Context, keys *keyring.Keys, access signing.Access, client *store.Client, now time.Time) (*family.Family, error) {
+	id, ok := familyNamed(keys, access.Subject, access.SessionID)
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	f, err := e.Table.Family(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if f.ClientID != client.ID || f.DeathOnceBegun(&client.Policy, now) != "" {
+		return nil, store.ErrNotFound
+	}
+	return f, nil
+}
+
 // familyNamed returns the family that a token names by its "sub" and "sid".
 func familyNamed(keys *keyring.Keys, subject, session string) (id family.ID, ok bool) {
 	sid, err := ulid.ParseStrict(session)
