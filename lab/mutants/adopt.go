@@ -7,7 +7,8 @@ var adoption = chapter{"Adopting another provider's tokens", []mutant{
 	},
 	{
 		rule: "three tokens that are lost at any time are an outage", pkg: "session", test: "server.TestAdoptOutage",
-		edits: []edit{{`		a.outages.over(a.u.Client.ID)`, `		_ = a.u.Client.ID`}},
+		edits: []edit{{`	a.outages.over(a.u.Client.ID)
+	if`, `	if`}},
 	},
 	{
 		rule: "an outage never ends", pkg: "session", test: "server.TestAdoptOutage",
@@ -39,11 +40,11 @@ var adoption = chapter{"Adopting another provider's tokens", []mutant{
 	},
 	{
 		rule: "what may be spent is asked about again", pkg: "session", test: "server.TestAdoptFailures",
-		edits: []edit{{`failure.Kind == foreign.Unknown && !a.u.Client.Adopt.Repeatable:`, `failure.Kind == foreign.Unknown && a.u == nil:`}},
+		edits: []edit{{`		if !a.u.Client.Adopt.Repeatable {`, `		if a.u == nil {`}},
 	},
 	{
 		rule: "what may be spent is lost where it could be asked about again", pkg: "session", test: "server.TestAdoptFailures",
-		edits: []edit{{`failure.Kind == foreign.Unknown && !a.u.Client.Adopt.Repeatable:`, `failure.Kind == foreign.Unknown:`}},
+		edits: []edit{{`		if !a.u.Client.Adopt.Repeatable {`, `		if a.u != nil {`}},
 	},
 	{
 		rule: "a claim that nobody settled is taken over although the token may be spent", pkg: "session", test: "server.TestAdoptCrash",
@@ -89,7 +90,7 @@ var adoption = chapter{"Adopting another provider's tokens", []mutant{
 	},
 	{
 		rule: "a login from before not_before is adopted", pkg: "session", test: "server.TestAdoptNotBefore",
-		edits: []edit{{`said.AuthTime.Before(a.u.Client.Policy.NotBefore) && !said.AuthTime.IsZero():`, `said == nil:`}},
+		edits: []edit{{`said.AuthTime.Before(a.u.Client.Policy.NotBefore) && !said.AuthTime.IsZero() {`, `said == nil {`}},
 	},
 	{
 		rule: "an import gives way to a claim", pkg: "store", test: "server.TestAdoptImported",

@@ -168,23 +168,31 @@ func (a *adoption) ask(ctx context.Context, x *foreign.Exchange, claim *store.Cl
 	ctx, cancel := untilDeadline(ctx)
 	defer cancel()
 	said, err := x.Do(ctx, a.u.Token, a.u.Now)
-	var failure *foreign.Failure
-	if errors.As(err, &failure) && failure.Kind == foreign.Unknown {
-		a.outages.lost(a.u.Client.ID, a.u.Now)
-	} else if err == nil || failure != nil && failure.Kind == foreign.Refused {
-		a.outages.over(a.u.Client.ID)
+	var failure *foreign.Failure // which every error of Do is
+	if errors.As(err, &failure) {
+		return a.failed(ctx, claim, failure)
 	}
-	switch {
-	case err == nil && said.AuthTime.Before(a.u.Client.Policy.NotBefore) && !said.AuthTime.IsZero():
+	a.outages.over(a.u.Client.ID)
+	if said.AuthTime.Before(a.u.Client.Policy.NotBefore) && !said.AuthTime.IsZero() {
 		return a.settle(ctx, claim, family.ClientNotBefore, "", a.u.Now.Add(refusedFor))
-	case err == nil:
-		return a.begin(ctx, claim, said)
-	case errors.As(err, &failure) && failure.Kind == foreign.Refused:
-		return a.settle(ctx, claim, family.AdoptionRefused, failure.Reason, a.u.Now.Add(refusedFor))
-	case errors.As(err, &failure) && failure.Kind == foreign.Unknown && !a.u.Client.Adopt.Repeatable:
-		return a.settle(ctx, claim, family.AdoptionLost, failure.Reason, time.Time{})
 	}
-	return store.Known{}, errors.Join(err, a.release(ctx, claim))
+	return a.begin(ctx, claim, said)
+}
+
+// failed writes down what is known of a token whose exchange failed.
+func (a *adoption) failed(ctx context.Context, claim *store.Claim, failure *foreign.Failure) (store.Known, error) {
+	switch failure.Kind {
+	case foreign.Refused:
+		a.outages.over(a.u.Client.ID)
+		return a.settle(ctx, claim, family.AdoptionRefused, failure.Reason, a.u.Now.Add(refusedFor))
+	case foreign.Unknown:
+		a.outages.lost(a.u.Client.ID, a.u.Now)
+		if !a.u.Client.Adopt.Repeatable {
+			return a.settle(ctx, claim, family.AdoptionLost, failure.Reason, time.Time{})
+		}
+	case foreign.Unspent:
+	}
+	return store.Known{}, errors.Join(failure, a.release(ctx, claim))
 }
 
 // release gives up a claim, also if the caller has hung up: the token can be claimed again.
