@@ -46,6 +46,9 @@ type Registration struct {
 
 	AcceptsImported *TokenShape `json:"accepts_imported,omitempty"` // the refresh tokens of another provider that it may refresh with; nil for none
 	Adopt           *Provider   `json:"adopt,omitempty"`            // nil for none
+
+	Transport      string `json:"transport,omitempty"`        // cookie, or "" for refresh tokens in bodies
+	CookieSameSite string `json:"cookie_same_site,omitempty"` // strict or lax, "" without cookies
 }
 
 // Secret is a client's secret, of which only the id is ever shown again.
@@ -106,6 +109,9 @@ type Settings struct {
 
 	AcceptsImported *TokenShape `json:"accepts_imported,omitempty"` // the refresh tokens of another provider that it may refresh with; nil for none
 	Adopt           *Provider   `json:"adopt,omitempty"`            // nil for none
+
+	Transport      string `json:"transport,omitempty"`        // cookie keeps refresh tokens out of reach of scripts; body is the default
+	CookieSameSite string `json:"cookie_same_site,omitempty"` // strict, the default, or lax; "" without cookies
 }
 
 func clientPath(id string) string { return segment("/v1/clients", id) }

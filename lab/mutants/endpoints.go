@@ -36,7 +36,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "the clock is read again when a family is revoked", pkg: "oauth", test: "server.TestClockIsReadOnce",
-		edits: []edit{{`q.token, from, q.now); err`, `q.token, from, a.Now()); err`}},
+		edits: []edit{{`q.client, q.token, from, q.now)`, `q.client, q.token, from, a.Now())`}},
 	},
 	{
 		rule: "times are finer than records have them", pkg: "session", test: "server.TestTimesAreWholeMilliseconds",
@@ -93,9 +93,9 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "a refused origin does not say of which request it is", pkg: "oauth", test: "server.TestForeignOriginIsLogged",
-		edits: []edit{{`		e := web.CallerOf(r).Event(`, `		from2 := web.CallerOf(r)
-		from2.RequestID = ""
-		e := from2.Event(`}},
+		edits: []edit{{`	e := web.CallerOf(r).Event(audit.OriginRefused`, `	from2 := web.CallerOf(r)
+	from2.RequestID = ""
+	e := from2.Event(audit.OriginRefused`}},
 	},
 	{
 		rule: "a failure of ours is not logged", pkg: "web", test: "server.TestFailuresAreLoggedOnce",
@@ -242,7 +242,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "browsers keep a preflight for a day", pkg: "oauth", test: "server.TestCrossOriginHeaders",
-		edits: []edit{{`ExposedHeaders: exposed, MaxAge: 600`, `ExposedHeaders: exposed, MaxAge: 86400`}},
+		edits: []edit{{`options.MaxAge = []string{"*"}, 600`, `options.MaxAge = []string{"*"}, 86400`}},
 	},
 	{
 		rule: "a cache may give one page's refusal to another", pkg: "oauth", test: "server.TestCrossOriginHeaders",

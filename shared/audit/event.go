@@ -57,6 +57,7 @@ const (
 	MayForwardOn     Change = "may_forward_on" // Rotor now believes what the client says of its users' addresses
 	TrustWidened     Change = "trust_widened"  // an issuer's assertions start families that could not be started before
 	AdoptionOn       Change = "adoption_on"    // whom the token endpoint of another provider names is logged in, or it is another endpoint
+	CookieOff        Change = "cookie_off"     // its refresh tokens are within reach of scripts
 	ObserveOn        Change = "observe_on"     // reuse is recorded but not acted upon, or for longer than before
 	RotationOff      Change = "rotation_off"
 	NotBeforeSet     Change = "not_before_set"

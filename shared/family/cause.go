@@ -25,6 +25,10 @@ const (
 	AdoptionRefused Cause = "adoption_refused" // its provider says that it is not good
 	AdoptionLost    Cause = "adoption_lost"    // its provider may have spent it, and nobody knows
 
+	// These are about the cookie that a refresh token was to be in.
+	NoCookie     Cause = "no_cookie"     // the browser sent none for the session
+	WrongSession Cause = "wrong_session" // it had the refresh token of another session
+
 	ExpiredAbsolute Cause = "expired_absolute"
 	ExpiredIdle     Cause = "expired_idle"
 	ReuseDetected   Cause = "reuse_detected"

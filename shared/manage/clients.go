@@ -31,6 +31,8 @@ type newClient struct {
 	issuers       newIssuers
 	notBefore     time.Time
 
+	transport       string          // body or cookie
+	cookieSameSite  string          // strict or lax
 	acceptsImported json.RawMessage // true, or the shape of the tokens
 	adopt           json.RawMessage // the provider whose tokens it adopts
 
@@ -43,7 +45,7 @@ func (body *newClient) fields() map[string]any {
 		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
 		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "may_forward": &body.mayForward, "not_before": &body.notBefore,
 		"redirect_uris": &body.redirectURIs, "post_logout_redirect_uris": &body.postLogoutRedirectURIs,
-		issuersField: &body.issuers, acceptsField: &body.acceptsImported, adoptField: &body.adopt,
+		transportField: &body.transport, sameSiteField: &body.cookieSameSite, issuersField: &body.issuers, acceptsField: &body.acceptsImported, adoptField: &body.adopt,
 	}
 }
 
@@ -81,6 +83,9 @@ type clientJSON struct {
 	AcceptsImported any               `json:"accepts_imported,omitempty"` // true, or a shape
 	Adopt           *foreign.Provider `json:"adopt,omitempty"`
 
+	Transport      string `json:"transport,omitempty"` // cookie, or left out
+	CookieSameSite string `json:"cookie_same_site,omitempty"`
+
 	// Recommendation is set by GET of one client, if there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
 	// Warnings is set by PUT.
@@ -102,6 +107,7 @@ func newClientJSON(c *store.Client) clientJSON {
 	if c.Confidential {
 		s.Type = "confidential"
 	}
+	s.Transport, s.CookieSameSite = showTransport(c)
 	if c.AcceptsImported != nil {
 		s.AcceptsImported = showShape(c.AcceptsImported)
 	}
@@ -173,6 +179,7 @@ func auditedChanges(before, put *store.Client) []audit.Change {
 	add(audit.RedirectURIAdded, hasMore(put.RedirectURIs, before.RedirectURIs) || hasMore(put.PostLogoutRedirectURIs, before.PostLogoutRedirectURIs))
 	add(audit.TrustWidened, assertion.Widens(before.TrustedIssuers, put.TrustedIssuers))
 	add(audit.AdoptionOn, put.Adopt != nil && (before.Adopt == nil || *put.Adopt != *before.Adopt))
+	add(audit.CookieOff, before.Cookie && !put.Cookie)
 	add(audit.ObserveOn, is.ObserveUntil.After(was.ObserveUntil))
 	add(audit.RotationOff, was.Rotation && !is.Rotation)
 	add(audit.NotBeforeSet, is.NotBefore.After(was.NotBefore))
@@ -222,6 +229,7 @@ func (a *API) toClient(body *newClient, id string, now time.Time) (*store.Client
 	c.TrustedIssuers = a.trustedIssuers(&in, body.issuers)
 	c.AcceptsImported = in.acceptsImported(body.acceptsImported)
 	c.Adopt = a.provider(&in, body.adopt)
+	in.transport(body, c)
 	if body.mayIntrospect && !c.Confidential {
 		in.wrong("may_introspect", "true", "false for a public client: only confidential clients introspect")
 	}

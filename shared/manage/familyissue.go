@@ -75,6 +75,9 @@ func (a *API) issueFamily(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if client.Cookie && body.deliver == "" {
+		return fieldErrors{{Field: "deliver", Value: "left out", Want: `"code": the client keeps its refresh tokens in cookies, and its page exchanges the code for one`}}
+	}
 	var asked []byte
 	if key != "" {
 		if asked, err = canonical(body.fields(), (&newFamily{}).fields()); err != nil {

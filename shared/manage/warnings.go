@@ -59,6 +59,8 @@ func warnings(before, c *store.Client, now time.Time) []warning {
 		"the client can find out of every client's access tokens whether they are active, and whose they are")
 	add(c.MayForward, "may_forward",
 		"what the client reports as its users' addresses is believed: whoever has its secret can claim any address")
+	add(before.Cookie && !c.Cookie, transportField,
+		"refresh tokens are in bodies now, within reach of scripts; and sessions that are in cookies are over for their pages, which cannot read them")
 	add(c.AcceptsImported != nil && *c.AcceptsImported == foreign.Shape{}, acceptsField,
 		"any text may be a token of the other provider, so that each that is made up is looked for in the table: say how the tokens begin, or how long they are")
 	for _, uris := range []struct {

@@ -8,7 +8,7 @@ import (
 )
 
 // assertionGrant exchanges an assertion of an issuer that the client trusts (RFC 7523 §2.1).
-func (a *API) assertionGrant(r *http.Request, q *tokenRequest) (any, error) {
+func (a *API) assertionGrant(r *http.Request, q *tokenRequest) (*session.Tokens, error) {
 	answer, err := a.exchangeAssertion(r, q, "assertion")
 	if errors.Is(err, session.ErrDeadToken) {
 		return nil, invalidGrant(q.client.Policy.InvalidGrantStatus, "assertion")

@@ -11,7 +11,7 @@ import (
 // codeGrant exchanges an authorization code (RFC 6749 §4.1.3). All clients prove with a code
 // verifier that the authorization request was theirs (RFC 7636 §4.5, RFC 9700 §2.1.1). The
 // redirect_uri must be that of the request, and none if the code was delivered without one.
-func (a *API) codeGrant(r *http.Request, q *tokenRequest) (any, error) {
+func (a *API) codeGrant(r *http.Request, q *tokenRequest) (*session.Tokens, error) {
 	code, err := q.params.required("code")
 	if err != nil {
 		return nil, err

@@ -15,15 +15,9 @@ const (
 	typeJWT     = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// exchanged is the answer to a token exchange (RFC 8693 §2.2.1).
-type exchanged struct {
-	*session.Tokens
-	IssuedTokenType string `json:"issued_token_type"` // of the access_token
-}
-
 // exchangeGrant exchanges an id token, or another JWT, of an issuer that the client trusts (RFC
 // 8693 §2). Nobody can act for somebody else. A bad subject token is an invalid_request (§2.2.2).
-func (a *API) exchangeGrant(r *http.Request, q *tokenRequest) (any, error) {
+func (a *API) exchangeGrant(r *http.Request, q *tokenRequest) (*session.Tokens, error) {
 	kind, err := q.params.required("subject_token_type")
 	if err != nil {
 		return nil, err
@@ -45,5 +39,6 @@ func (a *API) exchangeGrant(r *http.Request, q *tokenRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exchanged{answer, typeAccess}, nil
+	answer.IssuedTokenType = typeAccess
+	return answer, nil
 }

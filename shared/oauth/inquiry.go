@@ -13,7 +13,8 @@ import (
 // (RFC 7662 §2.1).
 type inquiry struct {
 	client *store.Client
-	token  string
+	jar    *cookieJar // nil for a client that has its refresh tokens in bodies
+	token  string     // "" if a cookie client has no cookie
 	keys   *keyring.Keys
 	now    time.Time
 }
@@ -28,11 +29,28 @@ func (a *API) readInquiry(r *http.Request, authenticate func(context.Context, *h
 	if q.client, err = authenticate(r.Context(), r, p, q.now); err != nil {
 		return nil, err
 	}
-	if q.token, err = p.required("token"); err != nil {
+	if q.jar, err = a.cookies(r, q.client); err != nil {
+		return nil, err
+	}
+	if q.token, err = q.subject(p); err != nil {
 		return nil, err
 	}
 	if q.keys, err = a.Keys.Keys(r.Context(), q.now); err != nil {
 		return nil, err
 	}
 	return q, nil
+}
+
+// subject returns the token that the inquiry is about: the parameter, or for a cookie client that sends
+// none the cookie that it names.
+func (q *inquiry) subject(p params) (string, error) {
+	switch token := p.get("token"); {
+	case q.jar == nil:
+		return p.required("token")
+	case token != "" && p.get(sidParam) != "":
+		return "", errTokenAndSID
+	case token != "":
+		return token, nil
+	}
+	return q.jar.choose(p)
 }

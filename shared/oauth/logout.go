@@ -83,6 +83,9 @@ func (a *API) endSession(w http.ResponseWriter, r *http.Request, addressParam st
 		if err := a.RevokeByID(r.Context(), keys, client, *hint, web.CallerOf(r), now); err != nil {
 			return err
 		}
+		if client.Cookie {
+			(&cookieJar{client: client}).clear(w, hint.SessionID)
+		}
 	}
 	switch {
 	case address == "":

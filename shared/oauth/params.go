@@ -22,7 +22,7 @@ type params map[string][]string
 // (RFC 6749 §3.2).
 var knownParams = []string{
 	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint",
-	"code", "code_verifier", "redirect_uri",
+	"code", "code_verifier", "redirect_uri", sidParam,
 	"assertion", "subject_token", "subject_token_type", "requested_token_type", "actor_token", resourceParam,
 }
 

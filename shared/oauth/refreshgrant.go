@@ -9,26 +9,40 @@ import (
 )
 
 // refreshGrant exchanges a refresh token (RFC 6749 §6).
-func (a *API) refreshGrant(r *http.Request, q *tokenRequest) (any, error) {
-	presented, err := q.params.required("refresh_token")
-	if err != nil {
+func (a *API) refreshGrant(r *http.Request, q *tokenRequest) (*session.Tokens, error) {
+	u := session.Use{Client: q.client, From: q.from, Now: q.now}
+	var err error
+	if u.Token, u.Cookie, err = q.refreshToken(); err != nil {
 		return nil, err
 	}
-	scope, err := requestedScope(q.params)
-	if err != nil {
+	if u.Scope, err = requestedScope(q.params); err != nil {
 		return nil, err
 	}
-	resource, err := requestedResource(q.params)
-	if err != nil {
+	if u.Resource, err = requestedResource(q.params); err != nil {
 		return nil, err
 	}
-	answer, err := a.Refresh(r.Context(), session.Use{
-		Client: q.client, Token: presented, Scope: scope, Resource: resource, From: q.from, Now: q.now,
-	})
+	answer, err := a.Refresh(r.Context(), u)
 	if errors.Is(err, session.ErrDeadToken) {
 		return nil, invalidGrant(q.client.Policy.InvalidGrantStatus, "refresh token")
 	}
 	return answer, err
+}
+
+// refreshToken returns the refresh token of a request: the parameter, or for a cookie client the cookie
+// that it names, with that cookie's session. A cookie client may present in the body what it has from another
+// transport or provider, and gets a cookie for it.
+func (q *tokenRequest) refreshToken() (presented string, cookie *session.Cookie, err error) {
+	switch body := q.params.get("refresh_token"); {
+	case q.jar == nil:
+		presented, err = q.params.required("refresh_token")
+		return presented, nil, err
+	case body != "" && q.params.get(sidParam) != "":
+		return "", nil, errTokenAndSID
+	case body != "":
+		return body, nil, nil
+	}
+	presented, err = q.jar.choose(q.params)
+	return presented, &session.Cookie{SessionID: q.jar.sid}, err
 }
 
 // invalidScope returns the error of RFC 6749 §5.2.

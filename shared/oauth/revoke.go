@@ -18,8 +18,15 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.RevokeByToken(r.Context(), q.keys, q.client, q.token, from, q.now); err != nil {
-		return err
+	if q.token != "" {
+		id, ok, err := a.RevokeByToken(r.Context(), q.keys, q.client, q.token, from, q.now)
+		if err != nil {
+			q.jar.clearRefused(w, err)
+			return err
+		}
+		if ok && q.jar != nil {
+			q.jar.clear(w, id.ULID().String())
+		}
 	}
 	// Unknown and dead tokens are answered like revoked ones (§2.2). Some clients require
 	// a JSON body.

@@ -35,7 +35,9 @@ func (a *API) supabaseUserEndpoint() web.Endpoint {
 func (a *API) supabaseEndpoint(name, method string, h web.Handler) web.Endpoint {
 	return web.Endpoint{
 		Path: supabasePath + name, Methods: map[string]web.Handler{method: h},
-		Wrap: func(h http.Handler) http.Handler { return a.corsForOrigins(h, supabaseHeaders, method) },
+		Wrap: func(h http.Handler) http.Handler {
+			return a.corsForOrigins(h, cors.Options{AllowedMethods: []string{method}, ExposedHeaders: supabaseHeaders})
+		},
 	}
 }
 
@@ -68,6 +70,9 @@ func (a *API) supabaseClient(r *http.Request, query params, now time.Time) (*sto
 	if len(given) > 0 {
 		c.id = strings.Join(given, ", ") // which is no id if there are several
 		client, err = a.identify(r.Context(), c, now)
+	}
+	if err == nil && client.Cookie {
+		err = invalidClient("cookie_client", "This client keeps its refresh tokens in cookies, which this wire does not have.")
 	}
 	if err != nil {
 		return nil, a.recordRefusal(r, c, client, err, now)

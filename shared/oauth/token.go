@@ -15,6 +15,7 @@ import (
 type tokenRequest struct {
 	client *store.Client
 	params params
+	jar    *cookieJar // nil for a client that has its refresh tokens in bodies
 	from   session.Caller
 	now    time.Time
 }
@@ -23,7 +24,7 @@ type tokenRequest struct {
 type grant struct {
 	name string // the grant_type (RFC 6749 §4)
 	// exchange returns the answer to a request, which is written as JSON.
-	exchange func(r *http.Request, q *tokenRequest) (any, error)
+	exchange func(r *http.Request, q *tokenRequest) (*session.Tokens, error)
 }
 
 // grants returns the grant types, in the order in which the metadata lists them.
@@ -67,12 +68,19 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if q.client, err = a.authenticate(r.Context(), r, q.params, q.now); err != nil {
 		return err
 	}
+	if q.jar, err = a.cookies(r, q.client); err != nil {
+		return err
+	}
 	if q.from, err = endUser(r, q.client); err != nil {
 		return err
 	}
 	answer, err := grants[i].exchange(r, q)
 	if err != nil {
+		q.jar.clearRefused(w, err)
 		return err
+	}
+	if q.jar != nil {
+		q.jar.keep(w, answer)
 	}
 	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, answer)

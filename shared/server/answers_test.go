@@ -228,13 +228,14 @@ func TestCrossOriginHeaders(t *testing.T) {
 	}{
 		{"preflight", "OPTIONS", "/oauth/token", "", from, 0, asks, 204, map[string]string{
 			"Access-Control-Allow-Origin": from, "Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "authorization,content-type", "Access-Control-Max-Age": "600",
+			"Access-Control-Allow-Credentials": "true",
 		}},
 		{"preflight for GET", "OPTIONS", "/oauth/token", "", from, 0, []string{"Access-Control-Request-Method", "GET"}, 204, map[string]string{}},
 		{"answer", "POST", "/oauth/token", refreshForm(tok), from, 0, nil, 200, map[string]string{
-			"Access-Control-Allow-Origin": from, "Access-Control-Expose-Headers": exposed,
+			"Access-Control-Allow-Origin": from, "Access-Control-Expose-Headers": exposed, "Access-Control-Allow-Credentials": "true",
 		}},
 		{"error", "POST", "/oauth/revoke", "", from, 0, nil, 401, map[string]string{
-			"Access-Control-Allow-Origin": from, "Access-Control-Expose-Headers": exposed,
+			"Access-Control-Allow-Origin": from, "Access-Control-Expose-Headers": exposed, "Access-Control-Allow-Credentials": "true",
 		}},
 		{"a page's word about its user", "OPTIONS", "/oauth/token", "", from, 0, []string{
 			"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "rotor-client-ip",

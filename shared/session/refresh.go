@@ -40,10 +40,18 @@ type Use struct {
 	From     Caller
 	Now      time.Time
 
+	// Cookie is set if Token was in a session's cookie; Token is "" if there was no such cookie.
+	Cookie *Cookie
+
 	// Origin is set if Token is no refresh token of ours. An authorization code comes with its code
 	// verifier (RFC 7636 §4.5), and with the redirect URI, which is "" if there was none.
 	Origin                family.OriginKind
 	Verifier, RedirectURI string
+}
+
+// Cookie says whose cookie a refresh token was in.
+type Cookie struct {
+	SessionID string // the sid in its name, "" if there was no cookie and the request named none
 }
 
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
@@ -53,6 +61,9 @@ type Use struct {
 // ahead, and to record a use that does not rotate; and more if others change the record
 // meanwhile.
 func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
+	if u.Cookie != nil && u.Token == "" {
+		return nil, e.refuse(ctx, u, token.Token{}, nil, family.NoCookie)
+	}
 	keys, err := e.Keys.Keys(ctx, u.Now)
 	if err != nil {
 		return nil, err
@@ -64,6 +75,9 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 	}
 	if err != nil {
 		return nil, e.refuseUnreadable(ctx, u, err)
+	}
+	if u.Cookie != nil && u.Cookie.SessionID != family.ID(tok.Family).ULID().String() {
+		return nil, e.refuse(ctx, u, tok, nil, family.WrongSession)
 	}
 	f, err := e.exchange(ctx, u, tok)
 	if err != nil {

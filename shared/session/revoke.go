@@ -20,12 +20,12 @@ var ErrOtherClient = errors.New("the token was issued to another client")
 // RevokeByToken revokes the family of a refresh or access token, expired or not, for the
 // client that the token was issued to. It succeeds without doing anything if the token is
 // unknown or its family has ended.
-func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, from Caller, now time.Time) error {
+func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, from Caller, now time.Time) (id family.ID, ok bool, err error) {
 	id, counter, ok, err := e.familyOf(ctx, keys, client, presented, now)
 	if err != nil || !ok {
-		return err
+		return id, false, err
 	}
-	return e.revoke(ctx, client, id, counter, from, now)
+	return id, true, e.revoke(ctx, client, id, counter, from, now)
 }
 
 // RevokeByID revokes the family of an id token of the client, which [Engine.VerifyID]

@@ -21,12 +21,15 @@ type Tokens struct {
 	AccessToken           string `json:"access_token"`
 	TokenType             string `json:"token_type"`
 	ExpiresIn             int64  `json:"expires_in"`
-	RefreshToken          string `json:"refresh_token"`
+	RefreshToken          string `json:"refresh_token,omitempty"`            // left out if it is in a cookie
 	RefreshTokenExpiresIn *int64 `json:"refresh_token_expires_in,omitempty"` // left out if the family has no end
 	Expirations
 	Scope   *string `json:"scope,omitempty"` // left out if no scope was ever granted
 	IDToken string  `json:"id_token,omitempty"`
 	Family  string  `json:"family,omitempty"` // set by the management API alone
+
+	SessionID       string `json:"sid,omitempty"`               // set for a client whose refresh tokens are in cookies
+	IssuedTokenType string `json:"issued_token_type,omitempty"` // of the access token, in a token exchange (RFC 8693 §2.2.1)
 
 	Record *family.Family `json:"-"` // of the family, as it is now
 }

@@ -61,6 +61,10 @@ type Client struct {
 	// Adopt is another provider whose refresh tokens start families of the client; nil for none.
 	Adopt *foreign.Provider
 
+	// Cookie says that its refresh tokens travel in cookies, which browsers send from pages of the same
+	// site alone; with CookieLax also when a link of another site leads to the app.
+	Cookie, CookieLax bool
+
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
@@ -108,6 +112,8 @@ type clientItem struct {
 	Issuers       string `dynamodbav:"trusted_issuers,omitempty"`  // JSON; "" for none
 	Imported      string `dynamodbav:"accepts_imported,omitempty"` // JSON; "" for none
 	Adopt         string `dynamodbav:"adopt,omitempty"`            // JSON; "" for none
+	Cookie        bool   `dynamodbav:"cookie,omitempty"`
+	CookieLax     bool   `dynamodbav:"cookie_lax,omitempty"`
 	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
 	Secret1       string `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
 	Secret2       string `dynamodbav:"secret_2"`
@@ -143,6 +149,8 @@ func unmarshalClient(m item) (*Client, error) {
 		Audience:      splitAudience(i.Audience),
 		MayIntrospect: i.MayIntrospect,
 		MayForward:    i.MayForward,
+		Cookie:        i.Cookie,
+		CookieLax:     i.CookieLax,
 		Version:       i.Version,
 		CreatedAt:     fromMillis(i.CreatedAt),
 		UpdatedAt:     fromMillis(i.UpdatedAt),
@@ -253,7 +261,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
 		" may_introspect = :may_introspect, may_forward = :may_forward, put_by = :put_by," +
 		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris, trusted_issuers = :trusted_issuers," +
-		" accepts_imported = :accepts_imported, adopt = :adopt," +
+		" accepts_imported = :accepts_imported, adopt = :adopt, cookie = :cookie, cookie_lax = :cookie_lax," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	putBy := make([]byte, 8)
 	_, _ = rand.Read(putBy) // never fails, by its contract
@@ -277,6 +285,8 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		":trusted_issuers":  text(issuers),
 		":accepts_imported": text(imported),
 		":adopt":            text(adopt),
+		":cookie":           &types.AttributeValueMemberBOOL{Value: c.Cookie},
+		":cookie_lax":       &types.AttributeValueMemberBOOL{Value: c.CookieLax},
 	}
 	if c.Confidential {
 		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"

@@ -41,6 +41,8 @@ func cautions(before, after *manage.Registration, now time.Time) []manage.FieldE
 		"whoever has a key of these issuers can log in as any of their users")
 	add(after.Adopt != nil && providerText(before.Adopt) != providerText(after.Adopt), "adopt",
 		"whom this token endpoint names is logged in as that user, and the client's unknown tokens are sent there")
+	add(before.Transport == "cookie" && after.Transport != "cookie", "transport",
+		"refresh tokens are within reach of scripts, and the sessions that are in cookies are over for their pages")
 	add(after.NotBefore.Before(before.NotBefore), "not_before",
 		"it was %s: families issued between the two times live again", moment(before.NotBefore))
 	return all

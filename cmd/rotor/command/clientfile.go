@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,8 @@ type clientEntry struct {
 	TrustedIssuers         []manage.TrustedIssuer `json:"trusted_issuers"`
 	Adopt                  *manage.Provider       `json:"adopt"`
 	AcceptsImported        acceptedShape          `json:"accepts_imported"`
+	Transport              string                 `json:"transport"`
+	CookieSameSite         string                 `json:"cookie_same_site"`
 }
 
 // clientFile is a file of clients.
@@ -217,7 +220,7 @@ func (f *clientFile) set(to any, path string, key, value *yaml.Node) {
 func hasMember(v any, name string) bool {
 	switch v := v.(type) {
 	case *clientEntry:
-		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris", "trusted_issuers", "adopt", "accepts_imported"}, name)
+		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris", "trusted_issuers", "adopt", "accepts_imported", "transport", "cookie_same_site"}, name)
 	case *family.Policy:
 		text, err := json.Marshal(v)
 		var members map[string]any
@@ -259,6 +262,7 @@ func (c *clientEntry) settings() *manage.Settings {
 		Type: c.Type, Preset: c.Preset, Scope: c.Scope, Audience: c.Audience,
 		MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore, Policy: map[string]any{},
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		Transport: c.Transport, CookieSameSite: c.CookieSameSite,
 		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
 	}
 	members, _ := json.Marshal(c.policy) // of numbers and strings
@@ -286,6 +290,9 @@ func (c *clientEntry) registration(now *manage.Registration) *manage.Registratio
 			AccessTokenLifetime: int64(p.AccessTokenLifetime), MaxActive: p.MaxActive, Evict: string(p.Evict),
 			ReuseDetection: string(p.ReuseDetection), ObserveUntil: p.ObserveUntil, InvalidGrantStatus: p.InvalidGrantStatus,
 		},
+	}
+	if c.Transport == "cookie" { // otherwise the service shows neither
+		r.Transport, r.CookieSameSite = c.Transport, cmp.Or(c.CookieSameSite, "strict")
 	}
 	if c.NotBefore.IsZero() && now != nil {
 		r.NotBefore = now.NotBefore

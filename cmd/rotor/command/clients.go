@@ -149,6 +149,8 @@ func stateOf(c *manage.Registration) []field {
 		{"audience", strings.Join(c.Audience, ", ")},
 		{"may_introspect", strconv.FormatBool(c.MayIntrospect)},
 		{"may_forward", strconv.FormatBool(c.MayForward)},
+		{"transport", c.Transport},
+		{"cookie_same_site", c.CookieSameSite},
 		{"trusted_issuers", issuersText(c.TrustedIssuers)},
 		{"adopt", providerText(c.Adopt)},
 		{"accepts_imported", shapeText(c.AcceptsImported)},

@@ -61,7 +61,7 @@ func wrap(e *Exchange, err error) error {
 // general are the headers of HTTP itself and of the Fetch standard. The document does not list them.
 var general = []string{
 	"Connection", "Content-Length", "Content-Type", "Date", "Vary", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
-	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Access-Control-Max-Age",
+	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers", "Access-Control-Max-Age",
 }
 
 // checkAnswer returns what the document does not say of an answer.
