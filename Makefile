@@ -56,6 +56,7 @@ AXE := .tools/browser/node_modules/axe-core/axe.min.js
 CALLERS := .tools/callers
 LOGINS := .tools/logins
 MOVING := .tools/moving
+JS := clients/js/node_modules/.complete
 
 # The CDK app runs on the Node that there is, also where that is past its end of life.
 NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=$$(node -p 'process.versions.node.split(".")[0]')
@@ -168,6 +169,16 @@ $(MOVING)/complete: $(addprefix lab/moving/,package.json package-lock.json)
 	npm ci --prefix $(MOVING) --no-audit --no-fund --ignore-scripts
 	@touch $@
 
+.PHONY: test-js
+test-js: $(JS) ## the package for JavaScript: types, tests against rotor run in Node, Deno and Bun, its size (Node)
+	go build -o .tools/js/rotor ./cmd/rotor
+	cd clients/js && ROTOR='$(CURDIR)/.tools/js/rotor' npm run --silent check
+
+$(JS): $(addprefix clients/js/,package.json package-lock.json)
+	npm ci --prefix clients/js --no-audit --no-fund --ignore-scripts
+	cd clients/js/node_modules/bun && node install.js # which puts the program in its place
+	@touch $@
+
 .PHONY: cover
 cover: ##- the tests' coverage of shared/, by function and as cover.html
 	go test -coverpkg ./shared/... -coverprofile cover.out ./shared/... ./cmd/...
@@ -257,7 +268,7 @@ benchstat: ##- dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them
 ##@ Check
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete $(LOGINS)/complete $(MOVING)/complete ## fetch now what the other targets fetch when they need it (Linux)
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete $(LOGINS)/complete $(MOVING)/complete $(JS) ## fetch now what the other targets fetch when they need it (Linux)
 	go mod download
 	lab/dynamodb-local/run.sh fetch
 	lab/rie/run.sh fetch

@@ -1,6 +1,7 @@
 package version_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,23 @@ func TestChangelog(t *testing.T) {
 	}
 	if fault := compare(string(text), version.Number); fault != "" {
 		t.Error(fault)
+	}
+}
+
+// TestPackage checks that the package for JavaScript has the version of the repository.
+func TestPackage(t *testing.T) {
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		text, err := os.ReadFile("../../clients/js/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var document struct{ Name, Version string }
+		if err := json.Unmarshal(text, &document); err != nil {
+			t.Fatal(err)
+		}
+		if document.Name != "@rotor-auth/rotor" || document.Version != version.Number {
+			t.Errorf("%s is of %s %s, not %s", name, document.Name, document.Version, version.Number)
+		}
 	}
 }
 

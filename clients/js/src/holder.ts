@@ -1,0 +1,422 @@
+import { type Answer, Failure } from './ask.js';
+import { type Clock, type Moment, Queue, since, within } from './clock.js';
+import { ConflictError, LoginRequiredError, NotSavedError, RefreshError } from './errors.js';
+import { type Attempt, type Held, type State, type StoredRefusal, credential, decode, encode, fingerprint, fresh, good, hold, iso, loggedOut } from './record.js';
+import type { Store, StoredRecord } from './store.js';
+
+/** How long a refresh keeps trying, in milliseconds, as all times here. */
+const patience = 60_000;
+
+/** How long callers wait for a refresh while the current token is still usable, which is enough to recover from a lost answer. */
+const courtesy = 5_000;
+
+/** How long callers wait for a look at the record while the current token is fresh. */
+const lookPatience = 1_000;
+
+/** Limits one request to the store. */
+const storeTimeout = 5_000;
+
+export interface HolderOptions {
+  store: Store;
+  clock: Clock;
+  /** How long the provider accepts a token that it has replaced. */
+  interval: number;
+  /** Identifies the client, the token endpoint and the parameters with which the token is presented. */
+  self: string;
+  /** The names of members of an answer that are kept. */
+  extra: string[];
+  /** How often the record is read while the current token is fresh. */
+  lookEvery: number;
+  /** Makes one refresh within so many milliseconds, or throws a Failure. */
+  ask(state: State, ms: number, headers?: HeadersInit): Promise<Answer>;
+  /** Runs a step. It tells the step whether no other holder of the record takes one meanwhile. */
+  exclusive<T>(step: (alone: boolean) => Promise<T>): Promise<T>;
+  /** Is told each record that was read. */
+  onRecord?(held: Held, dead: boolean): void;
+}
+
+export interface GetOptions {
+  /** An access token that a resource server has rejected. */
+  rejected?: string | undefined;
+  signal?: AbortSignal | undefined;
+  headers?: HeadersInit | undefined;
+}
+
+/** Asks for another step. */
+class Again extends Error {
+  constructor(
+    readonly after: number,
+    readonly reason: Error,
+    /** The session depends on that step: the token is in doubt, or the new one is not saved. */
+    readonly owed: boolean,
+  ) {
+    super(reason.message);
+  }
+}
+
+const busy = () => new RefreshError('another refresh is under way, or has just failed');
+
+/** Returns how long to wait before looking for the n-th time at what others have done. */
+const poll = (n: number) => Math.min(50 * 2 ** Math.min(n, 10), 1_000);
+
+/**
+ * Keeps one session fresh. A step begins with the record in the store, which alone determines what to do next: any
+ * process can take the next step, no matter which took the last. The steps, and their times, are those of
+ * Rotor's tokensource for Go.
+ */
+export class Holder {
+  readonly #o: HolderOptions;
+  readonly #clock: Clock;
+  readonly #loading = new Queue(); // so that a later read returns a later record
+  readonly #refreshing = new Queue();
+  readonly #flights = new Map<string, Promise<Held>>();
+  #latest: Held | undefined;
+  #looked: Moment | undefined; // when the record was last read, or should have been
+  #looking: Promise<unknown> | undefined;
+  #began: Moment | undefined; // when the refresh in progress began
+  #claim = ''; // the latest
+  #unsaved: { presented: string; data: string } | undefined; // a new token that is not known to be in the store
+  #refused: { credential: string; refusal: StoredRefusal } | undefined;
+
+  constructor(options: HolderOptions) {
+    this.#o = options;
+    this.#clock = options.clock;
+  }
+
+  /** Returns a usable access token other than the rejected one. The refresh outlives a caller that gives up. */
+  async get({ rejected = '', signal, headers }: GetOptions = {}): Promise<Held> {
+    signal?.throwIfAborted();
+    if (this.#ready(rejected)) await this.#lookNowAndThen();
+    const ready = this.#ready(rejected);
+    if (ready) return ready;
+    let flight = this.#flights.get(rejected);
+    if (!flight) {
+      flight = this.#refreshing.run(() => this.#refresh(rejected, headers));
+      this.#flights.set(rejected, flight);
+      const landed = () => this.#flights.delete(rejected);
+      flight.then(landed, landed);
+    }
+    const over = new AbortController();
+    const waits: Promise<Held>[] = [flight];
+    const held = this.#latest;
+    if (held && this.#usable(held, rejected)) {
+      const wait = courtesy - (this.#began ? this.#clock.now().steady - this.#began.steady : 0);
+      waits.push(this.#clock.sleep(Math.max(0, wait), over.signal).then(() => held));
+    }
+    if (signal) waits.push(new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { signal: over.signal })));
+    try {
+      return await Promise.race(waits);
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** Reads the record, so that what another process has done is noticed. */
+  async look(): Promise<Held> {
+    return (await this.#load()).held;
+  }
+
+  /** Saves the tokens of a login in place of whatever the store holds. It does nothing if it has saved the same before. */
+  async login(answer: Partial<Answer>): Promise<void> {
+    const sid = answer.refresh_token ? '' : (answer.sid ?? '');
+    const presented = answer.refresh_token || sid;
+    if (!presented) throw new TypeError('login: the answer has no refresh token');
+    const mark = sid || (await fingerprint(presented));
+    for (let n = 0; n < 8; n++) {
+      const { record, held } = await this.#load();
+      if (held.state.logins.includes(mark) || credential(held.state) === presented) return;
+      const data = encode({
+        logins: [mark, ...held.state.logins].slice(0, 8),
+        refresh_token: answer.refresh_token ?? '',
+        ...(sid && { sid }),
+        ...this.#accessToken(answer),
+        obtained_at: iso(this.#clock.now().wall),
+      });
+      const saved = await this.#save(record.version + 1, data).catch((error: Error) => error);
+      const after = await this.#load();
+      if (after.record.data === data) return;
+      if (saved && !(saved instanceof ConflictError)) throw new NotSavedError(saved.message);
+      await this.#clock.sleep(poll(n));
+    }
+    throw new NotSavedError('others save all the time');
+  }
+
+  /**
+   * Ends the session here at once, and then has it revoked. If that fails, the session stays logged out, and
+   * calling this again tries again.
+   */
+  logout(revoke: (state: State) => Promise<void>): Promise<void> {
+    return this.#refreshing.run(async () => {
+      this.#unsaved = undefined;
+      const marked = await this.#replace((state) => ({ ...state, refusal: { by: this.#o.self, status: 0, code: loggedOut } }));
+      if (!marked) return;
+      await revoke(marked);
+      const over = credential(marked);
+      await this.#replace((state) => (credential(state) === over ? { logins: state.logins, refresh_token: '', obtained_at: state.obtained_at } : undefined));
+    });
+  }
+
+  /** Saves what becomes of the state, and returns it; undefined if nobody is logged in. */
+  async #replace(change: (state: State) => Omit<State, 'format'> | undefined): Promise<State | undefined> {
+    for (let n = 0; ; n++) {
+      const { record, held } = await this.#load();
+      const { attempt: _, ...state } = held.state;
+      const changed = credential(state) ? change(state) : undefined;
+      if (!changed) return undefined;
+      try {
+        await this.#save(record.version + 1, encode(changed));
+        await this.#load();
+        return state;
+      } catch (error) {
+        if (!(error instanceof ConflictError) || n === 8) throw new NotSavedError((error as Error).message);
+      }
+      await this.#clock.sleep(poll(n));
+    }
+  }
+
+  /** Returns the current token if it is not rejected and not due to be refreshed. */
+  #ready(rejected: string): Held | undefined {
+    const held = this.#latest;
+    return held && !held.state.refusal && held.state.access_token !== rejected && fresh(held, this.#clock.now()) ? held : undefined;
+  }
+
+  /** Reports whether the token may still be given to a caller. */
+  #usable(held: Held, rejected: string): boolean {
+    return !held.state.refusal && held.state.access_token !== rejected && good(held, this.#clock.now());
+  }
+
+  /** Reads the record again if that was last done a while ago. If the store fails or hangs, the current token stays in use. */
+  async #lookNowAndThen(): Promise<void> {
+    if (!this.#looked || since(this.#clock.now(), this.#looked) < this.#o.lookEvery) return;
+    this.#looking ??= this.#load().catch(() => {}).finally(() => (this.#looking = undefined));
+    const over = new AbortController();
+    const late = this.#clock.sleep(lookPatience, over.signal).then(() => {
+      if (!over.signal.aborted) this.#looked = this.#clock.now(); // the next callers do not wait for it
+    });
+    await Promise.race([this.#looking, late]);
+    over.abort();
+  }
+
+  #load(): Promise<{ record: StoredRecord; held: Held }> {
+    return this.#loading.run(async () => {
+      const began = this.#clock.now();
+      try {
+        const record = await within(this.#clock, storeTimeout, 'reading the store', (signal) => this.#o.store.load(signal));
+        const held = hold(decode(record), record.version, this.#latest, this.#clock.now(), this.#clock.random());
+        this.#latest = held;
+        this.#o.onRecord?.(held, this.#isDead(held));
+        return { record, held };
+      } finally {
+        this.#looked = began;
+      }
+    });
+  }
+
+  #save(version: number, data: string): Promise<void> {
+    return within(this.#clock, storeTimeout, 'saving to the store', (signal) => this.#o.store.save({ version, data }, signal));
+  }
+
+  /** Takes one step after another until there is an access token, a final error, or no time left. */
+  async #refresh(rejected: string, headers?: HeadersInit): Promise<Held> {
+    const began = this.#clock.now();
+    this.#began = began;
+    let reason: Error | undefined;
+    let owed = false;
+    try {
+      for (let n = 0; ; n++) {
+        let error: unknown;
+        try {
+          return await this.#o.exclusive((alone) => this.#step(rejected, n, alone, headers));
+        } catch (thrown) {
+          error = thrown;
+        }
+        let more = error instanceof Again;
+        if (error instanceof Again) {
+          owed ||= error.owed;
+          if (!reason || error.owed || error.reason.message !== busy().message) reason = error.reason;
+          more = this.#clock.now().steady + error.after <= began.steady + patience;
+        } else {
+          reason = error as Error;
+        }
+        const held = this.#latest;
+        if (held && (!owed || !more) && this.#usable(held, rejected) && !this.#isDead(held)) return held;
+        if (!more) throw reason;
+        await this.#clock.sleep((error as Again).after);
+      }
+    } finally {
+      this.#began = undefined;
+    }
+  }
+
+  /** Takes one step. n is how many were taken before. */
+  async #step(rejected: string, n: number, alone: boolean, headers?: HeadersInit): Promise<Held> {
+    let record: StoredRecord, held: Held;
+    try {
+      ({ record, held } = await this.#load());
+      if (this.#unsaved) ({ record, held } = await this.#settle(record, held));
+    } catch (error) {
+      throw new Again(this.#pause(n + 1, 0), error as Error, this.#unsaved !== undefined);
+    }
+    const now = this.#clock.now();
+    if (!credential(held.state)) throw new LoginRequiredError('nobody is logged in');
+    if (this.#isDead(held)) return this.#bury(record, held);
+    if (held.state.access_token !== rejected ? fresh(held, now) : this.#justReplaced(held, now)) return held;
+    const wait = this.#wait(held, now, alone);
+    if (wait > 0) throw new Again(Math.min(wait, poll(n)), busy(), false);
+    if (this.#isTooLate(held, now) && this.#usable(held, rejected)) return held;
+    return this.#attempt(record, held, rejected, alone, headers);
+  }
+
+  /** Returns how long a request may take, from which all other times derive. */
+  get #pace(): number {
+    const { interval } = this.#o;
+    return interval === 0 ? 20_000 /* there is no second chance to get the answer */ : Math.max(1_000, Math.min(10_000, interval / 4));
+  }
+
+  /** Returns how long to wait after the count-th failure in a row, if the server asked for so long. */
+  #pause(count: number, asked: number): number {
+    const longest = Math.min(250 * 2 ** Math.min(Math.max(count - 1, 0), 10), this.#pace);
+    return Math.max(((1 + this.#clock.random()) / 2) * longest, Math.min(asked, this.#pace));
+  }
+
+  /**
+   * Returns how long this process must not use the token yet. It goes by the steady clock, and by the wall clock
+   * too, because a process may not live long enough to wait by the former. With a strict provider, which would
+   * end the session, the wall clock is only believed once it says that hours have passed.
+   */
+  #wait(held: Held, now: Moment, alone: boolean): number {
+    const { attempt } = held.state;
+    if (!attempt || (attempt.claim && (attempt.claim === this.#claim || alone))) return 0; // alone, whoever claimed it is gone
+    let waited = now.wall - Date.parse(attempt.at);
+    if (attempt.claim && this.#o.interval === 0) waited -= 2 * 3_600_000;
+    return Math.min(attempt.pause / 1e6, patience / 2) - Math.max(waited, now.steady - held.found.steady);
+  }
+
+  /** Reports whether the token is in doubt, and using it again now could be taken for reuse. */
+  #isTooLate(held: Held, now: Moment): boolean {
+    const since = held.state.attempt?.doubt_since;
+    return since !== undefined && Math.max(0, now.wall - Date.parse(since)) > this.#o.interval - this.#pace;
+  }
+
+  /**
+   * Reports whether the rejected token was itself obtained a short time ago because of a rejection. The cause then
+   * is something else, and another refresh would not help.
+   */
+  #justReplaced(held: Held, now: Moment): boolean {
+    const age = held.age + since(now, held.first);
+    return Boolean(held.state.after_rejection) && age < 5 * 60_000 && Date.parse(held.state.obtained_at) <= now.wall;
+  }
+
+  /** Uses the refresh token once. It claims the token before, and saves the result. */
+  async #attempt(record: StoredRecord, held: Held, rejected: string, alone: boolean, headers?: HeadersInit): Promise<Held> {
+    const start = this.#clock.now();
+    const before = held.state.attempt;
+    const count = (before?.count ?? 0) + 1;
+    const claim = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16)).join('');
+    const doubt_since = before?.doubt_since ?? iso(start.wall);
+    const claimed: State = { ...held.state, attempt: { claim, at: iso(start.wall), pause: Math.round(this.#pace * 1.5e6), count, doubt_since } };
+    this.#claim = claim;
+    try {
+      await this.#save(record.version + 1, encode(claimed));
+    } catch (error) {
+      if (error instanceof ConflictError) throw new Again(poll(0), busy(), false);
+      throw new Again(this.#pause(count, 0), error as Error, false);
+    }
+    const asked = this.#clock.now();
+    const left = this.#pace - since(asked, start);
+    // By the time of an answer the claim could be another process's.
+    if (left < this.#pace / 2) throw new Again(this.#pause(1, 0), new RefreshError('claiming the token took too long'), false);
+
+    let answer: Answer;
+    try {
+      answer = await this.#o.ask(held.state, left, headers);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      const { refusal } = error;
+      if (!refusal) return this.#failed(error, record.version + 2, held, { ...claimed.attempt!, doubt_since });
+      this.#refused = { credential: credential(held.state), refusal: { by: this.#o.self, ...refusal } };
+      return this.#step(rejected, 0, alone, headers); // which uses a newer token if the store has one
+    }
+    const { state } = held;
+    const granted = encode({
+      logins: state.logins,
+      refresh_token: answer.refresh_token ?? (answer.sid ? '' : state.refresh_token), // the old one if the answer has none
+      ...((answer.sid || state.sid) && !answer.refresh_token && { sid: answer.sid ?? state.sid! }),
+      ...this.#accessToken(answer),
+      obtained_at: iso(asked.wall), // since the answer may have taken long
+      ...(rejected && state.access_token === rejected && { after_rejection: true }),
+    });
+    this.#unsaved = { presented: credential(state), data: granted };
+    let after: { record: StoredRecord; held: Held };
+    try {
+      after = await this.#settle({ version: record.version + 1, data: '' }, held);
+    } catch (error) {
+      throw new Again(this.#pause(1, 0), error as Error, true);
+    }
+    if (after.record.data !== granted) throw new Again(poll(0), busy(), false);
+    return after.held;
+  }
+
+  /** Notes that a request was not granted, and decides what comes next. */
+  async #failed(failure: Failure, version: number, held: Held, claimed: Attempt): Promise<never> {
+    const pause = this.#pause(claimed.count, failure.retryAfter);
+    const doubt_since = failure.doubt ? claimed.doubt_since : held.state.attempt?.doubt_since;
+    const attempt = { at: iso(this.#clock.now().wall), pause: Math.round(pause * 1e6), count: claimed.count, ...(doubt_since && { doubt_since }) };
+    await this.#save(version, encode({ ...held.state, attempt })).catch(() => {}); // otherwise the claim lapses by itself
+    if (failure.final) throw failure.error();
+    throw new Again(pause, failure.error(), failure.doubt);
+  }
+
+  /** Returns the part of a state that is the access token. */
+  #accessToken(answer: Partial<Answer>) {
+    const expires = Math.floor(Number(answer.expires_in));
+    const extra = this.#o.extra.filter((name) => answer[name] !== undefined).map((name) => [name, answer[name]] as const);
+    if (!answer.access_token) return {};
+    return {
+      access_token: answer.access_token,
+      token_type: answer.token_type ?? 'Bearer',
+      ...(expires > 0 && { expires_in: expires }),
+      ...(extra.length > 0 && { extra: Object.fromEntries(extra) }),
+    };
+  }
+
+  /**
+   * Saves the unsaved token over the record, if that still holds the token which it was given for, and reads it
+   * back. Afterwards the store has either the unsaved token or what another process has saved.
+   */
+  async #settle(record: StoredRecord, held: Held): Promise<{ record: StoredRecord; held: Held }> {
+    const { presented, data } = this.#unsaved!;
+    const isOpen = () => credential(held.state) === presented && held.state.refusal?.code !== loggedOut && record.data !== data;
+    if (isOpen()) {
+      const failed = await this.#save(record.version + 1, data).catch((error: Error) => error);
+      try {
+        ({ record, held } = await this.#load());
+      } catch (error) {
+        throw new NotSavedError((error as Error).message);
+      }
+      if (isOpen()) throw new NotSavedError(failed?.message ?? 'the store returns another record than was saved');
+    }
+    this.#unsaved = undefined;
+    return { record, held };
+  }
+
+  /** Reports whether the provider has refused the token to this client, or the user has logged out. */
+  #isDead(held: Held): boolean {
+    return held.state.refusal?.by === this.#o.self || (this.#refused !== undefined && this.#refused.credential === credential(held.state));
+  }
+
+  /** Marks a dead token in the store, for all processes, and throws. The token stays there, so that one can ask why it died. */
+  async #bury(record: StoredRecord, held: Held): Promise<never> {
+    let { refusal } = held.state;
+    if (refusal?.by !== this.#o.self) {
+      refusal = this.#refused!.refusal;
+      const { attempt: _, ...state } = held.state;
+      const failed = await this.#save(record.version + 1, encode({ ...state, refusal })).catch((error: Error) => error);
+      if (failed instanceof ConflictError) throw new Again(poll(0), busy(), false); // somebody may have logged in
+      await this.#load().catch(() => {}); // so that all callers in this process see it
+    }
+    if (refusal.code === loggedOut) throw new LoginRequiredError('the user has logged out');
+    const { by: _, ...told } = refusal;
+    throw new LoginRequiredError(`the provider has refused the refresh token: ${told.code}${told.description ? ` (${told.description})` : ''}`, told);
+  }
+}

@@ -1,0 +1,32 @@
+import { CommonSession, type CommonOptions } from './session.js';
+import type { Store } from './store.js';
+
+export { ConflictError, LoginRequiredError, NotSavedError, RefreshError, type Refusal } from './errors.js';
+export { AccessToken, type CodeLogin, type TokenOptions, type TokenResponse } from './session.js';
+export { MemoryStore, type Store, type StoredRecord } from './store.js';
+export type { Clock, Moment } from './clock.js';
+export { FileStore } from './file.js';
+export { DynamoStore, type DynamoClient } from './dynamo.js';
+
+export interface SessionOptions extends CommonOptions {
+  /** Keeps the session for all processes that share it. */
+  store: Store;
+  /** The secret of a confidential client. */
+  clientSecret?: string;
+}
+
+/**
+ * Holds the session of one user in Node, Deno or Bun. One refresh runs at a time, in this process and among all that
+ * share the store.
+ */
+export class Session extends CommonSession {
+  constructor(options: SessionOptions) {
+    super(options, {
+      store: options.store,
+      clientSecret: options.clientSecret,
+      cookie: false,
+      lookEvery: 10_000,
+      exclusive: (step) => step(false), // claims in the store keep the processes apart
+    });
+  }
+}

@@ -1,0 +1,237 @@
+import { checkAddress } from './address.js';
+import { type Answer, type Endpoint, Failure, askForTokens, revoke } from './ask.js';
+import { type Clock, systemClock } from './clock.js';
+import { LoginRequiredError, RefreshError } from './errors.js';
+import { Holder, type HolderOptions } from './holder.js';
+import { type Held, type State, credential, remaining } from './record.js';
+
+export interface CommonOptions {
+  /** The address of the service, such as https://auth.example.com. */
+  issuer: string;
+  /** The client's id. */
+  clientId: string;
+  /** The provider's token endpoint, if it is not Rotor's: by default issuer + '/oauth/token'. */
+  tokenEndpoint?: string;
+  /** The provider's revocation endpoint (RFC 7009): by default issuer + '/oauth/revoke'. */
+  revocationEndpoint?: string;
+  /** For how many seconds the provider accepts a token that it has replaced; 60 by default, 0 for not at all. Too long an interval loses sessions. */
+  reuseInterval?: number;
+  /** The origins to which `fetch` sends the access token, such as https://api.example.com. */
+  origins?: string[];
+  /** Parameters of each refresh, such as resource, audience or a narrower scope. They must not be secret. */
+  params?: Record<string, string | string[]>;
+  /** Further members of the token response that are kept with the access token, such as scope or id_token. */
+  extra?: string[];
+  /** Makes all requests; by default the global fetch. It must not repeat any. */
+  fetch?: typeof fetch;
+  clock?: Clock;
+}
+
+/** An answer of a token endpoint or of POST /v1/families as it is, or its refresh token alone. */
+export interface TokenResponse {
+  refresh_token: string;
+  access_token?: string;
+  token_type?: string;
+  expires_in?: number;
+  [member: string]: unknown;
+}
+
+/** The code that a login has answered with. */
+export interface CodeLogin {
+  code: string;
+  codeVerifier: string;
+  /** The redirect URI of the authorization request; none for a login that does not redirect. */
+  redirectUri?: string;
+}
+
+export interface TokenOptions {
+  /** Stops waiting. The refresh goes on, because its result must be saved. */
+  signal?: AbortSignal;
+  /** Headers for the token endpoint, if this call is the one that refreshes. */
+  headers?: HeadersInit;
+}
+
+/** An access token. It prints without its value. */
+export class AccessToken {
+  readonly #value: string;
+  readonly tokenType: string;
+  /** When it ends, in milliseconds as of Date.now(); undefined if it has no known end. */
+  readonly expiresAt: number | undefined;
+  /** Members of the token response that the option `extra` names. */
+  readonly #extra: Record<string, unknown>;
+
+  constructor(held: Held, clock: Clock) {
+    const now = clock.now();
+    const left = remaining(held, now);
+    this.#value = held.state.access_token!;
+    this.#extra = held.state.extra ?? {};
+    this.tokenType = /^bearer$/i.test(held.state.token_type ?? '') ? 'Bearer' : held.state.token_type!;
+    this.expiresAt = left === Infinity ? undefined : now.wall + left;
+  }
+
+  get accessToken(): string {
+    return this.#value;
+  }
+
+  get extra(): Record<string, unknown> {
+    return this.#extra;
+  }
+
+  /** The value for the header Authorization. */
+  get authorization(): string {
+    return `${this.tokenType} ${this.#value}`;
+  }
+
+  toString(): string {
+    return '[access token]';
+  }
+}
+
+export type Internals = Pick<HolderOptions, 'store' | 'exclusive' | 'lookEvery' | 'onRecord'> & { cookie: boolean; clientSecret?: string | undefined };
+
+/** What the parameters of a refresh are not: those of the refresh itself, and those by which a client authenticates. */
+const ownParams = ['grant_type', 'refresh_token', 'sid', 'client_id', 'client_secret', 'client_assertion', 'client_assertion_type', ''];
+
+/** What the sessions of browsers and of Node have in common. */
+export class CommonSession {
+  readonly #endpoint: Endpoint;
+  readonly #origins: string[];
+  readonly #holder: Holder;
+
+  constructor(options: CommonOptions, internals: Internals) {
+    const issuer = options.issuer.replace(/\/+$/, '');
+    const clock = options.clock ?? systemClock();
+    const endpoint: Endpoint = (this.#endpoint = {
+      tokenEndpoint: checkAddress(options.tokenEndpoint ?? issuer + '/oauth/token'),
+      revocationEndpoint: checkAddress(options.revocationEndpoint ?? issuer + '/oauth/revoke'),
+      clientId: options.clientId,
+      clientSecret: internals.clientSecret,
+      cookie: internals.cookie,
+      fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+      clock,
+    });
+    this.#origins = (options.origins ?? []).map((address) => new URL(address).origin);
+    const params = new URLSearchParams(Object.entries(options.params ?? {}).flatMap(([name, values]) => [values].flat().map((value) => [name, value])));
+    for (const name of ownParams) if (params.has(name)) throw new TypeError(`params: the parameter "${name}" is not allowed`);
+    params.sort();
+    const { reuseInterval = 60 } = options;
+    if (!(reuseInterval >= 0)) throw new TypeError('reuseInterval must be a number of seconds');
+    const text = params.toString();
+    this.#holder = new Holder({
+      ...internals,
+      clock,
+      interval: reuseInterval * 1000,
+      self: `${options.clientId} at ${endpoint.tokenEndpoint}${text && ` with ${text}`}`,
+      extra: options.extra ?? [],
+      ask: (state, ms, headers) => {
+        const all = new URLSearchParams(params);
+        const [name, value] = presented(state);
+        all.set(name, value);
+        return askForTokens(endpoint, 'refresh_token', all, ms, headers);
+      },
+    });
+  }
+
+  /**
+   * Returns a usable access token, which it refreshes before its end. While the current one is still usable, a
+   * refresh that fails is not an error.
+   *
+   * @throws LoginRequiredError if there is no session. After any other error, try again later.
+   */
+  async token(options: TokenOptions = {}): Promise<AccessToken> {
+    return new AccessToken(await this.#holder.get(options), this.#endpoint.clock);
+  }
+
+  /**
+   * Does what the global fetch does, with the access token if the request goes to one of the origins. When a resource
+   * server answers 401, the token is refreshed and the request sent again, unless its body is a stream.
+   */
+  fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init);
+    if (this.#origins.length === 0) throw new TypeError('fetch: the option origins says to which origins the access token is sent; it names none');
+    const { fetch } = this.#endpoint;
+    if (!this.#origins.includes(new URL(request.url).origin) || request.headers.has('Authorization')) return fetch(request);
+    const isRepeatable = init?.body ? !(init.body instanceof ReadableStream) : !request.body;
+    const options = { signal: request.signal };
+    const send = async (request: Request, held: Held) => {
+      request.headers.set('Authorization', new AccessToken(held, this.#endpoint.clock).authorization);
+      return fetch(request);
+    };
+    const held = await this.#holder.get(options);
+    const response = await send(request, held);
+    if (response.status !== 401) return response;
+    const newer = await this.#holder.get({ ...options, rejected: held.state.access_token });
+    if (!isRepeatable || newer.state.access_token === held.state.access_token) return response;
+    await response.body?.cancel();
+    return send(new Request(input, init), newer);
+  };
+
+  /**
+   * Begins a session: with a code, which it exchanges, or with tokens. It takes the place of the session before. Tokens that
+   * were saved once are not saved again, so a program may call this each time it starts.
+   */
+  async login(login: CodeLogin | TokenResponse): Promise<void> {
+    if (!('code' in login)) {
+      if (!this.#endpoint.cookie) return this.#holder.login(login);
+      await this.#holder.login({ refresh_token: login.refresh_token });
+      await this.#holder.get(); // which moves the token into a cookie
+      return;
+    }
+    const { code, codeVerifier, redirectUri } = login as CodeLogin;
+    const answer = await this.#exchange({ code, code_verifier: codeVerifier, ...(redirectUri && { redirect_uri: redirectUri }) });
+    if (this.#endpoint.cookie && !answer.sid) throw new Error('login: the answer has no sid. Is the client registered with the transport cookie?');
+    await this.#holder.login(answer);
+  }
+
+  /** Exchanges a code. If the service is busy it tries again. */
+  async #exchange(parameters: Record<string, string>): Promise<Answer> {
+    const { clock } = this.#endpoint;
+    for (let n = 0; ; n++) {
+      try {
+        return await askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        if (error.refusal) throw new LoginRequiredError('the code was refused', error.refusal);
+        if (error.final || n === 3) throw error.error();
+        await clock.sleep(Math.max(250 * 2 ** n * (1 + clock.random()), Math.min(error.retryAfter, 5_000)));
+      }
+    }
+  }
+
+  /**
+   * Ends the session here at once, and then at the provider.
+   *
+   * @throws RefreshError if the provider could not be told. The session stays logged out here; calling this again tells it again.
+   */
+  async logout(): Promise<void> {
+    await this.#holder.logout(async (state) => {
+      const { clock } = this.#endpoint;
+      for (let n = 0; ; n++) {
+        try {
+          const [name, value] = presented(state);
+          return await revoke(this.#endpoint, (name === 'sid' ? { sid: value } : { token: value }), 10_000);
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+          if (error.refusal) return;
+          if (error.final || n === 2) throw new RefreshError(`logged out here alone: ${error.message}`, error.status, error.code);
+          await clock.sleep(250 * 2 ** n * (1 + clock.random()));
+        }
+      }
+    });
+  }
+
+  /** Reports whether somebody is logged in, as far as is known without a request to the provider. */
+  async isLoggedIn(): Promise<boolean> {
+    const { state } = await this.#holder.look();
+    return credential(state) !== '' && !state.refusal;
+  }
+
+  toString(): string {
+    return '[session]';
+  }
+}
+
+/** Returns the parameter by which the state presents its refresh token. */
+function presented(state: State): [name: string, value: string] {
+  return state.refresh_token ? ['refresh_token', state.refresh_token] : ['sid', state.sid ?? ''];
+}

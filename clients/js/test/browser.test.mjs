@@ -1,0 +1,113 @@
+// The session of a page, in tabs that share a store, against the real service. Chromium runs it for real elsewhere.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { LoginRequiredError, MemoryStore, Session } from '@rotor-auth/rotor/browser';
+import { Network, startRotor } from './world.mjs';
+
+const world = await startRotor();
+let users = 0;
+
+/** Locks as those of a browser, as far as a session uses them. */
+export class Locks {
+  #last = new Map();
+
+  request(name, { signal }, work) {
+    const before = this.#last.get(name) ?? Promise.resolve();
+    const result = before.then(() => {
+      signal.throwIfAborted();
+      return work();
+    });
+    this.#last.set(name, result.catch(() => {}));
+    return result;
+  }
+}
+
+/** Keeps items as sessionStorage does. */
+class Items extends Map {
+  getItem = (key) => this.get(key) ?? null;
+  setItem = (key, value) => this.set(key, value);
+  removeItem = (key) => this.delete(key);
+}
+
+/** Opens a browser with tabs of one page. */
+async function open(t, { locks = new Locks() } = {}) {
+  const clientId = await world.client('spa', { policy: { access_token_lifetime: 300 }, redirect_uris: ['https://app.example.com/'], scope: 'orders' });
+  const user = `user-${++users}`;
+  const network = new Network();
+  const store = new MemoryStore();
+  const changes = [];
+  const tab = (more = {}) => {
+    const session = new Session({
+      issuer: world.issuer, clientId, transport: 'token', name: user, store, locks, fetch: network.fetch, clock: world.clock, pending: new Items(),
+      onChange: (change) => changes.push(change),
+      ...more,
+    });
+    t.after(() => session.close());
+    return session;
+  };
+  return { tab, network, store, user, clientId, changes };
+}
+
+for (const locks of [new Locks(), null]) {
+  test(`ten tabs make one refresh for each expiry, ${locks ? 'with locks' : 'without locks'}`, async (t) => {
+    const { tab, network, user, clientId } = await open(t, { locks });
+    const tabs = Array.from({ length: 10 }, () => tab());
+    await tabs[0].login(await world.login(clientId, user));
+    for (let expiry = 0; expiry < 5; expiry++) {
+      await world.advance(301);
+      const got = new Set((await Promise.all(tabs.map((session) => session.token()))).map((token) => token.accessToken));
+      assert.equal(got.size, 1);
+    }
+    assert.equal(network.refreshes, 5);
+    assert.equal((await world.family(user)).status, 'active');
+  });
+}
+
+test('a login by a code: the request, the answer, the exchange', async (t) => {
+  const { tab, user, network } = await open(t);
+  const session = tab();
+  const request = new URL(await session.authorizationUrl({ redirectUri: 'https://app.example.com/', scope: 'orders' }));
+  assert.equal(request.origin + request.pathname, world.issuer + '/authorize');
+  const { redirect_to } = await world.management.authorize({ user_id: user, request: Object.fromEntries(request.searchParams) });
+  network.faults = [503];
+  assert.equal(await session.handleRedirect(redirect_to), true);
+  await session.token();
+  assert.equal((await world.family(user)).status, 'active');
+  assert.equal(await session.handleRedirect(redirect_to), false, 'an answer is used once');
+  assert.equal(await tab().handleRedirect('https://app.example.com/?code=stolen&state=other'), false);
+});
+
+test('an answer from another issuer, or with an error, begins no session', async (t) => {
+  const { tab, network } = await open(t);
+  const session = tab();
+  for (const answer of ['code=secret-code&iss=https://evil.example', `error=access_denied&iss=${world.issuer}`]) {
+    const request = new URL(await session.authorizationUrl({ redirectUri: 'https://app.example.com/' }));
+    await assert.rejects(session.handleRedirect(`https://app.example.com/?${answer}&state=${request.searchParams.get('state')}`), (error) => !error.stack.includes('secret-code'));
+  }
+  assert.equal(network.requests.length, 0);
+});
+
+test('other tabs are told of logins, logouts and refusals', async (t) => {
+  const { tab, user, clientId, changes } = await open(t);
+  const here = tab({ onChange: undefined });
+  let told;
+  const there = tab({ onChange: (change) => told(change) });
+  await there.isLoggedIn();
+  const next = () => new Promise((resolve) => (told = resolve));
+  let heard = next();
+  await here.login(await world.login(clientId, user));
+  assert.equal(await heard, 'login');
+  heard = next();
+  await here.logout();
+  assert.equal(await heard, 'logout');
+  heard = next();
+  const tokens = await world.login(clientId, user);
+  await here.login(tokens);
+  assert.equal(await heard, 'login');
+  heard = next();
+  await world.management.revokeFamily(tokens.family);
+  await world.advance(301);
+  await assert.rejects(here.token(), LoginRequiredError);
+  assert.equal(await heard, 'login_required');
+  assert.deepEqual(changes, []);
+});

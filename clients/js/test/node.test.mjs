@@ -1,0 +1,258 @@
+// The holder in Node, against the real service.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { inspect } from 'node:util';
+import { ConflictError, LoginRequiredError, MemoryStore, NotSavedError, Session } from '@rotor-auth/rotor/node';
+import { Network, startRotor } from './world.mjs';
+
+const world = await startRotor();
+let users = 0;
+
+/** Logs a new user in, and returns a session of it. */
+async function begin(options = {}) {
+  const clientId = await world.client('app', { policy: { access_token_lifetime: 300 } });
+  const user = `user-${++users}`;
+  const tokens = await world.login(clientId, user);
+  const network = new Network();
+  const store = new MemoryStore();
+  const open = (more = {}) => new Session({ issuer: world.issuer, clientId, store, fetch: network.fetch, clock: world.clock, ...options, ...more });
+  const session = open();
+  await session.login(tokens);
+  return { session, open, network, store, tokens, user, clientId };
+}
+
+/** Returns the state in a store. */
+const stateIn = async (store) => JSON.parse((await store.load()).data);
+
+test('a token is handed out until shortly before its end, and then refreshed', async () => {
+  const { session, network, tokens, store } = await begin();
+  assert.equal((await session.token()).accessToken, tokens.access_token);
+  assert.equal(network.refreshes, 0);
+  await world.advance(290);
+  const refreshed = await session.token();
+  assert.notEqual(refreshed.accessToken, tokens.access_token);
+  assert.equal(network.refreshes, 1);
+  assert.ok(Math.abs(refreshed.expiresAt - world.clock.now().wall - 300_000) < 10_000, 'it ends in five minutes');
+  assert.notEqual((await stateIn(store)).refresh_token, tokens.refresh_token);
+});
+
+test('fifty calls at once make one refresh', async () => {
+  const { session, network } = await begin();
+  await world.advance(290);
+  const got = new Set((await Promise.all(Array.from({ length: 50 }, () => session.token()))).map((token) => token.accessToken));
+  assert.equal(got.size, 1);
+  assert.equal(network.refreshes, 1);
+});
+
+test('ten holders of one store make one refresh', async () => {
+  const { open, network } = await begin();
+  await world.advance(290);
+  const got = new Set((await Promise.all(Array.from({ length: 10 }, () => open().token()))).map((token) => token.accessToken));
+  assert.equal(got.size, 1);
+  assert.equal(network.refreshes, 1);
+});
+
+for (const fault of ['lost', 'cut', 'unsent', 503, 429, 500]) {
+  test(`the same token is presented again after: ${fault}`, async () => {
+    const { session, network, user } = await begin();
+    await world.advance(301);
+    network.faults = [fault, fault];
+    await session.token();
+    assert.equal(network.refreshes, 3);
+    assert.equal(new Set(network.requests.map(({ form }) => form.refresh_token)).size, 1);
+    await world.advance(301);
+    await session.token();
+    assert.equal((await world.family(user)).status, 'active');
+  });
+}
+
+test('a service that is down ends no session, and a usable token stays in use', async () => {
+  const { session, network, tokens } = await begin();
+  await world.advance(275);
+  network.faults = ['unsent'];
+  assert.equal((await session.token()).accessToken, tokens.access_token);
+  await world.advance(30);
+  network.faults = Array(100).fill(503);
+  await assert.rejects(session.token(), { name: 'RefreshError', status: 503 });
+  network.faults = [];
+  assert.notEqual((await session.token()).accessToken, tokens.access_token);
+});
+
+test('a refused token is refused once, for all holders and for good', async () => {
+  const { session, open, network, user } = await begin();
+  await world.management.revokeFamily((await world.family(user)).family);
+  await world.advance(301);
+  await assert.rejects(session.token(), (error) => error instanceof LoginRequiredError && error.refusal.code === 'invalid_grant');
+  await assert.rejects(session.token(), LoginRequiredError);
+  await assert.rejects(open().token(), LoginRequiredError);
+  assert.equal(network.refreshes, 1);
+  await session.login(await world.login('app', user));
+  await session.token();
+});
+
+test('after a refusal the store is read again first', async () => {
+  const { session, network, store, user, clientId, open } = await begin();
+  await world.management.revokeFamily((await world.family(user)).family);
+  await world.advance(301);
+  const newer = await world.login(clientId, user);
+  network.faults = [
+    async (response) => {
+      await open().login(newer); // another process, before the answer is there
+      return response;
+    },
+  ];
+  assert.equal((await session.token()).accessToken, newer.access_token);
+  assert.equal((await stateIn(store)).refusal, undefined);
+});
+
+test('a token that cannot be saved is not handed out, and not asked for again', async () => {
+  const inner = new MemoryStore();
+  let broken = false;
+  const store = {
+    load: () => inner.load(),
+    save: async (record) => {
+      if (broken && JSON.parse(record.data).attempt === undefined) throw new Error('disk full');
+      return inner.save(record);
+    },
+  };
+  const { session, network, user } = await begin({ store });
+  await world.advance(301);
+  broken = true;
+  await assert.rejects(session.token(), NotSavedError);
+  assert.equal(network.refreshes, 1);
+  broken = false;
+  await session.token();
+  assert.equal(network.refreshes, 1);
+  await world.advance(301);
+  await session.token();
+  assert.equal((await world.family(user)).status, 'active');
+});
+
+test('a save whose answer is lost is found in the store', async () => {
+  const inner = new MemoryStore();
+  const store = {
+    load: () => inner.load(),
+    save: async (record) => {
+      await inner.save(record);
+      if (JSON.parse(record.data).attempt === undefined) throw new Error('connection reset');
+    },
+  };
+  const { session, network } = await begin({ store });
+  await world.advance(301);
+  await session.token();
+  assert.equal(network.refreshes, 1);
+});
+
+test('a login that was saved before changes nothing', async () => {
+  const { session, tokens, store } = await begin();
+  await world.advance(301);
+  await session.token();
+  const { version } = await store.load();
+  await session.login(tokens);
+  assert.equal((await store.load()).version, version);
+});
+
+test('a wrong wall clock costs at most one refresh', async () => {
+  const { open, network } = await begin();
+  const clock = { now: () => ({ ...world.clock.now(), wall: world.clock.now().wall + 3_600_000 }), sleep: (...a) => world.clock.sleep(...a), random: () => 0.5 };
+  const ahead = open({ clock });
+  for (let i = 0; i < 3; i++) await ahead.token();
+  assert.equal(network.refreshes, 1);
+});
+
+test('logout ends the family, here and there', async () => {
+  const { session, open, network, user } = await begin();
+  await session.logout();
+  assert.equal((await world.family(user)).status, 'revoked');
+  await assert.rejects(open().token(), LoginRequiredError);
+  assert.equal(network.refreshes, 0);
+  assert.equal(await session.isLoggedIn(), false);
+});
+
+test('a logout that the service does not hear of is told to it later', async () => {
+  const { session, network, user } = await begin();
+  network.faults = Array(10).fill(503);
+  await assert.rejects(session.logout(), { name: 'RefreshError', status: 503 });
+  await assert.rejects(session.token(), LoginRequiredError);
+  assert.equal((await world.family(user)).status, 'active');
+  network.faults = [];
+  await session.logout();
+  assert.equal((await world.family(user)).status, 'revoked');
+});
+
+test('a logout during a refresh wins', async () => {
+  const { session, open, network, user } = await begin();
+  await world.advance(301);
+  network.faults = [
+    async (response) => {
+      await open({ fetch }).logout(); // another process
+      return response;
+    },
+  ];
+  await assert.rejects(session.token(), LoginRequiredError);
+  assert.equal((await world.family(user)).status, 'revoked');
+});
+
+test('fetch authorizes requests to its origins alone, and refreshes once after a 401', async () => {
+  const { network, open, tokens } = await begin();
+  const seen = [];
+  const api = async (input, init) => {
+    const request = new Request(input, init);
+    if (request.url.includes('/oauth/')) return network.fetch(input, init);
+    seen.push([request.url, request.headers.get('Authorization'), await request.text()]);
+    return new Response('', { status: request.headers.get('Authorization')?.includes(tokens.access_token) ? 401 : 200 });
+  };
+  const holder = open({ origins: [world.issuer], fetch: api });
+  assert.equal((await holder.fetch(world.issuer + '/orders', { method: 'POST', body: 'one' })).status, 200);
+  assert.equal(seen.length, 2);
+  assert.deepEqual(seen.map(([, , body]) => body), ['one', 'one']);
+  assert.equal(network.refreshes, 1);
+  await holder.fetch('https://elsewhere.example/');
+  assert.equal(seen[2][1], null);
+  await assert.rejects(open().fetch(world.issuer), /origins/);
+});
+
+test('a 401 for another reason is not answered by refreshing again and again', async () => {
+  const { network, open } = await begin();
+  const holder = open({
+    origins: ['https://api.example.com'],
+    fetch: async (input, init) => (String(input.url ?? input).includes('/oauth/') ? network.fetch(input, init) : new Response('', { status: 401 })),
+  });
+  for (let i = 0; i < 5; i++) assert.equal((await holder.fetch('https://api.example.com/')).status, 401);
+  assert.equal(network.refreshes, 1);
+});
+
+test('secrets do not show', async () => {
+  const { session, store, tokens, network } = await begin({ clientSecret: undefined });
+  const token = await session.token();
+  network.faults = [(response) => { throw new Error(`cannot send ${tokens.refresh_token}`); }].concat(Array(20).fill((response) => { throw new Error(`cannot send ${tokens.refresh_token}`); }));
+  await world.advance(301);
+  const error = await session.token().catch((thrown) => thrown);
+  for (const thing of [session, store, token, error, new ConflictError()]) {
+    for (const text of [String(thing), JSON.stringify(thing), inspect(thing, { depth: 10, showHidden: true }), error.stack]) {
+      for (const secret of [tokens.refresh_token, tokens.access_token]) assert.ok(!text?.includes(secret), text);
+    }
+  }
+});
+
+test('a caller that gives up does not stop the refresh', async () => {
+  const { session, network } = await begin();
+  await world.advance(301);
+  const giveUp = new AbortController();
+  network.faults = [
+    (response) => {
+      giveUp.abort(new Error('enough'));
+      return response;
+    },
+  ];
+  await assert.rejects(session.token({ signal: giveUp.signal }), /enough/);
+  await session.token();
+  assert.equal(network.refreshes, 1);
+});
+
+test('wrong options are refused', () => {
+  const options = { issuer: 'https://auth.example.com', clientId: 'app', store: new MemoryStore() };
+  for (const wrong of [{ issuer: 'http://auth.example.com' }, { issuer: 'https://u:p@auth.example.com' }, { params: { refresh_token: 'x' } }, { reuseInterval: -1 }, { reuseInterval: NaN }]) {
+    assert.throws(() => new Session({ ...options, ...wrong }), TypeError, JSON.stringify(wrong));
+  }
+});

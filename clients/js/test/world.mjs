@@ -1,0 +1,113 @@
+// The world of the tests: a real Rotor on loopback, a clock that can be moved, and a network that can fail.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { after } from 'node:test';
+import { Management } from '@rotor-auth/rotor/server';
+import { systemClock } from '../dist/clock.js';
+
+/** Starts `rotor run`, which ends with this process, however that ends. */
+export async function startRotor(environment = {}) {
+  const binary = process.env.ROTOR;
+  if (!binary) throw new Error('ROTOR must be the path of the program rotor: run make test-js');
+  const server = spawn('sh', ['-c', '"$0" run </dev/null & read -r end; kill $!; wait', binary], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, ADDR: '127.0.0.1:0', ...environment },
+  });
+  after(() => server.stdin.end());
+  for await (const line of createInterface(server.stdout)) {
+    const ready = /^Rotor is ready at (\S+)/.exec(line);
+    if (ready) {
+      server.stdout.resume();
+      return new World(ready[1]);
+    }
+  }
+  throw new Error('rotor ended before it was ready');
+}
+
+class World {
+  constructor(issuer) {
+    this.issuer = issuer;
+    this.management = new Management(issuer);
+    this.clock = new TestClock();
+  }
+
+  /** Registers a client, and returns its id. */
+  async client(id, settings = {}) {
+    await this.management.register(id, { type: 'public', ...settings });
+    return id;
+  }
+
+  /** Logs a user in, and returns the first tokens. */
+  login(clientId, userId = 'alice', options = {}) {
+    return this.management.startFamily({ user_id: userId, client_id: clientId }, options);
+  }
+
+  /** Moves the clocks of the service and of the sessions. */
+  async advance(seconds) {
+    const answer = await fetch(this.issuer + '/local/clock', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ advance: `${seconds}s` }),
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+    this.clock.skew += seconds * 1000;
+  }
+
+  /** Returns the only family of a user. */
+  async family(userId = 'alice') {
+    const families = [];
+    for await (const family of this.management.families({ userId })) families.push(family);
+    if (families.length !== 1) throw new Error(`${userId} has ${families.length} families`);
+    return this.management.family(families[0].family);
+  }
+}
+
+/** A clock that tests move. A pause takes no time: the clock jumps. A timeout, which has a signal, takes as long as it says. */
+export class TestClock {
+  skew = 0;
+  #system = systemClock();
+
+  now() {
+    const { wall, steady } = this.#system.now();
+    return { wall: wall + this.skew, steady: steady + this.skew };
+  }
+
+  async sleep(ms, signal) {
+    if (signal) return this.#system.sleep(ms, signal);
+    this.skew += ms;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  random() {
+    return 0.5;
+  }
+}
+
+/** A network to the real service, which counts requests, and fails as it is told. */
+export class Network {
+  requests = [];
+  /** What becomes of the next requests to /oauth: 'unsent', 'lost' (the answer is), 'cut', a status, or a function of the answer. */
+  faults = [];
+
+  fetch = async (input, init) => {
+    const url = String(input.url ?? input);
+    const request = { url, form: init?.body instanceof URLSearchParams ? Object.fromEntries(init.body) : {}, headers: new Headers(init?.headers ?? input.headers) };
+    this.requests.push(request);
+    const fault = url.includes('/oauth/') ? this.faults.shift() : undefined;
+    if (fault === 'unsent') throw Object.assign(new TypeError('fetch failed'), { cause: { code: 'ECONNREFUSED' } });
+    if (typeof fault === 'number') return new Response('{}', { status: fault, headers: { 'Retry-After': '3' } });
+    const response = await fetch(input, init);
+    request.status = response.status;
+    if (fault === 'lost') {
+      await response.text();
+      throw new TypeError('network connection lost');
+    }
+    if (fault === 'cut') return new Response((await response.text()).slice(0, 100), { status: response.status });
+    return fault ? fault(response) : response;
+  };
+
+  /** How many refreshes were asked for. */
+  get refreshes() {
+    return this.requests.filter(({ form }) => form.grant_type === 'refresh_token').length;
+  }
+}

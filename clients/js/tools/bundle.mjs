@@ -1,0 +1,27 @@
+// Bundles each entry as an app would, and prints how large it is. It fails if the browser's entry is too large, or if an
+// app that needs one export gets the whole package.
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+/** How many bytes of the browser's entry a page may have to load, gzipped. */
+const browserLimit = 12_288;
+/** How many bytes one small export may bring with it. */
+const exportLimit = 1_024;
+
+const size = async (contents) => {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: new URL('..', import.meta.url).pathname },
+    bundle: true, minify: true, write: false, format: 'esm', platform: 'neutral', mainFields: ['module', 'main'], external: ['node:*'],
+  });
+  return gzipSync(outputFiles[0].contents, { level: 9 }).length;
+};
+
+for (const [entry, one, limit] of [['browser', 'LoginRequiredError', browserLimit], ['node', 'MemoryStore', Infinity], ['server', 'forwardedFor', Infinity]]) {
+  const all = await size(`export * from '@rotor-auth/rotor/${entry}'`);
+  const alone = await size(`export { ${one} } from '@rotor-auth/rotor/${entry}'`);
+  console.log(`${entry}: ${all} bytes gzipped${limit === Infinity ? '' : ` of at most ${limit}`}; ${one} alone: ${alone}`);
+  if (all > limit || alone > exportLimit) {
+    console.error(`${entry} is too large: an entry may have ${limit} bytes, and ${one} alone ${exportLimit}`);
+    process.exitCode = 1;
+  }
+}
