@@ -2,32 +2,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { LoginRequiredError, MemoryStore, Session } from '@rotor-auth/rotor/browser';
-import { Network, startRotor } from './world.mjs';
+import { Items, Locks, Network, startRotor } from './world.mjs';
 
 const world = await startRotor();
 let users = 0;
-
-/** Locks as those of a browser, as far as a session uses them. */
-export class Locks {
-  #last = new Map();
-
-  request(name, { signal }, work) {
-    const before = this.#last.get(name) ?? Promise.resolve();
-    const result = before.then(() => {
-      signal.throwIfAborted();
-      return work();
-    });
-    this.#last.set(name, result.catch(() => {}));
-    return result;
-  }
-}
-
-/** Keeps items as sessionStorage does. */
-class Items extends Map {
-  getItem = (key) => this.get(key) ?? null;
-  setItem = (key, value) => this.set(key, value);
-  removeItem = (key) => this.delete(key);
-}
 
 /** Opens a browser with tabs of one page. */
 async function open(t, { locks = new Locks() } = {}) {

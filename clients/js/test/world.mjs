@@ -83,9 +83,33 @@ export class TestClock {
   }
 }
 
+/** The cookies of a browser, as far as the service sets any, and the page that it shows. */
+export class Cookies extends Map {
+  /** Does what a browser does to a request of its page. */
+  fetch = async (input, init = {}) => {
+    if (init.credentials !== 'include') return fetch(input, init);
+    const headers = new Headers(init.headers);
+    headers.set('Origin', 'http://localhost:5173');
+    if (this.size > 0) headers.set('Cookie', [...this].map(([name, value]) => `${name}=${value}`).join('; '));
+    const response = await fetch(input, { ...init, headers });
+    for (const line of response.headers.getSetCookie()) {
+      const [, name, value, attributes] = /^([^=]+)=([^;]*)(.*)$/.exec(line);
+      if (/Max-Age=0\b/.test(attributes)) this.delete(name);
+      else this.set(name, value);
+    }
+    return response;
+  };
+}
+
 /** A network to the real service, which counts requests, and fails as it is told. */
 export class Network {
   requests = [];
+  #fetch;
+
+  constructor(send = fetch) {
+    this.#fetch = send;
+  }
+
   /** What becomes of the next requests to /oauth: 'unsent', 'lost' (the answer is), 'cut', a status, or a function of the answer. */
   faults = [];
 
@@ -96,7 +120,7 @@ export class Network {
     const fault = url.includes('/oauth/') ? this.faults.shift() : undefined;
     if (fault === 'unsent') throw Object.assign(new TypeError('fetch failed'), { cause: { code: 'ECONNREFUSED' } });
     if (typeof fault === 'number') return new Response('{}', { status: fault, headers: { 'Retry-After': '3' } });
-    const response = await fetch(input, init);
+    const response = await this.#fetch(input, init);
     request.status = response.status;
     if (fault === 'lost') {
       await response.text();
@@ -110,4 +134,26 @@ export class Network {
   get refreshes() {
     return this.requests.filter(({ form }) => form.grant_type === 'refresh_token').length;
   }
+}
+
+/** Locks as those of a browser, as far as a session uses them. */
+export class Locks {
+  #last = new Map();
+
+  request(name, { signal }, work) {
+    const before = this.#last.get(name) ?? Promise.resolve();
+    const result = before.then(() => {
+      signal.throwIfAborted();
+      return work();
+    });
+    this.#last.set(name, result.catch(() => {}));
+    return result;
+  }
+}
+
+/** Keeps items as sessionStorage does. */
+export class Items extends Map {
+  getItem = (key) => this.get(key) ?? null;
+  setItem = (key, value) => this.set(key, value);
+  removeItem = (key) => this.delete(key);
 }
