@@ -42,7 +42,7 @@ func (in *input) transport(body *newClient, c *store.Client) {
 	}
 	if !c.Cookie {
 		if body.cookieSameSite != "" {
-			in.wrong(sameSiteField, "", `left out unless transport is "cookie"`)
+			in.wrong(sameSiteField, strconv.Quote(body.cookieSameSite), `left out unless transport is "cookie"`)
 		}
 		return
 	}

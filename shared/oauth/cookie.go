@@ -109,7 +109,7 @@ func (j *cookieJar) choose(p params) (string, error) {
 }
 
 // keep sets the cookie of the session that an answer is about, and takes the refresh token out of
-// the answer. If the browser has too many sessions of the client then, the oldest cookies go.
+// the answer. If the browser has too many sessions of the client then, the oldest of the others go.
 func (j *cookieJar) keep(w http.ResponseWriter, t *session.Tokens) {
 	t.SessionID = t.Record.ID.ULID().String()
 	age := maxCookieAge
@@ -118,24 +118,26 @@ func (j *cookieJar) keep(w http.ResponseWriter, t *session.Tokens) {
 	}
 	j.set(w, t.SessionID, t.RefreshToken, age)
 	t.RefreshToken = ""
-	j.values[t.SessionID] = nil
-	sids := slices.Sorted(maps.Keys(j.values)) // the oldest first
-	for _, sid := range sids[:max(0, len(sids)-maxSessions)] {
-		if sid != t.SessionID {
-			j.clear(w, sid)
-		}
+	delete(j.values, t.SessionID)
+	others := slices.Sorted(maps.Keys(j.values)) // the oldest first
+	for _, sid := range others[:max(0, len(others)-(maxSessions-1))] {
+		j.clear(w, sid)
 	}
 }
+
+// hasCookie reports whether a cookie came with the request for the session that it is about.
+func (j *cookieJar) hasCookie() bool { return j != nil && len(j.values[j.sid]) > 0 }
 
 // clear deletes the cookie of a session.
 func (j *cookieJar) clear(w http.ResponseWriter, sid string) { j.set(w, sid, "", -time.Second) }
 
-// clearRefused deletes the cookie of the session that the request is about if err says that its
-// refresh token is dead. Any other error leaves it, and every error leaves those of other sessions.
+// clearRefused deletes the cookie that the request is about if err says that the refresh token in it is
+// dead. Any other error leaves it, and every error leaves those of other sessions. If no cookie came,
+// none is deleted: another answer may have set it meanwhile, and arrive before this one.
 func (j *cookieJar) clearRefused(w http.ResponseWriter, err error) {
 	var e *oauthError
 	refused := errors.As(err, &e) && e.code == "invalid_grant" || errors.Is(err, session.ErrOtherClient)
-	if j != nil && j.sid != "" && refused {
+	if refused && j.hasCookie() {
 		j.clear(w, j.sid)
 	}
 }

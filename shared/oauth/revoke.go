@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/session"
 )
 
 // revoke serves POST /oauth/revoke (RFC 7009). Any token of a family revokes the family,
@@ -18,10 +19,16 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if q.token != "" {
+	switch {
+	case q.jar.hasCookie():
+		if err := a.RevokeByCookie(r.Context(), q.keys, q.client, q.token, session.Cookie{SessionID: q.jar.sid}, from, q.now); err != nil {
+			q.jar.clearRefused(w, err)
+			return err
+		}
+		q.jar.clear(w, q.jar.sid) // also one that ended nothing, since it is good for nothing
+	case q.token != "":
 		id, ok, err := a.RevokeByToken(r.Context(), q.keys, q.client, q.token, from, q.now)
 		if err != nil {
-			q.jar.clearRefused(w, err)
 			return err
 		}
 		if ok && q.jar != nil {

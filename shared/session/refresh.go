@@ -54,6 +54,11 @@ type Cookie struct {
 	SessionID string // the sid in its name, "" if there was no cookie and the request named none
 }
 
+// isOf reports whether a refresh token is of the cookie's session.
+func (c *Cookie) isOf(tok token.Token) bool {
+	return c.SessionID == family.ID(tok.Family).ULID().String()
+}
+
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
 // normally makes one request to the store, and none if the token is not ours. A refresh token of
 // another provider takes one read more, and is exchanged there before if it is to be adopted. It makes
@@ -69,14 +74,14 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 		return nil, err
 	}
 	tok, keys, err := e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
-	if errors.Is(err, token.ErrMalformed) && u.Client.KnowsForeign(u.Token) {
+	if errors.Is(err, token.ErrMalformed) && u.Cookie == nil && u.Client.KnowsForeign(u.Token) {
 		u.Origin = family.Imported
 		tok, err = e.openForeign(ctx, keys, &u)
 	}
 	if err != nil {
 		return nil, e.refuseUnreadable(ctx, u, err)
 	}
-	if u.Cookie != nil && u.Cookie.SessionID != family.ID(tok.Family).ULID().String() {
+	if u.Cookie != nil && !u.Cookie.isOf(tok) {
 		return nil, e.refuse(ctx, u, tok, nil, family.WrongSession)
 	}
 	f, err := e.exchange(ctx, u, tok)

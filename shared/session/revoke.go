@@ -28,6 +28,19 @@ func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *
 	return id, true, e.revoke(ctx, client, id, counter, from, now)
 }
 
+// RevokeByCookie revokes the family of a session whose cookie holds one of its refresh tokens. It succeeds
+// without doing anything if the cookie holds anything else, or if the family is unknown or has ended.
+func (e *Engine) RevokeByCookie(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, c Cookie, from Caller, now time.Time) error {
+	tok, err := e.ParseToken(ctx, keys, presented, now)
+	switch {
+	case err != nil && !IsBadToken(err):
+		return err
+	case err != nil || !c.isOf(tok):
+		return nil
+	}
+	return e.revoke(ctx, client, tok.Family, tok.Counter, from, now)
+}
+
 // RevokeByID revokes the family of an id token of the client, which [Engine.VerifyID]
 // returned. It succeeds without doing anything if the family is unknown or has ended.
 func (e *Engine) RevokeByID(ctx context.Context, keys *keyring.Keys, client *store.Client, hint signing.ID, from Caller, now time.Time) error {
