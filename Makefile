@@ -171,8 +171,8 @@ $(MOVING)/complete: $(addprefix lab/moving/,package.json package-lock.json)
 
 .PHONY: test-js
 test-js: $(JS) ## the package for JavaScript: types, tests against rotor run in Node, Deno and Bun, its size (Node)
-	go build -o .tools/js/rotor ./cmd/rotor
-	cd clients/js && ROTOR='$(CURDIR)/.tools/js/rotor' npm run --silent check
+	go build -o .tools/js/ ./cmd/rotor ./lab/js
+	cd clients/js && ROTOR_PROGRAMS='$(CURDIR)/.tools/js' npm run --silent check
 
 $(JS): $(addprefix clients/js/,package.json package-lock.json)
 	npm ci --prefix clients/js --no-audit --no-fund --ignore-scripts

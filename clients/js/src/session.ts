@@ -170,7 +170,7 @@ export class CommonSession {
    * Begins a session: with a code, which it exchanges, or with tokens. It takes the place of the session before. Tokens that
    * were saved once are not saved again, so a program may call this each time it starts.
    */
-  async login(login: CodeLogin | TokenResponse): Promise<void> {
+  async login(login: CodeLogin | TokenResponse, options: { headers?: HeadersInit } = {}): Promise<void> {
     if (!('code' in login)) {
       if (!this.#endpoint.cookie) return this.#holder.login(login);
       await this.#holder.login({ refresh_token: login.refresh_token });
@@ -178,17 +178,17 @@ export class CommonSession {
       return;
     }
     const { code, codeVerifier, redirectUri } = login as CodeLogin;
-    const answer = await this.#exchange({ code, code_verifier: codeVerifier, ...(redirectUri && { redirect_uri: redirectUri }) });
+    const answer = await this.#exchange({ code, code_verifier: codeVerifier, ...(redirectUri && { redirect_uri: redirectUri }) }, options.headers);
     if (this.#endpoint.cookie && !answer.sid) throw new Error('login: the answer has no sid. Is the client registered with the transport cookie?');
     await this.#holder.login(answer);
   }
 
   /** Exchanges a code. If the service is busy it tries again. */
-  async #exchange(parameters: Record<string, string>): Promise<Answer> {
+  async #exchange(parameters: Record<string, string>, headers?: HeadersInit): Promise<Answer> {
     const { clock } = this.#endpoint;
     for (let n = 0; ; n++) {
       try {
-        return await askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000);
+        return await askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000, headers);
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         if (error.refusal) throw new LoginRequiredError('the code was refused', error.refusal);
@@ -203,13 +203,13 @@ export class CommonSession {
    *
    * @throws RefreshError if the provider could not be told. The session stays logged out here; calling this again tells it again.
    */
-  async logout(): Promise<void> {
+  async logout(options: { headers?: HeadersInit } = {}): Promise<void> {
     await this.#holder.logout(async (state) => {
       const { clock } = this.#endpoint;
       for (let n = 0; ; n++) {
         try {
           const [name, value] = presented(state);
-          return await revoke(this.#endpoint, (name === 'sid' ? { sid: value } : { token: value }), 10_000);
+          return await revoke(this.#endpoint, (name === 'sid' ? { sid: value } : { token: value }), 10_000, options.headers);
         } catch (error) {
           if (!(error instanceof Failure)) throw error;
           if (error.refusal) return;

@@ -1,27 +1,41 @@
 // The world of the tests: a real Rotor on loopback, a clock that can be moved, and a network that can fail.
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
 import { Management } from '@rotor-auth/rotor/server';
 import { systemClock } from '../dist/clock.js';
 
-/** Starts `rotor run`, which ends with this process, however that ends. */
-export async function startRotor(environment = {}) {
-  const binary = process.env.ROTOR;
-  if (!binary) throw new Error('ROTOR must be the path of the program rotor: run make test-js');
-  const server = spawn('sh', ['-c', '"$0" run </dev/null & read -r end; kill $!; wait', binary], {
+/** Starts a program that make test-js has built, which ends with this process, however that ends. It returns what the program prints at first. */
+async function start(name, options, command, isReady) {
+  const folder = process.env.ROTOR_PROGRAMS;
+  if (!folder) throw new Error('ROTOR_PROGRAMS must be the folder of the programs that the tests need: run make test-js');
+  const program = spawn('sh', ['-c', command, join(folder, name), ...options], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    env: { ...process.env, ADDR: '127.0.0.1:0', ...environment },
+    env: { ...process.env, ADDR: '127.0.0.1:0' },
   });
-  after(() => server.stdin.end());
-  for await (const line of createInterface(server.stdout)) {
-    const ready = /^Rotor is ready at (\S+)/.exec(line);
-    if (ready) {
-      server.stdout.resume();
-      return new World(ready[1]);
-    }
+  after(() => program.stdin.end());
+  const lines = [];
+  for await (const line of createInterface(program.stdout)) {
+    lines.push(line);
+    if (!isReady(lines)) continue;
+    program.stdout.resume();
+    return lines;
   }
-  throw new Error('rotor ended before it was ready');
+  throw new Error(`${name} ended before it was ready: ${lines.join('\n')}`);
+}
+
+/** Starts `rotor run`. */
+export async function startRotor() {
+  const ready = /^Rotor is ready at (\S+)/m;
+  const lines = await start('rotor', [], '"$0" run </dev/null & read -r end; kill $!; wait', (lines) => ready.test(lines.join('\n')));
+  return new World(ready.exec(lines.join('\n'))[1]);
+}
+
+/** Starts lab/js, and returns the addresses of DynamoDB, of the service behind a verifier of signatures, and of a holder in Go. */
+export async function startNeighbours(issuer) {
+  const [dynamodb, signed, holder] = await start('js', [issuer], 'exec "$0" "$1"', (lines) => lines.length === 3);
+  return { dynamodb, signed, holder };
 }
 
 class World {
@@ -71,6 +85,8 @@ export class TestClock {
     const { wall, steady } = this.#system.now();
     return { wall: wall + this.skew, steady: steady + this.skew };
   }
+
+  wait = (ms, signal) => this.#system.sleep(ms, signal);
 
   async sleep(ms, signal) {
     if (signal) return this.#system.sleep(ms, signal);
