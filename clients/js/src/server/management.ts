@@ -60,7 +60,7 @@ export class Management {
   }
 
   /** Starts a family after a login, and returns its first tokens. */
-  startFamily(login: Omit<api.NewFamily, 'deliver' | 'code_challenge' | 'nonce'>, options: LoginOptions = {}): Promise<Extract<api.IssueFamilyAnswer, { refresh_token: string }>> {
+  startFamily(login: Omit<api.NewFamily, 'deliver' | 'code_challenge' | 'nonce'>, options: LoginOptions = {}): Promise<Extract<api.IssueFamilyAnswer, { access_token: string }> & { refresh_token: string }> {
     return this.#login('/v1/families', login, options, ['access_token', 'refresh_token', 'family']);
   }
 
