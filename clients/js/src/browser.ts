@@ -57,6 +57,7 @@ export class Session extends CommonSession {
   readonly #options: SessionOptions;
   readonly #key: string;
   readonly #channel: BroadcastChannel | undefined;
+  #handling: Promise<boolean> | undefined;
 
   constructor(options: SessionOptions) {
     const key = `${options.clientId} ${options.name ?? 'default'}`;
@@ -71,7 +72,7 @@ export class Session extends CommonSession {
       {
         cookie: isCookie,
         store: new TabsStore(options.store ?? new IndexedDBStore(key), channel, !isCookie, clock, () => void this.isLoggedIn().catch(() => {})),
-        lookEvery: 0,
+        lookEvery: channel ? 10_000 : 1_000, // the channel tells what other tabs do
         exclusive: async (step) => {
           if (!locks) return step(false);
           const late = new AbortController();
@@ -131,6 +132,11 @@ export class Session extends CommonSession {
    * has no answer to a request of this tab; then nothing is sent.
    */
   async handleRedirect(address: string = location.href): Promise<boolean> {
+    this.#handling ??= this.#takeAnswer(address).finally(() => (this.#handling = undefined)); // a page may mount twice
+    return this.#handling;
+  }
+
+  async #takeAnswer(address: string): Promise<boolean> {
     const { clientId, issuer } = this.#options;
     const url = new URL(address);
     const state = url.searchParams.get('state') ?? '';
@@ -149,6 +155,14 @@ export class Session extends CommonSession {
     }
     await this.login({ code: answer.get('code') ?? '', codeVerifier: verifier, redirectUri });
     return true;
+  }
+
+  /**
+   * Begins the session of the cookie that the browser still has, although the page's storage was cleared, as Safari does when a
+   * site was not used for a week. It makes a request, and returns false if there is no such cookie, or several.
+   */
+  async restore(): Promise<boolean> {
+    return this.#options.transport === 'cookie' && ((await this.isLoggedIn()) || this.restoreCookie());
   }
 
   /** Stops hearing other tabs. A session that lives as long as its page needs no close. */

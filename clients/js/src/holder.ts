@@ -2,12 +2,10 @@ import { type Answer, Failure } from './ask.js';
 import { type Clock, type Moment, Queue, since, within } from './clock.js';
 import { ConflictError, LoginRequiredError, NotSavedError, RefreshError } from './errors.js';
 import { type Attempt, type Held, type State, type StoredRefusal, credential, decode, encode, fingerprint, fresh, good, hold, iso, loggedOut } from './record.js';
+import { type Pace, isJustReplaced, patience, poll } from './pace.js';
 import type { Store, StoredRecord } from './store.js';
 
-/** How long a refresh keeps trying, in milliseconds, as all times here. */
-const patience = 60_000;
-
-/** How long callers wait for a refresh while the current token is still usable, which is enough to recover from a lost answer. */
+/** How long callers wait for a refresh while the current token is still usable, in milliseconds: enough to recover from a lost answer. */
 const courtesy = 5_000;
 
 /** How long callers wait for a look at the record while the current token is fresh. */
@@ -19,8 +17,7 @@ const storeTimeout = 5_000;
 export interface HolderOptions {
   store: Store;
   clock: Clock;
-  /** How long the provider accepts a token that it has replaced. */
-  interval: number;
+  pace: Pace;
   /** Identifies the client, the token endpoint and the parameters with which the token is presented. */
   self: string;
   /** The names of members of an answer that are kept. */
@@ -55,9 +52,6 @@ class Again extends Error {
 }
 
 const busy = () => new RefreshError('another refresh is under way, or has just failed');
-
-/** Returns how long to wait before looking for the n-th time at what others have done. */
-const poll = (n: number) => Math.min(50 * 2 ** Math.min(n, 10), 1_000);
 
 /**
  * Keeps one session fresh. A step begins with the record in the store, which alone determines what to do next: any
@@ -255,77 +249,39 @@ export class Holder {
       ({ record, held } = await this.#load());
       if (this.#unsaved) ({ record, held } = await this.#settle(record, held));
     } catch (error) {
-      throw new Again(this.#pause(n + 1, 0), error as Error, this.#unsaved !== undefined);
+      throw new Again(this.#o.pace.pause(n + 1), error as Error, this.#unsaved !== undefined);
     }
+    const { pace } = this.#o;
     const now = this.#clock.now();
     if (!credential(held.state)) throw new LoginRequiredError('nobody is logged in');
     if (this.#isDead(held)) return this.#bury(record, held);
-    if (held.state.access_token !== rejected ? fresh(held, now) : this.#justReplaced(held, now)) return held;
-    const wait = this.#wait(held, now, alone);
+    if (held.state.access_token !== rejected ? fresh(held, now) : isJustReplaced(held, now)) return held;
+    const wait = pace.wait(held, now, (claim) => alone || claim === this.#claim); // alone, whoever claimed it is gone
     if (wait > 0) throw new Again(Math.min(wait, poll(n)), busy(), false);
-    if (this.#isTooLate(held, now) && this.#usable(held, rejected)) return held;
+    if (pace.isTooLate(held, now) && this.#usable(held, rejected)) return held;
     return this.#attempt(record, held, rejected, alone, headers);
-  }
-
-  /** Returns how long a request may take, from which all other times derive. */
-  get #pace(): number {
-    const { interval } = this.#o;
-    return interval === 0 ? 20_000 /* there is no second chance to get the answer */ : Math.max(1_000, Math.min(10_000, interval / 4));
-  }
-
-  /** Returns how long to wait after the count-th failure in a row, if the server asked for so long. */
-  #pause(count: number, asked: number): number {
-    const longest = Math.min(250 * 2 ** Math.min(Math.max(count - 1, 0), 10), this.#pace);
-    return Math.max(((1 + this.#clock.random()) / 2) * longest, Math.min(asked, this.#pace));
-  }
-
-  /**
-   * Returns how long this process must not use the token yet. It goes by the steady clock, and by the wall clock
-   * too, because a process may not live long enough to wait by the former. With a strict provider, which would
-   * end the session, the wall clock is only believed once it says that hours have passed.
-   */
-  #wait(held: Held, now: Moment, alone: boolean): number {
-    const { attempt } = held.state;
-    if (!attempt || (attempt.claim && (attempt.claim === this.#claim || alone))) return 0; // alone, whoever claimed it is gone
-    let waited = now.wall - Date.parse(attempt.at);
-    if (attempt.claim && this.#o.interval === 0) waited -= 2 * 3_600_000;
-    return Math.min(attempt.pause / 1e6, patience / 2) - Math.max(waited, now.steady - held.found.steady);
-  }
-
-  /** Reports whether the token is in doubt, and using it again now could be taken for reuse. */
-  #isTooLate(held: Held, now: Moment): boolean {
-    const since = held.state.attempt?.doubt_since;
-    return since !== undefined && Math.max(0, now.wall - Date.parse(since)) > this.#o.interval - this.#pace;
-  }
-
-  /**
-   * Reports whether the rejected token was itself obtained a short time ago because of a rejection. The cause then
-   * is something else, and another refresh would not help.
-   */
-  #justReplaced(held: Held, now: Moment): boolean {
-    const age = held.age + since(now, held.first);
-    return Boolean(held.state.after_rejection) && age < 5 * 60_000 && Date.parse(held.state.obtained_at) <= now.wall;
   }
 
   /** Uses the refresh token once. It claims the token before, and saves the result. */
   async #attempt(record: StoredRecord, held: Held, rejected: string, alone: boolean, headers?: HeadersInit): Promise<Held> {
+    const { pace } = this.#o;
     const start = this.#clock.now();
     const before = held.state.attempt;
     const count = (before?.count ?? 0) + 1;
     const claim = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16)).join('');
     const doubt_since = before?.doubt_since ?? iso(start.wall);
-    const claimed: State = { ...held.state, attempt: { claim, at: iso(start.wall), pause: Math.round(this.#pace * 1.5e6), count, doubt_since } };
+    const claimed: State = { ...held.state, attempt: { claim, at: iso(start.wall), pause: Math.round(pace.limit * 1.5e6), count, doubt_since } };
     this.#claim = claim;
     try {
       await this.#save(record.version + 1, encode(claimed));
     } catch (error) {
       if (error instanceof ConflictError) throw new Again(poll(0), busy(), false);
-      throw new Again(this.#pause(count, 0), error as Error, false);
+      throw new Again(pace.pause(count), error as Error, false);
     }
     const asked = this.#clock.now();
-    const left = this.#pace - since(asked, start);
+    const left = pace.limit - since(asked, start);
     // By the time of an answer the claim could be another process's.
-    if (left < this.#pace / 2) throw new Again(this.#pause(1, 0), new RefreshError('claiming the token took too long'), false);
+    if (left < pace.limit / 2) throw new Again(pace.pause(1), new RefreshError('claiming the token took too long'), false);
 
     let answer: Answer;
     try {
@@ -351,7 +307,7 @@ export class Holder {
     try {
       after = await this.#settle({ version: record.version + 1, data: '' }, held);
     } catch (error) {
-      throw new Again(this.#pause(1, 0), error as Error, true);
+      throw new Again(pace.pause(1), error as Error, true);
     }
     if (after.record.data !== granted) throw new Again(poll(0), busy(), false);
     return after.held;
@@ -359,7 +315,7 @@ export class Holder {
 
   /** Notes that a request was not granted, and decides what comes next. */
   async #failed(failure: Failure, version: number, held: Held, claimed: Attempt): Promise<never> {
-    const pause = this.#pause(claimed.count, failure.retryAfter);
+    const pause = this.#o.pace.pause(claimed.count, failure.retryAfter);
     const doubt_since = failure.doubt ? claimed.doubt_since : held.state.attempt?.doubt_since;
     const attempt = { at: iso(this.#clock.now().wall), pause: Math.round(pause * 1e6), count: claimed.count, ...(doubt_since && { doubt_since }) };
     await this.#save(version, encode({ ...held.state, attempt })).catch(() => {}); // otherwise the claim lapses by itself

@@ -3,6 +3,7 @@ import { type Answer, type Endpoint, Failure, askForTokens, revoke } from './ask
 import { type Clock, systemClock } from './clock.js';
 import { LoginRequiredError, RefreshError } from './errors.js';
 import { Holder, type HolderOptions } from './holder.js';
+import { Pace } from './pace.js';
 import { type Held, type State, credential, remaining } from './record.js';
 
 export interface CommonOptions {
@@ -16,6 +17,8 @@ export interface CommonOptions {
   revocationEndpoint?: string;
   /** For how many seconds the provider accepts a token that it has replaced; 60 by default, 0 for not at all. Too long an interval loses sessions. */
   reuseInterval?: number;
+  /** How many seconds a request may take: by default a quarter of the reuse interval, but from 1 to 10. It must be less than 30. */
+  timeout?: number;
   /** The origins to which `fetch` sends the access token, such as https://api.example.com. */
   origins?: string[];
   /** Parameters of each refresh, such as resource, audience or a narrower scope. They must not be secret. */
@@ -116,11 +119,15 @@ export class CommonSession {
     params.sort();
     const { reuseInterval = 60 } = options;
     if (!(reuseInterval >= 0)) throw new TypeError('reuseInterval must be a number of seconds');
+    const { timeout = 1 } = options;
+    if (!(timeout >= 1 && timeout < 30 && (reuseInterval === 0 || timeout <= reuseInterval / 2))) {
+      throw new TypeError('timeout must be at least 1, less than 30, and at most half of reuseInterval');
+    }
     const text = params.toString();
     this.#holder = new Holder({
       ...internals,
       clock,
-      interval: reuseInterval * 1000,
+      pace: new Pace(clock, reuseInterval * 1000, options.timeout && options.timeout * 1000),
       self: `${options.clientId} at ${endpoint.tokenEndpoint}${text && ` with ${text}`}`,
       extra: options.extra ?? [],
       ask: (state, ms, headers) => {
@@ -183,15 +190,31 @@ export class CommonSession {
     await this.#holder.login(answer);
   }
 
-  /** Exchanges a code. If the service is busy it tries again. */
-  async #exchange(parameters: Record<string, string>, headers?: HeadersInit): Promise<Answer> {
+  /** Exchanges a code. */
+  #exchange(parameters: Record<string, string>, headers?: HeadersInit): Promise<Answer> {
+    return this.#persist(() => askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000, headers), 'the code');
+  }
+
+  /** Begins the session of the only cookie that the browser has of this client. It returns false if there is none, or several. */
+  protected async restoreCookie(): Promise<boolean> {
+    try {
+      await this.#holder.login(await this.#persist(() => askForTokens(this.#endpoint, 'refresh_token', new URLSearchParams(), 10_000), 'the cookie'));
+      return await this.isLoggedIn();
+    } catch (error) {
+      if (error instanceof LoginRequiredError || (error instanceof RefreshError && error.code === 'invalid_request')) return false;
+      throw error;
+    }
+  }
+
+  /** Makes a request of its own. If the service is busy, or does not answer, it is made again. */
+  async #persist<T>(request: () => Promise<T>, presented: string): Promise<T> {
     const { clock } = this.#endpoint;
     for (let n = 0; ; n++) {
       try {
-        return await askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000, headers);
+        return await request();
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
-        if (error.refusal) throw new LoginRequiredError('the code was refused', error.refusal);
+        if (error.refusal) throw new LoginRequiredError(`${presented} was refused`, error.refusal);
         if (error.final || n === 3) throw error.error();
         await clock.sleep(Math.max(250 * 2 ** n * (1 + clock.random()), Math.min(error.retryAfter, 5_000)));
       }
@@ -204,19 +227,9 @@ export class CommonSession {
    * @throws RefreshError if the provider could not be told. The session stays logged out here; calling this again tells it again.
    */
   async logout(options: { headers?: HeadersInit } = {}): Promise<void> {
-    await this.#holder.logout(async (state) => {
-      const { clock } = this.#endpoint;
-      for (let n = 0; ; n++) {
-        try {
-          const [name, value] = presented(state);
-          return await revoke(this.#endpoint, (name === 'sid' ? { sid: value } : { token: value }), 10_000, options.headers);
-        } catch (error) {
-          if (!(error instanceof Failure)) throw error;
-          if (error.refusal) return;
-          if (error.final || n === 2) throw new RefreshError(`logged out here alone: ${error.message}`, error.status, error.code);
-          await clock.sleep(250 * 2 ** n * (1 + clock.random()));
-        }
-      }
+    await this.#holder.logout((state) => {
+      const [name, value] = presented(state);
+      return this.#persist(() => revoke(this.#endpoint, name === 'sid' ? { sid: value } : { token: value }, 10_000, options.headers), 'the token');
     });
   }
 

@@ -37,8 +37,8 @@ export class TabsStore implements Store {
     });
   }
 
-  async load(): Promise<StoredRecord> {
-    const record = await this.#store.load(new AbortController().signal);
+  async load(signal: AbortSignal): Promise<StoredRecord> {
+    const record = await this.#store.load(signal);
     if (this.#keepsTokens || record.version === 0) return record;
     const state = JSON.parse(record.data) as State;
     const id = state.access_token;
@@ -51,7 +51,7 @@ export class TabsStore implements Store {
     return { version: record.version, data: JSON.stringify(state) };
   }
 
-  async save(record: StoredRecord): Promise<void> {
+  async save(record: StoredRecord, signal: AbortSignal): Promise<void> {
     let { data } = record;
     if (!this.#keepsTokens) {
       const state = JSON.parse(data) as State;
@@ -60,7 +60,7 @@ export class TabsStore implements Store {
         data = JSON.stringify(state);
       }
     }
-    await this.#store.save({ version: record.version, data }, new AbortController().signal);
+    await this.#store.save({ version: record.version, data }, signal);
     this.#channel?.postMessage({ changed: true });
   }
 

@@ -156,6 +156,34 @@ test('a token that the page had before moves into a cookie', async (t) => {
   assert.equal((await world.family(user)).status, 'active');
 });
 
+test('a page whose storage was cleared finds its session again', async (t) => {
+  const { tab, login, cookies, network, user } = await open(t);
+  assert.equal(await tab().restore(), false, 'there is no cookie');
+  await login(tab());
+  const cleared = { store: new MemoryStore(), name: 'cleared' };
+  await assert.rejects(tab(cleared).token(), LoginRequiredError);
+  assert.equal(await tab(cleared).restore(), true);
+  assert.equal(JSON.parse(atob((await tab(cleared).token()).accessToken.split('.')[1])).sub, user);
+  const { length } = network.requests;
+  assert.equal(await tab(cleared).restore(), true);
+  assert.equal(network.requests.length, length, 'a session that is known is not asked for');
+  const other = await open(t, { cookies });
+  await other.login(other.tab());
+  assert.equal(await tab({ store: new MemoryStore(), name: 'again' }).restore(), false, 'there are several');
+  assert.equal(cookies.size, 2);
+});
+
+test('a logout that the service did not hear of is not undone', async (t) => {
+  const { tab, login, network } = await open(t);
+  const session = tab();
+  await login(session);
+  network.faults = Array(10).fill(503);
+  await assert.rejects(session.logout(), { name: 'RefreshError' });
+  network.faults = [];
+  assert.equal(await session.restore(), false);
+  await assert.rejects(session.token(), LoginRequiredError);
+});
+
 test('a client without the transport cookie is noticed at its login', async (t) => {
   const { tab, login, clientId, store } = await open(t);
   await world.client(clientId, { redirect_uris: [redirectUri], scope: 'orders' });

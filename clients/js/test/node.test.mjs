@@ -235,6 +235,59 @@ test('secrets do not show', async () => {
   }
 });
 
+test('an answer that does not come is not waited for', async () => {
+  const { open, network, user } = await begin();
+  const aborted = [];
+  const hanging = async (input, init) => {
+    if (aborted.length === 1) return network.fetch(input, init);
+    return new Promise((_, reject) => init.signal.addEventListener('abort', () => reject(aborted[aborted.push(init.signal.reason.message) - 1])));
+  };
+  await world.advance(301);
+  await open({ fetch: hanging, timeout: 1 }).token();
+  assert.match(aborted.join(), /^the request took longer than \d+ ms$/);
+  assert.equal(network.refreshes, 1);
+  assert.equal((await world.family(user)).status, 'active');
+});
+
+test('the service is asked no sooner than it says, and not much later', async () => {
+  const { session, network } = await begin();
+  await world.advance(301);
+  const before = world.clock.now().wall;
+  network.faults = [429, (response) => new Response('{}', { status: 503, headers: { 'Retry-After': '3600' } })];
+  await session.token();
+  const waited = world.clock.now().wall - before;
+  assert.ok(waited >= 13_000 && waited < 20_000, `3 s and then, in place of an hour, 10 s: ${waited} ms`);
+});
+
+test('parameters are sent with each refresh, and further members are kept', async () => {
+  const { open, network, clientId, user, store } = await begin();
+  const audience = ['https://orders.example.com', 'https://billing.example.com'];
+  const tokens = await world.management.startFamily({ user_id: user, client_id: clientId, audience, scope: 'openid orders' });
+  const session = open({ params: { resource: audience[0] }, extra: ['scope', 'id_token', 'none'] });
+  await session.login({ refresh_token: tokens.refresh_token });
+  const token = await session.token();
+  assert.equal(network.requests.at(-1).form.resource, audience[0]);
+  assert.equal(JSON.parse(atob(token.accessToken.split('.')[1])).aud, audience[0]);
+  assert.equal(token.extra.scope, 'openid orders');
+  assert.deepEqual(Object.keys(token.extra), ['scope', 'id_token']);
+  assert.deepEqual(Object.keys((await stateIn(store)).extra), ['scope', 'id_token']);
+});
+
+test('with a strict provider, too, holders of one store make one refresh for each expiry', async () => {
+  const clientId = await world.client('strict', { policy: { access_token_lifetime: 300, reuse_interval: 0 } });
+  const user = `user-${++users}`;
+  const network = new Network();
+  const store = new MemoryStore();
+  const sessions = Array.from({ length: 10 }, () => new Session({ issuer: world.issuer, clientId, store, fetch: network.fetch, clock: world.clock, reuseInterval: 0 }));
+  await sessions[0].login(await world.login(clientId, user));
+  for (let expiry = 0; expiry < 3; expiry++) {
+    await world.advance(301);
+    assert.equal(new Set((await Promise.all(sessions.map((session) => session.token()))).map((token) => token.accessToken)).size, 1);
+  }
+  assert.equal(network.refreshes, 3);
+  assert.equal((await world.family(user)).status, 'active');
+});
+
 test('a caller that gives up does not stop the refresh', async () => {
   const { session, network } = await begin();
   await world.advance(301);
@@ -252,7 +305,7 @@ test('a caller that gives up does not stop the refresh', async () => {
 
 test('wrong options are refused', () => {
   const options = { issuer: 'https://auth.example.com', clientId: 'app', store: new MemoryStore() };
-  for (const wrong of [{ issuer: 'http://auth.example.com' }, { issuer: 'https://u:p@auth.example.com' }, { params: { refresh_token: 'x' } }, { reuseInterval: -1 }, { reuseInterval: NaN }]) {
+  for (const wrong of [{ issuer: 'http://auth.example.com' }, { issuer: 'https://u:p@auth.example.com' }, { params: { refresh_token: 'x' } }, { reuseInterval: -1 }, { reuseInterval: NaN }, { timeout: 30 }, { timeout: 20, reuseInterval: 30 }]) {
     assert.throws(() => new Session({ ...options, ...wrong }), TypeError, JSON.stringify(wrong));
   }
 });
