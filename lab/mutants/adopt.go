@@ -19,7 +19,7 @@ var adoption = chapter{"Adopting another provider's tokens", []mutant{
 		edits: []edit{{`	return seen.lost >= outageAfter &&`, `	return seen.lost == outageAfter &&`}},
 	},
 	{
-		rule: "each racer asks the provider", pkg: "store", test: "server.TestAdoptRace",
+		rule: "each racer asks the provider", pkg: "store", test: "server.TestAdoptClaimedMeanwhile",
 		edits: []edit{{`	condition := "attribute_not_exists(pk)"
 	values := item{
 		":id"`, `	condition := "attribute_not_exists(pk) OR attribute_exists(pk)"
@@ -86,7 +86,7 @@ var adoption = chapter{"Adopting another provider's tokens", []mutant{
 	},
 	{
 		rule: "a damaged token of ours is sent to the provider", pkg: "store", test: "server.TestAdoptShape",
-		edits: []edit{{`return !strings.HasPrefix(presented, token.Prefix) && (`, `return (`}},
+		edits: []edit{{`return !strings.HasPrefix(presented, token.Prefix) && (`, `return len(token.Prefix) > 0 && (`}},
 	},
 	{
 		rule: "a login from before not_before is adopted", pkg: "session", test: "server.TestAdoptNotBefore",

@@ -90,6 +90,23 @@ func TestAdoptOthersRace(t *testing.T) {
 	}
 }
 
+// TestAdoptClaimedMeanwhile checks that of two racers who both found nothing on record one asks the provider.
+func TestAdoptClaimedMeanwhile(t *testing.T) {
+	parallel(t)
+	m := newMoving(t, "")
+	old := m.old.token("alice")
+	var first answer
+	server := m.meanwhile(2, "UpdateItem", func() { first = m.refresh(old) }) // right before the claim, after the count
+	second := m.sendTo(server, http.MethodPost, "/oauth/token", formType, refreshForm(old))
+	if first.status != http.StatusOK || second.status != http.StatusOK || second.text("refresh_token") != first.text("refresh_token") {
+		t.Errorf("the first got %v, the second %v", first, second)
+	}
+	if n := m.old.requests(); n != 1 {
+		t.Errorf("the provider was asked %d times", n)
+	}
+	m.one("alice")
+}
+
 // TestAdoptRefusedThenImported checks that an import wins over a refusal ten seconds later, although the
 // application did not stop trying.
 func TestAdoptRefusedThenImported(t *testing.T) {

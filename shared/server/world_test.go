@@ -178,6 +178,7 @@ func (w *world) another(table *store.Table, keys keyring.Source, changes ...func
 	w.t.Helper()
 	c := server.Config{
 		Issuer: w.servers[0].URL, Table: table, Keys: keys, Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.Now,
+		Providers: foreign.Options{Loopback: true},
 	}
 	for _, change := range changes {
 		change(&c)
