@@ -175,6 +175,11 @@ test-js: $(JS) ## the package for JavaScript: types, tests against rotor run in 
 	go build -o .tools/js/ ./cmd/rotor ./lab/js
 	cd clients/js && ROTOR_PROGRAMS='$(CURDIR)/.tools/js' npm run --silent check
 
+.PHONY: compare-js
+compare-js: $(JS) ##- what lost answers, kills, crowds and wrong clocks do to sessions of the package, of a library and of a naive program (Node)
+	go build -o .tools/js/ ./cmd/rotor
+	cd clients/js && npm run --silent build && PRINT=1 ROTOR_PROGRAMS='$(CURDIR)/.tools/js' node --test-reporter=spec test/compare/compare.test.mjs
+
 $(JS): $(addprefix clients/js/,package.json package-lock.json)
 	npm ci --prefix clients/js --no-audit --no-fund --ignore-scripts
 	cd clients/js/node_modules/bun && node install.js # which puts the program in its place

@@ -432,9 +432,9 @@ var scenarios = []scenario{
 			return p
 		},
 	},
-	{name: "fifty goroutines", row: "fifty goroutines, four processes, at once", real: true, requests: 1, run: fifty},
-	{name: "fifty goroutines, strict provider", row: "the same, and a provider without a reuse interval", real: true, strict: true, requests: 1, run: fifty, dies: "read, refresh, write"},
-	{name: "four processes", row: "fifty goroutines, four processes, at once", real: true, requests: 1, run: four},
+	{name: "fifty callers", row: "fifty callers, four processes, at once", real: true, requests: 1, run: fifty},
+	{name: "fifty callers, strict provider", row: "the same, and a provider without a reuse interval", real: true, strict: true, requests: 1, run: fifty, dies: "read, refresh, write"},
+	{name: "four processes", row: "fifty callers, four processes, at once", real: true, requests: 1, run: four},
 	{name: "four processes, strict provider", row: "the same, and a provider without a reuse interval", real: true, strict: true, requests: 1, run: four, dies: "oauth2.Config; read, refresh, write"},
 }
 
