@@ -16,16 +16,16 @@ Date.now = () => {
 };
 
 /** The package, with a file for all processes. */
-const session = {
+export const session = {
   name: 'Session',
-  login: (e, refreshToken) => open(e).login({ refresh_token: refreshToken }),
+  login: (e, refreshToken) => openSession(e).login({ refresh_token: refreshToken }),
   start: (e) => {
-    const holder = open(e);
+    const holder = openSession(e);
     return async () => (await holder.fetch(e.address + '/api')).ok;
   },
 };
 
-function open({ address, clientId, folder, reuseInterval, fetch, clock, load, save }) {
+export function openSession({ address, clientId, folder, reuseInterval, fetch, clock, load, save }) {
   const file = new FileStore(folder);
   const store = { load: () => load(() => file.load()), save: (record) => save(record.data, () => file.save(record)) };
   return new Session({ issuer: address, clientId, store, origins: [address], reuseInterval, fetch, ...(clock && { clock }) });

@@ -10,13 +10,10 @@ import { Proxy } from './proxy.mjs';
 
 const system = systemClock();
 
-/** The lifetime of access tokens in seconds, so short that each job needs another. */
-const lifetime = 60;
-
 let users = 0;
 
-/** Registers the clients of the stages: "jobs", "jobs-strict", whose provider has no reuse interval, and the API, which introspects. */
-export async function prepare(world) {
+/** Registers the clients of the stages: "jobs", "jobs-strict", whose provider has no reuse interval, and the API, which introspects. By default access tokens live so short that each job needs another. */
+export async function prepare(world, lifetime = 60) {
   await world.client('jobs', { policy: { access_token_lifetime: lifetime } });
   await world.client('jobs-strict', { preset: 'auth0', policy: { access_token_lifetime: lifetime } });
   await world.management.register('api', { type: 'confidential', may_introspect: true });
@@ -45,11 +42,10 @@ export class Stage {
     stage.#credentials = credentials;
     stage.root = await mkdtemp(join(tmpdir(), 'rotor-compare-'));
     stage.folder = join(stage.root, 'session');
-    stage.proxy = await Proxy.start(world.issuer, (token) => stage.#isActive(token));
-    const { refresh_token, family } = await world.login(stage.clientId, stage.user);
-    stage.first = refresh_token;
-    stage.familyId = family;
-    await contender.login(stage.environment(), refresh_token);
+    stage.proxy = await Proxy.start(world.issuer, (token) => stage.isActive(token));
+    stage.tokens = await world.login(stage.clientId, stage.user);
+    stage.first = stage.tokens.refresh_token;
+    await contender.login(stage.environment(), stage.first);
     return stage;
   }
 
@@ -130,6 +126,11 @@ export class Stage {
     return system.now().wall + this.#world.clock.skew;
   }
 
+  /** Moves all clocks while the programs stand still. */
+  async freeze(ms) {
+    await this.#world.advance(ms / 1000);
+  }
+
   /** Moves the clocks of the service and of all programs. */
   async advance(ms) {
     if (ms > 0) await this.#world.advance(Math.ceil(ms) / 1000);
@@ -175,15 +176,16 @@ export class Stage {
   async signInAgain() {
     const { refresh_token } = await this.#world.login(this.clientId, this.user);
     await this.contender.login(this.environment(), refresh_token);
-    await this.#world.management.revokeFamily(this.familyId);
+    await this.#world.management.revokeFamily(this.tokens.family);
   }
 
   /** Returns what the service knows of the session. */
   family() {
-    return this.#world.management.family(this.familyId);
+    return this.#world.management.family(this.tokens.family);
   }
 
-  async #isActive(token) {
+  /** Reports whether the service accepts an access token. */
+  async isActive(token) {
     const answer = await fetch(this.#world.issuer + '/oauth/introspect', {
       method: 'POST',
       headers: { Authorization: this.#credentials },
