@@ -76,7 +76,7 @@ func (a *API) issueFamily(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if client.Cookie && body.deliver == "" {
-		return fieldErrors{{Field: "deliver", Value: "left out", Want: `"code": the client keeps its refresh tokens in cookies, and its page exchanges the code for one`}}
+		return &unprocessable{Field: "deliver", Value: "left out", Want: `"code": the client keeps its refresh tokens in cookies, and its page exchanges the code for one`}
 	}
 	var asked []byte
 	if key != "" {

@@ -315,6 +315,10 @@ func TestChangesOfAClient(t *testing.T) {
 		{"the same redirect URI", `{"type":"public","redirect_uris":["https://a.example/"]}`, nil},
 		{"another redirect URI", `{"type":"public","redirect_uris":["https://b.example/"]}`, []any{"redirect_uri_added"}},
 		{"an address after a logout", `{"type":"public","post_logout_redirect_uris":["https://b.example/"]}`, []any{"redirect_uri_added"}},
+		{"it has cookies", `{"type":"public","transport":"cookie"}`, nil},
+		{"of another attribute", `{"type":"public","transport":"cookie","cookie_same_site":"lax"}`, nil},
+		{"it has none", `{"type":"public","transport":"body"}`, []any{"cookie_off"}},
+		{"still none", `{"type":"public"}`, nil},
 		{"it is confidential", `{"type":"confidential"}`, nil},
 		{
 			"all at once", `{"type":"public","not_before":"` + in(-time.Minute) + `","policy":{"reuse_detection":"observe","observe_until":"` + in(day) + `"}}`,

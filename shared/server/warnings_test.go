@@ -114,6 +114,10 @@ func TestWarningsOfChanges(t *testing.T) {
 		{"not_before, left out", `{"type":"confidential"}`, nil, ""},
 		{"not_before, later", `{"type":"confidential","not_before":"2029-02-01T00:00:00Z"}`, nil, ""},
 		{"not_before, back", `{"type":"confidential","not_before":"2029-01-01T00:00:00Z"}`, []string{"not_before"}, "2029-02-01T00:00:00Z"},
+		{"cookies", `{"type":"public","transport":"cookie","cookie_same_site":"lax"}`, []string{"type"}, "was confidential"},
+		{"cookies still", `{"type":"public","transport":"cookie"}`, nil, ""},
+		{"no cookies", `{"type":"public"}`, []string{"transport"}, "within reach of scripts"},
+		{"no cookies still", `{"type":"public","transport":"body"}`, nil, ""},
 	} {
 		a := w.put("changing", tt.body)
 		if got := warned(t, a); !slices.Equal(got, tt.want) || !strings.Contains(a.body, tt.says) {
