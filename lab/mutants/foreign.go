@@ -47,9 +47,9 @@ var foreignTokens = chapter{"Another provider's tokens", []mutant{
 	},
 	{
 		rule: "another provider's token is looked up before one of ours is parsed", pkg: "session", test: "server.TestCapacity",
-		edits: []edit{{`	tok, keys, err := e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
-`, `	_, _ = e.ParseForeign(ctx, keys, u.Client, u.Token, u.Now)
-	tok, keys, err := e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
+		edits: []edit{{`		tok, keys, err = e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
+`, `		_, _ = e.ParseForeign(ctx, keys, u.Client, u.Token, u.Now)
+		tok, keys, err = e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
 `}},
 	},
 }}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/shared/keyring"
+	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/store"
 )
 
@@ -13,8 +14,9 @@ import (
 // (RFC 7662 §2.1).
 type inquiry struct {
 	client *store.Client
-	jar    *cookieJar // nil for a client that has its refresh tokens in bodies
-	token  string     // "" if a cookie client has no cookie
+	jar    *cookieJar      // nil for a client that has its refresh tokens in bodies
+	token  string          // "" if the cookie client sent none
+	cookie *session.Cookie // set if token is ""
 	keys   *keyring.Keys
 	now    time.Time
 }
@@ -32,7 +34,7 @@ func (a *API) readInquiry(r *http.Request, authenticate func(context.Context, *h
 	if q.jar, err = a.cookies(r, q.client); err != nil {
 		return nil, err
 	}
-	if q.token, err = q.subject(p); err != nil {
+	if err = q.readSubject(p); err != nil {
 		return nil, err
 	}
 	if q.keys, err = a.Keys.Keys(r.Context(), q.now); err != nil {
@@ -41,16 +43,16 @@ func (a *API) readInquiry(r *http.Request, authenticate func(context.Context, *h
 	return q, nil
 }
 
-// subject returns the token that the inquiry is about: the parameter, or for a cookie client that sends
-// none the cookie that it names.
-func (q *inquiry) subject(p params) (string, error) {
-	switch token := p.get("token"); {
+// readSubject reads the token that the inquiry is about: the parameter, or for a cookie client that sends
+// none the cookie of the session that it names.
+func (q *inquiry) readSubject(p params) (err error) {
+	switch q.token = p.get("token"); {
 	case q.jar == nil:
-		return p.required("token")
-	case token != "" && p.get(sidParam) != "":
-		return "", errTokenAndSID
-	case token != "":
-		return token, nil
+		q.token, err = p.required("token")
+	case q.token != "" && p.get(sidParam) != "":
+		err = errTokenAndSID
+	case q.token == "":
+		q.cookie, err = q.jar.choose(p)
 	}
-	return q.jar.choose(p)
+	return err
 }

@@ -84,7 +84,7 @@ func (a *API) endSession(w http.ResponseWriter, r *http.Request, addressParam st
 			return err
 		}
 		if client.Cookie {
-			(&cookieJar{client: client}).clear(w, hint.SessionID)
+			(&cookieJar{client: client}).clearEnded(w, hint.SessionID)
 		}
 	}
 	switch {

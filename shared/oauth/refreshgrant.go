@@ -28,8 +28,8 @@ func (a *API) refreshGrant(r *http.Request, q *tokenRequest) (*session.Tokens, e
 	return answer, err
 }
 
-// refreshToken returns the refresh token of a request: the parameter, or for a cookie client the cookie
-// that it names, with that cookie's session. A cookie client may present in the body what it has from another
+// refreshToken returns the refresh token of a request: the parameter, or for a cookie client what is in the
+// cookies of the session that it names. A cookie client may present in the body what it has from another
 // transport or provider, and gets a cookie for it.
 func (q *tokenRequest) refreshToken() (presented string, cookie *session.Cookie, err error) {
 	switch body := q.params.get("refresh_token"); {
@@ -41,8 +41,8 @@ func (q *tokenRequest) refreshToken() (presented string, cookie *session.Cookie,
 	case body != "":
 		return body, nil, nil
 	}
-	presented, err = q.jar.choose(q.params)
-	return presented, &session.Cookie{SessionID: q.jar.sid}, err
+	cookie, err = q.jar.choose(q.params)
+	return "", cookie, err
 }
 
 // invalidScope returns the error of RFC 6749 §5.2.

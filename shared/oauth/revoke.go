@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
-	"github.com/rotor-auth/rotor/shared/session"
 )
 
 // revoke serves POST /oauth/revoke (RFC 7009). Any token of a family revokes the family,
@@ -21,18 +20,18 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case q.jar.hasCookie():
-		if err := a.RevokeByCookie(r.Context(), q.keys, q.client, q.token, session.Cookie{SessionID: q.jar.sid}, from, q.now); err != nil {
+		if err := a.RevokeByCookie(r.Context(), q.keys, q.client, q.cookie, from, q.now); err != nil {
 			q.jar.clearRefused(w, err)
 			return err
 		}
-		q.jar.clear(w, q.jar.sid) // also one that ended nothing, since it is good for nothing
+		q.jar.clearEnded(w, q.jar.sid) // also one that ended nothing, since it is good for nothing
 	case q.token != "":
 		id, ok, err := a.RevokeByToken(r.Context(), q.keys, q.client, q.token, from, q.now)
 		if err != nil {
 			return err
 		}
 		if ok && q.jar != nil {
-			q.jar.clear(w, id.ULID().String())
+			q.jar.clearEnded(w, id.ULID().String())
 		}
 	}
 	// Unknown and dead tokens are answered like revoked ones (§2.2). Some clients require

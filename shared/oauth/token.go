@@ -80,7 +80,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if q.jar != nil {
-		q.jar.keep(w, answer)
+		q.jar.keep(w, answer, q.now)
 	}
 	web.NoStore(w)
 	web.WriteJSON(w, http.StatusOK, answer)

@@ -100,12 +100,29 @@ func quote(s string) string {
 	return string(b)
 }
 
-// token returns the refresh token that the browser has of a session, "" for none.
+// token returns the newest refresh token that the browser has of a session, "" for none.
 func (b *browser) token(client, sid string) string {
-	if c := b.cookies["__Host-Http-rotor."+client+"."+sid]; c != nil {
-		return c.Value
+	name := "__Host-Http-rotor." + client + "." + sid
+	odd, even := b.cookies[name], b.cookies[name+".2"]
+	switch {
+	case odd == nil && even == nil:
+		return ""
+	case even == nil:
+		return odd.Value
+	case odd == nil:
+		return even.Value
 	}
-	return ""
+	_, n := b.content(odd.Value)
+	if _, m := b.content(even.Value); m > n {
+		return even.Value
+	}
+	return odd.Value
+}
+
+// put gives the browser that cookie of a session of "spa", and no other.
+func (b *browser) put(sid, value string) {
+	delete(b.cookies, cookieName(sid)+".2")
+	b.cookies[cookieName(sid)] = &http.Cookie{Value: value}
 }
 
 // renew refreshes a session; without a sid the request names none.
@@ -136,18 +153,18 @@ func TestCookie(t *testing.T) {
 	if claims := a.claims(t); claims["sid"] != sid {
 		t.Errorf("the access token is of session %v", claims["sid"])
 	}
-	if age := b.cookies["__Host-Http-rotor.spa."+sid].MaxAge; age != int(a.number("refresh_token_expires_in")) {
+	if age := b.cookies["__Host-Http-rotor.spa."+sid+".2"].MaxAge; age != int(a.number("refresh_token_expires_in")) {
 		t.Errorf("the cookie lives for %d s", age)
 	}
 	// A tab that refreshed with the cookie of before gets the newest again.
-	b.cookies["__Host-Http-rotor.spa."+sid].Value = first
+	b.put(sid, first)
 	if a := b.renew(sid); a.status != http.StatusOK || b.token("spa", sid) != second {
 		t.Errorf("a racer: %v", a)
 	}
 	if a := b.post("/oauth/revoke", "client_id", "spa", "sid", sid); a.status != http.StatusOK || len(b.cookies) != 0 {
 		t.Errorf("logout: %v, and the cookies are %v", a, b.cookies)
 	}
-	b.cookies["__Host-Http-rotor.spa."+sid] = &http.Cookie{Value: second}
+	b.put(sid, second)
 	if a := b.renew(sid); !a.refused(http.StatusBadRequest) || len(b.cookies) != 0 {
 		t.Errorf("after the logout: %v, and the cookies are %v", a, b.cookies)
 	}
@@ -186,14 +203,14 @@ func TestCookieSession(t *testing.T) {
 		t.Errorf("two sessions: %v", a)
 	}
 	held := b.token("spa", ada)
-	b.cookies["__Host-Http-rotor.spa."+ada].Value = b.token("spa", bob)
+	b.put(ada, b.token("spa", bob))
 	if a := b.renew(ada); !a.refused(http.StatusBadRequest) || b.token("spa", ada) != "" || b.token("spa", bob) == "" {
 		t.Errorf("the cookie of another session: %v", a)
 	}
 	if lines := b.logged("fertft"); len(lines) == 0 || lines[len(lines)-1]["cause"] != string(family.WrongSession) {
 		t.Errorf("the log has %v", lines)
 	}
-	b.cookies["__Host-Http-rotor.spa."+ada] = &http.Cookie{Value: held}
+	b.put(ada, held)
 	if a := b.renew(ada); a.status != http.StatusOK {
 		t.Errorf("its own: %v", a)
 	}

@@ -19,15 +19,12 @@ func (b *browser) sessions() []string {
 	var sids []string
 	for name := range b.cookies {
 		if sid, ok := strings.CutPrefix(name, cookieName("")); ok {
-			sids = append(sids, sid)
+			sids = append(sids, strings.TrimSuffix(sid, ".2"))
 		}
 	}
 	slices.Sort(sids)
-	return sids
+	return slices.Compact(sids)
 }
-
-// put gives the browser a cookie for a session.
-func (b *browser) put(sid, value string) { b.cookies[cookieName(sid)] = &http.Cookie{Value: value} }
 
 // state returns the state of a user's only family.
 func (b *browser) state(user string) string {

@@ -40,23 +40,13 @@ type Use struct {
 	From     Caller
 	Now      time.Time
 
-	// Cookie is set if Token was in a session's cookie; Token is "" if there was no such cookie.
+	// Cookie is set, and Token is "", if the refresh token is in a session's cookies.
 	Cookie *Cookie
 
 	// Origin is set if Token is no refresh token of ours. An authorization code comes with its code
 	// verifier (RFC 7636 §4.5), and with the redirect URI, which is "" if there was none.
 	Origin                family.OriginKind
 	Verifier, RedirectURI string
-}
-
-// Cookie says whose cookie a refresh token was in.
-type Cookie struct {
-	SessionID string // the sid in its name, "" if there was no cookie and the request named none
-}
-
-// isOf reports whether a refresh token is of the cookie's session.
-func (c *Cookie) isOf(tok token.Token) bool {
-	return c.SessionID == family.ID(tok.Family).ULID().String()
 }
 
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
@@ -66,23 +56,22 @@ func (c *Cookie) isOf(tok token.Token) bool {
 // ahead, and to record a use that does not rotate; and more if others change the record
 // meanwhile.
 func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
-	if u.Cookie != nil && u.Token == "" {
-		return nil, e.refuse(ctx, u, token.Token{}, nil, family.NoCookie)
-	}
 	keys, err := e.Keys.Keys(ctx, u.Now)
 	if err != nil {
 		return nil, err
 	}
-	tok, keys, err := e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
-	if errors.Is(err, token.ErrMalformed) && u.Cookie == nil && u.Client.KnowsForeign(u.Token) {
-		u.Origin = family.Imported
-		tok, err = e.openForeign(ctx, keys, &u)
+	var tok token.Token
+	if u.Cookie != nil {
+		tok, keys, err = e.parseCookie(ctx, keys, u.Cookie, u.Now)
+	} else {
+		tok, keys, err = e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
+		if errors.Is(err, token.ErrMalformed) && u.Client.KnowsForeign(u.Token) {
+			u.Origin = family.Imported
+			tok, err = e.openForeign(ctx, keys, &u)
+		}
 	}
 	if err != nil {
 		return nil, e.refuseUnreadable(ctx, u, err)
-	}
-	if u.Cookie != nil && !u.Cookie.isOf(tok) {
-		return nil, e.refuse(ctx, u, tok, nil, family.WrongSession)
 	}
 	f, err := e.exchange(ctx, u, tok)
 	if err != nil {
@@ -91,12 +80,17 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 	return e.tokens(keys, f, u.Client, grant{scope: u.Scope, resource: u.Resource}, u.Now)
 }
 
-// refuseUnreadable turns err, returned by parseToken, into the error of a refresh. If the
+// refuseUnreadable turns err, returned by parseToken or parseCookie, into the error of a refresh. If the
 // token is to blame, it logs the refusal with its cause.
 func (e *Engine) refuseUnreadable(ctx context.Context, u Use, err error) error {
 	var revoked *token.RevokedError
 	var unadopted *UnadoptedError
+	var wrong *wrongSessionError
 	switch {
+	case errors.Is(err, errNoCookie):
+		return e.refuse(ctx, u, token.Token{}, nil, family.NoCookie)
+	case errors.As(err, &wrong):
+		return e.refuse(ctx, u, wrong.token, nil, family.WrongSession)
 	case errors.As(err, &revoked):
 		return e.refuse(ctx, u, revoked.Token, nil, family.KeyRevoked)
 	case errors.As(err, &unadopted) && unadopted.Claim.Refuses(u.Client.ID, u.Now):

@@ -28,15 +28,16 @@ func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *
 	return id, true, e.revoke(ctx, client, id, counter, from, now)
 }
 
-// RevokeByCookie revokes the family of a session whose cookie holds one of its refresh tokens. It succeeds
-// without doing anything if the cookie holds anything else, or if the family is unknown or has ended.
-func (e *Engine) RevokeByCookie(ctx context.Context, keys *keyring.Keys, client *store.Client, presented string, c Cookie, from Caller, now time.Time) error {
-	tok, err := e.ParseToken(ctx, keys, presented, now)
+// RevokeByCookie revokes the family of a session whose cookies hold one of its refresh tokens. It succeeds
+// without doing anything if they hold anything else, or if the family is unknown or has ended.
+func (e *Engine) RevokeByCookie(ctx context.Context, keys *keyring.Keys, client *store.Client, c *Cookie, from Caller, now time.Time) error {
+	tok, _, err := e.parseCookie(ctx, keys, c, now)
+	var wrong *wrongSessionError
 	switch {
-	case err != nil && !IsBadToken(err):
-		return err
-	case err != nil || !c.isOf(tok):
+	case IsBadToken(err) || errors.As(err, &wrong):
 		return nil
+	case err != nil:
+		return err
 	}
 	return e.revoke(ctx, client, tok.Family, tok.Counter, from, now)
 }
