@@ -43,7 +43,7 @@ export async function within<T>(clock: Clock, ms: number, what: string, work: (s
   const over = new AbortController();
   const timeout = clock.sleep(ms, over.signal).then(() => {
     if (over.signal.aborted) return new Promise<never>(() => {});
-    const error = new Error(`${what} took longer than ${ms} ms`);
+    const error = new Error(`${what} took longer than ${Math.round(ms)} ms`);
     late.abort(error);
     throw error;
   });

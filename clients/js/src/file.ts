@@ -34,8 +34,7 @@ export class FileStore implements Store {
       const version = await this.#newest();
       if (version === 0) return { version, data: '' };
       const data = await this.#read(String(version));
-      // While this was read, two others may have saved, and removed it.
-      if (data !== undefined && !(await this.#exists(String(version + 1)))) return { version, data };
+      if (data !== undefined) return { version, data }; // otherwise two others have saved meanwhile, and removed it
     }
   }
 
@@ -101,16 +100,6 @@ export class FileStore implements Store {
       if (size > maxFile) throw new Error(`${path} is larger than ${maxFile} bytes`);
       return file.readFile('utf8');
     });
-  }
-
-  async #exists(name: string): Promise<boolean> {
-    return lstat(join(this.#folder, name)).then(
-      () => true,
-      (error) => {
-        if (codeOf(error) !== 'ENOENT') throw error;
-        return false;
-      },
-    );
   }
 
   /** Writes the names in the folder to the disk. */

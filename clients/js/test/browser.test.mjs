@@ -29,7 +29,7 @@ async function open(t, { locks = new Locks() } = {}) {
 for (const locks of [new Locks(), null]) {
   test(`ten tabs make one refresh for each expiry, ${locks ? 'with locks' : 'without locks'}`, async (t) => {
     const { tab, network, user, clientId } = await open(t, { locks });
-    const tabs = Array.from({ length: 10 }, () => tab());
+    const tabs = Array.from({ length: 10 }, () => tab({ clock: world.clock.shared }));
     await tabs[0].login(await world.login(clientId, user));
     for (let expiry = 0; expiry < 5; expiry++) {
       await world.advance(301);

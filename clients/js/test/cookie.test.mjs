@@ -37,7 +37,7 @@ const stateIn = async (store) => JSON.parse((await store.load()).data);
 for (const locks of [new Locks(), null]) {
   test(`ten tabs make one refresh for each expiry, ${locks ? 'with locks' : 'without locks'}`, async (t) => {
     const { tab, login, network, user } = await open(t, { locks });
-    const tabs = Array.from({ length: 10 }, () => tab());
+    const tabs = Array.from({ length: 10 }, () => tab({ clock: world.clock.shared }));
     await login(tabs[0]);
     for (let expiry = 0; expiry < 5; expiry++) {
       await world.advance(301);

@@ -5,7 +5,6 @@ import { TestClock } from './world.mjs';
 const [issuer, clientId, folder, skew] = process.argv.slice(2);
 const clock = new TestClock();
 clock.skew = Number(skew);
-clock.sleep = clock.wait; // other processes do not see this one's pauses
 const store = new FileStore(folder);
 // With so short an interval, the claim of a process that was killed lapses soon.
 const telling = {
@@ -15,5 +14,5 @@ const telling = {
     process.send({ saved: record.version });
   },
 };
-const { accessToken } = await new Session({ issuer, clientId, store: telling, clock, reuseInterval: 4 }).token();
+const { accessToken } = await new Session({ issuer, clientId, store: telling, clock: clock.shared, reuseInterval: 4 }).token();
 process.send({ token: accessToken }, () => process.exit());

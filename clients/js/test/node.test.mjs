@@ -32,7 +32,7 @@ test('a token is handed out until shortly before its end, and then refreshed', a
   const refreshed = await session.token();
   assert.notEqual(refreshed.accessToken, tokens.access_token);
   assert.equal(network.refreshes, 1);
-  assert.ok(Math.abs(refreshed.expiresAt - world.clock.now().wall - 300_000) < 10_000, 'it ends in five minutes');
+  assert.ok(Math.abs(refreshed.expiresAt - world.clock.now().wall - 300_000) < 60_000, 'it ends in five minutes');
   assert.notEqual((await stateIn(store)).refresh_token, tokens.refresh_token);
 });
 
@@ -47,8 +47,36 @@ test('fifty calls at once make one refresh', async () => {
 test('ten holders of one store make one refresh', async () => {
   const { open, network } = await begin();
   await world.advance(290);
-  const got = new Set((await Promise.all(Array.from({ length: 10 }, () => open().token()))).map((token) => token.accessToken));
+  const got = new Set((await Promise.all(Array.from({ length: 10 }, () => open({ clock: world.clock.shared }).token()))).map((token) => token.accessToken));
   assert.equal(got.size, 1);
+  assert.equal(network.refreshes, 1);
+});
+
+test('while one holder refreshes, the others wait for its token', async () => {
+  const store = new MemoryStore();
+  let loads = 0;
+  let looked;
+  const counted = {
+    load: async () => {
+      if (++loads === 10) looked?.();
+      return store.load();
+    },
+    save: (record) => store.save(record),
+  };
+  const { open, network } = await begin({ store: counted });
+  await world.advance(301);
+  let other;
+  network.faults = [
+    async (response) => {
+      loads = 0;
+      const often = new Promise((resolve) => (looked = resolve));
+      other = open({ clock: world.clock.shared }).token();
+      await often; // the other one sees the claim, again and again
+      return response;
+    },
+  ];
+  const { accessToken } = await open({ clock: world.clock.shared }).token();
+  assert.equal((await other).accessToken, accessToken);
   assert.equal(network.refreshes, 1);
 });
 
@@ -193,6 +221,21 @@ test('a logout during a refresh wins', async () => {
   assert.equal((await world.family(user)).status, 'revoked');
 });
 
+test('a logout during a refresh wins, also if the service does not hear of it', async () => {
+  const { session, open, network, user, store } = await begin();
+  await world.advance(301);
+  network.faults = [
+    async (response) => {
+      await assert.rejects(open({ fetch: async () => new Response('{}', { status: 503 }) }).logout(), { name: 'RefreshError' });
+      return response;
+    },
+  ];
+  await assert.rejects(session.token(), LoginRequiredError);
+  assert.equal((await stateIn(store)).refusal.code, 'logged_out');
+  await session.logout();
+  assert.equal((await world.family(user)).status, 'revoked');
+});
+
 test('fetch authorizes requests to its origins alone, and refreshes once after a 401', async () => {
   const { network, open, tokens } = await begin();
   const seen = [];
@@ -237,14 +280,21 @@ test('secrets do not show', async () => {
 
 test('an answer that does not come is not waited for', async () => {
   const { open, network, user } = await begin();
-  const aborted = [];
-  const hanging = async (input, init) => {
-    if (aborted.length === 1) return network.fetch(input, init);
-    return new Promise((_, reject) => init.signal.addEventListener('abort', () => reject(aborted[aborted.push(init.signal.reason.message) - 1])));
+  const timeouts = [];
+  const clock = {
+    now: () => world.clock.now(),
+    random: () => 0.5,
+    sleep: (ms, signal) => (signal ? new Promise((resolve) => timeouts.push(resolve) && signal.addEventListener('abort', resolve)) : world.clock.sleep(ms)),
+  };
+  const reasons = [];
+  const hanging = (input, init) => {
+    if (reasons.length > 0) return network.fetch(input, init);
+    timeouts.at(-1)(); // the request's own
+    return new Promise(() => init.signal.addEventListener('abort', () => reasons.push(init.signal.reason.message)));
   };
   await world.advance(301);
-  await open({ fetch: hanging, timeout: 1 }).token();
-  assert.match(aborted.join(), /^the request took longer than \d+ ms$/);
+  await open({ fetch: hanging, clock }).token();
+  assert.match(reasons.join(), /^the request took longer than \d+ ms$/);
   assert.equal(network.refreshes, 1);
   assert.equal((await world.family(user)).status, 'active');
 });
@@ -252,10 +302,10 @@ test('an answer that does not come is not waited for', async () => {
 test('the service is asked no sooner than it says, and not much later', async () => {
   const { session, network } = await begin();
   await world.advance(301);
-  const before = world.clock.now().wall;
+  const before = world.clock.skew; // which only pauses move here
   network.faults = [429, (response) => new Response('{}', { status: 503, headers: { 'Retry-After': '3600' } })];
   await session.token();
-  const waited = world.clock.now().wall - before;
+  const waited = world.clock.skew - before;
   assert.ok(waited >= 13_000 && waited < 20_000, `3 s and then, in place of an hour, 10 s: ${waited} ms`);
 });
 
@@ -278,7 +328,7 @@ test('with a strict provider, too, holders of one store make one refresh for eac
   const user = `user-${++users}`;
   const network = new Network();
   const store = new MemoryStore();
-  const sessions = Array.from({ length: 10 }, () => new Session({ issuer: world.issuer, clientId, store, fetch: network.fetch, clock: world.clock, reuseInterval: 0 }));
+  const sessions = Array.from({ length: 10 }, () => new Session({ issuer: world.issuer, clientId, store, fetch: network.fetch, clock: world.clock.shared, reuseInterval: 0 }));
   await sessions[0].login(await world.login(clientId, user));
   for (let expiry = 0; expiry < 3; expiry++) {
     await world.advance(301);

@@ -76,7 +76,10 @@ class World {
   }
 }
 
-/** A clock that tests move. A pause takes no time: the clock jumps. A timeout, which has a signal, takes as long as it says. */
+/**
+ * A clock that tests move. A pause takes no time: the clock jumps. A timeout, which has a signal, is longer than it says, so that a
+ * busy machine meets none.
+ */
 export class TestClock {
   skew = 0;
   #system = systemClock();
@@ -86,16 +89,20 @@ export class TestClock {
     return { wall: wall + this.skew, steady: steady + this.skew };
   }
 
-  wait = (ms, signal) => this.#system.sleep(ms, signal);
-
   async sleep(ms, signal) {
-    if (signal) return this.#system.sleep(ms, signal);
+    if (signal) return this.#system.sleep(ms * 5, signal);
     this.skew += ms;
     await new Promise((resolve) => setImmediate(resolve));
   }
 
   random() {
     return 0.5;
+  }
+
+  /** Returns this clock for holders that wait for each other. Its pauses take as long as they say. */
+  get shared() {
+    const sleep = (ms, signal) => (signal ? this.sleep(ms, signal) : this.#system.sleep(ms));
+    return { now: () => this.now(), random: Math.random, sleep };
   }
 }
 
