@@ -1,0 +1,146 @@
+//go:build tabs
+
+package tabs
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/shared/store/storetest"
+)
+
+var (
+	expiries = flag.Int("expiries", 200, "how many access tokens run out in each of TestTabs's sessions")
+	seed     = flag.Uint64("seed", 0, "what happens in TestTabs; 0 for something new")
+)
+
+type storeFault = storetest.Fault
+
+const failed = storetest.Failed
+
+// TestTabs checks that ten tabs share a session whatever happens to them: nobody is logged out, and there is one
+// refresh for each expiry.
+//
+// An expiry is an access token that a tab had and that ran out: its successor was asked for once the package had to, and
+// was used; or it ran out before it arrived. Refreshes whose answer the test withheld are counted apart.
+func TestTabs(t *testing.T) {
+	s := *seed
+	if s == 0 {
+		s = rand.Uint64()
+	}
+	for i, transport := range []string{"cookie", "token"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			t.Logf("-seed=%d plays it again", s)
+			testTabs(t, transport, rand.New(rand.NewPCG(s, uint64(i))), rand.New(rand.NewPCG(s, uint64(i)+100)))
+		})
+	}
+}
+
+func testTabs(t *testing.T, transport string, forAnswers, forTabs *rand.Rand) {
+	w := newWorld(t)
+	w.register("spa", func(s *manage.Settings) {
+		if transport == "token" {
+			s.Transport = ""
+		}
+	})
+	c := &crowd{
+		t: t, w: w, door: newDoor(w.service), random: forAnswers, tabs: map[string]*member{}, happened: map[string]int{},
+		address: func(tab string) string {
+			return w.query("/pages/tab.html", "client", "spa", "transport", transport, "tab", tab)
+		},
+	}
+	c.door.harm = c.harm
+	w.door = c.door
+	w.handle("GET", "/api", c.serveAPI)
+	w.handle("POST", "/report", c.serveReport)
+	c.profile = newProfile(t)
+
+	// The login.
+	first := c.open(false)
+	if first == nil {
+		t.Fatal(c.broken)
+	}
+	login := w.code("spa", "alice")
+	eval[any](first.tab, call("session.login", login))
+	eval[any](first.tab, "void work()")
+	began := time.Now()
+	c.play(forTabs, func() bool {
+		c.mu.Lock()
+		over := len(c.told) > 0 || len(c.broken) > 0
+		c.mu.Unlock()
+		return over || t.Context().Err() != nil || c.bill().expiries() >= *expiries
+	})
+	took := time.Since(began)
+
+	// The end: all is well again, and each tab calls the API.
+	c.mu.Lock()
+	c.random = nil
+	c.mu.Unlock()
+	c.working.Wait()
+	for _, name := range c.names() {
+		c.mu.Lock()
+		m := c.tabs[name]
+		c.mu.Unlock()
+		before, err := ask[int](m.tab, "calls")
+		if err == nil {
+			_, err = ask[any](m.tab, fmt.Sprintf("(async () => { while (calls === %d) await new Promise((f) => setTimeout(f, 50)) })()", before))
+		}
+		if err != nil {
+			t.Errorf("tab %s does not call the API any more: %v\n%s", name, err, eval[string](m.tab, "JSON.stringify(errors)"))
+		}
+		if told := eval[[]string](m.tab, "told"); slices.Contains(told, "logout") || slices.Contains(told, "login_required") {
+			t.Errorf("tab %s was told %q", name, told)
+		}
+		if m.callsFrozen > 0 {
+			t.Errorf("tab %s made %d calls while it was frozen", name, m.callsFrozen)
+		}
+	}
+	b := c.bill()
+	if len(c.told) > 0 || len(c.broken) > 0 {
+		t.Errorf("tabs say %q, and of the test failed %q", c.told, c.broken)
+	}
+	all := w.families("alice")
+	if len(all) != 1 || all[0].ID != login.family || all[0].Status != "active" {
+		t.Errorf("the families are %+v", all)
+	}
+	for _, p := range c.door.all() {
+		if p.status != http.StatusOK && p.fault != "an outage" {
+			t.Errorf("request %d, of tab %s, was answered %d", p.ordinal, p.tab, p.status)
+		}
+	}
+	if strings.Contains(w.log.String(), `"reuse_detected"`) {
+		t.Error("the log has a reuse")
+	}
+	if got := b.expiries(); got < *expiries || len(b.excess)*10 > got {
+		t.Errorf("there were %d refreshes too many for %d expiries, of %d wanted", len(b.excess), got, *expiries)
+	}
+	if *expiries >= 100 { // a whole deck
+		for name := range refreshFaults {
+			if c.happened[name] == 0 {
+				t.Errorf("this never happened: %s", name)
+			}
+		}
+	}
+	t.Logf("%v for %d expiries, of which %d were of tokens that ran out on their way: %d refreshes, of which the test withheld %d answers, and %d were too many",
+		took.Round(time.Second), b.expiries(), b.overdue, b.refreshes, b.lost, len(b.excess))
+	t.Logf("%d tabs made %d calls of the API, with %v between two of them at the most; what happened: %v", c.opened, c.calls, c.quiet.Round(time.Millisecond), c.happened)
+	if testing.Verbose() {
+		for _, m := range c.trace {
+			t.Logf("%v %s", m.at.Sub(began).Round(time.Millisecond), m.what)
+		}
+		for _, p := range c.door.all() {
+			t.Logf("%v reply %+v", p.at.Sub(began).Round(time.Millisecond), p)
+		}
+	}
+	for _, p := range b.excess {
+		t.Logf("too many: request %d at %v, of tab %s, sent after %v, %q, used %v\n%s", p.ordinal, p.at.Sub(began).Round(time.Millisecond), p.tab, p.sent.Sub(p.at).Round(time.Millisecond), p.fault, p.used, c.around(p.at))
+	}
+}
