@@ -87,6 +87,7 @@ type member struct {
 // span is a time in which a tab could not take an answer.
 type span struct {
 	tab      string
+	frozen   bool
 	from, to time.Time // to is zero while it lasts
 }
 
@@ -97,7 +98,7 @@ var refreshFaults = map[string]int{
 }
 
 // tabFaults is what happens to tabs meanwhile, in an order by chance.
-var tabFaults = map[string]int{"close": 4, "crash": 2, "freeze": 5, "cut its network": 6, "cut all networks": 1}
+var tabFaults = map[string]int{"close": 4, "crash": 3, "freeze": 4, "cut its network": 1, "cut all networks": 3}
 
 // shuffled returns a deck that has each name so often, filled up to size with "".
 func shuffled(random *rand.Rand, faults map[string]int, size int) []string {
@@ -129,7 +130,7 @@ func (c *crowd) harm(p *reply) harm {
 	}
 	h := harm{name: c.deck[0]}
 	c.deck = c.deck[1:]
-	short, long, nap := between(c.random, 50*time.Millisecond, 1200*time.Millisecond), between(c.random, 2*time.Second, 30*time.Second), between(c.random, time.Second, 40*time.Second)
+	short, long, nap := between(c.random, 50*time.Millisecond, 1200*time.Millisecond), between(c.random, 2*time.Second, 30*time.Second), between(c.random, time.Second, 30*time.Second)
 	switch h.name {
 	case "":
 		return h
@@ -197,7 +198,7 @@ func (c *crowd) remove(name string, end func(*tab)) {
 }
 
 // disturb does something to a tab, and undoes it after a while.
-func (c *crowd) disturb(name string, d time.Duration, set func(m *member, on bool) error) {
+func (c *crowd) disturb(name string, d time.Duration, frozen bool, set func(m *member, on bool) error) {
 	c.mu.Lock()
 	m := c.tabs[name]
 	if m == nil {
@@ -205,9 +206,9 @@ func (c *crowd) disturb(name string, d time.Duration, set func(m *member, on boo
 		return
 	}
 	i := len(c.spans)
-	c.spans = append(c.spans, span{tab: name, from: time.Now()})
+	c.spans = append(c.spans, span{tab: name, frozen: frozen, from: time.Now()})
 	c.working.Add(1)
-	c.note("disturb tab %s for %v", name, d)
+	c.note("disturb tab %s for %v, frozen: %v", name, d, frozen)
 	c.mu.Unlock()
 	c.check(name, set(m, true))
 	go func() {
@@ -233,7 +234,7 @@ func (c *crowd) check(name string, err error) {
 
 // freeze stops a tab's scripts for a while.
 func (c *crowd) freeze(name string, d time.Duration) {
-	c.disturb(name, d, func(m *member, on bool) error {
+	c.disturb(name, d, true, func(m *member, on bool) error {
 		if !on {
 			c.mu.Lock()
 			m.frozen = false
@@ -251,7 +252,7 @@ func (c *crowd) freeze(name string, d time.Duration) {
 
 // cut cuts a tab's network for a while.
 func (c *crowd) cut(name string, d time.Duration) {
-	c.disturb(name, d, func(m *member, on bool) error {
+	c.disturb(name, d, false, func(m *member, on bool) error {
 		c.mu.Lock()
 		m.offline = on
 		c.mu.Unlock()
@@ -273,7 +274,7 @@ func (c *crowd) play(random *rand.Rand, enough func() bool) {
 		action := deck[0]
 		deck = deck[1:]
 		wait(c.t.Context(), between(random, 200*time.Millisecond, 6*time.Second))
-		pick, long := random.IntN(tabsOpen), between(random, time.Second, 40*time.Second)
+		pick, while := random.IntN(tabsOpen), between(random, 300*time.Millisecond, 8*time.Second)
 		names := c.names()
 		name := names[pick%len(names)]
 		switch action {
@@ -282,18 +283,15 @@ func (c *crowd) play(random *rand.Rand, enough func() bool) {
 		case "crash":
 			c.remove(name, (*tab).crash)
 		case "freeze":
-			if c.count(func(m *member) bool { return m.frozen }) >= 4 {
+			if c.count(func(m *member) bool { return m.frozen }) >= 3 {
 				continue
 			}
-			c.freeze(name, long)
+			c.freeze(name, while)
 		case "cut its network":
-			if c.count(func(m *member) bool { return m.offline }) >= 4 {
-				continue
-			}
-			c.cut(name, long/3)
+			c.cut(name, while/4)
 		case "cut all networks":
 			for _, name := range names {
-				c.cut(name, long/6)
+				c.cut(name, while)
 			}
 		}
 		c.mu.Lock()
@@ -363,7 +361,7 @@ func (c *crowd) serveAPI(rw http.ResponseWriter, r *http.Request) {
 		c.inForce = p
 		c.mu.Unlock()
 	}
-	_, _ = io.WriteString(rw, "alice")
+	_, _ = io.WriteString(rw, p.user)
 }
 
 // serveReport notes what a tab says of the end of its session.
@@ -379,7 +377,8 @@ type bill struct {
 	refreshes int // all of them
 	needed    int // gave an access token that was used once the one before had run out
 	overdue   int // gave an access token that had run out when it arrived
-	lost      int // gave no tab an access token, because of what the test did
+	withheld  int // gave no tab an access token, because the test withheld the answer, or the tab was gone or frozen
+	stalled   int // gave an access token that the tab could not save: a frozen tab held the database
 	excess    []reply
 }
 
@@ -399,10 +398,12 @@ func (c *crowd) bill() *bill {
 			b.needed++
 		case p.used:
 			b.excess = append(b.excess, p)
-		case p.access == "" && p.fault == "an outage" || p.gone || strings.HasSuffix(p.fault, " answer") || c.disturbed(p):
-			b.lost++
+		case p.access == "" && p.fault == "an outage" || p.gone || strings.HasSuffix(p.fault, " answer") || c.during(p, func(s span) bool { return s.tab == p.tab }):
+			b.withheld++
 		case p.sent.Sub(p.at) >= soonest:
 			b.overdue++
+		case c.during(p, func(s span) bool { return s.frozen }):
+			b.stalled++
 		default:
 			b.excess = append(b.excess, p)
 		}
@@ -410,12 +411,11 @@ func (c *crowd) bill() *bill {
 	return &b
 }
 
-// disturbed reports whether the tab that asked was closed, frozen or without network while the answer was on
-// its way, or while the token was fresh.
-func (c *crowd) disturbed(p reply) bool {
+// during reports whether there was such a span while the answer was on its way, or the token fresh.
+func (c *crowd) during(p reply, kind func(span) bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.ContainsFunc(c.spans, func(s span) bool {
-		return s.tab == p.tab && s.from.Before(p.sent.Add(lifetime)) && (s.to.IsZero() || s.to.After(p.at))
+		return kind(s) && s.from.Before(p.sent.Add(lifetime)) && (s.to.IsZero() || s.to.After(p.at))
 	})
 }

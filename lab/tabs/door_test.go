@@ -5,13 +5,16 @@ package tabs
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -25,10 +28,12 @@ type reply struct {
 	status  int
 	access  string // the access token
 	sid     string
+	user    string
 	gone    bool // the page had given up, or was gone
 	used    bool // a page has used the access token
 	needed  bool // a page has used it after the one before had run out
 	ordinal int
+	cookies []*http.Cookie // that the answer sets or deletes
 }
 
 // door stands between pages and a service. It notes each request to the token endpoint, and may do things to
@@ -139,7 +144,8 @@ func (d *door) note(p *reply, fault string, answer *httptest.ResponseRecorder) {
 	_ = json.Unmarshal(answer.Body.Bytes(), &members)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p.fault, p.status, p.access, p.sid = fault, answer.Code, members.Access, members.SID
+	p.fault, p.status, p.access, p.sid, p.cookies = fault, answer.Code, members.Access, members.SID, answer.Result().Cookies()
+	p.user = subject(p.access)
 	if p.access != "" {
 		d.issued[p.access] = p
 	}
@@ -151,6 +157,39 @@ func (d *door) of(r *http.Request) *reply {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.issued[token]
+}
+
+// subject returns the user of an access token.
+func subject(access string) string {
+	var claims struct{ Sub string }
+	if parts := strings.Split(access, "."); len(parts) == 3 {
+		text, _ := base64.RawURLEncoding.DecodeString(parts[1])
+		_ = json.Unmarshal(text, &claims)
+	}
+	return claims.Sub
+}
+
+// serveAPI answers a call with the user whom its access token is of.
+func (d *door) serveAPI(rw http.ResponseWriter, r *http.Request) {
+	p := d.of(r)
+	if p == nil {
+		http.Error(rw, "an unknown access token", http.StatusUnauthorized)
+		return
+	}
+	_, _ = io.WriteString(rw, p.user)
+}
+
+// until waits for an answer of a kind, and returns it.
+func (d *door) until(t testing.TB, kind func(reply) bool) reply {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); wait(t.Context(), 10*time.Millisecond) {
+		all := d.all()
+		if i := slices.IndexFunc(all, kind); i >= 0 {
+			return all[i]
+		}
+	}
+	t.Fatal("there is no such answer")
+	return reply{}
 }
 
 // all returns what was asked until now.

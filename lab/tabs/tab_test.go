@@ -163,8 +163,13 @@ func eval[T any](b *tab, expression string) T {
 func call(function string, arguments ...any) string {
 	texts := make([]string, len(arguments))
 	for i, argument := range arguments {
-		text, _ := json.Marshal(argument)
-		texts[i] = string(text)
+		texts[i] = quoted(argument)
 	}
 	return function + "(" + strings.Join(texts, ", ") + ")"
+}
+
+// quoted returns a value as it is written in a script.
+func quoted(value any) string {
+	text, _ := json.Marshal(value)
+	return string(text)
 }

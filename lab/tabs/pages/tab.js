@@ -10,6 +10,8 @@ window.told = [];
 /** How many calls got an answer, and which errors others threw. */
 window.calls = 0;
 window.errors = {};
+/** When the access token runs out that was used last. */
+window.ends = 0;
 
 const tell = (what) => navigator.sendBeacon('/report', `tab ${tab}: ${what}`);
 
@@ -33,6 +35,7 @@ window.use = async () => {
     if (response.status !== 200) return `status ${response.status}`;
     const user = await response.text();
     calls++;
+    ends = (await session.token()).expiresAt;
     return user;
   } catch (error) {
     if (error instanceof LoginRequiredError) tell(error.message);
