@@ -53,6 +53,7 @@ type harm struct {
 	name   string
 	before func()        // is called before the service is asked
 	after  func()        // is called before the answer is sent
+	sent   func()        // is called once the answer was sent
 	delay  time.Duration // of the answer
 	late   time.Duration // of the answer's body, after its header
 	cut    bool          // the connection is cut instead of an answer
@@ -115,6 +116,9 @@ func (d *door) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	p.sent, p.gone = time.Now(), gone || r.Context().Err() != nil
 	d.mu.Unlock()
+	if h.sent != nil {
+		h.sent()
+	}
 	if h.cut || h.middle {
 		panic(http.ErrAbortHandler)
 	}

@@ -36,8 +36,8 @@ func newProfile(t testing.TB) *profile {
 	return &profile{t, ctx}
 }
 
-// cookies returns the profile's cookies, by name.
-func (p *profile) cookies() map[string]*network.Cookie {
+// cookies returns the profile's cookies.
+func (p *profile) cookies() []*network.Cookie {
 	p.t.Helper()
 	c := chromedp.FromContext(p.ctx)
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
@@ -46,21 +46,22 @@ func (p *profile) cookies() map[string]*network.Cookie {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	all := map[string]*network.Cookie{}
-	for _, cookie := range answer.Cookies {
-		all[cookie.Name] = cookie
-	}
-	return all
+	return answer.Cookies
 }
 
-// sessions returns the profile's session cookies, by client and sid.
+// sessions returns the service's session cookies, by client and sid.
 func (p *profile) sessions() map[string]string {
 	p.t.Helper()
 	all := map[string]string{}
-	for name, cookie := range p.cookies() {
-		if session, ok := strings.CutPrefix(name, "__Host-Http-rotor."); ok {
-			all[session] = cookie.Value
+	for _, cookie := range p.cookies() {
+		session, ok := strings.CutPrefix(cookie.Name, "__Host-Http-rotor.")
+		if !ok || cookie.Domain != authHost {
+			continue
 		}
+		if !cookie.HTTPOnly || !cookie.Secure || cookie.Path != "/" {
+			p.t.Errorf("the cookie of %s has the attributes %+v", session, cookie)
+		}
+		all[session] = cookie.Value
 	}
 	return all
 }

@@ -55,6 +55,7 @@ type world struct {
 
 	mu    sync.Mutex
 	pages map[string]string           // those of the test, by host and path
+	toss  string                      // the cookie that the sibling's answer sets
 	app   map[string]http.HandlerFunc // the app's own, by method and path
 }
 
@@ -131,6 +132,11 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	switch file := path.Clean(r.URL.Path); {
 	case host == appHost && own != nil:
 		own(rw, r)
+	case host == siblingHost && file == "/tossed":
+		w.mu.Lock()
+		rw.Header().Set("Set-Cookie", w.toss)
+		w.mu.Unlock()
+		_, _ = io.WriteString(rw, "tossed")
 	case ok:
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(rw, page)
