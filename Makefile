@@ -13,6 +13,7 @@ BENCHSTAT_VERSION     := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME ?= 10000x
 STEPS    ?= 100000
 SESSIONS ?= 100000
+EXPIRIES ?= 200
 SINCE    ?= HEAD~1
 SOAK     ?= 10m
 BENCH    ?= .
@@ -36,7 +37,7 @@ RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, the example, which is a
 # module of its own, and those that have tests of another target alone.
 # What takes longest begins first.
-PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/login/ lab/moving/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
+PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/login/ lab/tabs/ lab/moving/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -121,6 +122,11 @@ test-lambda: ##- the built functions under Lambda's emulator, on DynamoDB Local;
 .PHONY: test-browser
 test-browser: $(AXE) ## the pages of the console and of the demo, in a real Chromium (needs Chromium, and npm once)
 	go test -tags browser -count=1 -shuffle=on -parallel 4 -timeout 10m ./lab/browser
+
+.PHONY: test-tabs
+test-tabs: $(JS) ## ten tabs of one session, and attacks on it, in a real Chromium, in 8 minutes (EXPIRIES=200; Chromium, Node)
+	npm run --silent --prefix clients/js build
+	go test -tags tabs -count=1 -timeout 3h -v ./lab/tabs -expiries $(EXPIRIES)
 
 .PHONY: screenshot
 screenshot: ##- take the README's picture, of the playground (as test-browser)

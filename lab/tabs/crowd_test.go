@@ -382,7 +382,7 @@ type bill struct {
 	excess    []reply
 }
 
-// expiries is how often an access token ran out that a tab had.
+// expiries returns how often an access token ran out that a tab had.
 func (b *bill) expiries() int { return b.needed + b.overdue }
 
 // bill sorts what reached the endpoint until now.

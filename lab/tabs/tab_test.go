@@ -49,7 +49,7 @@ func (p *profile) cookies() []*network.Cookie {
 	return answer.Cookies
 }
 
-// sessions returns the service's session cookies, by client and sid.
+// sessions returns what is in the service's session cookies, of which a session may have two, by client and sid.
 func (p *profile) sessions() map[string]string {
 	p.t.Helper()
 	all := map[string]string{}
@@ -61,7 +61,7 @@ func (p *profile) sessions() map[string]string {
 		if !cookie.HTTPOnly || !cookie.Secure || cookie.Path != "/" {
 			p.t.Errorf("the cookie of %s has the attributes %+v", session, cookie)
 		}
-		all[session] = cookie.Value
+		all[strings.TrimSuffix(session, ".2")] += cookie.Value + " "
 	}
 	return all
 }

@@ -7,12 +7,11 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rotor-auth/rotor/clients/manage"
 )
 
-// hostile has the client "spa" with a transport, and a page of it in which somebody else's script runs first.
+// hostile registers the client "spa" with a transport, and opens a page of it in which somebody else's script runs first.
 func hostile(t *testing.T, transport string) (*world, *door, *profile, *tab, code) {
 	t.Helper()
 	w := newWorld(t)
@@ -59,7 +58,7 @@ func TestXSS(t *testing.T) {
 			t.Parallel()
 			w, d, p, b, login := hostile(t, transport)
 			b.uses("alice")
-			w.later(61 * time.Second)
+			w.later()
 			b.expire()
 			b.uses("alice") // after a refresh
 			w.store.Break(func(int, string) storeFault { return failed })
@@ -131,7 +130,7 @@ func TestScriptSetsNoCookie(t *testing.T) {
 	}
 	names := []string{"__Host-Http-rotor.spa.01ARZ3NDEKTSV4RRFFQ69G5FAV"}
 	for session := range before {
-		names = append(names, "__Host-Http-rotor."+session)
+		names = append(names, "__Host-Http-rotor."+session, "__Host-Http-rotor."+session+".2")
 	}
 	w.page(appHost, "/empty", "<!doctype html>")
 	for _, host := range []string{appHost, authHost} {
