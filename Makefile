@@ -1,7 +1,7 @@
 # `make help-all` lists what there is. CI runs these same targets.
 
 # Pinned versions. DynamoDB Local's stands in lab/dynamodb-local/pom.xml, the CDK CLI's in infra/package.json,
-# axe-core's in lab/browser/package.json, the SDKs' in lab/login/package.json and lab/login/constraints.txt, ministack's in
+# axe-core's in lab/browser/package.json, those of examples/ in their package-lock.json, the SDKs' in lab/login/package.json and lab/login/constraints.txt, ministack's in
 # lab/rehearse/constraints.txt, Go's in go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
@@ -37,7 +37,7 @@ RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'
 # All packages but the CDK app, which needs Node, and a minute to compile what it uses of CDK, the example, which is a
 # module of its own, and those that have tests of another target alone.
 # What takes longest begins first.
-PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/login/ lab/tabs/ lab/moving/ lab/example/,$(sort $(dir $(wildcard lab/*/*.go)))))
+PACKAGES := ./shared/server ./shared/sweep ./clients/... ./cmd/... ./functions/... ./shared/... $(patsubst %/,./%/...,$(filter-out lab/bench/ lab/rie/ lab/prove/ lab/browser/ lab/login/ lab/tabs/ lab/moving/ lab/example/ lab/examples/,$(sort $(dir $(wildcard lab/*/*.go)))))
 
 # Every folder of functions/ that has a main.go is a Lambda function.
 FUNCTIONS := $(filter-out internal,$(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
@@ -58,6 +58,7 @@ AXE := .tools/browser/node_modules/axe-core/axe.min.js
 CALLERS := .tools/callers
 LOGINS := .tools/logins
 MOVING := .tools/moving
+EXAMPLES := .tools/examples
 JS := clients/js/node_modules/.complete
 
 # The CDK app runs on the Node that there is, also where that is past its end of life.
@@ -186,6 +187,24 @@ compare-js: $(JS) ##- what lost answers, kills, crowds and wrong clocks do to se
 	go build -o .tools/js/ ./cmd/rotor
 	cd clients/js && npm run --silent build && PRINT=1 ROTOR_PROGRAMS='$(CURDIR)/.tools/js' node --test-reporter=spec test/compare/compare.test.mjs
 
+# Next.js is built each time, since it takes no longer than to know whether that is needed.
+.PHONY: test-examples
+test-examples: $(EXAMPLES)/complete ## the apps of examples/, in a real Chromium: a page, an Express server, Next.js (Chromium, Node, and npm once)
+	tar -C examples -c --exclude=node_modules --exclude=.next --exclude=sessions . | tar -C $(EXAMPLES) -x
+	cd $(EXAMPLES)/next && NEXT_TELEMETRY_DISABLED=1 npm run --silent build
+	go test -tags examples -count=1 -shuffle=on -parallel 4 -timeout 10m ./lab/examples
+
+# They have the package as it is packed. Scripts of packages are not run.
+$(EXAMPLES)/complete: examples/rotor.tgz $(foreach app,spa bff next,examples/$(app)/package.json examples/$(app)/package-lock.json)
+	rm -rf $(EXAMPLES) && mkdir -p $(EXAMPLES)
+	tar -C examples -c --exclude=node_modules --exclude=.next --exclude=sessions . | tar -C $(EXAMPLES) -x
+	for app in spa bff next; do npm ci --prefix $(EXAMPLES)/$$app --no-audit --no-fund --ignore-scripts; done
+	@touch $@
+
+# The package as npm would publish it.
+examples/rotor.tgz: $(JS) $(wildcard clients/js/package.json clients/js/tools/schema.mjs clients/js/src/*.ts clients/js/src/*/*.ts)
+	cd clients/js && mv "$$(npm pack --silent)" ../../examples/rotor.tgz
+
 $(JS): $(addprefix clients/js/,package.json package-lock.json)
 	npm ci --prefix clients/js --no-audit --no-fund --ignore-scripts
 	cd clients/js/node_modules/bun && node install.js # which puts the program in its place
@@ -280,7 +299,7 @@ benchstat: ##- dist/bench-new.txt beside dist/bench-old.txt (COUNT=10 makes them
 ##@ Check
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete $(LOGINS)/complete $(MOVING)/complete $(JS) ## fetch now what the other targets fetch when they need it (Linux)
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(CDK_CLI) $(AXE) $(SAM)/sam $(CALLERS)/complete $(LOGINS)/complete $(MOVING)/complete $(JS) $(EXAMPLES)/complete ## fetch now what the other targets fetch when they need it (Linux)
 	go mod download
 	lab/dynamodb-local/run.sh fetch
 	lab/rie/run.sh fetch

@@ -19,12 +19,18 @@ const root = "../.."
 func pages(t *testing.T) []string {
 	t.Helper()
 	found := []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "events/README.md"}
-	docs, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range docs {
-		found = append(found, "docs/"+filepath.Base(path))
+	for _, pattern := range []string{"docs/*.md", "examples/*.md", "examples/*/*.md"} {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("there is no %s: %v", pattern, err)
+		}
+		for _, path := range paths {
+			page, err := filepath.Rel(root, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, filepath.ToSlash(page))
+		}
 	}
 	return found
 }

@@ -1,0 +1,120 @@
+//go:build examples
+
+package examples
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/storage"
+
+	"github.com/rotor-auth/rotor/clients/manage"
+)
+
+// hoard collects all that a script of the page can read: what the browser keeps for it.
+const hoard = `(async () => {
+	const kept = [document.cookie, JSON.stringify(localStorage), JSON.stringify(sessionStorage), JSON.stringify(await caches.keys())];
+	for (const { name } of await indexedDB.databases()) {
+		const db = await new Promise((resolve, reject) => Object.assign(indexedDB.open(name), { onsuccess: (e) => resolve(e.target.result), onerror: reject }));
+		for (const table of db.objectStoreNames) {
+			const all = db.transaction(table).objectStore(table).getAll();
+			await new Promise((resolve, reject) => Object.assign(all, { onsuccess: resolve, onerror: reject }));
+			kept.push(JSON.stringify(all.result));
+		}
+		db.close();
+	}
+	return kept.join("\n");
+})()`
+
+// TestSPA goes the whole circle with the page that has no server: through two tabs that refresh at once, an end
+// that support makes, and a logout that both tabs see.
+func TestSPA(t *testing.T) {
+	t.Parallel()
+	const client = "example-spa"
+	w := start(t, "spa")
+	p := w.newTab()
+	p.open()
+	p.sees("Nobody is logged in.")
+	p.logIn()
+	p.sees("Logged in.")
+	if p.address() != w.app+"/" {
+		t.Errorf("the code stays in the address")
+	}
+	p.click("#orders")
+	p.sees("alice has 2 orders.")
+	w.isAlive(client, 1)
+
+	kept := eval[string](p, hoard)
+	if secrets.MatchString(kept) || !strings.Contains(kept, "in-memory:") {
+		t.Errorf("a script finds a token, or nothing is kept: %s", secrets.ReplaceAllString(kept, "[SECRET]"))
+	}
+	prefix := "__Host-Http-rotor." + client + "."
+	sessions := 0
+	for name, c := range p.cookies() {
+		if strings.HasPrefix(name, prefix) {
+			sessions++
+			if !c.HTTPOnly || !c.Secure || c.SameSite != "Strict" || c.Path != "/" || strings.HasPrefix(c.Domain, ".") {
+				t.Errorf("the cookie is %+v", c)
+			}
+		}
+	}
+	if sessions != 1 {
+		t.Errorf("there are %d session cookies", sessions)
+	}
+
+	// Browsers may delete what scripts have stored. The cookie is left, and so is the session.
+	read(p, command(storage.ClearDataForOrigin, storage.ClearDataForOriginParams{Origin: w.app, StorageTypes: "indexeddb"}))
+	p.open()
+	p.sees("Logged in.")
+	before := w.family(client)
+
+	// A second tab has the session too. Both refresh at the same moment, and the family rotates once.
+	other := p.another()
+	other.open()
+	other.sees("Logged in.")
+	w.later()
+	p.expire()
+	w.refreshOnce(func() {
+		at := time.Now().Add(time.Second)
+		for _, tab := range []*tab{p, other} {
+			tab.blank()
+			tab.at(at, `document.querySelector("#orders").click()`)
+		}
+		p.sees("alice has 2 orders.")
+		other.sees("alice has 2 orders.")
+	})
+	w.isAlive(client, before.Counter+1)
+
+	// A page that is loaded again has its session still.
+	p.open()
+	p.sees("Logged in.")
+	p.click("#orders")
+	p.sees("alice has 2 orders.")
+
+	// The session ends elsewhere. The next refresh finds out, and both tabs ask for a login.
+	for _, err := range w.api.RevokeFamilies(t.Context(), manage.Revocation{UserID: "alice", Cause: "password_changed"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.expire()
+	p.click("#orders")
+	p.sees("Your session has ended.")
+	other.sees("Your session has ended.")
+
+	// The user logs in again, and out.
+	p.logIn()
+	p.sees("Logged in.")
+	other.sees("Logged in.")
+	w.isAlive(client, 1)
+	p.click("#logout")
+	p.sees("Logged out, also at the service.")
+	other.sees("Logged out.")
+	w.isOver(client, "revoked_by_client")
+	for name := range p.cookies() {
+		if strings.HasPrefix(name, prefix) {
+			t.Errorf("after the logout there is the cookie %s", name)
+		}
+	}
+}
