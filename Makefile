@@ -378,7 +378,7 @@ test-reproducible: ##- build all zips twice, here and elsewhere with nothing cac
 	lab/reproducible.sh
 
 .PHONY: release
-release: build templates ## what a release has, to dist/release (TAG=v0.1.0)
+release: build templates $(JS) ## what a release has, to dist/release (TAG=v0.1.0)
 	CYCLONEDX_GOMOD_VERSION=$(CYCLONEDX_GOMOD_VERSION) infra/release.sh $(TAG)
 
 # go run prints what is wrong, and Node is all that it needs besides.

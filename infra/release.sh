@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the files of a release in dist/release: the functions' zips, the templates that deploy them, the rotor command, an
-# SBOM and checksums. Writes its notes to dist/notes.md. Needs what `make build templates` makes.
+# Builds the files of a release in dist/release: the functions' zips, the templates that deploy them, the rotor command, the
+# package for JavaScript, an SBOM and checksums. Writes its notes to dist/notes.md. Needs what `make build templates` makes.
 #
 #   release.sh TAG           makes the release of a tag
 #   release.sh zips FOLDER   copies the zips to a folder, under the names that the templates have for them
@@ -57,6 +57,7 @@ for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; d
 	CGO_ENABLED=0 GOOS=${target%/*} GOARCH=${target#*/} GOFLAGS='' go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o "$program" ./cmd/rotor
 	tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "dist/$name" -c . | gzip -n >"dist/release/$name.tar.gz"
 done
+(cd clients/js && npm pack --silent --pack-destination ../../dist/release)
 go run "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@${CYCLONEDX_GOMOD_VERSION:?}" mod -json -licenses \
 	-noserial -output "dist/release/rotor-$version-sbom.json" .
 (cd dist/release && sha256sum -- * >SHA256SUMS)

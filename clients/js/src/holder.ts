@@ -136,18 +136,15 @@ export class Holder {
   }
 
   /**
-   * Ends the session here at once, and then has it revoked. If that fails, the session stays logged out, and
+   * Ends the session here at once, also in the middle of a refresh, and then has it revoked. If that fails, the session stays logged out, and
    * calling this again tries again.
    */
-  logout(revoke: (state: State) => Promise<void>): Promise<void> {
-    return this.#refreshing.run(async () => {
-      this.#unsaved = undefined;
-      const marked = await this.#replace((state) => ({ ...state, refusal: { by: this.#o.self, status: 0, code: loggedOut } }));
-      if (!marked) return;
-      await revoke(marked);
-      const over = credential(marked);
-      await this.#replace((state) => (credential(state) === over ? { logins: state.logins, refresh_token: '', obtained_at: state.obtained_at } : undefined));
-    });
+  async logout(revoke: (state: State) => Promise<void>): Promise<void> {
+    const marked = await this.#replace((state) => ({ ...state, refusal: { by: this.#o.self, status: 0, code: loggedOut } }));
+    if (!marked) return;
+    await revoke(marked);
+    const over = credential(marked);
+    await this.#replace((state) => (credential(state) === over ? { logins: state.logins, refresh_token: '', obtained_at: state.obtained_at } : undefined));
   }
 
   /** Saves what becomes of the state, and returns it; undefined if nobody is logged in. */

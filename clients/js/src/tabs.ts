@@ -42,6 +42,7 @@ export class TabsStore implements Store {
     if (this.#keepsTokens || record.version === 0) return record;
     const state = JSON.parse(record.data) as State;
     const id = state.access_token;
+    if (!id) this.#tokens.clear(); // nobody is logged in
     if (!id) return record;
     const isOver = state.expires_in !== undefined && Date.parse(state.obtained_at) + state.expires_in * 1000 <= this.#clock.now().wall;
     if (!this.#tokens.has(id) && !isOver) await this.#ask(id);

@@ -197,6 +197,22 @@ test('logout ends the family, here and there', async () => {
   assert.equal(await session.isLoggedIn(), false);
 });
 
+test('a logout does not wait for a refresh', async () => {
+  const { session, network, user } = await begin();
+  await world.advance(301);
+  let out;
+  network.faults = [
+    async () => {
+      await (out = session.logout()); // while the answer is on its way
+      return new Response('{}', { status: 503 });
+    },
+  ];
+  await assert.rejects(session.token(), LoginRequiredError);
+  await out;
+  assert.equal(network.refreshes, 1);
+  assert.equal((await world.family(user)).status, 'revoked');
+});
+
 test('a logout that the service does not hear of is told to it later', async () => {
   const { session, network, user } = await begin();
   network.faults = Array(10).fill(503);
