@@ -62,6 +62,7 @@ var table = []chapter{
 	diagnosis,
 	clientCache,
 	localProgram,
+	sessionCookies,
 	publicEndpoints,
 	openapiDocument,
 	managementCalls,

@@ -213,6 +213,22 @@ func TestCapacity(t *testing.T) {
 			first, _ := w.login()
 			return present(first, "scope", "read")
 		}, 200, update, 1, 0, 0},
+		{"refresh by a cookie", func(w *world) func(*world) answer {
+			b := w.cookies()
+			sid := b.login("spa", "ada")
+			w.clock.Advance(time.Minute)
+			b.post("/oauth/revoke", "client_id", "spa", "sid", "01ARZ3NDEKTSV4RRFFQ69G5FAV") // so that the client is cached again
+			return func(*world) answer { return b.renew(sid) }
+		}, 200, update, 1, 0, 0},
+		{"refresh by a cookie, held", func(w *world) func(*world) answer {
+			b := w.cookies()
+			sid := b.login("spa", "ada")
+			return func(*world) answer { return b.renew(sid) }
+		}, 200, update, 1, 0, 0},
+		{"refresh without the cookie", func(w *world) func(*world) answer {
+			b := w.cookies()
+			return func(*world) answer { return b.renew("") }
+		}, 400, "", 0, 0, 0},
 		{"refresh without rotation", func(w *world) func(*world) answer {
 			w.confidential(`{"rotation":false}`)
 			first, _ := w.login()

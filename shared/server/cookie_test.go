@@ -33,6 +33,16 @@ func newBrowser(t testing.TB, opts ...option) *browser {
 	return w.browser()
 }
 
+// cookies returns a browser at a world's own pages, with the cookie client "spa".
+func (w *world) cookies() *browser {
+	w.t.Helper()
+	w.putClient("spa", `{"type":"public","transport":"cookie"}`)
+	b := w.browser()
+	b.origin = w.servers[0].URL
+	b.post("/oauth/revoke", "client_id", "spa") // so that the client is cached
+	return b
+}
+
 // browser returns a browser without cookies.
 func (w *world) browser() *browser {
 	return &browser{world: w, cookies: map[string]*http.Cookie{}, origin: page, header: []string{"Rotor-Transport", "cookie"}}

@@ -87,6 +87,7 @@ func deploy(tb testing.TB) *deployed {
 	}
 	must("manage-put-client")
 	must("manage-put-confidential-client")
+	must("manage-put-cookie-client")
 	secret := must("manage-add-secret")
 	family := must("manage-issue-family")
 	var words []string
@@ -144,6 +145,7 @@ func FuzzEvent(f *testing.F) {
 		for _, more := range []string{
 			`}`, `,"body":"REFRESH_TOKEN","isBase64Encoded":true}`, `,"headers":{"Host":"a b","":"\n"}}`, `,"headers":null,"cookies":["a","\u0000"],"rawQueryString":"%zz"}`,
 			`,"body":"\ud800","headers":{"content-type":"application/json","content-length":"-1"}}`, `,"Version":"1.0"}`, `,"rawPath":"//CLIENT_SECRET/../%"}`,
+			`,"headers":{"rotor-transport":"cookie","sec-fetch-site":"same-origin","content-type":"application/json"},"cookies":["__Host-Http-rotor.example-page.01ARZ3NDEKTSV4RRFFQ69G5FAV=REFRESH_TOKEN"],"body":"{\"grant_type\":\"refresh_token\",\"client_id\":\"example-page\"}"}`,
 			`,"headers":{"authorization":"Bearer ACCESS_TOKEN","transfer-encoding":"chunked","origin":"https://app.example.com"}}`,
 		} {
 			f.Add(uint8(i), event+more)

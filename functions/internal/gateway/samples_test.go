@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // expected is the status of each sample event, once both clients are registered and
@@ -40,12 +41,14 @@ var expected = map[string]int{
 	"manage-patch-user":                http.StatusOK,
 	"manage-put-client":                http.StatusOK,
 	"manage-put-confidential-client":   http.StatusOK,
+	"manage-put-cookie-client":         http.StatusCreated,
 	"manage-remove-secret":             http.StatusNoContent,
 	"manage-erase-user":                http.StatusOK,
 	"manage-revoke-family":             http.StatusOK,
 	"manage-revoke-others":             http.StatusOK,
 	"manage-revoke-user":               http.StatusOK,
 	"revoke-auth0-logout":              http.StatusSeeOther,
+	"revoke-cookie":                    http.StatusOK,
 	"revoke-logout":                    http.StatusSeeOther,
 	"revoke-preflight":                 http.StatusNoContent,
 	"revoke-supabase-logout":           http.StatusNoContent,
@@ -59,6 +62,7 @@ var expected = map[string]int{
 	"token-preflight":                  http.StatusNoContent,
 	"token-refresh":                    http.StatusOK,
 	"token-refresh-base64":             http.StatusOK,
+	"token-refresh-cookie":             http.StatusOK,
 	"token-refresh-confidential":       http.StatusOK,
 	"token-refresh-forwarded":          http.StatusOK,
 	"token-refresh-json":               http.StatusOK,
@@ -90,6 +94,8 @@ func httpNames(t *testing.T) []string {
 // says is what the responses to some samples must contain if one family was started.
 var says = map[string]string{
 	"token-health":             `{"status":"ok",`,
+	"token-refresh-cookie":     `"sid":"`,
+	"manage-put-cookie-client": `"transport":"cookie","cookie_same_site":"strict"`,
 	"introspect-supabase-user": `"identities":[]`,
 	"introspect-token":         `"active":true`,
 	"manage-erase-user":        `{"families":1,"events":0,"dry_run":true}`,
@@ -154,8 +160,70 @@ func (w *world) prepare(name string) {
 	if name == "token-code" {
 		w.authorize()
 	}
+	if strings.HasSuffix(name, "-cookie") {
+		w.loginPage()
+	}
 	if strings.HasSuffix(name, "-events") { // there must be an event to list
 		w.want(w.play("manage-revoke-family"), http.StatusOK)
+	}
+}
+
+// loginPage registers the client with cookies, and starts a session of it as its page does.
+func (w *world) loginPage() {
+	w.t.Helper()
+	w.want(w.play("manage-put-cookie-client"), http.StatusCreated)
+	_, issue := w.sample("manage-issue-family")
+	issue.Body = `{"user_id":"ada","client_id":"example-page","deliver":"code","code_challenge":"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}`
+	_, exchange := w.sample("token-code")
+	code := w.want(w.invoke(w.t.Context(), "manage", issue), http.StatusCreated).text("code")
+	exchange.Headers["rotor-transport"] = "cookie"
+	exchange.Body = "grant_type=authorization_code&client_id=example-page&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk&code=" + code
+	a := w.want(w.invoke(w.t.Context(), "token", exchange), http.StatusOK)
+	w.documented(exchange, a)
+	if len(a.Cookies) != 1 {
+		w.t.Fatalf("the cookies are %v", a.Cookies)
+	}
+	c, err := http.ParseSetCookie(a.Cookies[0])
+	if err != nil || !strings.HasPrefix(c.Name, "__Host-Http-rotor.example-page.") {
+		w.t.Fatalf("the cookie is %v, %v", c, err)
+	}
+	w.values["SESSION"], w.values["REFRESH_TOKEN"] = a.text("sid"), c.Value
+}
+
+// TestSessionCookies checks that session cookies go through the gateway both ways: it takes them out of the
+// header, and sets as many as there are in the answer.
+func TestSessionCookies(t *testing.T) {
+	w := newWorld(t)
+	w.register()
+	w.login("manage-issue-family")
+	w.loginPage()
+	first := w.values["REFRESH_TOKEN"]
+	name := "__Host-Http-rotor.example-page." + w.values["SESSION"]
+	w.now = w.now.Add(time.Minute)
+	a := w.want(w.play("token-refresh-cookie"), http.StatusOK)
+	if len(a.Cookies) != 2 || !strings.HasPrefix(a.Cookies[0], name+".2=rotor_") || !strings.HasPrefix(a.Cookies[1], name+"=; Path=/; Max-Age=0; ") || a.Headers["Set-Cookie"] != "" {
+		t.Errorf("the cookies are %v, and the headers %v", a.Cookies, a.Headers)
+	}
+	if a.text("refresh_token") != "" || a.text("sid") != w.values["SESSION"] {
+		t.Errorf("the answer is %s", a.Body)
+	}
+	c, err := http.ParseSetCookie(a.Cookies[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, e := w.sample("token-refresh-cookie")
+	e.Cookies = append(e.Cookies, "theme=dark", c.Name+"="+c.Value) // the cookie of before has arrived late
+	if a := w.want(w.invoke(t.Context(), "token", e), http.StatusOK); !strings.Contains(a.Cookies[0], "="+c.Value+";") {
+		t.Errorf("the cookies are %v", a.Cookies)
+	}
+	if a := w.want(w.play("revoke-cookie"), http.StatusOK); len(a.Cookies) != 2 || !strings.Contains(a.Cookies[0], "Max-Age=0") || !strings.Contains(a.Cookies[1], "Max-Age=0") {
+		t.Errorf("after the revocation the cookies are %v", a.Cookies)
+	}
+	if strings.Contains(w.log.String(), first) || strings.Contains(w.log.String(), c.Value) || strings.Contains(w.log.String(), "__Host-") {
+		t.Errorf("a cookie is in the log:\n%s", &w.log)
+	}
+	if w.now = w.now.Add(time.Minute); w.want(w.play("token-refresh-cookie"), http.StatusBadRequest).text("error") != "invalid_grant" {
+		t.Error("the session lives")
 	}
 }
 

@@ -220,6 +220,9 @@ func (w *world) documented(e event, a answer) {
 	for name, value := range a.Headers {
 		exchange.AnswerHeader.Set(name, value)
 	}
+	for _, cookie := range a.Cookies {
+		exchange.AnswerHeader.Add("Set-Cookie", cookie)
+	}
 	if e.IsBase64Encoded {
 		var err error
 		if exchange.Body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
@@ -246,6 +249,9 @@ func (w *world) fill(e *event) {
 		return base64.StdEncoding.EncodeToString([]byte(replacer.Replace(string(raw))))
 	}
 	e.RawPath = replacer.Replace(e.RawPath)
+	for i, cookie := range e.Cookies {
+		e.Cookies[i] = replacer.Replace(cookie)
+	}
 	for name, value := range e.PathParameters {
 		e.PathParameters[name] = replacer.Replace(value)
 	}
