@@ -41,7 +41,7 @@ var sessionCookies = chapter{"Session cookies", []mutant{
 	},
 	{
 		rule: "a sid in small letters is another name for the session", pkg: "oauth", test: "server.TestCookieNames",
-		edits: []edit{{`return err == nil && id.String() == s`, `return err == nil`}},
+		edits: []edit{{`return err == nil && id.String() == s`, `return err == nil && strings.EqualFold(id.String(), s)`}},
 	},
 	{
 		rule: "of a cookie that comes twice the first is taken", pkg: "oauth", test: "server.TestCookieRequests",
@@ -72,7 +72,7 @@ var sessionCookies = chapter{"Session cookies", []mutant{
 	},
 	{
 		rule: "a cookie refreshes the session of whatever token is in it", pkg: "session", test: "server.TestCookieSession",
-		edits: []edit{{`case c.SessionID != family.ID(tok.Family).ULID().String():`, `case c.SessionID == "":`}},
+		edits: []edit{{`case c.SessionID != family.ID(tok.Family).ULID().String():`, `case c.SessionID == "" && family.ID(tok.Family).ULID().String() != "":`}},
 	},
 	{
 		rule: "a token of another provider in a cookie is looked up", pkg: "session", test: "server.TestCookieOfAnotherProvider",
