@@ -95,7 +95,7 @@ func testTabs(t *testing.T, transport string, forAnswers, forTabs *rand.Rand) {
 			_, err = ask[any](m.tab, fmt.Sprintf("(async () => { while (calls === %d) await new Promise((f) => setTimeout(f, 50)) })()", before))
 		}
 		if err != nil {
-			t.Errorf("tab %s does not call the API any more: %v\n%s", name, err, eval[string](m.tab, "JSON.stringify(errors)"))
+			t.Errorf("tab %s does not call the API any more: %v\n%s", name, err, eval[string](m.tab, "JSON.stringify([location.href, document.readyState, globalThis.errors, performance.getEntriesByType('resource').map((e) => [e.name, e.responseStatus])])"))
 		}
 		if told := eval[[]string](m.tab, "told"); slices.Contains(told, "logout") || slices.Contains(told, "login_required") {
 			t.Errorf("tab %s was told %q", name, told)
