@@ -63,8 +63,9 @@ app.use(['/api', '/logout'], (request, response, next) => {
 app.get('/api/orders', async (request, response) => {
   const session = sessions.find(request);
   if (!session) throw new LoginRequiredError('nobody is logged in');
-  // A refresh happens here, if one is due, and tells the service whose it is. Requests that come meanwhile wait for its result.
-  await session.token({ headers: forwardedFor(request) });
+  // A refresh happens here, if one is due, and tells the service whose it is. Requests that come meanwhile wait for its result, but not
+  // longer than a user would. The refresh itself goes on.
+  await session.token({ headers: forwardedFor(request), signal: AbortSignal.timeout(5_000) });
   const answer = await session.fetch(api + '/orders');
   response.status(answer.status === 401 ? 502 : answer.status).type('json').send(await answer.text());
 });

@@ -14,7 +14,7 @@ export async function proxy(request: NextRequest) {
   const id = request.cookies.get(cookie)?.value;
   if (!id) return pass();
   try {
-    const token = await find(id)?.token({ headers: userOf(request.headers) });
+    const token = await find(id)?.token({ headers: userOf(request.headers), signal: AbortSignal.timeout(5_000) }); // the refresh itself goes on
     if (token) headers.set('x-access-token', token.accessToken);
     return pass();
   } catch (error) {

@@ -93,6 +93,17 @@ func TestBFF(t *testing.T) {
 	if left, err := os.ReadDir(folder); len(p.cookies()) != 0 || len(left) != 0 || err != nil {
 		t.Errorf("after the logout there are the cookies %v, and the folders %v, %v", p.cookies(), left, err)
 	}
+
+	// A service that cannot be reached ends no session.
+	p.logIn()
+	p.sees("alice has 2 orders.")
+	w.down()
+	p.expire()
+	p.click("#orders")
+	p.sees("This did not work; try again.")
+	if p.cookies()["__Host-session"] == nil || stored(t, folder) == "" {
+		t.Error("a failure has ended the session")
+	}
 }
 
 // isAnswered evaluates an expression, whose value is a list of statuses, in two tabs at once. Each request must succeed.

@@ -49,7 +49,8 @@ type world struct {
 	log    *logtest.Buffer
 	env    []string // of the app's process
 	server atomic.Pointer[url.URL]
-	stop   func()
+	stop   func() // ends the app's process
+	down   func() // stops the service
 }
 
 // start starts a service, registers the app of that name with the commands of its README, and starts
@@ -88,6 +89,7 @@ func start(t *testing.T, name string, env ...string) *world {
 func (w *world) serve() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	w.down = cancel
 	welcome, done := make(chan string, 1), make(chan error, 1)
 	env := map[string]string{"ADDR": "127.0.0.1:0", "ALG": "ES256"}
 	go func() {

@@ -10,7 +10,7 @@ export async function GET() {
   try {
     const session = find(id);
     if (!session) throw new LoginRequiredError('nobody is logged in');
-    const { accessToken } = await session.token({ headers: userOf(await headers()) });
+    const { accessToken } = await session.token({ headers: userOf(await headers()), signal: AbortSignal.timeout(5_000) });
     return Response.json(await orders(accessToken), { headers: { 'Cache-Control': 'no-store' } });
   } catch (error) {
     if (!(error instanceof LoginRequiredError)) {
