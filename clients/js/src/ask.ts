@@ -51,7 +51,7 @@ export interface Endpoint {
 const maxAnswer = 1 << 20;
 
 /** Makes one request to the token endpoint. It throws a Failure if the request is not granted. */
-export async function askForTokens(e: Endpoint, grantType: string, parameters: URLSearchParams, ms: number, headers?: HeadersInit): Promise<Answer> {
+export async function askForTokens(e: Endpoint, grantType: string, parameters: URLSearchParams, ms: number, headers?: Record<string, string>): Promise<Answer> {
   const { status, members } = await request(e, ms, [...parameters.values()], headers, (server, client, auth, options) =>
     oauth.genericTokenEndpointRequest(server, client, auth, grantType, parameters, options),
   );
@@ -61,7 +61,7 @@ export async function askForTokens(e: Endpoint, grantType: string, parameters: U
 }
 
 /** Makes one request to the revocation endpoint. The parameters name what ends: a token, or the sid of a cookie. */
-export async function revoke(e: Endpoint, parameters: { token: string } | { sid: string }, ms: number, headers?: HeadersInit): Promise<void> {
+export async function revoke(e: Endpoint, parameters: { token: string } | { sid: string }, ms: number, headers?: Record<string, string>): Promise<void> {
   const [[name, value]] = Object.entries(parameters) as [[string, string]];
   await request(e, ms, [value], headers, (server, client, auth, options) => {
     // oauth4webapi asks for a token; in a cookie's request the sid takes its place.
@@ -83,7 +83,7 @@ type Options = oauth.TokenEndpointRequestOptions & {
 type Send = (server: oauth.AuthorizationServer, client: oauth.Client, auth: oauth.ClientAuth, options: Options) => Promise<Response>;
 
 /** Sends a request, and returns the answer to one that is granted. It throws a Failure otherwise. */
-async function request(e: Endpoint, ms: number, secrets: string[], headers: HeadersInit | undefined, send: Send) {
+async function request(e: Endpoint, ms: number, secrets: string[], headers: Record<string, string> | undefined, send: Send) {
   const hidden = [...secrets, e.clientSecret ?? ''];
   const all = new Headers(headers);
   if (e.cookie) all.set('Rotor-Transport', 'cookie'); // which a form of another site cannot send

@@ -25,7 +25,7 @@ export interface HolderOptions {
   /** How often the record is read while the current token is fresh. */
   lookEvery: number;
   /** Makes one refresh within so many milliseconds, or throws a Failure. */
-  ask(state: State, ms: number, headers?: HeadersInit): Promise<Answer>;
+  ask(state: State, ms: number, headers?: Record<string, string>): Promise<Answer>;
   /** Runs a step. It tells the step whether no other holder of the record takes one meanwhile. */
   exclusive<T>(step: (alone: boolean) => Promise<T>): Promise<T>;
   /** Is told each record that was read. */
@@ -36,7 +36,7 @@ export interface GetOptions {
   /** An access token that a resource server has rejected. */
   rejected?: string | undefined;
   signal?: AbortSignal | undefined;
-  headers?: HeadersInit | undefined;
+  headers?: Record<string, string> | undefined;
 }
 
 /** Asks for another step. */
@@ -208,7 +208,7 @@ export class Holder {
   }
 
   /** Takes one step after another until there is an access token, a final error, or no time left. */
-  async #refresh(rejected: string, headers?: HeadersInit): Promise<Held> {
+  async #refresh(rejected: string, headers?: Record<string, string>): Promise<Held> {
     const began = this.#clock.now();
     this.#began = began;
     let reason: Error | undefined;
@@ -240,7 +240,7 @@ export class Holder {
   }
 
   /** Takes one step. n is how many were taken before. */
-  async #step(rejected: string, n: number, alone: boolean, headers?: HeadersInit): Promise<Held> {
+  async #step(rejected: string, n: number, alone: boolean, headers?: Record<string, string>): Promise<Held> {
     let record: StoredRecord, held: Held;
     try {
       ({ record, held } = await this.#load());
@@ -260,7 +260,7 @@ export class Holder {
   }
 
   /** Uses the refresh token once. It claims the token before, and saves the result. */
-  async #attempt(record: StoredRecord, held: Held, rejected: string, alone: boolean, headers?: HeadersInit): Promise<Held> {
+  async #attempt(record: StoredRecord, held: Held, rejected: string, alone: boolean, headers?: Record<string, string>): Promise<Held> {
     const { pace } = this.#o;
     const start = this.#clock.now();
     const before = held.state.attempt;

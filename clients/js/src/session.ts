@@ -51,7 +51,7 @@ export interface TokenOptions {
   /** Stops waiting. The refresh goes on, because its result must be saved. */
   signal?: AbortSignal;
   /** Headers for the token endpoint, if this call is the one that refreshes. */
-  headers?: HeadersInit;
+  headers?: Record<string, string>;
 }
 
 /** An access token. It prints without its value. */
@@ -177,7 +177,7 @@ export class CommonSession {
    * Begins a session: with a code, which it exchanges, or with tokens. It takes the place of the session before. Tokens that
    * were saved once are not saved again, so a program may call this each time it starts.
    */
-  async login(login: CodeLogin | TokenResponse, options: { headers?: HeadersInit } = {}): Promise<void> {
+  async login(login: CodeLogin | TokenResponse, options: { headers?: Record<string, string> } = {}): Promise<void> {
     if (!('code' in login)) {
       if (!this.#endpoint.cookie) return this.#holder.login(login);
       await this.#holder.login({ refresh_token: login.refresh_token });
@@ -191,7 +191,7 @@ export class CommonSession {
   }
 
   /** Exchanges a code. */
-  #exchange(parameters: Record<string, string>, headers?: HeadersInit): Promise<Answer> {
+  #exchange(parameters: Record<string, string>, headers?: Record<string, string>): Promise<Answer> {
     return this.#persist(() => askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000, headers), 'the code');
   }
 
@@ -226,7 +226,7 @@ export class CommonSession {
    *
    * @throws RefreshError if the provider could not be told. The session stays logged out here; calling this again tells it again.
    */
-  async logout(options: { headers?: HeadersInit } = {}): Promise<void> {
+  async logout(options: { headers?: Record<string, string> } = {}): Promise<void> {
     await this.#holder.logout((state) => {
       const [name, value] = presented(state);
       return this.#persist(() => revoke(this.#endpoint, name === 'sid' ? { sid: value } : { token: value }, 10_000, options.headers), 'the token');
