@@ -91,6 +91,24 @@ type span struct {
 	from, to time.Time // to is zero while it lasts
 }
 
+// newCrowd returns a crowd without tabs, of sessions of the client "spa". What happens to answers is decided by chance; without
+// it nothing happens.
+func newCrowd(w *world, transport string, forAnswers *rand.Rand) *crowd {
+	w.t.Helper()
+	c := &crowd{
+		t: w.t, w: w, door: newDoor(w.service), random: forAnswers, tabs: map[string]*member{}, happened: map[string]int{},
+		address: func(tab string) string {
+			return w.query("/pages/tab.html", "client", "spa", "transport", transport, "tab", tab)
+		},
+	}
+	c.door.harm = c.harm
+	w.door = c.door
+	w.handle("GET", "/api", c.serveAPI)
+	w.handle("POST", "/report", c.serveReport)
+	c.profile = newProfile(w.t)
+	return c
+}
+
 // refreshFaults is what happens to a hundred refreshes, in an order by chance.
 var refreshFaults = map[string]int{
 	"a short delay": 5, "a long delay": 2, "no answer": 3, "half an answer": 3, "a late body": 1, "an outage": 1,
@@ -122,7 +140,7 @@ func between(random *rand.Rand, low, high time.Duration) time.Duration {
 func (c *crowd) harm(p *reply) harm {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.random == nil { // all is over
+	if c.random == nil { // nothing happens, or all is over
 		return harm{}
 	}
 	if len(c.deck) == 0 {

@@ -45,6 +45,36 @@ func TestTabs(t *testing.T) {
 	}
 }
 
+// TestWithoutLocks checks that tabs without navigator.locks make one refresh for each expiry, too.
+func TestWithoutLocks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register("spa", nil)
+	c := newCrowd(w, "cookie", nil)
+	c.address = func(tab string) string {
+		return w.query("/pages/tab.html", "client", "spa", "transport", "cookie", "tab", tab, "unlocked", "")
+	}
+	first := c.open(false)
+	if first == nil {
+		t.Fatal(c.broken)
+	}
+	login := w.code("spa", "alice")
+	eval[any](first.tab, call("session.login", login))
+	eval[any](first.tab, "void work()")
+	for c.count(nil) < tabsOpen && len(c.broken) == 0 {
+		c.open(true)
+	}
+	for deadline := time.Now().Add(2 * time.Minute); c.bill().expiries() < 20 && time.Now().Before(deadline); {
+		wait(t.Context(), 100*time.Millisecond)
+	}
+	b := c.bill()
+	t.Logf("%d expiries, %d refreshes, of which %d were too many", b.expiries(), b.refreshes, len(b.excess))
+	if b.expiries() < 20 || len(b.excess)*10 > b.expiries() || len(c.told) > 0 || len(c.broken) > 0 {
+		t.Errorf("%d refreshes were too many for %d expiries; tabs say %q, and of the test failed %q", len(b.excess), b.expiries(), c.told, c.broken)
+	}
+	w.alive(login.family)
+}
+
 func testTabs(t *testing.T, transport string, forAnswers, forTabs *rand.Rand) {
 	w := newWorld(t)
 	w.register("spa", func(s *manage.Settings) {
@@ -52,17 +82,7 @@ func testTabs(t *testing.T, transport string, forAnswers, forTabs *rand.Rand) {
 			s.Transport = ""
 		}
 	})
-	c := &crowd{
-		t: t, w: w, door: newDoor(w.service), random: forAnswers, tabs: map[string]*member{}, happened: map[string]int{},
-		address: func(tab string) string {
-			return w.query("/pages/tab.html", "client", "spa", "transport", transport, "tab", tab)
-		},
-	}
-	c.door.harm = c.harm
-	w.door = c.door
-	w.handle("GET", "/api", c.serveAPI)
-	w.handle("POST", "/report", c.serveReport)
-	c.profile = newProfile(t)
+	c := newCrowd(w, transport, forAnswers)
 
 	// The login.
 	first := c.open(false)

@@ -20,6 +20,7 @@ window.session = new Session({
   clientId: asked.get('client'),
   transport: asked.get('transport'),
   name: asked.get('name') ?? undefined,
+  ...(asked.has('unlocked') && { locks: null }),
   // The test learns which tab it is that refreshes.
   fetch: (input, init) => fetch(input === `${issuer}/oauth/token` ? `${input}?tab=${tab}` : input, init),
   onChange: (change) => {
