@@ -168,6 +168,7 @@ func TestCookie(t *testing.T) {
 	}
 	// A tab that refreshed with the cookie of before gets the newest again.
 	b.put(sid, first)
+	b.clock.Advance(time.Second)
 	if a := b.renew(sid); a.status != http.StatusOK || b.token("spa", sid) != second {
 		t.Errorf("a racer: %v", a)
 	}

@@ -283,6 +283,30 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// TestApplyTransport checks that a file says how a client's refresh tokens travel, and that what it leaves out
+// is no change.
+func TestApplyTransport(t *testing.T) {
+	w := newWorld(t)
+	cookies := "clients: {spa: {type: public, transport: cookie}}"
+	if r := w.run(cookies, "clients", "apply", "-", "--yes"); r.code != 0 || !strings.Contains(r.out, "+   transport: cookie\n+   cookie_same_site: strict\n") {
+		t.Errorf("new: %+v", r)
+	}
+	for _, test := range []struct{ file, says string }{
+		{cookies, "no change\n"},
+		{"clients: {spa: {type: public, transport: cookie, cookie_same_site: strict}}", "no change\n"},
+		{"clients: {spa: {type: public, transport: cookie, cookie_same_site: lax}}", "~   cookie_same_site: strict -> lax\n"},
+		{"clients: {spa: {type: public, transport: body}}", "~   transport: cookie -> (none)\n~   cookie_same_site: lax -> (none)\n"},
+		{"clients: {spa: {type: public}}", "no change\n"},
+	} {
+		if r := w.run(test.file, "clients", "apply", "-", "--yes"); r.code != 0 || !strings.Contains(r.out, test.says) {
+			t.Errorf("%s: %+v", test.file, r)
+		}
+	}
+	if r := w.run("clients: {spa: {type: confidential, transport: cookie, cookie_same_site: none}}", "clients", "apply", "-", "--yes"); r.code == 0 || !strings.Contains(r.err, "cookie_same_site") {
+		t.Errorf("refused: %+v", r)
+	}
+}
+
 // TestCautions checks that what becomes unsafe is told before it is done.
 func TestCautions(t *testing.T) {
 	w := newWorld(t)

@@ -57,6 +57,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 		"adopting":  {Type: "public", Adopt: &manage.Provider{TokenEndpoint: "https://i.example/token", ClientID: "a", Auth: "client_secret_post", SecretName: "rotor/adopt/a", User: manage.ProviderUser{From: "id_token"}, Prefix: "v1.", Length: 40, PerSecond: 3}},
 		"moving":    {Type: "public", AcceptsImported: &manage.TokenShape{Prefix: "v1.", Length: 40}},
 		"any":       {Type: "public", AcceptsImported: &manage.TokenShape{}},
+		"cookies":   {Type: "public", Transport: "cookie", CookieSameSite: "lax"},
 		"ended":     {Type: "public", NotBefore: w.clock.Now().Add(-time.Hour).Truncate(time.Second)},
 	} {
 		w.register(id, s)
@@ -64,6 +65,8 @@ func TestPolicyRoundTrip(t *testing.T) {
 		switch page := w.get("/console/clients/" + id); id {
 		case "moving":
 			page.wants(t, "Accepts imported tokens", "<bdi>v1.</bdi>, of 40 characters")
+		case "cookies":
+			page.wants(t, "Refresh tokens", "in lax cookies")
 		case "any":
 			page.wants(t, "Accepts imported tokens", "of any shape")
 		}
