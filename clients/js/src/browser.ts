@@ -90,7 +90,7 @@ export class Session extends CommonSession {
         },
         onRecord: (held, dead) => {
           const status = describe(held, dead);
-          if (known !== undefined && known !== status) options.onChange?.(status.split(' ')[0] as Change);
+          if (known !== undefined && known !== status) queueMicrotask(() => options.onChange?.(status.split(' ')[0] as Change)); // which may throw
           known = status;
         },
       },

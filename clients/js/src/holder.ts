@@ -136,11 +136,11 @@ export class Holder {
   }
 
   /**
-   * Ends the session here at once, also in the middle of a refresh, and then has it revoked. If that fails, the session stays logged out, and
-   * calling this again tries again.
+   * Ends the session here at once, also in the middle of a refresh, and then has it revoked. If that fails, the session stays
+   * logged out, and calling this again tries again.
    */
   async logout(revoke: (state: State) => Promise<void>): Promise<void> {
-    const marked = await this.#replace((state) => ({ ...state, refusal: { by: this.#o.self, status: 0, code: loggedOut } }));
+    const marked = await this.#replace(({ access_token: _, ...state }) => ({ ...state, refusal: { by: this.#o.self, status: 0, code: loggedOut } }));
     if (!marked) return;
     await revoke(marked);
     const over = credential(marked);

@@ -89,3 +89,21 @@ test('other tabs are told of logins, logouts and refusals', async (t) => {
   assert.equal(await heard, 'login_required');
   assert.deepEqual(changes, []);
 });
+
+test('a listener that throws does no harm to the session', async (t) => {
+  const { tab, user, clientId } = await open(t);
+  const thrown = new Promise((resolve) => {
+    process.setUncaughtExceptionCaptureCallback((error) => {
+      process.setUncaughtExceptionCaptureCallback(null);
+      resolve(error);
+    });
+  });
+  const session = tab({
+    onChange: () => {
+      throw new Error('the page is broken');
+    },
+  });
+  await session.login(await world.login(clientId, user));
+  assert.ok((await session.token()).accessToken);
+  assert.match((await thrown).message, /the page is broken/);
+});

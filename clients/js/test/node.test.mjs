@@ -248,6 +248,7 @@ test('a logout during a refresh wins, also if the service does not hear of it', 
   ];
   await assert.rejects(session.token(), LoginRequiredError);
   assert.equal((await stateIn(store)).refusal.code, 'logged_out');
+  assert.equal((await stateIn(store)).access_token, undefined);
   await session.logout();
   assert.equal((await world.family(user)).status, 'revoked');
 });
