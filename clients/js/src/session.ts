@@ -119,15 +119,15 @@ export class CommonSession {
     params.sort();
     const { reuseInterval = 60 } = options;
     if (!(reuseInterval >= 0)) throw new TypeError('reuseInterval must be a number of seconds');
-    const { timeout = 1 } = options;
-    if (!(timeout >= 1 && timeout < 30 && (reuseInterval === 0 || timeout <= reuseInterval / 2))) {
+    const { timeout } = options;
+    if (timeout !== undefined && !(timeout >= 1 && timeout < 30 && (reuseInterval === 0 || timeout <= reuseInterval / 2))) {
       throw new TypeError('timeout must be at least 1, less than 30, and at most half of reuseInterval');
     }
     const text = params.toString();
     this.#holder = new Holder({
       ...internals,
       clock,
-      pace: new Pace(clock, reuseInterval * 1000, options.timeout && options.timeout * 1000),
+      pace: new Pace(clock, reuseInterval * 1000, timeout && timeout * 1000),
       self: `${options.clientId} at ${endpoint.tokenEndpoint}${text && ` with ${text}`}`,
       extra: options.extra ?? [],
       ask: (state, ms, headers) => {
@@ -151,14 +151,15 @@ export class CommonSession {
 
   /**
    * Does what the global fetch does, with the access token if the request goes to one of the origins. When a resource
-   * server answers 401, the token is refreshed and the request sent again, unless its body is a stream.
+   * server answers 401, the token is refreshed and the request sent again, unless its body is a stream or that of a Request.
    */
   fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
     if (this.#origins.length === 0) throw new TypeError('fetch: the option origins says to which origins the access token is sent; it names none');
     const { fetch } = this.#endpoint;
     if (!this.#origins.includes(new URL(request.url).origin) || request.headers.has('Authorization')) return fetch(request);
-    const isRepeatable = init?.body ? !(init.body instanceof ReadableStream) : !request.body;
+    // A request that had a body is used up now, also where, as in Firefox, it does not show its body.
+    const isRepeatable = init?.body ? !(init.body instanceof ReadableStream) : !request.body && !(input instanceof Request && input.bodyUsed);
     const options = { signal: request.signal };
     const send = async (request: Request, held: Held) => {
       request.headers.set('Authorization', new AccessToken(held, this.#endpoint.clock).authorization);

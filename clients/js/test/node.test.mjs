@@ -272,6 +272,28 @@ test('fetch authorizes requests to its origins alone, and refreshes once after a
   await assert.rejects(open().fetch(world.issuer), /origins/);
 });
 
+test('a request that cannot be sent again is not, and the next one has the new token', async () => {
+  const bodies = { stream: () => [{ method: 'POST', body: new Blob(['one']).stream(), duplex: 'half' }], request: () => [] };
+  for (const kind of Object.keys(bodies)) {
+    const { network, open, tokens } = await begin();
+    const seen = [];
+    const holder = open({
+      origins: ['https://api.example.com'],
+      fetch: async (input, init) => {
+        const request = new Request(input, init);
+        if (request.url.includes('/oauth/')) return network.fetch(input, init);
+        seen.push(await request.text());
+        return new Response('', { status: request.headers.get('Authorization').includes(tokens.access_token) ? 401 : 200 });
+      },
+    });
+    const url = 'https://api.example.com/';
+    const input = kind === 'request' ? new Request(url, { method: 'POST', body: 'one' }) : url;
+    assert.equal((await holder.fetch(input, ...bodies[kind]())).status, 401, kind);
+    assert.deepEqual(seen, ['one'], kind);
+    assert.equal((await holder.fetch(url)).status, 200, kind);
+  }
+});
+
 test('a 401 for another reason is not answered by refreshing again and again', async () => {
   const { network, open } = await begin();
   const holder = open({
@@ -371,6 +393,7 @@ test('a caller that gives up does not stop the refresh', async () => {
 });
 
 test('wrong options are refused', () => {
+  assert.ok(new Session({ issuer: 'https://auth.example.com', clientId: 'app', store: new MemoryStore(), reuseInterval: 1 }));
   const options = { issuer: 'https://auth.example.com', clientId: 'app', store: new MemoryStore() };
   for (const wrong of [{ issuer: 'http://auth.example.com' }, { issuer: 'https://u:p@auth.example.com' }, { params: { refresh_token: 'x' } }, { reuseInterval: -1 }, { reuseInterval: NaN }, { timeout: 30 }, { timeout: 20, reuseInterval: 30 }]) {
     assert.throws(() => new Session({ ...options, ...wrong }), TypeError, JSON.stringify(wrong));
