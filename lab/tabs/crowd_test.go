@@ -395,7 +395,8 @@ type bill struct {
 	refreshes int // all of them
 	needed    int // gave an access token that was used once the one before had run out
 	overdue   int // gave an access token that had run out when it arrived
-	withheld  int // gave no tab an access token, because the test withheld the answer, or the tab was gone or frozen
+	withheld  int // got no answer or half of one, or one that came too late for the tab that asked, or met an outage
+	absent    int // gave an access token to a tab that was closed, frozen or without network by then
 	stalled   int // gave an access token that the tab could not save: a frozen tab held the database
 	excess    []reply
 }
@@ -416,8 +417,10 @@ func (c *crowd) bill() *bill {
 			b.needed++
 		case p.used:
 			b.excess = append(b.excess, p)
-		case p.access == "" && p.fault == "an outage" || p.gone || strings.HasSuffix(p.fault, " answer") || c.during(p, func(s span) bool { return s.tab == p.tab }):
+		case p.access == "" && p.fault == "an outage" || p.gone || strings.HasSuffix(p.fault, " answer"):
 			b.withheld++
+		case c.during(p, func(s span) bool { return s.tab == p.tab }):
+			b.absent++
 		case p.sent.Sub(p.at) >= soonest:
 			b.overdue++
 		case c.during(p, func(s span) bool { return s.frozen }):

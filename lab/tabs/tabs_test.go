@@ -29,7 +29,7 @@ const failed = storetest.Failed
 // refresh for each expiry.
 //
 // An expiry is an access token that a tab had and that ran out: its successor was asked for once the package had to, and
-// was used; or it ran out before it arrived. Refreshes are counted apart whose answer the test withheld, or could not be
+// was used; or it ran out before it arrived. Refreshes are counted apart whose answer the test withheld, or found no tab, or could not be
 // saved since a frozen tab held the database. (Chromium itself freezes no such tab; the DevTools protocol does.)
 func TestTabs(t *testing.T) {
 	s := *seed
@@ -150,8 +150,8 @@ func testTabs(t *testing.T, transport string, forAnswers, forTabs *rand.Rand) {
 			}
 		}
 	}
-	t.Logf("%v for %d expiries, of which %d were of tokens that ran out on their way: %d refreshes, of which the test withheld %d answers, a frozen tab stalled %d, and %d were too many",
-		took.Round(time.Second), b.expiries(), b.overdue, b.refreshes, b.withheld, b.stalled, len(b.excess))
+	t.Logf("%v for %d expiries, of which %d were of tokens that ran out on their way: %d refreshes, of which the test withheld %d answers, %d were for a tab that was gone, frozen or without network, a frozen tab stalled %d, and %d were too many",
+		took.Round(time.Second), b.expiries(), b.overdue, b.refreshes, b.withheld, b.absent, b.stalled, len(b.excess))
 	t.Logf("%d tabs made %d calls of the API, with %v between two of them at the most; what happened: %v", c.opened, c.calls, c.quiet.Round(time.Millisecond), c.happened)
 	for _, p := range b.excess {
 		t.Logf("too many: request %d at %v, of tab %s, sent after %v, %q, used %v\n%s", p.ordinal, p.at.Sub(began).Round(time.Millisecond), p.tab, p.sent.Sub(p.at).Round(time.Millisecond), p.fault, p.used, c.around(p.at))
