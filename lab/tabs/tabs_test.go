@@ -29,9 +29,11 @@ const failed = storetest.Failed
 // refresh for each expiry.
 //
 // An expiry is an access token that a tab had and that ran out: its successor was asked for once the package had to, and
-// was used; or it ran out before it arrived. Refreshes are counted apart whose answer the test withheld, or found no tab, or could not be
-// saved since a frozen tab held the database. (Chromium itself freezes no such tab; the DevTools protocol does.)
+// was used; or it ran out before it arrived. Refreshes are counted apart whose answer the test withheld, or found no tab,
+// or could not be saved since a frozen tab held the database. (Chromium itself freezes no such tab; the DevTools protocol
+// does.)
 func TestTabs(t *testing.T) {
+	t.Parallel()
 	s := *seed
 	if s == 0 {
 		s = rand.Uint64()

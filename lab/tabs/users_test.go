@@ -29,16 +29,25 @@ func (s *shuffler) harm(*reply) harm {
 		return harm{}
 	}
 	goes := make(chan struct{})
+	var waits bool
 	return harm{name: "shuffled", after: func() {
 		s.mu.Lock()
-		s.waiting = append(s.waiting, goes)
-		if len(s.waiting) == s.want {
+		waits = s.want > 0 // and not let go meanwhile
+		if waits {
+			s.waiting = append(s.waiting, goes)
+		}
+		if waits && len(s.waiting) == s.want {
 			s.random.Shuffle(len(s.waiting), func(i, j int) { s.waiting[i], s.waiting[j] = s.waiting[j], s.waiting[i] })
 			close(s.waiting[0])
 		}
 		s.mu.Unlock()
-		<-goes
+		if waits {
+			<-goes
+		}
 	}, sent: func() {
+		if !waits {
+			return
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.waiting = s.waiting[1:]
