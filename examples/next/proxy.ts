@@ -1,6 +1,7 @@
 import { LoginRequiredError } from '@rotor-auth/rotor/node';
 import { NextResponse, type NextRequest } from 'next/server';
 import { attributes, cookie, find, forget, userOf } from './lib/sessions';
+import { settings } from './lib/settings';
 
 /**
  * Refreshes before a page is rendered. This is the only place that can: a server component cannot delete the cookie of a session
@@ -23,7 +24,7 @@ export async function proxy(request: NextRequest) {
       return new NextResponse('Try again.', { status: 503, headers: { 'Retry-After': '2' } }); // the session lives
     }
     await forget(id);
-    const response = NextResponse.redirect(new URL('/?ended=1', request.url));
+    const response = NextResponse.redirect(new URL('/?ended=1', settings().origin));
     response.cookies.set(cookie, '', { ...attributes, maxAge: 0 }); // delete() leaves Secure out, which __Host- needs
     return response;
   }

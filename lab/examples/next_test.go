@@ -79,6 +79,9 @@ func TestNext(t *testing.T) {
 	p.expire()
 	p.open()
 	p.sees("Your session has ended.")
+	if p.address() != w.app+"/?ended=1" {
+		t.Errorf("the browser is sent to %s", p.address())
+	}
 	w.isOver(client, "reuse_detected")
 	w.seesReuse()
 	if len(p.cookies()) != 0 {
