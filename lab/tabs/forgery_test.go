@@ -316,3 +316,32 @@ func (v *victim) tossed(b *tab, cookie string) {
 	v.mu.Unlock()
 	b.visit(v.url(siblingHost) + "/tossed")
 }
+
+// TestTwoSites checks that a page of another site gets no cookie, although its origin is configured: Chromium neither keeps nor
+// sends a cookie of that SameSite there.
+func TestTwoSites(t *testing.T) {
+	t.Parallel()
+	for _, sameSite := range []string{"strict", "lax"} {
+		w := newWorld(t, foreignHost)
+		w.register("spa", func(s *manage.Settings) { s.CookieSameSite = sameSite })
+		d := newDoor(w.service)
+		w.door = d
+		w.page(foreignHost, "/page", "<!doctype html>")
+		p := newProfile(t)
+		b := p.newTab()
+		b.visit(w.url(foreignHost) + "/page")
+		login := w.code("spa", "alice")
+		ask := func(members map[string]string) string {
+			return eval[string](b, call(`((address, members) => fetch(address, { method: 'POST', credentials: 'include', headers: { 'Rotor-Transport': 'cookie' },
+				body: new URLSearchParams(members) }).then((r) => r.json()).then((j) => j.sid ?? j.error))`, w.url(authHost)+"/oauth/token", members))
+		}
+		sid := ask(map[string]string{"grant_type": "authorization_code", "client_id": "spa", "code": login.Code, "code_verifier": login.Verifier})
+		if len(d.all()) != 1 || len(d.all()[0].cookies) != 1 || len(p.cookies()) != 0 {
+			t.Errorf("%s: the login got %q, and the profile has %d cookies", sameSite, sid, len(p.cookies()))
+		}
+		if got := ask(map[string]string{"grant_type": "refresh_token", "client_id": "spa", "sid": sid}); got != "invalid_grant" {
+			t.Errorf("%s: the refresh got %q", sameSite, got)
+		}
+		w.alive(login.family)
+	}
+}

@@ -68,8 +68,9 @@ var keys = sync.OnceValues(func() (keyring.Source, error) {
 	return keyring.Local(document)
 })
 
-// newWorld starts a service that pages of the app may call, and the hosts. Its log must have no secret.
-func newWorld(t testing.TB) *world {
+// newWorld starts a service that pages of the app may call, and of other hosts if they are given, and the hosts. Its log must
+// have no secret.
+func newWorld(t testing.TB, others ...string) *world {
 	t.Helper()
 	w := &world{t: t, log: &logtest.Buffer{}, pages: map[string]string{}, app: map[string]http.HandlerFunc{}}
 	source, err := keys()
@@ -82,12 +83,16 @@ func newWorld(t testing.TB) *world {
 	}
 	hosts := httptest.NewUnstartedServer(http.HandlerFunc(w.serve))
 	_, w.port, _ = net.SplitHostPort(hosts.Listener.Addr().String())
+	var origins []string
+	for _, host := range append(others, appHost) {
+		origins = append(origins, w.url(host))
+	}
 	table, transport := storetest.Open(t)
 	w.store = transport
 	w.service = server.New(server.Config{
 		Issuer: w.url(authHost), Table: table, Keys: source, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 		Now:     func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
-		Origins: origin.ParseSet([]string{w.url(appHost)}, func(value, want string) { t.Fatalf("%s is not %s", value, want) }),
+		Origins: origin.ParseSet(origins, func(value, want string) { t.Fatalf("%s is not %s", value, want) }),
 	}).Handler()
 	w.door = w.service
 	hosts.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}}
