@@ -55,7 +55,7 @@ func run(m *testing.M) int {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.UserDataDir(profile),
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // no name leads away from this machine
+		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"), // no name leads away from this machine
 		chromedp.Flag("ignore-certificate-errors-spki-list", fingerprint(certificate.Leaf)),
 	)
 	if os.Geteuid() == 0 { // a sandbox of Chromium is for other users
