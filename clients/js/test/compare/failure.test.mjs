@@ -40,14 +40,23 @@ async function good(holder, stage) {
   return accessToken;
 }
 
+/** Checks that there is no token, and why. */
+function fails(holder, stage, reason) {
+  const told = holder.token().catch((error) => {
+    stage.print(error);
+    throw error;
+  });
+  return assert.rejects(told, reason);
+}
+
 test('a token that is not saved is not handed out, and saved as soon as possible', options, async (t) => {
   const stage = await expired(t);
   const holder = openSession(stage.environment());
   stage.onSave = (isNew) => (isNew ? diskFull() : undefined);
   const isNotSaved = (error) => error instanceof NotSavedError && /could not be saved: disk full/.test(error.message);
-  await assert.rejects(holder.token(), isNotSaved);
+  await fails(holder, stage, isNotSaved);
   await stage.advance(600_000);
-  await assert.rejects(holder.token(), isNotSaved);
+  await fails(holder, stage, isNotSaved);
   await check(stage, { counter: 2, requests: 1 });
   stage.mend();
   await stage.advance(600_000);
@@ -80,7 +89,7 @@ test('nothing is sent without a claim', options, async (t) => {
   const stage = await expired(t);
   const holder = openSession(stage.environment());
   stage.onSave = diskFull;
-  await assert.rejects(holder.token(), (error) => !(error instanceof NotSavedError) && /disk full/.test(error.message));
+  await fails(holder, stage, (error) => !(error instanceof NotSavedError) && /disk full/.test(error.message));
   await check(stage, { counter: 1, requests: 0 });
   stage.mend();
   await good(holder, stage);
@@ -198,11 +207,11 @@ for (const [fault, survives, during] of [['lost', false, 1], ['failed', true, 1]
     assert.equal(stage.proxy.requests, during, 'while the access token can be used');
     await stage.advance(30_000);
     if (survives) await good(holder, stage);
-    else await assert.rejects(holder.token(), LoginRequiredError);
+    else await fails(holder, stage, LoginRequiredError);
     const { status } = await stage.family();
     assert.deepEqual([stage.proxy.requests, status === 'active'], [2, survives]);
     if (survives) return;
-    await assert.rejects(holder.token(), LoginRequiredError);
+    await fails(holder, stage, LoginRequiredError);
     assert.equal(stage.proxy.requests, 2, 'a refused token is refused once');
   });
 }
@@ -228,7 +237,7 @@ for (const processes of [1, 3]) {
       return 'failed';
     };
     const holders = Array.from({ length: processes }, () => openSession(patient(stage)));
-    await Promise.all(holders.map((holder) => assert.rejects(holder.token(), { name: 'RefreshError' })));
+    await Promise.all(holders.map((holder) => fails(holder, stage, { name: 'RefreshError' })));
     assert.ok(within >= 3 && within <= 17, `${within} requests in a minute`);
     await stage.advance(600_000);
     const sent = stage.proxy.requests;

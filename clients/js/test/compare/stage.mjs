@@ -110,9 +110,14 @@ export class Stage {
     try {
       return await program();
     } catch (error) {
-      if (this.contender.name === 'Session') this.printed.push(String(error), inspect(error, { depth: 5, showHidden: true }), JSON.stringify(error));
+      if (this.contender.name === 'Session') this.print(error);
       return false;
     }
+  }
+
+  /** Prints an error, in which close looks for tokens. */
+  print(error) {
+    this.printed.push(String(error), inspect(error, { depth: 5, showHidden: true }), JSON.stringify(error));
   }
 
   /** Ends all faults. */
