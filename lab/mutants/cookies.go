@@ -4,7 +4,7 @@ package main
 var sessionCookies = chapter{"Session cookies", []mutant{
 	{
 		rule: "a form of another page uses a session's cookie: the header is not asked for", pkg: "oauth", test: "server.TestCookieCallers",
-		edits: []edit{{`if r.Header.Get(transportHeader) != "cookie" {`, `if h := r.Header.Get(transportHeader); h != "cookie" && h != "" {`}},
+		edits: []edit{{`if h := r.Header.Values(transportHeader); len(h) != 1 || h[0] != "cookie" {`, `if h := r.Header.Values(transportHeader); len(h) > 1 || len(h) == 1 && h[0] != "cookie" {`}},
 	},
 	{
 		rule: "a request that no page sends uses a session's cookie", pkg: "oauth", test: "server.TestCookieCallers",

@@ -66,7 +66,7 @@ func (a *API) cookies(r *http.Request, client *store.Client) (*cookieJar, error)
 	if !client.Cookie {
 		return nil, nil
 	}
-	if r.Header.Get(transportHeader) != "cookie" {
+	if h := r.Header.Values(transportHeader); len(h) != 1 || h[0] != "cookie" {
 		return nil, errNoTransport
 	}
 	from := sentOrigin(r)

@@ -38,6 +38,7 @@ func TestCookieCallers(t *testing.T) {
 			{"an empty header", []string{transport, "", "Origin", page}, noHeader},
 			{"another header", []string{transport, "body", "Origin", page}, noHeader},
 			{"a list in the header", []string{transport, "cookie, cookie", "Origin", page}, noHeader},
+			{"the header twice", []string{transport, "cookie", transport, "cookie", "Origin", page}, noHeader},
 			{"the header in capitals", []string{transport, "Cookie", "Origin", page}, noHeader},
 			{"a form of a configured sibling", []string{"Origin", "https://sibling.example.com", "Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate"}, noHeader},
 			{"a form of its own page", []string{"Origin", "OWN", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate"}, noHeader},

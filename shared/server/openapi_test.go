@@ -201,6 +201,7 @@ func TestFailuresOfEveryOperation(t *testing.T) {
 func TestHeadersOfTheDocument(t *testing.T) {
 	w := newWorld(t)
 	w.putClient("app", `{"type":"confidential","scope":"openid read write","may_forward":true,"redirect_uris":["`+callback+`"]}`)
+	w.putClient("spa", `{"type":"public","transport":"cookie"}`)
 	secret := w.addSecret("app")
 	_, family := w.login()
 	found := 0
@@ -208,12 +209,19 @@ func TestHeadersOfTheDocument(t *testing.T) {
 		path, contentType, body := ask(o, family)
 		for _, name := range openapitest.Load().Parameters(o.Method, o.Path, "header") {
 			found++
+			if name == "Rotor-Transport" { // which is read of a client with cookies
+				a := w.send(o.Method, path, formType, form("grant_type", "refresh_token", "client_id", "spa"), name, "cookie", name, "cookie", "Origin", w.servers[0].URL)
+				if a.status != http.StatusBadRequest || !strings.Contains(a.body, name) {
+					t.Errorf("%s %s: %s twice is answered %v", o.Method, o.Path, name, a)
+				}
+				continue
+			}
 			if a := w.send(o.Method, path, contentType, body, "Authorization", basic("app", secret), name, "203.0.113.24", name, "203.0.113.25"); a.status != http.StatusBadRequest || !strings.Contains(a.body, name) {
 				t.Errorf("%s %s: %s twice is answered %v", o.Method, o.Path, name, a)
 			}
 		}
 	}
-	if found != 10 {
+	if found != 12 {
 		t.Errorf("the document has %d headers", found)
 	}
 }
@@ -277,6 +285,10 @@ func TestLimitsOfTheDocument(t *testing.T) {
 					body[name] = value
 				}
 				switch empty := value == nil || value == ""; {
+				case name == "transport" && value == "cookie":
+					body["type"] = "public"
+				case name == "cookie_same_site" && !empty:
+					body["type"], body["transport"] = "public", "cookie"
 				case call.template == "/v1/explain" && name == "family":
 					body = map[string]any{"sid": sid, name: value}
 				case call.template == "/v1/families" && name == "deliver" && !empty:
