@@ -3,10 +3,14 @@
 package examples
 
 import (
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/storage"
 
 	"github.com/rotor-auth/rotor/clients/manage"
@@ -28,7 +32,7 @@ const hoard = `(async () => {
 })()`
 
 // TestSPA goes the whole circle with the page that has no server: through two tabs that refresh at once, an end
-// that support makes, and a logout that both tabs see.
+// that support makes, a stolen cookie, and a logout that both tabs see.
 func TestSPA(t *testing.T) {
 	t.Parallel()
 	const client = "example-spa"
@@ -103,6 +107,25 @@ func TestSPA(t *testing.T) {
 	p.sees("Your session has ended.")
 	other.sees("Your session has ended.")
 
+	p.logIn()
+	p.sees("Logged in.")
+	other.sees("Logged in.")
+	w.isAlive(client, 1)
+
+	// Somebody has copied the cookie from the device, and refreshes with it. The page's next refresh comes later than the
+	// interval: that ends the session, for both.
+	w.later()
+	for name, c := range p.cookies() {
+		if strings.HasPrefix(name, prefix) {
+			w.stealCookie(client, c)
+		}
+	}
+	w.later()
+	p.expire()
+	p.click("#orders")
+	p.sees("Your session has ended.")
+	w.isOver(client, "reuse_detected")
+
 	// The user logs in again, and out.
 	p.logIn()
 	p.sees("Logged in.")
@@ -116,5 +139,28 @@ func TestSPA(t *testing.T) {
 		if strings.HasPrefix(name, prefix) {
 			t.Errorf("after the logout there is the cookie %s", name)
 		}
+	}
+}
+
+// stealCookie refreshes with a cookie of a page as a thief's program does, which sends what the page would send.
+func (w *world) stealCookie(client string, c *network.Cookie) {
+	w.t.Helper()
+	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {client}}
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.rotor+"/oauth/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Rotor-Transport", "cookie")
+	r.Header.Set("Origin", w.app)
+	r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	isNew := func(set *http.Cookie) bool { return set.Value != "" && set.Value != c.Value }
+	if response.StatusCode != http.StatusOK || !slices.ContainsFunc(response.Cookies(), isNew) {
+		w.t.Fatalf("the thief is answered with %s, and %d cookies", response.Status, len(response.Cookies()))
 	}
 }
