@@ -111,6 +111,7 @@ func (v *victim) unharmed(attack string) []string {
 // lives checks that the session goes on.
 func (v *victim) lives() {
 	v.t.Helper()
+	v.tab.uses("alice") // it may have a token that another tab has got meanwhile
 	v.later()
 	v.tab.expire()
 	v.tab.uses("alice")

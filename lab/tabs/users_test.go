@@ -120,7 +120,9 @@ func TestTwoUsers(t *testing.T) {
 	for round := range 6 {
 		w.later()
 		for _, h := range holders {
-			h.tabs[0].expire()
+			for _, b := range h.tabs {
+				b.expire()
+			}
 		}
 		order.hold(len(holders))
 		for _, h := range holders {
@@ -178,7 +180,9 @@ func TestTwoUsers(t *testing.T) {
 	alice := holders[0]
 	held := cookieOf(alice)
 	w.later()
-	alice.tabs[0].expire()
+	for _, b := range alice.tabs {
+		b.expire()
+	}
 	w.store.Break(func(int, string) storeFault { return failed })
 	eval[any](alice.tabs[0], "void (late = use())")
 	answer := d.until(t, func(r reply) bool { return r.status == http.StatusServiceUnavailable })
