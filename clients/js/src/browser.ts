@@ -63,6 +63,7 @@ export class Session extends CommonSession {
     const key = `${options.clientId} ${options.name ?? 'default'}`;
     const clock = options.clock ?? systemClock();
     const channel = globalThis.BroadcastChannel && new BroadcastChannel(`rotor ${key}`);
+    (channel as { unref?(): void } | undefined)?.unref?.(); // Node, which renders pages, would not end because of it
     const locks = options.locks === undefined ? globalThis.navigator?.locks : options.locks;
     const origins = options.origins ?? (globalThis.location ? [location.origin] : []);
     const isCookie = options.transport === 'cookie';

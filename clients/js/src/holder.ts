@@ -18,6 +18,8 @@ export interface HolderOptions {
   store: Store;
   clock: Clock;
   pace: Pace;
+  /** The refresh token is in a cookie, or on its way there. */
+  cookie: boolean;
   /** Identifies the client, the token endpoint and the parameters with which the token is presented. */
   self: string;
   /** The names of members of an answer that are kept. */
@@ -193,7 +195,7 @@ export class Holder {
       const began = this.#clock.now();
       try {
         const record = await within(this.#clock, storeTimeout, 'reading the store', (signal) => this.#o.store.load(signal));
-        const held = hold(decode(record), record.version, this.#latest, this.#clock.now(), this.#clock.random());
+        const held = hold(this.#ours(decode(record)), record.version, this.#latest, this.#clock.now(), this.#clock.random());
         this.#latest = held;
         this.#o.onRecord?.(held, this.#isDead(held));
         return { record, held };
@@ -201,6 +203,11 @@ export class Holder {
         this.#looked = began;
       }
     });
+  }
+
+  /** Returns the state as it is here: a session in a cookie is none for a page that keeps its tokens itself now. */
+  #ours(state: State): State {
+    return state.sid && !this.#o.cookie ? { format: state.format, logins: state.logins, refresh_token: '', obtained_at: state.obtained_at } : state;
   }
 
   #save(version: number, data: string): Promise<void> {
@@ -353,15 +360,20 @@ export class Holder {
     return { record, held };
   }
 
-  /** Reports whether the provider has refused the token to this client, or the user has logged out. */
+  /** Returns the refusal in a state if it counts here: the user has logged out, or the provider has refused the token to this client. */
+  #refusalIn({ refusal }: State): StoredRefusal | undefined {
+    return refusal?.code === loggedOut || refusal?.by === this.#o.self ? refusal : undefined;
+  }
+
+  /** Reports whether the token must not be used any more. */
   #isDead(held: Held): boolean {
-    return held.state.refusal?.by === this.#o.self || (this.#refused !== undefined && this.#refused.credential === credential(held.state));
+    return this.#refusalIn(held.state) !== undefined || (this.#refused !== undefined && this.#refused.credential === credential(held.state));
   }
 
   /** Marks a dead token in the store, for all processes, and throws. The token stays there, so that one can ask why it died. */
   async #bury(record: StoredRecord, held: Held): Promise<never> {
-    let { refusal } = held.state;
-    if (refusal?.by !== this.#o.self) {
+    let refusal = this.#refusalIn(held.state);
+    if (!refusal) {
       refusal = this.#refused!.refusal;
       const { attempt: _, ...state } = held.state;
       const failed = await this.#save(record.version + 1, encode({ ...state, refusal })).catch((error: Error) => error);

@@ -90,7 +90,7 @@ export class AccessToken {
   }
 }
 
-export type Internals = Pick<HolderOptions, 'store' | 'exclusive' | 'lookEvery' | 'onRecord'> & { cookie: boolean; clientSecret?: string | undefined };
+export type Internals = Pick<HolderOptions, 'store' | 'cookie' | 'exclusive' | 'lookEvery' | 'onRecord'> & { clientSecret?: string | undefined };
 
 /** What the parameters of a refresh are not: those of the refresh itself, and those by which a client authenticates. */
 const ownParams = ['grant_type', 'refresh_token', 'sid', 'client_id', 'client_secret', 'client_assertion', 'client_assertion_type', ''];
@@ -113,7 +113,7 @@ export class CommonSession {
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
       clock,
     });
-    this.#origins = (options.origins ?? []).map((address) => new URL(address).origin);
+    this.#origins = (options.origins ?? []).map(originOf);
     const params = new URLSearchParams(Object.entries(options.params ?? {}).flatMap(([name, values]) => [values].flat().map((value) => [name, value])));
     for (const name of ownParams) if (params.has(name)) throw new TypeError(`params: the parameter "${name}" is not allowed`);
     params.sort();
@@ -243,6 +243,13 @@ export class CommonSession {
   toString(): string {
     return '[session]';
   }
+}
+
+/** Returns the origin of an address. */
+function originOf(address: string): string {
+  const { origin } = new URL(address);
+  if (origin === 'null') throw new TypeError(`origins: ${JSON.stringify(address)} is no origin, such as https://api.example.com`);
+  return origin;
 }
 
 /** Returns the parameter by which the state presents its refresh token. */

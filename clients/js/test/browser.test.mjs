@@ -1,6 +1,8 @@
 // The session of a page, in tabs that share a store, against the real service. Chromium runs it for real elsewhere.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import test from 'node:test';
+import { promisify } from 'node:util';
 import { LoginRequiredError, MemoryStore, Session } from '@rotor-auth/rotor/browser';
 import { Items, Locks, Network, startRotor } from './world.mjs';
 
@@ -106,4 +108,32 @@ test('a listener that throws does no harm to the session', async (t) => {
   await session.login(await world.login(clientId, user));
   assert.ok((await session.token()).accessToken);
   assert.match((await thrown).message, /the page is broken/);
+});
+
+test('a logout counts for tabs with other parameters, also if the service does not hear of it', async (t) => {
+  const { tab, user, clientId, network } = await open(t);
+  const here = tab();
+  const there = tab({ params: { scope: 'orders' } });
+  await here.login(await world.login(clientId, user, { scope: 'orders' }));
+  await there.token();
+  network.faults = Array(4).fill(503);
+  await assert.rejects(here.logout(), { name: 'RefreshError' });
+  const before = network.refreshes;
+  await assert.rejects(there.token(), LoginRequiredError);
+  await world.advance(301);
+  await assert.rejects(there.token(), LoginRequiredError);
+  assert.equal(network.refreshes, before);
+  assert.equal(await here.isLoggedIn(), false);
+});
+
+test('a session that is made where a page is rendered keeps no server from ending', async () => {
+  const script = `import { Session } from '@rotor-auth/rotor/browser';
+    new Session({ issuer: 'https://auth.example.com', clientId: 'spa', transport: 'cookie' });`;
+  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { cwd: new URL('.', import.meta.url), timeout: 60_000 });
+});
+
+test('an origin that is none is refused', () => {
+  for (const origin of ['localhost:3000', 'data:,x']) {
+    assert.throws(() => new Session({ issuer: world.issuer, clientId: 'spa', transport: 'token', origins: [origin] }), /origin/);
+  }
 });

@@ -190,3 +190,16 @@ test('a client without the transport cookie is noticed at its login', async (t) 
   await assert.rejects(login(tab()), /sid/);
   assert.equal((await store.load()).version, 0);
 });
+
+test('a page that goes back from the cookie to the token asks for a login', async (t) => {
+  const { tab, login, clientId, network, user } = await open(t);
+  await login(tab());
+  await world.client(clientId, { redirect_uris: [redirectUri], scope: 'orders' });
+  const session = tab({ transport: 'token' });
+  assert.equal(await session.isLoggedIn(), false);
+  const before = network.requests.length;
+  await assert.rejects(session.token(), LoginRequiredError);
+  assert.equal(network.requests.length, before);
+  await session.login(await world.login(clientId, user));
+  await session.token();
+});
