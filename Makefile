@@ -126,7 +126,7 @@ test-browser: $(AXE) ## the pages of the console and of the demo, in a real Chro
 	go test -tags browser -count=1 -shuffle=on -parallel 4 -timeout 10m ./lab/browser
 
 .PHONY: test-tabs
-test-tabs: $(TABS) ## ten tabs of one session, and attacks on it, in a real Chromium, in 8 minutes (EXPIRIES=200; Chromium, Node)
+test-tabs: $(TABS) ## ten tabs of one session, and attacks on it, in a real Chromium, in ten minutes (EXPIRIES=200; Chromium, Node)
 	go test -tags tabs -count=1 -shuffle=on -parallel 4 -timeout 3h -v ./lab/tabs -expiries $(EXPIRIES)
 
 # The package as a page has it, apart from clients/js/dist, which other targets make anew.
