@@ -49,6 +49,9 @@ export interface AuthorizationRequest {
 /** How long a tab waits for the lock before it does without, in milliseconds: longer than a request takes. */
 const lockPatience = 25_000;
 
+/** The answers that this page is taking. It may mount twice, with a session each time, and the first takes the answer out of the address. */
+const answers = new Map<string, Promise<boolean>>();
+
 /**
  * Holds the session of a page, together with all tabs of its origin. One tab refreshes at a time, and the others get
  * its access token.
@@ -57,7 +60,6 @@ export class Session extends CommonSession {
   readonly #options: SessionOptions;
   readonly #key: string;
   readonly #channel: BroadcastChannel | undefined;
-  #handling: Promise<boolean> | undefined;
 
   constructor(options: SessionOptions) {
     const key = `${options.clientId} ${options.name ?? 'default'}`;
@@ -133,8 +135,12 @@ export class Session extends CommonSession {
    * has no answer to a request of this tab; then nothing is sent.
    */
   async handleRedirect(address: string = location.href): Promise<boolean> {
-    this.#handling ??= this.#takeAnswer(address).finally(() => (this.#handling = undefined)); // a page may mount twice
-    return this.#handling;
+    let taking = answers.get(this.#key);
+    if (!taking) {
+      taking = this.#takeAnswer(address).finally(() => answers.delete(this.#key));
+      answers.set(this.#key, taking);
+    }
+    return taking;
   }
 
   async #takeAnswer(address: string): Promise<boolean> {

@@ -57,6 +57,18 @@ test('a login by a code: the request, the answer, the exchange', async (t) => {
   assert.equal(await tab().handleRedirect('https://app.example.com/?code=stolen&state=other'), false);
 });
 
+test('a page that makes two sessions at once takes its answer once, for both', async (t) => {
+  const { tab, user, network } = await open(t);
+  const pending = new Items();
+  const [first, second] = [tab({ pending }), tab({ pending })];
+  const request = new URL(await first.authorizationUrl({ redirectUri: 'https://app.example.com/', scope: 'orders' }));
+  const { redirect_to } = await world.management.authorize({ user_id: user, request: Object.fromEntries(request.searchParams) });
+  const taken = await Promise.all([first.handleRedirect(redirect_to), second.handleRedirect('https://app.example.com/')]); // the address is clean by then
+  assert.deepEqual(taken, [true, true]);
+  assert.equal(await second.isLoggedIn(), true);
+  assert.equal(network.requests.length, 1);
+});
+
 test('an answer from another issuer, or with an error, begins no session', async (t) => {
   const { tab, network } = await open(t);
   const session = tab();
