@@ -226,3 +226,22 @@ func TestCookieSession(t *testing.T) {
 		t.Errorf("its own: %v", a)
 	}
 }
+
+// TestCookieAsJSON checks that a page may send JSON.
+func TestCookieAsJSON(t *testing.T) {
+	b := newBrowser(t)
+	sid := b.login("spa", "ada")
+	for _, tt := range []struct{ path, body string }{
+		{"/oauth/token", `{"grant_type":"refresh_token","client_id":"spa","sid":` + quote(sid) + `}`},
+		{"/oauth/revoke", `{"client_id":"spa","sid":` + quote(sid) + `}`},
+	} {
+		a := b.send(http.MethodPost, tt.path, jsonType, tt.body, b.headers()...)
+		if a.status != http.StatusOK || a.header.Get("Set-Cookie") == "" {
+			t.Errorf("%s: %v %v", tt.path, a, a.header)
+		}
+		b.keep(a)
+	}
+	if len(b.cookies) != 0 {
+		t.Errorf("after the logout there are %v", b.cookies)
+	}
+}
