@@ -166,7 +166,8 @@ export class Session extends CommonSession {
 
   /**
    * Begins the session of the cookie that the browser still has, although the page's storage was cleared, as Safari does when a
-   * site was not used for a week. It makes a request, and returns false if there is no such cookie, or several.
+   * site was not used for a week. It makes a request, and returns false if there is no such cookie, or several. If the storage was
+   * not cleared, it asks for nothing: after a logout nobody becomes the user before.
    */
   async restore(): Promise<boolean> {
     return this.#options.transport === 'cookie' && ((await this.isLoggedIn()) || this.restoreCookie());

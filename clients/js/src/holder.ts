@@ -112,14 +112,19 @@ export class Holder {
     return (await this.#load()).held;
   }
 
-  /** Saves the tokens of a login in place of whatever the store holds. It does nothing if it has saved the same before. */
-  async login(answer: Partial<Answer>): Promise<void> {
+  /**
+   * Saves the tokens of a login in place of whatever the store holds. It does nothing if it has saved the same before.
+   *
+   * @param isFirst Only if the store holds nothing.
+   */
+  async login(answer: Partial<Answer>, isFirst = false): Promise<void> {
     const sid = answer.refresh_token ? '' : (answer.sid ?? '');
     const presented = answer.refresh_token || sid;
     if (!presented) throw new TypeError('login: the answer has no refresh token');
     const mark = sid || (await fingerprint(presented));
     for (let n = 0; n < 8; n++) {
       const { record, held } = await this.#load();
+      if (isFirst && record.version > 0) return;
       if (held.state.logins.includes(mark) || credential(held.state) === presented) return;
       const data = encode({
         logins: [mark, ...held.state.logins].slice(0, 8),

@@ -196,10 +196,14 @@ export class CommonSession {
     return this.#persist(() => askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000, headers), 'the code');
   }
 
-  /** Begins the session of the only cookie that the browser has of this client. It returns false if there is none, or several. */
+  /**
+   * Begins the session of the only cookie that the browser has of this client, and returns false if there is none, or several. A
+   * store that holds a record was not cleared: then the cookie may be that of a user before.
+   */
   protected async restoreCookie(): Promise<boolean> {
+    if ((await this.#holder.look()).version > 0) return false;
     try {
-      await this.#holder.login(await this.#persist(() => askForTokens(this.#endpoint, 'refresh_token', new URLSearchParams(), 10_000), 'the cookie'));
+      await this.#holder.login(await this.#persist(() => askForTokens(this.#endpoint, 'refresh_token', new URLSearchParams(), 10_000), 'the cookie'), true);
       return await this.isLoggedIn();
     } catch (error) {
       if (error instanceof LoginRequiredError || (error instanceof RefreshError && error.code === 'invalid_request')) return false;

@@ -173,6 +173,34 @@ test('a page whose storage was cleared finds its session again', async (t) => {
   assert.equal(cookies.size, 2);
 });
 
+test('nobody becomes the user before, whose cookie is still there', async (t) => {
+  const { tab, login, user, cookies, network } = await open(t);
+  const session = tab();
+  await login(session);
+  for (let n = 0; n < 9; n++) {
+    await login(session, `${user}-${n}`);
+    await session.logout();
+  }
+  assert.equal(cookies.size, 1, 'the first user did not log out');
+  const before = network.requests.length;
+  assert.equal(await session.restore(), false);
+  assert.equal(network.requests.length, before);
+});
+
+test('a login that comes while a cookie is restored wins', async (t) => {
+  const { tab, login, user, network } = await open(t);
+  await login(tab());
+  const store = new MemoryStore();
+  const session = tab({ store });
+  const other = `${user}-other`;
+  network.faults = [async (answer) => {
+    await login(tab({ store }), other);
+    return answer;
+  }];
+  assert.equal(await session.restore(), true);
+  assert.equal(JSON.parse(atob((await session.token()).accessToken.split('.')[1])).sub, other);
+});
+
 test('a logout that the service did not hear of is not undone', async (t) => {
   const { tab, login, network } = await open(t);
   const session = tab();
