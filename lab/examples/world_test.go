@@ -231,12 +231,17 @@ func (w *world) refreshes() int { return strings.Count(w.log.String(), `"type":"
 // slow machine that token may be due again meanwhile: a session refreshes after three quarters of the lifetime at the earliest.
 func (w *world) refreshOnce(work func()) {
 	w.t.Helper()
+	if made, most := w.during(work); made < 1 || made > most {
+		w.t.Errorf("there were %d refreshes, not 1 to %d", made, most)
+	}
+}
+
+// during runs work, and returns how many refreshes were made meanwhile, and how many were due at most.
+func (w *world) during(work func()) (made, most int) {
+	w.t.Helper()
 	before, began := w.refreshes(), time.Now()
 	work()
-	most := 1 + int(time.Since(began)/(lifetime*3/4))
-	if n := w.refreshes() - before; n < 1 || n > most {
-		w.t.Errorf("there were %d refreshes, not 1 to %d", n, most)
-	}
+	return w.refreshes() - before, 1 + int(time.Since(began)/(lifetime*3/4))
 }
 
 // family returns the newest family of alice in a client.
