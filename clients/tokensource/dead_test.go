@@ -1,6 +1,7 @@
 package tokensource_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"testing"
@@ -54,6 +55,41 @@ func TestDead(t *testing.T) {
 	w.good(b)
 	if w.arrived.Load() != 1 {
 		t.Errorf("%d requests after the login", w.arrived.Load()-1)
+	}
+}
+
+// TestLogoutElsewhere checks that a logout by the package for JavaScript, which shares the record, ends
+// the session here, also if it comes in the middle of a refresh.
+func TestLogoutElsewhere(t *testing.T) {
+	w := newWorld(t)
+	store := tokensource.NewMemory()
+	w.begun("app", store)
+	logout := func() {
+		r, err := store.Load(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		var members map[string]any
+		if err := json.Unmarshal(r.Data, &members); err != nil {
+			t.Error(err)
+		}
+		members["refusal"] = map[string]any{"by": "app at another address", "status": 0, "code": "logged_out"}
+		data, _ := json.Marshal(members)
+		if err := store.Save(t.Context(), tokensource.Record{Version: r.Version + 1, Data: data}); err != nil {
+			t.Error(err)
+		}
+	}
+	w.wire.breaks(func(int) fault {
+		logout()
+		return none
+	})
+	for _, src := range []*tokensource.Source{w.source("app", store, nil), w.source("app", store, nil)} {
+		if answer := loginRequired(t, src); answer.ErrorCode != "logged_out" {
+			t.Errorf("the answer in the error is %+v", answer)
+		}
+	}
+	if w.wire.requests() != 1 {
+		t.Errorf("%d requests, and all but the first after the logout", w.wire.requests())
 	}
 }
 

@@ -52,6 +52,10 @@ type refusal struct {
 	URI         string `json:"uri,omitempty"`
 }
 
+// isLogout reports whether the refusal is none of the provider's: the package for JavaScript, which
+// may share the record, notes a logout so until the provider has heard of it.
+func (r *refusal) isLogout() bool { return r != nil && r.Code == "logged_out" }
+
 const format = 1
 
 // encode returns the data of a new record.

@@ -231,7 +231,9 @@ func (s *Source) granted(t *oauth2.Token, asked time.Time, h *held, rejected str
 // unsaved token or what another process has saved.
 func (s *Source) settle(ctx context.Context, r Record, h *held) (Record, *held, error) {
 	u := s.unsaved
-	open := func() bool { return h.RefreshToken == u.presented && !bytes.Equal(r.Data, u.data) }
+	open := func() bool {
+		return h.RefreshToken == u.presented && !h.Refusal.isLogout() && !bytes.Equal(r.Data, u.data)
+	}
 	if open() {
 		saving := s.saveData(ctx, r.Version+1, u.data)
 		var err error
@@ -247,9 +249,18 @@ func (s *Source) settle(ctx context.Context, r Record, h *held) (Record, *held, 
 	return r, h, nil
 }
 
-// dead reports whether the provider has refused the refresh token to this client.
+// dead reports whether the provider has refused the refresh token to this client, or
+// the user has logged out.
 func (s *Source) dead(h *held) bool {
-	return h.Refusal != nil && h.Refusal.By == s.self() || s.refused != nil && s.refused.refreshToken == h.RefreshToken
+	return s.refusalIn(h) != nil || s.refused != nil && s.refused.refreshToken == h.RefreshToken
+}
+
+// refusalIn returns the refusal in a record if it counts for this client, nil otherwise.
+func (s *Source) refusalIn(h *held) *refusal {
+	if h.Refusal.isLogout() || h.Refusal != nil && h.Refusal.By == s.self() {
+		return h.Refusal
+	}
+	return nil
 }
 
 // self identifies the client, the token endpoint and the parameters with which the
@@ -267,8 +278,8 @@ func (s *Source) self() string {
 // bury marks a dead token in the store, for all processes, and returns the error.
 // The token stays there, so that one can still ask the provider why it died.
 func (s *Source) bury(ctx context.Context, r Record, h *held) error {
-	cause := h.Refusal
-	if cause == nil || cause.By != s.self() {
+	cause := s.refusalIn(h)
+	if cause == nil {
 		cause = s.refused.refusal
 		marked := h.state
 		marked.Refusal, marked.Attempt = cause, nil
