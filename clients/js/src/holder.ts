@@ -85,6 +85,7 @@ export class Holder {
     if (this.#ready(rejected)) await this.#lookNowAndThen();
     const ready = this.#ready(rejected);
     if (ready) return ready;
+    signal?.throwIfAborted(); // a signal tells only once
     let flight = this.#flights.get(rejected);
     if (!flight) {
       flight = this.#refreshing.run(() => this.#refresh(rejected, headers));

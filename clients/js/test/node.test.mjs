@@ -377,6 +377,21 @@ test('with a strict provider, too, holders of one store make one refresh for eac
   assert.equal((await world.family(user)).status, 'active');
 });
 
+test('a caller that gives up while the record is read asks for no refresh', async () => {
+  const { session, store, network } = await begin();
+  await session.token();
+  await world.advance(11); // so that the record is looked at
+  const giveUp = new AbortController();
+  const load = store.load.bind(store);
+  store.load = () => {
+    giveUp.abort(new Error('enough'));
+    world.clock.skew += 301_000; // and the token ends meanwhile
+    return load();
+  };
+  await assert.rejects(session.token({ signal: giveUp.signal }), /enough/);
+  assert.equal(network.refreshes, 0);
+});
+
 test('a caller that gives up does not stop the refresh', async () => {
   const { session, network } = await begin();
   await world.advance(301);
