@@ -49,7 +49,7 @@ var (
 	errRepeatedCookie = invalidRequest("The browser sent the session's cookie twice. One of them was set by somebody else.")
 	errNotAPage       = &oauthError{
 		status: http.StatusForbidden, code: "invalid_request",
-		description: "Only web pages of this service's origin, or of a configured one, may use the session's cookie. The setting * configures none.",
+		description: "Only web pages of this service's origin, or of one that is configured by name, may use the session's cookie. The setting * names none.",
 	}
 )
 
