@@ -219,6 +219,10 @@ test('what is forwarded can be sent as it is', () => {
     [{}, {}],
     [{ ip: '::ffff:192.0.2.1', userAgent: ' a\u00e9\nb ' }, { 'Rotor-Client-Ip': '192.0.2.1', 'Rotor-Client-User-Agent': 'a??b' }],
     [{ ip: 'fe80::1%eth0' }, { 'Rotor-Client-Ip': 'fe80::1' }],
+    [{ ip: '192.0.2.1:5678' }, { 'Rotor-Client-Ip': '192.0.2.1' }],
+    [{ ip: '[2001:db8::7]:5678' }, { 'Rotor-Client-Ip': '2001:db8::7' }],
+    [{ ip: 'unknown' }, {}],
+    [{ ip: '203.0.113.7, 10.0.0.1', userAgent: 'x' }, { 'Rotor-Client-User-Agent': 'x' }],
     [{ headers: { 'x-forwarded-for': '1.2.3.4' }, socket: { remoteAddress: '2001:db8::7' } }, { 'Rotor-Client-Ip': '2001:db8::7' }],
     [{ headers: { 'user-agent': 'x' }, ip: '192.0.2.9', socket: { remoteAddress: '10.0.0.1' } }, { 'Rotor-Client-Ip': '192.0.2.9', 'Rotor-Client-User-Agent': 'x' }],
   ]) {

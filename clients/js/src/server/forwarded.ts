@@ -21,7 +21,9 @@ export interface IncomingRequest {
  */
 export function forwardedFor(user: EndUser | IncomingRequest): Record<string, string> {
   const { ip, userAgent } = 'headers' in user ? { ip: user.ip ?? user.socket?.remoteAddress, userAgent: user.headers['user-agent'] } : user;
-  const plain = ip?.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '').replace(/%.*$/, ''); // an IPv4 address on an IPv6 socket
+  const bare = ip?.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1').replace(/^\[(.*)\](:\d+)?$/, '$1'); // some proxies add the port
+  const address = bare?.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '').replace(/%.*$/, ''); // an IPv4 address on an IPv6 socket
+  const plain = /^(\d{1,3}(\.\d{1,3}){3}|[\da-f:.]*:[\da-f:.]*)$/i.test(address ?? '') ? address : undefined; // anything else would be refused
   const agent = userAgent?.replace(/[^\x20-\x7e]/g, '?').trim();
   return { ...(plain && { 'Rotor-Client-Ip': plain }), ...(agent && { 'Rotor-Client-User-Agent': agent }) };
 }
