@@ -3,6 +3,10 @@ package main
 // sessionCookies breaks the rules of the transport "cookie".
 var sessionCookies = chapter{"Session cookies", []mutant{
 	{
+		rule: "each first visit to a page is a refusal in the log", pkg: "session", test: "server.TestCookieNotYetThere",
+		edits: []edit{{`case errors.Is(err, errNoCookie) && u.Cookie.SessionID == "":`, `case errors.Is(err, errNoCookie) && u.Cookie == nil:`}},
+	},
+	{
 		rule: "a form of another page uses a session's cookie: the header is not asked for", pkg: "oauth", test: "server.TestCookieCallers",
 		edits: []edit{{`if h := r.Header.Values(transportHeader); len(h) != 1 || h[0] != "cookie" {`, `if h := r.Header.Values(transportHeader); len(h) > 1 || len(h) == 1 && h[0] != "cookie" {`}},
 	},

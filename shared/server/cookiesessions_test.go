@@ -56,8 +56,9 @@ func TestCookieNotYetThere(t *testing.T) {
 		if a := other.renew(sid); !a.refused(http.StatusBadRequest) || a.header.Get("Set-Cookie") != "" {
 			t.Errorf("without a cookie: %v %v", a, a.header)
 		}
-		if cause := b.lastCause(); cause != string(family.NoCookie) {
-			t.Errorf("the cause is %v", cause)
+		// A request that names no session only asks whether there is one.
+		if lines := b.logged("fertft"); len(lines) != 1 || lines[0]["cause"] != string(family.NoCookie) {
+			t.Errorf("the log has %v", lines)
 		}
 	}
 	if a := b.renew(ada); a.status != http.StatusOK {

@@ -87,6 +87,8 @@ func (e *Engine) refuseUnreadable(ctx context.Context, u Use, err error) error {
 	var unadopted *UnadoptedError
 	var wrong *wrongSessionError
 	switch {
+	case errors.Is(err, errNoCookie) && u.Cookie.SessionID == "": // a page that asks whether there is a session: nothing ended
+		return &DeadTokenError{family.NoCookie}
 	case errors.Is(err, errNoCookie):
 		return e.refuse(ctx, u, token.Token{}, nil, family.NoCookie)
 	case errors.As(err, &wrong):
