@@ -182,7 +182,8 @@ export class CommonSession {
     if (!('code' in login)) {
       if (!this.#endpoint.cookie) return this.#holder.login(login);
       await this.#holder.login({ refresh_token: login.refresh_token });
-      await this.#holder.get(); // which moves the token into a cookie
+      const { state } = await this.#holder.get(); // which moves the token into a cookie
+      if (state.refresh_token) throw new Error('login: the answer has a refresh token. Is the client registered with the transport cookie?');
       return;
     }
     const { code, codeVerifier, redirectUri } = login as CodeLogin;

@@ -219,6 +219,13 @@ test('a client without the transport cookie is noticed at its login', async (t) 
   assert.equal((await store.load()).version, 0);
 });
 
+test('a client without the transport cookie is noticed when a token is to move into one', async (t) => {
+  const { tab, user } = await open(t);
+  const clientId = await world.client('body', { scope: 'orders' });
+  const { refresh_token } = await world.management.startFamily({ user_id: user, client_id: clientId });
+  await assert.rejects(tab({ clientId, store: new MemoryStore() }).login({ refresh_token }), /registered with the transport cookie/);
+});
+
 test('a page that goes back from the cookie to the token asks for a login', async (t) => {
   const { tab, login, clientId, network, user } = await open(t);
   await login(tab());
