@@ -61,7 +61,7 @@ func TestCheck(t *testing.T) {
 		{"an accepted body of another type", func(e *Exchange) { e.Header.Set("Content-Type", "text/plain") }, "of type text/plain"},
 		{"an accepted body without a type", func(e *Exchange) { e.Header.Del("Content-Type") }, "the content type"},
 		{"an accepted grant", send(strings.Replace(string(refreshed().Body), "grant_type=refresh_token", "grant_type=password", 1)), "/grant_type"},
-		{"an accepted request without a token", send("grant_type=refresh_token"), "refresh_token"},
+		{"an accepted request without a code", send("grant_type=authorization_code"), "code"},
 		{"an accepted client twice", func(e *Exchange) { e.Body = append(e.Body, "&client_id=app"...) }, "/client_id"},
 		{"another method", func(e *Exchange) { e.Method = http.MethodPut }, "is no operation, and is answered 200"},
 		{"another path", func(e *Exchange) { e.Path = "/oauth/nothing" }, "is no operation, and is answered 200"},
