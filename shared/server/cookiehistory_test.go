@@ -27,7 +27,7 @@ type cookieHistory struct {
 // logs out, that it stays its user's, and that one that has ended stays so.
 func TestCookieHistories(t *testing.T) {
 	parallel(t)
-	for seed := range storetest.Size(300, 5) {
+	for seed := range storetest.Size(300, 2) {
 		h := &cookieHistory{
 			browser: newBrowser(t), rand: rand.New(rand.NewPCG(19, uint64(seed))),
 			alive: map[string]string{}, ended: map[string]bool{},

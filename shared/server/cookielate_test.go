@@ -117,7 +117,8 @@ func TestCookieLate(t *testing.T) {
 	orders := map[string]bool{}
 	for _, gap := range gaps {
 		b := newBrowser(t)
-		for n := range len(delays) * len(delays) * len(delays) * len(delays) {
+		// In short the first answer is always the one that is late by a minute.
+		for n := storetest.Size(0, 3); n < len(delays)*len(delays)*len(delays)*len(delays); n += storetest.Size(1, len(delays)) {
 			clear(b.cookies)
 			sid := b.login("spa", "ada")
 			b.clock.Advance(time.Duration(n%3) * time.Minute)
@@ -150,7 +151,7 @@ func TestCookieLate(t *testing.T) {
 			}
 		}
 	}
-	if len(orders) < 24 {
+	if len(orders) < storetest.Size(24, 12) {
 		t.Errorf("the answers arrived in %d orders", len(orders))
 	}
 }
