@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/rotor-auth/rotor/lab/chromium"
 )
 
 // patience is how long a tab waits for what must come.
@@ -24,41 +26,8 @@ const patience = 30 * time.Second
 // chrome is the one Chromium of all tests. Each test has a profile of its own in it.
 var chrome context.Context
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-// run runs the tests beside a Chromium, and returns the exit code.
-func run(m *testing.M) int {
-	profile, err := os.MkdirTemp("", "rotor-examples-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(profile) }()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.UserDataDir(profile),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // no name leads away from this machine
-	)
-	if os.Geteuid() == 0 { // a sandbox of Chromium is for other users
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	if err := chromedp.Do(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "start Chromium, which is Debian's package chromium: %v\n", err)
-		return 1
-	}
-	chrome = ctx
-	code := m.Run()
-	closing, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if err := chromedp.Cancel(closing); err != nil {
-		fmt.Fprintf(os.Stderr, "end Chromium: %v\n", err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(chromium.Run(m, &chrome, "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))
 }
 
 // tab is a tab of Chromium.

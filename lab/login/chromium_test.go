@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"net/http/httptest"
 	"os"
 	"testing"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/rotor-auth/rotor/lab/chromium"
 )
 
 // bundles are the builds for browsers of the SDKs, as their packages ship them.
@@ -26,42 +27,8 @@ var bundles = map[string]string{
 // chrome is the one Chromium of all pages. Each page has a profile of its own in it.
 var chrome context.Context
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-// run runs the tests beside a Chromium, and returns the exit code.
-func run(m *testing.M) int {
-	profile, err := os.MkdirTemp("", "rotor-login-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(profile) }()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.UserDataDir(profile),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // no name leads away from this machine
-		chromedp.Flag("ignore-certificate-errors-spki-list", trusted()),
-	)
-	if os.Geteuid() == 0 { // a sandbox of Chromium is for other users
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	if err := chromedp.Do(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "start Chromium, which is Debian's package chromium: %v\n", err)
-		return 1
-	}
-	chrome = ctx
-	code := m.Run()
-	closing, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if err := chromedp.Cancel(closing); err != nil {
-		fmt.Fprintf(os.Stderr, "end Chromium: %v\n", err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(chromium.Run(m, &chrome, "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", chromedp.Flag("ignore-certificate-errors-spki-list", trusted())))
 }
 
 // page returns the function that opens the page of that name, and waits for its report.

@@ -21,9 +21,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/browser"
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
+
+	"github.com/rotor-auth/rotor/lab/chromium"
 )
 
 // The hosts. Chromium takes the first three for one site.
@@ -37,53 +37,14 @@ const (
 // chrome is the one Chromium of all tests. Each test has a profile of its own in it.
 var chrome context.Context
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-// run runs the tests beside a Chromium, and returns the exit code.
-func run(m *testing.M) int {
-	profile, err := os.MkdirTemp("", "rotor-tabs-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(profile) }()
+func TestMain(m *testing.M) {
 	certificate, err := identity()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		os.Exit(1)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.UserDataDir(profile),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"), // no name leads away from this machine
-		chromedp.Flag("ignore-certificate-errors-spki-list", fingerprint(certificate.Leaf)),
-	)
-	if os.Geteuid() == 0 { // a sandbox of Chromium is for other users
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	if err := chromedp.Do(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "start Chromium, which is Debian's package chromium: %v\n", err)
-		return 1
-	}
-	version, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, browser.GetVersion, cdp.Empty{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	fmt.Println(version.Product)
-	chrome = ctx
-	code := m.Run()
-	closing, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if err := chromedp.Cancel(closing); err != nil {
-		fmt.Fprintf(os.Stderr, "end Chromium: %v\n", err)
-		return 1
-	}
-	return code
+	os.Exit(chromium.Run(m, &chrome, "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+		chromedp.Flag("ignore-certificate-errors-spki-list", fingerprint(certificate.Leaf))))
 }
 
 // identity returns the certificate of all hosts, which no authority has signed.

@@ -19,8 +19,8 @@ const (
 	laxCookie     = "lax"
 )
 
-// minCookieInterval is the shortest reuse interval of a cookie client. Answers may arrive late, as much as
-// API Gateway waits for them, and the last to arrive sets the cookie: it must still be good.
+// minCookieInterval is the shortest reuse interval of a cookie client. An answer that is late by no more than the
+// interval overwrites no newer token, and API Gateway waits for 30 s.
 const minCookieInterval family.Seconds = 60
 
 // transport checks these members of PUT /v1/clients/{client_id}, and sets them in the client.
