@@ -109,14 +109,18 @@ func newCrowd(w *world, transport string, forAnswers *rand.Rand) *crowd {
 	return c
 }
 
-// refreshFaults is what happens to a hundred refreshes, in an order by chance.
+// refreshFaults is what happens to two hundred refreshes, in an order by chance. All but a short delay cost a refresh more, as a
+// rule: eight are less than half of the tenth that TestTabs allows.
 var refreshFaults = map[string]int{
-	"a short delay": 5, "a long delay": 2, "no answer": 3, "half an answer": 3, "a late body": 1, "an outage": 1,
-	"the tab crashes": 2, "the tab is closed": 1, "the tab is frozen": 1,
+	"a short delay": 10, "a long delay": 1, "no answer": 1, "half an answer": 1, "a late body": 1, "an outage": 1,
+	"the tab crashes": 1, "the tab is closed": 1, "the tab is frozen": 1,
 }
 
+// deckSize is how many refreshes refreshFaults is for.
+const deckSize = 200
+
 // tabFaults is what happens to tabs meanwhile, in an order by chance.
-var tabFaults = map[string]int{"close": 4, "crash": 3, "freeze": 4, "cut its network": 1, "cut all networks": 3}
+var tabFaults = map[string]int{"close": 5, "crash": 4, "freeze": 2, "cut its network": 1, "cut all networks": 3}
 
 // shuffled returns a deck that has each name so often, filled up to size with "".
 func shuffled(random *rand.Rand, faults map[string]int, size int) []string {
@@ -144,7 +148,7 @@ func (c *crowd) harm(p *reply) harm {
 		return harm{}
 	}
 	if len(c.deck) == 0 {
-		c.deck = shuffled(c.random, refreshFaults, 100)
+		c.deck = shuffled(c.random, refreshFaults, deckSize)
 	}
 	h := harm{name: c.deck[0]}
 	c.deck = c.deck[1:]
@@ -291,7 +295,7 @@ func (c *crowd) play(random *rand.Rand, enough func() bool) {
 		}
 		action := deck[0]
 		deck = deck[1:]
-		wait(c.t.Context(), between(random, 200*time.Millisecond, 6*time.Second))
+		wait(c.t.Context(), between(random, 200*time.Millisecond, 9*time.Second))
 		pick, while := random.IntN(tabsOpen), between(random, 300*time.Millisecond, 8*time.Second)
 		names := c.names()
 		name := names[pick%len(names)]
