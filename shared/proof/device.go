@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
 )
 
 // deviceAlgorithms are the algorithms of device-bound sessions. The draft also has "none", for
@@ -20,13 +19,12 @@ var deviceAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256}
 // DeviceKey is the public key of a browser's device-bound session: one on P-256 for ES256, or
 // an RSA key of 2048 to 4096 bits for RS256. No proof is good for its zero value.
 type DeviceKey struct {
-	key any // *ecdsa.PublicKey or *rsa.PublicKey, which checkKey accepts
+	key any // *ecdsa.PublicKey or *rsa.PublicKey, which parseKey accepts
 }
 
 // Thumbprint returns the thumbprint of the key.
 func (k DeviceKey) Thumbprint() Thumbprint {
-	t, _ := thumbprint(&jose.JSONWebKey{Key: k.key})
-	return t
+	return thumbprint(k.key)
 }
 
 // The first byte of an encoded key.
@@ -108,11 +106,11 @@ func CheckRegistration(headers []string) (key DeviceKey, challenge, authorizatio
 	if reason != "" {
 		return DeviceKey{}, "", "", refused(reason)
 	}
-	claims, reason := s.deviceClaims(s.key.Key)
+	claims, reason := s.deviceClaims(s.key)
 	if reason != "" {
 		return DeviceKey{}, "", "", refused(reason)
 	}
-	return DeviceKey{s.key.Key}, claims.JTI, claims.Authorization, nil
+	return DeviceKey{s.key}, claims.JTI, claims.Authorization, nil
 }
 
 // CheckRenewal checks the JWT of a renewal against the registered key, and returns the
@@ -125,8 +123,8 @@ func CheckRenewal(headers []string, key DeviceKey) (challenge string, err error)
 	if s.key != nil { // the draft: "It MUST not be present for refresh requests"
 		return "", refused(ForbiddenHeader)
 	}
-	if reason := checkKey(key.key, s.alg); reason != "" {
-		return "", refused(reason)
+	if !signs(key.key, s.alg) {
+		return "", refused(WrongAlgorithm)
 	}
 	claims, reason := s.deviceClaims(key.key)
 	if reason != "" {
@@ -157,12 +155,10 @@ func parseDevice(headers []string) (*signed, Reason) {
 
 // deviceClaims verifies the signature by the key and returns the claims.
 func (s *signed) deviceClaims(key any) (c deviceClaims, reason Reason) {
-	switch {
-	case !s.verify(key):
-		return c, WrongSignature
-	case json.Unmarshal(s.payload, &c) != nil:
-		return c, Malformed
-	case c.JTI == "":
+	if reason := s.claims(key, &c); reason != "" {
+		return c, reason
+	}
+	if c.JTI == "" {
 		return c, NoJTI
 	}
 	return c, ""

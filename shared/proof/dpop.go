@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
@@ -58,9 +57,8 @@ type dpopClaims struct {
 // §4.3). headers are the values of all DPoP header fields of the request. The error is a
 // [*RefusedError].
 //
-// Whoever signed the proof well but without a recent nonce is told that first, since it needs
-// a nonce to get any further. A jti need not be kept: a nonce lasts for minutes, and a proof
-// that is sent again within them yields nothing without its key.
+// A well signed proof without a recent nonce is refused for that before its other claims are
+// looked at. The jti is not compared with those of other proofs.
 func CheckDPoP(headers []string, want Expected) (Thumbprint, error) {
 	presented, reason := single(headers)
 	if reason != "" {
@@ -73,21 +71,14 @@ func CheckDPoP(headers []string, want Expected) (Thumbprint, error) {
 	if s.key == nil {
 		return Thumbprint{}, refused(NoKey)
 	}
-	if !s.verify(s.key.Key) {
-		return Thumbprint{}, refused(WrongSignature)
-	}
 	var claims dpopClaims
-	if json.Unmarshal(s.payload, &claims) != nil {
-		return Thumbprint{}, refused(Malformed)
+	if reason := s.claims(s.key, &claims); reason != "" {
+		return Thumbprint{}, refused(reason)
 	}
 	if reason := claims.check(want); reason != "" {
 		return Thumbprint{}, refused(reason)
 	}
-	t, ok := thumbprint(s.key)
-	if !ok {
-		return Thumbprint{}, refused(MalformedKey)
-	}
-	return t, nil
+	return thumbprint(s.key), nil
 }
 
 // single returns the value of the only header field (RFC 9449 §4.3 no. 1). Gateways join the

@@ -1,8 +1,6 @@
 package proof
 
 import (
-	"bytes"
-	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"slices"
@@ -13,15 +11,15 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// ed25519Algorithm is the name of RFC 9864 for EdDSA with Ed25519, which go-jose does not know.
+// ed25519Algorithm is EdDSA with Ed25519 under the name of RFC 9864, which go-jose does not
+// know.
 const ed25519Algorithm jose.SignatureAlgorithm = "Ed25519"
 
 // signed is a proof whose signature has not been verified.
 type signed struct {
-	jws     *jose.JSONWebSignature
-	alg     jose.SignatureAlgorithm
-	payload []byte
-	key     *jose.JSONWebKey // the one that it brings; nil if it brings none
+	jws *jose.JSONWebSignature
+	alg jose.SignatureAlgorithm
+	key any // the one that it brings, by which alg signs; nil if it brings none
 }
 
 // header has the members of a JOSE header that are looked at. Others are ignored (RFC 7515
@@ -39,13 +37,13 @@ type header struct {
 	X5C  json.RawMessage `json:"x5c"`
 }
 
-// forbids reports whether the header has a member that no proof may have.
-func (h *header) forbids() bool {
+// isForbidden reports whether the header has a member that no proof may have.
+func (h *header) isForbidden() bool {
 	return h.Crit != nil || h.B64 != nil || h.JKU != nil || h.X5U != nil || h.X5C != nil
 }
 
-// parse parses a proof of a type by one of the algorithms. It returns why it is refused, "" if
-// it is not.
+// parse parses a proof of a type by one of the algorithms. It returns why the proof is refused,
+// "" if it is not.
 func parse(presented, typ string, algorithms []jose.SignatureAlgorithm) (*signed, Reason) {
 	if len(presented) > maxSize {
 		return nil, TooLong
@@ -72,28 +70,28 @@ func parse(presented, typ string, algorithms []jose.SignatureAlgorithm) (*signed
 		return nil, WrongType
 	case !slices.Contains(algorithms, h.Alg):
 		return nil, WrongAlgorithm
-	case h.forbids():
+	case h.isForbidden():
 		return nil, ForbiddenHeader
 	}
+	s := &signed{alg: h.Alg}
 	if h.JWK != nil {
-		if reason := checkJWK(h.JWK); reason != "" {
+		var reason Reason
+		if s.key, reason = parseKey(h.JWK); reason != "" {
 			return nil, reason
 		}
+		if !signs(s.key, h.Alg) {
+			return nil, WrongAlgorithm
+		}
 	}
-	jws, err := jose.ParseSignedCompact(presented, algorithms)
-	if err != nil || len(jws.Signatures) != 1 {
+	var err error
+	if s.jws, err = jose.ParseSignedCompact(presented, algorithms); err != nil {
 		return nil, Malformed
-	}
-	s := &signed{jws: jws, alg: h.Alg, payload: raw[1], key: jws.Signatures[0].Protected.JSONWebKey}
-	if s.key != nil {
-		if reason := checkKey(s.key.Key, h.Alg); reason != "" {
-			return nil, reason
-		}
 	}
 	return s, ""
 }
 
-// decode decodes the only spelling of bytes in base64url. Decoders skip line breaks.
+// decode decodes base64url of which each string of bytes has only one spelling. Decoders skip
+// line breaks.
 func decode(s string) ([]byte, bool) {
 	b, err := encoding.DecodeString(s)
 	return b, err == nil && !strings.ContainsAny(s, "\r\n")
@@ -109,33 +107,30 @@ func isType(typ, want string) bool {
 	return strings.EqualFold(typ, want)
 }
 
-// verify reports whether the key made the signature over what was read.
-func (s *signed) verify(key any) bool {
+// claims verifies that the key signed the proof, and reads the claims into target.
+func (s *signed) claims(key, target any) Reason {
 	if public, ok := key.(ed25519.PublicKey); ok && s.alg == ed25519Algorithm {
 		key = ed25519Verifier(public)
 	}
 	payload, err := s.jws.Verify(key)
-	return err == nil && bytes.Equal(payload, s.payload)
+	if err != nil {
+		return WrongSignature
+	}
+	if json.Unmarshal(payload, target) != nil {
+		return Malformed
+	}
+	return ""
 }
 
-// ed25519Verifier verifies what is signed by [ed25519Algorithm].
+// ed25519Verifier verifies signatures of [ed25519Algorithm].
 type ed25519Verifier ed25519.PublicKey
 
 var errSignature = errors.New("wrong signature")
 
 // VerifyPayload returns an error unless the key signed the payload.
-func (v ed25519Verifier) VerifyPayload(payload, signature []byte, alg jose.SignatureAlgorithm) error {
-	if alg != ed25519Algorithm || !ed25519.Verify(ed25519.PublicKey(v), payload, signature) {
+func (v ed25519Verifier) VerifyPayload(payload, signature []byte, _ jose.SignatureAlgorithm) error {
+	if !ed25519.Verify(ed25519.PublicKey(v), payload, signature) {
 		return errSignature
 	}
 	return nil
-}
-
-// thumbprint returns the thumbprint of a key that checkKey accepts.
-func thumbprint(key *jose.JSONWebKey) (Thumbprint, bool) {
-	sum, err := key.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return Thumbprint{}, false
-	}
-	return Thumbprint(sum), true
 }

@@ -1,11 +1,13 @@
 package proof
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"math"
+	"math/big"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
@@ -18,9 +20,10 @@ const (
 )
 
 // jwk has the members of a JWK that are looked at. The use and the algorithm that a key names
-// are ignored: who holds it may name any.
+// are ignored: its holder may name any.
 type jwk struct {
 	Kty string `json:"kty"`
+	Crv string `json:"crv"`
 	X   string `json:"x"`
 	Y   string `json:"y"`
 	N   string `json:"n"`
@@ -37,9 +40,9 @@ type jwk struct {
 	Oth  json.RawMessage `json:"oth"`
 	Priv json.RawMessage `json:"priv"`
 
-	// Certificates are not looked at, and go-jose would parse them.
-	X5U json.RawMessage `json:"x5u"`
+	// Certificates, and the address of one.
 	X5C json.RawMessage `json:"x5c"`
+	X5U json.RawMessage `json:"x5u"`
 }
 
 // isPrivate reports whether the key has a member of a private key.
@@ -47,73 +50,118 @@ func (k *jwk) isPrivate() bool {
 	return k.D != nil || k.P != nil || k.Q != nil || k.DP != nil || k.DQ != nil || k.QI != nil || k.Oth != nil || k.Priv != nil
 }
 
-// checkJWK returns why a JWK is refused for the way that it is written, "" if it is not.
-func checkJWK(data []byte) Reason {
+// parseKey parses a JWK. It returns why the key is refused, "" if it is not.
+func parseKey(data []byte) (key any, reason Reason) {
 	var k jwk
 	if json.Unmarshal(data, &k) != nil {
-		return MalformedKey
+		return nil, MalformedKey
 	}
 	switch {
 	case k.K != nil || k.Kty == "oct":
-		return SymmetricKey
+		return nil, SymmetricKey
 	case k.isPrivate():
-		return PrivateKey
-	case k.X5U != nil || k.X5C != nil:
-		return ForbiddenHeader
-	}
-	for _, s := range []string{k.X, k.Y, k.N, k.E} {
-		// A number with leading zeros would give one key several spellings, and so several
-		// thumbprints where others compute them. Coordinates have a fixed length.
-		b, ok := decode(s)
-		if !ok || k.Kty == "RSA" && len(b) > 0 && b[0] == 0 {
-			return MalformedKey
-		}
+		return nil, PrivateKey
+	case k.X5C != nil || k.X5U != nil:
+		return nil, ForbiddenHeader
 	}
 	switch k.Kty {
-	case "EC", "RSA", "OKP":
-		return ""
+	case "EC":
+		return k.ec()
+	case "RSA":
+		return k.rsa()
+	case "OKP":
+		return k.okp()
 	}
-	return MalformedKey
+	return nil, MalformedKey
 }
 
-// checkKey returns why a key is refused for proofs of an algorithm, "" if it is not (RFC 8725
-// §3.1).
-func checkKey(key any, alg jose.SignatureAlgorithm) Reason {
-	fits := false
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		if reason := checkRSA(k); reason != "" {
-			return reason
-		}
-		switch alg {
-		case jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512:
-			fits = true
-		}
-	case *ecdsa.PublicKey:
-		switch alg {
-		case jose.ES256:
-			fits = k.Curve == elliptic.P256()
-		case jose.ES384:
-			fits = k.Curve == elliptic.P384()
-		case jose.ES512:
-			fits = k.Curve == elliptic.P521()
-		}
-	case ed25519.PublicKey:
-		fits = alg == jose.EdDSA || alg == ed25519Algorithm
+// ec returns the key on an elliptic curve (RFC 7518 §6.2.1).
+func (k *jwk) ec() (any, Reason) {
+	var curve elliptic.Curve
+	switch k.Crv {
+	case "P-256":
+		curve = elliptic.P256()
+	case "P-384":
+		curve = elliptic.P384()
+	case "P-521":
+		curve = elliptic.P521()
 	default:
-		return MalformedKey
+		return nil, MalformedKey
 	}
-	if !fits {
-		return WrongAlgorithm
+	x, okX := decode(k.X)
+	y, okY := decode(k.Y)
+	// Coordinates have the length of the curve's, so that a key has one spelling.
+	if size := (curve.Params().BitSize + 7) / 8; !okX || !okY || len(x) != size || len(y) != size {
+		return nil, MalformedKey
 	}
-	return ""
+	point := append(append([]byte{4}, x...), y...) // SEC 1 §2.3.3
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	if err != nil {
+		return nil, MalformedKey
+	}
+	return key, ""
 }
 
-// checkRSA returns why an RSA key is refused, "" if it is not.
+// rsa returns the RSA key (RFC 7518 §6.3.1). Neither number has leading zeros, so that a key
+// has one spelling.
+func (k *jwk) rsa() (any, Reason) {
+	n, okN := decode(k.N)
+	e, okE := decode(k.E)
+	if !okN || !okE || len(n) == 0 || n[0] == 0 || len(e) == 0 || e[0] == 0 {
+		return nil, MalformedKey
+	}
+	if len(n) > maxRSABits/8 || len(e) > 4 {
+		return nil, WeakKey
+	}
+	exponent := 0
+	for _, b := range e {
+		exponent = exponent<<8 | int(b)
+	}
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: exponent}
+	return key, checkRSA(key)
+}
+
+// checkRSA returns why an RSA key is refused, "" if it is not. crypto/rsa verifies nothing by
+// an even modulus or exponent, or a larger exponent.
 func checkRSA(k *rsa.PublicKey) Reason {
 	bits := k.N.BitLen()
 	if bits < minRSABits || bits > maxRSABits || k.N.Bit(0) == 0 || k.E < 3 || k.E > math.MaxInt32 || k.E%2 == 0 {
 		return WeakKey
 	}
 	return ""
+}
+
+// okp returns the key on Curve25519 (RFC 8037 §2).
+func (k *jwk) okp() (any, Reason) {
+	x, ok := decode(k.X)
+	if !ok || k.Crv != "Ed25519" || len(x) != ed25519.PublicKeySize {
+		return nil, MalformedKey
+	}
+	return ed25519.PublicKey(x), ""
+}
+
+// signs reports whether a key makes signatures of an algorithm (RFC 8725 §3.1).
+func signs(key any, alg jose.SignatureAlgorithm) bool {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		switch alg {
+		case jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512:
+			return true
+		}
+	case *ecdsa.PublicKey:
+		return alg == jose.ES256 && k.Curve == elliptic.P256() || alg == jose.ES384 && k.Curve == elliptic.P384() || alg == jose.ES512 && k.Curve == elliptic.P521()
+	case ed25519.PublicKey:
+		return alg == jose.EdDSA || alg == ed25519Algorithm
+	}
+	return false
+}
+
+// thumbprint returns the thumbprint of a key that parseKey accepts.
+func thumbprint(key any) Thumbprint {
+	var t Thumbprint
+	sum, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
+	if err == nil { // there is one for each kind of key
+		copy(t[:], sum)
+	}
+	return t
 }

@@ -78,10 +78,5 @@ func (e *RefusedError) Error() string { return "the proof is refused: " + string
 // §8).
 func (e *RefusedError) NeedsNonce() bool { return e.Reason == NoNonce || e.Reason == StaleNonce }
 
-// refused returns the error of a proof that is refused, nil if there is no reason.
-func refused(reason Reason) error {
-	if reason == "" {
-		return nil
-	}
-	return &RefusedError{Reason: reason}
-}
+// refused returns the error of a proof that is refused.
+func refused(reason Reason) error { return &RefusedError{Reason: reason} }
