@@ -32,9 +32,10 @@ const (
 	Reuse     Type = "ferrt" // reuse was detected and the family revoked (or would have been)
 	Revoked   Type = "srrt"  // a family was revoked on request
 	Cleanup   Type = "resource_cleanup"
-	Ahead     Type = "ahead" // a token was newer than its record: the table was restored from a backup
-	Erased    Type = "sdu"   // all records of a user were erased on request
-	Operation Type = "sapi"  // a call of the management API that changes something, or was refused
+	LateUse   Type = "late_use" // a superseded token was accepted long after its time, since its bearer has the family's key
+	Ahead     Type = "ahead"    // a token was newer than its record: the table was restored from a backup
+	Erased    Type = "sdu"      // all records of a user were erased on request
+	Operation Type = "sapi"     // a call of the management API that changes something, or was refused
 
 	OriginRefused Type = "fco" // a request from a web origin that may not call was refused
 )
@@ -97,6 +98,7 @@ type Event struct {
 	Held          bool              // the newest token was used again within the reuse interval after its rotation, and stays the newest
 	Reused        bool              // a superseded token was accepted within the reuse interval
 	Observed      bool              // reuse was recorded, but not acted upon
+	Late          bool              // a superseded token was accepted outside the reuse interval, since its bearer has the family's key
 	LostResponse  bool              // the successor was never used, so the token was accepted in its stead
 	Age           time.Duration     // since the token was superseded, for reuse; since it was made, for a held one
 	OtherIP       bool              // the last use on record came from another address
@@ -164,7 +166,7 @@ type Trail struct {
 // Record logs e as one line.
 func (t Trail) Record(ctx context.Context, e *Event) {
 	level := slog.LevelInfo
-	if e.Type == Reuse || e.Type == Ahead || e.Type == OriginRefused {
+	if e.Type == Reuse || e.Type == LateUse || e.Type == Ahead || e.Type == OriginRefused {
 		level = slog.LevelWarn
 	}
 	attrs := e.attrs()
@@ -220,6 +222,7 @@ func (e *Event) attrs() []slog.Attr {
 	flag("held", e.Held)
 	flag("reused", e.Reused)
 	flag("observed", e.Observed)
+	flag("late", e.Late)
 	flag("lostResponse", e.LostResponse)
 	if e.Age > 0 || e.Reused || e.Held {
 		attrs = append(attrs, slog.Int64("ageMs", e.Age.Milliseconds()))

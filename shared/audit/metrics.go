@@ -28,6 +28,7 @@ const (
 	MetricReuse      = "ReuseDetected"
 	MetricObserved   = "ReuseObserved"
 	MetricReuseAge   = "ReuseAge"
+	MetricLate       = "LateUse" // superseded tokens of bound families, outside the interval
 	MetricRevoked    = "Revoked" // families, on request
 	MetricRemoved    = "Removed" // families, by the limit
 	MetricAhead      = "Ahead"
@@ -79,6 +80,10 @@ func (e *Event) metrics(stage string) []slog.Attr {
 			if e.OtherIP {
 				count(MetricElsewhere)
 			}
+		}
+		if e.Late {
+			count(MetricLate)
+			add(MetricReuseAge, e.Age.Milliseconds(), unitMilliseconds)
 		}
 	case Refused:
 		if e.Cause == InvalidClient {
@@ -156,7 +161,7 @@ func (e *Event) ofRegistered() bool {
 	switch e.Type {
 	case Exchanged, Refused, CodeExchanged, CodeRefused, AssertionExchanged, AssertionRefused, Cleanup:
 		return e.ClientID != "" && !e.Unregistered
-	case Reuse, Revoked, Ahead:
+	case Reuse, LateUse, Revoked, Ahead:
 		return e.ClientID != "" && e.Family != (family.ID{})
 	default:
 		return false

@@ -25,6 +25,10 @@ const (
 	AdoptionRefused Cause = "adoption_refused" // its provider says that it is not good
 	AdoptionLost    Cause = "adoption_lost"    // its provider may have spent it, and nobody knows
 
+	// These are about the key that a family is bound to. The family lives.
+	NoProof  Cause = "no_proof"  // the refresh token came without a proof that its bearer has the key
+	WrongKey Cause = "wrong_key" // it came with a proof of another key
+
 	// These are about the cookie that a refresh token was to be in.
 	NoCookie     Cause = "no_cookie"     // the browser sent none for the session
 	WrongSession Cause = "wrong_session" // it had the refresh token of another session

@@ -16,6 +16,11 @@ type Attempt struct {
 	Issuer   string   // the audience of a family that has none of its own
 	WriteID  []byte   // the mark of this request's own write, or nil
 
+	// JKT is the thumbprint of the key that the caller has proven to have, or nil. Binds says that a family
+	// which is not bound becomes bound to it.
+	JKT   []byte
+	Binds bool
+
 	// Origin is the kind of token that is presented, if Counter is 0.
 	Origin OriginKind
 	// Challenge and Redirect are what an authorization code must be bound to: the SHA-256 of
@@ -42,6 +47,10 @@ const (
 	// Newest is the predecessor within the reuse interval. The caller gets the newest
 	// token.
 	Newest
+	// Proven is a superseded token, outside the reuse interval, of a family that is bound to a key which
+	// the caller has. So it is a lost response, or a copy that its owner restored, and the caller gets
+	// the newest token.
+	Proven
 	// Observed is reuse where the client's policy only observes it. The caller gets
 	// the newest token.
 	Observed
@@ -57,6 +66,9 @@ const (
 	// TargetNotGranted means that the family is alive, but its audience lacks a resource that
 	// the attempt asks for.
 	TargetNotGranted
+	// Unproven is a token of a living family that is bound to a key, and the caller has not proven to
+	// have that key. Nothing changes.
+	Unproven
 	// Refused is a token of a living family that gets no successor: the one with the largest
 	// number, or an authorization code that came a second time or with a wrong proof.
 	Refused
@@ -69,8 +81,8 @@ const (
 // Verdict is the outcome of [Decide].
 type Verdict struct {
 	Kind  Kind
-	Cause Cause // set for Dead and Refused
-	// Age is, for Newest, Observed, Lost and Reuse, how long before the attempt the
+	Cause Cause // set for Dead, Unproven and Refused
+	// Age is, for Newest, Proven, Observed, Lost and Reuse, how long before the attempt the
 	// token was superseded, and for Held how long before the attempt it was made. It is
 	// never negative. AgeAtLeast is set where only a lower bound is known.
 	Age        time.Duration
@@ -80,7 +92,7 @@ type Verdict struct {
 // Active reports whether a refresh with this verdict gives the caller a token.
 func (v Verdict) Active() bool {
 	switch v.Kind {
-	case Current, Held, Ours, Newest, Observed, Lost, Ahead:
+	case Current, Held, Ours, Newest, Proven, Observed, Lost, Ahead:
 		return true
 	default:
 		return false
@@ -104,6 +116,9 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	if cause != "" {
 		return Verdict{Kind: Dead, Cause: cause}
 	}
+	if cause := f.unproven(a.JKT); cause != "" {
+		return Verdict{Kind: Unproven, Cause: cause}
+	}
 	if len(a.WriteID) > 0 && bytes.Equal(f.RotationID, a.WriteID) {
 		return Verdict{Kind: Ours}
 	}
@@ -122,6 +137,19 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	return v
 }
 
+// unproven returns why the caller who has the key with this thumbprint, or none, may not use the family,
+// or "".
+func (f *Family) unproven(jkt []byte) Cause {
+	switch {
+	case !f.Bound() || bytes.Equal(f.JKT, jkt):
+		return ""
+	case jkt == nil:
+		return NoProof
+	default:
+		return WrongKey
+	}
+}
+
 func decideCounter(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 	switch pred := f.predecessor(); {
 	case n == math.MaxUint32: // there is no number for its successor
@@ -132,11 +160,13 @@ func decideCounter(f *Family, p *Policy, n uint32, now time.Time) Verdict {
 		return Verdict{Kind: Current}
 	case n > f.Counter:
 		return Verdict{Kind: Ahead}
-	case n > pred: // it was skipped
-		return reuse(f, p, n, now)
 	// With an interval of 0 no use is inside it, not even one in the same millisecond.
 	case n == pred && f.sinceRotation(now) < p.ReuseInterval.Duration():
 		return Verdict{Kind: Newest, Age: f.sinceRotation(now)}
+	case f.Bound(): // and the caller has the key
+		return Verdict{Kind: Proven, Age: f.sinceRotation(now), AgeAtLeast: n < pred}
+	case n > pred: // it was skipped
+		return reuse(f, p, n, now)
 	case n == pred && p.LostResponse == UntilUsed && f.Held != f.Counter && f.Counter < math.MaxUint32:
 		return Verdict{Kind: Lost, Age: f.sinceRotation(now)}
 	case n < pred && now.Before(f.RotatedAt) && p.ReuseInterval > 0 && !p.Observing(now):

@@ -43,6 +43,15 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 		}
 	}
 	v := Decide(f, p, a)
+	e := explainVerdict(f, p, a, v)
+	if f.Bound() && v.Active() && v.Kind != Proven {
+		e.Summary += " The family is bound to a key: only with a proof of it does the token work."
+	}
+	return e
+}
+
+// explainVerdict explains a verdict on a family.
+func explainVerdict(f *Family, p *Policy, a Attempt, v Verdict) Explanation {
 	if a.Counter == 0 && v.Kind != Dead && v.Kind != Unclear {
 		return explainOrigin(f, p, v)
 	}
@@ -67,6 +76,19 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 			Summary: fmt.Sprintf("This is token %d, superseded %s ago; within the reuse interval of %s it still gets the newest, %d.",
 				a.Counter, age(v.Age), age(p.ReuseInterval.Duration()), f.Counter),
 			Advice: "This is harmless: two tabs or a retry. Save the refresh token of each response before using its access token.",
+		}
+	case Proven:
+		return Explanation{
+			Verdict: Valid,
+			Summary: fmt.Sprintf("This is token %d, superseded %s, of a family that is bound to a key. Who proves to have the key still gets the newest, %d, at any age; anybody else is refused, and ends nothing.",
+				a.Counter, superseded(v.Age, v.AgeAtLeast), f.Counter),
+			Advice: provenAdvice,
+		}
+	case Unproven:
+		return Explanation{
+			Verdict: DeadToken, Cause: v.Cause,
+			Summary: fmt.Sprintf("This is token %d of a family that is bound to a key, and its bearer has not proven to have that key. The family is untouched.", a.Counter),
+			Advice:  "If this was the application, it has lost its key: the user must log in again. Otherwise somebody has a copy of the token, which is worthless without the key.",
 		}
 	case Observed:
 		return Explanation{
@@ -107,6 +129,9 @@ func Explain(f *Family, p *Policy, issued time.Time, a Attempt) Explanation {
 		return Explanation{Verdict: DeadToken, Summary: "The record says nothing that explains this token.", Advice: "Report this as a defect of Rotor."}
 	}
 }
+
+const provenAdvice = "Nothing is wrong with the token, but its holder has an old one: an answer was lost, a newer token could not be saved, or the application's data came from a backup. " +
+	"If the key can be copied (a file, not a key store), the holder may also be a second one: look at the late_use events of this family for other addresses."
 
 func explainDead(f *Family, p *Policy, a Attempt, cause Cause) Explanation {
 	e := Explanation{Verdict: DeadToken, Cause: cause}

@@ -111,6 +111,12 @@ type Family struct {
 
 	// Origin is what the family was started from, its token number 0.
 	Origin Origin
+
+	// JKT is the SHA-256 thumbprint (RFC 7638) of the key that the family is bound to, or nil. It is set
+	// when the family begins, or when a browser's device key is registered for it, and never changes.
+	// BoundAt is when a device key came into force, and zero for a key of the application's own (DPoP).
+	JKT     []byte
+	BoundAt time.Time
 	// Counter is the number of the newest token, and 0 while the family is pending. RotatedAt is
 	// when that token became the newest and superseded its predecessor; zero before the first
 	// rotation.
@@ -142,9 +148,26 @@ type Family struct {
 	LastIP        string
 	LastUserAgent string
 
-	ObservedAt time.Time // when reuse was first observed, but not acted on
+	// ObservedAt is when reuse was first observed, but not acted on. For a family that is bound to
+	// a key it is when a [Proven] use was last stored as an event.
+	ObservedAt time.Time
 	Revoked    Revocation
 }
+
+// KeyThumbprint returns the thumbprint of the application's own key that the family is bound to, as tokens have
+// it: 43 characters of base64url. It is "" if there is none.
+func (f *Family) KeyThumbprint() string {
+	if !f.BoundAt.IsZero() { // the browser's key, of which the application knows nothing
+		return ""
+	}
+	return EncodeThumbprint(f.JKT)
+}
+
+// EncodeThumbprint returns a thumbprint in base64url, "" for nil.
+func EncodeThumbprint(jkt []byte) string { return encoding.EncodeToString(jkt) }
+
+// Bound reports whether only who has a key can use the family's tokens.
+func (f *Family) Bound() bool { return f.JKT != nil }
 
 // Range holds the numbers From to To, both included. It is empty if To is 0.
 type Range struct{ From, To uint32 }
@@ -257,3 +280,13 @@ func (f *Family) MustRecord(v Verdict, p *Policy, now time.Time) bool {
 	}
 	return now.Sub(f.LastUsedAt) > behind
 }
+
+// lateStored is how often [Proven] uses of a family are stored as an event, at most. Each is in the log.
+const lateStored = time.Hour
+
+// MustStoreLate reports whether a [Proven] use at now must be stored as an event.
+func (f *Family) MustStoreLate(now time.Time) bool { return !f.ObservedAt.After(LateStoredSince(now)) }
+
+// LateStoredSince returns the time after which an event of a [Proven] use is recent enough at now that no other
+// is stored.
+func LateStoredSince(now time.Time) time.Time { return now.Add(-lateStored) }

@@ -39,6 +39,19 @@ const (
 	Observe ReuseDetection = "observe"
 )
 
+// DPoP says what a client's families are bound to when they begin (RFC 9449). A family that is bound needs
+// its key whatever the policy becomes.
+type DPoP string
+
+const (
+	// DPoPOff binds no family.
+	DPoPOff DPoP = "off"
+	// DPoPAllowed binds a family if it begins with a proof.
+	DPoPAllowed DPoP = "allowed"
+	// DPoPRequired lets no family begin without a proof.
+	DPoPRequired DPoP = "required"
+)
+
 // Policy holds how the families of a client live and end. A lifetime of zero means that there
 // is no such end.
 type Policy struct {
@@ -53,6 +66,7 @@ type Policy struct {
 	ReuseDetection      ReuseDetection `json:"reuse_detection"`
 	ObserveUntil        time.Time      `json:"observe_until,omitzero"`
 	InvalidGrantStatus  int            `json:"invalid_grant_status"`
+	DPoP                DPoP           `json:"dpop"`
 
 	// NotBefore ends every family that was issued before it. The registry stores it
 	// beside the policy, not in it.
@@ -72,6 +86,7 @@ func DefaultPolicy() Policy {
 		Evict:               LeastRecentlyUsed,
 		ReuseDetection:      Enforce,
 		InvalidGrantStatus:  400,
+		DPoP:                DPoPOff,
 	}
 }
 
@@ -152,6 +167,9 @@ func (p *Policy) Check(now time.Time) []*FieldError {
 	}
 	if p.InvalidGrantStatus != 400 && p.InvalidGrantStatus != 403 {
 		bad("invalid_grant_status", strconv.Itoa(p.InvalidGrantStatus), "400 or 403")
+	}
+	if p.DPoP != DPoPOff && p.DPoP != DPoPAllowed && p.DPoP != DPoPRequired {
+		bad("dpop", strconv.Quote(string(p.DPoP)), `"off", "allowed" or "required"`)
 	}
 	switch p.ReuseDetection {
 	case Enforce:

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/proof"
 	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -26,6 +28,11 @@ func (body *authorization) bind(request authorizationRequest, client *store.Clie
 		}
 	}
 	_, isChallenge := parseChallenge(request.get("code_challenge"))
+	jkt := request.get("dpop_jkt")
+	if client.Policy.DPoP == family.DPoPOff { // it is ignored, as every parameter that is not supported
+		jkt = ""
+	}
+	_, notThumbprint := proof.ParseThumbprint(jkt)
 	var in input
 	in.text("nonce", request.get("nonce"), maxNonce)
 	switch responseType, method, mode, age := request.get("response_type"), request.get("code_challenge_method"), request.get("response_mode"), request.get("max_age"); {
@@ -47,10 +54,12 @@ func (body *authorization) bind(request authorizationRequest, client *store.Clie
 		return &requestError{"invalid_request", "The code_challenge must be the SHA-256 of the code_verifier in base64url, which has 43 characters."}
 	case len(in.errs) > 0:
 		return &requestError{"invalid_request", fmt.Sprintf("The nonce must have at most %d bytes and no control characters.", maxNonce)}
+	case jkt != "" && notThumbprint != nil:
+		return &requestError{"invalid_request", "The dpop_jkt must be the SHA-256 thumbprint of a key in base64url, which has 43 characters."}
 	case age != "" && strings.Trim(age, "0123456789") != "":
 		return &requestError{"invalid_request", "max_age must be a number of seconds."}
 	}
-	body.deliver, body.codeChallenge, body.nonce = "code", request.get("code_challenge"), request.get("nonce")
+	body.deliver, body.codeChallenge, body.nonce, body.dpopJKT = "code", request.get("code_challenge"), request.get("nonce"), jkt
 	if wrong := body.bindScope(request.get("scope"), client); wrong != nil {
 		return wrong
 	}
@@ -105,7 +114,7 @@ func (body *authorization) bindAudience(resource []string, client *store.Client,
 // are ignored (RFC 6749 §3.1).
 var knownRequest = []string{
 	"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method",
-	"response_mode", "nonce", "max_age", "request", "request_uri",
+	"response_mode", "nonce", "max_age", "request", "request_uri", "dpop_jkt",
 }
 
 // authorizationRequest holds the parameters of an authorization request, each with all its

@@ -25,7 +25,7 @@ type authorization struct {
 
 func (body *authorization) fields() map[string]any {
 	fields := body.newFamily.fields()
-	for _, name := range []string{"client_id", "deliver", "code_challenge", "nonce"} { // the request has these
+	for _, name := range []string{"client_id", "deliver", "code_challenge", "nonce", "dpop_jkt"} { // the request has these
 		delete(fields, name)
 	}
 	fields["request"], fields["error"] = &body.request, &body.refusal

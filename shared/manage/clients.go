@@ -55,7 +55,7 @@ func policyFields(p *family.Policy) map[string]any {
 		"absolute_lifetime": &p.AbsoluteLifetime, "idle_lifetime": &p.IdleLifetime,
 		"access_token_lifetime": &p.AccessTokenLifetime, "max_active": &p.MaxActive, "evict": &p.Evict,
 		"reuse_detection": &p.ReuseDetection, "observe_until": &p.ObserveUntil,
-		"invalid_grant_status": &p.InvalidGrantStatus,
+		"invalid_grant_status": &p.InvalidGrantStatus, "dpop": &p.DPoP,
 	}
 }
 
@@ -218,8 +218,8 @@ func (a *API) toClient(body *newClient, id string, now time.Time) (*store.Client
 		}
 	}
 	in.errs = append(in.errs, policy.Check(now)...)
-	if body.clientType == "public" && !policy.Rotation {
-		in.wrong("policy.rotation", "false", "true for a public client: nothing else tells whether its refresh token was copied (RFC 9700 section 2.2.2)")
+	if body.clientType == "public" && !policy.Rotation && policy.DPoP != family.DPoPRequired {
+		in.wrong("policy.rotation", "false", "true for a public client, unless policy.dpop is \"required\": nothing else tells whether its refresh token was copied (RFC 9700 section 2.2.2)")
 	}
 	c.Policy = policy
 	c.Scope = in.scope("scope", body.scope)

@@ -28,7 +28,7 @@ const (
 )
 
 // storedTypes are the types of stored events. Others are only logged.
-var storedTypes = []audit.Type{audit.Reuse, audit.Revoked, audit.Cleanup, audit.Ahead, audit.Erased}
+var storedTypes = []audit.Type{audit.Reuse, audit.Revoked, audit.Cleanup, audit.LateUse, audit.Ahead, audit.Erased}
 
 // eventJSON is a stored event as the management API shows it. Its members have the same names
 // as in the log.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/proof"
 	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -36,6 +37,7 @@ type newFamily struct {
 	deliver          string          // "code" for an authorization code in place of the tokens
 	codeChallenge    string          // what the code's verifier must hash to
 	nonce            string          // goes into the first id token
+	dpopJKT          string          // the thumbprint of the key that the family is bound to
 }
 
 func (body *newFamily) fields() map[string]any {
@@ -43,7 +45,7 @@ func (body *newFamily) fields() map[string]any {
 		"user_id": &body.userID, "client_id": &body.clientID, "scope": &body.scope, "audience": &body.audience,
 		"claims": &body.claims, "auth_time": &body.authTime, "acr": &body.acr, "amr": &body.amr,
 		"device": &body.device, "absolute_lifetime": &body.absoluteLifetime,
-		"deliver": &body.deliver, "code_challenge": &body.codeChallenge, "nonce": &body.nonce,
+		"deliver": &body.deliver, "code_challenge": &body.codeChallenge, "nonce": &body.nonce, "dpop_jkt": &body.dpopJKT,
 	}
 }
 
@@ -225,6 +227,7 @@ func (body *newFamily) toFamily(client *store.Client, now time.Time) (*family.Fa
 		f.Audience = audience
 	}
 	f.Claims = in.claims(body.claims)
+	f.JKT = in.thumbprint(body.dpopJKT, body.deliver, client)
 	if !body.authTime.IsZero() {
 		f.AuthTime = in.authTime(body.authTime, now)
 	}
@@ -263,6 +266,29 @@ func checkRecordSize(f *family.Family) error {
 		Field: field, Value: fmt.Sprintf("%d bytes long", bytes),
 		Want: fmt.Sprintf("at most %d bytes beside this family's other members: its record may grow to %d bytes", bytes-excess, store.MaxFamilySize),
 	}}
+}
+
+// thumbprint checks the key that the family is to be bound to (RFC 9449 §10), and returns its thumbprint.
+func (in *input) thumbprint(jkt, deliver string, client *store.Client) []byte {
+	const field = "dpop_jkt"
+	policy := client.Policy.DPoP
+	if jkt == "" {
+		if policy == family.DPoPRequired && deliver == "" && !client.Confidential {
+			in.wrong(field, "", `given: the client's policy.dpop is "required". Or let its app exchange a code, with deliver "code"`)
+		}
+		return nil
+	}
+	t, err := proof.ParseThumbprint(jkt)
+	switch {
+	case err != nil:
+		in.wrong(field, "", "the SHA-256 thumbprint of a key (RFC 7638), 43 characters of base64url")
+		return nil
+	case policy == family.DPoPOff:
+		in.wrong(field, "", `left out unless the client's policy.dpop is "allowed" or "required"`)
+	case client.Confidential && deliver == "":
+		in.wrong(field, "", `left out for a confidential client: its refresh tokens are bound to its credentials (RFC 9449 section 5). Only a code may have one`)
+	}
+	return t[:]
 }
 
 // authTime checks the time of the user's authentication and returns it in whole seconds.

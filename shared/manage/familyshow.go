@@ -39,6 +39,7 @@ type familyJSON struct {
 	Device        string            `json:"device,omitempty"`
 	LastIP        string            `json:"last_ip,omitempty"`
 	LastUserAgent string            `json:"last_user_agent,omitempty"`
+	DPoPJKT       string            `json:"dpop_jkt,omitempty"` // the thumbprint of the application's key that the family is bound to
 	Timeline      []moment          `json:"timeline,omitempty"`
 }
 
@@ -94,7 +95,7 @@ func newFamilyJSON(f *family.Family, client *store.Client, now time.Time) family
 		IssuedAt: f.IssuedAt(), LastUsedAt: f.LastUsedAt, ExpiresAt: f.ExpiresAt, RevokedAt: f.Revoked.At,
 		Scope: strings.Join(f.Scope, " "), Audience: f.Audience, Claims: json.RawMessage(f.Claims),
 		AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
-		Device: f.Device, LastIP: f.LastIP, LastUserAgent: f.LastUserAgent, Evict: f.Revoked.Evict,
+		Device: f.Device, LastIP: f.LastIP, LastUserAgent: f.LastUserAgent, DPoPJKT: f.KeyThumbprint(), Evict: f.Revoked.Evict,
 	}
 	if f.PurgeAt.Year() < 9999 {
 		s.PurgeAt = f.PurgeAt

@@ -62,6 +62,8 @@ func (a *API) timeline(ctx context.Context, f *family.Family, s familyJSON) ([]m
 		switch {
 		case e.Type == audit.Ahead:
 			m = append(m, moment{At: e.At, Event: "ahead", TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
+		case e.Type == audit.LateUse:
+			m = append(m, moment{At: e.At, Event: "late_use", OriginToken: e.OriginToken, TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
 		case e.Type == audit.Reuse && e.Observed:
 			m = append(m, moment{At: e.At, Event: "reuse_observed", OriginToken: e.OriginToken, TokenCounter: e.TokenCounter, Counter: e.LatestCounter, IP: e.IP, UserAgent: e.UserAgent, ForwardedBy: e.ForwardedBy, EventID: e.ID.String()})
 		}

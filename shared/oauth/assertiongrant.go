@@ -34,6 +34,6 @@ func (a *API) exchangeAssertion(r *http.Request, q *tokenRequest, param string) 
 		return nil, err
 	}
 	return a.ExchangeAssertion(r.Context(), session.Use{
-		Client: q.client, Token: presented, Scope: scope, Resource: resource, From: q.from, Now: q.now,
+		Client: q.client, Token: presented, Scope: scope, Resource: resource, From: q.from, Proof: q.proof, Now: q.now,
 	})
 }

@@ -29,7 +29,7 @@ func (a *API) codeGrant(r *http.Request, q *tokenRequest) (*session.Tokens, erro
 	}
 	answer, err := a.ExchangeCode(r.Context(), session.Use{
 		Client: q.client, Token: code, Verifier: verifier, RedirectURI: q.params.get("redirect_uri"),
-		Resource: resource, From: q.from, Now: q.now,
+		Resource: resource, From: q.from, Proof: q.proof, Now: q.now,
 	})
 	if errors.Is(err, session.ErrDeadToken) {
 		return nil, invalidGrant(q.client.Policy.InvalidGrantStatus, "authorization code")

@@ -14,7 +14,7 @@ import (
 )
 
 // exposedHeaders are the response headers that scripts of a page may read.
-var exposedHeaders = []string{"Retry-After", "WWW-Authenticate"}
+var exposedHeaders = []string{"Retry-After", "WWW-Authenticate", nonceHeader}
 
 // corsForOrigins returns h with CORS (the Fetch standard) for the web origins that may call:
 // it answers preflights, and lets pages of those origins read the answers. Any request header is

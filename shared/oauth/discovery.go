@@ -7,6 +7,7 @@ import (
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/openapi"
+	"github.com/rotor-auth/rotor/shared/proof"
 )
 
 // maxAge is how long gateways and browsers may cache the documents. It is short against
@@ -66,6 +67,7 @@ type serverMetadata struct {
 	RefreshTokenExpirationTypes      []string `json:"refresh_token_expiration_types_supported"` // of draft-ietf-oauth-refresh-token-expiration; see [session.Expirations]
 	EndSessionEndpoint               string   `json:"end_session_endpoint"`                     // of OpenID Connect RP-Initiated Logout §2.1
 	CodeChallengeMethodsSupported    []string `json:"code_challenge_methods_supported"`
+	DPoPSigningAlgValuesSupported    []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
 	RequestParameterSupported        bool     `json:"request_parameter_supported"`
 	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
 
@@ -103,6 +105,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 		RefreshTokenExpirationTypes:      []string{"authorization", "token_timeout"},
 		EndSessionEndpoint:               a.Issuer + "/oauth/logout",
 		CodeChallengeMethodsSupported:    []string{"S256"},
+		DPoPSigningAlgValuesSupported:    proof.Algorithms(),
 	}
 	if a.AuthorizationEndpoint != "" {
 		document.AuthorizationEndpoint, document.ResponseNamesIssuer = a.AuthorizationEndpoint, true

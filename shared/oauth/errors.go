@@ -46,12 +46,15 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var e *oauthError
 	var large *web.TooLargeError
+	var unproven *session.ProofError
 	switch {
 	case errors.As(err, &e):
 	case errors.As(err, &large):
 		e = &oauthError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "The request body is larger than 16 KiB."}
 	case errors.Is(err, web.ErrUnreadable):
 		e = &oauthError{status: http.StatusBadRequest, code: "invalid_request", description: "The request body could not be read."}
+	case errors.As(err, &unproven):
+		e = proofRefused(unproven)
 	case errors.Is(err, session.ErrOtherClient):
 		e = &oauthError{status: http.StatusBadRequest, code: "invalid_grant", description: "The token was issued to another client."}
 	case errors.Is(err, session.ErrScopeWithdrawn):
@@ -67,6 +70,7 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, web.ErrInternal):
 		e = &oauthError{status: http.StatusInternalServerError, code: "server_error", description: "Internal error."}
 	default:
+		w.Header().Del(nonceHeader) // the proof was not refused
 		web.Unavailable(w, r, a.Log, err)
 		e = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "The service is temporarily unavailable. Please try again with the same token."}
 	}

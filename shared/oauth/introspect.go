@@ -28,6 +28,8 @@ type introspection struct {
 	IssuedAt  int64            `json:"iat,omitempty"`
 	ExpiresAt int64            `json:"exp,omitempty"`
 	session.Expirations
+
+	Confirmation *signing.Confirmation `json:"cnf,omitempty"` // of a token that is bound to a key (RFC 9449 §6.2)
 }
 
 // introspect serves POST /oauth/introspect (RFC 7662) to confidential clients. Reads of the
@@ -71,7 +73,7 @@ func (a *API) introspectRefresh(ctx context.Context, q *inquiry) (introspection,
 		return introspection{}, err
 	}
 	p := &q.client.Policy
-	v := family.Decide(f, p, family.Attempt{Counter: tok.Counter, ClientID: q.client.ID, Now: q.now})
+	v := family.Decide(f, p, family.Attempt{Counter: tok.Counter, ClientID: q.client.ID, JKT: f.JKT, Now: q.now})
 	if !v.Active() {
 		return introspection{}, nil
 	}
@@ -82,6 +84,7 @@ func (a *API) introspectRefresh(ctx context.Context, q *inquiry) (introspection,
 	if end := f.End(p); !end.IsZero() {
 		answer.ExpiresAt = end.Unix()
 	}
+	answer.Confirmation = signing.Confirm(f.KeyThumbprint())
 	answer.Expirations = session.ExpirationsOf(f, p, q.now)
 	return answer, nil
 }
@@ -112,7 +115,7 @@ func (a *API) introspectAccess(ctx context.Context, q *inquiry) (introspection, 
 		return introspection{}, err
 	}
 	return introspection{
-		Active: true, TokenType: "Bearer", Scope: access.Scope, ClientID: access.ClientID, Subject: access.Subject,
+		Active: true, TokenType: access.Type(), Confirmation: signing.Confirm(access.JKT), Scope: access.Scope, ClientID: access.ClientID, Subject: access.Subject,
 		Audience: access.Audience, Issuer: access.Issuer, SessionID: access.SessionID, ID: access.JTI,
 		IssuedAt: access.IssuedAt.Unix(), ExpiresAt: access.ExpiresAt.Unix(),
 	}, nil

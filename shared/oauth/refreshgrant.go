@@ -10,7 +10,7 @@ import (
 
 // refreshGrant exchanges a refresh token (RFC 6749 §6).
 func (a *API) refreshGrant(r *http.Request, q *tokenRequest) (*session.Tokens, error) {
-	u := session.Use{Client: q.client, From: q.from, Now: q.now}
+	u := session.Use{Client: q.client, From: q.from, Proof: q.proof, Now: q.now}
 	var err error
 	if u.Token, u.Cookie, err = q.refreshToken(); err != nil {
 		return nil, err

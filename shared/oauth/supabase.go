@@ -151,7 +151,7 @@ func readSupabaseToken(r *http.Request) (string, error) {
 
 // supabaseUser serves GET /auth/v1/user.
 func (a *API) supabaseUser(w http.ResponseWriter, r *http.Request) error {
-	s, err := a.readSupabaseSession(r)
+	s, err := a.readSupabaseSession(w, r)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (a *API) supabaseUser(w http.ResponseWriter, r *http.Request) error {
 // supabaseLogout serves POST /auth/v1/logout?scope=global|local|others: it ends all families of
 // the user in this client, that of the access token, or all but that one.
 func (a *API) supabaseLogout(w http.ResponseWriter, r *http.Request) error {
-	s, err := a.readSupabaseSession(r)
+	s, err := a.readSupabaseSession(w, r)
 	if err != nil {
 		return err
 	}

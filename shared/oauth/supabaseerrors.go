@@ -66,11 +66,14 @@ func supabaseErrorOf(err error) *supabaseError {
 	var s *supabaseError
 	var o *oauthError
 	var large *web.TooLargeError
+	var unproven *session.ProofError
 	switch {
 	case errors.As(err, &dead):
 		return refusedRefresh(dead.Cause)
 	case errors.As(err, &s):
 		return s
+	case errors.As(err, &unproven):
+		return &supabaseError{http.StatusBadRequest, "validation_failed", proofRefused(unproven).description}
 	case errors.As(err, &o) && o.code == "invalid_client":
 		return errSupabaseKey
 	case errors.As(err, &o) && o.status == http.StatusForbidden:

@@ -80,7 +80,7 @@ type supabaseRequest struct {
 
 // readSupabaseSession reads a request that has the session's access token in its header. Its
 // family is read from the table, strongly consistent, and must live.
-func (a *API) readSupabaseSession(r *http.Request) (*supabaseRequest, error) {
+func (a *API) readSupabaseSession(w http.ResponseWriter, r *http.Request) (*supabaseRequest, error) {
 	s := &supabaseRequest{now: a.Now()}
 	var err error
 	if s.query, err = readQuery(r); err != nil {
@@ -90,7 +90,8 @@ func (a *API) readSupabaseSession(r *http.Request) (*supabaseRequest, error) {
 		return nil, err
 	}
 	scheme, presented, _ := strings.Cut(strings.Join(r.Header.Values("Authorization"), ", "), " ")
-	if !strings.EqualFold(scheme, "Bearer") || presented == "" {
+	bound := strings.EqualFold(scheme, "DPoP")
+	if !bound && !strings.EqualFold(scheme, "Bearer") || presented == "" {
 		return nil, errSupabaseBearer
 	}
 	keys, err := a.Keys.Keys(r.Context(), s.now)
@@ -101,8 +102,11 @@ func (a *API) readSupabaseSession(r *http.Request) (*supabaseRequest, error) {
 	if errors.Is(err, keyring.ErrUnavailable) {
 		return nil, err
 	}
-	if err != nil || access.ClientID != s.client.ID {
+	if err != nil || access.ClientID != s.client.ID || bound != (access.JKT != "") { // RFC 9449 §7.1, §7.2
 		return nil, errSupabaseJWT
+	}
+	if err := a.requireKey(w, r, presented, access.JKT, s.now); err != nil {
+		return nil, err
 	}
 	s.family, err = a.LivingFamily(r.Context(), keys, access, s.client, s.now)
 	if errors.Is(err, store.ErrNotFound) {

@@ -17,6 +17,7 @@ type tokenRequest struct {
 	params params
 	jar    *cookieJar // nil for a client that has its refresh tokens in bodies
 	from   session.Caller
+	proof  session.Proof
 	now    time.Time
 }
 
@@ -72,6 +73,9 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if q.from, err = endUser(r, q.client); err != nil {
+		return err
+	}
+	if q.proof, err = a.readProof(w, r, "", q.now); err != nil {
 		return err
 	}
 	answer, err := grants[i].exchange(r, q)

@@ -21,6 +21,12 @@ import (
 // token number 0 and starts only one: a second use is decided as [family.Decide] says.
 func (e *Engine) ExchangeAssertion(ctx context.Context, u Use) (*Tokens, error) {
 	u.Origin = family.Assertion
+	if err := e.checkProof(ctx, u); err != nil {
+		return nil, err
+	}
+	if u.mustBind() && u.Proof.Key == nil {
+		return nil, e.refuseProof(ctx, u)
+	}
 	said, err := e.Assertions.Verify(ctx, u.Token, u.Client.TrustedIssuers, u.Now)
 	var bad *assertion.RefusedError
 	if errors.As(err, &bad) {
@@ -54,7 +60,7 @@ func (e *Engine) ExchangeAssertion(ctx context.Context, u Use) (*Tokens, error) 
 	} else if f, err = e.useAgain(ctx, u, first.existing.Family); err != nil {
 		return nil, err
 	}
-	return e.tokens(keys, f, u.Client, grant{scope: u.Scope, resource: u.Resource}, u.Now)
+	return e.tokens(keys, f, u.Client, grant{scope: u.Scope, resource: u.Resource, jkt: u.accessKey(f)}, u.Now)
 }
 
 // nameOf returns the name of the alias that leads from an assertion to its family.
@@ -79,6 +85,9 @@ func (u *Use) familyOf(said *assertion.Assertion) *family.Family {
 		f.Scope = u.Scope
 	}
 	f.Origin = family.Origin{Kind: family.Assertion}
+	if u.binds() {
+		f.JKT = u.Proof.Key
+	}
 	f.RotatedAt = u.Now // from number 0
 	f.LastIP, f.LastUserAgent = u.From.IP, u.From.UserAgent
 	f.AuthTime = said.AuthTime
@@ -109,7 +118,7 @@ func (e *Engine) useAgain(ctx context.Context, u Use, id family.ID) (*family.Fam
 	if err != nil {
 		return nil, err
 	}
-	v := family.Decide(f, &u.Client.Policy, family.Attempt{ClientID: u.Client.ID, Scope: u.Scope, Resource: u.Resource, Issuer: e.Issuer, Now: u.Now})
+	v := family.Decide(f, &u.Client.Policy, family.Attempt{ClientID: u.Client.ID, Scope: u.Scope, Resource: u.Resource, Issuer: e.Issuer, JKT: u.Proof.Key, Now: u.Now})
 	switch v.Kind {
 	case family.Newest:
 		e.recordExchange(ctx, u, tok, f, v)
@@ -120,6 +129,8 @@ func (e *Engine) useAgain(ctx context.Context, u Use, id family.ID) (*family.Fam
 		return nil, ErrTarget
 	case family.Refused, family.Dead:
 		return nil, e.refuse(ctx, u, tok, f, v.Cause)
+	case family.Unproven:
+		return nil, e.refuseUnproven(ctx, u, tok, f, v.Cause)
 	default:
 		return nil, fmt.Errorf("use the assertion of family %s again: its record explains no refusal", id)
 	}

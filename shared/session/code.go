@@ -13,11 +13,14 @@ import (
 // one of the errors of a refresh. A code is the family's token number 0, and its exchange is the
 // same single write. The scope was fixed when the code was issued, so u.Scope must be nil.
 func (e *Engine) ExchangeCode(ctx context.Context, u Use) (*Tokens, error) {
+	u.Origin = family.Code
+	if err := e.checkProof(ctx, u); err != nil {
+		return nil, err
+	}
 	keys, err := e.Keys.Keys(ctx, u.Now)
 	if err != nil {
 		return nil, err
 	}
-	u.Origin = family.Code
 	code, keys, err := e.parseToken(ctx, keys, u.Token, (*token.Codec).ParseCode, u.Now)
 	if err != nil {
 		return nil, e.refuseUnreadable(ctx, u, err)
@@ -26,7 +29,7 @@ func (e *Engine) ExchangeCode(ctx context.Context, u Use) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.tokens(keys, f, u.Client, grant{resource: u.Resource, nonce: f.Origin.Nonce}, u.Now)
+	return e.tokens(keys, f, u.Client, grant{resource: u.Resource, nonce: f.Origin.Nonce, jkt: u.accessKey(f)}, u.Now)
 }
 
 // Code returns the authorization code of a pending family. It is the same each time.

@@ -47,6 +47,8 @@ type Use struct {
 	// verifier (RFC 7636 §4.5), and with the redirect URI, which is "" if there was none.
 	Origin                family.OriginKind
 	Verifier, RedirectURI string
+
+	Proof Proof // what came of the request's DPoP header
 }
 
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
@@ -56,6 +58,9 @@ type Use struct {
 // ahead, and to record a use that does not rotate; and more if others change the record
 // meanwhile.
 func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
+	if err := e.checkProof(ctx, u); err != nil {
+		return nil, err
+	}
 	keys, err := e.Keys.Keys(ctx, u.Now)
 	if err != nil {
 		return nil, err
@@ -77,7 +82,7 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.tokens(keys, f, u.Client, grant{scope: u.Scope, resource: u.Resource}, u.Now)
+	return e.tokens(keys, f, u.Client, grant{scope: u.Scope, resource: u.Resource, jkt: u.accessKey(f)}, u.Now)
 }
 
 // refuseUnreadable turns err, returned by parseToken or parseCookie, into the error of a refresh. If the
@@ -121,17 +126,21 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 	if len(u.Client.Bound(u.Scope)) < len(u.Scope) {
 		return nil, ErrScopeWithdrawn
 	}
+	if tok.Counter == 0 && u.mustBind() && u.Proof.Key == nil {
+		return nil, e.refuseProof(ctx, u)
+	}
 	writeID := make([]byte, 8)
 	_, _ = rand.Read(writeID) // never fails, by its contract
 	write := store.Refresh{
 		Family: tok.Family,
 		Attempt: family.Attempt{
 			Counter: tok.Counter, Origin: u.Origin, ClientID: u.Client.ID, Scope: u.Scope, Resource: u.Resource, Issuer: e.Issuer,
-			WriteID: writeID, Now: u.Now,
+			WriteID: writeID, JKT: u.Proof.Key, Binds: tok.Counter == 0 && u.binds(), Now: u.Now,
 		},
 		Policy: p, LastIP: u.From.IP, LastUserAgent: u.From.UserAgent,
 	}
 	if u.Origin == family.Code {
+		write.Unbind = u.Client.Confidential
 		write.Attempt.Challenge, write.Attempt.Redirect = Challenge(u.Verifier), HashRedirect(u.RedirectURI)
 	}
 	f, done, err := e.Table.Refresh(ctx, write)
@@ -152,6 +161,13 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 			return f, nil
 		case family.Observed:
 			return f, e.observe(ctx, u, tok, f, v)
+		case family.Proven:
+			seen := f
+			f, done, err = e.useLate(ctx, u, tok, f, v, write)
+			if err == nil && done {
+				e.recordExchange(ctx, u, tok, seen, v)
+				return seen, nil
+			}
 		case family.Held, family.Newest:
 			seen := f
 			done = !f.MustRecord(v, p, u.Now)
@@ -168,6 +184,8 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 			return nil, ErrTarget
 		case family.Refused, family.Dead:
 			return nil, e.refuse(ctx, u, tok, f, v.Cause)
+		case family.Unproven:
+			return nil, e.refuseUnproven(ctx, u, tok, f, v.Cause)
 		case family.Reuse:
 			return nil, e.revokeReused(ctx, u, tok, f, v)
 		case family.Lost:
@@ -234,11 +252,32 @@ func (e *Engine) recordExchange(ctx context.Context, u Use, tok token.Token, f *
 	case family.Newest:
 		event.Reused = true
 		markReuse(&event, u, f, v)
+	case family.Proven:
+		event.Late = true
+		markReuse(&event, u, f, v)
 	case family.Lost:
 		event.LostResponse = true
 		event.Age = v.Age
 	}
 	e.Trail.Record(ctx, &event)
+}
+
+// useLate records a [family.Proven] use. It stores an event, unless one was stored lately: if the key was copied,
+// that event is what tells. If done is false, it returns the present record.
+func (e *Engine) useLate(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict, write store.Refresh) (*family.Family, bool, error) {
+	if !f.MustStoreLate(u.Now) {
+		if !f.MustRecord(v, &u.Client.Policy, u.Now) {
+			return f, true, nil
+		}
+		return e.Table.RecordUse(ctx, f, false, write)
+	}
+	event := e.useEvent(audit.LateUse, u, tok, f)
+	markReuse(&event, u, f, v)
+	f, done, err := e.Table.RecordLate(ctx, f, write, &event)
+	if err == nil && done {
+		e.Trail.Record(ctx, &event)
+	}
+	return f, done, err
 }
 
 // refuse logs why a token is rejected, and returns a [DeadTokenError]. f is nil if the family

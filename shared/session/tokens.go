@@ -19,7 +19,7 @@ import (
 // token endpoint (RFC 6749 §5.1).
 type Tokens struct {
 	AccessToken           string `json:"access_token"`
-	TokenType             string `json:"token_type"`
+	TokenType             string `json:"token_type"` // Bearer, or DPoP for an access token that is bound to a key (RFC 9449 §5)
 	ExpiresIn             int64  `json:"expires_in"`
 	RefreshToken          string `json:"refresh_token,omitempty"`            // left out if it is in a cookie
 	RefreshTokenExpiresIn *int64 `json:"refresh_token_expires_in,omitempty"` // left out if the family has no end
@@ -40,13 +40,14 @@ func (e *Engine) Tokens(ctx context.Context, f *family.Family, client *store.Cli
 	if err != nil {
 		return nil, err
 	}
-	return e.tokens(keys, f, client, grant{}, now)
+	return e.tokens(keys, f, client, grant{jkt: f.JKT}, now)
 }
 
 // grant is what tokens are made for.
 type grant struct {
 	scope, resource []string // nil for all that the family was granted
 	nonce           string   // of the authorization request, for its first id token
+	jkt             []byte   // the thumbprint of the key that the access token is bound to, or nil
 }
 
 // tokens makes the family's newest refresh token and an access token for the given scope
@@ -71,6 +72,7 @@ func (e *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Clie
 		Scope: strings.Join(scope, " "), SessionID: sid,
 		IssuedAt: now, ExpiresAt: expires, AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
 	}
+	access.JKT = family.EncodeThumbprint(g.jkt)
 	if f.Claims != "" {
 		var claims map[string]json.RawMessage // raw, so that numbers keep their digits
 		if err := json.Unmarshal([]byte(f.Claims), &claims); err != nil {
@@ -83,7 +85,7 @@ func (e *Engine) tokens(keys *keyring.Keys, f *family.Family, client *store.Clie
 	}
 	answer := &Tokens{
 		Record:       f,
-		TokenType:    "Bearer",
+		TokenType:    access.Type(),
 		ExpiresIn:    lifetime,
 		RefreshToken: keys.Codec.Mint(token.Token{Family: f.ID, Counter: f.Counter}, now).Reveal(),
 	}

@@ -30,6 +30,8 @@ type Access struct {
 	AuthTime  time.Time
 	ACR       string
 	AMR       []string
+	// JKT is the thumbprint of the key that the token is bound to (RFC 9449 §6.1), or "".
+	JKT string
 	// JTI identifies the token. Verify sets it. SignAccess ignores it and makes a
 	// new one of 128 random bits.
 	JTI string
@@ -59,6 +61,7 @@ func (s *Set) SignAccess(now time.Time, a Access) (string, error) {
 		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, ClientID: a.ClientID,
 		IssuedAt: a.IssuedAt.Unix(), ExpiresAt: a.ExpiresAt.Unix(), JTI: newJTI(),
 		Scope: a.Scope, SessionID: a.SessionID, AuthTime: unixTime(a.AuthTime), ACR: a.ACR, AMR: a.AMR,
+		Confirmation: Confirm(a.JKT),
 	}, custom)
 	if err != nil {
 		return "", fmt.Errorf("signing: sign access token: %w", err)
@@ -73,6 +76,7 @@ func Reserved(name string) bool {
 	for _, reserved := range [...]string{
 		"iss", "sub", "aud", "exp", "nbf", "iat", "jti", // RFC 7519 §4.1
 		"client_id", "scope", "sid", "auth_time", "acr", "amr", // RFC 9068 §2.2
+		"cnf", // RFC 7800 §3.1
 	} {
 		if strings.EqualFold(name, reserved) {
 			return true
@@ -112,6 +116,29 @@ type claims struct {
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
 	Nonce     string   `json:"nonce,omitempty"` // of an authorization request; in id tokens alone
+
+	Confirmation *Confirmation `json:"cnf,omitempty"` // in access tokens alone
+}
+
+// Confirmation says which key the bearer of a token must have (RFC 7800 §3.1).
+type Confirmation struct {
+	JKT string `json:"jkt"` // the thumbprint of a DPoP key (RFC 9449 §6.1)
+}
+
+// Confirm returns the Confirmation of a thumbprint, nil for "".
+func Confirm(jkt string) *Confirmation {
+	if jkt == "" {
+		return nil
+	}
+	return &Confirmation{jkt}
+}
+
+// Type returns how the token is presented: as Bearer (RFC 6750), or with a proof (RFC 9449 §7.1).
+func (a *Access) Type() string {
+	if a.JKT == "" {
+		return "Bearer"
+	}
+	return "DPoP"
 }
 
 // unixTime returns a NumericDate (RFC 7519 §2), or nil for the zero time.

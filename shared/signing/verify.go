@@ -144,6 +144,7 @@ func readAccess(payload []byte) (Access, error) {
 		ACR:       r.string("acr"),
 		AMR:       r.strings("amr"),
 		JTI:       r.string("jti"),
+		JKT:       r.confirmation("cnf"),
 	}
 	if r.err != nil {
 		return Access{}, r.err
@@ -201,6 +202,20 @@ func (r *reader) string(name string) string {
 		r.wrong(name)
 	}
 	return s
+}
+
+// confirmation reads the thumbprint in a Confirmation.
+func (r *reader) confirmation(name string) string {
+	value, ok := r.take(name)
+	if !ok {
+		return ""
+	}
+	members, _ := value.(map[string]any)
+	jkt, _ := members["jkt"].(string)
+	if jkt == "" || len(members) != 1 {
+		r.wrong(name)
+	}
+	return jkt
 }
 
 // endOfTime is the last second of the year 9999, the last one that RFC 3339 can

@@ -28,6 +28,9 @@ type familyItem struct {
 	Redirect    []byte            `dynamodbav:"redirect,omitempty"`
 	Nonce       string            `dynamodbav:"nonce,omitempty"`
 
+	JKT     []byte `dynamodbav:"jkt,omitempty"`
+	BoundAt int64  `dynamodbav:"bound_at,omitempty"`
+
 	Counter    uint32 `dynamodbav:"counter"`
 	RotatedAt  int64  `dynamodbav:"rotated_at"`
 	Held       uint32 `dynamodbav:"held"`
@@ -80,6 +83,8 @@ func marshalFamily(f *family.Family) (item, error) {
 		Challenge:     f.Origin.Challenge,
 		Redirect:      f.Origin.Redirect,
 		Nonce:         f.Origin.Nonce,
+		JKT:           f.JKT,
+		BoundAt:       millis(f.BoundAt),
 		Counter:       f.Counter,
 		RotatedAt:     millis(f.RotatedAt),
 		Held:          f.Held,
@@ -117,6 +122,8 @@ func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
 		UserID:        i.UserID,
 		ClientID:      i.ClientID,
 		Origin:        family.Origin{Kind: i.Origin, Until: fromMillis(i.OriginUntil), Challenge: i.Challenge, Redirect: i.Redirect, Nonce: i.Nonce},
+		JKT:           i.JKT,
+		BoundAt:       fromMillis(i.BoundAt),
 		Counter:       i.Counter,
 		RotatedAt:     fromMillis(i.RotatedAt),
 		Held:          i.Held,

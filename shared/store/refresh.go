@@ -20,6 +20,7 @@ type Refresh struct {
 	Policy        *family.Policy
 	LastIP        string
 	LastUserAgent string
+	Unbind        bool // the exchange of a code that is bound to a key starts a family that is not
 }
 
 // wrote reports whether the record is as this use of a token left it. If the family has been
@@ -38,6 +39,11 @@ const (
 	// An authorization code is exchanged in time, and by whom it was issued for.
 	originCondition = " AND origin_until > :now AND challenge = :challenge AND redirect = :redirect"
 	originSet       = ", origin_until = :forgiven_until"
+	// A family that is bound to a key is used by who has it.
+	unboundCondition = " AND attribute_not_exists(jkt)"
+	boundCondition   = " AND (attribute_not_exists(jkt) OR jkt = :jkt)"
+	bindSet          = ", jkt = :jkt"
+	unbind           = " REMOVE jkt"
 	// An older record, from before uses were recorded, has no such attribute.
 	unused = " AND (attribute_not_exists(held) OR held <> :n)"
 )
@@ -53,7 +59,7 @@ const (
 func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done bool, err error) {
 	a := &r.Attempt
 	values := t.refreshValues(r)
-	condition, set := refreshCondition, useSet
+	condition, set := r.condition(values), useSet
 	if a.Origin == family.Code {
 		condition += originCondition
 		set += originSet
@@ -84,6 +90,10 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 		condition = b.String()
 	}
 	condition += audienceCondition(a, values)
+	set += r.bind()
+	if r.Unbind && a.JKT != nil {
+		set += unbind
+	}
 	return t.updateFamily(ctx, r.Family, "refresh a family", types.Update{
 		ConditionExpression: &condition, UpdateExpression: &set,
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
@@ -100,10 +110,33 @@ func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r
 	}
 	values := t.refreshValues(r)
 	values[":n"] = number(seen.Counter)
+	condition := r.condition(values)
+	set += r.bind()
 	return t.updateFamily(ctx, seen.ID, "record a use", types.Update{
-		ConditionExpression: aws.String(refreshCondition), UpdateExpression: &set,
+		ConditionExpression: &condition, UpdateExpression: &set,
 		ExpressionAttributeNames: map[string]string{"#counter": "counter"}, ExpressionAttributeValues: values,
 	})
+}
+
+// RecordLate records a use of the family that rotated nothing and stores e with it, both or neither, if the
+// family is alive, still has the counter that seen has, and no such event was stored lately. If done is
+// false, f is the present record, or nil if there is none.
+func (t *Table) RecordLate(ctx context.Context, seen *family.Family, r Refresh, e *audit.Event) (f *family.Family, done bool, err error) {
+	values := t.refreshValues(r)
+	values[":n"] = number(seen.Counter)
+	values[":recently"] = number(family.LateStoredSince(r.Attempt.Now).UnixMilli())
+	condition := r.condition(values) + " AND (attribute_not_exists(observed_at) OR observed_at <= :recently)"
+	old, done, err := t.updateWithEvent(ctx, seen.ID, e, types.Update{
+		ConditionExpression: &condition, UpdateExpression: aws.String(useSet + ", observed_at = :now"),
+		ExpressionAttributeNames: map[string]string{"#counter": "counter"}, ExpressionAttributeValues: values,
+	})
+	if err == nil && !done && len(old) > 0 {
+		f, err = unmarshalFamily(seen.ID, old)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("record a late use: %w", err)
+	}
+	return f, done, nil
 }
 
 // ForgiveLost writes next, which [family.Family.AfterLost] made of seen, if the family is
@@ -157,11 +190,29 @@ func (t *Table) advance(seen, next *family.Family, r Refresh) types.Update {
 	values[":skipped"] = number(next.Skipped.From)
 	values[":skipped_to"] = number(next.Skipped.To)
 	return types.Update{
-		ConditionExpression:       aws.String(refreshCondition),
+		ConditionExpression:       aws.String(r.condition(values)),
 		UpdateExpression:          &set,
 		ExpressionAttributeNames:  map[string]string{"#counter": "counter"},
 		ExpressionAttributeValues: values,
 	}
+}
+
+// condition returns refreshCondition, and that the caller has the family's key if it is bound to one. It
+// adds the value of that.
+func (r *Refresh) condition(values item) string {
+	if r.Attempt.JKT == nil {
+		return refreshCondition + unboundCondition
+	}
+	values[":jkt"] = &types.AttributeValueMemberB{Value: r.Attempt.JKT}
+	return refreshCondition + boundCondition
+}
+
+// bind returns what binds the family to the caller's key, or "".
+func (r *Refresh) bind() string {
+	if r.Attempt.Binds {
+		return bindSet
+	}
+	return ""
 }
 
 // refreshValues returns the values of useSet and refreshCondition.

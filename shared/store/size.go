@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"strings"
@@ -23,6 +24,9 @@ func GrownSize(f *family.Family, userAgent int) (int, error) {
 	g.RotationID = make([]byte, 8)
 	if f.Origin.Kind == family.Code {
 		g.Origin.Until = never
+	}
+	if f.Pending() { // its first use may bind it
+		g.JKT = make([]byte, sha256.Size)
 	}
 	g.LastIP = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 	g.LastUserAgent = strings.Repeat("a", userAgent)
