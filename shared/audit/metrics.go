@@ -161,7 +161,7 @@ func (e *Event) ofRegistered() bool {
 	switch e.Type {
 	case Exchanged, Refused, CodeExchanged, CodeRefused, AssertionExchanged, AssertionRefused, Cleanup:
 		return e.ClientID != "" && !e.Unregistered
-	case Reuse, LateUse, Revoked, Ahead:
+	case Reuse, Revoked, Ahead:
 		return e.ClientID != "" && e.Family != (family.ID{})
 	default:
 		return false

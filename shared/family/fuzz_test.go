@@ -67,6 +67,8 @@ func FuzzPolicyCheck(f *testing.F) {
 			AbsoluteLifetime: family.Seconds(absolute), IdleLifetime: family.Seconds(idle), AccessTokenLifetime: family.Seconds(access),
 			MaxActive: maxActive, Evict: family.Evict(evict), ReuseDetection: family.ReuseDetection(detection), InvalidGrantStatus: status,
 		}
+		dpop := []string{"off", "allowed", "required", evict}[uint(status)%4]
+		p.DPoP = family.DPoP(dpop)
 		observe = max(-1<<32, min(observe, 1<<32)) // fits into a duration of seconds
 		if observe != 0 {
 			p.ObserveUntil = now.Add(time.Duration(observe) * time.Second)
@@ -91,6 +93,9 @@ func FuzzPolicyCheck(f *testing.F) {
 		}
 		if evict != "least_recently_used" && evict != "oldest" {
 			want = append(want, "policy.evict is "+strconv.Quote(evict)+`, but must be "least_recently_used" or "oldest"`)
+		}
+		if uint(status)%4 == 3 && evict != "off" && evict != "allowed" && evict != "required" {
+			want = append(want, "policy.dpop is "+strconv.Quote(dpop)+`, but must be "off", "allowed" or "required"`)
 		}
 		if status != 400 && status != 403 {
 			want = append(want, fmt.Sprintf("policy.invalid_grant_status is %d, but must be 400 or 403", status))

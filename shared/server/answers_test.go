@@ -214,7 +214,7 @@ func crossOriginHeader(a answer) map[string]string {
 // away; one that is missing or wrong hides an answer from the page.
 func TestCrossOriginHeaders(t *testing.T) {
 	const from, anyOrigin = "https://app.example", "https://any.example"
-	const exposed = "Retry-After, Www-Authenticate"
+	const exposed = "Retry-After, Www-Authenticate, Dpop-Nonce"
 	w := newWorld(t, origins(from))
 	_, noKeys := w.another(w.store.Table(), brokenKeys{})
 	tok, _ := w.login()
@@ -284,6 +284,7 @@ func TestMetadataIsTrue(t *testing.T) {
 		"id_token_signing_alg_values_supported": []any{"ES256"}, "refresh_token_expiration_types_supported": []any{"authorization", "token_timeout"},
 		"claims_supported":     []any{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
 		"end_session_endpoint": issuer + "/oauth/logout", "code_challenge_methods_supported": []any{"S256"},
+		"dpop_signing_alg_values_supported": []any{"ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"},
 		// If it is left out, the second of these defaults to true (OpenID Connect Discovery
 		// §3).
 		"request_parameter_supported": false, "request_uri_parameter_supported": false,

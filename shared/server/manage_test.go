@@ -75,7 +75,7 @@ func (w *world) get(path string) answer {
 func defaultPolicy() map[string]any {
 	return map[string]any{
 		"rotation": true, "reuse_interval": 60.0, "lost_response": "revoke", "absolute_lifetime": 2592000.0, "idle_lifetime": 1296000.0,
-		"access_token_lifetime": 3600.0, "max_active": 200.0, "evict": "least_recently_used", "reuse_detection": "enforce", "invalid_grant_status": 400.0,
+		"access_token_lifetime": 3600.0, "max_active": 200.0, "evict": "least_recently_used", "reuse_detection": "enforce", "invalid_grant_status": 400.0, "dpop": "off",
 	}
 }
 
@@ -222,6 +222,8 @@ func TestClientLimits(t *testing.T) {
 		{"invalid_grant_status 400", policy(`"invalid_grant_status":400`), "", nil},
 		{"invalid_grant_status 403", policy(`"invalid_grant_status":403`), "", nil},
 		{"invalid_grant_status 401", policy(`"invalid_grant_status":401`), "policy.invalid_grant_status", []string{"401", "400 or 403"}},
+		{"dpop required", policy(`"dpop":"required"`), "", nil},
+		{"dpop on", policy(`"dpop":"on"`), "policy.dpop", []string{`"on"`, `"off", "allowed" or "required"`}},
 		{"lost_response", policy(`"lost_response":"ignore"`), "policy.lost_response", []string{`"ignore"`, `"revoke"`, `"until_used"`}},
 		{"lost_response empty", policy(`"lost_response":""`), "policy.lost_response", []string{`""`}},
 		{"reuse_detection", policy(`"reuse_detection":"off"`), "policy.reuse_detection", []string{`"off"`, `"enforce"`, `"observe"`}},

@@ -200,7 +200,7 @@ func TestFailuresOfEveryOperation(t *testing.T) {
 // TestHeadersOfTheDocument checks that the service reads each header that the document has: repeated, it is refused.
 func TestHeadersOfTheDocument(t *testing.T) {
 	w := newWorld(t)
-	w.putClient("app", `{"type":"confidential","scope":"openid read write","may_forward":true,"redirect_uris":["`+callback+`"]}`)
+	w.putClient("app", `{"type":"confidential","scope":"openid read write","may_forward":true,"redirect_uris":["`+callback+`"],"policy":{"dpop":"allowed"}}`)
 	w.putClient("spa", `{"type":"public","transport":"cookie"}`)
 	secret := w.addSecret("app")
 	_, family := w.login()
@@ -221,7 +221,7 @@ func TestHeadersOfTheDocument(t *testing.T) {
 			}
 		}
 	}
-	if found != 12 {
+	if found != 13 {
 		t.Errorf("the document has %d headers", found)
 	}
 }
