@@ -72,11 +72,11 @@ var webOrigins = chapter{"Web origins", []mutant{
 	},
 	{
 		rule: "Retry-After is not exposed to pages", pkg: "oauth", test: "server.TestAnswersCanBeRead",
-		edits: []edit{{`{"Retry-After", "WWW-Authenticate"}`, `{"WWW-Authenticate"}`}},
+		edits: []edit{{`{"Retry-After", "WWW-Authenticate", nonceHeader}`, `{"WWW-Authenticate", nonceHeader}`}},
 	},
 	{
 		rule: "WWW-Authenticate is not exposed to pages", pkg: "oauth", test: "server.TestAnswersCanBeRead",
-		edits: []edit{{`{"Retry-After", "WWW-Authenticate"}`, `{"Retry-After"}`}},
+		edits: []edit{{`{"Retry-After", "WWW-Authenticate", nonceHeader}`, `{"Retry-After", nonceHeader}`}},
 	},
 	{
 		rule: "a pattern is an origin", pkg: "origin", test: "origin.TestParseRefuses",

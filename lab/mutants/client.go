@@ -81,11 +81,11 @@ var clientWire = chapter{"Who a client is, on the wire", []mutant{
 var unsafeSettings = chapter{"Settings that trade safety away", []mutant{
 	{
 		rule: "a public client need not rotate", pkg: "manage", test: "server.TestPublicClientRotates",
-		edits: []edit{{`if body.clientType == "public" && !policy.Rotation {`, `if body.clientType == "" && !policy.Rotation {`}},
+		edits: []edit{{`if body.clientType == "public" && !policy.Rotation && policy.DPoP != family.DPoPRequired {`, `if body.clientType == "" && !policy.Rotation && policy.DPoP != family.DPoPRequired {`}},
 	},
 	{
 		rule: "a confidential client must rotate", pkg: "manage", test: "server.TestPublicClientRotates",
-		edits: []edit{{`if body.clientType == "public" && !policy.Rotation {`, `if !policy.Rotation {`}},
+		edits: []edit{{`if body.clientType == "public" && !policy.Rotation && policy.DPoP != family.DPoPRequired {`, `if !policy.Rotation {`}},
 	},
 	{
 		rule: "a PUT does not warn", pkg: "manage", test: "server.TestWarnings",

@@ -32,7 +32,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "the clock is read again when a token is answered", pkg: "session", file: "refresh.go", test: "server.TestClockIsReadOnce",
-		edits: []edit{{`grant{scope: u.Scope, resource: u.Resource}, u.Now)`, `grant{scope: u.Scope, resource: u.Resource}, e.Now())`}},
+		edits: []edit{{`grant{scope: u.Scope, resource: u.Resource, jkt: u.accessKey(f)}, u.Now)`, `grant{scope: u.Scope, resource: u.Resource, jkt: u.accessKey(f)}, e.Now())`}},
 	},
 	{
 		rule: "the clock is read again when a family is revoked", pkg: "oauth", test: "server.TestClockIsReadOnce",

@@ -286,15 +286,15 @@ var recordRules = chapter{"Records and rules", []mutant{
 	},
 	{
 		rule: "a token that is honoured while reuse is observed is inactive", pkg: "family", test: "family.TestActive",
-		edits: []edit{{`Ours, Newest, Observed, Lost, Ahead:`, `Ours, Newest, Lost, Ahead:`}},
+		edits: []edit{{`Ours, Newest, Proven, Observed, Lost, Ahead:`, `Ours, Newest, Proven, Lost, Ahead:`}},
 	},
 	{
 		rule: "a lost response that is forgiven is inactive", pkg: "family", test: "family.TestActive",
-		edits: []edit{{`Ours, Newest, Observed, Lost, Ahead:`, `Ours, Newest, Observed, Ahead:`}},
+		edits: []edit{{`Ours, Newest, Proven, Observed, Lost, Ahead:`, `Ours, Newest, Proven, Observed, Ahead:`}},
 	},
 	{
 		rule: "a token newer than the record is inactive", pkg: "family", test: "family.TestActive",
-		edits: []edit{{`Ours, Newest, Observed, Lost, Ahead:`, `Ours, Newest, Observed, Lost:`}},
+		edits: []edit{{`Ours, Newest, Proven, Observed, Lost, Ahead:`, `Ours, Newest, Proven, Observed, Lost:`}},
 	},
 	{
 		rule: "the newest token is inactive", pkg: "family", test: "family.TestActive",

@@ -27,7 +27,7 @@ var supabaseWire = chapter{"Supabase's wire", []mutant{
 	},
 	{
 		rule: "an access token of another client names a session", pkg: "oauth", test: "server.TestSupabaseUser",
-		edits: []edit{{`if err != nil || access.ClientID != s.client.ID {`, `if err != nil {`}},
+		edits: []edit{{`if err != nil || access.ClientID != s.client.ID || bound`, `if err != nil || bound`}},
 	},
 	{
 		rule: "the user of a session that has ended is shown", pkg: "session", test: "server.TestSupabaseUser",

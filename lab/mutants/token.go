@@ -78,7 +78,7 @@ var introspection = chapter{"Reading, introspection, explanation", []mutant{
 	},
 	{
 		rule: "another client's refresh token is active", pkg: "oauth", test: "server.TestIntrospect",
-		edits: []edit{{`ClientID: q.client.ID, Now: q.now})`, `ClientID: f.ClientID, Now: q.now})`}},
+		edits: []edit{{`ClientID: q.client.ID, JKT: f.JKT, Now: q.now})`, `ClientID: f.ClientID, JKT: f.JKT, Now: q.now})`}},
 	},
 	{
 		rule: "an access token is active after its family's death", pkg: "session", test: "server.TestIntrospect",

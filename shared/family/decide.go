@@ -116,8 +116,8 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	if cause != "" {
 		return Verdict{Kind: Dead, Cause: cause}
 	}
-	if cause := f.unproven(a.JKT); cause != "" {
-		return Verdict{Kind: Unproven, Cause: cause}
+	if missing := f.unproven(a.JKT); missing != "" {
+		return Verdict{Kind: Unproven, Cause: missing}
 	}
 	if len(a.WriteID) > 0 && bytes.Equal(f.RotationID, a.WriteID) {
 		return Verdict{Kind: Ours}

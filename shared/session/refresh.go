@@ -161,19 +161,9 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 			return f, nil
 		case family.Observed:
 			return f, e.observe(ctx, u, tok, f, v)
-		case family.Proven:
+		case family.Held, family.Newest, family.Proven:
 			seen := f
-			f, done, err = e.useLate(ctx, u, tok, f, v, write)
-			if err == nil && done {
-				e.recordExchange(ctx, u, tok, seen, v)
-				return seen, nil
-			}
-		case family.Held, family.Newest:
-			seen := f
-			done = !f.MustRecord(v, p, u.Now)
-			if !done {
-				f, done, err = e.Table.RecordUse(ctx, f, v.Kind == family.Held, write)
-			}
+			f, done, err = e.recordUse(ctx, u, tok, f, v, write)
 			if err == nil && done {
 				e.recordExchange(ctx, u, tok, seen, v)
 				return seen, nil
@@ -262,18 +252,20 @@ func (e *Engine) recordExchange(ctx context.Context, u Use, tok token.Token, f *
 	e.Trail.Record(ctx, &event)
 }
 
-// useLate records a [family.Proven] use. It stores an event, unless one was stored lately: if the key was copied,
-// that event is what tells. If done is false, it returns the present record.
-func (e *Engine) useLate(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict, write store.Refresh) (*family.Family, bool, error) {
-	if !f.MustStoreLate(u.Now) {
-		if !f.MustRecord(v, &u.Client.Policy, u.Now) {
-			return f, true, nil
-		}
-		return e.Table.RecordUse(ctx, f, false, write)
+// recordUse writes down a use that rotates nothing, if that is necessary. A [family.Proven] use is stored as an event,
+// unless one was stored lately: if the key was copied, that event is what tells. If done is false, recordUse returns
+// the present record.
+func (e *Engine) recordUse(ctx context.Context, u Use, tok token.Token, f *family.Family, v family.Verdict, write store.Refresh) (now *family.Family, done bool, err error) {
+	switch {
+	case v.Kind == family.Proven && f.MustStoreLate(u.Now): // below
+	case !f.MustRecord(v, &u.Client.Policy, u.Now):
+		return f, true, nil
+	default:
+		return e.Table.RecordUse(ctx, f, v.Kind == family.Held, write)
 	}
 	event := e.useEvent(audit.LateUse, u, tok, f)
 	markReuse(&event, u, f, v)
-	f, done, err := e.Table.RecordLate(ctx, f, write, &event)
+	f, done, err = e.Table.RecordLate(ctx, f, write, &event)
 	if err == nil && done {
 		e.Trail.Record(ctx, &event)
 	}
