@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi';
 import { isLoopback } from './address.js';
 import { type Clock, within } from './clock.js';
+import type { Prover } from './keys.js';
 import { RefreshError, type Refusal } from './errors.js';
 
 /** What a token endpoint answers to a request that it grants. */
@@ -51,9 +52,11 @@ export interface Endpoint {
 const maxAnswer = 1 << 20;
 
 /** Makes one request to the token endpoint. It throws a Failure if the request is not granted. */
-export async function askForTokens(e: Endpoint, grantType: string, parameters: URLSearchParams, ms: number, headers?: Record<string, string>): Promise<Answer> {
+export async function askForTokens(
+  e: Endpoint, grantType: string, parameters: URLSearchParams, ms: number, headers?: Record<string, string>, key?: Prover,
+): Promise<Answer> {
   const { status, members } = await request(e, ms, [...parameters.values()], headers, (server, client, auth, options) =>
-    oauth.genericTokenEndpointRequest(server, client, auth, grantType, parameters, options),
+    oauth.genericTokenEndpointRequest(server, client, auth, grantType, parameters, key ? { ...options, DPoP: key.handle } : options),
   );
   // An id token is not validated here, as oauth4webapi would do: a clock that is wrong would cost the refresh token.
   if (typeof members.access_token === 'string' && members.access_token !== '') return members as Answer;
@@ -87,31 +90,44 @@ async function request(e: Endpoint, ms: number, secrets: string[], headers: Reco
   const hidden = [...secrets, e.clientSecret ?? ''];
   const all = new Headers(headers);
   if (e.cookie) all.set('Rotor-Transport', 'cookie'); // which a form of another site cannot send
-  let response: Response, text: string;
+  let response: Response, members: Record<string, unknown>;
   try {
-    [response, text] = await within(e.clock, ms, 'the request', async (signal) => {
-      const answer = await send(
-        { issuer: new URL(e.tokenEndpoint).origin, token_endpoint: e.tokenEndpoint, revocation_endpoint: e.revocationEndpoint },
-        { client_id: e.clientId },
-        e.clientSecret ? oauth.ClientSecretBasic(e.clientSecret) : oauth.None(),
-        {
-          headers: all,
-          signal,
-          [oauth.allowInsecureRequests]: isLoopback(e.tokenEndpoint),
-          [oauth.customFetch]: (url, init) => e.fetch(url, { ...init, cache: 'no-store', credentials: e.cookie ? 'include' : 'omit' } as RequestInit),
-        },
-      );
-      return [answer, await read(answer)];
+    [response, members] = await within(e.clock, ms, 'the request', async (signal) => {
+      const once = async () => {
+        const answer = await send(
+          { issuer: new URL(e.tokenEndpoint).origin, token_endpoint: e.tokenEndpoint, revocation_endpoint: e.revocationEndpoint },
+          { client_id: e.clientId },
+          e.clientSecret ? oauth.ClientSecretBasic(e.clientSecret) : oauth.None(),
+          {
+            headers: all,
+            signal,
+            [oauth.allowInsecureRequests]: isLoopback(e.tokenEndpoint),
+            [oauth.customFetch]: (url, init) => e.fetch(url, { ...init, cache: 'no-store', credentials: e.cookie ? 'include' : 'omit' } as RequestInit),
+          },
+        );
+        return [answer, parse(await read(answer))] as const;
+      };
+      const first = await once();
+      // Nothing was done, and the nonce is known now (RFC 9449 section 8).
+      return first[1].error === needsNonce ? once() : first;
     });
   } catch (error) {
     throw Object.assign(new Failure(scrub(`no answer from ${new URL(e.tokenEndpoint).origin}: ${describe(error)}`, hidden)), { doubt: !isUnsent(error) });
   }
-  let members: Record<string, unknown> = {};
-  try {
-    members = Object(JSON.parse(text));
-  } catch {} // whatever stands before the service may answer anything
   if (response.ok) return { status: response.status, members };
   throw failure(response, members, hidden, e.clock);
+}
+
+/** The error of a server that wants a nonce of its own in the proof. */
+const needsNonce = 'use_dpop_nonce';
+
+/** Returns the members of an answer. Whatever stands before the service may answer anything. */
+function parse(text: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
 }
 
 /** Returns what an answer means that grants nothing. */
@@ -122,7 +138,7 @@ function failure(response: Response, members: Record<string, unknown>, hidden: s
   const description = word(members.error_description);
   const f = new Failure(`the service answered ${[status || 'with a redirect', code, description && `(${description})`].filter(Boolean).join(' ')}`);
   Object.assign(f, { status, code, retryAfter: retryAfter(response.headers, clock.now().wall) });
-  if (status === 429) return f;
+  if (status === 429 || code === needsNonce) return f;
   if (status >= 500 || status === 408 || code === 'temporarily_unavailable' || code === 'server_error') f.doubt = true;
   else if (code === 'invalid_grant' || code === 'bad_refresh_token' /* GitHub */ || code === 'invalid_refresh_token' /* Slack */)
     f.refusal = { status, code, ...(description && { description }) };

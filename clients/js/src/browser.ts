@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi';
 import { systemClock } from './clock.js';
 import { IndexedDBStore } from './indexeddb.js';
+import type { Keys } from './keys.js';
 import { type Held, loggedOut } from './record.js';
 import { CommonSession, type CommonOptions } from './session.js';
 import type { Store } from './store.js';
@@ -18,6 +19,11 @@ export interface SessionOptions extends CommonOptions {
    * registered with the transport `cookie` or `body`.
    */
   transport: 'cookie' | 'token';
+  /**
+   * Binds sessions that begin to a key (RFC 9449): `dpop` of @rotor-auth/rotor/dpop. Without the key, which stays in this browser, their
+   * tokens are worthless. The client's policy `dpop` must be `allowed` or `required`.
+   */
+  dpop?: (name: string) => Keys;
   /** Tells sessions of one client apart, if the page has several; 'default' by default. */
   name?: string;
   /** Keeps what tabs share; by default IndexedDB. With the transport cookie it has no token. */
@@ -74,6 +80,7 @@ export class Session extends CommonSession {
       { ...options, origins, clock },
       {
         cookie: isCookie,
+        keys: options.dpop?.(key),
         store: new TabsStore(options.store ?? new IndexedDBStore(key), channel, !isCookie, clock, () => void this.isLoggedIn().catch(() => {})),
         lookEvery: channel ? 10_000 : 1_000, // the channel tells what other tabs do
         exclusive: async (step) => {
@@ -125,6 +132,7 @@ export class Session extends CommonSession {
       state,
       code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
+      ...(this.#options.dpop && { dpop_jkt: await this.thumbprint() }),
     };
     for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
     return url.href;

@@ -1,7 +1,7 @@
 import { type Answer, Failure } from './ask.js';
 import { type Clock, type Moment, Queue, since, within } from './clock.js';
 import { ConflictError, LoginRequiredError, NotSavedError, RefreshError } from './errors.js';
-import { type Attempt, type Held, type State, type StoredRefusal, credential, decode, encode, fingerprint, fresh, good, hold, iso, loggedOut } from './record.js';
+import { type Held, type State, type StoredKey, type StoredRefusal, credential, decode, encode, fingerprint, fresh, good, hold, iso, lasting, loggedOut } from './record.js';
 import { type Pace, isJustReplaced, patience, poll } from './pace.js';
 import type { Store, StoredRecord } from './store.js';
 
@@ -26,6 +26,8 @@ export interface HolderOptions {
   extra: string[];
   /** How often the record is read while the current token is fresh. */
   lookEvery: number;
+  /** Makes a key for a record that has none; none if records get no keys. */
+  newKey?: (() => Promise<StoredKey>) | undefined;
   /** Makes one refresh within so many milliseconds, or throws a Failure. */
   ask(state: State, ms: number, headers?: Record<string, string>): Promise<Answer>;
   /** Runs a step. It tells the step whether no other holder of the record takes one meanwhile. */
@@ -128,6 +130,7 @@ export class Holder {
       if (isFirst && record.version > 0) return;
       if (held.state.logins.includes(mark) || credential(held.state) === presented) return;
       const data = encode({
+        ...lasting(held.state),
         logins: [mark, ...held.state.logins].slice(0, 8),
         refresh_token: answer.refresh_token ?? '',
         ...(sid && { sid }),
@@ -152,7 +155,19 @@ export class Holder {
     if (!marked) return;
     await revoke(marked);
     const over = credential(marked);
-    await this.#replace((state) => (credential(state) === over ? { logins: state.logins, refresh_token: '', obtained_at: state.obtained_at } : undefined));
+    await this.#replace((state) => (credential(state) === over ? { ...lasting(state), refresh_token: '', obtained_at: state.obtained_at } : undefined));
+  }
+
+  /** Returns the state with its key, which is saved before anything is signed with it. */
+  async keyed(): Promise<State> {
+    for (let n = 0; ; n++) {
+      const { record, held } = await this.#load();
+      const { state } = held;
+      if (state.dpop_key || !this.#o.newKey) return state;
+      if (n === 8) throw new NotSavedError('others save all the time');
+      const failed = await this.#save(record.version + 1, encode({ ...state, dpop_key: await this.#o.newKey() })).catch((error: Error) => error);
+      if (failed && !(failed instanceof ConflictError) && !(await this.#load()).held.state.dpop_key) throw new NotSavedError(failed.message);
+    }
   }
 
   /** Saves what becomes of the state, and returns it; undefined if nobody is logged in. */
@@ -213,7 +228,7 @@ export class Holder {
 
   /** Returns the state as it is here: a session in a cookie is none for a page that keeps its tokens itself now. */
   #ours(state: State): State {
-    return state.sid && !this.#o.cookie ? { format: state.format, logins: state.logins, refresh_token: '', obtained_at: state.obtained_at } : state;
+    return state.sid && !this.#o.cookie ? { ...lasting(state), format: state.format, refresh_token: '', obtained_at: state.obtained_at } : state;
   }
 
   #save(version: number, data: string): Promise<void> {
@@ -280,7 +295,8 @@ export class Holder {
     const count = (before?.count ?? 0) + 1;
     const claim = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16)).join('');
     const doubt_since = before?.doubt_since ?? iso(start.wall);
-    const claimed: State = { ...held.state, attempt: { claim, at: iso(start.wall), pause: Math.round(pace.limit * 1.5e6), count, doubt_since } };
+    const dpop_key = held.state.dpop_key ?? (await this.#o.newKey?.());
+    const claimed: State = { ...held.state, ...(dpop_key && { dpop_key }), attempt: { claim, at: iso(start.wall), pause: Math.round(pace.limit * 1.5e6), count, doubt_since } };
     this.#claim = claim;
     try {
       await this.#save(record.version + 1, encode(claimed));
@@ -295,17 +311,17 @@ export class Holder {
 
     let answer: Answer;
     try {
-      answer = await this.#o.ask(held.state, left, headers);
+      answer = await this.#o.ask(claimed, left, headers);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       const { refusal } = error;
-      if (!refusal) return this.#failed(error, record.version + 2, held, { ...claimed.attempt!, doubt_since });
+      if (!refusal) return this.#failed(error, record.version + 2, held, claimed);
       this.#refused = { credential: credential(held.state), refusal: { by: this.#o.self, ...refusal } };
       return this.#step(rejected, 0, alone, headers); // which uses a newer token if the store has one
     }
     const { state } = held;
     const granted = encode({
-      logins: state.logins,
+      ...lasting(claimed),
       refresh_token: answer.refresh_token ?? (answer.sid ? '' : state.refresh_token), // the old one if the answer has none
       ...((answer.sid || state.sid) && !answer.refresh_token && { sid: answer.sid ?? state.sid! }),
       ...this.#accessToken(answer),
@@ -324,11 +340,12 @@ export class Holder {
   }
 
   /** Notes that a request was not granted, and decides what comes next. */
-  async #failed(failure: Failure, version: number, held: Held, claimed: Attempt): Promise<never> {
-    const pause = this.#o.pace.pause(claimed.count, failure.retryAfter);
-    const doubt_since = failure.doubt ? claimed.doubt_since : held.state.attempt?.doubt_since;
-    const attempt = { at: iso(this.#clock.now().wall), pause: Math.round(pause * 1e6), count: claimed.count, ...(doubt_since && { doubt_since }) };
-    await this.#save(version, encode({ ...held.state, attempt })).catch(() => {}); // otherwise the claim lapses by itself
+  async #failed(failure: Failure, version: number, held: Held, claimed: State): Promise<never> {
+    const { count, doubt_since: ours } = claimed.attempt!;
+    const pause = this.#o.pace.pause(count, failure.retryAfter);
+    const doubt_since = failure.doubt ? ours : held.state.attempt?.doubt_since;
+    const attempt = { at: iso(this.#clock.now().wall), pause: Math.round(pause * 1e6), count, ...(doubt_since && { doubt_since }) };
+    await this.#save(version, encode({ ...claimed, attempt })).catch(() => {}); // otherwise the claim lapses by itself
     if (failure.final) throw failure.error();
     throw new Again(pause, failure.error(), failure.doubt);
   }

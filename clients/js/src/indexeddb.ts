@@ -33,6 +33,20 @@ export class IndexedDBStore implements Store {
     if (!isSaved) throw new ConflictError();
   }
 
+  /** Returns what is kept beside the record under a name. If there is nothing yet, it is made. */
+  async beside<T>(name: string, make: () => Promise<T>): Promise<T> {
+    const at = [this.#key, name];
+    const read = (mode: IDBTransactionMode, otherwise?: T) =>
+      this.#transaction<T | undefined>(mode, (table, done) => {
+        const found = table.get(at);
+        found.onsuccess = () => {
+          if (otherwise && !found.result) table.put(otherwise, at);
+          done((found.result as T | undefined) ?? otherwise);
+        };
+      });
+    return (await read('readonly')) ?? (await read('readwrite', await make()))!;
+  }
+
   /** Runs a transaction, and returns what it has given to done once it is complete. */
   async #transaction<T>(mode: IDBTransactionMode, work: (table: IDBObjectStore, done: (result: T) => void) => void): Promise<T> {
     this.#opened ??= this.#open();

@@ -1,3 +1,4 @@
+import { RecordKeys } from './recordkeys.js';
 import { CommonSession, type CommonOptions } from './session.js';
 import type { Store } from './store.js';
 
@@ -11,6 +12,11 @@ export { DynamoStore, type DynamoClient } from './dynamo.js';
 export interface SessionOptions extends CommonOptions {
   /** Keeps the session for all processes that share it. */
   store: Store;
+  /**
+   * Binds sessions that begin to a key (RFC 9449), which the store keeps. The client's policy `dpop` must be `allowed` or
+   * `required`. A record that has a key is used with it in any case.
+   */
+  dpop?: boolean;
   /** The secret of a confidential client. */
   clientSecret?: string;
 }
@@ -21,9 +27,11 @@ export interface SessionOptions extends CommonOptions {
  */
 export class Session extends CommonSession {
   constructor(options: SessionOptions) {
+    const keys = new RecordKeys();
     super(options, {
       store: options.store,
       clientSecret: options.clientSecret,
+      keys: { prover: (state) => keys.prover(state), make: options.dpop ? () => keys.make() : undefined },
       cookie: false,
       lookEvery: 10_000,
       exclusive: (step) => step(false), // claims in the store keep the processes apart

@@ -25,6 +25,17 @@ export interface State {
   attempt?: Attempt;
   /** The refresh token is dead. */
   refusal?: StoredRefusal;
+  /** Signs the proofs of DPoP. It outlives logins and logouts, so that none that is under way can lose it. */
+  dpop_key?: StoredKey;
+}
+
+/** A private key of P-256 (RFC 7518 section 6.2). */
+export interface StoredKey {
+  kty: string;
+  crv: string;
+  x: string;
+  y: string;
+  d: string;
 }
 
 export interface Attempt {
@@ -49,10 +60,15 @@ export interface StoredRefusal {
 export const loggedOut = 'logged_out';
 
 const format = 1;
+/** The format of a record with a key. A program of before, which would drop the key with its next save, refuses it. */
+const formatWithKey = 2;
 
 export function encode(state: Omit<State, 'format'>): string {
-  return JSON.stringify({ format, ...state });
+  return JSON.stringify({ ...state, format: state.dpop_key ? formatWithKey : format });
 }
+
+/** Returns what a record keeps whatever becomes of its session. */
+export const lasting = ({ logins, dpop_key }: State) => ({ logins, ...(dpop_key && { dpop_key }) });
 
 export function decode(record: StoredRecord): State {
   if (record.version === 0) return { format, logins: [], refresh_token: '', obtained_at: iso(0) };
@@ -62,7 +78,7 @@ export function decode(record: StoredRecord): State {
   } catch {
     throw new Error(`record ${record.version} is no token record`); // the cause may quote the data
   }
-  if (state?.format !== format) throw new Error(`record ${record.version} has another format than ${format}`);
+  if (state?.format !== format && state?.format !== formatWithKey) throw new Error(`record ${record.version} has another format than ${format} or ${formatWithKey}`);
   return { ...state, logins: state.logins ?? [], refresh_token: state.refresh_token ?? '' };
 }
 

@@ -3,6 +3,7 @@ import { type Answer, type Endpoint, Failure, askForTokens, revoke } from './ask
 import { type Clock, systemClock } from './clock.js';
 import { LoginRequiredError, RefreshError } from './errors.js';
 import { Holder, type HolderOptions } from './holder.js';
+import type { Keys, Prover } from './keys.js';
 import { Pace } from './pace.js';
 import { type Held, type State, credential, remaining } from './record.js';
 
@@ -68,7 +69,8 @@ export class AccessToken {
     const left = remaining(held, now);
     this.#value = held.state.access_token!;
     this.#extra = held.state.extra ?? {};
-    this.tokenType = /^bearer$/i.test(held.state.token_type ?? '') ? 'Bearer' : held.state.token_type!;
+    const type = held.state.token_type!;
+    this.tokenType = ['Bearer', 'DPoP'].find((name) => name.toLowerCase() === type?.toLowerCase()) ?? type;
     this.expiresAt = left === Infinity ? undefined : now.wall + left;
   }
 
@@ -80,7 +82,7 @@ export class AccessToken {
     return this.#extra;
   }
 
-  /** The value for the header Authorization. */
+  /** The value for the header Authorization. A token of the type DPoP needs a proof as well, which `fetch` of the session makes. */
   get authorization(): string {
     return `${this.tokenType} ${this.#value}`;
   }
@@ -90,7 +92,10 @@ export class AccessToken {
   }
 }
 
-export type Internals = Pick<HolderOptions, 'store' | 'cookie' | 'exclusive' | 'lookEvery' | 'onRecord'> & { clientSecret?: string | undefined };
+export type Internals = Pick<HolderOptions, 'store' | 'cookie' | 'exclusive' | 'lookEvery' | 'onRecord'> & {
+  clientSecret?: string | undefined;
+  keys?: Keys | undefined;
+};
 
 /** What the parameters of a refresh are not: those of the refresh itself, and those by which a client authenticates. */
 const ownParams = ['grant_type', 'refresh_token', 'sid', 'client_id', 'client_secret', 'client_assertion', 'client_assertion_type', ''];
@@ -100,6 +105,7 @@ export class CommonSession {
   readonly #endpoint: Endpoint;
   readonly #origins: string[];
   readonly #holder: Holder;
+  readonly #keys: Keys | undefined;
 
   constructor(options: CommonOptions, internals: Internals) {
     const issuer = options.issuer.replace(/\/+$/, '');
@@ -124,17 +130,19 @@ export class CommonSession {
       throw new TypeError('timeout must be at least 1, less than 30, and at most half of reuseInterval');
     }
     const text = params.toString();
+    const keys = (this.#keys = internals.keys);
     this.#holder = new Holder({
       ...internals,
       clock,
       pace: new Pace(clock, reuseInterval * 1000, timeout && timeout * 1000),
       self: `${options.clientId} at ${endpoint.tokenEndpoint}${text && ` with ${text}`}`,
       extra: options.extra ?? [],
-      ask: (state, ms, headers) => {
+      newKey: keys?.make,
+      ask: async (state, ms, headers) => {
         const all = new URLSearchParams(params);
         const [name, value] = presented(state);
         all.set(name, value);
-        return askForTokens(endpoint, 'refresh_token', all, ms, headers);
+        return askForTokens(endpoint, 'refresh_token', all, ms, headers, await keys?.prover(state));
       },
     });
   }
@@ -162,11 +170,19 @@ export class CommonSession {
     const isRepeatable = init?.body ? !(init.body instanceof ReadableStream) : !request.body && !(input instanceof Request && input.bodyUsed);
     const options = { signal: request.signal };
     const send = async (request: Request, held: Held) => {
-      request.headers.set('Authorization', new AccessToken(held, this.#endpoint.clock).authorization);
+      const token = new AccessToken(held, this.#endpoint.clock);
+      const key = token.tokenType === 'DPoP' && (await this.#keys?.prover(held.state));
+      if (key) return key.send(request, token.accessToken, fetch);
+      request.headers.set('Authorization', token.authorization);
       return fetch(request);
     };
     const held = await this.#holder.get(options);
-    const response = await send(request, held);
+    let response = await send(request, held);
+    // A nonce of the answer is for the next proof. The one before may have lacked it.
+    if (response.status === 401 && response.headers.has('DPoP-Nonce') && isRepeatable) {
+      await response.body?.cancel();
+      response = await send(new Request(input, init), held);
+    }
     if (response.status !== 401) return response;
     const newer = await this.#holder.get({ ...options, rejected: held.state.access_token });
     if (!isRepeatable || newer.state.access_token === held.state.access_token) return response;
@@ -193,8 +209,24 @@ export class CommonSession {
   }
 
   /** Exchanges a code. */
-  #exchange(parameters: Record<string, string>, headers?: Record<string, string>): Promise<Answer> {
-    return this.#persist(() => askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000, headers), 'the code');
+  async #exchange(parameters: Record<string, string>, headers?: Record<string, string>): Promise<Answer> {
+    const key = await this.#prover();
+    return this.#persist(() => askForTokens(this.#endpoint, 'authorization_code', new URLSearchParams(parameters), 10_000, headers, key), 'the code');
+  }
+
+  /** Returns what signs for the session, or for one that begins now; undefined if sessions have no keys. */
+  async #prover(): Promise<Prover | undefined> {
+    return this.#keys && this.#keys.prover(this.#keys.make ? await this.#holder.keyed() : (await this.#holder.look()).state);
+  }
+
+  /**
+   * Returns the thumbprint of the key (RFC 7638), for the member `dpop_jkt` of POST /v1/families. The key is made, and
+   * saved, if there is none.
+   */
+  async thumbprint(): Promise<string> {
+    const key = await this.#prover();
+    if (!key) throw new TypeError('thumbprint: the option dpop is not set');
+    return key.handle.calculateThumbprint();
   }
 
   /**
@@ -203,8 +235,9 @@ export class CommonSession {
    */
   protected async restoreCookie(): Promise<boolean> {
     if ((await this.#holder.look()).version > 0) return false;
+    const key = await this.#prover();
     try {
-      await this.#holder.login(await this.#persist(() => askForTokens(this.#endpoint, 'refresh_token', new URLSearchParams(), 10_000), 'the cookie'), true);
+      await this.#holder.login(await this.#persist(() => askForTokens(this.#endpoint, 'refresh_token', new URLSearchParams(), 10_000, undefined, key), 'the cookie'), true);
       return await this.isLoggedIn();
     } catch (error) {
       if (error instanceof LoginRequiredError || (error instanceof RefreshError && error.code === 'invalid_request')) return false;

@@ -1,5 +1,6 @@
 // Uses each entry once, in whatever runtime runs it: smoke.mjs ISSUER FOLDER
 import * as page from '@rotor-auth/rotor/browser';
+import { dpop } from '@rotor-auth/rotor/dpop';
 import { FileStore, LoginRequiredError, MemoryStore, Session } from '@rotor-auth/rotor/node';
 import { Management, forwardedFor } from '@rotor-auth/rotor/server';
 
@@ -22,6 +23,16 @@ await session.logout();
 check((await other.isLoggedIn()) === false, 'and is logged out with it');
 const error = await session.token().catch((thrown) => thrown);
 check(error instanceof LoginRequiredError, String(error));
+
+await rotor.register('smoke-bound', { type: 'public', policy: { dpop: 'required' } });
+const bound = new Session({ issuer, clientId: 'smoke-bound', store: new FileStore(folder + '/bound'), dpop: true });
+const { refresh_token } = await rotor.startFamily({ user_id: `${user}-bound`, client_id: 'smoke-bound', dpop_jkt: await bound.thumbprint() });
+await bound.login({ refresh_token });
+check((await bound.token()).tokenType === 'DPoP', 'a session is bound to a key');
+const again = new Session({ issuer, clientId: 'smoke-bound', store: new MemoryStore(), dpop: true });
+await again.login({ refresh_token });
+check((await again.token().catch((thrown) => thrown)) instanceof LoginRequiredError, 'and its token needs the key');
+check(typeof dpop === 'function', 'a page has one too');
 
 const tab = new page.Session({ issuer, clientId: 'smoke', transport: 'token', store: new MemoryStore(), locks: null });
 await tab.login(await rotor.startFamily({ user_id: user, client_id: 'smoke' }));

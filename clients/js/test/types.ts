@@ -1,6 +1,7 @@
 // What users of the package write must pass `tsc --strict`. This is compiled, and never run.
 import { DynamoDB } from '@aws-sdk/client-dynamodb';
 import { type Change, Session as PageSession } from '@rotor-auth/rotor/browser';
+import { dpop } from '@rotor-auth/rotor/dpop';
 import { DynamoStore, FileStore, LoginRequiredError, Session, type Store, type StoredRecord } from '@rotor-auth/rotor/node';
 import { type api, Management, ProblemError, forwardedFor } from '@rotor-auth/rotor/server';
 import type { IncomingMessage } from 'node:http';
@@ -11,6 +12,15 @@ export async function page(): Promise<string> {
   const { accessToken, expiresAt } = await session.token();
   const response: Response = await session.fetch('/orders', { method: 'POST', body: '{}' });
   return accessToken + (expiresAt ?? 0) + response.status;
+}
+
+export async function bound(rotor: Management): Promise<string> {
+  const page = new PageSession({ issuer: 'https://auth.example.com', clientId: 'spa', transport: 'token', dpop });
+  const session = new Session({ issuer: 'https://auth.example.com', clientId: 'cli', store: new FileStore('/var/lib/app/alice'), dpop: true });
+  await session.login(await rotor.startFamily({ user_id: 'alice', client_id: 'cli', dpop_jkt: await session.thumbprint() }));
+  // @ts-expect-error A page keeps its key by what the entry dpop has.
+  new PageSession({ issuer: 'https://auth.example.com', clientId: 'spa', transport: 'token', dpop: true });
+  return page.thumbprint();
 }
 
 export class Encrypted implements Store {

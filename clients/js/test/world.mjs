@@ -51,9 +51,9 @@ class World {
     return id;
   }
 
-  /** Logs a user in, and returns the first tokens. */
-  login(clientId, userId = 'alice', options = {}) {
-    return this.management.startFamily({ user_id: userId, client_id: clientId }, options);
+  /** Logs a user in, and returns the first tokens. They are bound to the key with that thumbprint, if there is one. */
+  login(clientId, userId = 'alice', options = {}, jkt = undefined) {
+    return this.management.startFamily({ user_id: userId, client_id: clientId, ...(jkt && { dpop_jkt: jkt }) }, options);
   }
 
   /** Moves the clocks of the service and of the sessions. */
