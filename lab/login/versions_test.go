@@ -25,6 +25,7 @@ func TestVersions(t *testing.T) {
 		{"authlib", pip, `(?m)^authlib==(\S+)$`},
 		{"golang.org/x/oauth2", modules, `golang\.org/x/oauth2 (\S+)`},
 		{"oidc-client-ts", npm, `"oidc-client-ts": "(\S+)"`},
+		{"dpop", npm, `"dpop": "(\S+)"`},
 		{"@supabase/auth-js", npm, `"@supabase/auth-js": "(\S+)"`},
 		{"@auth0/auth0-spa-js", npm, `"@auth0/auth0-spa-js": "(\S+)"`},
 	} {

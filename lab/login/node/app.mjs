@@ -46,3 +46,30 @@ export function winner(results) {
   if (!won || more.length) throw new Error(`${more.length + (won ? 1 : 0)} of ${results.length} won: ${lost?.reason}`);
   return { won: won.value, lost: lost.reason };
 }
+
+/**
+ * Refreshes a session that is bound to a key 50 times. Every tenth answer is lost, and before every tenth refresh the nonce runs out. Then a thief has its newest
+ * token: he tries without a key, and with one of his own. The owner goes on.
+ */
+export async function boundSession(first, jkt, refresh, withoutKey, withOtherKey) {
+  const bound = ({ token_type, access_token }) =>
+    token_type.toLowerCase() === 'dpop' && JSON.parse(Buffer.from(access_token.split('.')[1], 'base64url')).cnf.jkt === jkt;
+  let tokens = first;
+  let all = bound(first);
+  const seen = [first.refresh_token];
+  for (let i = 0; i < 50; i++) {
+    for (let minutes = i % 10 === 5 ? 11 : 1; minutes > 0; minutes--) await later();
+    const next = await refresh(tokens.refresh_token);
+    all &&= bound(next);
+    if (i % 10 === 9) continue; // it is lost: the app has its old token still
+    tokens = next;
+    seen.push(tokens.refresh_token);
+  }
+  const thefts = [];
+  for (const steal of [withoutKey, withOtherKey]) {
+    await later();
+    thefts.push((await refusal(steal(tokens.refresh_token))).error);
+  }
+  tokens = await refresh(tokens.refresh_token);
+  return { seen: [...seen, tokens.refresh_token], bound: all, thefts };
+}

@@ -1,6 +1,6 @@
 // A public client with oauth4webapi.
 import * as oauth from 'oauth4webapi';
-import { AFTER_LOGOUT, CLIENT_ID, ISSUER, REDIRECT_URI, browse, later, refusal, run, scope, winner } from './app.mjs';
+import { AFTER_LOGOUT, CLIENT_ID, ISSUER, REDIRECT_URI, boundSession, browse, later, refusal, run, scope, winner } from './app.mjs';
 
 const issuer = new URL(ISSUER);
 const client = { client_id: CLIENT_ID };
@@ -8,14 +8,14 @@ const authentication = oauth.None();
 const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer));
 
 // begin sends the user to the login, and returns what the app keeps until they come back.
-async function begin(hint = 'alice') {
+async function begin(hint = 'alice', more = {}) {
   const verifier = oauth.generateRandomCodeVerifier();
   const state = oauth.generateRandomState();
   const nonce = oauth.generateRandomNonce();
   const address = new URL(server.authorization_endpoint);
   address.search = new URLSearchParams({
     client_id: CLIENT_ID, redirect_uri: REDIRECT_URI, response_type: 'code', scope, state, nonce, login_hint: hint,
-    code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256', ...more,
   });
   return { verifier, state, nonce, callback: await browse(address, REDIRECT_URI) };
 }
@@ -64,6 +64,29 @@ await run({
   },
   async denied() {
     return { error: (await refusal(exchange(await begin('nobody')))).error };
+  },
+  async bound() {
+    // As the README says: an error for the nonce is tried again with the same handle.
+    const prove = (DPoP) => async (request, process) => {
+      for (let again = true; ; again = false) {
+        try {
+          return await process(server, client, await request({ DPoP }));
+        } catch (error) {
+          if (!again || !oauth.isDPoPNonceError(error)) throw error;
+        }
+      }
+    };
+    const DPoP = oauth.DPoP(client, await oauth.generateKeyPair('ES256'));
+    const jkt = await DPoP.calculateThumbprint();
+    const refreshBy = (handle) => (token) =>
+      prove(handle)((options) => oauth.refreshTokenGrantRequest(server, client, authentication, token, options), oauth.processRefreshTokenResponse);
+    const { verifier, state, nonce, callback } = await begin('alice', { dpop_jkt: jkt });
+    const parameters = oauth.validateAuthResponse(server, client, callback, state);
+    const first = await prove(DPoP)(
+      (options) => oauth.authorizationCodeGrantRequest(server, client, authentication, parameters, REDIRECT_URI, verifier, options),
+      (...all) => oauth.processAuthorizationCodeResponse(...all, { expectedNonce: nonce, requireIdToken: true }),
+    );
+    return boundSession(first, jkt, refreshBy(DPoP), refresh, refreshBy(oauth.DPoP(client, await oauth.generateKeyPair('ES256'))));
   },
   async twice() {
     const login = await begin();

@@ -1,17 +1,17 @@
 // A confidential client with openid-client.
 import * as client from 'openid-client';
-import { AFTER_LOGOUT, CLIENT_ID, CLIENT_SECRET, ISSUER, REDIRECT_URI, browse, later, refusal, run, scope, winner } from './app.mjs';
+import { AFTER_LOGOUT, CLIENT_ID, CLIENT_SECRET, ISSUER, REDIRECT_URI, boundSession, browse, later, refusal, run, scope, winner } from './app.mjs';
 
 const config = await client.discovery(new URL(ISSUER), CLIENT_ID, CLIENT_SECRET);
 client.enableNonRepudiationChecks(config); // it checks the signatures of id tokens, too
 
 // begin sends the user to the login, and returns what the app keeps until they come back.
-async function begin(hint = 'alice') {
+async function begin(hint = 'alice', more = {}, its = config) {
   const checks = {
     pkceCodeVerifier: client.randomPKCECodeVerifier(), expectedState: client.randomState(), expectedNonce: client.randomNonce(), idTokenExpected: true,
   };
-  const address = client.buildAuthorizationUrl(config, {
-    redirect_uri: REDIRECT_URI, scope, state: checks.expectedState, nonce: checks.expectedNonce, login_hint: hint,
+  const address = client.buildAuthorizationUrl(its, {
+    ...more, redirect_uri: REDIRECT_URI, scope, state: checks.expectedState, nonce: checks.expectedNonce, login_hint: hint,
     code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier), code_challenge_method: 'S256',
   });
   return { checks, callback: await browse(address, REDIRECT_URI) };
@@ -48,6 +48,16 @@ await run({
   },
   async denied() {
     return { error: (await refusal(exchange(await begin('nobody')))).error };
+  },
+  async bound() {
+    const its = await client.discovery(new URL(ISSUER), CLIENT_ID, undefined, client.None());
+    const handle = async () => client.getDPoPHandle(its, await client.randomDPoPKeyPair('ES256'));
+    const DPoP = await handle();
+    const jkt = await DPoP.calculateThumbprint();
+    const { callback, checks } = await begin('alice', { dpop_jkt: jkt }, its);
+    const first = await client.authorizationCodeGrant(its, callback, checks, undefined, { DPoP });
+    const refreshBy = (options) => (token) => client.refreshTokenGrant(its, token, undefined, options);
+    return boundSession(first, jkt, refreshBy({ DPoP }), refreshBy(), refreshBy({ DPoP: await handle() }));
   },
   async twice() {
     const login = await begin();
