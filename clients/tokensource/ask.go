@@ -24,9 +24,11 @@ type failure struct {
 	retryAfter time.Duration // what the server asked for
 }
 
-// ask makes exactly one request to the token endpoint.
-func (s *Source) ask(ctx context.Context, refreshToken string, timeout time.Duration) (*oauth2.Token, *failure) {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.client), timeout)
+// ask asks the token endpoint once.
+//
+// With a key it adds a proof. That may take a second request, for a nonce, after one that changed nothing.
+func (s *Source) ask(ctx context.Context, refreshToken string, key *dpopKey, timeout time.Duration) (*oauth2.Token, *failure) {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.tokenClient(key)), timeout)
 	defer cancel()
 	t, err := s.conf.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
 	if err == nil {
@@ -50,7 +52,7 @@ func (s *Source) ask(ctx context.Context, refreshToken string, timeout time.Dura
 	}
 	f := &failure{err: r.error(), retryAfter: retryAfter(answer.Response.Header, s.clock.now().wall)}
 	switch {
-	case status == http.StatusTooManyRequests:
+	case status == http.StatusTooManyRequests, r.Code == "use_dpop_nonce": // nothing has changed
 	case status >= 500, status == http.StatusRequestTimeout, r.Code == "temporarily_unavailable", r.Code == "server_error":
 		f.doubt = true
 	case r.Code == "invalid_grant", r.Code == "bad_refresh_token" /* GitHub */, r.Code == "invalid_refresh_token" /* Slack */ :

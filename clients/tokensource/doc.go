@@ -42,6 +42,16 @@
 // provider need not rotate it each time. Rotor rotates it at most once per reuse
 // interval. The source then keeps the token.
 //
+// # Bound sessions
+//
+// With [WithDPoP] or [WithDPoPKey] a session is bound to a key (RFC 9449), if the provider binds
+// it when it begins. Each request then has a proof of the key, and a stolen token is of no use
+// without it. With Rotor such a session outlives any number of lost responses, and a record that
+// was restored from an old copy. The key of WithDPoP is in the record, and is saved before
+// anything is signed with it. So it is lost with the record alone. If the provider asks for a
+// nonce, the request is sent again at once; that counts as no attempt, and leaves no doubt.
+// A session whose key is another one is refused as a dead token is.
+//
 // # Reads of the store
 //
 // A source reads the record before and after each refresh. While the current access
@@ -55,6 +65,9 @@
 // An access token without expires_in is used until a resource server rejects it,
 // which only a [Transport] notices. So is one that was saved by a process whose
 // clock was ahead of the reader's, for at most its lifetime again.
+//
+// Proofs have the time of the wall clock. If that is wrong by more than the provider tolerates, which
+// is a day at Rotor, bound sessions cannot be refreshed until the clock is set.
 //
 // The session is lost if the store loses what was saved. It is also lost if all
 // processes die between the provider's response and saving it, and none starts again

@@ -46,6 +46,7 @@ func (s *Source) Login(ctx context.Context, t *oauth2.Token) error {
 		if slices.Contains(h.Logins, mark) || h.RefreshToken == t.RefreshToken {
 			return nil
 		}
+		st.Key = h.Key
 		st.Logins = append([]string{mark}, h.Logins[:min(len(h.Logins), 7)]...)
 		data, err := st.encode()
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,6 +30,10 @@ type state struct {
 
 	Attempt *attempt `json:"attempt,omitempty"` // the last one since the refresh token was obtained
 	Refusal *refusal `json:"refusal,omitempty"` // the refresh token is dead
+
+	// Key is what the session is bound to, and is made once for the record. It stays, whatever
+	// else is saved.
+	Key *recordKey `json:"dpop_key,omitempty"`
 }
 
 // attempt is the use of the refresh token that is in progress, or the last one, which
@@ -56,11 +61,19 @@ type refusal struct {
 // may share the record, notes a logout so until the provider has heard of it.
 func (r *refusal) isLogout() bool { return r != nil && r.Code == "logged_out" }
 
-const format = 1
+// The formats. A program that does not know keys would lose one with its next save, so a record
+// with a key has a format that such a program refuses.
+const (
+	format     = 1
+	formatKeys = 2
+)
 
 // encode returns the data of a new record.
 func (st state) encode() ([]byte, error) {
 	st.Format = format
+	if st.Key != nil {
+		st.Format = formatKeys
+	}
 	b, err := json.Marshal(st) //nolint:gosec // tokens are what it is there for
 	if err != nil {
 		return nil, fmt.Errorf("encode the token record: %w", err)
@@ -73,11 +86,13 @@ func decode(r Record) (state, error) {
 	if r.Version == 0 {
 		return st, nil
 	}
-	if err := json.Unmarshal(r.Data, &st); err != nil {
+	if err := json.Unmarshal(r.Data, &st); errors.Is(err, errRecordKey) {
+		return state{}, fmt.Errorf("record %d: %w", r.Version, errRecordKey)
+	} else if err != nil {
 		return st, fmt.Errorf("record %d is no token record", r.Version) // the cause may quote the data
 	}
-	if st.Format != format {
-		return st, fmt.Errorf("record %d has format %d, but this program supports only format %d", r.Version, st.Format, format)
+	if st.Format != format && st.Format != formatKeys {
+		return st, fmt.Errorf("record %d has format %d, but this program supports only the formats %d and %d", r.Version, st.Format, format, formatKeys)
 	}
 	return st, nil
 }

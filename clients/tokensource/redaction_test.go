@@ -60,7 +60,14 @@ func TestDamage(t *testing.T) {
 	for _, test := range []struct{ data, want string }{
 		{`{"refresh_token":"secret-r1",`, "is no token record"},
 		{`{"refresh_token":7}`, "is no token record"},
-		{`{"format":2,"refresh_token":"secret-r1"}`, "has format 2"},
+		{`{"format":3,"refresh_token":"secret-r1"}`, "has format 3"},
+		{`{"format":2,"refresh_token":"secret-r1","dpop_key":"secret-k1"}`, "DPoP key"},
+		{`{"format":2,"refresh_token":"secret-r1","dpop_key":{"kty":"EC","crv":"P-384","x":"secret-x","y":"secret-y","d":"secret-d"}}`, "DPoP key"},
+		{`{"format":2,"refresh_token":"secret-r1","dpop_key":{"kty":"EC","crv":"P-256","x":"secret-x","y":"secret-y","d":"secret-d"}}`, "DPoP key"},
+		{damagedKey(t, func(k map[string]string) { k["d"] = "secret-d" }), "DPoP key"},
+		{damagedKey(t, func(k map[string]string) { k["x"], k["y"] = k["y"], k["x"] }), "DPoP key"},
+		{damagedKey(t, func(k map[string]string) { k["d"] = k["x"] }), "DPoP key"},
+		{damagedKey(t, func(k map[string]string) { delete(k, "y") }), "DPoP key"},
 	} {
 		w := newWorld(t)
 		store := tokensource.NewMemory()

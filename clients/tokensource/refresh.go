@@ -162,6 +162,12 @@ func (s *Source) attempt(ctx context.Context, r Record, h *held, rejected string
 		before = *h.Attempt
 	}
 	claimed := h.state
+	if s.makesKey && s.keyOf(&claimed) == nil {
+		var err error
+		if claimed.Key, err = makeKey(); err != nil {
+			return nil, fmt.Errorf("refresh: %w", err)
+		}
+	}
 	claimed.Attempt = &attempt{
 		Claim: rand.Text(), At: start.wall, Pause: s.pace() * 3 / 2, Count: before.Count + 1, DoubtSince: before.DoubtSince,
 	}
@@ -181,9 +187,11 @@ func (s *Source) attempt(ctx context.Context, r Record, h *held, rejected string
 		return nil, &retry{s.pause(1, 0), errors.New("refresh: claiming the token took too long"), false}
 	}
 
-	t, failed := s.ask(ctx, h.RefreshToken, left)
+	t, failed := s.ask(ctx, h.RefreshToken, s.keyOf(&claimed), left)
 	if failed == nil {
-		data, err := s.granted(t, asked.wall, h, rejected).encode()
+		granted := s.granted(t, asked.wall, h, rejected)
+		granted.Key = claimed.Key
+		data, err := granted.encode()
 		if err != nil {
 			return nil, err
 		}
@@ -266,11 +274,14 @@ func (s *Source) refusalIn(h *held) *refusal {
 // self identifies the client, the token endpoint and the parameters with which the
 // token is presented. A token that the wrong client presented is not dead for the
 // right one. Nor is one that was presented with a parameter which the provider
-// refuses with the same code.
+// refuses with the same code, or with another key than the session's.
 func (s *Source) self() string {
 	self := s.conf.ClientID + " at " + s.conf.Endpoint.TokenURL
 	if params := s.params.Encode(); params != "" {
 		self += " with " + fingerprint(params)
+	}
+	if s.ownKey != nil {
+		self += " by key " + s.ownKey.thumbprint
 	}
 	return self
 }

@@ -1,6 +1,7 @@
 package tokensource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,6 +58,11 @@ type Source struct {
 	mistake  error // what is wrong with the options
 	clock    clock
 
+	makesKey   bool
+	ownKey     *dpopKey // the program's own, or nil
+	keyMistake error
+	nonces     nonces
+
 	flights singleflight.Group
 	loading sync.Mutex // so that a later read returns a later record
 	latest  atomic.Pointer[held]
@@ -107,12 +113,18 @@ func New(conf *oauth2.Config, store Store, opts ...Option) *Source {
 	}
 	client := *s.client
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	s.mistake = checkParams(s.params)
+	s.mistake = cmp.Or(s.keyMistake, checkParams(s.params))
+	s.client = &client
+	return s
+}
+
+// tokenClient returns the client for a refresh with the key, or without one.
+func (s *Source) tokenClient(key *dpopKey) *http.Client {
+	client := s.proving(*s.client, key)
 	if params := s.params.Encode(); params != "" {
 		client.Transport = &adding{transport(client.Transport), params}
 	}
-	s.client = &client
-	return s
+	return client
 }
 
 // Token calls [Source.TokenContext] without a context. It takes up to a minute if

@@ -16,6 +16,9 @@ import (
 // that was itself obtained after a 401 is not refreshed for that reason again within
 // five minutes.
 //
+// A token that is bound to a key is sent with a proof of it for the request (RFC 9449 §7). A server that asks for
+// another nonce gets the request again, if that can be sent again.
+//
 // A request that follows a redirect to another scheme, host or port is sent without
 // the token, and so are all that follow it, wherever they lead. The Request of a
 // response is the caller's, and does not have the token.
@@ -48,13 +51,27 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if newer.AccessToken == h.AccessToken {
 		return resp, nil
 	}
-	again := req
+	next, err := again(req, resp)
+	if err != nil {
+		return nil, err
+	}
+	if next == nil {
+		return resp, nil
+	}
+	return t.send(next, newer)
+}
+
+// again returns the request that resp answers for another try, with its body from the beginning, and reads and
+// closes resp. If that is not possible it returns nil, and leaves resp as it is. After an error resp is closed.
+func again(req *http.Request, resp *http.Response) (*http.Request, error) {
+	next := req
 	if req.Body != nil && req.Body != http.NoBody {
 		if req.GetBody == nil {
-			return resp, nil
+			return nil, nil
 		}
-		again = req.Clone(req.Context())
-		if again.Body, err = req.GetBody(); err != nil {
+		next = req.Clone(req.Context())
+		var err error
+		if next.Body, err = req.GetBody(); err != nil {
 			_ = resp.Body.Close()
 			return nil, err
 		}
@@ -62,14 +79,39 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	// A connection whose response was read to the end can be reused.
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 	_ = resp.Body.Close()
-	return t.send(again, newer)
+	return next, nil
 }
 
-// send sends a request with the token.
+// send sends a request with the token, and with a proof if the token is bound to a key.
 func (t *Transport) send(req *http.Request, h *held) (*http.Response, error) {
-	with := req.Clone(req.Context()) // a round tripper must not change its request
-	h.token(t.Source.clock.now()).SetAuthHeader(with)
-	return t.pass(with, req)
+	key := t.Source.keyOf(&h.state)
+	if key == nil || !strings.EqualFold(h.TokenType, "DPoP") {
+		with := req.Clone(req.Context()) // a round tripper must not change its request
+		h.token(t.Source.clock.now()).SetAuthHeader(with)
+		return t.pass(with, req)
+	}
+	for n := 0; ; n++ {
+		with := req.Clone(req.Context())
+		h.token(t.Source.clock.now()).SetAuthHeader(with)
+		if err := t.Source.prove(with, key, h.AccessToken); err != nil {
+			if req.Body != nil {
+				_ = req.Body.Close()
+			}
+			return nil, err
+		}
+		resp, err := t.pass(with, req)
+		if err != nil || !t.Source.nonces.note(with.URL, resp) || !wantsNonce(resp) || n == maxNonces {
+			return resp, err
+		}
+		next, err := again(req, resp)
+		if err != nil {
+			return nil, err
+		}
+		if next == nil {
+			return resp, nil
+		}
+		req = next
+	}
 }
 
 // pass sends a request. It makes the response refer to the caller's request, which

@@ -29,7 +29,8 @@ import (
 )
 
 // world is a running Rotor with a clock that tests move, and a wire that they break.
-// Its clients are "app", with the default policy, and "strict".
+// Its clients are "app", with the default policy, and "strict"; and "bound" and "bound-strict", whose sessions
+// must be bound to a key.
 type world struct {
 	t       testing.TB
 	clock   *storetest.Clock
@@ -73,6 +74,8 @@ func newWorld(t testing.TB) *world {
 
 	w.call(http.MethodPut, "/v1/clients/app", `{"type":"public","policy":{"access_token_lifetime":600}}`)
 	w.call(http.MethodPut, "/v1/clients/strict", `{"type":"public","policy":{"access_token_lifetime":600,"reuse_interval":0}}`)
+	w.call(http.MethodPut, "/v1/clients/bound", `{"type":"public","policy":{"access_token_lifetime":240,"dpop":"required"}}`)
+	w.call(http.MethodPut, "/v1/clients/bound-strict", `{"type":"public","policy":{"access_token_lifetime":240,"dpop":"required","reuse_interval":0}}`)
 	w.call(http.MethodPut, "/v1/clients/resource", `{"type":"confidential","may_introspect":true}`)
 	w.secret = text(w.call(http.MethodPost, "/v1/clients/resource/secrets", ""), "client_secret")
 	return w
