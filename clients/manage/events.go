@@ -9,7 +9,7 @@ import (
 // Event is a stored event. Its members have the names of the log.
 type Event struct {
 	ID             string    `json:"eventId"`
-	Type           string    `json:"type"` // ferrt, srrt, resource_cleanup, ahead or sdu
+	Type           string    `json:"type"` // ferrt, srrt, resource_cleanup, late_use, ahead or sdu
 	At             time.Time `json:"at"`
 	UserID         string    `json:"userId,omitempty"`
 	ClientID       string    `json:"clientId,omitempty"`

@@ -37,13 +37,14 @@ type Family struct {
 	Device        string          `json:"device,omitempty"`
 	LastIP        string          `json:"last_ip,omitempty"`
 	LastUserAgent string          `json:"last_user_agent,omitempty"`
+	DPoPJKT       string          `json:"dpop_jkt,omitempty"` // the thumbprint of the application's key that it is bound to (RFC 7638), or "" for none
 	Timeline      []Moment        `json:"timeline,omitempty"` // of [Client.Family] alone
 }
 
 // Moment is an entry of a family's timeline.
 type Moment struct {
 	At           time.Time `json:"at"`
-	Event        string    `json:"event"`                   // issued, exchanged, rotated, skipped, used, reuse_observed, reuse_detected, revoked, expired or ahead
+	Event        string    `json:"event"`                   // issued, exchanged, rotated, skipped, used, reuse_observed, reuse_detected, late_use, revoked, expired or ahead
 	Counter      uint32    `json:"counter"`                 // of the family's newest token at that time; 0 for none yet
 	OriginToken  string    `json:"origin_token,omitempty"`  // set if the family's number 0 was presented: code, imported or adopted
 	TokenCounter uint32    `json:"token_counter,omitempty"` // of the token that was presented
@@ -88,6 +89,7 @@ type Login struct {
 	AMR              []string        `json:"amr,omitempty"`
 	Device           string          `json:"device,omitempty"`
 	AbsoluteLifetime int64           `json:"absolute_lifetime,omitempty"` // seconds; 0 for the policy's
+	DPoPJKT          string          `json:"dpop_jkt,omitempty"`          // the thumbprint of the key that the family is bound to (RFC 7638); "" for none
 
 	// IdempotencyKey is made up once for each sign-in. With it, the call can be repeated and
 	// starts one family; without it, a call that got no answer is not repeated.

@@ -21,6 +21,7 @@ type Policy struct {
 	ReuseDetection      string    `json:"reuse_detection"` // enforce or observe
 	ObserveUntil        time.Time `json:"observe_until,omitzero"`
 	InvalidGrantStatus  int       `json:"invalid_grant_status"` // 400 or 403
+	DPoP                string    `json:"dpop"`                 // off, allowed or required
 }
 
 // Registration is a registered client.

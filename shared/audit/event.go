@@ -59,6 +59,7 @@ const (
 	TrustWidened     Change = "trust_widened"  // an issuer's assertions start families that could not be started before
 	AdoptionOn       Change = "adoption_on"    // whom the token endpoint of another provider names is logged in, or it is another endpoint
 	CookieOff        Change = "cookie_off"     // its refresh tokens are within reach of scripts
+	DPoPLowered      Change = "dpop_lowered"   // families may begin without a key that had to have one, or that could
 	ObserveOn        Change = "observe_on"     // reuse is recorded but not acted upon, or for longer than before
 	RotationOff      Change = "rotation_off"
 	NotBeforeSet     Change = "not_before_set"

@@ -208,3 +208,17 @@ func TestAdviceOnTheLimitNamesBothReadings(t *testing.T) {
 		}
 	}
 }
+
+// TestAdviceOfKeys checks that lost responses lead to the advice to bind sessions to a key, unless the client may do so already.
+func TestAdviceOfKeys(t *testing.T) {
+	for _, dpop := range []family.DPoP{family.DPoPOff, family.DPoPAllowed, family.DPoPRequired} {
+		p := family.DefaultPolicy()
+		p.DPoP = dpop
+		f := record(t, 5*time.Hour, 6*time.Hour)
+		f.Revoked = family.Revocation{At: now, Cause: family.ReuseDetected, TokenCounter: f.Counter - 1, ReuseAge: 5 * time.Hour}
+		e := family.Explain(f, &p, f.IssuedAt(), family.Attempt{Counter: f.Counter - 1, ClientID: f.ClientID, Now: now})
+		if said := strings.Contains(e.Advice, "policy.dpop"); said != (dpop == family.DPoPOff) || e.Cause != family.ReuseDetected {
+			t.Errorf("with dpop %q the advice is %q", dpop, e.Advice)
+		}
+	}
+}

@@ -268,6 +268,9 @@ func reuseAdvice(f *Family, n uint32, after time.Duration, p *Policy) string {
 		if p.LostResponse != UntilUsed {
 			says = append(says, "lost_response \"until_used\" forgives a lost response however late.")
 		}
+		if p.DPoP == DPoPOff {
+			says = append(says, "If the application can have a key, policy.dpop \"allowed\" binds its sessions to it: then no token that comes with the key is reuse.")
+		}
 	case n == 0:
 		says = append(says, "The other provider's token came back after tokens of ours had been used: a copy of it lives outside the code that rotates "+
 			"(where the old SDK kept it, in a second store, on another device), or it was stolen. Delete it as soon as the first token of ours is saved.")

@@ -52,6 +52,11 @@ const (
 	DPoPRequired DPoP = "required"
 )
 
+// Below reports whether d lets families begin without a key that must have one by other, or may.
+func (d DPoP) Below(other DPoP) bool {
+	return d != other && (other == DPoPRequired || d == DPoPOff)
+}
+
 // Policy holds how the families of a client live and end. A lifetime of zero means that there
 // is no such end.
 type Policy struct {

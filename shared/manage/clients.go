@@ -180,6 +180,7 @@ func auditedChanges(before, put *store.Client) []audit.Change {
 	add(audit.TrustWidened, assertion.Widens(before.TrustedIssuers, put.TrustedIssuers))
 	add(audit.AdoptionOn, put.Adopt != nil && (before.Adopt == nil || *put.Adopt != *before.Adopt))
 	add(audit.CookieOff, before.Cookie && !put.Cookie)
+	add(audit.DPoPLowered, put.Policy.DPoP.Below(before.Policy.DPoP))
 	add(audit.ObserveOn, is.ObserveUntil.After(was.ObserveUntil))
 	add(audit.RotationOff, was.Rotation && !is.Rotation)
 	add(audit.NotBeforeSet, is.NotBefore.After(was.NotBefore))

@@ -74,7 +74,7 @@ func newEventJSON(e *audit.Event) eventJSON {
 	if e.Family != (family.ID{}) {
 		s.Family = e.Family.String()
 	}
-	if e.Type == audit.Reuse {
+	if e.Type == audit.Reuse || e.Type == audit.LateUse {
 		ms := e.Age.Milliseconds()
 		s.AgeMS = &ms
 	}

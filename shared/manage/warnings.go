@@ -38,8 +38,12 @@ func warnings(before, c *store.Client, now time.Time) []warning {
 	forgives := p.LostResponse == family.UntilUsed
 	add(before.Confidential && !c.Confidential, "type",
 		"the client was confidential: its secrets are gone, and whoever has one of its refresh tokens can now use it without a secret")
-	add(!p.Rotation, "policy.rotation",
+	add(!p.Rotation && (c.Confidential || p.DPoP != family.DPoPRequired), "policy.rotation",
 		"the refresh token stays the same, so that a stolen copy is never detected")
+	add(before.Policy.DPoP == family.DPoPRequired && p.DPoP == family.DPoPAllowed, "policy.dpop",
+		`it was "required": a family that begins without a proof is bound to no key now, and a stolen token of it works. Families that are bound stay so`)
+	add(before.Policy.DPoP != family.DPoPOff && p.DPoP == family.DPoPOff, "policy.dpop",
+		"it was %q: no family that begins from now on is bound to a key, and a stolen token of it works. Families that are bound stay so", before.Policy.DPoP)
 	add(p.ReuseInterval > longLifetime, "policy.reuse_interval",
 		"a family rotates once in %d s, and for as long a copy of a superseded token gets the newest: a thief looks like a second tab", p.ReuseInterval)
 	add(forgives && p.ReuseInterval == 0, "policy.lost_response",

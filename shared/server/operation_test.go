@@ -319,6 +319,11 @@ func TestChangesOfAClient(t *testing.T) {
 		{"of another attribute", `{"type":"public","transport":"cookie","cookie_same_site":"lax"}`, nil},
 		{"it has none", `{"type":"public","transport":"body"}`, []any{"cookie_off"}},
 		{"still none", `{"type":"public"}`, nil},
+		{"its families may be bound", `{"type":"public","policy":{"dpop":"allowed"}}`, nil},
+		{"they must be", `{"type":"public","policy":{"dpop":"required"}}`, nil},
+		{"they may be", `{"type":"public","policy":{"dpop":"allowed"}}`, []any{"dpop_lowered"}},
+		{"still", `{"type":"public","policy":{"dpop":"allowed"}}`, nil},
+		{"they are not", `{"type":"public"}`, []any{"dpop_lowered"}},
 		{"it is confidential", `{"type":"confidential"}`, nil},
 		{
 			"all at once", `{"type":"public","not_before":"` + in(-time.Minute) + `","policy":{"reuse_detection":"observe","observe_until":"` + in(day) + `"}}`,

@@ -51,6 +51,10 @@ func TestWarnings(t *testing.T) {
 		{"an idle end", `{"type":"public","policy":{"absolute_lifetime":0}}`, nil, ""},
 		{"observing", `{"type":"public","policy":{"reuse_detection":"observe","observe_until":"` + soon + `"}}`, []string{"policy.reuse_detection"}, soon},
 		{"no rotation", `{"type":"confidential","policy":{"rotation":false}}`, []string{"policy.rotation"}, "stays the same"},
+		{"DPoP", `{"type":"public","policy":{"dpop":"allowed"}}`, nil, ""},
+		{"DPoP required", `{"type":"public","policy":{"dpop":"required"}}`, nil, ""},
+		{"a key in place of rotation", `{"type":"public","policy":{"dpop":"required","rotation":false}}`, nil, ""},
+		{"no rotation with DPoP", `{"type":"confidential","policy":{"dpop":"required","rotation":false}}`, []string{"policy.rotation"}, "stays the same"},
 		{"long access tokens", `{"type":"confidential","policy":{"access_token_lifetime":14401}}`, []string{"policy.access_token_lifetime"}, "14401 s"},
 		{"access tokens of hours", `{"type":"confidential","policy":{"access_token_lifetime":14400}}`, nil, ""},
 		{"may introspect", `{"type":"confidential","may_introspect":true}`, []string{"may_introspect"}, "every client's"},
@@ -118,6 +122,13 @@ func TestWarningsOfChanges(t *testing.T) {
 		{"cookies still", `{"type":"public","transport":"cookie"}`, nil, ""},
 		{"no cookies", `{"type":"public"}`, []string{"transport"}, "within reach of scripts"},
 		{"no cookies still", `{"type":"public","transport":"body"}`, nil, ""},
+		{"DPoP", `{"type":"public","policy":{"dpop":"allowed"}}`, nil, ""},
+		{"required", `{"type":"public","policy":{"dpop":"required"}}`, nil, ""},
+		{"allowed again", `{"type":"public","policy":{"dpop":"allowed"}}`, []string{"policy.dpop"}, "that begins without a proof"},
+		{"off", `{"type":"public"}`, []string{"policy.dpop"}, `it was \"allowed\"`},
+		{"off still", `{"type":"public"}`, nil, ""},
+		{"required again", `{"type":"public","policy":{"dpop":"required"}}`, nil, ""},
+		{"all the way off", `{"type":"public"}`, []string{"policy.dpop"}, `it was \"required\"`},
 	} {
 		a := w.put("changing", tt.body)
 		if got := warned(t, a); !slices.Equal(got, tt.want) || !strings.Contains(a.body, tt.says) {
@@ -133,6 +144,7 @@ func TestPublicClientRotates(t *testing.T) {
 	for _, body := range []string{
 		`{"type":"public","policy":{"rotation":false}}`,
 		`{"type":"public","preset":"copies","policy":{"rotation":false,"reuse_interval":0}}`,
+		`{"type":"public","policy":{"rotation":false,"dpop":"allowed"}}`,
 	} {
 		for _, id := range []string{"new", "app", "web"} {
 			w.put(id, body).names(t, "policy.rotation", "public", "RFC 9700")

@@ -288,7 +288,7 @@ func (c *clientEntry) registration(now *manage.Registration) *manage.Registratio
 			Rotation: p.Rotation, ReuseInterval: int64(p.ReuseInterval), LostResponse: string(p.LostResponse),
 			AbsoluteLifetime: int64(p.AbsoluteLifetime), IdleLifetime: int64(p.IdleLifetime),
 			AccessTokenLifetime: int64(p.AccessTokenLifetime), MaxActive: p.MaxActive, Evict: string(p.Evict),
-			ReuseDetection: string(p.ReuseDetection), ObserveUntil: p.ObserveUntil, InvalidGrantStatus: p.InvalidGrantStatus,
+			ReuseDetection: string(p.ReuseDetection), ObserveUntil: p.ObserveUntil, InvalidGrantStatus: p.InvalidGrantStatus, DPoP: string(p.DPoP),
 		},
 	}
 	if c.Transport == "cookie" { // otherwise the service shows neither

@@ -145,6 +145,7 @@ func stateOf(c *manage.Registration) []field {
 		{"policy.reuse_detection", p.ReuseDetection},
 		{"policy.observe_until", moment(p.ObserveUntil)},
 		{"policy.invalid_grant_status", strconv.Itoa(p.InvalidGrantStatus)},
+		{"policy.dpop", p.DPoP},
 		{"scope", c.Scope},
 		{"audience", strings.Join(c.Audience, ", ")},
 		{"may_introspect", strconv.FormatBool(c.MayIntrospect)},

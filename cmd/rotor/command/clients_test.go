@@ -28,11 +28,14 @@ clients:
     type: public
     scope: openid orders openid
     audience: https://api.example.com
+    policy:
+      dpop: off
   backend:
     type: confidential
     preset: auth0
     policy:
       reuse_interval: 30
+      dpop: allowed
     audience: [https://a.example.com, https://b.example.com, https://a.example.com]
     may_forward: true
     redirect_uris: [https://a.example.com/cb, https://b.example.com/cb, https://a.example.com/cb]
@@ -58,7 +61,7 @@ func TestApply(t *testing.T) {
 	}
 	for _, want := range []string{
 		"+ shop: new\n", "+   scope: openid orders\n", "+   policy.reuse_interval: 60\n",
-		"+ backend: new\n", "+   policy.reuse_interval: 30\n", "+   policy.evict: oldest\n", "+   policy.invalid_grant_status: 403\n", "2 clients would change\n",
+		"+ backend: new\n", "+   policy.reuse_interval: 30\n", "+   policy.evict: oldest\n", "+   policy.invalid_grant_status: 403\n", "+   policy.dpop: allowed\n", "+   policy.dpop: off\n", "2 clients would change\n",
 	} {
 		if !strings.Contains(dry, want) {
 			t.Errorf("a dry run does not say %q:\n%s", want, dry)
@@ -69,7 +72,7 @@ func TestApply(t *testing.T) {
 		t.Errorf("applied: %+v", r)
 	}
 	c, err := w.Registration(t.Context(), "backend")
-	if err != nil || c.Policy.ReuseInterval != 30 || c.Policy.Evict != "oldest" || len(c.Audience) != 2 || !c.MayForward || c.Preset != "auth0" || len(c.RedirectURIs) != 2 || len(c.PostLogoutRedirectURIs) != 1 {
+	if err != nil || c.Policy.ReuseInterval != 30 || c.Policy.DPoP != "allowed" || c.Policy.Evict != "oldest" || len(c.Audience) != 2 || !c.MayForward || c.Preset != "auth0" || len(c.RedirectURIs) != 2 || len(c.PostLogoutRedirectURIs) != 1 {
 		t.Errorf("the client is %+v, %v", c, err)
 	}
 	if r := w.run("", "clients", "apply", path, "--yes"); r.out != "  shop: no change\n  backend: no change\nno change\n" || r.err != "" || r.code != 0 {
@@ -107,7 +110,7 @@ func TestApply(t *testing.T) {
 	for _, f := range got.Clients[0].Fields {
 		changed = append(changed, f.Field+" "+f.From+" "+f.To)
 	}
-	if want := []string{"policy.reuse_interval 30 0", "audience https://a.example.com, https://b.example.com https://a.example.com", "may_forward true false", "redirect_uris https://a.example.com/cb, https://b.example.com/cb ", "post_logout_redirect_uris https://a.example.com/ "}; !slices.Equal(changed, want) {
+	if want := []string{"policy.reuse_interval 30 0", "policy.dpop allowed off", "audience https://a.example.com, https://b.example.com https://a.example.com", "may_forward true false", "redirect_uris https://a.example.com/cb, https://b.example.com/cb ", "post_logout_redirect_uris https://a.example.com/ "}; !slices.Equal(changed, want) {
 		t.Errorf("the changes are %q", changed)
 	}
 	if c, err := w.Registration(t.Context(), "backend"); err != nil || len(c.Secrets) != 1 || c.Secrets[0].ID != secret {

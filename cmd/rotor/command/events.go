@@ -16,7 +16,7 @@ import (
 )
 
 // eventTypes are the types of events that are stored.
-var eventTypes = []string{"ferrt", "srrt", "resource_cleanup", "ahead", "sdu"}
+var eventTypes = []string{"ferrt", "srrt", "resource_cleanup", "late_use", "ahead", "sdu"}
 
 const (
 	followBack  = 10 * time.Minute // how far back --follow begins
@@ -39,6 +39,7 @@ of the last 30 days.
   ferrt             reuse ended a family, or would have
   srrt              a family, or a user's families, were revoked
   resource_cleanup  families over the limit of a user were ended
+  late_use          an old token of a session that is bound to a key got the newest
   ahead             a token was newer than the table: a backup was restored
   sdu               a user was erased
 
@@ -87,7 +88,7 @@ set if what a family began with was used again: code, imported or adopted. With 
 	flags := cmd.Flags()
 	flags.StringVar(&filter.UserID, "user", "", "only events about this user")
 	flags.StringVar(&filter.Family, "family", "", "only events about this family")
-	flags.StringVar(&filter.Type, "type", "", "only ferrt, srrt, resource_cleanup, ahead or sdu")
+	flags.StringVar(&filter.Type, "type", "", "only ferrt, srrt, resource_cleanup, late_use, ahead or sdu")
 	flags.StringVar(&from, "from", "", "only events since then")
 	flags.StringVar(&to, "to", "", "only events before then")
 	flags.BoolVar(&follow, "follow", false, "go on with each new event, until interrupted")

@@ -130,6 +130,7 @@ func (e *env) showExplanation(x *manage.Explanation) {
 		fields.AddKnown("last_used", e.time(f.LastUsedAt))
 		fields.AddKnown("last_ip", f.LastIP)
 		fields.AddKnown("last_agent", f.LastUserAgent)
+		fields.AddKnown("dpop_jkt", f.DPoPJKT)
 	} else {
 		fields.AddKnown("issued", e.time(x.IssuedAt))
 	}

@@ -249,7 +249,7 @@ func TestFollow(t *testing.T) {
 	var asked, fails atomic.Int32
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if n := asked.Add(1); n == 6 || n == 7 {
+		if n := asked.Add(1); n == 7 || n == 8 {
 			fails.Add(1)
 			rw.WriteHeader(http.StatusInternalServerError)
 			return

@@ -57,6 +57,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 		"adopting":  {Type: "public", Adopt: &manage.Provider{TokenEndpoint: "https://i.example/token", ClientID: "a", Auth: "client_secret_post", SecretName: "rotor/adopt/a", User: manage.ProviderUser{From: "id_token"}, Prefix: "v1.", Length: 40, PerSecond: 3}},
 		"moving":    {Type: "public", AcceptsImported: &manage.TokenShape{Prefix: "v1.", Length: 40}},
 		"any":       {Type: "public", AcceptsImported: &manage.TokenShape{}},
+		"bound":     {Type: "public", Policy: map[string]any{"dpop": "required"}},
 		"cookies":   {Type: "public", Transport: "cookie", CookieSameSite: "lax"},
 		"ended":     {Type: "public", NotBefore: w.clock.Now().Add(-time.Hour).Truncate(time.Second)},
 	} {
@@ -71,7 +72,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 			page.wants(t, "Accepts imported tokens", "of any shape")
 		}
 		action, values := w.get("/console/clients/" + id + "/policy").form(t)
-		if len(values) != 12 {
+		if len(values) != 13 {
 			t.Errorf("%s: the form has %v", id, values)
 		}
 		w.clock.Advance(time.Second)
@@ -95,7 +96,7 @@ func TestRefusedPolicy(t *testing.T) {
 	action, values := w.get("/console/clients/app/policy").form(t)
 	typed := map[string]string{
 		"reuse_interval": "-1", "absolute_lifetime": `a "few" days`, "idle_lifetime": "", "access_token_lifetime": "1e99", "max_active": "1001",
-		"observe_until": "tomorrow", "rotation": "false", "lost_response": "forgive", "evict": "none", "reuse_detection": "sleep", "invalid_grant_status": "500",
+		"observe_until": "tomorrow", "rotation": "false", "lost_response": "forgive", "evict": "none", "reuse_detection": "sleep", "invalid_grant_status": "500", "dpop": "maybe",
 	}
 	for name, value := range typed {
 		values.Set(name, value)
@@ -115,7 +116,7 @@ func TestRefusedPolicy(t *testing.T) {
 			if !strings.Contains(html.UnescapeString(fault[2]), "must be") {
 				t.Errorf("%s: %s", name, fault[2])
 			}
-			if name != "lost_response" && name != "evict" && name != "reuse_detection" && name != "invalid_grant_status" && name != "rotation" {
+			if name != "lost_response" && name != "evict" && name != "reuse_detection" && name != "invalid_grant_status" && name != "dpop" && name != "rotation" {
 				got.wants(t, ` name="`+name+`" value="`+html.EscapeString(typed[name])+`"`)
 			}
 		}

@@ -31,6 +31,7 @@ var eventTypes = []eventType{
 	{"ferrt", "reuse of a token"},
 	{"srrt", "sessions revoked"},
 	{"resource_cleanup", "sessions over the limit"},
+	{"late_use", "late use with the key"},
 	{"ahead", "token ahead of its record"},
 	{"sdu", "user erased"},
 }

@@ -53,6 +53,7 @@ func newPolicyForm(c *manage.Registration) *policyForm {
 		seconds("max_active", "Active families", "how many a user may have", int64(p.MaxActive)),
 		choice("evict", "Evict", "which families end past that", p.Evict, "least_recently_used", "oldest"),
 		choice("invalid_grant_status", "Status of a refusal", "the HTTP status of a refused refresh token", strconv.Itoa(p.InvalidGrantStatus), "400", "403"),
+		choice("dpop", "DPoP", "whether sessions that begin from now on are bound to a key of the application (RFC 9449)", p.DPoP, "off", "allowed", "required"),
 	}}
 }
 

@@ -74,6 +74,7 @@ var zeros = map[string]string{"code": "the authorization code", "imported": "the
 // rotation that it is about.
 var kinds = map[string]timeline.Kind{
 	"issued": timeline.Issued, "imported": timeline.Issued, "adopted": timeline.Issued, "exchanged": timeline.Exchanged, "rotated": timeline.Rotated, "used": timeline.Used, "reuse_observed": timeline.Observed,
+	"late_use": timeline.Late,
 	"ahead": timeline.Ahead, "reuse_detected": timeline.Ended, "revoked": timeline.Ended, "expired": timeline.Ended,
 }
 
@@ -123,7 +124,7 @@ func together(recorded, seen []timeline.Moment) []timeline.Moment {
 	}
 	recorded = slices.DeleteFunc(recorded, func(m timeline.Moment) bool {
 		isMade := m.Kind == timeline.Exchanged || m.Kind == timeline.Rotated || m.Kind == timeline.Skipped
-		return (isMade && made[m.Newest]) || (m.Kind == timeline.Used && used[m.At.UnixMilli()])
+		return (isMade && made[m.Newest]) || ((m.Kind == timeline.Used || m.Kind == timeline.Late) && used[m.At.UnixMilli()])
 	})
 	return timeline.Merge(recorded, seen)
 }

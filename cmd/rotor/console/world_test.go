@@ -24,6 +24,7 @@ type world struct {
 	clock   *storetest.Clock
 	api     *manage.Client
 	service http.Handler
+	issuer  string
 	console *httptest.Server
 	log     *logtest.Buffer          // of the service
 	asked   *logtest.Buffer          // the addresses of the calls that the console made
@@ -53,6 +54,7 @@ func newWorld(tb testing.TB, change ...func(*Config)) *world {
 		w.service.ServeHTTP(rw, r)
 	}))
 	tb.Cleanup(gateway.Close)
+	w.issuer = gateway.URL
 	w.service = server.New(server.Config{
 		Issuer: gateway.URL, Table: table, Keys: keys, Now: w.clock.Now, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}).Handler()

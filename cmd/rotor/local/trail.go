@@ -103,7 +103,7 @@ func (h *trailHandler) WithGroup(name string) slog.Handler {
 // useOf returns the use of a family's token that a line is about.
 func useOf(r *slog.Record) (family string, m timeline.Moment, ok bool) {
 	var eventType, id, ip, agent string
-	var held, reused, lost bool
+	var held, reused, late, lost bool
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "type":
@@ -122,6 +122,8 @@ func useOf(r *slog.Record) (family string, m timeline.Moment, ok bool) {
 			held = true
 		case "reused":
 			reused = true
+		case "late":
+			late = true
 		case "lostResponse":
 			lost = true
 		case "otherIp", "otherUserAgent":
@@ -154,6 +156,8 @@ func useOf(r *slog.Record) (family string, m timeline.Moment, ok bool) {
 			m.Kind = timeline.Used
 		case reused:
 			m.Kind = timeline.Reused
+		case late:
+			m.Kind = timeline.Late
 		case lost:
 			m.Kind = timeline.Skipped
 		case m.Origin != "":

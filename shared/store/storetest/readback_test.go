@@ -145,7 +145,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 		c := &store.Client{
 			ID: "app", Confidential: true, Preset: "auth0", Policy: family.Policy{
 				Rotation: true, ReuseInterval: 7, LostResponse: family.UntilUsed, AbsoluteLifetime: 11, IdleLifetime: 13, AccessTokenLifetime: 17, MaxActive: 19,
-				Evict: family.LeastRecentlyUsed, ReuseDetection: family.Observe, ObserveUntil: now.Add(time.Hour), InvalidGrantStatus: 400, NotBefore: now.Add(-time.Millisecond),
+				Evict: family.LeastRecentlyUsed, ReuseDetection: family.Observe, ObserveUntil: now.Add(time.Hour), InvalidGrantStatus: 400, DPoP: family.DPoPAllowed, NotBefore: now.Add(-time.Millisecond),
 			},
 			Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, MayIntrospect: true, MayForward: true, Cookie: true, CookieLax: true, UpdatedAt: now,
 			RedirectURIs: []string{"https://a.example/cb", "http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},

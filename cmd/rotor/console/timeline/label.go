@@ -155,7 +155,7 @@ func (p *Picture) wantedLabels() []wanted {
 		if u.Elsewhere {
 			rank = 4
 		}
-		if u.Kind == Refused || u.Kind == Observed {
+		if u.Kind >= Late {
 			rank, class = 4, "warn"
 		}
 		add(rank, (u.From+u.To)/2, onLane, class, text)
@@ -204,6 +204,8 @@ func (of *UsesOf) text() string {
 	switch of.Kind {
 	case Refused:
 		return "refused" + times
+	case Late:
+		return "late, with the key" + times + where
 	case Observed:
 		return "reuse observed" + times
 	default:

@@ -43,7 +43,7 @@ type Tokens struct {
 // would make the picture as large as the story.
 type Uses struct {
 	From, To  float64
-	Kind      Kind // Used, Observed or Refused: the gravest of them
+	Kind      Kind // Used, Late, Observed or Refused: the gravest of them
 	Elsewhere bool // one of them came from another address or user agent
 	Count     int
 	Of        []UsesOf // each sort of them, the first one first

@@ -21,6 +21,7 @@ const (
 	Used                  // the newest token was used, and stays the newest
 	Reused                // Token, which was superseded, was used inside the reuse interval
 	Skipped               // Token was exchanged a second time, because its successor was never used
+	Late                  // Token, which was superseded long before, got Newest, since the family is bound to a key
 	Observed              // Token was reused outside the interval, and that was recorded only
 	Ahead                 // Token was newer than the record, after a restore
 	Refused               // Token was refused
@@ -171,6 +172,8 @@ func (m *Moment) Words() string {
 		return fmt.Sprintf("%s was used again, %s after it was superseded. That is inside the reuse interval: token %d was sent.", capital(token), Span(m.Age), m.Newest)
 	case Skipped:
 		return fmt.Sprintf("%s came back, and its successor had never been used: a lost response. Token %d was issued.", capital(token), m.Newest)
+	case Late:
+		return fmt.Sprintf("%s came back outside the reuse interval, with a proof of the family’s key: token %d was sent.", capital(token), m.Newest)
 	case Observed:
 		return fmt.Sprintf("%s came back outside the reuse interval. The policy only observes that.", capital(token))
 	case Ahead:
@@ -228,6 +231,7 @@ func (m *Moment) short() string {
 var causes = map[string]string{
 	"reuse_detected": "a superseded token came back", "expired_idle": "not used for the idle lifetime",
 	"expired_absolute": "the absolute lifetime is over", "limit_exceeded": "too many families of this user",
+	"no_proof": "it came without a proof of the family's key", "wrong_key": "it came with a proof of another key",
 	"revoked_by_client": "logged out by the application", "revoked_by_admin": "revoked by an operator",
 	"password_changed": "the password was changed", "client_not_before": "the client's not_before ended it",
 	"key_revoked": "its key was revoked", "wrong_client": "another client presented it",

@@ -48,7 +48,7 @@ func (p *Picture) SVG(id, class string) string {
 		p.putTokens(put, &t)
 	}
 	for _, u := range p.Uses {
-		class := [...]string{Used: "used", Observed: "observed", Refused: "refused"}[min(u.Kind, Refused)]
+		class := [...]string{Used: "used", Late: "late", Observed: "observed", Refused: "refused"}[min(u.Kind, Refused)]
 		if u.Elsewhere {
 			class += " elsewhere"
 		}

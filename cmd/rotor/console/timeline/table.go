@@ -73,7 +73,7 @@ func rowOf(m *Moment) Row {
 	switch {
 	case m.Kind == Ended, m.Kind == Refused:
 		r.Class = "dead"
-	case m.Kind == Observed, m.Elsewhere:
+	case m.Kind == Late, m.Kind == Observed, m.Elsewhere:
 		r.Class = "warn"
 	}
 	if m.Elsewhere {

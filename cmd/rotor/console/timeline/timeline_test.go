@@ -37,7 +37,7 @@ func stories(t *rapid.T) *Story {
 	}
 	for range rapid.IntRange(0, 40).Draw(t, "moments") {
 		at = at.Add(pause())
-		m := Moment{At: at, Kind: rapid.SampledFrom([]Kind{Rotated, Rotated, Used, Reused, Skipped, Observed, Ahead}).Draw(t, "kind"), Token: newest, From: from.Draw(t, "from")}
+		m := Moment{At: at, Kind: rapid.SampledFrom([]Kind{Rotated, Rotated, Used, Reused, Skipped, Late, Observed, Ahead}).Draw(t, "kind"), Token: newest, From: from.Draw(t, "from")}
 		if m.isToken() {
 			newest += uint32(rapid.SampledFrom([]int{1, 1, 1, 2, 40}).Draw(t, "step"))
 		}
