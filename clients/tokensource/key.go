@@ -128,7 +128,7 @@ func (k *recordKey) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	encode := base64.RawURLEncoding.EncodeToString
-	return json.Marshal(jwk{"EC", "P-256", encode(public[1:33]), encode(public[33:]), encode(private)}) //nolint:gosec // is kept beside the token
+	return json.Marshal(jwk{"EC", "P-256", encode(public[1:33]), encode(public[33:]), encode(private)})
 }
 
 // UnmarshalJSON reads a JWK. Its error quotes nothing.

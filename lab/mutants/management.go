@@ -312,7 +312,15 @@ var managementCalls = chapter{"Management calls", []mutant{
 	// Settings that trade safety away.
 	{
 		rule: "nobody is warned that a client does not rotate", pkg: "manage", test: "server.TestWarnings",
-		edits: []edit{{`add(!p.Rotation,`, `add(!p.Rotation && !c.Confidential,`}},
+		edits: []edit{{`add(!p.Rotation && (c.Confidential ||`, `add(!p.Rotation && (!c.Confidential &&`}},
+	},
+	{
+		rule: "nobody is warned that families are no longer bound", pkg: "manage", test: "server.TestWarningsOfChanges",
+		edits: []edit{{`add(before.Policy.DPoP != family.DPoPOff && p.DPoP == family.DPoPOff,`, `add(p.DPoP != family.DPoPOff && p.DPoP == family.DPoPOff,`}},
+	},
+	{
+		rule: "the audit trail does not name that families may begin without a key", pkg: "family", test: "server.TestChangesOfAClient",
+		edits: []edit{{`(other == DPoPRequired || d == DPoPOff)`, `other == DPoPRequired && d == DPoPOff`}},
 	},
 	{
 		rule: "nobody is warned that access tokens last", pkg: "manage", test: "server.TestWarnings",

@@ -75,7 +75,7 @@ var zeros = map[string]string{"code": "the authorization code", "imported": "the
 var kinds = map[string]timeline.Kind{
 	"issued": timeline.Issued, "imported": timeline.Issued, "adopted": timeline.Issued, "exchanged": timeline.Exchanged, "rotated": timeline.Rotated, "used": timeline.Used, "reuse_observed": timeline.Observed,
 	"late_use": timeline.Late,
-	"ahead": timeline.Ahead, "reuse_detected": timeline.Ended, "revoked": timeline.Ended, "expired": timeline.Ended,
+	"ahead":    timeline.Ahead, "reuse_detected": timeline.Ended, "revoked": timeline.Ended, "expired": timeline.Ended,
 }
 
 // momentsOf returns what the service's record and its stored events say.

@@ -52,6 +52,7 @@ func wholeFamily(t *testing.T, now time.Time) *family.Family {
 		Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, Claims: `{"a":1}`, AuthTime: now.Add(-time.Hour).Truncate(time.Second), ACR: "2",
 		Origin: family.Origin{Kind: family.Code, Until: now.Add(9 * time.Millisecond), Challenge: []byte("challenge"), Redirect: []byte("redirect"), Nonce: "n"},
 		AMR:    []string{"pwd", "otp"}, Device: "Pixel", LastIP: "192.0.2.1", LastUserAgent: "curl",
+		JKT: []byte("the thumbprint of a key, 32 bytes"), BoundAt: now.Add(-4 * time.Millisecond),
 	}
 }
 
@@ -220,7 +221,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 		f := wholeFamily(t, now)
 		// The user's key is in the family's id, and the others are only logged.
 		unstored := []string{
-			"event.User", "event.ForwardIgnored", "event.Reason", "event.Issuer", "event.Origin", "event.Unregistered", "event.Held", "event.Reused", "event.LostResponse",
+			"event.User", "event.ForwardIgnored", "event.Reason", "event.Issuer", "event.Origin", "event.Unregistered", "event.Held", "event.Reused", "event.Late", "event.LostResponse",
 			"event.Name", "event.Status", "event.SecretID", "event.Changes", "event.DryRun", "event.ErasedFamilies", "event.ErasedEvents",
 		}
 		e := event(t, audit.Reuse, f, now)
