@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -15,12 +16,13 @@ import (
 
 // New returns a transport to a new, empty DynamoDB.
 func New() http.RoundTripper {
-	return &transport{server.NewServer(), partitions{written: map[partition]bool{}, pending: map[partition]int{}}}
+	return &transport{handler: server.NewServer(), partitions: partitions{written: map[partition]bool{}, pending: map[partition]int{}}}
 }
 
 type transport struct {
 	handler    http.Handler
 	partitions partitions
+	removing   sync.RWMutex // is locked while attributes are removed
 }
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -41,7 +43,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if w == nil {
 		w = httptest.NewRecorder()
 		t.partitions.begin(partitions)
-		t.handler.ServeHTTP(w, r)
+		if r, err = t.serve(w, r); err != nil {
+			return nil, err
+		}
 		t.partitions.end(partitions, w.Code == http.StatusOK)
 		// In DynamoDB contains() of a missing attribute is false, and in minidyn an error.
 		// Rotor's conditions are conjunctions, so they fail then. An item lacks such an
@@ -53,6 +57,32 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := w.Result()
 	resp.Request = r
 	return resp, nil
+}
+
+// serve lets minidyn answer a request, and removes the attributes that it removes.
+func (t *transport) serve(w *httptest.ResponseRecorder, r *http.Request) (*http.Request, error) {
+	r, updates, err := removals(r)
+	if err != nil {
+		return r, err
+	}
+	if len(updates) == 0 {
+		t.removing.RLock()
+		defer t.removing.RUnlock()
+		t.handler.ServeHTTP(w, r)
+		return r, nil
+	}
+	t.removing.Lock()
+	defer t.removing.Unlock()
+	t.handler.ServeHTTP(w, r)
+	for _, u := range updates {
+		if w.Code != http.StatusOK {
+			break
+		}
+		if err := t.remove(r.Context(), &u, w); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
 }
 
 // query answers a query that need not or must not be passed on to minidyn. For any other
