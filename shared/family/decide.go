@@ -17,9 +17,11 @@ type Attempt struct {
 	WriteID  []byte   // the mark of this request's own write, or nil
 
 	// JKT is the thumbprint of the key that the caller has proven to have, or nil. Binds says that a family
-	// which is not bound becomes bound to it.
-	JKT   []byte
-	Binds bool
+	// which is not bound becomes bound to it. Unbinds says that the key of a code is needed for its exchange
+	// alone, since the family's tokens are bound to the client's credentials (RFC 9449 §5).
+	JKT     []byte
+	Binds   bool
+	Unbinds bool
 
 	// Origin is the kind of token that is presented, if Counter is 0.
 	Origin OriginKind
@@ -116,7 +118,7 @@ func Decide(f *Family, p *Policy, a Attempt) Verdict {
 	if cause != "" {
 		return Verdict{Kind: Dead, Cause: cause}
 	}
-	if missing := f.unproven(a.JKT); missing != "" {
+	if missing := f.unproven(a.JKT); missing != "" && !f.unbound(a) {
 		return Verdict{Kind: Unproven, Cause: missing}
 	}
 	if len(a.WriteID) > 0 && bytes.Equal(f.RotationID, a.WriteID) {
@@ -147,6 +149,26 @@ func (f *Family) unproven(jkt []byte) Cause {
 		return NoProof
 	default:
 		return WrongKey
+	}
+}
+
+// unbound reports whether the exchange of the family's code has ended its binding, and the record does not know
+// of it since the table was restored from a backup.
+func (f *Family) unbound(a Attempt) bool {
+	return a.Unbinds && a.Counter > 0 && f.Pending() && f.Origin.Kind == Code
+}
+
+// KeyAfterRestore returns the thumbprint of the key that the family is bound to after the attempt has caught up,
+// or nil. A record from before the first use does not know the key that this use has bound the family to. So
+// the first caller with a token binds it, as the first use would.
+func (f *Family) KeyAfterRestore(a Attempt) []byte {
+	switch {
+	case f.unbound(a):
+		return nil
+	case a.Binds:
+		return a.JKT
+	default:
+		return f.JKT
 	}
 }
 

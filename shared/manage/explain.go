@@ -307,7 +307,7 @@ func (a *API) explainCounter(ctx context.Context, id family.ID, tok *presentedTo
 	if clientID == "" {
 		attempt.ClientID = f.ClientID
 	}
-	attempt.JKT = f.JKT // whoever has the token is asked about, and not whoever asks
+	attempt.JKT = f.JKT // it is about the holder of the token, and not about the caller
 	answer := newExplanation(family.Explain(f, session.PolicyOf(client), id.IssuedAt(), attempt), id, attempt.Counter)
 	if attempt.Counter == 0 {
 		answer.OriginToken = f.Origin.Kind

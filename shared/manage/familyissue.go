@@ -150,7 +150,7 @@ func (a *API) start(r *http.Request, body *newFamily, client *store.Client, key 
 	id, f, err := a.Start(r.Context(), session.Start{
 		UserID: body.userID, Client: client, IdempotencyKey: key, Asked: asked,
 		Family: func() (*family.Family, error) {
-			f, err := body.toFamily(client, now)
+			f, err := body.toFamily(client, body.deliver == "", now)
 			if err != nil {
 				return nil, err
 			}
@@ -209,8 +209,9 @@ func parseChallenge(s string) (challenge []byte, ok bool) {
 	return challenge, err == nil && len(challenge) == sha256.Size && len(s) == base64.RawURLEncoding.EncodedLen(sha256.Size)
 }
 
-// toFamily checks the body and returns the family that it asks for, without an id.
-func (body *newFamily) toFamily(client *store.Client, now time.Time) (*family.Family, error) {
+// toFamily checks the body and returns the family that it asks for, without an id. begins says that the
+// family begins now, and not with the use of a code or of another provider's token.
+func (body *newFamily) toFamily(client *store.Client, begins bool, now time.Time) (*family.Family, error) {
 	var in input
 	f := session.NewFamily(client, body.userID, now)
 	f.ACR, f.AMR, f.Device = body.acr, body.amr, session.Describe(body.device)
@@ -227,7 +228,7 @@ func (body *newFamily) toFamily(client *store.Client, now time.Time) (*family.Fa
 		f.Audience = audience
 	}
 	f.Claims = in.claims(body.claims)
-	f.JKT = in.thumbprint(body.dpopJKT, body.deliver, client)
+	f.JKT = in.thumbprint(body.dpopJKT, begins, client)
 	if !body.authTime.IsZero() {
 		f.AuthTime = in.authTime(body.authTime, now)
 	}
@@ -269,11 +270,11 @@ func checkRecordSize(f *family.Family) error {
 }
 
 // thumbprint checks the key that the family is to be bound to (RFC 9449 §10), and returns its thumbprint.
-func (in *input) thumbprint(jkt, deliver string, client *store.Client) []byte {
+func (in *input) thumbprint(jkt string, begins bool, client *store.Client) []byte {
 	const field = "dpop_jkt"
 	policy := client.Policy.DPoP
 	if jkt == "" {
-		if policy == family.DPoPRequired && deliver == "" && !client.Confidential {
+		if policy == family.DPoPRequired && begins && !client.Confidential {
 			in.wrong(field, "", `given: the client's policy.dpop is "required". Or let its app exchange a code, with deliver "code"`)
 		}
 		return nil
@@ -285,7 +286,7 @@ func (in *input) thumbprint(jkt, deliver string, client *store.Client) []byte {
 		return nil
 	case policy == family.DPoPOff:
 		in.wrong(field, "", `left out unless the client's policy.dpop is "allowed" or "required"`)
-	case client.Confidential && deliver == "":
+	case client.Confidential && begins:
 		in.wrong(field, "", `left out for a confidential client: its refresh tokens are bound to its credentials (RFC 9449 section 5). Only a code may have one`)
 	}
 	return t[:]

@@ -172,7 +172,7 @@ func toImport(raw json.RawMessage, at string, client *store.Client, now time.Tim
 	if !ok { // what was given is not shown: it may be the token itself
 		in.wrong("token_sha256", "", "the SHA-256 of the token, 64 hexadecimal digits or 43 characters of base64url")
 	}
-	f, err := body.toFamily(client, now)
+	f, err := body.toFamily(client, false, now)
 	var more fieldErrors
 	if err != nil && !errors.As(err, &more) {
 		return session.Import{}, err

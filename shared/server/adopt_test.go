@@ -134,6 +134,15 @@ func newMoving(t testing.TB, members string, opts ...option) *moving {
 // adopts makes "app" adopt. members go into adopt, and more into the client.
 func (m *moving) adopts(members, more string) {
 	m.t.Helper()
+	m.putClient("app", `{"type":"public","scope":"openid read write","adopt":`+m.adopting(members)+more+`}`)
+	for i := range m.count {
+		m.restart(i)
+	}
+}
+
+// adopting returns the setting adopt, with changes.
+func (m *moving) adopting(members string) string {
+	m.t.Helper()
 	settings := map[string]any{
 		"token_endpoint": m.old.URL, "client_id": "old-app", "auth": "none",
 		"user": map[string]any{"from": "id_token"}, "prefix": "old_", "per_second": 500,
@@ -145,10 +154,7 @@ func (m *moving) adopts(members, more string) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.putClient("app", `{"type":"public","scope":"openid read write","adopt":`+string(b)+more+`}`)
-	for i := range m.count {
-		m.restart(i)
-	}
+	return string(b)
 }
 
 // families returns the ids of the user's families.

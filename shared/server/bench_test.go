@@ -1,8 +1,14 @@
 package server_test
 
 import (
+	"crypto"
+	"crypto/rand"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
@@ -44,6 +50,49 @@ func BenchmarkRefresh(b *testing.B) {
 				if w := q.serve(http.MethodPost, "/oauth/token", formType, "", body); w.Code != http.StatusOK {
 					b.Fatal(w.Code, w.Body)
 				}
+			}
+		})
+	}
+}
+
+// BenchmarkBoundRefresh measures the same refresh of a family that is bound to a key, with a proof by it. What it
+// takes beside BenchmarkRefresh is the check of the proof.
+func BenchmarkBoundRefresh(b *testing.B) {
+	for _, alg := range []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256} {
+		b.Run("proof by "+string(alg), func(b *testing.B) {
+			rt := &storetest.Replay{Below: embedded.New()}
+			table := store.New(embedded.Config(rt), "rotor", store.DefaultRetention)
+			if err := table.Create(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			q := newQuietOver(b, table, signing.ES256)
+			q.must(b, http.MethodPut, "/v1/clients/app", `{"type":"public","policy":{"dpop":"required"}}`)
+			key := newSigner(b, alg)
+			jkt, err := (&jose.JSONWebKey{Key: key.Public()}).Thumbprint(crypto.SHA256)
+			if err != nil {
+				b.Fatal(err)
+			}
+			issued := q.must(b, http.MethodPost, "/v1/families", fmt.Sprintf(
+				`{"user_id":"auth0|0123456789abcdef01234567","client_id":"app","scope":"read write","audience":"https://api.example.com","dpop_jkt":%q}`, b64.EncodeToString(jkt)))
+			now := q.clock.Now()
+			proof := signed(b, alg, key, map[string]any{
+				"jti": rand.Text(), "htm": "POST", "htu": "https://rotor.example/oauth/token", "iat": now.Unix(), "nonce": q.keys.Codec.Nonce(now),
+			})
+			refreshToken, _ := issued["refresh_token"].(string)
+			body := refreshForm(refreshToken)
+			refresh := func() {
+				r := newRequest(http.MethodPost, "/oauth/token", formType, "", body)
+				r.Header.Set("DPoP", proof)
+				w := httptest.NewRecorder()
+				if q.ServeHTTP(w, r); w.Code != http.StatusOK {
+					b.Fatal(w.Code, w.Body)
+				}
+			}
+			refresh()
+			rt.Below = nil
+			b.ReportAllocs()
+			for b.Loop() {
+				refresh()
 			}
 		})
 	}

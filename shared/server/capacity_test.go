@@ -23,13 +23,23 @@ type record struct {
 	client, userAgent string
 	token             string // the newest token, no longer held
 	family            string
+	prover            *prover // has the key that the family is bound to; nil if it is not
 }
 
 // grown starts a family by a login and brings its record to its largest state.
 func (w *world) grown(body, client, userAgent string) record {
 	w.t.Helper()
-	r := record{client: client, userAgent: userAgent}
+	return w.grownBy(nil, body, client, userAgent)
+}
+
+// grownBy returns what grown returns, of a family that is bound to the key of the prover if there is one.
+func (w *world) grownBy(p *prover, body, client, userAgent string) record {
+	w.t.Helper()
+	r := record{client: client, userAgent: userAgent, prover: p}
 	w.putGrowing(client)
+	if p != nil {
+		body = strings.TrimSuffix(body, "}") + fmt.Sprintf(`,"dpop_jkt":%q}`, p.jkt())
+	}
 	issued := w.issue(body)
 	first := issued.text("refresh_token")
 	r.family = issued.text("family")
@@ -47,13 +57,17 @@ func (w *world) grown(body, client, userAgent string) record {
 // putGrowing registers a client whose families can reach each of these states.
 func (w *world) putGrowing(client string) {
 	w.t.Helper()
-	w.putClient(client, fmt.Sprintf(`{"type":"public","policy":{"lost_response":"until_used","reuse_detection":"observe","observe_until":%q,"absolute_lifetime":315360000,"idle_lifetime":0}}`,
+	w.putClient(client, fmt.Sprintf(`{"type":"public","policy":{"dpop":"allowed","lost_response":"until_used","reuse_detection":"observe","observe_until":%q,"absolute_lifetime":315360000,"idle_lifetime":0}}`,
 		w.clock.Now().Add(29*24*time.Hour).Format(time.RFC3339)))
 }
 
 func (w *world) refreshRecord(r record) answer {
 	w.t.Helper()
-	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(r.token, "client_id", r.client), "User-Agent", r.userAgent)
+	header := []string{"User-Agent", r.userAgent}
+	if r.prover != nil {
+		header = append(header, "DPoP", r.prover.proof("nonce", w.keys.Codec.Nonce(w.clock.Now())))
+	}
+	return w.send(http.MethodPost, "/oauth/token", formType, refreshForm(r.token, "client_id", r.client), header...)
 }
 
 func (w *world) rotateRecord(r record, refreshToken string) string {
@@ -70,6 +84,12 @@ func (w *world) rotateRecord(r record, refreshToken string) string {
 func (w *world) usual() record {
 	w.t.Helper()
 	return w.grown(w.usualBody(), "usual-spa", usualAgent)
+}
+
+// usualBound returns a record of usual size that is bound to a key.
+func (w *world) usualBound() record {
+	w.t.Helper()
+	return w.grownBy(w.prover(), w.usualBody(), "usual-spa", usualAgent)
 }
 
 func (w *world) usualBody() string {
@@ -177,6 +197,17 @@ func TestCapacity(t *testing.T) {
 		}
 		return newest, id
 	}
+	bound := func(w *world) (p *prover, token string) {
+		w.open("public", `{"dpop":"allowed"}`)
+		p = w.prover()
+		return p, w.issue(fmt.Sprintf(`{"user_id":"u","client_id":"app","dpop_jkt":%q}`, p.jkt())).text("refresh_token")
+	}
+	lateUse := func(w *world) (p *prover, token string) {
+		p, token = bound(w)
+		p.post(refreshForm(token))
+		w.clock.Advance(2 * time.Minute)
+		return p, token
+	}
 	policy := func(w *world, policy string) { w.putClient("app", `{"type":"public","policy":`+policy+`}`) }
 	present := func(refreshToken string, more ...string) func(*world) answer {
 		return func(w *world) answer { return w.refresh(refreshToken, more...) }
@@ -240,6 +271,60 @@ func TestCapacity(t *testing.T) {
 			r := w.usual()
 			return func(w *world) answer { return w.refreshRecord(r) }
 		}, 200, update, 1, 0, 0},
+		{"refresh of a bound family", func(w *world) func(*world) answer {
+			p, token := bound(w)
+			return func(*world) answer { return p.post(refreshForm(token)) }
+		}, 200, update, 1, 0, 0},
+		{"refresh of a bound family, held", func(w *world) func(*world) answer {
+			p, token := bound(w)
+			p.post(refreshForm(token))
+			return func(*world) answer { return p.post(refreshForm(token)) }
+		}, 200, update, 1, 0, 0},
+		{"refresh of a bound family, of a usual record", func(w *world) func(*world) answer {
+			r := w.usualBound()
+			return func(w *world) answer { return w.refreshRecord(r) }
+		}, 200, update, 1, 0, 0},
+		{"late use", func(w *world) func(*world) answer {
+			p, token := lateUse(w)
+			return func(*world) answer { return p.post(refreshForm(token)) }
+		}, 200, update + " " + transact, 5, 0, 2},
+		{"late use, a moment after another", func(w *world) func(*world) answer {
+			p, token := lateUse(w)
+			p.post(refreshForm(token))
+			return func(*world) answer { return p.post(refreshForm(token)) }
+		}, 200, update, 1, 0, 0},
+		{"late use, minutes after another", func(w *world) func(*world) answer {
+			p, token := lateUse(w)
+			p.post(refreshForm(token))
+			w.clock.Advance(2 * time.Minute)
+			return func(*world) answer { return p.post(refreshForm(token)) }
+		}, 200, update + " " + update, 2, 0, 0},
+		{"refresh of a bound family without a proof", func(w *world) func(*world) answer {
+			_, token := bound(w)
+			return present(token)
+		}, 400, update, 1, 0, 0},
+		{"refresh of a bound family with a bad proof", func(w *world) func(*world) answer {
+			p, token := bound(w)
+			return func(*world) answer { return p.post(refreshForm(token), "htm", "GET") }
+		}, 400, "", 0, 0, 0},
+		{"refresh of a bound family without a nonce", func(w *world) func(*world) answer {
+			p, token := bound(w)
+			return func(*world) answer { return p.post(refreshForm(token), "nonce", nil) }
+		}, 400, "", 0, 0, 0},
+		{"refresh of a bound family with another key", func(w *world) func(*world) answer {
+			_, token := bound(w)
+			return func(w *world) answer { return w.prover().post(refreshForm(token)) }
+		}, 400, update, 1, 0, 0},
+		{"code with a proof", func(w *world) func(*world) answer {
+			w.open("public", `{"dpop":"required"}`, `"redirect_uris":["`+callback+`"]`)
+			p, code := w.prover(), w.code("scope", "")
+			return func(*world) answer { return p.post(exchangeForm(code)) }
+		}, 200, update, 1, 0, 0},
+		{"code without the proof that is required", func(w *world) func(*world) answer {
+			w.open("public", `{"dpop":"required"}`, `"redirect_uris":["`+callback+`"]`)
+			code := w.code("scope", "")
+			return func(w *world) answer { return w.exchange(code) }
+		}, 400, get, 0, 1, 0},
 		{"refresh of the largest record", func(w *world) func(*world) answer {
 			r := w.longest()
 			return func(w *world) answer { return w.refreshRecord(r) }
@@ -769,8 +854,8 @@ func TestCapacityOfTheLongestAddress(t *testing.T) {
 		units    float64 // of a refresh
 		from, to int     // the record's bytes
 	}{
-		// The name of a key will take the other 46 bytes.
-		{"usual", (*world).usual, 1, 700, 1024 - 46},
+		// A key takes the other bytes.
+		{"usual", (*world).usual, 1, 700, 1024 - keySize},
 		{"the largest", (*world).longest, 4, 4096 - 6, 4096}, // leaves room for times of the year 9999
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,9 +18,10 @@ import (
 
 // prover is somebody who has a key, and makes DPoP proofs with it (RFC 9449 §4).
 type prover struct {
-	w     *world
-	key   *ecdsa.PrivateKey
-	nonce string // the last one that the service gave
+	w      *world
+	key    *ecdsa.PrivateKey
+	issuer string // of the service
+	nonce  string // the last one that the service gave
 }
 
 func (w *world) prover() *prover {
@@ -30,7 +30,7 @@ func (w *world) prover() *prover {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &prover{w: w, key: key, nonce: w.keys.Codec.Nonce(w.clock.Now())}
+	return &prover{w: w, key: key, issuer: w.servers[0].URL, nonce: w.keys.Codec.Nonce(w.clock.Now())}
 }
 
 // jkt returns the thumbprint of the key.
@@ -47,30 +47,8 @@ func (p *prover) jkt() string {
 // proof returns a proof for the token endpoint, with claims that replace its own; nil leaves one out.
 func (p *prover) proof(claims ...any) string {
 	p.w.t.Helper()
-	said := map[string]any{
-		"jti": rand.Text(), "htm": "POST", "htu": p.w.servers[0].URL + "/oauth/token", "iat": p.w.clock.Now().Unix(), "nonce": p.nonce,
-	}
-	for i := 0; i < len(claims); i += 2 {
-		if said[claims[i].(string)] = claims[i+1]; claims[i+1] == nil {
-			delete(said, claims[i].(string))
-		}
-	}
-	payload, err := json.Marshal(said)
-	if err != nil {
-		p.w.t.Fatal(err)
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: p.key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"))
-	if err != nil {
-		p.w.t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		p.w.t.Fatal(err)
-	}
-	proof, err := signed.CompactSerialize()
-	if err != nil {
-		p.w.t.Fatal(err)
-	}
+	proof := signed(p.w.t, jose.ES256, p.key, p.claims(claims...))
+	trail.add("a proof", proof)
 	return proof
 }
 

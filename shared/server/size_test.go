@@ -14,6 +14,10 @@ import (
 // the test.
 const unreached = 39 - len("127.0.0.1")
 
+// keySize is how many bytes a key takes in a record: jkt with 32 bytes, and bound_at with a time, which a device's
+// key alone has.
+const keySize = len("jkt") + 32 + len("bound_at") + 8
+
 // TestItemSize checks the size of records: the largest that a login may cause has at most 4 KB
 // in every state of an active family, and a usual one 1 KB. Each KB costs a refresh one write
 // unit.
@@ -27,15 +31,21 @@ func TestItemSize(t *testing.T) {
 		return slices.Max(sizes) + unreached
 	}
 	w.usual()
-	const key = 46 // bytes that the name of a key takes in a record
-	if n := size() + key; n > 1024 {
+	if n := size() + keySize; n > 1024 {
 		t.Errorf("a usual item has up to %d bytes", n)
 	}
 	t.Logf("a usual item has up to %d bytes", size())
+	unbound := size()
+	w.usualBound()
+	bound := size() + len("bound_at") + 8
+	if size() <= unbound || bound > 1024 {
+		t.Errorf("a usual item that is bound has up to %d bytes, and one that is not %d", bound, unbound)
+	}
+	t.Logf("a usual item that is bound has up to %d bytes", bound)
 	if a := w.exchangeUsual(w.usualCode()); a.status != http.StatusOK {
 		t.Fatal(a)
 	}
-	if n := size() + key; n > 1024 {
+	if n := size() + keySize; n > 1024 {
 		t.Errorf("a usual item that began with a code has up to %d bytes", n)
 	}
 	t.Logf("a usual item that began with a code has up to %d bytes", size())

@@ -58,6 +58,9 @@ func (e *Engine) openForeign(ctx context.Context, keys *keyring.Keys, u *Use) (t
 	if errors.As(err, &unadopted) && unadopted.Claim.Refuses(u.Client.ID, u.Now) {
 		return token.Token{}, unadopted
 	}
+	if u.mustBind() && u.Proof.Key == nil { // its family would not begin, and the token would be spent
+		return token.Token{}, e.refuseProof(ctx, *u)
+	}
 	a := &adoption{Engine: e, u: u, keys: keys, name: nameForeign(keys, HashForeign(u.Token))}
 	known, err := a.adopt(ctx, unadopted)
 	if err != nil {

@@ -73,7 +73,7 @@ func (e *Engine) refuseProof(ctx context.Context, u Use) error {
 }
 
 // refuseUnproven logs that a use of a family lacks a proof of its key, and returns a [ProofError], or a
-// [DeadTokenError] for a good proof of another key: whoever has lost the key needs a new family.
+// [DeadTokenError] for a good proof of another key: a holder that has lost the key needs a new family.
 func (e *Engine) refuseUnproven(ctx context.Context, u Use, tok token.Token, f *family.Family, cause family.Cause) error {
 	if cause == family.WrongKey {
 		return e.refuse(ctx, u, tok, f, cause)

@@ -126,24 +126,20 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 	if len(u.Client.Bound(u.Scope)) < len(u.Scope) {
 		return nil, ErrScopeWithdrawn
 	}
-	if tok.Counter == 0 && u.mustBind() && u.Proof.Key == nil {
-		return nil, e.refuseProof(ctx, u)
-	}
 	writeID := make([]byte, 8)
 	_, _ = rand.Read(writeID) // never fails, by its contract
 	write := store.Refresh{
 		Family: tok.Family,
 		Attempt: family.Attempt{
 			Counter: tok.Counter, Origin: u.Origin, ClientID: u.Client.ID, Scope: u.Scope, Resource: u.Resource, Issuer: e.Issuer,
-			WriteID: writeID, JKT: u.Proof.Key, Binds: tok.Counter == 0 && u.binds(), Now: u.Now,
+			WriteID: writeID, JKT: u.Proof.Key, Binds: tok.Counter == 0 && u.binds(), Unbinds: u.Client.Confidential, Now: u.Now,
 		},
 		Policy: p, LastIP: u.From.IP, LastUserAgent: u.From.UserAgent,
 	}
 	if u.Origin == family.Code {
-		write.Unbind = u.Client.Confidential
 		write.Attempt.Challenge, write.Attempt.Redirect = Challenge(u.Verifier), HashRedirect(u.RedirectURI)
 	}
-	f, done, err := e.Table.Refresh(ctx, write)
+	f, done, err := e.firstTry(ctx, u, write)
 	if err == nil && done {
 		e.recordExchange(ctx, u, tok, f, family.Verdict{Kind: family.Current})
 		return f, nil
@@ -154,7 +150,12 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 		if err != nil {
 			return nil, err
 		}
+		begins := f != nil && f.Pending() // if the use succeeds
+		write.Attempt.Binds = begins && u.binds()
 		v := family.Decide(f, p, write.Attempt)
+		if begins && v.Active() && u.mustBind() && u.Proof.Key == nil {
+			return nil, e.refuseProof(ctx, u)
+		}
 		switch v.Kind {
 		case family.Ours:
 			e.recordExchange(ctx, u, tok, f, v)
@@ -206,6 +207,19 @@ func (e *Engine) exchange(ctx context.Context, u Use, tok token.Token) (*family.
 		}
 	}
 	return nil, fmt.Errorf("refresh family %s: its record kept changing", f.ID)
+}
+
+// firstTry makes the write of a refresh. If it would begin a family without the key that its client demands, it
+// only reads the record: a family that began before the policy demanded one may have begun with this very token.
+func (e *Engine) firstTry(ctx context.Context, u Use, write store.Refresh) (f *family.Family, done bool, err error) {
+	if write.Attempt.Counter > 0 || !u.mustBind() || u.Proof.Key != nil {
+		return e.Table.Refresh(ctx, write)
+	}
+	f, err = e.Table.Family(ctx, write.Family)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, false, nil
+	}
+	return f, false, err
 }
 
 // exchanged returns the type of the event of a use that succeeded.
@@ -321,7 +335,9 @@ func (e *Engine) observe(ctx context.Context, u Use, tok token.Token, f *family.
 // newer, and records the event.
 func (e *Engine) catchUp(ctx context.Context, u Use, tok token.Token, f *family.Family, write store.Refresh) (*family.Family, bool, error) {
 	event := e.useEvent(audit.Ahead, u, tok, f)
-	f, done, err := e.Table.CatchUp(ctx, f, f.AfterRestore(tok.Counter, &u.Client.Policy, u.Now), write, &event)
+	next := f.AfterRestore(tok.Counter, &u.Client.Policy, u.Now)
+	next.JKT = f.KeyAfterRestore(write.Attempt)
+	f, done, err := e.Table.CatchUp(ctx, f, next, write, &event)
 	if err == nil && done {
 		e.Trail.Record(ctx, &event)
 	}

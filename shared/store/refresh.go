@@ -20,7 +20,6 @@ type Refresh struct {
 	Policy        *family.Policy
 	LastIP        string
 	LastUserAgent string
-	Unbind        bool // the exchange of a code that is bound to a key starts a family that is not
 }
 
 // wrote reports whether the record is as this use of a token left it. If the family has been
@@ -91,7 +90,7 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 	}
 	condition += audienceCondition(a, values)
 	set += r.bind()
-	if r.Unbind && a.JKT != nil {
+	if a.Unbinds && a.Origin == family.Code && a.JKT != nil {
 		set += unbind
 	}
 	return t.updateFamily(ctx, r.Family, "refresh a family", types.Update{
@@ -189,8 +188,15 @@ func (t *Table) advance(seen, next *family.Family, r Refresh) types.Update {
 	set += ", skipped = :skipped, skipped_to = :skipped_to"
 	values[":skipped"] = number(next.Skipped.From)
 	values[":skipped_to"] = number(next.Skipped.To)
+	set += r.bind()
+	condition := r.condition(values)
+	if seen.Bound() && !next.Bound() {
+		condition = refreshCondition
+		delete(values, ":jkt")
+		set += unbind
+	}
 	return types.Update{
-		ConditionExpression:       aws.String(r.condition(values)),
+		ConditionExpression:       &condition,
 		UpdateExpression:          &set,
 		ExpressionAttributeNames:  map[string]string{"#counter": "counter"},
 		ExpressionAttributeValues: values,

@@ -1,6 +1,7 @@
 package storetest_test
 
 import (
+	"bytes"
 	"reflect"
 	"strings"
 	"testing"
@@ -288,6 +289,16 @@ func TestWritesReturnTheRecord(t *testing.T) {
 			"CatchUp, pending": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
 				return table.CatchUp(t.Context(), f, f.AfterRestore(1, p, r.Attempt.Now), r, event(t, audit.Ahead, f, r.Attempt.Now))
 			},
+			"Refresh, pending, binding it": func(table *store.Table, f *family.Family, _ *family.Policy, r store.Refresh) (*family.Family, bool, error) {
+				r.Attempt.Counter, r.Attempt.Challenge, r.Attempt.Redirect, r.Attempt.Binds = 0, f.Origin.Challenge, f.Origin.Redirect, true
+				return table.Refresh(t.Context(), r)
+			},
+			"CatchUp, pending, binding it": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
+				r.Attempt.Binds = true
+				next := f.AfterRestore(1, p, r.Attempt.Now)
+				next.JKT = f.KeyAfterRestore(r.Attempt)
+				return table.CatchUp(t.Context(), f, next, r, event(t, audit.Ahead, f, r.Attempt.Now))
+			},
 			"Change": func(table *store.Table, f *family.Family, p *family.Policy, r store.Refresh) (*family.Family, bool, error) {
 				none := time.Time{}
 				return table.Change(t.Context(), f, p, &store.Change{AuthTime: &none}, r.Attempt.Now)
@@ -301,7 +312,11 @@ func TestWritesReturnTheRecord(t *testing.T) {
 			if !ends {
 				f.ExpiresAt = time.Time{}
 			}
-			if strings.HasSuffix(name, "pending") {
+			key := f.JKT
+			if strings.Contains(name, "binding") {
+				f.JKT, f.BoundAt = nil, time.Time{}
+			}
+			if strings.Contains(name, "pending") {
 				f.Counter, f.RotatedAt, f.RotationID, f.Skipped = 0, time.Time{}, nil, family.Range{}
 				f.Origin.Until = clock.Now().Add(2 * time.Minute)
 			}
@@ -315,7 +330,7 @@ func TestWritesReturnTheRecord(t *testing.T) {
 			clock.Advance(time.Minute + time.Millisecond)
 			got, done, err := write(table, seen, &policy, store.Refresh{
 				Family: f.ID, Policy: &policy, LastIP: "192.0.2.9", LastUserAgent: "wget",
-				Attempt: family.Attempt{Counter: 7, ClientID: "app", WriteID: []byte("ours"), Now: clock.Now()},
+				Attempt: family.Attempt{Counter: 7, ClientID: "app", WriteID: []byte("ours"), JKT: key, Now: clock.Now()},
 			})
 			if !done || err != nil {
 				t.Fatalf("%s: done is %t, %v", name, done, err)
@@ -323,6 +338,9 @@ func TestWritesReturnTheRecord(t *testing.T) {
 			want, err := table.Family(t.Context(), f.ID)
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("%s, with an absolute end %t: %v (-on record +returned):\n%s", name, ends, err, diff)
+			}
+			if want != nil && !bytes.Equal(want.JKT, key) {
+				t.Errorf("%s: the record has the key %q", name, want.JKT)
 			}
 			if cmp.Equal(want, seen) {
 				t.Errorf("%s has written nothing", name)
