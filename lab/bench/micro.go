@@ -12,7 +12,7 @@ import (
 
 // micro runs the micro-benchmarks of a refresh and of its signature.
 func (b *bench) micro(ctx context.Context) error {
-	out, err := goTest(ctx, "-run", "^$", "-bench", "^Benchmark(Refresh|SignAccess)$", "-benchmem", "-benchtime", b.size.benchtime, "./shared/server", "./shared/signing")
+	out, err := goTest(ctx, "-run", "^$", "-bench", "^Benchmark(Refresh|BoundRefresh|SignAccess)$", "-benchmem", "-benchtime", b.size.benchtime, "./shared/server", "./shared/signing")
 	if err != nil {
 		return err
 	}
