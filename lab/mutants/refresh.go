@@ -112,9 +112,9 @@ var refreshWrite = chapter{"The write of a refresh", []mutant{
 	{
 		rule: "the record is read before it is written", pkg: "session", test: "server.TestRace",
 		edits: []edit{{
-			`f, done, err := e.Table.Refresh(ctx, write)`,
+			`f, done, err := e.firstTry(ctx, u, write)`,
 			`_, _ = e.Table.Family(ctx, tok.Family)
-	f, done, err := e.Table.Refresh(ctx, write)`,
+	f, done, err := e.firstTry(ctx, u, write)`,
 		}},
 	},
 }}

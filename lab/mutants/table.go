@@ -4,6 +4,7 @@ package main
 var table = []chapter{
 	refreshWrite,
 	decisions,
+	keyBinding,
 	numberZero,
 	lostResponses,
 	outcomes,
