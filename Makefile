@@ -132,7 +132,8 @@ test-tabs: $(TABS) ## ten tabs of one session, and attacks on it, in a real Chro
 # The package as a page has it, apart from clients/js/dist, which other targets make anew.
 .PHONY: $(TABS)
 $(TABS): $(JS)
-	clients/js/node_modules/.bin/esbuild clients/js/src/browser.ts --bundle --format=esm --target=es2022 --log-level=warning --outfile=$@
+	rm -rf $(@D)
+	clients/js/node_modules/.bin/esbuild rotor=clients/js/src/browser.ts dpop=clients/js/src/dpop.ts --bundle --splitting --format=esm --target=es2022 --log-level=warning --outdir=$(@D)
 
 .PHONY: screenshot
 screenshot: ##- take the README's picture, of the playground (as test-browser)
@@ -190,7 +191,7 @@ test-js: $(JS) ## the package for JavaScript: types, tests against rotor run in 
 .PHONY: compare-js
 compare-js: $(JS) ##- what lost answers, kills, crowds and wrong clocks do to sessions of the package, of a library and of a naive program (Node)
 	go build -o .tools/js/ ./cmd/rotor
-	cd clients/js && npm run --silent build && PRINT=1 ROTOR_PROGRAMS='$(CURDIR)/.tools/js' node --test-reporter=spec test/compare/compare.test.mjs
+	cd clients/js && npm run --silent build && PRINT=1 ROTOR_PROGRAMS='$(CURDIR)/.tools/js' node --test-reporter=spec test/compare/compare.test.mjs test/compare/keyed.test.mjs
 
 # Next.js is built each time, since it takes no longer than to know whether that is needed.
 .PHONY: test-examples

@@ -157,7 +157,7 @@ func (d *door) note(p *reply, fault string, answer *httptest.ResponseRecorder) {
 
 // of returns the answer that had the access token of an Authorization header, nil if there is none.
 func (d *door) of(r *http.Request) *reply {
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.issued[token]

@@ -35,8 +35,8 @@ import (
 	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
-// library is the package for JavaScript, which `make test-tabs` bundles.
-const library = "../../.tools/tabs/rotor.js"
+// libraries is the folder with the package for JavaScript, which `make test-tabs` bundles.
+const libraries = "../../.tools/tabs"
 
 // secrets matches what must not be in a log or in reach of a script: refresh tokens, and codes.
 var secrets = regexp.MustCompile(`rotor_[A-Za-z0-9_-]{8,}`)
@@ -147,8 +147,8 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(rw, page)
 	case host == appHost && strings.HasPrefix(file, "/pages/"):
 		serveFile(rw, r, "."+file)
-	case host == appHost && file == "/rotor.js":
-		serveFile(rw, r, library)
+	case host == appHost && (file == "/rotor.js" || file == "/dpop.js" || strings.HasPrefix(file, "/chunk-")):
+		serveFile(rw, r, libraries+file)
 	case file == "/favicon.ico":
 		rw.WriteHeader(http.StatusNoContent)
 	default:

@@ -11,13 +11,17 @@ import (
 	"github.com/rotor-auth/rotor/clients/manage"
 )
 
-// hostile registers the client "spa" with a transport, and opens a page of it in which somebody else's script runs first.
-func hostile(t *testing.T, transport string) (*world, *door, *profile, *tab, code) {
+// hostile registers the client "spa" with a transport, and opens a page of it in which somebody else's script runs first. The
+// session is bound to a key if the address of the page has the parameter dpop.
+func hostile(t *testing.T, transport string, more ...string) (*world, *door, *profile, *tab, code) {
 	t.Helper()
 	w := newWorld(t)
 	w.register("spa", func(s *manage.Settings) {
 		if transport == "token" {
 			s.Transport = ""
+		}
+		if len(more) > 0 {
+			s.Policy["dpop"] = "required"
 		}
 	})
 	d := newDoor(w.service)
@@ -30,7 +34,7 @@ func hostile(t *testing.T, transport string) (*world, *door, *profile, *tab, cod
 	w.page(appHost, "/hostile", `<!doctype html><script src="/pages/hostile.js"></script>`+string(html))
 	p := newProfile(t)
 	b := p.newTab()
-	b.visit(w.query("/hostile", "client", "spa", "transport", transport, "tab", "1"))
+	b.visit(w.query("/hostile", append(more, "client", "spa", "transport", transport, "tab", "1")...))
 	login := w.code("spa", "alice")
 	eval[any](b, call("session.login", login))
 	return w, d, p, b, login

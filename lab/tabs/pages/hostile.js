@@ -28,6 +28,14 @@
       return result;
     };
   }
+  for (const name of ['generateKey', 'exportKey', 'wrapKey']) {
+    const real = SubtleCrypto.prototype[name];
+    SubtleCrypto.prototype[name] = async function (...all) {
+      const result = await real.apply(this, all);
+      keep(name, [all[1]?.type ?? all[1], result instanceof ArrayBuffer ? [...new Uint8Array(result)] : result]);
+      return result;
+    };
+  }
   window.addEventListener('error', (event) => keep('an error', String(event.error?.stack ?? event.message)));
   window.addEventListener('unhandledrejection', (event) => keep('an error', String(event.reason?.stack ?? event.reason)));
   new BroadcastChannel('rotor spa default').onmessage = (event) => keep('a message', event.data);

@@ -1,5 +1,6 @@
 // A tab that uses its session all the time. The address says which client, transport and session it is about.
 import { LoginRequiredError, Session } from '@rotor-auth/rotor/browser';
+import { dpop } from '@rotor-auth/rotor/dpop';
 
 const asked = new URLSearchParams(location.search);
 const tab = asked.get('tab');
@@ -21,6 +22,7 @@ window.session = new Session({
   transport: asked.get('transport'),
   name: asked.get('name') ?? undefined,
   ...(asked.has('unlocked') && { locks: null }),
+  ...(asked.has('dpop') && { dpop }),
   // The test learns which tab it is that refreshes.
   fetch: (input, init) => fetch(input === `${issuer}/oauth/token` ? `${input}?tab=${tab}` : input, init),
   onChange: (change) => {

@@ -1,11 +1,11 @@
 // Plays every scenario with three programs: make compare-js prints the table, whose results docs/js.md quotes.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import test, { mock } from 'node:test';
 import { startRotor } from '../world.mjs';
 import { contenders } from './contenders.mjs';
 import { play, scenarios } from './scenarios.mjs';
 import { prepare } from './stage.mjs';
+import { table } from './table.mjs';
 
 const prepared = await prepare(await startRotor());
 const names = contenders.map(({ name }) => name);
@@ -35,20 +35,10 @@ for (const scenario of scenarios) {
 }
 
 test('the pages say so', async () => {
-  assert.deepEqual(await table('js.md'), Object.fromEntries(rows));
+  assert.deepEqual(await table('js.md', 'How it compares'), Object.fromEntries(rows));
   const ours = (fates) => Object.fromEntries(Object.entries(fates).map(([row, [fate]]) => [row, fate]));
   assert.deepEqual(ours(await table('tokensource.md')), ours(Object.fromEntries(rows)), 'the results are those of tokensource');
 });
-
-/** Returns the fates in the table of a page, without what stands behind a colon. */
-async function table(page) {
-  const text = await readFile(new URL(`../../../../docs/${page}`, import.meta.url), 'utf8');
-  const lines = text.split('\n').filter((line) => /^\|.*\| (lives|dies)/.test(line));
-  return Object.fromEntries(lines.map((line) => {
-    const [name, ...cells] = line.split('|').slice(1, -1).map((cell) => cell.trim());
-    return [name, cells.map((cell) => cell.split(':')[0])];
-  }));
-}
 
 test.after(() => {
   if (!process.env.PRINT) return;

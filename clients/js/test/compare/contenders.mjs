@@ -19,16 +19,32 @@ Date.now = () => {
 export const session = {
   name: 'Session',
   login: (e, refreshToken) => openSession(e).login({ refresh_token: refreshToken }),
+  start: (e) => useAPI(e, openSession(e)),
+};
+
+/** The same with a key. */
+export const bound = {
+  name: 'Session with a key',
+  thumbprint: (e) => openBound(e).thumbprint(),
+  login: (e, refreshToken) => openBound(e).login({ refresh_token: refreshToken }),
   start: (e) => {
-    const holder = openSession(e);
-    return async () => (await holder.fetch(e.address + '/api')).ok;
+    const program = useAPI(e, openBound(e));
+    return () => itsClock.run(e.clock, program); // which says when proofs were made
   },
 };
 
-export function openSession({ address, clientId, folder, reuseInterval, fetch, clock, load, save }) {
+const useAPI = (e, holder) => async () => (await holder.fetch(e.address + '/api')).ok;
+
+export function openSession({ address, clientId, folder, reuseInterval, fetch, clock, load, save }, more = {}) {
   const file = new FileStore(folder);
   const store = { load: () => load(() => file.load()), save: (record) => save(record.data, () => file.save(record)) };
-  return new Session({ issuer: address, clientId, store, origins: [address], reuseInterval, fetch, ...(clock && { clock }) });
+  return new Session({ issuer: address, clientId, store, origins: [address], reuseInterval, fetch, ...(clock && { clock }), ...more });
+}
+
+/** Opens a session whose proofs are for the service, although its requests go to the proxy. */
+function openBound(e) {
+  const fetch = (input, init) => e.fetch(typeof input === 'string' ? input.replace(e.service, e.address) : input, init);
+  return openSession(e, { issuer: e.service, dpop: true, fetch });
 }
 
 /** @badgateway/oauth2-client, which holds a token and refreshes it, as its README says: it gets the stored token first, and stores each new one. */
@@ -86,3 +102,6 @@ function write(e, token) {
 }
 
 export const contenders = [session, library, naive];
+
+/** What lives longer with a key than without one. */
+export const keyed = [bound, session];

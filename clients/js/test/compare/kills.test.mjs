@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { startRotor } from '../world.mjs';
-import { session } from './contenders.mjs';
+import { bound, session } from './contenders.mjs';
 import { Stage, prepare } from './stage.mjs';
 
 const prepared = await prepare(await startRotor());
@@ -20,8 +20,8 @@ const points = {
 
 for (const [point, requests] of Object.entries(points)) {
   /** Kills a process at the point, and lets go what comes after it. */
-  const kill = async (t) => {
-    const stage = await Stage.open(prepared, session);
+  const kill = async (t, contender = session) => {
+    const stage = await Stage.open(prepared, contender);
     t.after(() => stage.close());
     const child = await stage.fork(50, point);
     if (point === 'while the service answers') stage.proxy.beforeAnswer = () => child.kill('SIGKILL');
@@ -30,13 +30,13 @@ for (const [point, requests] of Object.entries(points)) {
     return stage;
   };
 
-  const check = async (stage) => {
-    assert.equal(stage.proxy.requests, requests);
+  const check = async (stage, due = 0) => {
+    assert.equal(stage.proxy.requests, requests + due);
     const { counter, status } = await stage.family();
-    assert.deepEqual({ counter, status }, { counter: 2, status: 'active' });
+    assert.deepEqual({ counter, status }, { counter: 2 + due, status: 'active' });
     await stage.advance(120_000);
     assert.ok(await stage.job(await stage.start()), 'the session goes on');
-    assert.equal((await stage.family()).counter, 3);
+    assert.equal((await stage.family()).counter, 3 + due);
   };
 
   test(`killed ${point}: the next program goes on at once`, { timeout: 120_000 }, async (t) => {
@@ -50,5 +50,12 @@ for (const [point, requests] of Object.entries(points)) {
     await stage.advance(20_000);
     assert.deepEqual(await stage.go(await stage.fork(50)), Array(50).fill(true));
     await check(stage);
+  });
+
+  test(`killed ${point}: a session with a key goes on two hours later`, { timeout: 120_000 }, async (t) => {
+    const stage = await kill(t, bound);
+    await stage.advance(7_200_000);
+    assert.deepEqual(await stage.go(await stage.fork(50)), Array(50).fill(true));
+    await check(stage, point === 'after the save' ? 1 : 0); // by then the saved access token has ended, too
   });
 }

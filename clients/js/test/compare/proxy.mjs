@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 
 export class Proxy {
-  /** How many refreshes were sent. */
+  /** How many refreshes were sent, without those that only asked for a nonce. */
   requests = 0;
   /** The tokens that went by. */
   secrets = new Set();
@@ -64,8 +64,20 @@ export class Proxy {
     const body = await text(request);
     response.setHeader('Connection', 'close'); // otherwise a client may not notice that the connection has ended
     if (request.url === '/api') {
-      const isActive = await this.#isActive(request.headers.authorization?.replace(/^Bearer /, '') ?? '');
+      const isActive = await this.#isActive(request.headers.authorization?.replace(/^(Bearer|DPoP) /, '') ?? '');
       response.writeHead(isActive ? 200 : 401, isActive ? {} : { 'WWW-Authenticate': 'Bearer error="invalid_token"' }).end();
+      return;
+    }
+    const { authorization, dpop } = request.headers;
+    const forward = () =>
+      fetch(this.#service + request.url, {
+        method: request.method,
+        headers: { 'Content-Type': request.headers['content-type'] ?? '', ...(authorization && { Authorization: authorization }), ...(dpop && { DPoP: dpop }) },
+        body,
+      });
+    if (dpop && !JSON.parse(Buffer.from(dpop.split('.')[1], 'base64url')).nonce) {
+      const answer = await forward(); // with the nonce
+      response.writeHead(answer.status, { 'Content-Type': 'application/json', 'DPoP-Nonce': answer.headers.get('DPoP-Nonce') }).end(await answer.text());
       return;
     }
     const n = ++this.requests;
@@ -75,18 +87,15 @@ export class Proxy {
     }
     const fault = faults[this.fault(n)] ?? {};
     if (fault.before) return fault.before(response);
-    const { authorization } = request.headers;
-    const answer = await fetch(this.#service + request.url, {
-      method: request.method,
-      headers: { 'Content-Type': request.headers['content-type'] ?? '', ...(authorization && { Authorization: authorization }) },
-      body,
-    });
+    const answer = await forward();
     const bytes = Buffer.from(await answer.arrayBuffer());
     const { access_token, refresh_token } = JSON.parse(bytes);
     for (const secret of [access_token, refresh_token]) if (secret) this.secrets.add(secret);
     if (fault.after) return fault.after(response, bytes);
     await this.beforeAnswer?.(n);
-    response.writeHead(answer.status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', 'Content-Length': bytes.length }).end(bytes);
+    const nonce = answer.headers.get('DPoP-Nonce');
+    const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', 'Content-Length': bytes.length, ...(nonce && { 'DPoP-Nonce': nonce }) };
+    response.writeHead(answer.status, headers).end(bytes);
   }
 }
 

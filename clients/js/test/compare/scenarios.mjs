@@ -1,4 +1,6 @@
 // What happens to a session whose access token has expired, as in the tests of Rotor's tokensource for Go, by the same names.
+import { chmod, cp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { first } from './proxy.mjs';
 import { Stage } from './stage.mjs';
 
@@ -149,6 +151,50 @@ export const scenarios = [
   { name: 'fifty callers, strict provider', row: strictRow, strict: true, requests: 1, dies: ['read, refresh, write'], run: fifty },
   { name: 'four processes', row: crowdRow, requests: 1, dies: [], run: four },
   { name: 'four processes, strict provider', row: strictRow, strict: true, requests: 1, dies: both, run: four },
+];
+
+/** What only a session with a key survives. */
+export const keyedScenarios = [
+  {
+    row: 'killed between response and save, back two hours later', requests: 2,
+    run: async (stage) => {
+      if (await stage.go(await stage.fork(1, 'before the save'))) throw new Error('the process was not killed');
+      await stage.advance(2 * hour);
+      const program = await stage.start();
+      await stage.job(program);
+      return program;
+    },
+  },
+  {
+    row: 'all responses are lost for twenty minutes', requests: 100,
+    run: async (stage) => {
+      const program = await stage.start();
+      stage.proxy.fault = () => 'lost';
+      for (let n = 0; n < 10; n++) {
+        await stage.job(program);
+        await stage.advance(120_000);
+      }
+      return program;
+    },
+  },
+  {
+    row: 'the store is restored from a backup of the day before', requests: 6, // of which two had a nonce that was too old
+    run: async (stage) => {
+      const backup = join(stage.root, 'backup');
+      await cp(stage.folder, backup, { recursive: true });
+      const before = await stage.start();
+      for (let n = 0; n < 3; n++) {
+        await stage.job(before);
+        await stage.advance(8 * hour);
+      }
+      await rm(stage.folder, { recursive: true });
+      await rename(backup, stage.folder);
+      await chmod(stage.folder, 0o700);
+      const program = await stage.start();
+      await stage.job(program);
+      return program;
+    },
+  },
 ];
 
 /**

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { systemClock } from '../../dist/clock.js';
+import { keyed } from './contenders.mjs';
 import { Proxy } from './proxy.mjs';
 
 const system = systemClock();
@@ -14,7 +15,7 @@ let users = 0;
 
 /** Registers the clients of the stages: "jobs", "jobs-strict", whose provider has no reuse interval, and the API, which introspects. By default access tokens live so short that each job needs another. */
 export async function prepare(world, lifetime = 60) {
-  await world.client('jobs', { policy: { access_token_lifetime: lifetime } });
+  await world.client('jobs', { policy: { access_token_lifetime: lifetime, dpop: 'allowed' } });
   await world.client('jobs-strict', { preset: 'auth0', policy: { access_token_lifetime: lifetime } });
   await world.management.register('api', { type: 'confidential', may_introspect: true });
   const { client_secret } = await world.management.addSecret('api');
@@ -43,7 +44,7 @@ export class Stage {
     stage.root = await mkdtemp(join(tmpdir(), 'rotor-compare-'));
     stage.folder = join(stage.root, 'session');
     stage.proxy = await Proxy.start(world.issuer, (token) => stage.isActive(token));
-    stage.tokens = await world.login(stage.clientId, stage.user);
+    stage.tokens = await world.login(stage.clientId, stage.user, {}, await contender.thumbprint?.(stage.environment()));
     stage.first = stage.tokens.refresh_token;
     await contender.login(stage.environment(), stage.first);
     return stage;
@@ -61,6 +62,7 @@ export class Stage {
   environment(skew = 0) {
     return {
       address: this.proxy.address,
+      service: this.#world.issuer,
       clientId: this.clientId,
       folder: this.folder,
       reuseInterval: this.strict ? 0 : 60,
@@ -84,8 +86,8 @@ export class Stage {
 
   /** Starts a process that makes so many calls at once when it is told to. It dies at a point. */
   async fork(callers, dies) {
-    const { address, clientId, folder, reuseInterval } = this.environment();
-    const job = { name: this.contender.name, environment: { address, clientId, folder, reuseInterval }, skew: this.#world.clock.skew, callers, dies };
+    const { address, service, clientId, folder, reuseInterval } = this.environment();
+    const job = { name: this.contender.name, environment: { address, service, clientId, folder, reuseInterval }, skew: this.#world.clock.skew, callers, dies };
     const child = fork(new URL('child.mjs', import.meta.url), [JSON.stringify(job)]);
     this.#children.push(child);
     await once(child, 'message');
@@ -110,7 +112,7 @@ export class Stage {
     try {
       return await program();
     } catch (error) {
-      if (this.contender.name === 'Session') this.print(error);
+      if (keyed.includes(this.contender)) this.print(error);
       return false;
     }
   }
