@@ -110,7 +110,7 @@ func (k *jwk) rsa() (any, Reason) {
 	if !okN || !okE || len(n) == 0 || n[0] == 0 || len(e) == 0 || e[0] == 0 {
 		return nil, MalformedKey
 	}
-	if len(n) > maxRSABits/8 || len(e) > 4 {
+	if len(e) > 4 {
 		return nil, WeakKey
 	}
 	exponent := 0

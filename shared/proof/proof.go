@@ -4,6 +4,10 @@
 // A proof is a JWT that is signed by the key which it proves the possession of. A DPoP proof
 // brings its key, and so does the first JWT of a device-bound session. The key says nothing of
 // who holds it: the caller compares its thumbprint with the one that it has on record.
+//
+// The JSON is go-jose's, which knows names by their exact spelling and refuses repeated ones.
+// A proof is read once, and the key that is read is the one that verifies: go-jose's JWS would
+// read header and key two times more, which is a third of the time of a check.
 package proof
 
 import (

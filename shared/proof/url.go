@@ -51,7 +51,8 @@ func normalize(s string) (string, bool) {
 	return scheme + "://" + authority + removeDots(path), true
 }
 
-// normalizeAuthority returns a host in small letters, and its port unless it is the default.
+// normalizeAuthority returns a host in small letters, and its port unless it is the default one
+// or empty.
 func normalizeAuthority(s, defaultPort string) (string, bool) {
 	host, port := s, ""
 	// The colons of an IPv6 address stand in brackets.
@@ -67,10 +68,10 @@ func normalizeAuthority(s, defaultPort string) (string, bool) {
 		characters += ":"
 	}
 	inner, ok := decodeUnreserved(inner, characters)
-	if !ok || inner == "" || strings.Trim(port, "0123456789") != "" {
+	if !ok || strings.Trim(port, "0123456789") != "" {
 		return "", false
 	}
-	inner = lowerOutsideEscapes(inner)
+	inner = strings.ToLower(inner) // its escapes too, which does not matter here
 	if isLiteral {
 		inner = "[" + inner + "]"
 	}
@@ -130,17 +131,6 @@ func unhex(c byte) byte {
 		return c - 'A' + 10
 	}
 	return c - 'a' + 10
-}
-
-// lowerOutsideEscapes returns s in small letters, but its escapes as they are.
-func lowerOutsideEscapes(s string) string {
-	b := []byte(strings.ToLower(s))
-	for i := range b {
-		if s[i] == '%' {
-			copy(b[i:i+3], s[i:i+3])
-		}
-	}
-	return string(b)
 }
 
 // removeDots returns a path without its dot segments (RFC 3986 §5.2.4). It returns "/" for the
