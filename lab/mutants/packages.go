@@ -14,6 +14,7 @@ var suites = map[string][]string{
 	"family":       {"family", "sweep", "server"},
 	"origin":       {"origin", "server"},
 	"token":        {"token", "server"},
+	"proof":        {"proof", "server"},
 	"signing":      {"signing", "server"},
 	"keyring":      {"keyring", "boot", "server"},
 	"problem":      {"problem", "server"},

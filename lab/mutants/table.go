@@ -12,6 +12,7 @@ var table = []chapter{
 	recordEnds,
 	activeLimit,
 	tokens,
+	proofs,
 	introspection,
 	webOrigins,
 	localPages,
