@@ -20,6 +20,7 @@ import (
 // unknown paths. Each call of /v1 has a route of its own, for policies to name.
 var routes = []route{
 	{path: "/oauth/token", function: "token", rate: func(p *ServiceProps) int { return p.ThrottleRate }},
+	{path: "/oauth/dbsc/{proxy+}", function: "token", rate: func(p *ServiceProps) int { return p.ThrottleRate }}, // 429 there ends sessions
 	{path: "/oauth/revoke", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }},
 	{path: "/oauth/logout", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }},
 	{path: "/v2/logout", function: "revoke", rate: func(p *ServiceProps) int { return p.RevokeRate }}, // as Auth0's SDKs know it

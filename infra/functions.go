@@ -27,7 +27,7 @@ type function struct {
 // functions are all of Rotor's functions. What each may do is in permissions.go. Revoking many families may take manage
 // 20 s, and the gateway waits for 30.
 var functions = []function{
-	{name: "token", memory: 512, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/token, and Supabase's"},
+	{name: "token", memory: 512, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/token and /oauth/dbsc, and Supabase's"},
 	{name: "revoke", memory: 256, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/revoke, and logouts"},
 	{name: "introspect", memory: 256, timeout: 10, env: apiEnv, about: "POST /oauth/introspect, and Supabase's user"},
 	{name: "discovery", memory: 256, timeout: 10, env: discoveryEnv, about: "/.well-known and /authorize, and 404 for what has no route"},

@@ -50,6 +50,7 @@ type Registration struct {
 
 	Transport      string `json:"transport,omitempty"`        // cookie, or "" for refresh tokens in bodies
 	CookieSameSite string `json:"cookie_same_site,omitempty"` // strict or lax, "" without cookies
+	DeviceBound    bool   `json:"device_bound,omitempty"`     // browsers are asked to bind sessions to a key of the device
 }
 
 // Secret is a client's secret, of which only the id is ever shown again.
@@ -113,6 +114,7 @@ type Settings struct {
 
 	Transport      string `json:"transport,omitempty"`        // cookie keeps refresh tokens out of reach of scripts; body is the default
 	CookieSameSite string `json:"cookie_same_site,omitempty"` // strict, the default, or lax; "" without cookies
+	DeviceBound    bool   `json:"device_bound,omitempty"`     // browsers are asked to bind sessions to a key of the device; false without cookies
 }
 
 func clientPath(id string) string { return segment("/v1/clients", id) }

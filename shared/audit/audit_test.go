@@ -110,6 +110,9 @@ func TestMetricsOfEachType(t *testing.T) {
 			[][]string{all, byClient},
 			ofApp,
 		},
+		{"a device, bound", ofFamily(audit.Event{Type: audit.DeviceBound}), nil, nil, nil, nil},
+		{"a device, renewed", ofFamily(audit.Event{Type: audit.DeviceRenewed}), counts{"DeviceRenewed": 1}, nil, [][]string{all, byClient}, ofApp},
+		{"a device, not renewed", ofFamily(audit.Event{Type: audit.DeviceNotRenewed}), counts{"DeviceNotRenewed": 1}, nil, [][]string{all, byClient}, ofApp},
 		{"a late use", ofFamily(audit.Event{Type: audit.LateUse, Age: day}), nil, nil, nil, nil},
 		{
 			"refused", ofFamily(audit.Event{Type: audit.Refused, Cause: family.Purged}),
@@ -378,7 +381,7 @@ func TestMetricsOfAStage(t *testing.T) {
 }
 
 // types lists every type of event.
-var types = []audit.Type{audit.Exchanged, audit.Refused, audit.CodeExchanged, audit.CodeRefused, audit.AssertionExchanged, audit.AssertionRefused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.LateUse, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
+var types = []audit.Type{audit.Exchanged, audit.Refused, audit.CodeExchanged, audit.CodeRefused, audit.AssertionExchanged, audit.AssertionRefused, audit.Reuse, audit.Revoked, audit.Cleanup, audit.LateUse, audit.DeviceBound, audit.DeviceRenewed, audit.DeviceNotRenewed, audit.Ahead, audit.Erased, audit.Operation, audit.OriginRefused}
 
 // TestMembersOfALine checks the names in a line, which saved queries use. Empty members are
 // left out.
@@ -386,7 +389,7 @@ func TestMembersOfALine(t *testing.T) {
 	first, second := ulid.MustParse("01M7XKCVXH2516ZBR6V5WTJBMY"), ulid.MustParse("01M7XKCVZ32QZZCC0D96DADTB4")
 	e := audit.Event{
 		ID: first, UserID: "u", ClientID: "app", Family: fid, IP: "203.0.113.24", UserAgent: "curl", RequestID: "r1", By: "arn:aws:iam::123456789012:user/ada",
-		Cause: family.RevokedByAdmin, Reason: "why", Issuer: "https://i.example", Origin: "https://a.example", TokenCounter: 3, LatestCounter: 4, Held: true, Reused: true, Observed: true, Late: true, LostResponse: true,
+		Cause: family.RevokedByAdmin, Reason: "why", Issuer: "https://i.example", Origin: "https://a.example", TokenCounter: 3, LatestCounter: 4, Held: true, Reused: true, Observed: true, Late: true, LostResponse: true, ByDevice: true,
 		Age: 1500 * time.Millisecond, OtherIP: true, OtherAgent: true, Families: []ulid.ULID{first, second}, Start: 5, Removed: 2, End: 3,
 		Name: "put_client", Status: 200, SecretID: "s1", Changes: []audit.Change{audit.ObserveOn}, DryRun: true,
 		User: [16]byte{1}, Evict: family.Oldest, ErasedFamilies: 7, ErasedEvents: 8,
@@ -395,7 +398,7 @@ func TestMembersOfALine(t *testing.T) {
 		"level": "INFO", "msg": "audit",
 		"type": "", "eventId": first.String(), "userId": "u", "clientId": "app", "familyId": fid.String(), "ip": "203.0.113.24", "userAgent": "curl",
 		"http_request_id": "r1", "by": "arn:aws:iam::123456789012:user/ada", "cause": "revoked_by_admin", "reason": "why", "issuer": "https://i.example", "origin": "https://a.example", "tokenCounter": 3.0, "latestCounter": 4.0,
-		"held": true, "reused": true, "observed": true, "late": true, "lostResponse": true, "ageMs": 1500.0, "otherIp": true, "otherUserAgent": true,
+		"held": true, "reused": true, "observed": true, "late": true, "lostResponse": true, "byDevice": true, "ageMs": 1500.0, "otherIp": true, "otherUserAgent": true,
 		"removedCount": 2.0, "families": []any{first.String(), second.String()},
 		"operation": "put_client", "status": 200.0, "secretId": "s1", "changes": []any{"observe_on"}, "dryRun": true,
 	}

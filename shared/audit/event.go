@@ -29,6 +29,10 @@ const (
 	AssertionExchanged Type = "secte" // an assertion of a trusted issuer was exchanged for the first tokens
 	AssertionRefused   Type = "fecte" // an assertion was refused, with the cause
 
+	DeviceBound      Type = "device_bound"       // a family was bound to a key of its browser's device
+	DeviceRenewed    Type = "device_renewed"     // a browser proved to have that key, and got a new device cookie
+	DeviceNotRenewed Type = "device_not_renewed" // a request came without a good device cookie, which the browser has yet to renew
+
 	Reuse     Type = "ferrt" // reuse was detected and the family revoked (or would have been)
 	Revoked   Type = "srrt"  // a family was revoked on request
 	Cleanup   Type = "resource_cleanup"
@@ -60,7 +64,8 @@ const (
 	AdoptionOn       Change = "adoption_on"    // whom the token endpoint of another provider names is logged in, or it is another endpoint
 	CookieOff        Change = "cookie_off"     // its refresh tokens are within reach of scripts
 	DPoPLowered      Change = "dpop_lowered"   // families may begin without a key that had to have one, or that could
-	ObserveOn        Change = "observe_on"     // reuse is recorded but not acted upon, or for longer than before
+	DeviceBoundOff   Change = "device_bound_off"
+	ObserveOn        Change = "observe_on" // reuse is recorded but not acted upon, or for longer than before
 	RotationOff      Change = "rotation_off"
 	NotBeforeSet     Change = "not_before_set"
 	NotBeforeLowered Change = "not_before_lowered" // families that it had ended are alive again
@@ -100,6 +105,7 @@ type Event struct {
 	Reused        bool              // a superseded token was accepted within the reuse interval
 	Observed      bool              // reuse was recorded, but not acted upon
 	Late          bool              // a superseded token was accepted outside the reuse interval, since its bearer has the family's key
+	ByDevice      bool              // a device cookie took the place of the token
 	LostResponse  bool              // the successor was never used, so the token was accepted in its stead
 	Age           time.Duration     // since the token was superseded, for reuse; since it was made, for a held one
 	OtherIP       bool              // the last use on record came from another address
@@ -225,6 +231,7 @@ func (e *Event) attrs() []slog.Attr {
 	flag("observed", e.Observed)
 	flag("late", e.Late)
 	flag("lostResponse", e.LostResponse)
+	flag("byDevice", e.ByDevice)
 	if e.Age > 0 || e.Reused || e.Held {
 		attrs = append(attrs, slog.Int64("ageMs", e.Age.Milliseconds()))
 	}

@@ -29,8 +29,10 @@ const (
 	MetricObserved   = "ReuseObserved"
 	MetricReuseAge   = "ReuseAge"
 	MetricLate       = "LateUse" // superseded tokens of bound families, outside the interval
-	MetricRevoked    = "Revoked" // families, on request
-	MetricRemoved    = "Removed" // families, by the limit
+	MetricDevice     = "DeviceRenewed"
+	MetricNoDevice   = "DeviceNotRenewed" // requests whose device cookie was to be renewed first
+	MetricRevoked    = "Revoked"          // families, on request
+	MetricRemoved    = "Removed"          // families, by the limit
 	MetricAhead      = "Ahead"
 	MetricOrigin     = "OriginRefused" // requests from web origins that may not call, preflights among them
 	MetricSecret     = "SecretAdded"
@@ -99,6 +101,10 @@ func (e *Event) metrics(stage string) []slog.Attr {
 		count(MetricAssertion)
 	case AssertionRefused:
 		count(MetricNoAssert)
+	case DeviceRenewed:
+		count(MetricDevice)
+	case DeviceNotRenewed:
+		count(MetricNoDevice)
 	case Reuse:
 		if e.Observed {
 			count(MetricObserved)
@@ -159,7 +165,7 @@ func (e *Event) metrics(stage string) []slog.Attr {
 // named.
 func (e *Event) ofRegistered() bool {
 	switch e.Type {
-	case Exchanged, Refused, CodeExchanged, CodeRefused, AssertionExchanged, AssertionRefused, Cleanup:
+	case Exchanged, Refused, CodeExchanged, CodeRefused, AssertionExchanged, AssertionRefused, DeviceRenewed, DeviceNotRenewed, Cleanup:
 		return e.ClientID != "" && !e.Unregistered
 	case Reuse, Revoked, Ahead:
 		return e.ClientID != "" && e.Family != (family.ID{})

@@ -33,6 +33,7 @@ type newClient struct {
 
 	transport       string          // body or cookie
 	cookieSameSite  string          // strict or lax
+	deviceBound     bool            // browsers are asked to bind their sessions to a key
 	acceptsImported json.RawMessage // true, or the shape of the tokens
 	adopt           json.RawMessage // the provider whose tokens it adopts
 
@@ -45,7 +46,8 @@ func (body *newClient) fields() map[string]any {
 		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
 		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "may_forward": &body.mayForward, "not_before": &body.notBefore,
 		"redirect_uris": &body.redirectURIs, "post_logout_redirect_uris": &body.postLogoutRedirectURIs,
-		transportField: &body.transport, sameSiteField: &body.cookieSameSite, issuersField: &body.issuers, acceptsField: &body.acceptsImported, adoptField: &body.adopt,
+		transportField: &body.transport, sameSiteField: &body.cookieSameSite, deviceBoundField: &body.deviceBound,
+		issuersField: &body.issuers, acceptsField: &body.acceptsImported, adoptField: &body.adopt,
 	}
 }
 
@@ -85,6 +87,7 @@ type clientJSON struct {
 
 	Transport      string `json:"transport,omitempty"` // cookie, or left out
 	CookieSameSite string `json:"cookie_same_site,omitempty"`
+	DeviceBound    bool   `json:"device_bound,omitempty"`
 
 	// Recommendation is set by GET of one client, if there was reuse.
 	Recommendation *recommendation `json:"recommendation,omitempty"`
@@ -102,7 +105,7 @@ func newClientJSON(c *store.Client) clientJSON {
 		ClientID: c.ID, Type: "public", Preset: c.Preset, Policy: c.Policy,
 		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		TrustedIssuers: c.TrustedIssuers, Adopt: c.Adopt, NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+		TrustedIssuers: c.TrustedIssuers, Adopt: c.Adopt, DeviceBound: c.DeviceBound, NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if c.Confidential {
 		s.Type = "confidential"
@@ -181,6 +184,7 @@ func auditedChanges(before, put *store.Client) []audit.Change {
 	add(audit.AdoptionOn, put.Adopt != nil && (before.Adopt == nil || *put.Adopt != *before.Adopt))
 	add(audit.CookieOff, before.Cookie && !put.Cookie)
 	add(audit.DPoPLowered, put.Policy.DPoP.Below(before.Policy.DPoP))
+	add(audit.DeviceBoundOff, before.DeviceBound && !put.DeviceBound)
 	add(audit.ObserveOn, is.ObserveUntil.After(was.ObserveUntil))
 	add(audit.RotationOff, was.Rotation && !is.Rotation)
 	add(audit.NotBeforeSet, is.NotBefore.After(was.NotBefore))

@@ -39,7 +39,8 @@ type familyJSON struct {
 	Device        string            `json:"device,omitempty"`
 	LastIP        string            `json:"last_ip,omitempty"`
 	LastUserAgent string            `json:"last_user_agent,omitempty"`
-	DPoPJKT       string            `json:"dpop_jkt,omitempty"` // the thumbprint of the application's key that the family is bound to
+	DPoPJKT       string            `json:"dpop_jkt,omitempty"`       // the thumbprint of the application's key that the family is bound to
+	DeviceBoundAt time.Time         `json:"device_bound_at,omitzero"` // when the family was bound to a key of its browser's device
 	Timeline      []moment          `json:"timeline,omitempty"`
 }
 
@@ -95,7 +96,7 @@ func newFamilyJSON(f *family.Family, client *store.Client, now time.Time) family
 		IssuedAt: f.IssuedAt(), LastUsedAt: f.LastUsedAt, ExpiresAt: f.ExpiresAt, RevokedAt: f.Revoked.At,
 		Scope: strings.Join(f.Scope, " "), Audience: f.Audience, Claims: json.RawMessage(f.Claims),
 		AuthTime: f.AuthTime, ACR: f.ACR, AMR: f.AMR,
-		Device: f.Device, LastIP: f.LastIP, LastUserAgent: f.LastUserAgent, DPoPJKT: f.KeyThumbprint(), Evict: f.Revoked.Evict,
+		Device: f.Device, LastIP: f.LastIP, LastUserAgent: f.LastUserAgent, DPoPJKT: f.KeyThumbprint(), DeviceBoundAt: f.BoundAt, Evict: f.Revoked.Evict,
 	}
 	if f.PurgeAt.Year() < 9999 {
 		s.PurgeAt = f.PurgeAt

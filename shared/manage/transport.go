@@ -17,6 +17,8 @@ const (
 	sameSiteField = "cookie_same_site"
 	strictCookie  = "strict"
 	laxCookie     = "lax"
+
+	deviceBoundField = "device_bound"
 )
 
 // minCookieInterval is the shortest reuse interval of a cookie client. An answer that is late by no more than the
@@ -39,6 +41,13 @@ func (in *input) transport(body *newClient, c *store.Client) {
 		c.CookieLax = true
 	default:
 		in.wrong(sameSiteField, strconv.Quote(session.Cut(body.cookieSameSite, 32)), `"strict" or "lax"`)
+	}
+	c.DeviceBound = body.deviceBound
+	if c.DeviceBound && !c.Cookie {
+		in.wrong(deviceBoundField, "true", `false unless transport is "cookie": browsers bind cookies alone`)
+	}
+	if c.DeviceBound && c.Policy.DPoP == family.DPoPRequired {
+		in.wrong(deviceBoundField, "true", `false where policy.dpop is "required": a session is bound to one key`)
 	}
 	if !c.Cookie {
 		if body.cookieSameSite != "" {

@@ -65,6 +65,8 @@ func warnings(before, c *store.Client, now time.Time) []warning {
 		"what the client reports as its users' addresses is believed: whoever has its secret can claim any address")
 	add(before.Cookie && !c.Cookie, transportField,
 		"refresh tokens are in bodies now, within reach of scripts; and sessions that are in cookies are over for their pages, which cannot read them")
+	add(before.DeviceBound && !c.DeviceBound && c.Cookie, deviceBoundField,
+		"sessions that begin from now on are not bound to the browser's device, so that a stolen cookie works elsewhere; those that are bound stay so")
 	add(c.AcceptsImported != nil && *c.AcceptsImported == foreign.Shape{}, acceptsField,
 		"any text may be a token of the other provider, so that each that is made up is looked for in the table: say how the tokens begin, or how long they are")
 	for _, uris := range []struct {

@@ -56,8 +56,16 @@ var (
 // cookieJar holds the session cookies of one client that came with a request.
 type cookieJar struct {
 	client *store.Client
-	values map[string]*[2][]string // by sid, of the cookie for odd numbers and of that for even ones
-	sid    string                  // of the session that the request is about, "" if unknown
+	values map[string]*sessionCookies // by sid
+	sid    string                     // of the session that the request is about, "" if unknown
+
+	skipped []string // the sessions that the browser could not renew, as it names them
+}
+
+// sessionCookies holds what the cookies of one session have. Each name comes once, unless somebody else has set one.
+type sessionCookies struct {
+	tokens [2][]string // of the cookie for odd numbers and of that for even ones
+	device []string
 }
 
 // cookies returns the client's session cookies in the request, nil for a client that has its refresh tokens
@@ -74,20 +82,32 @@ func (a *API) cookies(r *http.Request, client *store.Client) (*cookieJar, error)
 		a.recordOrigin(r, from)
 		return nil, errNotAPage
 	}
-	j := &cookieJar{client: client, values: map[string]*[2][]string{}}
+	j := readJar(r, client)
+	j.skipped = skippedSessions(r)
+	return j, nil
+}
+
+// readJar returns the client's session cookies in the request, of any page.
+func readJar(r *http.Request, client *store.Client) *cookieJar {
+	j := &cookieJar{client: client, values: map[string]*sessionCookies{}}
+	of := func(sid string) *sessionCookies {
+		if j.values[sid] == nil {
+			j.values[sid] = new(sessionCookies)
+		}
+		return j.values[sid]
+	}
 	for _, c := range r.Cookies() {
+		if sid, ok := cutDeviceName(c.Name, client.ID); ok && isSID(sid) {
+			of(sid).device = append(of(sid).device, c.Value)
+		}
 		name, ok := strings.CutPrefix(c.Name, cookiePrefix+client.ID+".")
 		sid, even := strings.CutSuffix(name, evenSuffix)
-		if !ok || !isSID(sid) {
-			continue
+		if ok && isSID(sid) {
+			values := &of(sid).tokens[parity(even)]
+			*values = append(*values, c.Value)
 		}
-		if j.values[sid] == nil {
-			j.values[sid] = new([2][]string)
-		}
-		values := &j.values[sid][parity(even)]
-		*values = append(*values, c.Value)
 	}
-	return j, nil
+	return j
 }
 
 // parity returns where a session's cookie is in a jar.
@@ -119,16 +139,26 @@ func (j *cookieJar) choose(p params) (*session.Cookie, error) {
 			j.sid = sid
 		}
 	}
-	c := &session.Cookie{SessionID: j.sid}
+	return j.content()
+}
+
+// content returns what is in the cookies of the session that the request is about.
+func (j *cookieJar) content() (*session.Cookie, error) {
+	c := &session.Cookie{SessionID: j.sid, Skipped: j.skipped}
 	if !j.hasCookie() {
 		return c, nil
 	}
-	for _, values := range j.values[j.sid] {
+	held := j.values[j.sid]
+	for _, values := range held.tokens {
 		if len(values) > 1 {
 			return nil, errRepeatedCookie
 		}
 		c.Tokens = append(c.Tokens, values...)
 	}
+	if len(held.device) > 1 {
+		return nil, errRepeatedCookie
+	}
+	c.Device = strings.Join(held.device, "")
 	return c, nil
 }
 
@@ -136,6 +166,10 @@ func (j *cookieJar) choose(p params) (*session.Cookie, error) {
 // the answer. If the browser has too many sessions of the client then, the oldest of the others go.
 func (j *cookieJar) keep(w http.ResponseWriter, t *session.Tokens, now time.Time) {
 	t.SessionID = t.Record.ID.ULID().String()
+	if t.ByDevice {
+		j.clearTokens(w, t.SessionID) // they are good for nothing any more
+		return
+	}
 	age := maxCookieAge
 	if left := t.RefreshTokenExpiresIn; left != nil {
 		age = min(age, time.Duration(*left)*time.Second)
@@ -145,13 +179,17 @@ func (j *cookieJar) keep(w http.ResponseWriter, t *session.Tokens, now time.Time
 	t.RefreshToken = ""
 	// The next token is made an interval from now at the earliest, so that this answer does not delete it,
 	// unless it is older than that. A later answer with the same token might.
-	if held := j.values[t.SessionID]; held != nil && held[parity(!even)] != nil && t.Record.RotatedAt.Equal(now) {
+	if held := j.values[t.SessionID]; held != nil && held.tokens[parity(!even)] != nil && t.Record.RotatedAt.Equal(now) {
 		j.set(w, t.SessionID, !even, "", deleted)
 	}
+	j.clearDevice(w, t.SessionID) // it was no good, or it would have been used
 	delete(j.values, t.SessionID)
-	others := slices.Sorted(maps.Keys(j.values)) // the oldest first
-	for _, sid := range others[:max(0, len(others)-(maxSessions-1))] {
-		j.clear(w, sid)
+	excess := len(j.values) - (maxSessions - 1)
+	for _, sid := range slices.Sorted(maps.Keys(j.values)) { // the oldest first
+		if excess > 0 && j.values[sid].device == nil { // the browser would get a device cookie again, by a renewal
+			j.clear(w, sid)
+			excess--
+		}
 	}
 }
 
@@ -163,10 +201,23 @@ const deleted = -time.Second
 
 // clear deletes the cookies of a session that came with the request.
 func (j *cookieJar) clear(w http.ResponseWriter, sid string) {
+	j.clearTokens(w, sid)
+	j.clearDevice(w, sid)
+}
+
+// clearTokens deletes the cookies of a session that hold its refresh tokens and came with the request.
+func (j *cookieJar) clearTokens(w http.ResponseWriter, sid string) {
 	for _, even := range []bool{false, true} {
-		if j.values[sid][parity(even)] != nil {
+		if held := j.values[sid]; held != nil && held.tokens[parity(even)] != nil {
 			j.set(w, sid, even, "", deleted)
 		}
+	}
+}
+
+// clearDevice deletes the device cookie of a session that came with the request.
+func (j *cookieJar) clearDevice(w http.ResponseWriter, sid string) {
+	if held := j.values[sid]; held != nil && held.device != nil {
+		j.setDevice(w, sid, "", deleted)
 	}
 }
 
@@ -174,27 +225,43 @@ func (j *cookieJar) clear(w http.ResponseWriter, sid string) {
 func (j *cookieJar) clearEnded(w http.ResponseWriter, sid string) {
 	j.set(w, sid, false, "", deleted)
 	j.set(w, sid, true, "", deleted)
+	if j.client.DeviceBound {
+		j.setDevice(w, sid, "", deleted)
+	} else {
+		j.clearDevice(w, sid)
+	}
 }
 
 // clearRefused deletes the cookies that the request is about if err says that the refresh token in them is
 // dead. Any other error leaves it, and every error leaves those of other sessions. If no cookie came,
 // none is deleted: another answer may have set it meanwhile, and arrive before this one.
+//
+// A device cookie that must be renewed is deleted, too, since the browser renews what is not there.
 func (j *cookieJar) clearRefused(w http.ResponseWriter, err error) {
 	var e *oauthError
 	refused := errors.As(err, &e) && e.code == "invalid_grant" || errors.Is(err, session.ErrOtherClient)
-	if refused && j.hasCookie() {
+	switch {
+	case !j.hasCookie():
+	case refused:
 		j.clear(w, j.sid)
+	case errors.Is(err, session.ErrNotRenewed):
+		j.clearDevice(w, j.sid)
 	}
 }
 
 // set sets a cookie of a session for so long; a negative age deletes it.
 func (j *cookieJar) set(w http.ResponseWriter, sid string, even bool, value string, age time.Duration) {
-	c := &http.Cookie{
-		Name: cookiePrefix + j.client.ID + "." + sid, Value: value,
-		Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: int(age / time.Second),
-	}
+	name := cookiePrefix + j.client.ID + "." + sid
 	if even {
-		c.Name += evenSuffix
+		name += evenSuffix
+	}
+	j.setNamed(w, name, value, age)
+}
+
+func (j *cookieJar) setNamed(w http.ResponseWriter, name, value string, age time.Duration) {
+	c := &http.Cookie{
+		Name: name, Value: value,
+		Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: int(age / time.Second),
 	}
 	if j.client.CookieLax {
 		c.SameSite = http.SameSiteLaxMode

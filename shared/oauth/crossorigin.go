@@ -18,7 +18,7 @@ var exposedHeaders = []string{"Retry-After", "WWW-Authenticate", nonceHeader}
 
 // corsForOrigins returns h with CORS (the Fetch standard) for the web origins that may call:
 // it answers preflights, and lets pages of those origins read the answers. Any request header is
-// allowed, as SDKs and tracing add their own, except for the forwarding headers. Cookies are
+// allowed, as SDKs and tracing add their own, except for the forwarding headers and those of the browser. Cookies are
 // only allowed if the origins are named.
 //
 // An endpoint without CORS ignores the
@@ -86,6 +86,11 @@ func (a *API) refuseOtherOrigins(next http.Handler) http.Handler {
 			if preflightsForwarding(r) {
 				w.Header().Add("Vary", "Origin")
 				a.Fail(w, r, errForwardingPage)
+				return
+			}
+			if preflightsDevice(r) {
+				w.Header().Add("Vary", "Origin")
+				a.Fail(w, r, errDeviceHeader)
 				return
 			}
 			next.ServeHTTP(w, r)

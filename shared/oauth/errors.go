@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/rotor-auth/rotor/shared/internal/web"
+	"github.com/rotor-auth/rotor/shared/problem"
 	"github.com/rotor-auth/rotor/shared/session"
 )
 
@@ -32,6 +33,8 @@ func invalidGrant(status int, grant string) *oauthError {
 var (
 	errForwardingPage = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Web pages may not send " + web.ClientIPHeader + " and " + web.ClientAgentHeader + ": these headers are for backends."}
 
+	errDeviceHeader = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Web pages may not send the headers Secure-Session-*: these are the browser's."}
+
 	errForeignOrigin = &oauthError{status: http.StatusForbidden, code: "invalid_request", description: "Requests from this web origin are not allowed: it is not configured."}
 )
 
@@ -55,6 +58,9 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		e = &oauthError{status: http.StatusBadRequest, code: "invalid_request", description: "The request body could not be read."}
 	case errors.As(err, &unproven):
 		e = proofRefused(unproven)
+	case errors.Is(err, session.ErrNotRenewed): // it is not our failure, and is in the audit log
+		problem.SetRetryAfter(w.Header())
+		e = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "The browser has to renew the session's cookie first. Please try again."}
 	case errors.Is(err, session.ErrOtherClient):
 		e = &oauthError{status: http.StatusBadRequest, code: "invalid_grant", description: "The token was issued to another client."}
 	case errors.Is(err, session.ErrScopeWithdrawn):
@@ -74,7 +80,7 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		web.Unavailable(w, r, a.Log, err)
 		e = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "The service is temporarily unavailable. Please try again with the same token."}
 	}
-	if e.status == http.StatusUnauthorized { // RFC 9110 §15.5.2 requires it for every 401; RFC 6749 §5.2 only after an Authorization header
+	if e.status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" { // RFC 9110 §15.5.2 requires it for every 401; RFC 6749 §5.2 only after an Authorization header
 		w.Header().Set("WWW-Authenticate", `Basic realm="rotor", charset="UTF-8"`)
 	}
 	web.WriteJSON(w, e.status, map[string]string{"error": e.code, "error_description": e.description})

@@ -4,6 +4,7 @@
 package oauth
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -19,6 +20,10 @@ type Config struct {
 
 	// AuthorizationEndpoint is the URL of the login page, or "" if there is none.
 	AuthorizationEndpoint string
+
+	// DeviceCookieLife is how long a browser keeps a device cookie before it renews it, and DeviceChallengeLife for how
+	// long it signs the same challenge. 0 stands for 10 and 15 minutes.
+	DeviceCookieLife, DeviceChallengeLife time.Duration
 }
 
 // API serves the public endpoints. It is safe for concurrent use.
@@ -31,10 +36,13 @@ type API struct {
 
 // New returns an API that works with the given engine.
 func New(engine *session.Engine, c Config) *API {
+	c.DeviceCookieLife = cmp.Or(c.DeviceCookieLife, deviceCookieLife)
+	c.DeviceChallengeLife = cmp.Or(c.DeviceChallengeLife, deviceChallengeLife)
 	return &API{Engine: engine, Config: c, ownOrigin: origin.Of(engine.Issuer), checkup: new(checkup)}
 }
 
-// Token returns a handler of POST /oauth/token, of its like on Supabase's wire, and of GET /healthz.
+// Token returns a handler of POST /oauth/token, of its like on Supabase's wire, of the browser's calls under
+// /oauth/dbsc, and of GET /healthz.
 func (a *API) Token() http.Handler { return a.serve(a.tokenEndpoints()) }
 
 // Revoke returns a handler of POST /oauth/revoke, and of logouts.

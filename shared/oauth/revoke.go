@@ -19,12 +19,14 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	switch {
-	case q.jar.hasCookie():
+	case q.cookie != nil && (q.jar.hasCookie() || len(q.cookie.Skipped) > 0):
 		if err := a.RevokeByCookie(r.Context(), q.keys, q.client, q.cookie, from, q.now); err != nil {
 			q.jar.clearRefused(w, err)
 			return err
 		}
-		q.jar.clearEnded(w, q.jar.sid) // also one that ended nothing, since it is good for nothing
+		if q.jar.hasCookie() { // also one that ended nothing, since it is good for nothing
+			q.jar.clearEnded(w, q.jar.sid)
+		}
 	case q.token != "":
 		id, ok, err := a.RevokeByToken(r.Context(), q.keys, q.client, q.token, from, q.now)
 		if err != nil {

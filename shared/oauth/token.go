@@ -84,6 +84,9 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if q.jar != nil {
+		if err := a.offerRegistration(w, r, q, answer); err != nil {
+			return err
+		}
 		q.jar.keep(w, answer, q.now)
 	}
 	web.NoStore(w)

@@ -73,6 +73,18 @@ func (s Set) Has(header string) bool {
 	return err == nil && p.isLoopback()
 }
 
+// Hosts returns the names of the hosts of the origins in s, sorted. It returns none for the words.
+func (s Set) Hosts() []string {
+	var hosts []string
+	for _, o := range s.origins {
+		if p, err := parse(o); err == nil {
+			hosts = append(hosts, p.host)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
 // String returns the origins separated by commas, as in a setting.
 func (s Set) String() string {
 	var all []string

@@ -317,6 +317,8 @@ func TestChangesOfAClient(t *testing.T) {
 		{"an address after a logout", `{"type":"public","post_logout_redirect_uris":["https://b.example/"]}`, []any{"redirect_uri_added"}},
 		{"it has cookies", `{"type":"public","transport":"cookie"}`, nil},
 		{"of another attribute", `{"type":"public","transport":"cookie","cookie_same_site":"lax"}`, nil},
+		{"bound to devices", `{"type":"public","transport":"cookie","device_bound":true}`, nil},
+		{"no longer", `{"type":"public","transport":"cookie"}`, []any{"device_bound_off"}},
 		{"it has none", `{"type":"public","transport":"body"}`, []any{"cookie_off"}},
 		{"still none", `{"type":"public"}`, nil},
 		{"its families may be bound", `{"type":"public","policy":{"dpop":"allowed"}}`, nil},

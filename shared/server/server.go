@@ -38,6 +38,8 @@ type Config struct {
 	AuthorizationEndpoint string            // the URL of the login page, or "" if there is none
 	Assertions            assertion.Options // how assertions of trusted issuers are verified
 	Providers             foreign.Options   // how tokens are exchanged at other providers
+
+	DeviceCookieLife, DeviceChallengeLife time.Duration // see [oauth.Config]
 }
 
 // Server has both APIs. It is safe for concurrent use.
@@ -52,7 +54,10 @@ func New(c Config) *Server {
 	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Now: c.Now, Assertions: c.Assertions, Providers: c.Providers})
 	return &Server{
 		Engine: engine,
-		OAuth:  oauth.New(engine, oauth.Config{Origins: c.Origins, Timeout: c.Timeout, AuthorizationEndpoint: c.AuthorizationEndpoint}),
+		OAuth: oauth.New(engine, oauth.Config{
+			Origins: c.Origins, Timeout: c.Timeout, AuthorizationEndpoint: c.AuthorizationEndpoint,
+			DeviceCookieLife: c.DeviceCookieLife, DeviceChallengeLife: c.DeviceChallengeLife,
+		}),
 		Manage: manage.New(engine, manage.Config{Timeout: c.Timeout}),
 	}
 }

@@ -120,6 +120,8 @@ func TestWarningsOfChanges(t *testing.T) {
 		{"not_before, back", `{"type":"confidential","not_before":"2029-01-01T00:00:00Z"}`, []string{"not_before"}, "2029-02-01T00:00:00Z"},
 		{"cookies", `{"type":"public","transport":"cookie","cookie_same_site":"lax"}`, []string{"type"}, "was confidential"},
 		{"cookies still", `{"type":"public","transport":"cookie"}`, nil, ""},
+		{"cookies of the device", `{"type":"public","transport":"cookie","device_bound":true}`, nil, ""},
+		{"of any device", `{"type":"public","transport":"cookie"}`, []string{"device_bound"}, "those that are bound stay so"},
 		{"no cookies", `{"type":"public"}`, []string{"transport"}, "within reach of scripts"},
 		{"no cookies still", `{"type":"public","transport":"body"}`, nil, ""},
 		{"DPoP", `{"type":"public","policy":{"dpop":"allowed"}}`, nil, ""},

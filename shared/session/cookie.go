@@ -14,6 +14,11 @@ import (
 type Cookie struct {
 	SessionID string   // the sid in their names, "" if there was no cookie and the request named none
 	Tokens    []string // as they were presented; of several the newest counts
+	Device    string   // the device cookie, "" for none
+
+	// Skipped are the device-bound sessions that the browser says it could not renew before the request. Scripts
+	// can say so, too.
+	Skipped []string
 }
 
 var errNoCookie = errors.New("the browser sent no cookie of the session")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/token"
@@ -28,19 +29,40 @@ func (e *Engine) ParseCode(ctx context.Context, keys *keyring.Keys, presented st
 // parseToken does the work of ParseToken with the given method of [token.Codec]. It also returns
 // the keys that it used last.
 func (e *Engine) parseToken(ctx context.Context, keys *keyring.Keys, presented string, parse func(*token.Codec, string) (token.Token, error), now time.Time) (token.Token, *keyring.Keys, error) {
-	tok, err := parse(keys.Codec, presented)
+	return parsed(ctx, e, keys, presented, parse, now)
+}
+
+// sealed is what [token.Codec.Open] returns.
+type sealed struct {
+	family  family.ID
+	content []byte
+}
+
+// open opens what was sealed for a purpose. It reads the key store again as parseToken does, and also returns the keys
+// that it used last.
+func (e *Engine) open(ctx context.Context, keys *keyring.Keys, p token.Purpose, presented string, now time.Time) (sealed, *keyring.Keys, error) {
+	return parsed(ctx, e, keys, presented, func(c *token.Codec, s string) (opened sealed, err error) {
+		opened.family, opened.content, err = c.Open(p, s)
+		return opened, err
+	}, now)
+}
+
+// parsed returns what parse makes of a string under a MAC, and the keys that it used last.
+func parsed[Content any](ctx context.Context, e *Engine, keys *keyring.Keys, presented string, parse func(*token.Codec, string) (Content, error), now time.Time) (Content, *keyring.Keys, error) {
+	var none Content
+	content, err := parse(keys.Codec, presented)
 	if !errors.Is(err, token.ErrUnknownKey) {
-		return tok, keys, err
+		return content, keys, err
 	}
 	newer, err := e.Keys.Newer(ctx, now)
 	if err != nil {
-		return token.Token{}, keys, err
+		return none, keys, err
 	}
-	tok, err = parse(newer.Codec, presented)
+	content, err = parse(newer.Codec, presented)
 	if newer.Overdue && errors.Is(err, token.ErrUnknownKey) {
-		return token.Token{}, newer, fmt.Errorf("parse a refresh token: %w: its key may be newer than ours", keyring.ErrUnavailable)
+		return none, newer, fmt.Errorf("parse a token: %w: its key may be newer than ours", keyring.ErrUnavailable)
 	}
-	return tok, newer, err
+	return content, newer, err
 }
 
 // VerifyAccess verifies an access token with the given method of [signing.Set]. Like

@@ -60,7 +60,7 @@ func (u *Use) mustBind() bool { return u.Client.Policy.DPoP == family.DPoPRequir
 
 // accessKey returns the thumbprint that an access token of f is bound to after a successful use, or nil.
 func (u *Use) accessKey(f *family.Family) []byte {
-	if u.Client.Policy.DPoP == family.DPoPOff && !f.Bound() {
+	if u.Client.Policy.DPoP == family.DPoPOff && f.KeyThumbprint() == "" {
 		return nil
 	}
 	return u.Proof.Key
@@ -75,6 +75,9 @@ func (e *Engine) refuseProof(ctx context.Context, u Use) error {
 // refuseUnproven logs that a use of a family lacks a proof of its key, and returns a [ProofError], or a
 // [DeadTokenError] for a good proof of another key: a holder that has lost the key needs a new family.
 func (e *Engine) refuseUnproven(ctx context.Context, u Use, tok token.Token, f *family.Family, cause family.Cause) error {
+	if f != nil && f.OfDevice() {
+		return e.refuseWithoutDevice(ctx, u, tok, f)
+	}
 	if cause == family.WrongKey {
 		return e.refuse(ctx, u, tok, f, cause)
 	}

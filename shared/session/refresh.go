@@ -49,6 +49,8 @@ type Use struct {
 	Verifier, RedirectURI string
 
 	Proof Proof // what came of the request's DPoP header
+
+	unrenewed string // why the device cookie is not good but the browser can be expected to renew it, "" if it cannot
 }
 
 // Refresh exchanges a refresh token for tokens, or returns one of the errors above. It
@@ -67,6 +69,11 @@ func (e *Engine) Refresh(ctx context.Context, u Use) (*Tokens, error) {
 	}
 	var tok token.Token
 	if u.Cookie != nil {
+		var answer *Tokens
+		var used bool
+		if answer, used, u.unrenewed, err = e.refreshByDevice(ctx, keys, u); used || err != nil {
+			return answer, err
+		}
 		tok, keys, err = e.parseCookie(ctx, keys, u.Cookie, u.Now)
 	} else {
 		tok, keys, err = e.parseToken(ctx, keys, u.Token, (*token.Codec).Parse, u.Now)
@@ -92,6 +99,8 @@ func (e *Engine) refuseUnreadable(ctx context.Context, u Use, err error) error {
 	var unadopted *UnadoptedError
 	var wrong *wrongSessionError
 	switch {
+	case errors.Is(err, errNoCookie) && u.unrenewed != "":
+		return e.notRenewed(ctx, u, token.Token{}, nil)
 	case errors.Is(err, errNoCookie) && u.Cookie.SessionID == "": // a page that asks whether there is a session: nothing ended
 		return &DeadTokenError{family.NoCookie}
 	case errors.Is(err, errNoCookie):

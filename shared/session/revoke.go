@@ -12,6 +12,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/signing"
 	"github.com/rotor-auth/rotor/shared/store"
+	"github.com/rotor-auth/rotor/shared/token"
 )
 
 // ErrOtherClient is returned if a token was issued to a client other than the caller.
@@ -28,18 +29,23 @@ func (e *Engine) RevokeByToken(ctx context.Context, keys *keyring.Keys, client *
 	return id, true, e.revoke(ctx, client, id, counter, from, now)
 }
 
-// RevokeByCookie revokes the family of a session whose cookies hold one of its refresh tokens. It succeeds
-// without doing anything if they hold anything else, or if the family is unknown or has ended.
+// RevokeByCookie revokes the family of a session whose cookies hold one of its refresh tokens, or a device cookie, however
+// old. It succeeds without doing anything if they hold anything else, or if the family is unknown or has ended. If they
+// hold nothing because the browser could not renew the device cookie, the error is [ErrNotRenewed].
 func (e *Engine) RevokeByCookie(ctx context.Context, keys *keyring.Keys, client *store.Client, c *Cookie, from Caller, now time.Time) error {
-	tok, _, err := e.parseCookie(ctx, keys, c, now)
-	var wrong *wrongSessionError
-	switch {
-	case IsBadToken(err) || errors.As(err, &wrong):
-		return nil
-	case err != nil:
+	held, err := e.familyInCookie(ctx, keys, c, now)
+	if IsBadToken(err) {
+		u := Use{Client: client, Cookie: c, From: from, Now: now, unrenewed: "skipped"}
+		skipped, err := e.wasSkipped(ctx, keys, u)
+		if skipped {
+			err = e.notRenewed(ctx, u, token.Token{}, nil)
+		}
 		return err
 	}
-	return e.revoke(ctx, client, tok.Family, tok.Counter, from, now)
+	if err != nil {
+		return err
+	}
+	return e.revoke(ctx, client, held.family, held.counter, from, now)
 }
 
 // RevokeByID revokes the family of an id token of the client, which [Engine.VerifyID]

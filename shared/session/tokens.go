@@ -31,7 +31,8 @@ type Tokens struct {
 	SessionID       string `json:"sid,omitempty"`               // set for a client whose refresh tokens are in cookies
 	IssuedTokenType string `json:"issued_token_type,omitempty"` // of the access token, in a token exchange (RFC 8693 §2.2.1)
 
-	Record *family.Family `json:"-"` // of the family, as it is now
+	Record   *family.Family `json:"-"` // of the family, as it is now
+	ByDevice bool           `json:"-"` // the session's device cookie takes the place of a refresh token
 }
 
 // Tokens makes the first tokens of a family, for all that it was granted.

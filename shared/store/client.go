@@ -64,6 +64,8 @@ type Client struct {
 	// Cookie says that its refresh tokens travel in cookies, which browsers send from pages of the same
 	// site alone; with CookieLax also when a link of another site leads to the app.
 	Cookie, CookieLax bool
+	// DeviceBound says that browsers are asked to bind their sessions to a key of the device.
+	DeviceBound bool
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -114,6 +116,7 @@ type clientItem struct {
 	Adopt         string `dynamodbav:"adopt,omitempty"`            // JSON; "" for none
 	Cookie        bool   `dynamodbav:"cookie,omitempty"`
 	CookieLax     bool   `dynamodbav:"cookie_lax,omitempty"`
+	DeviceBound   bool   `dynamodbav:"device_bound,omitempty"`
 	NotBefore     int64  `dynamodbav:"not_before,omitempty"`
 	Secret1       string `dynamodbav:"secret_1"` // JSON of a secretItem; "" for none
 	Secret2       string `dynamodbav:"secret_2"`
@@ -151,6 +154,7 @@ func unmarshalClient(m item) (*Client, error) {
 		MayForward:    i.MayForward,
 		Cookie:        i.Cookie,
 		CookieLax:     i.CookieLax,
+		DeviceBound:   i.DeviceBound,
 		Version:       i.Version,
 		CreatedAt:     fromMillis(i.CreatedAt),
 		UpdatedAt:     fromMillis(i.UpdatedAt),
@@ -261,7 +265,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
 		" may_introspect = :may_introspect, may_forward = :may_forward, put_by = :put_by," +
 		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris, trusted_issuers = :trusted_issuers," +
-		" accepts_imported = :accepts_imported, adopt = :adopt, cookie = :cookie, cookie_lax = :cookie_lax," +
+		" accepts_imported = :accepts_imported, adopt = :adopt, cookie = :cookie, cookie_lax = :cookie_lax, device_bound = :device_bound," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	putBy := make([]byte, 8)
 	_, _ = rand.Read(putBy) // never fails, by its contract
@@ -287,6 +291,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		":adopt":            text(adopt),
 		":cookie":           &types.AttributeValueMemberBOOL{Value: c.Cookie},
 		":cookie_lax":       &types.AttributeValueMemberBOOL{Value: c.CookieLax},
+		":device_bound":     &types.AttributeValueMemberBOOL{Value: c.DeviceBound},
 	}
 	if c.Confidential {
 		update += ", secret_1 = if_not_exists(secret_1, :none), secret_2 = if_not_exists(secret_2, :none)"

@@ -78,17 +78,7 @@ func (t *Table) Refresh(ctx context.Context, r Refresh) (f *family.Family, done 
 		set += heldSet
 	}
 	names := map[string]string{"#counter": "counter"}
-	if len(a.Scope) > 0 {
-		var b strings.Builder
-		b.WriteString(condition)
-		names["#scope"] = "scope"
-		for i, s := range a.Scope {
-			fmt.Fprintf(&b, " AND contains(#scope, :scope%d)", i)
-			values[fmt.Sprintf(":scope%d", i)] = text(" " + s + " ")
-		}
-		condition = b.String()
-	}
-	condition += audienceCondition(a, values)
+	condition += scopeCondition(a, names, values) + audienceCondition(a, values)
 	set += r.bind()
 	if a.Unbinds && a.Origin == family.Code && a.JKT != nil {
 		set += unbind
@@ -201,6 +191,18 @@ func (t *Table) advance(seen, next *family.Family, r Refresh) types.Update {
 		ExpressionAttributeNames:  map[string]string{"#counter": "counter"},
 		ExpressionAttributeValues: values,
 	}
+}
+
+// scopeCondition returns the part of a condition that holds if the family was granted every scope that a asks for. It
+// adds the condition's name and values.
+func scopeCondition(a *family.Attempt, names map[string]string, values item) string {
+	var b strings.Builder
+	for i, s := range a.Scope {
+		names["#scope"] = "scope"
+		fmt.Fprintf(&b, " AND contains(#scope, :scope%d)", i)
+		values[fmt.Sprintf(":scope%d", i)] = text(" " + s + " ")
+	}
+	return b.String()
 }
 
 // condition returns refreshCondition, and that the caller has the family's key if it is bound to one. It

@@ -25,8 +25,8 @@ func GrownSize(f *family.Family, userAgent int) (int, error) {
 	if f.Origin.Kind == family.Code {
 		g.Origin.Until = never
 	}
-	if f.Pending() { // its first use may bind it
-		g.JKT = make([]byte, sha256.Size)
+	if f.Pending() { // its first use may bind it, or the browser that has it
+		g.JKT, g.BoundAt = make([]byte, sha256.Size), never
 	}
 	g.LastIP = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 	g.LastUserAgent = strings.Repeat("a", userAgent)

@@ -48,6 +48,7 @@ type clientEntry struct {
 	AcceptsImported        acceptedShape          `json:"accepts_imported"`
 	Transport              string                 `json:"transport"`
 	CookieSameSite         string                 `json:"cookie_same_site"`
+	DeviceBound            bool                   `json:"device_bound"`
 }
 
 // clientFile is a file of clients.
@@ -262,7 +263,7 @@ func (c *clientEntry) settings() *manage.Settings {
 		Type: c.Type, Preset: c.Preset, Scope: c.Scope, Audience: c.Audience,
 		MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore, Policy: map[string]any{},
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		Transport: c.Transport, CookieSameSite: c.CookieSameSite,
+		Transport: c.Transport, CookieSameSite: c.CookieSameSite, DeviceBound: c.DeviceBound,
 		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
 	}
 	members, _ := json.Marshal(c.policy) // of numbers and strings
@@ -281,7 +282,7 @@ func (c *clientEntry) registration(now *manage.Registration) *manage.Registratio
 	p := &c.policy
 	r := &manage.Registration{
 		ClientID: c.id, Type: c.Type, Preset: c.Preset, Scope: strings.Join(unique(strings.Fields(c.Scope)), " "),
-		Audience: unique(c.Audience), MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore,
+		Audience: unique(c.Audience), MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore, DeviceBound: c.DeviceBound,
 		RedirectURIs: unique(c.RedirectURIs), PostLogoutRedirectURIs: unique(c.PostLogoutRedirectURIs),
 		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
 		Policy: manage.Policy{

@@ -152,6 +152,7 @@ func stateOf(c *manage.Registration) []field {
 		{"may_forward", strconv.FormatBool(c.MayForward)},
 		{"transport", c.Transport},
 		{"cookie_same_site", c.CookieSameSite},
+		{"device_bound", strconv.FormatBool(c.DeviceBound)},
 		{"trusted_issuers", issuersText(c.TrustedIssuers)},
 		{"adopt", providerText(c.Adopt)},
 		{"accepts_imported", shapeText(c.AcceptsImported)},

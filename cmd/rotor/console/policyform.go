@@ -92,7 +92,7 @@ func (f *policyForm) settings(c *manage.Registration) *manage.Settings {
 		TrustedIssuers: c.TrustedIssuers,
 
 		AcceptsImported: c.AcceptsImported, Adopt: c.Adopt,
-		Transport: c.Transport, CookieSameSite: c.CookieSameSite,
+		Transport: c.Transport, CookieSameSite: c.CookieSameSite, DeviceBound: c.DeviceBound,
 	}
 }
 

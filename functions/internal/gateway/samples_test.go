@@ -1,13 +1,19 @@
 package gateway_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // expected is the status of each sample event, once both clients are registered and
@@ -56,6 +62,8 @@ var expected = map[string]int{
 	"revoke-token-json":                http.StatusOK,
 	"token-assertion":                  http.StatusBadRequest, // example-spa trusts nobody
 	"token-code":                       http.StatusOK,
+	"token-device-registration":        http.StatusOK,
+	"token-device-renewal":             http.StatusOK,
 	"token-exchange":                   http.StatusBadRequest,
 	"token-foreign-origin":             http.StatusForbidden,
 	"token-health":                     http.StatusOK,
@@ -93,8 +101,12 @@ func httpNames(t *testing.T) []string {
 
 // says is what the responses to some samples must contain if one family was started.
 var says = map[string]string{
-	"token-health":             `{"status":"ok",`,
-	"token-refresh-cookie":     `"sid":"`,
+	"token-health":         `{"status":"ok",`,
+	"token-refresh-cookie": `"sid":"`,
+
+	"token-device-registration": `"refresh_url":"/`,
+	"token-device-renewal":      `"allowed_refresh_initiators":["app.example.com"]`,
+
 	"manage-put-cookie-client": `"transport":"cookie","cookie_same_site":"strict"`,
 	"introspect-supabase-user": `"identities":[]`,
 	"introspect-token":         `"active":true`,
@@ -163,15 +175,70 @@ func (w *world) prepare(name string) {
 	if strings.HasSuffix(name, "-cookie") {
 		w.loginPage()
 	}
+	if strings.HasPrefix(name, "token-device-") {
+		w.device(name == "token-device-renewal")
+	}
 	if strings.HasSuffix(name, "-events") { // there must be an event to list
 		w.want(w.play("manage-revoke-family"), http.StatusOK)
 	}
+}
+
+// device starts a session that is to be bound to the key of a browser's device, and registers that key if it shall. It
+// sets the values of the browser's next request.
+func (w *world) device(registered bool) {
+	w.t.Helper()
+	_, put := w.sample("manage-put-cookie-client")
+	put.Body = strings.Replace(put.Body, `"cookie"`, `"cookie", "device_bound": true`, 1)
+	w.want(w.invoke(w.t.Context(), "manage", put), http.StatusCreated)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	challenge := regexp.MustCompile(`^\(ES256 RS256\);path="[^"]*/oauth/dbsc/registration";challenge="([^"]+)"$`)
+	m := challenge.FindStringSubmatch(w.startSession().Headers["Secure-Session-Registration"])
+	if m == nil {
+		w.t.Fatal("the answer asks for no registration")
+	}
+	w.values["DEVICE_PROOF"] = w.deviceProof(key, m[1], true)
+	if !registered {
+		return
+	}
+	a := w.want(w.play("token-device-registration"), http.StatusOK)
+	m = regexp.MustCompile(`^"([^"]+)";id="([^"]+)"$`).FindStringSubmatch(a.Headers["Secure-Session-Challenge"])
+	if m == nil || m[2] != a.text("session_identifier") {
+		w.t.Fatalf("the challenge is %v", a.Headers)
+	}
+	w.values["DEVICE_PROOF"], w.values["BOUND_ID"] = w.deviceProof(key, m[1], false), m[2]
+}
+
+// deviceProof returns a browser's signature over a challenge, with its key if it registers that.
+func (w *world) deviceProof(key *ecdsa.PrivateKey, challenge string, withKey bool) string {
+	w.t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{EmbedJWK: withKey}).WithType("dbsc+jwt"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	signed, err := signer.Sign([]byte(`{"jti":"` + challenge + `"}`))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	proof, err := signed.CompactSerialize()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return proof
 }
 
 // loginPage registers the client with cookies, and starts a session of it as its page does.
 func (w *world) loginPage() {
 	w.t.Helper()
 	w.want(w.play("manage-put-cookie-client"), http.StatusCreated)
+	w.startSession()
+}
+
+// startSession starts a session of the client with cookies, and returns the answer to the exchange.
+func (w *world) startSession() answer {
+	w.t.Helper()
 	_, issue := w.sample("manage-issue-family")
 	issue.Body = `{"user_id":"ada","client_id":"example-page","deliver":"code","code_challenge":"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}`
 	_, exchange := w.sample("token-code")
@@ -188,6 +255,7 @@ func (w *world) loginPage() {
 		w.t.Fatalf("the cookie is %v, %v", c, err)
 	}
 	w.values["SESSION"], w.values["REFRESH_TOKEN"] = a.text("sid"), c.Value
+	return a
 }
 
 // TestSessionCookies checks that session cookies go through the gateway both ways: it takes them out of the

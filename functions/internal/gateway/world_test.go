@@ -89,7 +89,7 @@ func newWorld(t *testing.T) *world {
 // newWorldAt returns a world with another issuer.
 func newWorldAt(t *testing.T, issuer string) *world {
 	t.Helper()
-	w := &world{t: t, store: &transport{RoundTripper: embedded.New()}, values: map[string]string{}}
+	w := &world{t: t, store: &transport{RoundTripper: embedded.New()}, values: map[string]string{"OWN_ORIGIN": origin.Of(issuer)}}
 	table := store.New(embedded.Config(w.store), "rotor", store.DefaultRetention)
 	if err := table.Create(t.Context()); err != nil {
 		t.Fatal(err)
@@ -251,6 +251,9 @@ func (w *world) fill(e *event) {
 	e.RawPath = replacer.Replace(e.RawPath)
 	for i, cookie := range e.Cookies {
 		e.Cookies[i] = replacer.Replace(cookie)
+	}
+	for name, value := range e.Headers {
+		e.Headers[name] = replacer.Replace(value)
 	}
 	for name, value := range e.PathParameters {
 		e.PathParameters[name] = replacer.Replace(value)

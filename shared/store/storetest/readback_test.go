@@ -149,7 +149,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 				Rotation: true, ReuseInterval: 7, LostResponse: family.UntilUsed, AbsoluteLifetime: 11, IdleLifetime: 13, AccessTokenLifetime: 17, MaxActive: 19,
 				Evict: family.LeastRecentlyUsed, ReuseDetection: family.Observe, ObserveUntil: now.Add(time.Hour), InvalidGrantStatus: 400, DPoP: family.DPoPAllowed, NotBefore: now.Add(-time.Millisecond),
 			},
-			Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, MayIntrospect: true, MayForward: true, Cookie: true, CookieLax: true, UpdatedAt: now,
+			Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, MayIntrospect: true, MayForward: true, Cookie: true, CookieLax: true, DeviceBound: true, UpdatedAt: now,
 			RedirectURIs: []string{"https://a.example/cb", "http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
 			AcceptsImported: &foreign.Shape{Prefix: "v1.", Length: 30},
 
@@ -222,7 +222,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 		f := wholeFamily(t, now)
 		// The user's key is in the family's id, and the others are only logged.
 		unstored := []string{
-			"event.User", "event.ForwardIgnored", "event.Reason", "event.Issuer", "event.Origin", "event.Unregistered", "event.Held", "event.Reused", "event.Late", "event.LostResponse",
+			"event.User", "event.ForwardIgnored", "event.Reason", "event.Issuer", "event.Origin", "event.Unregistered", "event.Held", "event.Reused", "event.LostResponse", "event.ByDevice", "event.Late",
 			"event.Name", "event.Status", "event.SecretID", "event.Changes", "event.DryRun", "event.ErasedFamilies", "event.ErasedEvents",
 		}
 		e := event(t, audit.Reuse, f, now)
