@@ -182,6 +182,65 @@ func TestNeverBoundLater(t *testing.T) {
 	}
 }
 
+// TestOnlyTheFirstUseBinds checks that another provider's token, whose first use came without a proof, does not bind
+// its family when it comes again with one.
+func TestOnlyTheFirstUseBinds(t *testing.T) {
+	w := newWorld(t)
+	w.acceptImported("true", `"policy":{"dpop":"allowed","reuse_interval":600}`)
+	id := w.importToken("u", foreignToken(1))
+	first := w.refresh(foreignToken(1))
+	if first.status != http.StatusOK || first.text("token_type") != "Bearer" {
+		t.Fatalf("without a proof: %v", first)
+	}
+	used := w.family(id).text("last_used_at")
+	w.clock.Advance(5 * time.Minute) // inside the interval, and so long that the use is recorded
+	again := w.prover().refresh(foreignToken(1))
+	if again.status != http.StatusOK || again.text("refresh_token") != first.text("refresh_token") {
+		t.Fatalf("again, with a proof: %v", again)
+	}
+	if w.family(id).text("last_used_at") == used {
+		t.Error("the second use was not recorded")
+	}
+	w.clock.Advance(10 * time.Minute)
+	if a := w.refresh(first.text("refresh_token")); a.status != http.StatusOK || a.text("token_type") != "Bearer" {
+		t.Errorf("without a proof, later: %v", a)
+	}
+}
+
+// TestSlowUseOfASupersededToken checks that a slow request, which finds its token superseded long before, does not take the last use
+// of its family back.
+func TestSlowUseOfASupersededToken(t *testing.T) {
+	w := newBoundWorld(t, "allowed")
+	p := w.prover()
+	first := p.bound().text("refresh_token")
+	id := w.familyOf(first)
+	w.clock.Advance(2 * time.Minute)
+	second := p.refresh(first).text("refresh_token")
+	waits, release := w.store.Hold("UpdateItem")
+	slow, failed := make(chan answer, 1), make(chan error, 1)
+	form, proof := refreshForm(first), p.proof()
+	go func() {
+		a, err := w.try(0, http.MethodPost, "/oauth/token", formType, form, "DPoP", proof)
+		slow <- a
+		failed <- err
+	}()
+	<-waits
+	w.store.Break(nil)
+	w.clock.Advance(2 * time.Minute)
+	third := p.refresh(second).text("refresh_token")
+	used := w.family(id).text("last_used_at")
+	release()
+	if a, err := <-slow, <-failed; err != nil || a.status != http.StatusOK || a.text("refresh_token") != third {
+		t.Fatalf("the slow request got %v, %v", a, err)
+	}
+	if line, _ := w.last("late_use"); line["tokenCounter"] != 1.0 {
+		t.Errorf("the event is %v", line)
+	}
+	if got := w.family(id).text("last_used_at"); got != used {
+		t.Errorf("last used at %s, was %s before", got, used)
+	}
+}
+
 // TestBoundWhateverThePolicy checks that a family stays bound when its client's policy is switched off.
 func TestBoundWhateverThePolicy(t *testing.T) {
 	w := newBoundWorld(t, "required")

@@ -100,7 +100,9 @@ func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r
 	values := t.refreshValues(r)
 	values[":n"] = number(seen.Counter)
 	condition := r.condition(values)
-	set += r.bind()
+	if r.Attempt.Counter > 0 { // the first use of number 0 binds, and this is another
+		set += r.bind()
+	}
 	return t.updateFamily(ctx, seen.ID, "record a use", types.Update{
 		ConditionExpression: &condition, UpdateExpression: &set,
 		ExpressionAttributeNames: map[string]string{"#counter": "counter"}, ExpressionAttributeValues: values,
@@ -111,6 +113,9 @@ func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r
 // family is alive, still has the counter that seen has, and no such event was stored lately. If done is
 // false, f is the present record, or nil if there is none.
 func (t *Table) RecordLate(ctx context.Context, seen *family.Family, r Refresh, e *audit.Event) (f *family.Family, done bool, err error) {
+	if r.Attempt.Now.Before(seen.LastUsedAt) { // a slow request does not take the last use back
+		r.Attempt.Now = seen.LastUsedAt
+	}
 	values := t.refreshValues(r)
 	values[":n"] = number(seen.Counter)
 	values[":recently"] = number(family.LateStoredSince(r.Attempt.Now).UnixMilli())
