@@ -360,3 +360,17 @@ func TestNonce(t *testing.T) {
 		t.Errorf("with a good nonce: %v", a)
 	}
 }
+
+// TestWrongKeyStatus checks that a refusal for another key has the status of the client's policy, and a nonce.
+func TestWrongKeyStatus(t *testing.T) {
+	w := newBoundWorld(t, "required")
+	w.putClient("app", strings.TrimSuffix(authorizing, "}")+`,"policy":{"dpop":"required","invalid_grant_status":403}}`)
+	p := w.prover()
+	token := p.bound().text("refresh_token")
+	if a := w.prover().post(refreshForm(token)); !a.refused(http.StatusForbidden) || a.header.Get("DPoP-Nonce") != w.keys.Codec.Nonce(w.clock.Now()) {
+		t.Errorf("with another key: %v, nonce %q", a, a.header.Get("DPoP-Nonce"))
+	}
+	if a := p.refresh(token); a.status != http.StatusOK {
+		t.Errorf("with the key: %v", a)
+	}
+}
