@@ -21,11 +21,11 @@ var clientScopes = chapter{"The scope of a client", []mutant{
 		edits: []edit{{`if len(f.Scope) > 0 {`, `if f.ClientID != "" {`}},
 	},
 	{
-		rule: "a scope that the client lost, and that is asked for, rotates", pkg: "session", test: "server.TestScopeThatTheClientLost",
+		rule: "a scope that the client lost, and that is asked for, rotates", pkg: "session", file: "refresh.go", test: "server.TestScopeThatTheClientLost",
 		edits: []edit{{`if len(u.Client.Bound(u.Scope)) < len(u.Scope) {`, `if len(u.Client.Bound(u.Scope)) > len(u.Scope) {`}},
 	},
 	{
-		rule: "of the scopes asked for it is enough that the client has one", pkg: "session", test: "server.TestScopeThatTheClientLost",
+		rule: "of the scopes asked for it is enough that the client has one", pkg: "session", file: "refresh.go", test: "server.TestScopeThatTheClientLost",
 		edits: []edit{{`if len(u.Client.Bound(u.Scope)) < len(u.Scope) {`, `if len(u.Scope) > 0 && len(u.Client.Bound(u.Scope)) == 0 {`}},
 	},
 	{
@@ -70,7 +70,7 @@ var clientSecrets = chapter{"Secrets of clients", []mutant{
 var clientWire = chapter{"Who a client is, on the wire", []mutant{
 	{
 		rule: "a 401 says how to authenticate only where the header was tried", pkg: "oauth", file: "errors.go", test: "server.TestEvery401SaysHow",
-		edits: []edit{{`if e.status == http.StatusUnauthorized {`, `if e.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {`}},
+		edits: []edit{{`if e.status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {`, `if e.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {`}},
 	},
 	{
 		rule: "a public client that introspects is told that it is known", pkg: "oauth", test: "server.TestStrangersLearnNothing",

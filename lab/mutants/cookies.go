@@ -41,7 +41,7 @@ var sessionCookies = chapter{"Session cookies", []mutant{
 	},
 	{
 		rule: "any name that begins like a cookie of the client is one", pkg: "oauth", test: "server.TestCookieNames",
-		edits: []edit{{`if !ok || !isSID(sid) {`, `if !ok {`}},
+		edits: []edit{{`		if ok && isSID(sid) {`, `		if ok {`}},
 	},
 	{
 		rule: "a sid in small letters is another name for the session", pkg: "oauth", test: "server.TestCookieNames",
@@ -115,58 +115,54 @@ var sessionCookies = chapter{"Session cookies", []mutant{
 	},
 	{
 		rule: "a browser keeps every session's cookie", pkg: "oauth", test: "server.TestCookieSessions",
-		edits: []edit{{`others[:max(0, len(others)-(maxSessions-1))]`, `others[:max(0, len(others)-100*maxSessions)]`}},
+		edits: []edit{{`excess := len(j.values) - (maxSessions - 1)`, `excess := len(j.values) - 100*maxSessions`}},
 	},
 	{
 		rule: "a browser keeps four sessions", pkg: "oauth", test: "server.TestCookieSessions",
-		edits: []edit{{`len(others)-(maxSessions-1)`, `len(others)-(maxSessions-2)`}},
+		edits: []edit{{`len(j.values) - (maxSessions - 1)`, `len(j.values) - (maxSessions - 2)`}},
 	},
 	{
 		rule: "of too many sessions the newest goes", pkg: "oauth", test: "server.TestCookieSessions",
-		edits: []edit{{`others := slices.Sorted(maps.Keys(j.values)) // the oldest first`, `others := slices.Sorted(maps.Keys(j.values))
-	slices.Reverse(others)`}},
+		edits: []edit{{`range slices.Sorted(maps.Keys(j.values)) { // the oldest first`, `range slices.SortedFunc(maps.Keys(j.values), func(a, b string) int { return strings.Compare(b, a) }) {`}},
 	},
 	{
 		rule: "a failure of the store deletes the cookie", pkg: "oauth", test: "server.TestCookieOutage",
-		edits: []edit{{`if refused && j.hasCookie() {`, `if (refused || e == nil) && j.hasCookie() {`}},
+		edits: []edit{{`	case refused:`, `	case refused || e == nil:`}},
 	},
 	{
 		rule: "every refusal deletes the cookie", pkg: "oauth", test: "server.TestCookieErrors",
 		edits: []edit{{`errors.As(err, &e) && e.code == "invalid_grant" ||`, `errors.As(err, &e) ||`}, {`errors.Is(err, session.ErrOtherClient)
-	if`, `errors.Is(err, session.ErrOtherClient) || errors.Is(err, session.ErrScopeNotGranted)
-	if`}},
+	switch`, `errors.Is(err, session.ErrOtherClient) || errors.Is(err, session.ErrScopeNotGranted)
+	switch`}},
 	},
 	{
 		rule: "a dead token leaves its cookie", pkg: "oauth", test: "server.TestCookieRefused",
-		edits: []edit{{`if refused && j.hasCookie() {`, `if refused && j.hasCookie() && j.sid == "" {`}},
+		edits: []edit{{`	case refused:`, `	case refused && j.sid == "":`}},
 	},
 	{
 		rule: "a refresh without a cookie deletes the one that was set meanwhile", pkg: "oauth", test: "server.TestCookieNotYetThere",
-		edits: []edit{{`	if refused && j.hasCookie() {
-		j.clear(w, j.sid)
-	}
-`, `	if refused && j != nil && j.sid != "" {
-		j.clearEnded(w, j.sid)
-	}
-`}},
+		edits: []edit{{`	case !j.hasCookie():
+	case refused:
+		j.clear(w, j.sid)`, `	case j == nil || j.sid == "":
+	case refused:
+		j.clearEnded(w, j.sid)`}},
 	},
 	{
 		rule: "a revocation ends the session of whatever token is in the cookie", pkg: "session", test: "server.TestCookieRevocation",
-		edits: []edit{{`	var wrong *wrongSessionError
-	switch {
-	case IsBadToken(err) || errors.As(err, &wrong):
-		return nil`, `	var wrong *wrongSessionError
-	if errors.As(err, &wrong) {
+		edits: []edit{{`	if errors.As(err, &wrong) || errors.Is(err, errNoCookie) {
+		err = token.ErrMalformed
+	}`, `	if errors.As(err, &wrong) {
 		tok, err = wrong.token, nil
-	}
-	switch {
-	case IsBadToken(err):
-		return nil`}},
+	} else if errors.Is(err, errNoCookie) {
+		err = token.ErrMalformed
+	}`}},
 	},
 	{
 		rule: "a revocation leaves a cookie that is good for nothing", pkg: "oauth", test: "server.TestCookieRevocation",
-		edits: []edit{{`		q.jar.clearEnded(w, q.jar.sid) // also one that ended nothing, since it is good for nothing
-`, ``}},
+		edits: []edit{{`			q.jar.clearEnded(w, q.jar.sid)
+		}
+	case`, `		}
+	case`}},
 	},
 	{
 		rule: "a revocation by an access token leaves the cookie", pkg: "oauth", test: "server.TestCookieRevocation",

@@ -6,11 +6,11 @@ var decisions = chapter{"The decision", []mutant{
 		edits: []edit{{`if f.ClientID != a.ClientID {`, `if f.ClientID != a.ClientID && f.ClientID == "" {`}},
 	},
 	{
-		rule: "another client's token is reuse: it ends the family", pkg: "family", test: "family.TestDecide",
+		rule: "another client's token is reuse: it ends the family", pkg: "family", file: "decide.go", test: "family.TestDecide",
 		edits: []edit{{`Verdict{Kind: Dead, Cause: WrongClient}`, `Verdict{Kind: Reuse}`}},
 	},
 	{
-		rule: "revoked comes before wrong client", pkg: "family", test: "family.TestDecide",
+		rule: "revoked comes before wrong client", pkg: "family", file: "decide.go", test: "family.TestDecide",
 		edits: []edit{{`if f.ClientID != a.ClientID {`, `if f.ClientID != a.ClientID && f.Revoked.At.IsZero() {`}},
 	},
 	{
@@ -58,7 +58,7 @@ var decisions = chapter{"The decision", []mutant{
 		edits: []edit{{`bytes.Equal(f.RotationID, a.WriteID) {`, `!bytes.Equal(f.RotationID, nil) {`}},
 	},
 	{
-		rule: "one's own write comes before revoked", pkg: "family", test: "family.TestOrderOfTheRules",
+		rule: "one's own write comes before revoked", pkg: "family", file: "decide.go", test: "family.TestOrderOfTheRules",
 		edits: []edit{{`cause != "" {`, `cause != "" && (len(a.WriteID) == 0 || !bytes.Equal(f.RotationID, a.WriteID)) {`}},
 	},
 	{
@@ -242,7 +242,7 @@ var decisions = chapter{"The decision", []mutant{
 `}},
 	},
 	{
-		rule: "where there is no record, nothing is said", pkg: "family", test: "family.TestDecide",
+		rule: "where there is no record, nothing is said", pkg: "family", file: "decide.go", test: "family.TestDecide",
 		edits: []edit{{`return Verdict{Kind: Dead, Cause: Purged}`, `return Verdict{}`}},
 	},
 }}

@@ -112,11 +112,11 @@ var keyBinding = chapter{"Binding to a key", []mutant{
 	},
 	{
 		rule: "an access token is bound where the policy is off", pkg: "session", test: "server.TestDoorsOff",
-		edits: []edit{{`	if u.Client.Policy.DPoP == family.DPoPOff && !f.Bound() {`, `	if u.Client.Policy.DPoP == "" && !f.Bound() {`}},
+		edits: []edit{{`	if u.Client.Policy.DPoP == family.DPoPOff && f.KeyThumbprint() == "" {`, `	if u.Client.Policy.DPoP == "" && f.KeyThumbprint() == "" {`}},
 	},
 	{
 		rule: "the access tokens of a bound family are not bound once the policy is off", pkg: "session", test: "server.TestBoundWhateverThePolicy",
-		edits: []edit{{`	if u.Client.Policy.DPoP == family.DPoPOff && !f.Bound() {`, `	if u.Client.Policy.DPoP == family.DPoPOff {`}},
+		edits: []edit{{`	if u.Client.Policy.DPoP == family.DPoPOff && f.KeyThumbprint() == "" {`, `	if u.Client.Policy.DPoP == family.DPoPOff {`}},
 	},
 	{
 		rule: "each request for a nonce is logged", pkg: "session", test: "server.TestProofAttacks",

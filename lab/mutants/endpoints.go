@@ -247,7 +247,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	{
 		rule: "a cache may give one page's refusal to another", pkg: "oauth", test: "server.TestCrossOriginHeaders",
 		edits: []edit{{`				w.Header().Add("Vary", "Origin")
-				a.Fail`, `				a.Fail`}},
+				a.Fail(w, r, errForwardingPage)`, `				a.Fail(w, r, errForwardingPage)`}},
 	},
 	{
 		rule: "discovery is kept for an hour", pkg: "oauth", test: "server.TestMetadataIsTrue",

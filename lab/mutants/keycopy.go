@@ -178,8 +178,8 @@ var keyCopies = chapter{"A copy of the keys", []mutant{
 	},
 	{
 		rule: "a MAC key made in an emergency is unknown to others for five minutes", pkg: "session", test: "server.TestNewKeyReachesOtherServers",
-		edits: []edit{{`	tok, err := parse(keys.Codec, presented)
-	if !errors.Is(err, token.ErrUnknownKey) {`, `	tok, err := parse(keys.Codec, presented)
+		edits: []edit{{`	content, err := parse(keys.Codec, presented)
+	if !errors.Is(err, token.ErrUnknownKey) {`, `	content, err := parse(keys.Codec, presented)
 	if !keys.Overdue || !errors.Is(err, token.ErrUnknownKey) {`}},
 	},
 	{

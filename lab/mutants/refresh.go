@@ -42,10 +42,10 @@ var refreshWrite = chapter{"The write of a refresh", []mutant{
 		edits: []edit{{`" AND contains(#scope, :scope%d)", i`, `" AND (contains(#scope, :scope%d) OR #counter = :n)", i`}},
 	},
 	{
-		rule: "of the scopes asked for one is enough", pkg: "store", test: "server.TestScope",
+		rule: "of the scopes asked for one is enough", pkg: "store", file: "refresh.go", test: "server.TestScope",
 		edits: []edit{
 			{`" AND contains(#scope, :scope%d)", i`, `" %s contains(#scope, :scope%d)", map[bool]string{true: "AND (", false: "OR"}[i == 0], i`},
-			{`condition = b.String()`, `condition = b.String() + ")"`},
+			{`return b.String()`, `return b.String() + strings.Repeat(")", min(1, len(a.Scope)))`},
 		},
 	},
 	{

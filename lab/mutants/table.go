@@ -65,6 +65,7 @@ var table = []chapter{
 	clientCache,
 	localProgram,
 	sessionCookies,
+	deviceSessions,
 	publicEndpoints,
 	openapiDocument,
 	managementCalls,
