@@ -70,7 +70,7 @@ func TestLostRegistration(t *testing.T) {
 }
 
 // TestLostRenewal checks that a renewal whose answer is lost does no harm, be it the first, which binds, or a later one;
-// and that the same proof may come again.
+// and that the same proof may be sent twice.
 func TestLostRenewal(t *testing.T) {
 	c := newChromium(t)
 	sid := c.login("ada")

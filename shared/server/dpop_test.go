@@ -183,7 +183,7 @@ func TestNeverBoundLater(t *testing.T) {
 }
 
 // TestOnlyTheFirstUseBinds checks that another provider's token, whose first use came without a proof, does not bind
-// its family when it comes again with one.
+// its family when it is presented with one later.
 func TestOnlyTheFirstUseBinds(t *testing.T) {
 	w := newWorld(t)
 	w.acceptImported("true", `"policy":{"dpop":"allowed","reuse_interval":600}`)
