@@ -47,7 +47,7 @@ func explainOrigin(f *Family, p *Policy, v Verdict) Explanation {
 // codeAdvice is about a code that came a second time.
 var codeAdvice = fmt.Sprintf("A page that is loaded again with the code in its address presents it again, and so does one that mounts twice: "+
 	"remove the code from the address, and exchange it once. A code may also have leaked, by a log or a Referer header. "+
-	"Up to %s after the exchange, with the right code_verifier, the family outlives it.", age(codeForgiven))
+	"Up to %s after the exchange, with the right code_verifier, the family outlives it, and one that is bound to a key always does.", age(codeForgiven))
 
 // explainCodeExpired completes the explanation of a family whose code was not exchanged in time.
 func explainCodeExpired(f *Family, e *Explanation) {

@@ -69,7 +69,8 @@ func decideOrigin(f *Family, p *Policy, a Attempt) Verdict {
 
 // decideCode returns what a use of the family's authorization code means. A code is never
 // honoured twice (RFC 6749 §4.1.2). It is not spent by somebody who got hold of it but cannot
-// prove that the request was theirs, so a pending family outlives a wrong proof.
+// prove that the request was theirs, so a pending family outlives a wrong proof. Nor does a family end by its code
+// that is bound to a key: the code came from who has the key.
 func decideCode(f *Family, p *Policy, a Attempt) Verdict {
 	verified := subtle.ConstantTimeCompare(f.Origin.Challenge, a.Challenge) == 1
 	age := f.sinceExchange(a.Now)
@@ -80,6 +81,8 @@ func decideCode(f *Family, p *Policy, a Attempt) Verdict {
 		return Verdict{Kind: Refused, Cause: WrongRedirect}
 	case f.Pending():
 		return Verdict{Kind: Current}
+	case f.Bound(): // the caller has its key, without which the code and the tokens are worthless
+		return Verdict{Kind: Refused, Cause: CodeUsed, Age: age}
 	// Where reuse is only observed, the code is refused as well, and the family lives.
 	case verified && a.Now.Before(f.Origin.Until), p.Observing(a.Now):
 		return Verdict{Kind: Refused, Cause: CodeUsed, Age: age}

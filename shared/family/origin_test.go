@@ -94,6 +94,11 @@ func otherResource(_ *family.Family, _ *family.Policy, a *family.Attempt) {
 // rotated makes the family one that has rotated three times since, last just now.
 func rotated(f *family.Family, _ *family.Policy, _ *family.Attempt) { f.Counter, f.RotatedAt = 4, now }
 
+// bound makes the family one that is bound to the caller's key.
+func bound(f *family.Family, _ *family.Policy, a *family.Attempt) {
+	f.JKT, a.JKT = []byte("key"), []byte("key")
+}
+
 // TestDecideOrigin checks what each use of a family's number 0 means, and what a refresh token
 // means whose record says that the code was not exchanged yet.
 func TestDecideOrigin(t *testing.T) {
@@ -114,6 +119,7 @@ func TestDecideOrigin(t *testing.T) {
 	}{
 		{"a code, at once", pending(t, 0), 0, nil, current},
 		{"a code, in its last millisecond", pending(t, 60*s-ms), 0, nil, current},
+		{"a code of a bound family", pending(t, s), 0, []change{bound}, current},
 		{"a code, at its end", pending(t, 60*s), 0, nil, dead(family.CodeExpired)},
 		{"a code, long after", pending(t, 23*time.Hour), 0, nil, dead(family.CodeExpired)},
 		{"a code, by a clock that is behind", pending(t, -5*s), 0, nil, current},
@@ -143,6 +149,8 @@ func TestDecideOrigin(t *testing.T) {
 		{"a second use at once", exchanged(t, 0), 0, nil, used(0)},
 		{"a second use just inside the ten seconds", exchanged(t, 10*s-ms), 0, nil, used(10*s - ms)},
 		{"a second use at ten seconds", exchanged(t, 10*s), 0, nil, reuse(10 * s)},
+		{"a second use later, bound", exchanged(t, time.Hour), 0, []change{bound}, used(time.Hour)},
+		{"a second use later, another verifier, bound", exchanged(t, time.Hour), 0, []change{otherVerifier, bound}, used(time.Hour)},
 		{"a second use later", exchanged(t, time.Hour), 0, nil, reuse(time.Hour)},
 		{"a second use by a clock that is behind", exchanged(t, -5*s), 0, nil, used(0)},
 		{"a second use with another verifier", exchanged(t, s), 0, []change{otherVerifier}, reuse(s)},

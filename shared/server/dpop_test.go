@@ -163,6 +163,36 @@ func TestBoundSessionCannotBeLost(t *testing.T) {
 	}
 }
 
+// TestCodeAgainWithTheKey checks that a code which comes again, however late, does not end a bound family: it is refused.
+func TestCodeAgainWithTheKey(t *testing.T) {
+	w := newBoundWorld(t, "allowed")
+	p, code := w.prover(), w.code()
+	token := p.post(exchangeForm(code)).text("refresh_token")
+	for _, later := range []time.Duration{9 * time.Second, time.Second, 25 * time.Hour} {
+		w.clock.Advance(later)
+		p.nonce = w.keys.Codec.Nonce(w.clock.Now())
+		for _, form := range []string{exchangeForm(code), exchangeForm(code, "code_verifier", strings.Repeat("w", 43))} {
+			if a := p.post(form); !a.codeRefused() {
+				t.Errorf("the code came again: %v", a)
+			}
+			if a := w.prover().post(form); !a.codeRefused() {
+				t.Errorf("the code came again with another key: %v", a)
+			}
+			if a := w.send(http.MethodPost, "/oauth/token", formType, form); !a.unproven() {
+				t.Errorf("the code came again without a key: %v", a)
+			}
+		}
+		a := p.refresh(token)
+		if a.status != http.StatusOK {
+			t.Fatalf("the session is over: %v", a)
+		}
+		token = a.text("refresh_token")
+	}
+	if line, _ := w.last("feacft"); line["cause"] != "no_proof" || w.storedEvents("ferrt") != 0 {
+		t.Errorf("the log has %v", line)
+	}
+}
+
 // TestNeverBoundLater checks that a family which began without a key is not bound by who comes first with one.
 func TestNeverBoundLater(t *testing.T) {
 	w := newBoundWorld(t, "allowed")
