@@ -27,6 +27,12 @@ func explainForeign(f *Family, p *Policy, v Verdict) Explanation {
 			Summary: fmt.Sprintf("%s. %s; within the reuse interval of %s it still gets the newest, %d.", this, exchanged, interval, f.Counter),
 			Advice:  "This is harmless: two tabs or a retry. Save the refresh token of each response before using its access token, and send that one from then on.",
 		}
+	case Proven:
+		return Explanation{
+			Verdict: Valid,
+			Summary: fmt.Sprintf("%s. %s. The family is bound to a key: who proves to have it still gets the newest, %d, at any age; anybody else is refused, and ends nothing.", this, exchanged, f.Counter),
+			Advice:  provenAdvice,
+		}
 	case Observed:
 		return Explanation{
 			Verdict: ValidInReuseInterval,

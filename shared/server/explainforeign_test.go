@@ -267,6 +267,25 @@ func TestExplainObservedForeign(t *testing.T) {
 	w.explained(old, id, "valid_in_reuse_interval", "", []string{"imported 0", "exchanged 1 imported", "reuse_observed 1 imported"}, "only observed until")
 }
 
+// TestExplainBoundForeign checks another provider's token whose first use has bound its family: with the key it still
+// works, outside the interval.
+func TestExplainBoundForeign(t *testing.T) {
+	w := newWorld(t)
+	w.acceptImported("true", `"policy":{"dpop":"allowed"}`)
+	old := foreignToken(1)
+	w.importToken("u", old)
+	p := w.prover()
+	token := p.refresh(old).text("refresh_token")
+	w.clock.Advance(2 * time.Minute)
+	w.explain("refresh_token", old).says(t, "valid", "", "imported on", "exchanged 2 min ago", "bound to a key", "the newest, 1,")
+	if a := w.refresh(old); !a.unproven() {
+		t.Errorf("without the key: %v", a)
+	}
+	if a := p.refresh(old); a.status != http.StatusOK || a.text("refresh_token") != token {
+		t.Errorf("with the key: %v", a)
+	}
+}
+
 // TestForeignReuseCountsForRecommendation checks that an old token which came back soon after its
 // exchange is taken for a lost response, as a token of ours would be.
 func TestForeignReuseCountsForRecommendation(t *testing.T) {
