@@ -163,7 +163,7 @@ func TestBoundSessionCannotBeLost(t *testing.T) {
 	}
 }
 
-// TestCodeAgainWithTheKey checks that a code which comes again, however late, does not end a bound family: it is refused.
+// TestCodeAgainWithTheKey checks that the second use of a code, however late, does not end a bound family: it is refused.
 func TestCodeAgainWithTheKey(t *testing.T) {
 	w := newBoundWorld(t, "allowed")
 	p, code := w.prover(), w.code()

@@ -30,6 +30,7 @@ func TestHistories(t *testing.T) {
 			t.Parallel()
 			checkHistories(t, func(tb historyTB, rt *rapid.T) {
 				h := newHistory(tb)
+				h.play(step{Op: "policy", DPoP: rapid.SampledFrom([]int{0, 0, 1, 1, 2}).Draw(rt, "dpop")})
 				rt.Repeat(map[string]func(*rapid.T){"step": func(rt *rapid.T) {
 					h.play(steps.Draw(rt, "step"))
 					played.Add(1)
@@ -169,6 +170,9 @@ type step struct {
 	Code   int // 1 lets a login deliver a code
 	Token  int // of another provider: which is presented; or which are imported, a bit for each
 	Proof  int // of a code: 1 is a wrong verifier, 2 a wrong redirect URI
+	// DPoP is for a login whose key it names, 0 for none. For a policy it is 1 if proofs are allowed, and 2 if they
+	// are required. For what a token comes with, see keyProof.
+	DPoP   int
 	Policy int
 	Key    int // idempotency key of a login, 0 for none
 	Claim  int // claim that a change sets
@@ -184,7 +188,7 @@ type step struct {
 func (s *step) fields() map[string]any {
 	return map[string]any{
 		"user": &s.User, "client": &s.Client, "family": &s.Family, "back": &s.Back, "scope": &s.Scope, "target": &s.Target, "server": &s.Server,
-		"count": &s.Count, "code": &s.Code, "proof": &s.Proof, "policy": &s.Policy, "token": &s.Token, "key": &s.Key, "claim": &s.Claim, "narrow": &s.Narrow, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
+		"count": &s.Count, "code": &s.Code, "proof": &s.Proof, "dpop": &s.DPoP, "policy": &s.Policy, "token": &s.Token, "key": &s.Key, "claim": &s.Claim, "narrow": &s.Narrow, "ms": &s.MS, "fault": &s.Fault, "call": &s.Call, "kind": &s.Kind,
 	}
 }
 
@@ -249,6 +253,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.Back = pick("back", 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 9, -1, -3)
 		s.Client = pick("client", 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
 		s.Proof = pick("proof", 0, 0, 0, 0, 0, 1, 2)
+		s.DPoP = pick("dpop", 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 5)
 	}
 	switch s.Op {
 	case "refresh", "hold":
@@ -266,6 +271,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.User, s.Client = pick("user", 0, 0, 1), pick("client", 0, 0, 1)
 		s.Key, s.Scope = pick("key", 0, 0, 1, 1, 2), pick("scope", 0, 0, 0, 0, 0, 2)
 		s.Code = pick("code", 0, 1)
+		s.DPoP = pick("dpop", 0, 0, 0, 1, 1, 2)
 	case "import":
 		s.User, s.Client, s.Token = pick("user", 0, 0, 1), pick("client", 0, 0, 1), pick("token", 1, 1, 2, 3, 4, 7)
 	case "stranger":
@@ -279,6 +285,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 		s.User = pick("user", 0, 1)
 	case "policy":
 		s.Client, s.Policy = pick("client", 0, 1), pick("policy", 0, 1, 2, 3, 4, 5, 6, 7)
+		s.DPoP = pick("dpop", 0, 1, 1, 2)
 	case "not_before":
 		s.Client = pick("client", 0, 1)
 	case "advance":

@@ -38,6 +38,7 @@ type modelStart struct {
 	family *modelFamily
 	scope  string
 	coded  bool // the login asked for a code
+	holder int  // whose key it named
 	until  time.Time
 }
 
@@ -57,7 +58,10 @@ type modelFamily struct {
 	made       time.Time    // when the newest token was made; zero for the first
 	parent     uint32       // the token that was exchanged for the newest
 	newestUsed bool         // whether a use without rotation is recorded
-	observed   bool         // whether a reuse was recorded
+	observed   time.Time    // when a reuse was recorded, or a late use was stored; zero for never
+	stored     int          // how many late uses are stored as events
+	holder     int          // whose key the family is bound to; 0 for nobody's
+	codeHolder int          // whose key its code is bound to, until it is exchanged
 	scope      string       // a change may narrow it
 	claim      int          // a change sets it
 	revoked    family.Cause // "" if the family is not revoked
@@ -80,9 +84,12 @@ const (
 	newest   fateKind = "newest"   // the newest token's parent inside the interval: gets the newest
 	skips    fateKind = "skips"    // a lost response: gets a successor of the unused newest
 	ahead    fateKind = "ahead"    // newer than the record: the family moves ahead
+	lateUse  fateKind = "late"     // superseded, but the family's key comes with it: gets the newest
 	observed fateKind = "observed" // a reuse that is only recorded: gets the newest
 	reuse    fateKind = "reuse"    // a reuse that ends the family
 	refused  fateKind = "refused"  // refused, but the family is still active
+	unproven fateKind = "unproven" // lacks a proof of a key: changes nothing
+	noNonce  fateKind = "no nonce" // its proof lacks a recent nonce: changes nothing
 	dead     fateKind = "dead"
 	noScope  fateKind = "no scope"  // asks for a scope that was never granted: changes nothing
 	noTarget fateKind = "no target" // asks for a resource outside the audience: changes nothing
@@ -91,11 +98,31 @@ const (
 
 // honoured reports whether the use gets a new token.
 func (k fateKind) honoured() bool {
-	return slices.Contains([]fateKind{rotates, held, newest, skips, ahead, observed}, k)
+	return slices.Contains([]fateKind{rotates, held, newest, skips, ahead, lateUse, observed}, k)
+}
+
+// locks returns whose key it takes to use the family's token n, or 0 for none.
+func (f *modelFamily) locks(n uint32) int {
+	if f.coded && f.newest == 0 && n == 0 {
+		return f.codeHolder
+	}
+	return f.holder
+}
+
+// keyless returns what follows if token n comes with that proof of a key and the proof is not enough. It returns the
+// zero value if it is. Who lacks the key of a living family is refused and ends nothing.
+func (f *modelFamily) keyless(n uint32, key modelKeyProof) fate {
+	switch owner := f.locks(n); {
+	case owner == 0 || owner == key.proven():
+		return fate{}
+	case key.proven() != 0:
+		return fate{refused, family.WrongKey}
+	}
+	return key.refusal()
 }
 
 // fateOfCode returns what follows if the client presents the family's code with that proof.
-func (f *modelFamily) fateOfCode(proof modelProof, client string, p *family.Policy, now time.Time) fate {
+func (f *modelFamily) fateOfCode(proof modelProof, key modelKeyProof, client string, p *family.Policy, now time.Time) fate {
 	switch cause := f.death(p, now); {
 	case f.gone:
 		return fate{dead, family.Purged}
@@ -103,20 +130,22 @@ func (f *modelFamily) fateOfCode(proof modelProof, client string, p *family.Poli
 		return fate{dead, family.WrongClient}
 	case cause != "":
 		return fate{dead, cause}
+	case f.keyless(0, key) != fate{}:
+		return f.keyless(0, key)
 	case f.newest == 0 && proof == wrongVerifier:
 		return fate{refused, family.WrongVerifier}
 	case f.newest == 0 && proof == wrongRedirect:
 		return fate{refused, family.WrongRedirect}
 	case f.newest == 0:
 		return fate{kind: rotates}
-	case proof != wrongVerifier && now.Before(f.until), f.reused(p, now).kind == observed:
+	case f.holder != 0, proof != wrongVerifier && now.Before(f.until), f.reused(p, now).kind == observed:
 		return fate{refused, family.CodeUsed}
 	}
 	return fate{kind: reuse}
 }
 
-// fate returns what follows if the client, whose policy is p, presents token n at now.
-func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.Time) fate {
+// fate returns what follows if the client, whose policy is p, presents token n at now, with that proof of a key.
+func (f *modelFamily) fate(n uint32, key modelKeyProof, client string, p *family.Policy, now time.Time) fate {
 	switch cause := f.deathOnceBegun(p, now); {
 	case f.gone:
 		return fate{dead, family.Purged}
@@ -124,6 +153,8 @@ func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.T
 		return fate{dead, family.WrongClient}
 	case cause != "":
 		return fate{dead, cause}
+	case f.keyless(n, key) != fate{}:
+		return f.keyless(n, key)
 	case n > f.newest:
 		return fate{kind: ahead}
 	case n == f.newest && p.Rotation && f.inside(p, now):
@@ -132,6 +163,8 @@ func (f *modelFamily) fate(n uint32, client string, p *family.Policy, now time.T
 		return fate{kind: rotates}
 	case n == f.parent && f.inside(p, now):
 		return fate{kind: newest}
+	case f.holder != 0: // whose key came with it
+		return fate{kind: lateUse}
 	case n == f.parent && p.LostResponse == family.UntilUsed && !f.newestUsed:
 		return fate{kind: skips}
 	case n < f.parent && p.ReuseInterval > 0 && now.Before(f.made) && f.reused(p, now).kind == reuse:
@@ -178,11 +211,72 @@ func (f *modelFamily) death(p *family.Policy, now time.Time) family.Cause {
 }
 
 // modelAsked holds what a use asks for: a scope, "" for every scope of the family, and whether
-// it also asks for a resource that it cannot have. With a code comes a proof.
+// it also asks for a resource that it cannot have. With a code comes a proof, and with any token a proof of a
+// key may come.
 type modelAsked struct {
 	scope  string
 	target bool
 	proof  modelProof
+	key    modelKeyProof
+}
+
+// modelKeyProof is the proof of a key that comes with a token. The keys are numbered from 1.
+type modelKeyProof struct {
+	key  int // 0 if no proof comes
+	flaw modelFlaw
+	old  bool // its nonce is the oldest that is good
+}
+
+// modelFlaw is why a proof of a key is no good.
+type modelFlaw int
+
+const (
+	flawless modelFlaw = iota
+	staleNonce
+	otherAddress // it is a proof for another endpoint
+)
+
+// proven returns whose key is proven, or 0 for nobody's.
+func (p modelKeyProof) proven() int {
+	if p.flaw != flawless {
+		return 0
+	}
+	return p.key
+}
+
+// refusal returns what follows where a proof is needed and this is none.
+func (p modelKeyProof) refusal() fate {
+	if p.key != 0 && p.flaw == staleNonce {
+		return fate{kind: noNonce}
+	}
+	return fate{unproven, family.NoProof}
+}
+
+// demanded returns what follows if the client's policy demands a better proof of every request, and whether it does.
+// If a proof comes where one is allowed, it must be good.
+func (p modelKeyProof) demanded(client string, policy *family.Policy) (fate, bool) {
+	bad := p.key != 0 && p.proven() == 0
+	missing := p.key == 0 && policy.DPoP == family.DPoPRequired && isConfidential(client)
+	return p.refusal(), bad && policy.DPoP != family.DPoPOff || missing
+}
+
+// early returns what follows from a use that needs no record, and whether it needs none.
+func (f *modelFamily) early(client string, key modelKeyProof, p *family.Policy) (fate, bool) {
+	if got, ok := key.demanded(client, p); ok {
+		return got, true
+	}
+	return fate{dead, family.ClientNotBefore}, f.issued.Before(p.NotBefore) // the token alone tells this
+}
+
+// isConfidential reports whether a client of the histories is.
+func isConfidential(client string) bool { return client == "web" }
+
+// confirmed returns whose key the access token of a use is bound to that came with that proof, or 0.
+func (f *modelFamily) confirmed(key modelKeyProof, p *family.Policy) int {
+	if p.DPoP == family.DPoPOff && f.holder == 0 {
+		return 0
+	}
+	return key.proven()
 }
 
 // modelProof is what comes with a code.
@@ -201,18 +295,23 @@ func (f *modelFamily) grants(scope string) bool {
 
 // refresh uses token n and returns what follows.
 func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *family.Policy, now time.Time) fate {
-	if f.issued.Before(p.NotBefore) { // the token alone tells this, without the record
-		return fate{dead, family.ClientNotBefore}
+	if got, early := f.early(client, asked.key, p); early {
+		return got
 	}
-	got := f.fate(n, client, p, now)
+	got := f.fate(n, asked.key, client, p, now)
 	if n == 0 && f.coded {
-		got = f.fateOfCode(asked.proof, client, p, now)
+		got = f.fateOfCode(asked.proof, asked.key, client, p, now)
 	}
 	switch {
 	case got.kind.honoured() && !f.grants(asked.scope):
 		return fate{kind: noScope}
 	case got.kind.honoured() && asked.target:
 		return fate{kind: noTarget}
+	case got.kind.honoured() && f.newest == 0 && p.DPoP == family.DPoPRequired && asked.key.proven() == 0:
+		return asked.key.refusal()
+	}
+	if got.kind.honoured() && f.newest == 0 {
+		f.begins(asked.key, p)
 	}
 	switch got.kind {
 	case rotates:
@@ -241,12 +340,33 @@ func (f *modelFamily) refresh(n uint32, client string, asked modelAsked, p *fami
 			f.moved(n, n+1, now)
 		}
 		f.usedAt(now, p)
+	case lateUse:
+		if first := f.observed.IsZero(); first || now.Sub(f.observed) >= time.Hour {
+			if now.Before(f.used) { // a slow request
+				now = f.used
+			}
+			f.observed = now
+			f.stored++
+			f.usedAt(now, p)
+		} else if f.overdue(p, now) {
+			f.usedAt(now, p)
+		}
 	case observed:
-		f.observed = true
+		if f.observed.IsZero() {
+			f.observed = now
+		}
 	case reuse:
 		f.revoke(family.ReuseDetected, p, now)
 	}
 	return got
+}
+
+// begins binds a family to the key that comes with its first use. That is one of its number 0, or of a later token if
+// the record is from before that was used. The families of confidential clients are not bound.
+func (f *modelFamily) begins(key modelKeyProof, p *family.Policy) {
+	if f.holder == 0 && p.DPoP != family.DPoPOff && !isConfidential(f.client) {
+		f.holder = key.proven()
+	}
 }
 
 // moved records that a token became the newest in exchange for its parent.
@@ -342,19 +462,31 @@ func (p *modelPlan) left() (families []*modelFamily) {
 	return families
 }
 
-// keyed returns what follows from a login with the key. A status other than 201 is a refusal;
-// with 201 the family is the one that the key names, or nil for a new one.
-func (m *model) keyed(k modelKey, scope string, coded bool, now time.Time) (*modelFamily, int) {
+// keyed returns what follows from a login with the idempotency key, which names the holder's key for the family,
+// 0 for none. A status other than 201 is a refusal; with 201 the family is the one that the idempotency key
+// stands for, or nil for a new one.
+func (m *model) keyed(k modelKey, scope string, coded bool, holder int, now time.Time) (*modelFamily, int) {
 	s := m.keys[k]
 	switch {
+	case (k.key == 0 || s == nil || !now.Before(s.until)) && !m.binds(k.client, coded, holder):
+		return nil, http.StatusBadRequest
 	case k.key == 0 || s == nil || !now.Before(s.until):
 		return nil, http.StatusCreated
-	case s.scope != scope, s.coded != coded:
+	case s.scope != scope, s.coded != coded, s.holder != holder:
 		return nil, http.StatusUnprocessableEntity
 	case s.family.gone || s.family.newest != s.family.first() || s.family.death(m.policies[k.client], now) != "":
 		return nil, http.StatusConflict
 	}
 	return s.family, http.StatusCreated
+}
+
+// binds reports whether a login in the client may name the holder's key, or none, which is 0.
+func (m *model) binds(client string, coded bool, holder int) bool {
+	p := m.policies[client].DPoP
+	if holder == 0 { // what a code needs is asked at its exchange
+		return p != family.DPoPRequired || coded || isConfidential(client)
+	}
+	return p != family.DPoPOff && (coded || !isConfidential(client))
 }
 
 // first returns the number of what the family begins with.
@@ -370,7 +502,7 @@ const foreignKept = 365 * 24 * time.Hour
 
 // imports starts the family of another provider's token.
 func (m *model) imports(id family.ID, owner modelOwner, number int, now time.Time) *modelFamily {
-	f := m.begins(&modelFamily{modelOwner: owner, scope: "read write", foreign: number}, id, now)
+	f := m.started(&modelFamily{modelOwner: owner, scope: "read write", foreign: number}, id, now)
 	until := now.Add(foreignKept)
 	if f.purge.IsZero() || f.purge.After(until) {
 		until = f.purge
@@ -386,18 +518,22 @@ func (m *model) forget(now time.Time) {
 	})
 }
 
-// login starts a family.
-func (m *model) login(id family.ID, owner modelOwner, scope string, coded bool, now time.Time) *modelFamily {
-	f := m.begins(&modelFamily{modelOwner: owner, scope: scope, coded: coded}, id, now)
+// login starts a family, bound to the holder's key unless that is 0.
+func (m *model) login(id family.ID, owner modelOwner, scope string, coded bool, holder int, now time.Time) *modelFamily {
+	f := m.started(&modelFamily{modelOwner: owner, scope: scope, coded: coded}, id, now)
+	if !isConfidential(owner.client) {
+		f.holder = holder
+	}
 	if coded {
+		f.codeHolder = holder
 		f.until = now.Add(time.Minute)
 		f.purge = f.until.Add(24 * time.Hour)
 	}
 	return f
 }
 
-// begins adds a family.
-func (m *model) begins(f *modelFamily, id family.ID, now time.Time) *modelFamily {
+// started adds a family.
+func (m *model) started(f *modelFamily, id family.ID, now time.Time) *modelFamily {
 	p := m.policies[f.client]
 	f.id, f.ulid, f.issued, f.newest = id.String(), id.ULID().String(), now, f.first()
 	if p.AbsoluteLifetime > 0 {

@@ -38,6 +38,7 @@ type history struct {
 	tokens map[string]string // each refresh token that was answered, and its family
 	purged bool
 	seen   map[stranger]time.Time // another provider's tokens that nobody had imported, and when that was found out
+	keyed  map[string]string      // each family that has begun, and the thumbprint of the key that its record had then
 }
 
 var (
@@ -75,7 +76,7 @@ func newHistory(t testing.TB) *history {
 			policies: map[string]*family.Policy{}, owners: map[modelOwner]*modelCount{}, keys: map[modelKey]*modelStart{},
 			foreign: map[int]*modelForeign{},
 		},
-		seen: map[stranger]time.Time{},
+		seen: map[stranger]time.Time{}, keyed: map[string]string{},
 	}
 	t.Cleanup(func() {
 		for _, w := range h.held {
@@ -134,8 +135,9 @@ func (h *history) play(s step) {
 		h.clock.Advance(time.Duration(s.MS) * time.Millisecond)
 	case "policy":
 		p := historyPolicies(now)[s.Policy%len(historyPolicies(now))]
-		if historyClients[s.Client] == "app" {
-			p.Rotation = true // as a public client's must be
+		p.DPoP = []family.DPoP{family.DPoPOff, family.DPoPAllowed, family.DPoPRequired}[s.DPoP%3]
+		if historyClients[s.Client] == "app" && p.DPoP != family.DPoPRequired {
+			p.Rotation = true // as that of a public client must be, unless its tokens are bound to keys
 		}
 		if old := h.model.policies[historyClients[s.Client]]; old != nil {
 			p.NotBefore = old.NotBefore
@@ -181,7 +183,7 @@ func (h *history) play(s step) {
 		a := h.sendTo(s.Server, http.MethodPost, "/oauth/introspect", formType, url.Values{
 			"client_id": {"web"}, "client_secret": {h.secret}, "token": {h.minted(u)},
 		}.Encode())
-		got := u.f.fate(u.n, "web", h.model.policies["web"], now)
+		got := u.f.fate(u.n, modelKeyProof{key: u.f.locks(u.n)}, "web", h.model.policies["web"], now)
 		if active := !u.code() && got.kind.honoured(); a.status != http.StatusOK || a.json["active"] != active {
 			h.fail("introspection says %v of a token that %v", a, got)
 		}
@@ -230,7 +232,8 @@ func (h *history) register(client string, p *family.Policy, notBefore string) {
 		more = append(more, "client_secret", h.secret)
 	}
 	for i := range h.servers {
-		if a := h.sendTo(i, http.MethodPost, "/oauth/token", formType, refreshForm("none", more...)); !a.refused(p.InvalidGrantStatus) {
+		proof := h.proof(modelKeyProof{key: 1}, i)
+		if a := h.sendTo(i, http.MethodPost, "/oauth/token", formType, refreshForm("none", more...), proof...); !a.refused(p.InvalidGrantStatus) {
 			h.t.Fatalf("a token that is none got %v", a)
 		}
 	}
@@ -270,6 +273,7 @@ func (h *history) use(s step) use {
 	if u.code() {
 		u.asked.scope, u.asked.proof = "", modelProof(s.Proof%3)
 	}
+	u.asked.key = s.keyProof(f.locks(u.n))
 	u.unknown = n == 0 && f.foreign != 0 && h.unknown(stranger{u.server, u.client, f.foreign})
 	return u
 }
@@ -293,10 +297,22 @@ func (h *history) minted(u use) string {
 
 // happens applies the use to the model and returns what follows.
 func (u use) happens() fate {
-	if u.unknown {
-		return fate{dead, family.NeverImported}
+	if got, ok := u.early(); ok {
+		return got
 	}
 	return u.f.refresh(u.n, u.client, u.asked, u.policy, u.now)
+}
+
+// early returns what follows from the use if its server needs no record for that, and whether it needs none.
+func (u use) early() (fate, bool) {
+	got, ok := u.asked.key.demanded(u.client, u.policy)
+	switch {
+	case ok:
+		return got, true
+	case u.unknown:
+		return fate{dead, family.NeverImported}, true
+	}
+	return u.f.early(u.client, u.asked.key, u.policy)
 }
 
 // form returns the body of the use's request.
@@ -334,17 +350,19 @@ func (u use) audience() any {
 }
 
 func (h *history) present(u use) answer {
-	return h.sendTo(u.server, http.MethodPost, "/oauth/token", formType, h.form(u))
+	return h.sendTo(u.server, http.MethodPost, "/oauth/token", formType, h.form(u), h.proof(u.asked.key, u.server)...)
 }
 
 // refresh presents a token while the store may fail. A client that gets no answer presents it
 // again, and loses nothing if the policy has an interval.
 func (h *history) refresh(s step) {
 	u := h.use(s)
-	before := u.f.clone()
+	before, stored := u.f.clone(), h.stored(u.f)
 	want := u.happens()
 	var got answer
-	if !h.faulty(s, func() { got = h.present(u) }) {
+	hit := h.faulty(s, func() { got = h.present(u) })
+	h.keysCount(u, before, stored, got)
+	if !hit {
 		h.answered(u, want, got, u.events(want, before))
 		return
 	}
@@ -362,17 +380,19 @@ func (h *history) refresh(s step) {
 	if answered {
 		return
 	}
-	again, before := h.use(s), u.f.clone()
+	again, before, stored := h.use(s), u.f.clone(), h.stored(u.f)
 	again.n, again.asked, again.unknown = u.n, u.asked, u.unknown
 	wantAgain := again.happens()
-	lost := u.policy.ReuseInterval > 0 && !wantAgain.kind.honoured()
+	lost := (u.policy.ReuseInterval > 0 || u.f.holder != 0) && !wantAgain.kind.honoured()
 	if u.code() { // one that was exchanged is refused, and its family lives
 		lost = wantAgain.kind != rotates && wantAgain != fate{refused, family.CodeUsed}
 	}
 	if want.kind.honoured() && lost {
 		h.fail("a session was lost to our own fault: the token is %v", wantAgain)
 	}
-	h.answered(again, wantAgain, h.present(again), again.events(wantAgain, before))
+	got = h.present(again)
+	h.keysCount(again, before, stored, got)
+	h.answered(again, wantAgain, got, again.events(wantAgain, before))
 }
 
 // faulty runs do while the store fails as the step says, and reports whether the faults were
@@ -432,11 +452,14 @@ func (h *history) answer(u use, want fate, got answer) {
 			h.fail("one token is %s and %s", known, whose)
 		}
 		h.tokens[successor] = whose
+		h.confirmed(got, u.f.confirmed(u.asked.key, u.policy))
 		if _, claims := decodeJWT(h.t, got.text("access_token")); !reflect.DeepEqual(claims["aud"], u.audience()) {
 			h.fail("the access token is for %v, not %v", claims["aud"], u.audience())
 		} else if scope := cmp.Or(u.asked.scope, u.f.scope); claims["scope"] != scope || got.text("scope") != scope || claims["n"] != claimed(u.f.claim) {
 			h.fail("the access token has %v and the answer %v, not %s and %d", claims, got.json["scope"], scope, u.f.claim)
 		}
+	case u.asked.key.key != 0 && got.header.Get("DPoP-Nonce") != h.keys.Codec.Nonce(u.now):
+		h.fail("a proof got no nonce for the next one, but %v", got.header)
 	case want.kind == noScope:
 		if got.status != http.StatusBadRequest || got.text("error") != "invalid_scope" {
 			h.fail("a scope that was not granted got %v", got)
@@ -444,6 +467,14 @@ func (h *history) answer(u use, want fate, got answer) {
 	case want.kind == noTarget:
 		if got.status != http.StatusBadRequest || got.text("error") != "invalid_target" {
 			h.fail("a resource that is none of the audience got %v", got)
+		}
+	case want.kind == unproven:
+		if !got.unproven() {
+			h.fail("token %d without a proof of its key got %v", u.n, got)
+		}
+	case want.kind == noNonce:
+		if got.status != http.StatusBadRequest || got.text("error") != "use_dpop_nonce" {
+			h.fail("token %d with a stale nonce got %v", u.n, got)
 		}
 	case want.kind == unclear:
 		if !got.unavailable() {
@@ -466,21 +497,21 @@ func (u use) refused(got answer) bool {
 // family before the use.
 func (u use) events(got fate, before *modelFamily) []string {
 	if !u.code() {
-		return wantEvents(got, before)
+		return wantEvents(got, before, u.f)
 	}
 	switch got.kind {
 	case rotates:
 		return []string{"seacft"}
-	case refused, dead:
+	case refused, unproven, dead:
 		return []string{"feacft " + string(got.cause)}
 	default:
-		return wantEvents(got, before)
+		return wantEvents(got, before, u.f)
 	}
 }
 
-// wantEvents returns the log lines that a use of a refresh token must leave. before is the family
-// before the use.
-func wantEvents(got fate, before *modelFamily) []string {
+// wantEvents returns the log lines that a use of a refresh token must leave. before and after are the family
+// before and after the use.
+func wantEvents(got fate, before, after *modelFamily) []string {
 	switch got.kind {
 	case rotates:
 		return []string{"sertft"}
@@ -492,14 +523,19 @@ func wantEvents(got fate, before *modelFamily) []string {
 		return []string{"sertft lostResponse"}
 	case ahead:
 		return []string{"ahead"}
+	case lateUse:
+		if before.stored < after.stored {
+			return []string{"late_use", "sertft late"}
+		}
+		return []string{"sertft late"}
 	case observed:
-		if before.observed {
+		if !before.observed.IsZero() {
 			return []string{"sertft reused"}
 		}
 		return []string{"ferrt observed", "sertft reused"}
 	case reuse:
 		return []string{"ferrt"}
-	case refused, dead:
+	case refused, unproven, dead:
 		return []string{"fertft " + string(got.cause)}
 	default:
 		return nil
@@ -513,16 +549,16 @@ func (h *history) events() (lines []string) {
 	h.read = len(log)
 	for line := range strings.Lines(fresh) {
 		var m struct {
-			Msg, Type, Cause                     string
-			Held, Reused, Observed, LostResponse bool
+			Msg, Type, Cause                           string
+			Held, Reused, Observed, LostResponse, Late bool
 		}
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			h.t.Fatalf("a log line is not JSON: %v", err)
 		}
-		if m.Msg != "audit" || !slices.Contains([]string{"sertft", "fertft", "ferrt", "ahead", "seacft", "feacft"}, m.Type) {
+		if m.Msg != "audit" || !slices.Contains([]string{"sertft", "fertft", "ferrt", "late_use", "ahead", "seacft", "feacft"}, m.Type) {
 			continue
 		}
-		for name, set := range map[string]bool{"held": m.Held, "reused": m.Reused, "observed": m.Observed, "lostResponse": m.LostResponse} {
+		for name, set := range map[string]bool{"held": m.Held, "reused": m.Reused, "observed": m.Observed, "lostResponse": m.LostResponse, "late": m.Late} {
 			if set {
 				m.Type += " " + name
 			}
@@ -567,13 +603,15 @@ func (h *history) difference(f *modelFamily) string {
 		newest   uint32
 		cause    family.Cause
 		used     time.Time
-		observed bool
+		observed int64
+		jkt      string
 		purge    int64
 		scope    string
 		claims   string
 	}
-	record := state{got.Counter, got.Revoked.Cause, got.LastUsedAt, !got.ObservedAt.IsZero(), purge, strings.Join(got.Scope, " "), got.Claims}
-	model := state{f.newest, f.revoked, f.used, f.observed, f.purgeAt(), f.scope, claims(f.claim)}
+	h.boundAsBegun(got)
+	record := state{got.Counter, got.Revoked.Cause, got.LastUsedAt, milliseconds(got.ObservedAt), family.EncodeThumbprint(got.JKT), purge, strings.Join(got.Scope, " "), got.Claims}
+	model := state{f.newest, f.revoked, f.used, milliseconds(f.observed), h.jkt(f.locks(f.newest)), f.purgeAt(), f.scope, claims(f.claim)}
 	if record != model {
 		return fmt.Sprintf("the record is %v, the model %v", record, model)
 	}
@@ -582,14 +620,15 @@ func (h *history) difference(f *modelFamily) string {
 
 // explained compares the explanation of a token with what its next use would do.
 func (h *history) explained(u use) {
-	u.unknown = false // the explanation is of what the table knows
-	got := u.f.fate(u.n, u.client, u.policy, h.clock.Now())
-	if u.code() { // only the client has the proof, and the explanation supposes it
-		got = u.f.fateOfCode(rightProof, u.client, u.policy, h.clock.Now())
+	u.unknown = false                         // the explanation is of what the table knows
+	key := modelKeyProof{key: u.f.locks(u.n)} // only the client has the proofs, and the explanation supposes them
+	got := u.f.fate(u.n, key, u.client, u.policy, h.clock.Now())
+	if u.code() {
+		got = u.f.fateOfCode(rightProof, key, u.client, u.policy, h.clock.Now())
 	}
 	verdict, cause := "dead", got.cause
 	switch got.kind {
-	case rotates, held, skips, ahead:
+	case rotates, held, skips, ahead, lateUse:
 		verdict = "valid"
 	case newest, observed:
 		verdict = "valid_in_reuse_interval"
@@ -619,7 +658,7 @@ func (h *history) raceOf(s step) {
 			}
 		}
 	}
-	before := u.f.clone()
+	before, stored := u.f.clone(), h.stored(u.f)
 	type outcome struct{ status, refreshToken string }
 	want, got, ferrt := map[outcome]int{}, map[outcome]int{}, 0
 	for range s.Count {
@@ -627,12 +666,14 @@ func (h *history) raceOf(s step) {
 		switch became := u.happens(); {
 		case became.kind.honoured():
 			o = outcome{"200", h.mint(u.f.id, u.f.newest)}
+		case became.kind == unproven, became.kind == noNonce:
+			o.status = "400"
 		case became.kind == reuse:
 			ferrt++
 		}
 		want[o]++
 	}
-	if u.f.observed && !before.observed {
+	if !u.f.observed.IsZero() && before.observed.IsZero() && u.f.stored == 0 {
 		ferrt++
 	}
 	form := h.form(u)
@@ -642,8 +683,10 @@ func (h *history) raceOf(s step) {
 	}
 	replies := make(chan reply, s.Count)
 	for i := range s.Count {
+		server := (u.server + i) % len(h.servers)
+		proof := h.proof(u.asked.key, server)
 		go func() {
-			a, err := h.try((u.server+i)%len(h.servers), http.MethodPost, "/oauth/token", formType, form)
+			a, err := h.try(server, http.MethodPost, "/oauth/token", formType, form, proof...)
 			replies <- reply{a, err}
 		}()
 	}
@@ -653,6 +696,7 @@ func (h *history) raceOf(s step) {
 		if r.err != nil {
 			h.t.Fatal(r.err)
 		}
+		h.keysCount(u, before, stored, r.answer)
 		o := outcome{fmt.Sprint(r.answer.status), r.answer.text("refresh_token")}
 		got[o]++
 		each = append(each, cmp.Or(h.numbered(o.refreshToken), strings.TrimSpace(r.answer.String())))
@@ -664,13 +708,17 @@ func (h *history) raceOf(s step) {
 		}
 	}
 	h.same(u.f)
+	late := u.f.stored - before.stored
 	for _, line := range h.events() {
-		if strings.HasPrefix(line, "ferrt") {
+		switch {
+		case strings.HasPrefix(line, "ferrt"):
 			ferrt--
+		case line == "late_use":
+			late--
 		}
 	}
-	if ferrt != 0 {
-		h.fail("%d reuses are not in the log", ferrt)
+	if ferrt != 0 || late != 0 {
+		h.fail("%d reuses and %d late uses are not in the log", ferrt, late)
 	}
 }
 
@@ -693,12 +741,16 @@ type heldUse struct {
 
 // hold begins a request that waits at its write until it is released.
 func (h *history) hold(s step) {
-	w := &heldUse{use: h.use(s), answer: make(chan answer, 1), failed: make(chan error, 1)}
+	u := h.use(s)
+	if u.n == 0 && u.policy.DPoP == family.DPoPRequired && u.asked.key.proven() == 0 {
+		return // it reads the record first
+	}
+	w := &heldUse{use: u, answer: make(chan answer, 1), failed: make(chan error, 1)}
 	waits, release := h.store.Hold("UpdateItem")
 	w.release = release
-	form := h.form(w.use)
+	form, proof := h.form(w.use), h.proof(w.asked.key, w.server)
 	go func() {
-		a, err := h.try(w.server, http.MethodPost, "/oauth/token", formType, form)
+		a, err := h.try(w.server, http.MethodPost, "/oauth/token", formType, form, proof...)
 		if err != nil {
 			w.failed <- err
 			return
@@ -711,11 +763,11 @@ func (h *history) hold(s step) {
 		h.held = append(h.held, w)
 	case a := <-w.answer: // it did not need the store
 		h.store.Break(nil)
-		want, cause := w.happens(), family.ClientNotBefore
-		if w.unknown {
-			cause = family.NeverImported
+		want, early := w.early()
+		if !early {
+			h.fail("a token that needs the store got %v without it", a)
 		}
-		h.answered(w.use, want, a, w.events(fate{dead, cause}, w.f))
+		h.answered(w.use, want, a, w.events(want, w.f))
 	case err := <-w.failed:
 		h.t.Fatal(err)
 	}
@@ -728,11 +780,12 @@ func (h *history) release() {
 	}
 	w := h.held[0]
 	h.held = h.held[1:]
-	before := w.f.clone()
+	before, stored := w.f.clone(), h.stored(w.f)
 	want := w.happens()
 	w.release()
 	select {
 	case a := <-w.answer:
+		h.keysCount(w.use, before, stored, a)
 		h.answer(w.use, want, a)
 	case err := <-w.failed:
 		h.t.Fatal(err)
@@ -754,6 +807,10 @@ func (h *history) login(s step) {
 	}
 	body := fmt.Sprintf(`{"user_id":%q,"client_id":%q,"scope":%q,"audience":[%q,%q]}`,
 		owner.user, owner.client, scope, historyAudience[0], historyAudience[1])
+	holder := s.DPoP % (historyHolders + 1)
+	if holder != 0 {
+		body = strings.TrimSuffix(body, "}") + fmt.Sprintf(`,"dpop_jkt":%q}`, h.jkt(holder))
+	}
 	coded, delivered := s.Code == 1, "refresh_token"
 	if coded {
 		body, delivered = strings.TrimSuffix(body, "}")+`,"deliver":"code","code_challenge":"`+challengeOf(verifier)+`"}`, "code"
@@ -764,7 +821,7 @@ func (h *history) login(s step) {
 		header = []string{"Idempotency-Key", fmt.Sprint(s.Key)}
 	}
 	for {
-		there, status := h.model.keyed(key, scope, coded, now)
+		there, status := h.model.keyed(key, scope, coded, holder, now)
 		starts := there == nil && status == http.StatusCreated
 		var got answer
 		hit := h.faulty(s, func() {
@@ -774,12 +831,12 @@ func (h *history) login(s step) {
 		if starts {
 			h.model.counted(owner, !hit, s.counts(hit), now)
 		}
-		if fresh := h.newFamilies(owner, scope, coded, now); len(fresh) > 0 {
+		if fresh := h.newFamilies(owner, scope, coded, holder, now); len(fresh) > 0 {
 			if there = fresh[0]; !starts || len(fresh) > 1 {
 				h.fail("%d families were started by one login", len(fresh))
 			}
 			if s.Key != 0 {
-				h.model.keys[key] = &modelStart{there, scope, coded, now.Add(24 * time.Hour)}
+				h.model.keys[key] = &modelStart{there, scope, coded, holder, now.Add(24 * time.Hour)}
 			}
 		}
 		switch {
@@ -787,6 +844,8 @@ func (h *history) login(s step) {
 			h.fail("a login got %v, not %d", got, status)
 		case answered && status == http.StatusCreated && (there == nil || got.text("family") != there.id || got.text(delivered) != h.minted(use{f: there, n: there.first()})):
 			h.fail("a login was given %v, and there is %v", got.json["family"], there)
+		case answered && status == http.StatusCreated && !coded:
+			h.confirmed(got, there.holder)
 		}
 		if answered || s.Key == 0 {
 			return
@@ -896,7 +955,7 @@ func (h *history) imports(s step) {
 		for i, number := range numbers {
 			h.importedAs(owner, number, before[number], answered.Tokens[i], now)
 		}
-		if fresh := h.newFamilies(owner, "", false, now); len(fresh) > 0 {
+		if fresh := h.newFamilies(owner, "", false, 0, now); len(fresh) > 0 {
 			h.fail("an import started %d families more than it says", len(fresh))
 		}
 		return
@@ -931,14 +990,14 @@ func (h *history) importedAs(owner modelOwner, number int, known *modelForeign, 
 }
 
 // newFamilies adds to the model those of the user's families that it does not have.
-func (h *history) newFamilies(owner modelOwner, scope string, coded bool, now time.Time) (fresh []*modelFamily) {
+func (h *history) newFamilies(owner modelOwner, scope string, coded bool, holder int, now time.Time) (fresh []*modelFamily) {
 	families, _, err := h.table.FamiliesBefore(h.t.Context(), h.keys.Users.Key(owner.user), ulid.ULID{}, 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	for _, f := range families {
 		if !slices.ContainsFunc(h.model.families, func(known *modelFamily) bool { return known.id == f.ID.String() }) {
-			fresh = append(fresh, h.model.login(f.ID, owner, scope, coded, now))
+			fresh = append(fresh, h.model.login(f.ID, owner, scope, coded, holder, now))
 			h.same(fresh[len(fresh)-1])
 		}
 	}
@@ -1197,12 +1256,14 @@ func (h *history) sweepOwners(s step) {
 	}
 }
 
-// trailComplete checks that each end of a family is recorded exactly once.
+// trailComplete checks that each end of a family is recorded exactly once, and that its late uses are, at most one
+// an hour.
 func (h *history) trailComplete() {
 	if h.purged {
 		return // events may be deleted before their families
 	}
 	named := map[string][]string{} // for each family, the types of the events that tell its end
+	late := map[string][]time.Time{}
 	for _, user := range historyUsers {
 		key := h.keys.Users.Key(user)
 		events, _, err := h.table.UserEvents(h.t.Context(), key, store.Span{From: time.Unix(0, 0), To: h.clock.Now().Add(time.Second)}, ulid.ULID{}, 10_000)
@@ -1212,6 +1273,9 @@ func (h *history) trailComplete() {
 		for _, e := range events {
 			if e.Family != (family.ID{}) && e.Type == audit.Reuse && !e.Observed {
 				named[e.Family.String()] = append(named[e.Family.String()], "ferrt")
+			}
+			if e.Type == audit.LateUse {
+				late[e.Family.String()] = append(late[e.Family.String()], e.At)
 			}
 			for _, u := range e.Families {
 				if e.Type == audit.Cleanup {
@@ -1228,6 +1292,16 @@ func (h *history) trailComplete() {
 		}
 		if !slices.Equal(named[f.id], want) {
 			h.fail("family %s ended of %q, and the trail has %q", f.id, f.revoked, named[f.id])
+		}
+		times := late[f.id]
+		if len(times) != f.stored && !f.erased || len(times) != 0 && f.erased {
+			h.fail("of the late uses of family %s, %d are stored, not %d", f.id, len(times), f.stored)
+		}
+		slices.SortFunc(times, time.Time.Compare)
+		for i := range times[min(1, len(times)):] {
+			if times[i+1].Sub(times[i]) < time.Hour {
+				h.fail("late uses of family %s are stored at %v", f.id, times)
+			}
 		}
 	}
 }

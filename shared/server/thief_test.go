@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"testing"
 	"time"
 
@@ -124,4 +125,41 @@ func (w *world) successor(a answer) uint32 {
 	}
 	_, n := w.content(a.text("refresh_token"))
 	return n
+}
+
+// TestThiefWithoutKey gives a thief every token of a bound family as soon as its owner has it, and checks that it gets
+// nothing: without a proof, with one of its own key, or with a damaged one of the owner's. The owner, who presents old
+// tokens as well, never notices.
+func TestThiefWithoutKey(t *testing.T) {
+	for _, policy := range []string{`{"dpop":"required","reuse_interval":0}`, `{"dpop":"allowed","reuse_interval":60,"lost_response":"until_used"}`} {
+		w := newWorld(t)
+		w.putClient("app", `{"type":"public","policy":`+policy+`}`)
+		w.clock.Advance(time.Minute)
+		owner, thief := w.prover(), w.prover()
+		a := w.issue(fmt.Sprintf(`{"user_id":"u","client_id":"app","dpop_jkt":%q}`, owner.jkt()))
+		id, tokens := a.text("family"), []string{a.text("refresh_token")}
+		for use := range 30 {
+			seen := owner.proof()
+			w.clock.Advance([]time.Duration{0, 7 * time.Second, 2 * time.Minute, 20 * time.Minute}[use%4])
+			for _, token := range tokens[max(0, len(tokens)-3):] {
+				before := w.family(id)
+				without, own := w.refresh(token), thief.refresh(token)
+				stale := w.send(http.MethodPost, "/oauth/token", formType, refreshForm(token), "DPoP", seen+"x")
+				if !without.unproven() || !own.refused(http.StatusBadRequest) || !stale.unproven() {
+					t.Fatalf("%s: the thief got %v, %v and %v", policy, without, own, stale)
+				}
+				if after := w.family(id); !reflect.DeepEqual(after.json, before.json) {
+					t.Fatalf("%s: the family is %v, and was %v", policy, after, before)
+				}
+			}
+			a := owner.refresh(tokens[max(0, len(tokens)-1-use%3)])
+			if a.status != http.StatusOK {
+				t.Fatalf("%s: the owner got %v", policy, a)
+			}
+			tokens = append(tokens, a.text("refresh_token"))
+		}
+		if n := len(w.logged("ferrt")); n != 0 || w.storedEvents("ferrt") != 0 {
+			t.Errorf("%s: %d reuses are on record", policy, n)
+		}
+	}
 }
