@@ -15,7 +15,13 @@ var numberZero = chapter{"Number 0", []mutant{
 	},
 	{
 		rule: "a second use of a code is honoured", pkg: "family", test: "family.TestCodeIsUsedOnce",
-		edits: []edit{{`return Verdict{Kind: Refused, Cause: CodeUsed, Age: age}`, `return Verdict{Kind: Newest, Age: age}`}},
+		edits: []edit{{`p.Observing(a.Now):
+		return Verdict{Kind: Refused, Cause: CodeUsed, Age: age}`, `p.Observing(a.Now):
+		return Verdict{Kind: Newest, Age: age}`}},
+	},
+	{
+		rule: "a code that comes again ends a family that is bound to a key", pkg: "family", test: "family.TestDecideOrigin",
+		edits: []edit{{`case f.Bound(): // the caller has its key, without`, `case f.Bound() && p == nil: // the caller has its key, without`}},
 	},
 	{
 		rule: "a page that mounts twice ends its family", pkg: "family", test: "family.TestDecideOrigin",
