@@ -59,6 +59,7 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &unproven):
 		e = proofRefused(unproven)
 	case errors.Is(err, session.ErrNotRenewed): // it is not our failure, and is in the audit log
+		w.Header().Del(nonceHeader)
 		problem.SetRetryAfter(w.Header())
 		e = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "The browser has to renew the session's cookie first. Please try again."}
 	case errors.Is(err, session.ErrOtherClient):

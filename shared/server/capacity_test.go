@@ -461,6 +461,56 @@ func TestCapacity(t *testing.T) {
 			}
 		}, 200, get + " " + update, 1, 1, 0},
 
+		// A session that is bound to the browser's device
+		{"refresh by a device cookie", func(w *world) func(*world) answer {
+			c := w.deviceBound()
+			sid := c.bound("u")
+			return func(*world) answer { return c.renew(sid) }
+		}, 200, update, 1, 0, 0},
+		{"refresh by an old device cookie", func(w *world) func(*world) answer {
+			c := w.deviceBound()
+			sid := c.bound("u")
+			c.without, c.sessions, c.expires = true, nil, map[string]time.Time{}
+			w.clock.Advance(11 * time.Minute)
+			c.browser.post("/oauth/revoke", "client_id", "spa", "token", "x") // so that the client is cached
+			return func(*world) answer { return c.renew(sid) }
+		}, 503, "", 0, 0, 0},
+		{"register a device's key", func(w *world) func(*world) answer {
+			c := w.deviceBound()
+			c.without = true
+			sid := c.login("u")
+			proof := deviceProof(w.t, deviceKey(w.t), challengeOffered(c.renew(sid)), true)
+			return func(*world) answer {
+				a, _ := c.ask("/oauth/dbsc/registration", "Secure-Session-Response", proof)
+				return a
+			}
+		}, 200, "", 0, 0, 0},
+		{"the renewal that binds", func(w *world) func(*world) answer {
+			c := w.deviceBound()
+			c.login("u")
+			return c.renewal()
+		}, 200, update, 1, 0, 0},
+		{"a renewal", func(w *world) func(*world) answer {
+			c := w.deviceBound()
+			c.bound("u")
+			return c.renewal()
+		}, 200, update, 1, 0, 0},
+		{"a renewal of a session that has ended", func(w *world) func(*world) answer {
+			c := w.deviceBound()
+			c.bound("u")
+			w.send(http.MethodDelete, "/v1/families?user_id=u", "", "")
+			return c.renewal()
+		}, 401, update, 1, 0, 0},
+		{"a renewal without a proof", func(w *world) func(*world) answer {
+			c := w.deviceBound()
+			c.bound("u")
+			s := c.only()
+			return func(*world) answer {
+				a, _ := c.ask(s.renewal, "Sec-Secure-Session-Id", s.identifier)
+				return a
+			}
+		}, 403, "", 0, 0, 0},
+
 		// POST /oauth/revoke and POST /oauth/introspect
 		{"revoke", func(w *world) func(*world) answer {
 			first, _ := w.login()

@@ -55,6 +55,25 @@ func (w *world) chromium() *chromium {
 	return &chromium{browser: w.browser(), own: w.servers[0].URL, sameSite: "Strict", sessions: map[string]*boundSession{}, expires: map[string]time.Time{}}
 }
 
+// deviceBound returns a browser at a world's own pages, with the device-bound client "spa".
+func (w *world) deviceBound() *chromium {
+	w.t.Helper()
+	w.putClient("spa", `{"type":"public","transport":"cookie","device_bound":true}`)
+	c := w.chromium()
+	c.origin = w.servers[0].URL
+	return c
+}
+
+// renewal returns a renewal of the browser's only session.
+func (c *chromium) renewal() func(*world) answer {
+	s := c.only()
+	proof := deviceProof(c.t, s.key, s.challenge, false)
+	return func(*world) answer {
+		a, _ := c.ask(s.renewal, "Sec-Secure-Session-Id", s.identifier, "Secure-Session-Response", proof)
+		return a
+	}
+}
+
 // post sends a form as a page does. Before that the browser renews each session in whose scope the path is and whose
 // cookie is gone; afterwards it does what the headers of the answer ask for.
 func (c *chromium) post(path string, form ...string) answer {
