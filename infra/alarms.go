@@ -79,7 +79,7 @@ func (p *Service) addAlarms() {
 	p.addAlarm("caller-refused", 1, p.countMessages("CallerRefused", "manage", "caller refused"),
 		"The management API was called without its gateway's IAM authorization: without an identity, or by another API. The call was refused. A route has lost its authorizer, or there is another way to the function. The log of the function manage names the API.")
 	p.addAlarm("secret-added", 1, p.count(audit.MetricSecret),
-		"A client has a new secret, with which it can be impersonated. Check that this was intended: the saved query \"who called the management API\" shows the caller.")
+		"A client has a new secret or key, with which it can be impersonated. Check that this was intended: the saved query \"who called the management API\" shows the caller.")
 	p.addAlarm("may-introspect", 1, p.count(audit.MetricIntrospect),
 		"A client may now introspect the access tokens of others. Check that this was intended: the saved query \"who called the management API\" shows the caller.")
 	p.addAlarm("observe", 1, p.count(audit.MetricObserve),

@@ -45,6 +45,10 @@ type Registration struct {
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 
+	// The public keys by which a confidential client authenticates (private_key_jwt), or where they are.
+	JWKSURI string          `json:"jwks_uri,omitempty"`
+	JWKS    json.RawMessage `json:"jwks,omitempty"` // in place of JWKSURI
+
 	AcceptsImported *TokenShape `json:"accepts_imported,omitempty"` // the refresh tokens of another provider that it may refresh with; nil for none
 	Adopt           *Provider   `json:"adopt,omitempty"`            // nil for none
 
@@ -108,6 +112,10 @@ type Settings struct {
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"` // to which a browser may be sent after a logout
 
 	TrustedIssuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
+
+	// The public keys by which a confidential client authenticates (private_key_jwt), or where they are.
+	JWKSURI string          `json:"jwks_uri,omitempty"`
+	JWKS    json.RawMessage `json:"jwks,omitempty"` // in place of JWKSURI
 
 	AcceptsImported *TokenShape `json:"accepts_imported,omitempty"` // the refresh tokens of another provider that it may refresh with; nil for none
 	Adopt           *Provider   `json:"adopt,omitempty"`            // nil for none

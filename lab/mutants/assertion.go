@@ -7,16 +7,16 @@ var assertions = chapter{"Assertions of other issuers", []mutant{
 	},
 	{
 		rule: "a MAC by the public key is a signature", pkg: "assertion", test: "assertion.TestForged",
-		edits: []edit{{`if !slices.Contains(algorithms, fields.Alg) {`, `if fields.Alg == "" {`}},
+		edits: []edit{{`if !slices.Contains(k.algorithms, fields.Alg) {`, `if fields.Alg == "" {`}},
 	},
 	{
 		rule: "a key signs by an algorithm that it is not for", pkg: "assertion", test: "assertion.TestEveryAlgorithm",
-		edits: []edit{{`(k.Algorithm == "" || k.Algorithm == string(alg)) && `, ``}},
+		edits: []edit{{`(k.Algorithm == "" || same(k.Algorithm, alg)) && `, ``}},
 	},
 	{
 		rule: "an access token is an assertion", pkg: "assertion", test: "assertion.TestRefused",
 		edits: []edit{{`		return refused(WrongType)
-`, `		return parse(strings.Replace(presented, parts[0], base64.RawURLEncoding.EncodeToString([]byte("{}")), 1))
+`, `		return parse(strings.Replace(presented, parts[0], base64.RawURLEncoding.EncodeToString([]byte("{}")), 1), k)
 `}},
 	},
 	{
@@ -44,7 +44,7 @@ var assertions = chapter{"Assertions of other issuers", []mutant{
 		edits: []edit{{`return slices.Contains(issuer.Audience, a) }`, `return a != "" }`}},
 	},
 	{
-		rule: "an assertion without an end is good", pkg: "assertion", test: "assertion.TestRefused",
+		rule: "an assertion without an end is good", pkg: "assertion", test: "assertion.TestRefused", file: "claims.go",
 		edits: []edit{{`	case c.expiry == nil:
 		return NoExpiry
 `, `	case c.expiry == nil:
@@ -52,7 +52,7 @@ var assertions = chapter{"Assertions of other issuers", []mutant{
 `}},
 	},
 	{
-		rule: "an expired assertion is good", pkg: "assertion", test: "assertion.TestRefused",
+		rule: "an expired assertion is good", pkg: "assertion", test: "assertion.TestRefused", file: "claims.go",
 		edits: []edit{{`	case !now.Before(c.expiry.Time().Add(Skew)):`, `	case !now.Before(c.expiry.Time().Add(2*Skew)):`}},
 	},
 	{
@@ -64,7 +64,7 @@ var assertions = chapter{"Assertions of other issuers", []mutant{
 		edits: []edit{{`, c.made.Time().After(now.Add(Skew)):`, `:`}},
 	},
 	{
-		rule: "nbf is not looked at", pkg: "assertion", test: "assertion.TestRefused",
+		rule: "nbf is not looked at", pkg: "assertion", test: "assertion.TestRefused", file: "claims.go",
 		edits: []edit{{`case c.before != nil && c.before.Time().After(now.Add(Skew)), `, `case `}},
 	},
 	{
@@ -247,6 +247,7 @@ var trustSettings = chapter{"Whom a client trusts", []mutant{
 	{
 		rule: "a file of clients leaves trusted issuers out", pkg: "command", test: "command.TestApplyTrustedIssuers",
 		file: "clientfile.go", edits: []edit{{`		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
+		JWKSURI: c.JWKSURI, JWKS: c.JWKS,
 	}
 	members`, `		AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
 	}

@@ -199,7 +199,7 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "client_secret may repeat", pkg: "oauth", test: "server.TestKnownParametersAreGivenOnce",
-		edits: []edit{{`"client_id", "client_secret", "token"`, `"client_id", "token"`}},
+		edits: []edit{{`"client_id", "client_secret", "client_assertion", `, `"client_id", "client_assertion", `}},
 	},
 	{
 		rule: "a refresh may ask for any number of resources", pkg: "oauth", test: "server.TestManyResources",

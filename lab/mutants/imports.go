@@ -73,6 +73,7 @@ var imports = chapter{"Imports", []mutant{
 	{
 		rule: "a file of clients leaves the imported tokens out", pkg: "command", test: "command.TestAcceptsImportedInAFile",
 		file: "clientfile.go", edits: []edit{{`		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
+		JWKSURI: c.JWKSURI, JWKS: c.JWKS,
 	}
 	members`, `		TrustedIssuers: c.TrustedIssuers, Adopt: c.Adopt,
 	}

@@ -33,6 +33,7 @@ var table = []chapter{
 	trustedKeys,
 	trustSettings,
 	assertionDoor,
+	clientKeys,
 	adoption,
 	outlivedRecords,
 	unsafeSettings,

@@ -1,7 +1,8 @@
 // Package assertion verifies JWTs that other issuers signed about their users: the bearer
 // assertions of RFC 7523 and the id tokens of OpenID Connect. A client lists the issuers
 // that it trusts, and an assertion is good if one of them made it, for this service, and
-// recently.
+// recently. The package also verifies those that clients sign about themselves, to
+// authenticate.
 //
 // Nothing in an assertion chooses how it is verified, except its issuer among those of the
 // list, and its key among the issuer's: keys and addresses of keys inside an assertion are
@@ -11,6 +12,7 @@ package assertion
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -57,6 +59,10 @@ const (
 	NoUser          Reason = "no_user"           // the user claim is missing or is no string
 	UserTooLong     Reason = "user_id_too_long"  // the user's id is longer than [MaxUserID]
 	UserUnprintable Reason = "user_id_malformed" // the user's id has control characters
+
+	// Of a client's assertion about itself alone.
+	WrongSubject   Reason = "wrong_subject"    // its sub is not its iss
+	ExpiresTooLate Reason = "expires_too_late" // its exp is further ahead than [MaxClientLifetime]
 )
 
 // RefusedError is the error of an assertion that is refused. It never holds a part of the
@@ -112,7 +118,7 @@ func New(o Options) *Verifier {
 // error is a [*RefusedError] if the assertion is to blame. It wraps [ErrUnavailable] if the
 // issuer's keys cannot be had, which says nothing about the assertion.
 func (v *Verifier) Verify(ctx context.Context, presented string, trusted []Issuer, now time.Time) (*Assertion, error) {
-	p, err := parse(presented)
+	p, err := parse(presented, &ofIssuers)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +148,7 @@ func (v *Verifier) Verify(ctx context.Context, presented string, trusted []Issue
 	if reason != "" {
 		return refuse(reason)
 	}
-	switch found, err := v.signedBy(ctx, issuer, p, now); {
+	switch found, err := v.signedBy(ctx, Keys{issuer.JWKSURI, issuer.JWKS}, p, now); {
 	case err != nil:
 		return nil, fmt.Errorf("verify an assertion: %w", err)
 	case found != "":
@@ -159,7 +165,7 @@ func (v *Verifier) Verify(ctx context.Context, presented string, trusted []Issue
 // Name returns whom an assertion names and its digest, if it names one of the issuers. Nothing
 // is verified, so it is only for finding out what became of an assertion.
 func Name(presented string, trusted []Issuer) (a *Assertion, ok bool) {
-	p, err := parse(presented)
+	p, err := parse(presented, &ofIssuers)
 	if err != nil {
 		return nil, false
 	}
@@ -171,19 +177,18 @@ func Name(presented string, trusted []Issuer) (a *Assertion, ok bool) {
 	return &Assertion{Issuer: trusted[i].Issuer, UserID: userID, Digest: p.digest()}, reason == ""
 }
 
-// signedBy returns why the issuer did not sign the assertion, "" if it did.
-func (v *Verifier) signedBy(ctx context.Context, issuer *Issuer, p *parsed, now time.Time) (Reason, error) {
+// signedBy returns why none of the keys signed the assertion, "" if one did.
+func (v *Verifier) signedBy(ctx context.Context, by Keys, p *parsed, now time.Time) (Reason, error) {
 	fits := func(set []jose.JSONWebKey) []jose.JSONWebKey { return fitting(set, p.kid, p.alg) }
-	keys := fits(issuer.JWKS.Keys())
-	if issuer.JWKSURI != "" {
+	keys := fits(by.JWKS.Keys())
+	if by.JWKSURI != "" {
 		var err error
-		if keys, err = v.sets.keys(ctx, issuer.JWKSURI, fits, now); err != nil {
+		if keys, err = v.sets.keys(ctx, by.JWKSURI, fits, now); err != nil {
 			return "", err
 		}
 	}
 	for _, k := range keys {
-		// The payload that is verified is the one that was read.
-		if _, err := p.jws.Verify(k.Key); err == nil {
+		if p.isSignedBy(k.Key) {
 			return "", nil
 		}
 	}
@@ -199,18 +204,38 @@ type parsed struct {
 	alg          jose.SignatureAlgorithm
 	kid          string
 	signingInput string
+	signature    []byte
 	claims       claims
+}
+
+// isSignedBy reports whether the key signed the assertion. The payload that is verified is the
+// one that was read.
+func (p *parsed) isSignedBy(key any) bool {
+	if k, ok := key.(ed25519.PublicKey); ok && p.alg == algEd25519 { // which go-jose does not know by this name
+		return ed25519.Verify(k, []byte(p.signingInput), p.signature)
+	}
+	_, err := p.jws.Verify(key)
+	return err == nil
 }
 
 // digest returns the Digest of the assertion.
 func (p *parsed) digest() [sha256.Size]byte { return sha256.Sum256([]byte(p.signingInput)) }
 
+// kind is a kind of assertion, with what its header may say.
+type kind struct {
+	algorithms []jose.SignatureAlgorithm
+	types      []string // in small letters; "" for none
+}
+
+// ofIssuers are the assertions of issuers about their users.
+var ofIssuers = kind{algorithms, []string{"", "jwt", "application/jwt"}}
+
 // forbidden are the header parameters that would let an assertion choose how it is
 // verified.
 var forbidden = []string{"jwk", "jku", "x5u", "x5c", "crit", "b64"}
 
-// parse parses an assertion.
-func parse(presented string) (*parsed, error) {
+// parse parses an assertion of that kind.
+func parse(presented string, k *kind) (*parsed, error) {
 	refused := func(reason Reason) (*parsed, error) { return nil, &RefusedError{Reason: reason} }
 	if len(presented) > MaxSize {
 		return refused(TooLong)
@@ -246,17 +271,17 @@ func parse(presented string) (*parsed, error) {
 	if json.Unmarshal(raw[0], &fields) != nil {
 		return refused(Malformed)
 	}
-	if !slices.Contains(algorithms, fields.Alg) {
+	if !slices.Contains(k.algorithms, fields.Alg) {
 		return refused(WrongAlgorithm)
 	}
-	if fields.Typ != "" && !strings.EqualFold(fields.Typ, "JWT") && !strings.EqualFold(fields.Typ, "application/jwt") {
+	if !slices.Contains(k.types, strings.ToLower(fields.Typ)) {
 		return refused(WrongType)
 	}
-	jws, err := jose.ParseSignedCompact(presented, algorithms)
+	jws, err := jose.ParseSignedCompact(presented, k.algorithms)
 	if err != nil {
 		return refused(Malformed)
 	}
-	p := &parsed{jws: jws, alg: fields.Alg, kid: fields.Kid, signingInput: parts[0] + "." + parts[1]}
+	p := &parsed{jws: jws, alg: fields.Alg, kid: fields.Kid, signingInput: parts[0] + "." + parts[1], signature: raw[2]}
 	if p.claims, err = readClaims(raw[1]); err != nil {
 		return refused(Malformed)
 	}

@@ -19,11 +19,11 @@ const (
 	maxSets      = 100              // sets in the cache
 )
 
-// ErrUnavailable is returned if an issuer's keys cannot be had, or may be newer than those
-// at hand.
-var ErrUnavailable = errors.New("the keys of a trusted issuer are unavailable")
+// ErrUnavailable is returned if the keys of an issuer or a client cannot be had, or may be newer
+// than those at hand.
+var ErrUnavailable = errors.New("the keys at a jwks_uri are unavailable")
 
-// cache keeps the JWK Sets of issuers, by address.
+// cache keeps the JWK Sets of issuers and clients, by address.
 type cache struct {
 	fetch    func(ctx context.Context, uri string) ([]jose.JSONWebKey, error)
 	fetching singleflight.Group

@@ -9,7 +9,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/rotor-auth/rotor/shared/family"
-	"github.com/rotor-auth/rotor/shared/outbound"
 )
 
 // Limits of a client's trusted issuers. Sizes are in bytes.
@@ -100,18 +99,7 @@ func (c *checker) text(name, s string, limit int) {
 
 func (c *checker) issuer(i *Issuer) {
 	c.text("issuer", i.Issuer, maxIssuer)
-	switch {
-	case i.JWKSURI != "" && i.JWKS != nil:
-		c.wrong(c.at+"jwks", "", "left out beside jwks_uri")
-	case i.JWKSURI != "":
-		if want := outbound.CheckURL(i.JWKSURI, c.loopback); want != "" {
-			shown := ""
-			if strings.HasPrefix(i.JWKSURI, "http") { // what is no address may be a key
-				shown = strconv.Quote(shorten(i.JWKSURI))
-			}
-			c.wrong(c.at+"jwks_uri", shown, want)
-		}
-	case i.JWKS == nil:
+	if c.keys(Keys{i.JWKSURI, i.JWKS}); i.JWKSURI == "" && i.JWKS == nil {
 		c.wrong(c.at+"jwks_uri", "", "given, or the keys themselves as jwks")
 	}
 	if len(i.Audience) == 0 || len(i.Audience) > MaxAudiences {
@@ -186,7 +174,7 @@ func Widens(before, after []Issuer) bool {
 	}
 	return slices.ContainsFunc(after, func(a Issuer) bool {
 		return !slices.ContainsFunc(before, func(b Issuer) bool {
-			return a.Issuer == b.Issuer && a.JWKSURI == b.JWKSURI && a.JWKS.within(b.JWKS) &&
+			return a.Issuer == b.Issuer && (Keys{a.JWKSURI, a.JWKS}).within(Keys{b.JWKSURI, b.JWKS}) &&
 				within(a.Audience, b.Audience) && within(a.Algorithms, b.Algorithms) &&
 				a.UserClaim == b.UserClaim && a.UserPrefix == b.UserPrefix && a.MaxAge <= b.MaxAge
 		})

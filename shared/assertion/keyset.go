@@ -168,7 +168,7 @@ func supported(key any) bool {
 func fitting(set []jose.JSONWebKey, kid string, alg jose.SignatureAlgorithm) []jose.JSONWebKey {
 	var fit []jose.JSONWebKey
 	for _, k := range set {
-		if (kid == "" || k.KeyID == kid) && (k.Algorithm == "" || k.Algorithm == string(alg)) && signs(k.Key, alg) {
+		if (kid == "" || k.KeyID == kid) && (k.Algorithm == "" || same(k.Algorithm, alg)) && signs(k.Key, alg) {
 			fit = append(fit, k)
 		}
 	}
@@ -176,6 +176,13 @@ func fitting(set []jose.JSONWebKey, kid string, alg jose.SignatureAlgorithm) []j
 		return nil
 	}
 	return fit
+}
+
+// same reports whether the algorithm of a key is that of a signature. Ed25519 has two names (RFC
+// 9864).
+func same(name string, alg jose.SignatureAlgorithm) bool {
+	isEd25519 := func(alg jose.SignatureAlgorithm) bool { return alg == jose.EdDSA || alg == algEd25519 }
+	return name == string(alg) || isEd25519(jose.SignatureAlgorithm(name)) && isEd25519(alg)
 }
 
 // signs reports whether a key of this type makes signatures of the algorithm (RFC 8725
@@ -190,7 +197,7 @@ func signs(key any, alg jose.SignatureAlgorithm) bool {
 	case *ecdsa.PublicKey:
 		return alg == jose.ES256 && k.Curve == elliptic.P256() || alg == jose.ES384 && k.Curve == elliptic.P384()
 	case ed25519.PublicKey:
-		return alg == jose.EdDSA
+		return alg == jose.EdDSA || alg == algEd25519
 	}
 	return false
 }

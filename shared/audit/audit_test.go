@@ -263,6 +263,14 @@ func TestMetricsOfEachType(t *testing.T) {
 			nil,
 		},
 		{
+			"a key",
+			audit.Event{Type: audit.Operation, Name: "put_client", Status: 200, ClientID: "app", Changes: []audit.Change{audit.KeyAdded}},
+			counts{"SecretAdded": 1},
+			nil,
+			[][]string{all},
+			nil,
+		},
+		{
 			"it may introspect",
 			audit.Event{Type: audit.Operation, Name: "put_client", ClientID: "app", Changes: []audit.Change{audit.MayIntrospectOn}},
 			counts{"MayIntrospectOn": 1},

@@ -70,6 +70,7 @@ const (
 	NotBeforeSet     Change = "not_before_set"
 	NotBeforeLowered Change = "not_before_lowered" // families that it had ended are alive again
 	SecretAdded      Change = "secret_added"
+	KeyAdded         Change = "key_added"          // the client authenticates by one more key, or by those at another address
 	RedirectURIAdded Change = "redirect_uri_added" // a browser may be sent to one more address, with a code or after a logout
 )
 

@@ -129,7 +129,7 @@ func (e *Event) metrics(stage string) []slog.Attr {
 	case Operation:
 		for _, c := range e.Changes {
 			switch c { // the other changes have no metric
-			case SecretAdded:
+			case SecretAdded, KeyAdded: // either is one more way to authenticate as the client
 				count(MetricSecret)
 			case MayIntrospectOn:
 				count(MetricIntrospect)

@@ -29,6 +29,8 @@ type newClient struct {
 	mayIntrospect bool
 	mayForward    bool
 	issuers       newIssuers
+	jwksURI       string
+	jwks          json.RawMessage
 	notBefore     time.Time
 
 	transport       string          // body or cookie
@@ -46,6 +48,7 @@ func (body *newClient) fields() map[string]any {
 		"type": &body.clientType, "preset": &body.preset, "policy": &body.policy, "scope": &body.scope,
 		"audience": &body.audience, "may_introspect": &body.mayIntrospect, "may_forward": &body.mayForward, "not_before": &body.notBefore,
 		"redirect_uris": &body.redirectURIs, "post_logout_redirect_uris": &body.postLogoutRedirectURIs,
+		"jwks_uri": &body.jwksURI, "jwks": &body.jwks,
 		transportField: &body.transport, sameSiteField: &body.cookieSameSite, deviceBoundField: &body.deviceBound,
 		issuersField: &body.issuers, acceptsField: &body.acceptsImported, adoptField: &body.adopt,
 	}
@@ -82,6 +85,8 @@ type clientJSON struct {
 
 	TrustedIssuers []assertion.Issuer `json:"trusted_issuers,omitempty"`
 
+	assertion.Keys
+
 	AcceptsImported any               `json:"accepts_imported,omitempty"` // true, or a shape
 	Adopt           *foreign.Provider `json:"adopt,omitempty"`
 
@@ -105,7 +110,7 @@ func newClientJSON(c *store.Client) clientJSON {
 		ClientID: c.ID, Type: "public", Preset: c.Preset, Policy: c.Policy,
 		Scope: strings.Join(c.Scope, " "), Audience: c.Audience, MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		TrustedIssuers: c.TrustedIssuers, Adopt: c.Adopt, DeviceBound: c.DeviceBound, NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+		TrustedIssuers: c.TrustedIssuers, Keys: c.Keys, Adopt: c.Adopt, DeviceBound: c.DeviceBound, NotBefore: c.Policy.NotBefore, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if c.Confidential {
 		s.Type = "confidential"
@@ -181,6 +186,7 @@ func auditedChanges(before, put *store.Client) []audit.Change {
 	add(audit.MayForwardOn, put.MayForward && !before.MayForward)
 	add(audit.RedirectURIAdded, hasMore(put.RedirectURIs, before.RedirectURIs) || hasMore(put.PostLogoutRedirectURIs, before.PostLogoutRedirectURIs))
 	add(audit.TrustWidened, assertion.Widens(before.TrustedIssuers, put.TrustedIssuers))
+	add(audit.KeyAdded, put.Keys.Widens(before.Keys))
 	add(audit.AdoptionOn, put.Adopt != nil && (before.Adopt == nil || *put.Adopt != *before.Adopt))
 	add(audit.CookieOff, before.Cookie && !put.Cookie)
 	add(audit.DPoPLowered, put.Policy.DPoP.Below(before.Policy.DPoP))
@@ -232,6 +238,7 @@ func (a *API) toClient(body *newClient, id string, now time.Time) (*store.Client
 	c.RedirectURIs = in.redirectURIs("redirect_uris", body.redirectURIs, !c.Confidential)
 	c.PostLogoutRedirectURIs = in.redirectURIs("post_logout_redirect_uris", body.postLogoutRedirectURIs, !c.Confidential)
 	c.TrustedIssuers = a.trustedIssuers(&in, body.issuers)
+	c.Keys = a.clientKeys(&in, body)
 	c.AcceptsImported = in.acceptsImported(body.acceptsImported)
 	c.Adopt = a.provider(&in, body.adopt)
 	in.transport(body, c)

@@ -38,6 +38,8 @@ func warnings(before, c *store.Client, now time.Time) []warning {
 	forgives := p.LostResponse == family.UntilUsed
 	add(before.Confidential && !c.Confidential, "type",
 		"the client was confidential: its secrets are gone, and whoever has one of its refresh tokens can now use it without a secret")
+	add(c.Confidential && before.Keys.Any() && !c.Keys.Any() && len(c.Secrets) == 0, "jwks",
+		"its keys are gone, and it has no secret: nobody can authenticate as this client")
 	add(!p.Rotation && (c.Confidential || p.DPoP != family.DPoPRequired), "policy.rotation",
 		"the refresh token stays the same, so that a stolen copy is never detected")
 	add(before.Policy.DPoP == family.DPoPRequired && p.DPoP == family.DPoPAllowed, "policy.dpop",

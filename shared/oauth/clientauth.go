@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/session"
@@ -18,18 +19,24 @@ import (
 )
 
 // credentials are what a client authenticates with, from either the header or the body
-// (RFC 6749 §2.3). A public client has no secret.
-type credentials struct{ id, secret string }
+// (RFC 6749 §2.3). A public client has neither a secret nor an assertion.
+type credentials struct{ id, secret, assertion string }
+
+// assertionType is the client_assertion_type of a JWT (RFC 7523 §2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// tokenPath is the path of the token endpoint, below the issuer.
+const tokenPath = "/oauth/token"
 
 // authenticate returns the client that sent the request. Confidential clients authenticate
-// by client_secret_basic or client_secret_post; public clients only name their id. If
-// authentication fails, the error is invalid_client (RFC 6749 §5.2), and the audit log
+// by client_secret_basic, client_secret_post or private_key_jwt; public clients only name their
+// id. If authentication fails, the error is invalid_client (RFC 6749 §5.2), and the audit log
 // records the reason.
 func (a *API) authenticate(ctx context.Context, r *http.Request, p params, now time.Time) (*store.Client, error) {
 	c, err := readCredentials(r, p)
 	var client *store.Client
 	if err == nil {
-		client, err = a.identify(ctx, c, now)
+		client, err = a.identify(ctx, &c, a.Issuer+r.Pattern, now)
 	}
 	if err != nil {
 		return nil, a.recordRefusal(r, c, client, err, now)
@@ -47,9 +54,14 @@ func (a *API) authenticateConfidential(ctx context.Context, r *http.Request, p p
 	return nil, a.recordRefusal(r, credentials{id: client.ID}, client, authenticationFailed("public_client"), now)
 }
 
-// identify returns the client that these credentials belong to. If they are not valid, it
-// returns an error and the client whose id they name, nil if there is none.
-func (a *API) identify(ctx context.Context, c credentials, now time.Time) (*store.Client, error) {
+// identify returns the client that these credentials belong to, at the endpoint of that URL. If
+// they are not valid, it returns an error and the client whose id they name, nil if there is
+// none. An assertion may name it alone, and then gives the credentials their id.
+func (a *API) identify(ctx context.Context, c *credentials, endpoint string, now time.Time) (*store.Client, error) {
+	said, unread := readAssertion(c)
+	if unread != nil && c.id == "" {
+		return nil, unread
+	}
 	if !session.IsClientID(c.id) {
 		return nil, authenticationFailed("malformed_client_id")
 	}
@@ -63,12 +75,50 @@ func (a *API) identify(ctx context.Context, c credentials, now time.Time) (*stor
 	switch {
 	case !client.Confidential && c.secret != "":
 		return client, authenticationFailed("needless_secret")
-	case client.Confidential && c.secret == "":
+	case !client.Confidential && c.assertion != "":
+		return client, authenticationFailed("needless_assertion")
+	case !client.Confidential:
+		return client, nil
+	case c.assertion != "" && !client.Keys.Any():
+		return client, authenticationFailed("no_keys")
+	case unread != nil:
+		return client, unread
+	case said != nil && said.ClientID != c.id:
+		return client, authenticationFailed("other_client_id")
+	case said != nil:
+		names := []string{a.Issuer, a.Issuer + tokenPath, endpoint}
+		return client, assertionError(a.Assertions.VerifyClient(ctx, said, client.Keys, names, now))
+	case c.secret == "":
 		return client, authenticationFailed("missing_secret")
-	case client.Confidential && !secretMatches(client, c.secret):
+	case !secretMatches(client, c.secret):
 		return client, authenticationFailed("wrong_secret")
 	}
 	return client, nil
+}
+
+// readAssertion reads the assertion of the credentials, and returns nil if there is none.
+func readAssertion(c *credentials) (*assertion.ClientAssertion, error) {
+	if c.assertion == "" {
+		return nil, nil
+	}
+	said, err := assertion.ReadClient(c.assertion)
+	if err != nil {
+		return nil, assertionError(err)
+	}
+	if c.id == "" { // it is unnecessary then (RFC 7521 §4.2)
+		c.id = said.ClientID
+	}
+	return said, nil
+}
+
+// assertionError returns the error for a client's assertion that was not accepted. If its keys
+// cannot be had, that is no fault of the client.
+func assertionError(err error) error {
+	var bad *assertion.RefusedError
+	if errors.As(err, &bad) {
+		return authenticationFailed("assertion_" + string(bad.Reason))
+	}
+	return err
 }
 
 // maxUnknownID limits what the log shows of an unregistered client id, in bytes: it may be
@@ -97,6 +147,9 @@ func (a *API) recordRefusal(r *http.Request, c credentials, client *store.Client
 // readCredentials returns the client's credentials. They are not verified.
 func readCredentials(r *http.Request, p params) (credentials, error) {
 	header := r.Header.Values("Authorization")
+	if p.get("client_assertion") != "" || p.get("client_assertion_type") != "" {
+		return readAssertionParams(p, len(header) > 0)
+	}
 	if len(header) == 0 {
 		if p.get("client_id") == "" {
 			return credentials{}, invalidClient("missing_client_id", "client_id is missing.")
@@ -135,6 +188,24 @@ func readCredentials(r *http.Request, p params) (credentials, error) {
 		return c, invalidRequest("client_id differs from the one in the Authorization header.")
 	}
 	return c, nil
+}
+
+// readAssertionParams returns the credentials of a client that authenticates by an assertion, and
+// must not by anything else (RFC 6749 §2.3).
+func readAssertionParams(p params, alsoByHeader bool) (credentials, error) {
+	c := credentials{id: p.get("client_id")}
+	if alsoByHeader || p.get("client_secret") != "" {
+		return c, invalidRequest("The client authenticates in more than one way.")
+	}
+	kind, err := p.required("client_assertion_type")
+	if err != nil {
+		return c, err
+	}
+	if kind != assertionType {
+		return c, invalidClient("another_assertion_type", "The client_assertion_type must be "+assertionType+".")
+	}
+	c.assertion, err = p.required("client_assertion")
+	return c, err
 }
 
 // invalidClient returns the error of a client that did not authenticate. The reason goes to

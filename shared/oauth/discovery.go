@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/rotor-auth/rotor/shared/assertion"
 	"github.com/rotor-auth/rotor/shared/internal/web"
 	"github.com/rotor-auth/rotor/shared/openapi"
 	"github.com/rotor-auth/rotor/shared/proof"
@@ -71,6 +72,11 @@ type serverMetadata struct {
 	RequestParameterSupported        bool     `json:"request_parameter_supported"`
 	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
 
+	// The algorithms of private_key_jwt, the same at each endpoint.
+	TokenEndpointAuthAlgorithms         []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevocationEndpointAuthAlgorithms    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionEndpointAuthAlgorithms []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+
 	// Those of an authorization endpoint are left out if there is none.
 	AuthorizationEndpoint  string   `json:"authorization_endpoint,omitempty"`
 	ResponseModesSupported []string `json:"response_modes_supported,omitempty"`
@@ -85,20 +91,20 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	secret := []string{"client_secret_basic", "client_secret_post"}
-	secretOrNone := append([]string{"none"}, secret...)
+	confidential := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
+	anyone := append([]string{"none"}, confidential...)
 	document := serverMetadata{
 		Issuer:                           a.Issuer,
-		TokenEndpoint:                    a.Issuer + "/oauth/token",
+		TokenEndpoint:                    a.Issuer + tokenPath,
 		JWKSURI:                          a.Issuer + "/.well-known/jwks.json",
 		ResponseTypesSupported:           []string{"none"},
 		GrantTypesSupported:              a.grantTypes(),
-		TokenEndpointAuthMethods:         secretOrNone,
+		TokenEndpointAuthMethods:         anyone,
 		ServiceDocumentation:             a.Issuer + documentPath,
 		RevocationEndpoint:               a.Issuer + "/oauth/revoke",
-		RevocationEndpointAuthMethods:    secretOrNone,
+		RevocationEndpointAuthMethods:    anyone,
 		IntrospectionEndpoint:            a.Issuer + "/oauth/introspect",
-		IntrospectionEndpointAuthMethods: secret,
+		IntrospectionEndpointAuthMethods: confidential,
 		SubjectTypesSupported:            []string{"public"},
 		IDTokenSigningAlgValuesSupported: keys.Signing.Algorithms(now),
 		ClaimsSupported:                  []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
@@ -107,6 +113,8 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 		CodeChallengeMethodsSupported:    []string{"S256"},
 		DPoPSigningAlgValuesSupported:    proof.Algorithms(),
 	}
+	algorithms := assertion.ClientAlgorithms()
+	document.TokenEndpointAuthAlgorithms, document.RevocationEndpointAuthAlgorithms, document.IntrospectionEndpointAuthAlgorithms = algorithms, algorithms, algorithms
 	if a.AuthorizationEndpoint != "" {
 		document.AuthorizationEndpoint, document.ResponseNamesIssuer = a.AuthorizationEndpoint, true
 		document.ResponseTypesSupported, document.ResponseModesSupported = []string{"code"}, []string{"query"}

@@ -21,7 +21,7 @@ type params map[string][]string
 // knownParams are the parameters that Rotor reads. Others are ignored, even repeated ones
 // (RFC 6749 §3.2).
 var knownParams = []string{
-	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "token", "token_type_hint",
+	"grant_type", "refresh_token", "scope", "client_id", "client_secret", "client_assertion", "client_assertion_type", "token", "token_type_hint",
 	"code", "code_verifier", "redirect_uri", sidParam,
 	"assertion", "subject_token", "subject_token_type", "requested_token_type", "actor_token", resourceParam,
 }

@@ -15,7 +15,7 @@ func (a *API) Endpoints() []web.Endpoint {
 // tokenEndpoints returns the endpoints of the function token.
 func (a *API) tokenEndpoints() []web.Endpoint {
 	return []web.Endpoint{
-		{Path: "/oauth/token", Wrap: a.corsForPosts, Methods: map[string]web.Handler{http.MethodPost: a.token}},
+		{Path: tokenPath, Wrap: a.corsForPosts, Methods: map[string]web.Handler{http.MethodPost: a.token}},
 		{Path: "/healthz", Methods: map[string]web.Handler{http.MethodGet: a.health}},
 		// Browsers call these by themselves. Pages of other origins have no CORS for them.
 		{Path: registrationPath, Methods: map[string]web.Handler{http.MethodPost: a.registerDevice}},

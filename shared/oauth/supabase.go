@@ -69,7 +69,7 @@ func (a *API) supabaseClient(r *http.Request, query params, now time.Time) (*sto
 	var client *store.Client
 	if len(given) > 0 {
 		c.id = strings.Join(given, ", ") // which is no id if there are several
-		client, err = a.identify(r.Context(), c, now)
+		client, err = a.identify(r.Context(), &c, "", now)
 	}
 	if err == nil && client.Cookie {
 		err = invalidClient("cookie_client", "This client keeps its refresh tokens in cookies, which this wire does not have.")

@@ -275,13 +275,16 @@ func TestCrossOriginHeaders(t *testing.T) {
 func TestMetadataIsTrue(t *testing.T) {
 	w := newWorld(t)
 	issuer := w.servers[0].URL
-	methods := []any{"none", "client_secret_basic", "client_secret_post"}
+	methods := []any{"none", "client_secret_basic", "client_secret_post", "private_key_jwt"}
+	algorithms := []any{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519"}
 	want := map[string]any{
 		"issuer": issuer, "token_endpoint": issuer + "/oauth/token", "jwks_uri": issuer + "/.well-known/jwks.json",
 		"service_documentation": issuer + "/openapi.json", "revocation_endpoint": issuer + "/oauth/revoke", "introspection_endpoint": issuer + "/oauth/introspect",
 		"response_types_supported": []any{"none"}, "grant_types_supported": []any{"refresh_token", "authorization_code", bearerGrant, exchangeGrant}, "subject_types_supported": []any{"public"},
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods, "introspection_endpoint_auth_methods_supported": methods[1:],
-		"id_token_signing_alg_values_supported": []any{"ES256"}, "refresh_token_expiration_types_supported": []any{"authorization", "token_timeout"},
+		"token_endpoint_auth_signing_alg_values_supported": algorithms, "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+		"introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+		"id_token_signing_alg_values_supported":                    []any{"ES256"}, "refresh_token_expiration_types_supported": []any{"authorization", "token_timeout"},
 		"claims_supported":     []any{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
 		"end_session_endpoint": issuer + "/oauth/logout", "code_challenge_methods_supported": []any{"S256"},
 		"dpop_signing_alg_values_supported": []any{"ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"},

@@ -34,6 +34,8 @@ type clientDocument struct {
 	RedirectURIs           []string        `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string        `json:"post_logout_redirect_uris,omitempty"`
 	TrustedIssuers         json.RawMessage `json:"trusted_issuers,omitempty"`
+	JWKSURI                string          `json:"jwks_uri,omitempty"`
+	JWKS                   json.RawMessage `json:"jwks,omitempty"`
 }
 
 // FuzzClient checks that an accepted client reads back as it was put, on top of its preset and
@@ -66,6 +68,8 @@ func FuzzClient(f *testing.F) {
 		`{"type":"public","redirect_uris":["https://b.example/","https://a.example/?x=%20","https://b.example/","http://[::1]:8/"],"post_logout_redirect_uris":["com.example.app:/cb"]}`,
 		`{"type":"confidential","redirect_uris":["com.example.app:/cb"],"post_logout_redirect_uris":["http://a.example/","javascript:1",""]}`,
 		`{"type":"public","policy":null,"preset":"okta","scope":"a  b","audience":"\u0000"}`,
+		`{"type":"confidential","jwks_uri":"https://i.example/keys"}`,
+		`{"type":"confidential","jwks":{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}}`,
 		`{"type":"public","trusted_issuers":[{"issuer":"i","jwks_uri":"https://i.example/keys","audience":"a"}]}`,
 		`{"type":"public","trusted_issuers":[{"issuer":"i","jwks":{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]},"audience":["a","b","a"],"algorithms":["EdDSA","EdDSA"],"user_claim":"uid","max_age":1,"user_prefix":""}]}`,
 		`{"type":"public","trusted_issuers":[{"issuer":"i","jwks":{"keys":[{"kty":"oct","k":"AA"}]},"audience":[]},null,1,{"issuer":"i","issuer":"j"}]}`,

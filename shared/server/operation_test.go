@@ -14,9 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 	"github.com/oklog/ulid/v2"
 
+	"github.com/rotor-auth/rotor/shared/assertion/assertiontest"
 	"github.com/rotor-auth/rotor/shared/audit"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/manage"
@@ -278,6 +280,14 @@ func TestChangesOfAClient(t *testing.T) {
 	observe := func(d time.Duration) string {
 		return `{"type":"public","policy":{"reuse_detection":"observe","observe_until":"` + in(d) + `"}}`
 	}
+	keys := []jose.JSONWebKey{assertiontest.NewKey(t, jose.ES256, "1"), assertiontest.NewKey(t, jose.ES256, "2"), assertiontest.NewKey(t, jose.ES256, "3")}
+	keySet := func(numbers ...int) string {
+		var chosen []jose.JSONWebKey
+		for _, n := range numbers {
+			chosen = append(chosen, keys[n])
+		}
+		return assertiontest.JWKS(t, chosen...)
+	}
 	notBefore := func(d time.Duration) string { return `{"type":"public","not_before":"` + in(d) + `"}` }
 	for _, tt := range []struct {
 		name, body string
@@ -327,6 +337,13 @@ func TestChangesOfAClient(t *testing.T) {
 		{"still", `{"type":"public","policy":{"dpop":"allowed"}}`, nil},
 		{"they are not", `{"type":"public"}`, []any{"dpop_lowered"}},
 		{"it is confidential", `{"type":"confidential"}`, nil},
+		{"it has keys", `{"type":"confidential","jwks_uri":"https://a.example/keys"}`, []any{"key_added"}},
+		{"it has them still", `{"type":"confidential","jwks_uri":"https://a.example/keys"}`, nil},
+		{"it has others", `{"type":"confidential","jwks_uri":"https://b.example/keys"}`, []any{"key_added"}},
+		{"it has two of its own", `{"type":"confidential","jwks":` + keySet(0, 1) + `}`, []any{"key_added"}},
+		{"it has one of them", `{"type":"confidential","jwks":` + keySet(1) + `}`, nil},
+		{"it has another", `{"type":"confidential","jwks":` + keySet(1, 2) + `}`, []any{"key_added"}},
+		{"it has none", `{"type":"confidential"}`, nil},
 		{
 			"all at once", `{"type":"public","not_before":"` + in(-time.Minute) + `","policy":{"reuse_detection":"observe","observe_until":"` + in(day) + `"}}`,
 			[]any{"became_public", "observe_on", "not_before_set"},

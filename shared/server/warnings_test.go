@@ -131,6 +131,9 @@ func TestWarningsOfChanges(t *testing.T) {
 		{"off still", `{"type":"public"}`, nil, ""},
 		{"required again", `{"type":"public","policy":{"dpop":"required"}}`, nil, ""},
 		{"all the way off", `{"type":"public"}`, []string{"policy.dpop"}, `it was \"required\"`},
+		{"keys", `{"type":"confidential","jwks_uri":"https://a.example/keys"}`, nil, ""},
+		{"no keys", `{"type":"confidential"}`, []string{"jwks"}, "nobody can authenticate"},
+		{"no keys still", `{"type":"confidential"}`, nil, ""},
 	} {
 		a := w.put("changing", tt.body)
 		if got := warned(t, a); !slices.Equal(got, tt.want) || !strings.Contains(a.body, tt.says) {

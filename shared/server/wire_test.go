@@ -1053,7 +1053,7 @@ func TestDiscovery(t *testing.T) {
 		t.Run(string(alg), func(t *testing.T) {
 			w := newWorld(t, algorithm(alg))
 			issuer := w.servers[0].URL
-			auth := []any{"none", "client_secret_basic", "client_secret_post"}
+			auth := []any{"none", "client_secret_basic", "client_secret_post", "private_key_jwt"}
 			want := map[string]any{
 				"issuer":                                        issuer,
 				"token_endpoint":                                issuer + "/oauth/token",

@@ -54,6 +54,9 @@ type Client struct {
 	// TrustedIssuers are those whose assertions start families of the client.
 	TrustedIssuers []assertion.Issuer
 
+	// Keys are those by which it authenticates with private_key_jwt, if it is confidential.
+	Keys assertion.Keys
+
 	// AcceptsImported is what refresh tokens of another provider look like, which may have been
 	// imported; nil for none.
 	AcceptsImported *foreign.Shape
@@ -112,6 +115,7 @@ type clientItem struct {
 	Redirects     string `dynamodbav:"redirect_uris,omitempty"` // joined with spaces, as the next
 	AfterLogout   string `dynamodbav:"post_logout_redirect_uris,omitempty"`
 	Issuers       string `dynamodbav:"trusted_issuers,omitempty"`  // JSON; "" for none
+	Keys          string `dynamodbav:"client_keys,omitempty"`      // JSON; "" for none
 	Imported      string `dynamodbav:"accepts_imported,omitempty"` // JSON; "" for none
 	Adopt         string `dynamodbav:"adopt,omitempty"`            // JSON; "" for none
 	Cookie        bool   `dynamodbav:"cookie,omitempty"`
@@ -165,19 +169,20 @@ func unmarshalClient(m item) (*Client, error) {
 	if err := json.Unmarshal([]byte(i.Policy), &c.Policy); err != nil {
 		return nil, fmt.Errorf("unmarshal the policy of client %s: %w", i.SK, err)
 	}
-	if i.Issuers != "" {
-		if err := json.Unmarshal([]byte(i.Issuers), &c.TrustedIssuers); err != nil {
-			return nil, fmt.Errorf("unmarshal the trusted issuers of client %s: %w", i.SK, err)
+	for _, part := range []struct {
+		name, json string
+		into       any
+	}{
+		{"the trusted issuers", i.Issuers, &c.TrustedIssuers},
+		{"the keys", i.Keys, &c.Keys},
+		{"the imported tokens", i.Imported, &c.AcceptsImported},
+		{"the adopted provider", i.Adopt, &c.Adopt},
+	} {
+		if part.json == "" {
+			continue
 		}
-	}
-	if i.Imported != "" {
-		if err := json.Unmarshal([]byte(i.Imported), &c.AcceptsImported); err != nil {
-			return nil, fmt.Errorf("unmarshal what client %s accepts: %w", i.SK, err)
-		}
-	}
-	if i.Adopt != "" {
-		if err := json.Unmarshal([]byte(i.Adopt), &c.Adopt); err != nil {
-			return nil, fmt.Errorf("unmarshal what client %s adopts: %w", i.SK, err)
+		if err := json.Unmarshal([]byte(part.json), part.into); err != nil {
+			return nil, fmt.Errorf("unmarshal %s of client %s: %w", part.name, i.SK, err)
 		}
 	}
 	c.Policy.NotBefore = fromMillis(i.NotBefore)
@@ -204,12 +209,12 @@ func presetPolicy(name string) family.Policy {
 	return p
 }
 
-// joinIssuers returns the attribute that holds trusted issuers.
-func joinIssuers(issuers []assertion.Issuer) (string, error) {
-	if len(issuers) == 0 {
+// joinJSON returns the attribute that holds v as JSON, "" if there is none.
+func joinJSON(v any, there bool) (string, error) {
+	if !there {
 		return "", nil
 	}
-	b, err := json.Marshal(issuers)
+	b, err := json.Marshal(v)
 	return string(b), err
 }
 
@@ -242,29 +247,16 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 	if err != nil {
 		return nil, nil, fmt.Errorf("put a client: %w", err)
 	}
-	issuers, err := joinIssuers(c.TrustedIssuers)
-	if err != nil {
+	issuers, err1 := joinJSON(c.TrustedIssuers, len(c.TrustedIssuers) > 0)
+	keys, err2 := joinJSON(c.Keys, c.Keys.Any())
+	imported, err3 := joinJSON(c.AcceptsImported, c.AcceptsImported != nil)
+	adopt, err4 := joinJSON(c.Adopt, c.Adopt != nil)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, nil, fmt.Errorf("put a client: %w", err)
-	}
-	imported := ""
-	if c.AcceptsImported != nil {
-		shape, err := json.Marshal(c.AcceptsImported)
-		if err != nil {
-			return nil, nil, fmt.Errorf("put a client: %w", err)
-		}
-		imported = string(shape)
-	}
-	adopt := ""
-	if c.Adopt != nil {
-		provider, err := json.Marshal(c.Adopt)
-		if err != nil {
-			return nil, nil, fmt.Errorf("put a client: %w", err)
-		}
-		adopt = string(provider)
 	}
 	update := "SET #type = :type, preset = :preset, #policy = :policy, #scope = :scope, audience = :audience," +
 		" may_introspect = :may_introspect, may_forward = :may_forward, put_by = :put_by," +
-		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris, trusted_issuers = :trusted_issuers," +
+		" redirect_uris = :redirect_uris, post_logout_redirect_uris = :post_logout_redirect_uris, trusted_issuers = :trusted_issuers, client_keys = :client_keys," +
 		" accepts_imported = :accepts_imported, adopt = :adopt, cookie = :cookie, cookie_lax = :cookie_lax, device_bound = :device_bound," +
 		" created_at = if_not_exists(created_at, :now), updated_at = :now"
 	putBy := make([]byte, 8)
@@ -287,6 +279,7 @@ func (t *Table) PutClient(ctx context.Context, c *Client) (before, after *Client
 		":post_logout_redirect_uris": text(strings.Join(c.PostLogoutRedirectURIs, " ")),
 
 		":trusted_issuers":  text(issuers),
+		":client_keys":      text(keys),
 		":accepts_imported": text(imported),
 		":adopt":            text(adopt),
 		":cookie":           &types.AttributeValueMemberBOOL{Value: c.Cookie},

@@ -39,6 +39,8 @@ func cautions(before, after *manage.Registration, now time.Time) []manage.FieldE
 		"what the client reports as its users' addresses is believed: who has its secret can claim any address")
 	add(trustsMore(before.TrustedIssuers, after.TrustedIssuers), "trusted_issuers",
 		"whoever has a key of these issuers can log in as any of their users")
+	add(addsKeys(before, after), "jwks",
+		"whoever has one of the private keys can authenticate as the client")
 	add(after.Adopt != nil && providerText(before.Adopt) != providerText(after.Adopt), "adopt",
 		"whom this token endpoint names is logged in as that user, and the client's unknown tokens are sent there")
 	add(before.Transport == "cookie" && after.Transport != "cookie", "transport",

@@ -44,6 +44,8 @@ type clientEntry struct {
 	RedirectURIs           []string               `json:"redirect_uris"`
 	PostLogoutRedirectURIs []string               `json:"post_logout_redirect_uris"`
 	TrustedIssuers         []manage.TrustedIssuer `json:"trusted_issuers"`
+	JWKSURI                string                 `json:"jwks_uri"`
+	JWKS                   json.RawMessage        `json:"jwks"`
 	Adopt                  *manage.Provider       `json:"adopt"`
 	AcceptsImported        acceptedShape          `json:"accepts_imported"`
 	Transport              string                 `json:"transport"`
@@ -221,7 +223,7 @@ func (f *clientFile) set(to any, path string, key, value *yaml.Node) {
 func hasMember(v any, name string) bool {
 	switch v := v.(type) {
 	case *clientEntry:
-		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris", "trusted_issuers", "adopt", "accepts_imported", "transport", "cookie_same_site"}, name)
+		return slices.Contains([]string{"type", "preset", "scope", "audience", "may_introspect", "may_forward", "not_before", "redirect_uris", "post_logout_redirect_uris", "trusted_issuers", "jwks_uri", "jwks", "adopt", "accepts_imported", "transport", "cookie_same_site"}, name)
 	case *family.Policy:
 		text, err := json.Marshal(v)
 		var members map[string]any
@@ -265,6 +267,7 @@ func (c *clientEntry) settings() *manage.Settings {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		Transport: c.Transport, CookieSameSite: c.CookieSameSite, DeviceBound: c.DeviceBound,
 		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
+		JWKSURI: c.JWKSURI, JWKS: c.JWKS,
 	}
 	members, _ := json.Marshal(c.policy) // of numbers and strings
 	var all map[string]any
@@ -285,6 +288,7 @@ func (c *clientEntry) registration(now *manage.Registration) *manage.Registratio
 		Audience: unique(c.Audience), MayIntrospect: c.MayIntrospect, MayForward: c.MayForward, NotBefore: c.NotBefore, DeviceBound: c.DeviceBound,
 		RedirectURIs: unique(c.RedirectURIs), PostLogoutRedirectURIs: unique(c.PostLogoutRedirectURIs),
 		TrustedIssuers: c.TrustedIssuers, AcceptsImported: c.AcceptsImported.TokenShape, Adopt: c.Adopt,
+		JWKSURI: c.JWKSURI, JWKS: c.JWKS,
 		Policy: manage.Policy{
 			Rotation: p.Rotation, ReuseInterval: int64(p.ReuseInterval), LostResponse: string(p.LostResponse),
 			AbsoluteLifetime: int64(p.AbsoluteLifetime), IdleLifetime: int64(p.IdleLifetime),

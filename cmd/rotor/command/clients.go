@@ -154,6 +154,8 @@ func stateOf(c *manage.Registration) []field {
 		{"cookie_same_site", c.CookieSameSite},
 		{"device_bound", strconv.FormatBool(c.DeviceBound)},
 		{"trusted_issuers", issuersText(c.TrustedIssuers)},
+		{"jwks_uri", c.JWKSURI},
+		{"jwks", keysText(c.JWKS)},
 		{"adopt", providerText(c.Adopt)},
 		{"accepts_imported", shapeText(c.AcceptsImported)},
 		{"not_before", moment(c.NotBefore)},

@@ -184,6 +184,41 @@ func TestApplyTrustedIssuers(t *testing.T) {
 	}
 }
 
+// TestApplyKeys checks that the keys of a file are applied, and once, that an operator is warned of new
+// ones alone, and that a private key of the file is told nowhere.
+func TestApplyKeys(t *testing.T) {
+	w := newWorld(t)
+	const key = `{kty: OKP, crv: Ed25519, kid: k, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}`
+	const caution = "whoever has one of the private keys"
+	text := func(members string) string {
+		return "clients:\n  backend:\n    type: confidential\n    " + members + "\n"
+	}
+	path := file(t, "keys.yaml", text("jwks: {keys: ["+key+"]}"))
+	r := w.run("", "clients", "apply", path, "--yes")
+	if r.code != 0 || !strings.Contains(r.out, "of 1 key, SHA-256 ") || !strings.Contains(r.out+r.err, caution) {
+		t.Errorf("applied: %+v", r)
+	}
+	if got := w.ok("clients", "apply", path, "--yes"); !strings.HasSuffix(got, "no change\n") {
+		t.Errorf("the second time: %s", got)
+	}
+	if got := w.ok("clients", "show", "backend"); !strings.Contains(got, "of 1 key, SHA-256 ") {
+		t.Errorf("shown: %s", got)
+	}
+	r = w.run("", "clients", "apply", file(t, "elsewhere.yaml", text("jwks_uri: https://a.example/keys")), "--yes")
+	if r.code != 0 || !strings.Contains(r.out, "https://a.example/keys") || !strings.Contains(r.out+r.err, caution) {
+		t.Errorf("with an address: %+v", r)
+	}
+	r = w.run("", "clients", "apply", file(t, "less.yaml", text("may_forward: true")), "--yes")
+	if r.code != 0 || strings.Contains(r.out+r.err, caution) || !strings.Contains(r.out+r.err, "nobody can authenticate") {
+		t.Errorf("without keys: %+v", r)
+	}
+	private := strings.Replace(key, "kid: k,", "kid: k, d: nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A,", 1)
+	r = w.run("", "clients", "apply", file(t, "private.yaml", text("jwks: {keys: ["+private+"]}")), "--yes")
+	if r.code == 0 || !strings.Contains(r.err, ":4:5: clients.backend: jwks") || strings.Contains(r.out+r.err, "nWGxne") {
+		t.Errorf("with a private key: %+v", r)
+	}
+}
+
 // TestApplyAdopt checks that the provider of a file is applied once, with its defaults, and that an operator is warned
 // of it.
 func TestApplyAdopt(t *testing.T) {

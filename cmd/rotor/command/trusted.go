@@ -44,9 +44,12 @@ func prefixOf(i *manage.TrustedIssuer) string {
 	return assertion.DefaultPrefix(i.Issuer)
 }
 
-// keysText returns a short name of keys: how many there are, and the beginning of their hash.
+// keysText returns a short name of keys: how many there are, and the beginning of their hash; "" for none.
 // Keys that the service will refuse have none, as they may be private.
 func keysText(jwks json.RawMessage) string {
+	if len(jwks) == 0 {
+		return ""
+	}
 	set, err := assertion.ParseKeySet(jwks)
 	if err != nil {
 		return "(refused)"
@@ -64,4 +67,16 @@ func trustsMore(before, after []manage.TrustedIssuer) bool {
 	return slices.ContainsFunc(after, func(a manage.TrustedIssuer) bool {
 		return !slices.ContainsFunc(before, func(b manage.TrustedIssuer) bool { return issuerText(&a) == issuerText(&b) })
 	})
+}
+
+// addsKeys reports whether after authenticates by keys that before has not.
+func addsKeys(before, after *manage.Registration) bool {
+	keys := func(c *manage.Registration) assertion.Keys {
+		set, err := assertion.ParseKeySet(c.JWKS)
+		if err != nil { // there are none, or the service will refuse them
+			set = nil
+		}
+		return assertion.Keys{JWKSURI: c.JWKSURI, JWKS: set}
+	}
+	return keys(after).Widens(keys(before))
 }

@@ -1,7 +1,9 @@
 package console
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -36,6 +38,24 @@ type clientShown struct {
 	Ages    *histogram // nil if it could not be made
 	Missing string     // the permission that it would take
 	Note    *note
+}
+
+// KeyIDs returns what the client's own keys are called: by their ids, or else by their kinds.
+func (c *clientShown) KeyIDs() []string {
+	var set struct {
+		Keys []struct {
+			ID   string `json:"kid"`
+			Kind string `json:"kty"`
+		} `json:"keys"`
+	}
+	if json.Unmarshal(c.JWKS, &set) != nil { // as if there were none
+		return nil
+	}
+	var ids []string
+	for _, k := range set.Keys {
+		ids = append(ids, cmp.Or(k.ID, k.Kind+" without a key id"))
+	}
+	return ids
 }
 
 var clientPage = newPage[*clientShown]("client")

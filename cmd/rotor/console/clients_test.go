@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -54,6 +55,8 @@ func TestPolicyRoundTrip(t *testing.T) {
 		"web":       {Type: "confidential", RedirectURIs: []string{"https://a.example/cb", "https://b.example/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"}},
 		"observing": {Type: "public", Policy: map[string]any{"reuse_detection": "observe", "observe_until": until}},
 		"trusting":  {Type: "public", TrustedIssuers: []manage.TrustedIssuer{{Issuer: "https://i.example", JWKSURI: "https://i.example/keys", Audience: []string{"a"}, UserPrefix: new("")}}},
+		"keyed":     {Type: "confidential", JWKS: json.RawMessage(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k-1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)},
+		"published": {Type: "confidential", JWKSURI: "https://i.example/keys"},
 		"adopting":  {Type: "public", Adopt: &manage.Provider{TokenEndpoint: "https://i.example/token", ClientID: "a", Auth: "client_secret_post", SecretName: "rotor/adopt/a", User: manage.ProviderUser{From: "id_token"}, Prefix: "v1.", Length: 40, PerSecond: 3}},
 		"moving":    {Type: "public", AcceptsImported: &manage.TokenShape{Prefix: "v1.", Length: 40}},
 		"any":       {Type: "public", AcceptsImported: &manage.TokenShape{}},
@@ -68,6 +71,12 @@ func TestPolicyRoundTrip(t *testing.T) {
 			page.wants(t, "Accepts imported tokens", "<bdi>v1.</bdi>, of 40 characters")
 		case "cookies":
 			page.wants(t, "Refresh tokens", "in lax cookies")
+		case "keyed":
+			page.wants(t, "Authenticates by keys of its own", "<bdi>k-1</bdi>", "only its keys authenticate it")
+		case "published":
+			page.wants(t, "Authenticates by the keys at", "<bdi>https://i.example/keys</bdi>")
+		case "web":
+			page.wants(t, "nobody can authenticate as this client")
 		case "any":
 			page.wants(t, "Accepts imported tokens", "of any shape")
 		}

@@ -90,6 +90,7 @@ func (f *policyForm) settings(c *manage.Registration) *manage.Settings {
 		MayIntrospect: c.MayIntrospect, MayForward: c.MayForward,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		TrustedIssuers: c.TrustedIssuers,
+		JWKSURI:        c.JWKSURI, JWKS: c.JWKS,
 
 		AcceptsImported: c.AcceptsImported, Adopt: c.Adopt,
 		Transport: c.Transport, CookieSameSite: c.CookieSameSite, DeviceBound: c.DeviceBound,

@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -160,4 +161,20 @@ func Sign(t testing.TB, key jose.JSONWebKey, header, claims map[string]any) stri
 func Raw(header, claims string, sign func(input []byte) []byte) string {
 	input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
 	return input + "." + base64.RawURLEncoding.EncodeToString(sign([]byte(input)))
+}
+
+// SignEd25519 returns the signature of an Ed25519 key.
+func SignEd25519(key jose.JSONWebKey, input []byte) []byte {
+	return ed25519.Sign(key.Key.(ed25519.PrivateKey), input)
+}
+
+// SignES256 returns the signature of a key on P-256 (RFC 7518 §3.4).
+func SignES256(t testing.TB, key jose.JSONWebKey, input []byte) []byte {
+	t.Helper()
+	digest := sha256.Sum256(input)
+	r, s, err := ecdsa.Sign(rand.Reader, key.Key.(*ecdsa.PrivateKey), digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
 }
