@@ -30,11 +30,18 @@ type failure struct {
 func (s *Source) ask(ctx context.Context, refreshToken string, key *dpopKey, timeout time.Duration) (*oauth2.Token, *failure) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.tokenClient(key)), timeout)
 	defer cancel()
+	secrets := []string{refreshToken, s.conf.ClientSecret}
+	if s.clientKey != nil {
+		assertion, err := s.clientKey.assertion(s.conf.ClientID, s.clock.now().wall)
+		if err != nil {
+			return nil, &failure{err: err} // nothing has been sent
+		}
+		ctx, secrets = withAssertion(ctx, assertion), append(secrets, assertion)
+	}
 	t, err := s.conf.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
 	if err == nil {
 		return t, nil
 	}
-	secrets := []string{refreshToken, s.conf.ClientSecret}
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {
 		// net/http dials before it writes. If dialing fails, nothing has been sent.

@@ -74,7 +74,7 @@ func checkParams(params url.Values) error {
 // golang.org/x/oauth2 accepts none for a refresh.
 type adding struct {
 	base   http.RoundTripper
-	params string // encoded
+	params string // encoded; more are in a context that has an assertion
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -83,7 +83,13 @@ func (a *adding) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err = errors.Join(err, req.Body.Close()); err != nil {
 		return nil, err
 	}
-	body := string(form) + "&" + a.params
+	body := string(form)
+	assertion, _ := req.Context().Value(assertionOf{}).(string)
+	for _, more := range []string{a.params, assertion} {
+		if more != "" {
+			body += "&" + more
+		}
+	}
 	longer := req.Clone(req.Context()) // a round tripper must not change its request
 	longer.ContentLength = int64(len(body))
 	longer.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }

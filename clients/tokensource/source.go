@@ -63,6 +63,8 @@ type Source struct {
 	keyMistake error
 	nonces     nonces
 
+	clientKey *clientKey // by which the client authenticates, or nil
+
 	flights singleflight.Group
 	loading sync.Mutex // so that a later read returns a later record
 	latest  atomic.Pointer[held]
@@ -111,9 +113,12 @@ func New(conf *oauth2.Config, store Store, opts ...Option) *Source {
 			s.conf.Endpoint.AuthStyle = oauth2.AuthStyleInParams
 		}
 	}
+	if s.clientKey != nil { // a header would be a second way to authenticate
+		s.conf.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	}
 	client := *s.client
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	s.mistake = cmp.Or(s.keyMistake, checkParams(s.params))
+	s.mistake = cmp.Or(s.keyMistake, checkParams(s.params), s.clientKey.check(s.conf.ClientSecret))
 	s.client = &client
 	return s
 }
@@ -121,7 +126,7 @@ func New(conf *oauth2.Config, store Store, opts ...Option) *Source {
 // tokenClient returns the client for a refresh with the key, or without one.
 func (s *Source) tokenClient(key *dpopKey) *http.Client {
 	client := s.proving(*s.client, key)
-	if params := s.params.Encode(); params != "" {
+	if params := s.params.Encode(); params != "" || s.clientKey != nil {
 		client.Transport = &adding{transport(client.Transport), params}
 	}
 	return client

@@ -37,11 +37,14 @@ export class Failure extends Error {
 
 /** Who presents tokens, and where. */
 export interface Endpoint {
+  issuer: string;
   tokenEndpoint: string;
   revocationEndpoint: string;
   clientId: string;
   /** None for a public client. */
   clientSecret?: string | undefined;
+  /** How a client authenticates that has no secret. */
+  auth?: oauth.ClientAuth | undefined;
   /** The refresh token is in a cookie, which requests name by its sid. */
   cookie: boolean;
   fetch: typeof fetch;
@@ -95,14 +98,17 @@ async function request(e: Endpoint, ms: number, secrets: string[], headers: Reco
     [response, members] = await within(e.clock, ms, 'the request', async (signal) => {
       const once = async () => {
         const answer = await send(
-          { issuer: new URL(e.tokenEndpoint).origin, token_endpoint: e.tokenEndpoint, revocation_endpoint: e.revocationEndpoint },
-          { client_id: e.clientId },
-          e.clientSecret ? oauth.ClientSecretBasic(e.clientSecret) : oauth.None(),
+          { issuer: e.issuer, token_endpoint: e.tokenEndpoint, revocation_endpoint: e.revocationEndpoint },
+          { client_id: e.clientId, [oauth.clockSkew]: Math.round((e.clock.now().wall - Date.now()) / 1000) },
+          e.clientSecret ? oauth.ClientSecretBasic(e.clientSecret) : (e.auth ?? oauth.None()),
           {
             headers: all,
             signal,
             [oauth.allowInsecureRequests]: isLoopback(e.tokenEndpoint),
-            [oauth.customFetch]: (url, init) => e.fetch(url, { ...init, cache: 'no-store', credentials: e.cookie ? 'include' : 'omit' } as RequestInit),
+            [oauth.customFetch]: (url, init) => {
+              hidden.push(init.body.get('client_assertion') ?? '');
+              return e.fetch(url, { ...init, cache: 'no-store', credentials: e.cookie ? 'include' : 'omit' } as RequestInit);
+            },
           },
         );
         return [answer, parse(await read(answer))] as const;

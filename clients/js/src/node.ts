@@ -1,3 +1,4 @@
+import { type CryptoKey, PrivateKeyJwt } from 'oauth4webapi';
 import { RecordKeys } from './recordkeys.js';
 import { CommonSession, type CommonOptions } from './session.js';
 import type { Store } from './store.js';
@@ -19,6 +20,11 @@ export interface SessionOptions extends CommonOptions {
   dpop?: boolean;
   /** The secret of a confidential client. */
   clientSecret?: string;
+  /**
+   * The private key of a confidential client that authenticates by a key and not by a secret (private_key_jwt), with the `kid` under
+   * which the provider knows its public half. The issuer must be the provider's, to the letter.
+   */
+  clientKey?: CryptoKey | { key: CryptoKey; kid: string };
 }
 
 /**
@@ -27,10 +33,12 @@ export interface SessionOptions extends CommonOptions {
  */
 export class Session extends CommonSession {
   constructor(options: SessionOptions) {
+    if (options.clientKey && options.clientSecret) throw new TypeError('clientKey and clientSecret: a client authenticates in one way');
     const keys = new RecordKeys();
     super(options, {
       store: options.store,
       clientSecret: options.clientSecret,
+      auth: options.clientKey && PrivateKeyJwt(options.clientKey),
       keys: { prover: (state) => keys.prover(state), make: options.dpop ? () => keys.make() : undefined },
       cookie: false,
       lookEvery: 10_000,

@@ -92,8 +92,7 @@ export class AccessToken {
   }
 }
 
-export type Internals = Pick<HolderOptions, 'store' | 'cookie' | 'exclusive' | 'lookEvery' | 'onRecord'> & {
-  clientSecret?: string | undefined;
+export type Internals = Pick<HolderOptions, 'store' | 'cookie' | 'exclusive' | 'lookEvery' | 'onRecord'> & Pick<Endpoint, 'clientSecret' | 'auth'> & {
   keys?: Keys | undefined;
 };
 
@@ -111,10 +110,12 @@ export class CommonSession {
     const issuer = options.issuer.replace(/\/+$/, '');
     const clock = options.clock ?? systemClock();
     const endpoint: Endpoint = (this.#endpoint = {
+      issuer: options.tokenEndpoint ? options.issuer : issuer,
       tokenEndpoint: checkAddress(options.tokenEndpoint ?? issuer + '/oauth/token'),
       revocationEndpoint: checkAddress(options.revocationEndpoint ?? issuer + '/oauth/revoke'),
       clientId: options.clientId,
       clientSecret: internals.clientSecret,
+      auth: internals.auth,
       cookie: internals.cookie,
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
       clock,

@@ -173,6 +173,44 @@ test('addresses that tokens must not go to are refused', () => {
   assert.throws(() => new Management('https://auth.example.com', { credentials: { accessKeyId: 'a', secretAccessKey: 'b' } }), /region/);
 });
 
+test('a confidential client authenticates by its key', async () => {
+  const { rotor } = faulty();
+  for (const algorithm of [{ name: 'ECDSA', namedCurve: 'P-256' }, { name: 'Ed25519' }]) {
+    const { privateKey, publicKey } = await crypto.subtle.generateKey(algorithm, false, ['sign', 'verify']);
+    const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', publicKey);
+    await rotor.register('keyed', { type: 'confidential', jwks: { keys: [{ kty, crv, x, y, kid: 'k' }] } });
+    for (const clientKey of [privateKey, { key: privateKey, kid: 'k' }]) {
+      const sent = [];
+      const session = new Session({
+        issuer: world.issuer, clientId: 'keyed', clientKey, store: new MemoryStore(), clock: world.clock,
+        fetch: (url, init) => (sent.push(init), fetch(url, init)),
+      });
+      const { refresh_token } = await rotor.startFamily({ user_id: 'kim', client_id: 'keyed' });
+      await session.login({ refresh_token });
+      assert.ok((await session.token()).accessToken);
+      await session.logout();
+      assert.equal(sent.length, 2); // a refresh and a revocation
+      const assertions = sent.map(({ body }) => body.get('client_assertion'));
+      assert.notEqual(assertions[0], assertions[1]);
+      for (const { body, headers } of sent) assert.ok(!body.has('client_secret') && !new Headers(headers).has('Authorization'));
+    }
+  }
+  const { privateKey } = await crypto.subtle.generateKey({ name: 'Ed25519' }, false, ['sign', 'verify']);
+  let sent = '';
+  const stranger = new Session({
+    issuer: world.issuer, clientId: 'keyed', clientKey: privateKey, store: new MemoryStore(), clock: world.clock,
+    fetch: async (url, init) => {
+      sent = init.body.get('client_assertion');
+      const { status } = await fetch(url, init);
+      return Response.json({ error: 'invalid_client', error_description: `not ${sent}` }, { status });
+    },
+  });
+  const { refresh_token } = await rotor.startFamily({ user_id: 'kim', client_id: 'keyed' });
+  await stranger.login({ refresh_token });
+  await assert.rejects(stranger.token(), (error) => error.name === 'RefreshError' && error.status === 401 && sent && !error.message.includes(sent));
+  assert.throws(() => new Session({ issuer: world.issuer, clientId: 'keyed', clientKey: privateKey, clientSecret: 's', store: new MemoryStore() }), /one way/);
+});
+
 test('the address and the agent of the end user are in the records and the events', async () => {
   const { rotor } = faulty();
   await rotor.register('backend', { type: 'confidential', may_forward: true });

@@ -32,6 +32,8 @@ export class Encrypted implements Store {
 export async function backend(request: IncomingMessage, express: { ip: string | undefined; headers: Record<string, string | undefined> }): Promise<void> {
   const store = new DynamoStore(new DynamoDB({}), 'sessions', 'alice');
   const session = new Session({ issuer: 'https://auth.example.com', clientId: 'backend', clientSecret: 's', store, params: { resource: ['https://api.example.com'] } });
+  const { privateKey: key } = await crypto.subtle.generateKey({ name: 'Ed25519' }, false, ['sign', 'verify']) as CryptoKeyPair;
+  console.log(new Session({ issuer: 'https://auth.example.com', clientId: 'backend', clientKey: { key, kid: '1' }, store }));
   const rotor = new Management('https://auth.example.com', { credentials: async () => ({ accessKeyId: 'a', secretAccessKey: 'b' }), region: 'eu-central-1' });
   await session.login(await rotor.startFamily({ user_id: 'alice', client_id: 'backend' }, { idempotencyKey: 'k', ip: '192.0.2.1' }));
   try {
