@@ -18,6 +18,8 @@ type outcome struct {
 	Back  bool     `json:"back"`  // whether it came back from the logout as it should
 	Error string   `json:"error"` // what the last call was refused with
 
+	Active []bool `json:"active"` // what introspection said of its token, before and after it was revoked
+
 	Failure string `json:"failure"` // of the app itself
 }
 
@@ -25,7 +27,7 @@ type outcome struct {
 // part in are left out.
 type sdk struct {
 	name   string
-	kind   string // of the client
+	kind   string // of the client: public, confidential, or with its keys in its record (keys) or at an address (jwks_uri)
 	path   string // of the redirect URI
 	run    func(t *testing.T, w *world, name string) []byte
 	errors map[string]string
@@ -49,6 +51,8 @@ var sdks = []sdk{
 			"denied": "access_denied", "twice": "invalid_grant",
 		},
 	},
+	{name: "oauth4webapi-by-key", kind: "keys", path: "/callback", run: node("oauth4webapi.mjs"), errors: map[string]string{"ends": "invalid_grant"}},
+	{name: "openid-client-by-key", kind: "jwks_uri", path: "/callback", run: node("openid-client.mjs"), errors: map[string]string{"ends": "invalid_grant"}},
 	{
 		name: "authlib", kind: "confidential", path: "/callback", run: python, sent: 2,
 		errors: map[string]string{"state": "mismatching_state", "denied": "access_denied", "twice": "invalid_grant"},
@@ -83,6 +87,8 @@ func TestLogins(t *testing.T) {
 						s.memory(t, want)
 					case "plain":
 						s.plain(t)
+					case "ends":
+						s.ends(t, want)
 					default:
 						s.refused(t, name, want)
 					}
@@ -156,6 +162,15 @@ func (s *sdk) plain(t *testing.T) {
 		t.Errorf("the app saw the user %q, and came back from the logout as it should: %t", o.User, o.Back)
 	}
 	w.checkFamily("active", "", 2)
+}
+
+// ends checks that a client which authenticates by its key can introspect and revoke a token.
+func (s *sdk) ends(t *testing.T, want string) {
+	w, o := s.play(t, "ends")
+	if len(o.Active) != 2 || !o.Active[0] || o.Active[1] || o.Error != want {
+		t.Errorf("introspection said %v, and the app was refused with %q, and not %q", o.Active, o.Error, want)
+	}
+	w.checkFamily("revoked", "revoked_by_client", 1)
 }
 
 // refused checks that an authorization response is refused, so that no code is exchanged.

@@ -51,7 +51,7 @@ func (w *world) command(name string, files []string, program ...string) []byte {
 	cmd.Dir = dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "NO_PROXY=*", "NODE_EXTRA_CA_CERTS=" + certificate, "REQUESTS_CA_BUNDLE=" + certificate,
-		"ISSUER=" + w.rotor.URL, "CLIENT_ID=" + clientID, "CLIENT_SECRET=" + w.secret, "REDIRECT_URI=" + w.callback, "AFTER_LOGOUT=" + w.left,
+		"ISSUER=" + w.rotor.URL, "CLIENT_ID=" + clientID, "CLIENT_SECRET=" + w.secret, "CLIENT_KEY=" + string(w.key), "REDIRECT_URI=" + w.callback, "AFTER_LOGOUT=" + w.left,
 		"LATER=" + w.app.URL + "/later", "CASE=" + name,
 	}
 	var stderr strings.Builder

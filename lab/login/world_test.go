@@ -21,7 +21,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/rotor-auth/rotor/clients/manage"
+	"github.com/rotor-auth/rotor/shared/assertion"
+	"github.com/rotor-auth/rotor/shared/assertion/assertiontest"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/logtest"
 	"github.com/rotor-auth/rotor/shared/origin"
@@ -59,6 +63,8 @@ type world struct {
 	callback string       // the app's redirect URI
 	left     string       // the app's post-logout redirect URI
 	secret   string       // of a confidential client
+	key      []byte       // of a client that authenticates by it, a JWK
+	keySet   []byte       // the JWK Set of that client
 }
 
 // keys are the keys of all services. auth0-spa-js knows no algorithm but RS256.
@@ -88,6 +94,16 @@ func newWorld(t *testing.T, kind, path string) *world {
 	settings := &manage.Settings{
 		Type: kind, Scope: "openid profile orders", RedirectURIs: []string{w.callback}, PostLogoutRedirectURIs: []string{w.left},
 	}
+	switch kind {
+	case "keys":
+		settings.Type = "confidential"
+		w.newKey(jose.ES256)
+		settings.JWKS = w.keySet
+	case "jwks_uri":
+		settings.Type = "confidential"
+		w.newKey(jose.EdDSA)
+		settings.JWKSURI = w.app.URL + "/keys"
+	}
 	if _, err := w.api.Register(t.Context(), clientID, settings); err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +113,17 @@ func newWorld(t *testing.T, kind, path string) *world {
 		}
 	}
 	return w
+}
+
+// newKey makes the key by which the client authenticates.
+func (w *world) newKey(alg jose.SignatureAlgorithm) {
+	w.t.Helper()
+	key := assertiontest.NewKey(w.t, alg, "k1")
+	var err error
+	if w.key, err = json.Marshal(key); err != nil {
+		w.t.Fatal(err)
+	}
+	w.keySet = []byte(assertiontest.JWKS(w.t, key))
 }
 
 // startRotor starts the service. Pages of the app alone may call it.
@@ -116,6 +143,7 @@ func (w *world) startRotor() {
 		Now:                   func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 		Origins:               origin.ParseSet([]string{w.app.URL}, func(value, want string) { w.t.Fatalf("%s is not %s", value, want) }),
 		AuthorizationEndpoint: w.login.URL + "/login",
+		Assertions:            assertion.Options{Loopback: true}, // the app publishes its keys
 	}).Handler()
 	w.rotor.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if (r.URL.Path == "/oauth/token" || r.URL.Path == "/auth/v1/token") && r.Method == http.MethodPost {
@@ -184,6 +212,7 @@ func (w *world) serveApp() http.Handler {
 	mux.HandleFunc("GET /settings.json", func(rw http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(rw).Encode(map[string]string{"issuer": w.rotor.URL, "client_id": clientID})
 	})
+	mux.HandleFunc("GET /keys", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(w.keySet) })
 	mux.HandleFunc("POST /later", func(http.ResponseWriter, *http.Request) { w.later() })
 	mux.HandleFunc("POST /outage", func(http.ResponseWriter, *http.Request) { w.outage.Store(2) })
 	mux.HandleFunc("GET /auth-js/{module...}", func(rw http.ResponseWriter, r *http.Request) { // which imports modules without their suffix

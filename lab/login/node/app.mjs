@@ -1,5 +1,5 @@
 // What the apps in Node share: where they are told things, and what a browser does for them.
-const { ISSUER, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, AFTER_LOGOUT, LATER, CASE } = process.env;
+const { ISSUER, CLIENT_ID, CLIENT_SECRET, CLIENT_KEY, REDIRECT_URI, AFTER_LOGOUT, LATER, CASE } = process.env;
 export { ISSUER, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, AFTER_LOGOUT };
 export const scope = 'openid profile';
 
@@ -15,8 +15,18 @@ export async function browse(address, home) {
   throw new Error('too many redirects');
 }
 
-/** Lets the reuse interval pass. */
+/** Returns the private key by which the client authenticates, undefined for a client without. */
+export async function clientKey() {
+  if (!CLIENT_KEY) return undefined;
+  const { alg, use, ...jwk } = JSON.parse(CLIENT_KEY);
+  const algorithm = jwk.kty === 'EC' ? { name: 'ECDSA', namedCurve: jwk.crv } : { name: jwk.crv };
+  return { key: await crypto.subtle.importKey('jwk', jwk, algorithm, false, ['sign']), kid: jwk.kid };
+}
+
+/** Lets the reuse interval pass, here as in the service. */
 export async function later() {
+  const { now } = Date;
+  Date.now = () => now() + 61_000;
   const answer = await fetch(LATER, { method: 'POST' });
   if (!answer.ok) throw new Error(`the clock answers ${answer.status}`);
 }

@@ -1,10 +1,11 @@
-// A public client with oauth4webapi.
+// A public client with oauth4webapi, or a confidential one that authenticates by its key.
 import * as oauth from 'oauth4webapi';
-import { AFTER_LOGOUT, CLIENT_ID, ISSUER, REDIRECT_URI, boundSession, browse, later, refusal, run, scope, winner } from './app.mjs';
+import { AFTER_LOGOUT, CLIENT_ID, ISSUER, REDIRECT_URI, boundSession, browse, clientKey, later, refusal, run, scope, winner } from './app.mjs';
 
 const issuer = new URL(ISSUER);
 const client = { client_id: CLIENT_ID };
-const authentication = oauth.None();
+const key = await clientKey();
+const authentication = key ? oauth.PrivateKeyJwt(key) : oauth.None();
 const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer));
 
 // begin sends the user to the login, and returns what the app keeps until they come back.
@@ -51,6 +52,13 @@ await run({
     address.search = new URLSearchParams({ id_token_hint: tokens.id_token, post_logout_redirect_uri: AFTER_LOGOUT, state: 'bye' });
     const end = await browse(address, AFTER_LOGOUT);
     return { user, seen, held, back: end.searchParams.get('state') === 'bye', error: (await refusal(refresh(tokens.refresh_token))).error };
+  },
+  async ends() {
+    const { refresh_token: token } = await exchange(await begin());
+    const active = async () => (await oauth.processIntrospectionResponse(server, client, await oauth.introspectionRequest(server, client, authentication, token))).active;
+    const before = await active();
+    await oauth.processRevocationResponse(await oauth.revocationRequest(server, client, authentication, token));
+    return { active: [before, await active()], error: (await refusal(refresh(token))).error };
   },
   async state() {
     const login = await begin();

@@ -1,8 +1,9 @@
-// A confidential client with openid-client.
+// A confidential client with openid-client, which authenticates by its secret or its key.
 import * as client from 'openid-client';
-import { AFTER_LOGOUT, CLIENT_ID, CLIENT_SECRET, ISSUER, REDIRECT_URI, boundSession, browse, later, refusal, run, scope, winner } from './app.mjs';
+import { AFTER_LOGOUT, CLIENT_ID, CLIENT_SECRET, ISSUER, REDIRECT_URI, boundSession, browse, clientKey, later, refusal, run, scope, winner } from './app.mjs';
 
-const config = await client.discovery(new URL(ISSUER), CLIENT_ID, CLIENT_SECRET);
+const key = await clientKey();
+const config = await client.discovery(new URL(ISSUER), CLIENT_ID, CLIENT_SECRET, key && client.PrivateKeyJwt(key));
 client.enableNonRepudiationChecks(config); // it checks the signatures of id tokens, too
 
 // begin sends the user to the login, and returns what the app keeps until they come back.
@@ -35,6 +36,12 @@ await run({
     const address = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: AFTER_LOGOUT, state: 'bye' });
     const end = await browse(address, AFTER_LOGOUT);
     return { user, seen, held, back: end.searchParams.get('state') === 'bye', error: (await refusal(refresh(tokens.refresh_token))).error };
+  },
+  async ends() {
+    const { refresh_token: token } = await exchange(await begin());
+    const before = await client.tokenIntrospection(config, token);
+    await client.tokenRevocation(config, token);
+    return { active: [before.active, (await client.tokenIntrospection(config, token)).active], error: (await refusal(refresh(token))).error };
   },
   async state() {
     const login = await begin();
