@@ -44,7 +44,7 @@ var deviceSessions = chapter{"Sessions bound to the device", []mutant{
 	},
 	{
 		rule: "a challenge of one session is good for another", pkg: "oauth", test: "server.TestRenewalRefused",
-		edits: []edit{{`	if err == nil && (id != s.Family || clientID != s.ClientID) {`, `	if err == nil && clientID != s.ClientID {`}},
+		edits: []edit{{`	if err == nil && (id != s.Family || clientID != s.ClientID) {`, `	if err == nil && (id == (family.ID{}) || clientID != s.ClientID) {`}},
 	},
 	{
 		rule: "a stale challenge ends the session", pkg: "oauth", test: "server.TestChallenges",
@@ -112,7 +112,7 @@ var deviceSessions = chapter{"Sessions bound to the device", []mutant{
 	},
 	{
 		rule: "a logout does not know the device cookie", pkg: "session", test: "server.TestDeviceBound",
-		edits: []edit{{`		return inCookie{family: d.family}, nil`, `		break`}},
+		edits: []edit{{`		return inCookie{family: d.family}, nil`, `		return inCookie{family: d.family}, token.ErrMalformed`}},
 	},
 	{
 		rule: "an answer to a device cookie has a refresh token", pkg: "session", test: "server.TestDeviceBound",

@@ -43,9 +43,9 @@ type boundSession struct {
 }
 
 // newChromium returns a world with the device-bound cookie client "spa", and a browser.
-func newChromium(t testing.TB, opts ...option) *chromium {
+func newChromium(t testing.TB) *chromium {
 	t.Helper()
-	w := newWorld(t, append([]option{origins(page)}, opts...)...)
+	w := newWorld(t, origins(page))
 	w.putClient("spa", `{"type":"public","transport":"cookie","device_bound":true,"scope":"read write openid"}`)
 	return w.chromium()
 }

@@ -112,7 +112,7 @@ func (e *Engine) OpenChallenge(ctx context.Context, keys *keyring.Keys, challeng
 // bound to, and so proves for that long that its bearer had it.
 func (e *Engine) DeviceCookie(keys *keyring.Keys, s DeviceSession, until, now time.Time) string {
 	key := s.Key.Thumbprint()
-	content := binary.BigEndian.AppendUint64(nil, uint64(until.UnixMilli())) //nolint:gosec // no clock is before 1970
+	content := binary.BigEndian.AppendUint64(nil, uint64(until.UnixMilli()))
 	return keys.Codec.Seal(token.DeviceCookie, s.Family, append(content, key[:]...), now)
 }
 

@@ -152,7 +152,7 @@ func stateOf(c *manage.Registration) []field {
 		{"may_forward", strconv.FormatBool(c.MayForward)},
 		{"transport", c.Transport},
 		{"cookie_same_site", c.CookieSameSite},
-		{"device_bound", strconv.FormatBool(c.DeviceBound)},
+		{"device_bound", deviceBoundText(c)},
 		{"trusted_issuers", issuersText(c.TrustedIssuers)},
 		{"jwks_uri", c.JWKSURI},
 		{"jwks", keysText(c.JWKS)},
@@ -163,6 +163,14 @@ func stateOf(c *manage.Registration) []field {
 		{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, ", ")},
 	}
 	return fields
+}
+
+// deviceBoundText returns whether browsers are asked to bind the client's cookies, "" if it has none.
+func deviceBoundText(c *manage.Registration) string {
+	if c.Transport == "" {
+		return ""
+	}
+	return strconv.FormatBool(c.DeviceBound)
 }
 
 func seconds(n int64) string { return strconv.FormatInt(n, 10) }

@@ -24,12 +24,16 @@ func TestWritesAtTheEnd(t *testing.T) {
 	endless.IdleLifetime = 0
 	acr := "2"
 	refresh := func(f *family.Family, p *family.Policy, at time.Time) store.Refresh {
-		return store.Refresh{Family: f.ID, Policy: p, Attempt: family.Attempt{Counter: f.Counter, ClientID: "app", WriteID: []byte("ours"), Now: at}}
+		return store.Refresh{Family: f.ID, Policy: p, Attempt: family.Attempt{Counter: f.Counter, ClientID: "app", WriteID: []byte("ours"), JKT: f.JKT, Now: at}}
 	}
 	type write func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error)
 	for name, write := range map[string]write{
 		"Refresh": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
 			_, done, err := table.Refresh(t.Context(), refresh(f, p, at))
+			return done, err
+		},
+		"UseDevice": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
+			_, done, err := table.UseDevice(t.Context(), refresh(f, p, at))
 			return done, err
 		},
 		"RecordUse": func(table *store.Table, f *family.Family, p *family.Policy, at time.Time) (bool, error) {
@@ -250,7 +254,7 @@ func TestPurgeBesideAUse(t *testing.T) {
 	var named *family.Family
 	purging := rt.Meanwhile(1, "DeleteItem", func() {
 		_, done, err := table.Refresh(t.Context(), store.Refresh{
-			Family: used.ID, Policy: &policy, Attempt: family.Attempt{Counter: used.Counter, ClientID: "app", WriteID: []byte("ours"), Now: end},
+			Family: used.ID, Policy: &policy, Attempt: family.Attempt{Counter: used.Counter, ClientID: "app", WriteID: []byte("ours"), JKT: used.JKT, Now: end},
 		})
 		if !done || err != nil {
 			t.Errorf("meanwhile refreshed %t: %v", done, err)
