@@ -152,6 +152,7 @@ func TestWhatIsStoredReadsBack(t *testing.T) {
 			Scope: []string{"read", "write"}, Audience: []string{"a", "b"}, MayIntrospect: true, MayForward: true, Cookie: true, CookieLax: true, DeviceBound: true, UpdatedAt: now,
 			RedirectURIs: []string{"https://a.example/cb", "http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/"},
 			AcceptsImported: &foreign.Shape{Prefix: "v1.", Length: 30},
+			Keys:            assertion.Keys{JWKSURI: "https://web.example/keys", JWKS: jwks}, // a real client has one of them
 
 			Adopt: &foreign.Provider{
 				TokenEndpoint: "https://old.example/token", ClientID: "shop", Auth: "client_secret_post", SecretName: "rotor/adopt/old",
