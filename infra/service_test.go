@@ -660,7 +660,7 @@ func TestRoutesHaveLimitsOfTheirOwn(t *testing.T) {
 					t.Errorf("%s: the stage may be made before %s", name, id)
 				}
 			}
-			if len(routes) != 12+len((&manage.API{}).Routes()) || len(got) != len(routes) {
+			if len(routes) != 13+len((&manage.API{}).Routes()) || len(got) != len(routes) {
 				t.Errorf("%s: %d routes, and limits for %d", name, len(routes), len(got))
 			}
 		}
@@ -1245,7 +1245,7 @@ func TestProvisionedConcurrency(t *testing.T) {
 					allowed++
 				}
 			}
-			if invoked != 1 || allowed != 3 { // of /oauth/token, /auth/v1/token and /healthz
+			if invoked != 1 || allowed != 4 { // of /oauth/token, /oauth/dbsc, /auth/v1/token and /healthz
 				t.Errorf("%d integrations invoke %s, and %d permissions allow it", invoked, id, allowed)
 			}
 		}

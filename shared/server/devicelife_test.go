@@ -294,6 +294,9 @@ func TestManyDeviceSessions(t *testing.T) {
 			t.Errorf("the cookie of session %s is gone", sid)
 		}
 	}
+	if len(c.asks) != 2*len(sids) { // the registrations and the first renewals
+		t.Errorf("the browser asked for %v", c.asks)
+	}
 }
 
 // TestDeviceKeysRotate checks that sessions outlive rotations of the keys and restarts of the servers, and end if the key
