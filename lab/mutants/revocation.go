@@ -12,26 +12,54 @@ var revocations = chapter{"Revocation", []mutant{
 	{
 		rule: "the event is stored on its own, before the revocation", pkg: "store", test: "server.TestReplayDuringAReplay",
 		edits: []edit{{`	reasons, err := t.transact(ctx, []types.TransactWriteItem{
+		{Put: &types.Put{TableName: &t.name, Item: put, ConditionExpression: aws.String("attribute_not_exists(pk)")}},
 		{Update: &update},
-		{Put: &types.Put{TableName: &t.name, Item: put}},
-	})`, `	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: put}); err != nil {
+	})
+	if err != nil || reasons == nil || aws.ToString(reasons[0].Code) == conditionFailed {
+		return nil, err == nil, err
+	}
+	return reasons[1].Item, false, nil`, `	if _, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: put}); err != nil {
 		return nil, false, err
 	}
-	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Update: &update}})`}},
+	reasons, err := t.transact(ctx, []types.TransactWriteItem{{Update: &update}})
+	if err != nil || reasons == nil {
+		return nil, err == nil, err
+	}
+	return reasons[0].Item, false, nil`}},
 	},
 	{
 		rule: "the event is stored on its own, after the revocation", pkg: "store", test: "server.TestReuseThatCannotBeRecorded",
-		edits: []edit{{`		{Update: &update},
-		{Put: &types.Put{TableName: &t.name, Item: put}},
-	})`, `		{Update: &update},
+		edits: []edit{{`		{Put: &types.Put{TableName: &t.name, Item: put, ConditionExpression: aws.String("attribute_not_exists(pk)")}},
+		{Update: &update},
+	})
+	if err != nil || reasons == nil || aws.ToString(reasons[0].Code) == conditionFailed {
+		return nil, err == nil, err
+	}
+	return reasons[1].Item, false, nil`, `		{Update: &update},
 	})
 	if err == nil && reasons == nil {
 		_, err = t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: put})
-	}`}},
+	}
+	if err != nil || reasons == nil {
+		return nil, err == nil, err
+	}
+	return reasons[0].Item, false, nil`}},
 	},
 	{
 		rule: "one's own revocation, whose answer was lost, is another's", pkg: "store", test: "server.TestAnswerOfARevocationLostToTheSDK",
-		edits: []edit{{`return reasons[0].Item, hasMark(reasons[0].Item, e.ID), nil`, `return reasons[0].Item, false, nil`}},
+		edits: []edit{{`	if err != nil || reasons == nil || aws.ToString(reasons[0].Code) == conditionFailed {
+		return nil, err == nil, err
+	}
+	return reasons[1].Item, false, nil`, `	if err != nil || reasons == nil {
+		return nil, err == nil, err
+	}
+	return reasons[1].Item, false, nil`}},
+	},
+	{
+		rule: "the record of a late use, whose answer was lost, is another's", pkg: "store", test: "storetest.TestEventWhoseAnswerWasLost",
+		edits: []edit{{`Item: put, ConditionExpression: aws.String("attribute_not_exists(pk)")}},
+		{Update: &update},`, `Item: put}},
+		{Update: &update},`}},
 	},
 	{
 		rule: "one's own revocation as one of many, whose answer was lost, is another's", pkg: "store", test: "sweep.TestSweepFaults",

@@ -215,8 +215,8 @@ func (t *Table) Observe(ctx context.Context, seen *family.Family, e *audit.Event
 }
 
 // updateWithEvent updates a family and stores e in one transaction. If the update's condition
-// fails, done is false and old is the present record. If that shows that the transaction was
-// done and only its answer was lost, done is true.
+// fails, done is false and old is the present record. If e is there already, the transaction was
+// done before and only its answer was lost: done is true.
 func (t *Table) updateWithEvent(ctx context.Context, id family.ID, e *audit.Event, update types.Update) (old item, done bool, err error) {
 	put, err := t.marshalEvent(e)
 	if err != nil {
@@ -226,13 +226,13 @@ func (t *Table) updateWithEvent(ctx context.Context, id family.ID, e *audit.Even
 	update.Key = familyKey(id)
 	update.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	reasons, err := t.transact(ctx, []types.TransactWriteItem{
+		{Put: &types.Put{TableName: &t.name, Item: put, ConditionExpression: aws.String("attribute_not_exists(pk)")}},
 		{Update: &update},
-		{Put: &types.Put{TableName: &t.name, Item: put}},
 	})
-	if err != nil || reasons == nil {
+	if err != nil || reasons == nil || aws.ToString(reasons[0].Code) == conditionFailed {
 		return nil, err == nil, err
 	}
-	return reasons[0].Item, hasMark(reasons[0].Item, e.ID), nil
+	return reasons[1].Item, false, nil
 }
 
 // conditionFailed is the code of a transaction's item whose condition does not hold.
