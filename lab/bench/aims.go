@@ -75,6 +75,13 @@ func aims(r *Report) []Aim {
 	}
 	toSign := rs.CPU / rs.SignCPU
 	add("CPU of the service for a refresh, RS256, to that of its signature", "< 1.5 ×", page.Number(toSign, 2)+" ×", rs.SignCPU > 0, toSign < 1.5)
+	for _, want := range []struct {
+		algorithm string
+		most      float64
+	}{{"ES256", 1.2}, {"RS256", 1.15}} {
+		to := r.multiple(want.algorithm)
+		add("CPU of the service for a refresh, "+want.algorithm+", to the floor's", "≤ "+page.Short(want.most)+" ×", to.String(), to.median > 0, to.median <= want.most)
+	}
 	add("refreshes in a second, 8 at a time, ES256", "≥ 3,500", of(rate, l.Together.Rate, ""), measured, rate >= 3500)
 	add("p99, one at a time, ES256", "< 3 ms", page.Number(l.Alone.P99, 2)+" ms", measured, l.Alone.P99 < 3)
 	one, each := l.race(racers, 1), l.race(racers, racers)

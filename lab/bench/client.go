@@ -32,11 +32,16 @@ func (b *bench) start(ctx context.Context, store string, env ...string) (*servic
 // startOn starts the local program with the given table, which it creates if
 // necessary.
 func (b *bench) startOn(ctx context.Context, store, table string, env ...string) (*service, error) {
+	return startProgram(ctx, b.rotor, store, table, env...)
+}
+
+// startProgram starts a build of the local program.
+func startProgram(ctx context.Context, program, store, table string, env ...string) (*service, error) {
 	env = append(env, "TABLE="+table)
 	if store != "" {
 		env = append(env, "AWS_ENDPOINT_URL_DYNAMODB="+store)
 	}
-	r, err := process.StartRotor(ctx, b.rotor, env...)
+	r, err := process.StartRotor(ctx, program, env...)
 	if err != nil {
 		return nil, err
 	}

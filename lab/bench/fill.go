@@ -22,6 +22,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rotor-auth/rotor/lab/inside"
 	"github.com/rotor-auth/rotor/shared/family"
 	"github.com/rotor-auth/rotor/shared/keyring"
 	"github.com/rotor-auth/rotor/shared/signing"
@@ -99,7 +100,7 @@ func (b *bench) newFiller(ctx context.Context, at, dir string, limits ...int) (f
 			return nil, err
 		}
 	}
-	usual := strings.Replace(usualFamily, usualUser, userOf(0), 1)
+	usual := strings.Replace(inside.Family, inside.User, userOf(0), 1)
 	var answer issued
 	if err := s.manage(ctx, http.StatusCreated, http.MethodPost, "/v1/families", usual, &answer); err != nil {
 		return nil, err

@@ -14,9 +14,9 @@ import (
 	"github.com/rotor-auth/rotor/lab/process"
 )
 
-// TestMain makes the test binary the store that a run starts, if it is asked to be.
+// TestMain makes the test binary the store or the floor that a run starts, if it is asked to be.
 func TestMain(m *testing.M) {
-	if os.Getenv(storeVariable) != "" {
+	if os.Getenv(storeVariable) != "" || os.Getenv(floorVariable) != "" {
 		main()
 		return
 	}
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 // tiny is the work of a run in tests.
-var tiny = size{warm: 8, loads: 2, alone: 4, samples: 2, together: 16, invocations: 70, rounds: 1, repeat: 2}
+var tiny = size{warm: 8, loads: 2, alone: 4, samples: 2, together: 16, turns: 3, perTurn: 24, invocations: 70, rounds: 1, repeat: 2}
 
 func newBench(t *testing.T) *bench {
 	t.Helper()

@@ -23,11 +23,13 @@ const (
 	crowd    = "crowd" // the client of the races
 )
 
-// subject is a Rotor under load, with what has been measured of it so far.
+// subject is a service under load, with what has been measured of it so far.
 type subject struct {
 	Load
+	name            string // which program it is
 	service         *service
 	own             *storeProcess // the store, if it is a process of ours, or nil
+	borrowed        bool          // it is another subject's, which stops it
 	load            *load.Generator
 	alone, together []*load.Result
 }
@@ -44,10 +46,7 @@ func (b *bench) loads(ctx context.Context) (err error) {
 		}
 	}()
 	for _, alg := range []string{"ES256", "RS256"} {
-		for _, store := range []string{inProcess, apart, dynamodbLocal} {
-			if store == dynamodbLocal && b.dynamodb == "" {
-				continue
-			}
+		for _, store := range b.stores() {
 			s, err := b.subject(ctx, alg, store)
 			if err != nil {
 				return fmt.Errorf("%s over %s: %w", alg, store, err)
@@ -58,21 +57,28 @@ func (b *bench) loads(ctx context.Context) (err error) {
 	return b.measureAll(ctx, subjects)
 }
 
+// stores returns the stores that there are.
+func (b *bench) stores() []string {
+	if b.dynamodb == "" {
+		return []string{inProcess, apart}
+	}
+	return []string{inProcess, apart, dynamodbLocal}
+}
+
 // measureAll measures the subjects.
 func (b *bench) measureAll(ctx context.Context, subjects []*subject) error {
 	for round := range b.size.loads {
 		b.progress("  round %d of %d", round+1, b.size.loads)
 		for _, s := range subjects {
-			if err := b.round(ctx, s); err != nil {
+			if err := errors.Join(b.round(ctx, s), b.keep(s)); err != nil {
 				return fmt.Errorf("%s over %s: %w", s.Algorithm, s.Store, err)
 			}
 		}
 	}
 	for _, s := range subjects {
-		if err := b.finish(ctx, s); err != nil {
+		if err := errors.Join(b.finish(ctx, s), b.keep(s)); err != nil {
 			return fmt.Errorf("%s over %s: %w", s.Algorithm, s.Store, err)
 		}
-		b.report.Loads = append(b.report.Loads, s.Load)
 		b.progress("  %s over %s: %.0f/s, one at a time p50 %.2f ms, p99 %.2f ms", s.Algorithm, s.Store, s.Together.Rate, s.Alone.P50, s.Alone.P99)
 	}
 	return nil
@@ -80,7 +86,7 @@ func (b *bench) measureAll(ctx context.Context, subjects []*subject) error {
 
 // subject starts a Rotor over the given store, and warms it.
 func (b *bench) subject(ctx context.Context, alg, store string) (*subject, error) {
-	s := &subject{Load: Load{Algorithm: alg, Store: store}}
+	s := &subject{name: ourselves, Load: Load{Algorithm: alg, Store: store}}
 	if err := s.start(ctx, b); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -92,20 +98,34 @@ func (s *subject) start(ctx context.Context, b *bench) (err error) {
 	at := ""
 	switch s.Store {
 	case apart:
-		if s.own, err = b.startStore(ctx, embeddedStore); err != nil {
-			return err
+		if !s.borrowed {
+			if s.own, err = b.startStore(ctx, embeddedStore); err != nil {
+				return err
+			}
 		}
 		at = s.own.url
 	case dynamodbLocal:
 		at = b.dynamodb
 	}
-	if s.service, err = b.start(ctx, at, "ALG="+s.Algorithm); err != nil {
+	switch s.name {
+	case theFloor:
+		s.service, err = b.startFloor(ctx, at, s.Algorithm)
+	case another:
+		s.service, err = startProgram(ctx, b.other, at, newTable(), "ALG="+s.Algorithm)
+	default:
+		s.service, err = b.start(ctx, at, "ALG="+s.Algorithm)
+	}
+	if err != nil {
 		return err
 	}
 	if s.load, err = load.Open(ctx, load.Options{URL: s.service.URL, Sessions: sessions}); err != nil {
 		return err
 	}
-	return failed(s.load.Run(ctx, load.Run{Workers: workers, Requests: b.size.warm}))
+	warm := b.size.warm
+	if s.name == theFloor {
+		warm += 4 * sessions // it learns from each family
+	}
+	return failed(s.load.Run(ctx, load.Run{Workers: workers, Requests: warm}))
 }
 
 // stop ends what start has started.
@@ -116,7 +136,7 @@ func (s *subject) stop() (err error) {
 	if s.service != nil {
 		err = s.service.Stop()
 	}
-	if s.own != nil {
+	if s.own != nil && !s.borrowed {
 		err = errors.Join(err, s.own.Stop())
 	}
 	return err
@@ -138,25 +158,32 @@ func (b *bench) round(ctx context.Context, s *subject) error {
 		many.For = 0 // without a limit of time
 	}
 	for range b.size.samples {
-		cpu, storeCPU, err := s.cpuTimes()
+		together, sample, err := s.sample(ctx, many)
 		if err != nil {
 			return err
 		}
-		together, err := s.load.Run(ctx, many)
-		if err := failed(together, err); err != nil {
-			return err
-		}
-		cpuAfter, storeCPUAfter, err := s.cpuTimes()
-		if err != nil {
-			return err
-		}
-		s.together = append(s.together, together)
-		n := float64(together.Count)
-		s.Samples = append(s.Samples, Sample{
-			Rate: together.Rate(), CPU: milliseconds(cpuAfter-cpu) / n, StoreCPU: milliseconds(storeCPUAfter-storeCPU) / n, SignCPU: sign,
-		})
+		sample.SignCPU = sign
+		s.together, s.Samples = append(s.together, together), append(s.Samples, sample)
 	}
 	return nil
+}
+
+// sample makes load, and measures what it takes.
+func (s *subject) sample(ctx context.Context, run load.Run) (*load.Result, Sample, error) {
+	cpu, storeCPU, err := s.cpuTimes()
+	if err != nil {
+		return nil, Sample{}, err
+	}
+	result, err := s.load.Run(ctx, run)
+	if err := failed(result, err); err != nil {
+		return nil, Sample{}, err
+	}
+	cpuAfter, storeCPUAfter, err := s.cpuTimes()
+	if err != nil {
+		return nil, Sample{}, err
+	}
+	n := float64(result.Count)
+	return result, Sample{Rate: result.Rate(), CPU: milliseconds(cpuAfter-cpu) / n, StoreCPU: milliseconds(storeCPUAfter-storeCPU) / n}, nil
 }
 
 // cpuTimes returns the CPU times of the service and of its store, if that is a
@@ -169,13 +196,23 @@ func (s *subject) cpuTimes() (cpu, storeCPU time.Duration, err error) {
 	return cpu, storeCPU, err
 }
 
-// finish sums up the rounds, and makes the measurements that follow them.
-func (b *bench) finish(ctx context.Context, s *subject) error {
+// keep sums up what was measured so far of a subject, and writes the report.
+func (b *bench) keep(s *subject) error {
 	alone, together := load.Merge(s.alone...), load.Merge(s.together...)
 	s.Alone, s.Together = latenciesOf(alone), latenciesOf(together)
 	s.Together.Rate = median(s.Samples, Sample.rate)
 	s.CPU, s.StoreCPU, s.SignCPU = median(s.Samples, Sample.cpu), median(s.Samples, Sample.storeCPU), median(s.Samples, Sample.signCPU)
 	s.Refreshes = int64(b.size.warm) + alone.Count + together.Count
+	if l := b.report.load(s.Algorithm, s.Store); l != nil {
+		*l = s.Load
+	} else {
+		b.report.Loads = append(b.report.Loads, s.Load)
+	}
+	return b.save()
+}
+
+// finish makes the measurements that follow the rounds.
+func (b *bench) finish(ctx context.Context, s *subject) error {
 	rss, err := s.service.RSS()
 	if err != nil {
 		return err

@@ -17,12 +17,15 @@ import (
 // megabytes of 10⁶ bytes, unless the name says otherwise. What could not be measured
 // is absent.
 type Report struct {
-	Short   bool    `json:"short"` // a run that only shows that everything works
+	Short      bool   `json:"short"`                // a run that only shows that everything works
+	Unfinished string `json:"unfinished,omitempty"` // what the run did when this was written, or why it failed
+
 	Machine Machine `json:"machine"`
 
 	Storage []Storage `json:"storage"`
 	Loads   []Load    `json:"loads"`
 	Profile []Share   `json:"profile"`
+	Floors  []Contest `json:"floors"`
 	Sizes   Sizes     `json:"sizes"`
 	Micro   []Micro   `json:"micro"`
 
@@ -195,7 +198,7 @@ type Start struct {
 	Second   float64 `json:"second_answer_under_emulator"`
 }
 
-// write writes a report to path, and creates its folder.
+// write writes a report to path, all of it or nothing, and creates its folder.
 func write(path string, report any) error {
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
@@ -204,7 +207,10 @@ func write(path string, report any) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // not secret: counts and times
 		return err
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o644) //nolint:gosec // not secret: counts and times
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil { //nolint:gosec // not secret: counts and times
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // read reads a report. It returns nil if there is none.

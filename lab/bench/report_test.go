@@ -38,6 +38,7 @@ func good() *Report {
 				{Racers: 1000, Tokens: 1000, Rounds: 5, Statuses: map[int]int64{200: 5000}, Successors: 1000, Latencies: Latencies{P50: 90, P99: 100}},
 			},
 		}, {Algorithm: "RS256", Store: apart, CPU: 0.8, SignCPU: 0.6}},
+		Floors:      []Contest{beside("ES256", 1.2), beside("RS256", 1.15)},
 		Invocations: []Invocations{{Algorithm: "ES256", Count: 10, CPU: 0.25, RSS: 30}, {Algorithm: "RS256", Count: 10, CPU: 0.9, RSS: 31}},
 		Profile:     []Share{{What: "the signature", Share: .25, CPU: .05}, {What: "the rest", Share: .75, Kernel: .5, Allocation: .1, CPU: .15}},
 		Sizes:       Sizes{Family: 434, LongestFamily: 1013, LogLine: 600, AccessLogLine: 400},
@@ -45,6 +46,14 @@ func good() *Report {
 		Zips:        []Zip{{"keys", 5.99}, {"token", 4.13}},
 		Starts:      []Start{{Function: "keys", Asked: "keys", Answered: 118}, {Function: "token", Asked: "refresh", Ready: 5.8, Answered: 59.9, Memory: 15, Emulated: 31, Second: 8}},
 	}
+}
+
+// beside returns a contest in which Rotor takes so many times the floor's CPU.
+func beside(algorithm string, times float64) Contest {
+	return Contest{Workers: workers, Sides: []Side{
+		{Name: theFloor, Algorithm: algorithm, Store: apart, Latencies: Latencies{Rate: 4000}, Samples: []Sample{{Rate: 4000, CPU: 0.1}}},
+		{Name: ourselves, Algorithm: algorithm, Store: apart, Latencies: Latencies{Rate: 3000}, Samples: []Sample{{Rate: 3000, CPU: 0.1 * times}}},
+	}}
 }
 
 func TestAims(t *testing.T) {
@@ -61,6 +70,7 @@ func TestAims(t *testing.T) {
 	r.Storage[2].Requests["GetItem"] = 1
 	l := &r.Loads[0]
 	l.Alone.P99, l.RSS, l.Samples = 3, 40, []Sample{{Rate: 3499, CPU: 0.2, SignCPU: 0.03}, {Rate: 3400, CPU: 0.25, SignCPU: 0.03}}
+	r.Floors = []Contest{beside("ES256", 1.21), beside("RS256", 1.16)}
 	r.Zips[0].Size, r.Starts[1].Answered, r.Starts[1].Ready, l.Races[1].Latencies.P99, r.Loads[1].CPU = 6, 60, 15, 1000, 0.9
 	for _, a := range aims(r) {
 		if a.State != missed {
@@ -72,6 +82,7 @@ func TestAims(t *testing.T) {
 	for i := range r.Storage {
 		r.Storage[i].Units = nil
 	}
+	r.Floors = nil
 	r.Starts, r.Zips, l.Together.Requests, l.Races, r.Loads[1].SignCPU, l.Samples = nil, nil, 0, nil, 0, nil
 	for _, r := range []*Report{r, {}} {
 		all := aims(r)
@@ -147,6 +158,7 @@ func TestTables(t *testing.T) {
 		"machine":     "CPU |a\\|b |",
 		"storage":     "race of 1,000 |1,000 UpdateItem |1,000 |0 |0 |",
 		"load":        "ES256 |embedded, a process of its own |1.00 / 2.99 |3,400 (3,300–3,500) |2.00 / 5.00 |0.160 (0.149–0.170) |0.035 (0.030–0.040) |0.110 (0.100–0.120) |39.9 MB, 100,000 |120.0 MB |",
+		"floor":       "ES256 |embedded, a process of its own |8 |Rotor |120 |1.20 × (1.20–1.20) |3,000 |0.75 × (0.75–0.75) |",
 		"races":       "1,000 × one token |5,000 × 200 |1 |100.00 / 999.00 |9.99 × |",
 		"profile":     "**together** |200 |100.0 % |50.0 % |10.0 % |",
 		"invocations": "RS256 |10 |0.900 |31.0 MB |",

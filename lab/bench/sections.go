@@ -15,6 +15,7 @@ import (
 var sections = map[string]func(*Report) *page.Table{
 	"machine":     machineTable,
 	"storage":     storageTable,
+	"floor":       floorTable,
 	"load":        loadTable,
 	"races":       raceTable,
 	"invocations": invocationTable,
@@ -52,6 +53,9 @@ func machineTable(r *Report) *page.Table {
 		if row[1] != "" {
 			t.Row(row[0], row[1])
 		}
+	}
+	if r.Unfinished != "" {
+		t.Note("This run is not complete: %s.", r.Unfinished)
 	}
 	if r.Short {
 		t.Note("This was a short run: it shows that everything runs, and no time in it is worth anything.")

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rotor-auth/rotor/lab/inside"
 	"github.com/rotor-auth/rotor/shared/signing"
 )
 
@@ -28,7 +29,7 @@ func signatureCPU(algorithm string) (float64, error) {
 		return 0, err
 	}
 	access := signing.Access{
-		Issuer: "https://auth.example.com", Subject: usualUser, Audience: signing.Audience{"https://api.example.com"}, ClientID: "app",
+		Issuer: "https://auth.example.com", Subject: inside.User, Audience: signing.Audience{"https://api.example.com"}, ClientID: "app",
 		Scope: "openid profile read write", SessionID: "01JNWAAAAAAAAAAAAAAAAAAAAA", IssuedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
 	before, err := ownCPU()

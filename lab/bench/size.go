@@ -10,6 +10,9 @@ type size struct {
 	samples     int           // samples of 8 at a time, in a round
 	together    int           // refreshes in a sample, at most
 	limit       time.Duration // the time of a sample, at most, except with ES256 over the embedded store
+	turns       int           // turns of each service in a contest
+	turn        time.Duration // the time of a turn, at most
+	perTurn     int           // refreshes in a turn, at most
 	invocations int           // of a function
 	rounds      int           // rounds of races
 	repeat      int           // how often a call is made whose storage requests are counted
@@ -19,10 +22,12 @@ type size struct {
 var (
 	full = size{
 		warm: 2_000, loads: 3, alone: 1_000, samples: 4, together: 9_000, limit: 2500 * time.Millisecond,
+		turns: 25, turn: 400 * time.Millisecond, perTurn: 4_000,
 		invocations: 20_000, rounds: 5, repeat: 100, benchtime: "1s",
 	}
 	small = size{
 		warm: 100, loads: 1, alone: 200, samples: 2, together: 1_000, limit: time.Second,
+		turns: 5, turn: 200 * time.Millisecond, perTurn: 4_000,
 		invocations: 500, rounds: 1, repeat: 10, benchtime: "100x",
 	}
 )

@@ -8,31 +8,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/rotor-auth/rotor/lab/inside"
 	"github.com/rotor-auth/rotor/shared/audit"
-	"github.com/rotor-auth/rotor/shared/keyring"
-	"github.com/rotor-auth/rotor/shared/server"
-	"github.com/rotor-auth/rotor/shared/session"
 	"github.com/rotor-auth/rotor/shared/signing"
-	"github.com/rotor-auth/rotor/shared/store"
 	"github.com/rotor-auth/rotor/shared/store/embedded"
 	"github.com/rotor-auth/rotor/shared/store/schema"
 	"github.com/rotor-auth/rotor/shared/version"
-)
-
-// A typical family, and a typical request.
-const (
-	usualUser   = "auth0|0123456789abcdef01234567"
-	usualFamily = `{"user_id":"` + usualUser + `","client_id":"app","scope":"openid profile read write","audience":"https://api.example.com"}`
-	usualAgent  = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
-	usualIP     = "203.0.113.24"
 )
 
 // rotations is how often the family is rotated. More rotations add no attribute, and
@@ -73,47 +60,26 @@ func parseLongest(out []byte) (int, error) {
 func usual(ctx context.Context) (family, line int, err error) {
 	rt := embedded.New()
 	const name = "usual"
-	table := store.New(embedded.Config(rt), name, store.DefaultRetention)
-	if err := table.Create(ctx); err != nil {
-		return 0, 0, err
-	}
 	now := time.Now()
-	document, err := keyring.Generate(signing.ES256, now)
-	if err != nil {
-		return 0, 0, err
-	}
-	keys, err := keyring.Local(document)
-	if err != nil {
-		return 0, 0, err
-	}
 	var lines bytes.Buffer
-	handler := server.New(server.Config{
-		Issuer: "https://auth.example.com", Table: table, Keys: keys, Log: lambdaLogger(&lines), Metrics: true, Now: func() time.Time { return now },
-	}).Handler()
-	call := func(method, path, contentType, body string) (answer issued, err error) {
-		r := httptest.NewRequestWithContext(session.WithRequestID(ctx, "L5fx6RabOe7RCjZ="), method, path, strings.NewReader(body))
-		r.RemoteAddr = usualIP // without a port, as from the gateway
-		r.Header.Set("Content-Type", contentType)
-		r.Header.Set("User-Agent", usualAgent)
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r)
-		if w.Code/100 != 2 {
-			return issued{}, fmt.Errorf("%s %s is answered with %d", method, path, w.Code)
-		}
-		return answer, json.Unmarshal(w.Body.Bytes(), &answer)
-	}
-	if _, err := call(http.MethodPut, "/v1/clients/app", "application/json", `{"type":"public"}`); err != nil {
-		return 0, 0, err
-	}
-	answer, err := call(http.MethodPost, "/v1/families", "application/json", usualFamily)
+	r, err := inside.New(ctx, inside.Options{
+		Database: embedded.Config(rt), Table: name, Algorithm: signing.ES256, Log: lambdaLogger(&lines), Metrics: true, Now: func() time.Time { return now },
+	})
 	if err != nil {
 		return 0, 0, err
 	}
+	if err := r.Register(ctx, usualPolicy); err != nil {
+		return 0, 0, err
+	}
+	first, err := r.Issue(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	token := first.RefreshToken
 	for range rotations {
 		lines.Reset()
 		now = now.Add(time.Hour) // after an access token's lifetime, which is beyond the reuse interval
-		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}, "refresh_token": {answer.RefreshToken}}
-		if answer, err = call(http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode()); err != nil {
+		if _, token, err = r.Rotate(ctx, token); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -147,8 +113,8 @@ func lambdaLogger(w *bytes.Buffer) *slog.Logger {
 var accessLogLine = map[string]string{
 	"requestId":        "L5fx6RabOe7RCjZ=",
 	"time":             "1768471205412",
-	"ip":               usualIP,
-	"userAgent":        usualAgent,
+	"ip":               inside.IP,
+	"userAgent":        inside.Agent,
 	"caller":           "-",
 	"method":           http.MethodPost,
 	"route":            "ANY /oauth/token",

@@ -162,13 +162,17 @@ func serveStore(ctx context.Context, below string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return serve(ctx, &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}, stdout)
+}
+
+// serve runs a server on loopback, until ctx is done.
+func serve(ctx context.Context, server *http.Server, stdout io.Writer) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
 	context.AfterFunc(ctx, func() { _ = server.Close() }) // the client has ended, or is about to
-	if _, err := fmt.Fprintf(stdout, "store at http://%s\n", listener.Addr()); err != nil {
+	if _, err := fmt.Fprintf(stdout, "serving at http://%s\n", listener.Addr()); err != nil {
 		return err
 	}
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -183,26 +187,36 @@ type storeProcess struct {
 	url string
 }
 
-var storeReady = regexp.MustCompile(`(?m)^store at (http://\S+)\n`)
-
 // startStore starts this program as a store.
 func (b *bench) startStore(ctx context.Context, below string) (*storeProcess, error) {
-	p, err := process.Start(ctx, b.self, storeVariable+"="+below)
+	p, url, err := b.startSelf(ctx, storeVariable+"="+below)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("start a store: %w", err)
+	}
+	return &storeProcess{p, url}, nil
+}
+
+// serving matches what this program writes once it serves.
+var serving = regexp.MustCompile(`(?m)^serving at (http://\S+)\n`)
+
+// startSelf starts this program as a server, and returns its URL.
+func (b *bench) startSelf(ctx context.Context, env ...string) (*process.Process, string, error) {
+	p, err := process.Start(ctx, b.self, env...)
+	if err != nil {
+		return nil, "", err
 	}
 	ticker, late := time.NewTicker(5*time.Millisecond), time.After(time.Minute)
 	defer ticker.Stop()
 	for {
-		if match := storeReady.FindStringSubmatch(p.Output()); match != nil {
-			return &storeProcess{p, match[1]}, nil
+		if match := serving.FindStringSubmatch(p.Output()); match != nil {
+			return p, match[1], nil
 		}
 		select {
 		case <-ticker.C:
 		case <-p.Ended():
-			return nil, fmt.Errorf("the store has ended: %s", p.Output())
+			return nil, "", fmt.Errorf("it has ended: %s", p.Output())
 		case <-late:
-			return nil, errors.Join(errors.New("the store does not say where it is"), p.Kill())
+			return nil, "", errors.Join(errors.New("it does not say where it is"), p.Kill())
 		}
 	}
 }

@@ -299,7 +299,7 @@ func TestMeasures(t *testing.T) {
 		if err := errors.Join(err, err2); err != nil {
 			t.Fatal(err)
 		}
-		if cpu < 80*time.Millisecond || cpu > time.Minute { // user and system time are exact to 10 ms
+		if cpu < 80*time.Millisecond || cpu > time.Minute {
 			t.Errorf("CPU %s", cpu)
 		}
 		if rss < 64<<20 || rss > 1<<30 {
@@ -309,7 +309,7 @@ func TestMeasures(t *testing.T) {
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if after, err := p.CPU(); err != nil || after < cpu-tick || after < 80*time.Millisecond {
+	if after, err := p.CPU(); err != nil || after < cpu-time.Millisecond || after < 80*time.Millisecond {
 		t.Errorf("CPU %s once it has ended, %s before: %v", after, cpu, err)
 	}
 	if _, err := p.RSS(); !errors.Is(err, os.ErrProcessDone) {
