@@ -29,7 +29,7 @@ func (p *Service) newDashboard() {
 			graph("Refreshes", p.count(audit.MetricExchanged), p.count(audit.MetricReused), p.count(audit.MetricRefused)),
 			graph("Refused, by cause", p.refusals(audit.MetricRefused, "", "GROUP BY metric_cause")),
 			graph("Authorization codes", p.count(audit.MetricCode), p.count(audit.MetricNoCode), p.refusals(audit.MetricNoCode, "", "GROUP BY metric_cause")),
-			graph("Reuse", p.count(audit.MetricReuse), p.count(audit.MetricObserved), p.count(audit.MetricElsewhere), p.count(audit.MetricAhead)),
+			graph("Reuse", p.count(audit.MetricReuse), p.count(audit.MetricObserved), p.count(audit.MetricElsewhere), p.count(audit.MetricLate), p.count(audit.MetricAhead)),
 			graph("Families ended", p.count(audit.MetricRevoked), p.count(audit.MetricRemoved)),
 			graph("Age of superseded tokens, ms", p.rotorMetric(audit.MetricReuseAge, options("p50", period)), p.rotorMetric(audit.MetricReuseAge, options("p99", period))),
 			graph("Invocations", invocations...),

@@ -109,7 +109,7 @@ func TestFirewall(t *testing.T) {
 		}
 		rate, common := at(p, "Rules", 0), at(p, "Rules", 1)
 		if at(rate, "Statement", "RateBasedStatement", "Limit") != 5000.0 || at(rate, "Statement", "RateBasedStatement", "AggregateKeyType") != "IP" ||
-			at(rate, "Statement", "RateBasedStatement", "EvaluationWindowSec") != 300.0 || at(rate, "Action", "Block", "CustomResponse", "ResponseCode") != 429.0 {
+			at(rate, "Statement", "RateBasedStatement", "EvaluationWindowSec") != 300.0 || at(rate, "Action", "Block", "CustomResponse", "ResponseCode") != 503.0 { // 429 would end sessions that are bound to a device
 			t.Errorf("the rate: %v", rate)
 		}
 		group := at(common, "Statement", "ManagedRuleGroupStatement")
