@@ -286,6 +286,10 @@ bench: build ## Rotor under load, its storage, cold starts and cost, to dist/ben
 bench-growth: ##- how cost grows, to a million families, to dist/growth.json (BENCHFLAGS=-short: a minute; Java, Maven)
 	lab/dynamodb-local/run.sh with go run ./lab/bench -growth $(BENCHFLAGS)
 
+.PHONY: bench-counts
+bench-counts: ## what a call takes, in requests, units, bytes and allocations, beside lab/counts/counts.json (WRITE=-write)
+	go run ./lab/counts $(WRITE)
+
 .PHONY: bench-page
 bench-page: ##- docs/benchmarks.md's tables and plot, from dist/bench.json and dist/growth.json, or one of them
 	go run ./lab/bench -markdown docs/benchmarks.md

@@ -55,7 +55,7 @@ func ratio(a, b *Side, of func(Sample) float64) Ratio {
 	return Ratio{median: (all[last/2] + all[(last+1)/2]) / 2, low: all[last/4], high: all[last-last/4]}
 }
 
-// allCPU is the CPU time of a service and its store.
+// allCPU returns the CPU time of a service and its store.
 func (s Sample) allCPU() float64 { return s.CPU + s.StoreCPU }
 
 // contest lets the subjects take turns. Each begins as often as the others.

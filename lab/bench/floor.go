@@ -105,7 +105,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *floor) answer(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // as whoever reads parameters does
+	_, _ = io.Copy(io.Discard, r.Body) // as anything that reads parameters does
 	if err := f.refresh(r.Context()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return

@@ -22,7 +22,7 @@ var suites = map[string][]string{
 	"outbound":     {"assertion", "foreign", "server"},
 	"foreign":      {"foreign", "server"},
 	"audit":        {"audit", "server"},
-	"store":        {"store", "storetest", "sweep", "server"},
+	"store":        {"store", "storetest", "sweep", "counts", "server"},
 	"embedded":     {"embedded", "storetest", "server"},
 	"storetest":    {"storetest", "sweep", "server"},
 	"sweep":        {"sweep", "boot", "server"},
@@ -45,6 +45,7 @@ var suites = map[string][]string{
 	"rotor":        {"rotor"},
 	"command":      {"command", "rotor"},
 	"terminal":     {"terminal", "command", "rotor"},
+	"counts":       {"counts"},
 }
 
 // folders has the folders of the packages that are not in shared/.
@@ -53,7 +54,7 @@ var folders = map[string]string{
 	"command": "cmd/rotor/command", "terminal": "cmd/rotor/terminal", "console": "cmd/rotor/console", "loopback": "cmd/rotor/loopback",
 	"timeline": "cmd/rotor/console/timeline", "demo": "cmd/rotor/demo",
 	"storetest": "shared/store/storetest", "embedded": "shared/store/embedded", "openapitest": "shared/openapi/openapitest", "tokensource": "clients/tokensource",
-	"manageclient": "clients/manage",
+	"manageclient": "clients/manage", "counts": "lab/counts",
 }
 
 // folder returns a package's folder, relative to the root of the repository.

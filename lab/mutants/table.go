@@ -73,4 +73,5 @@ var table = []chapter{
 	recordRules,
 	manageClient,
 	commandLine,
+	growth,
 }
