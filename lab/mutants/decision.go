@@ -184,14 +184,14 @@ var decisions = chapter{"The decision", []mutant{
 	{
 		rule: "a held use is written whatever the record has become", pkg: "store", test: "server.TestHeldUseIsOfTheRecordSeen",
 		edits: []edit{{`condition := r.condition(values)
-	if r.Attempt.Counter > 0 { // the first`, `condition := "attribute_exists(pk) AND " + aliveCondition + " AND (#counter = :n OR client_id = :client)"
-	if r.Attempt.Counter > 0 { // the first`}},
+	return t.updateFamily(ctx, seen.ID, "record a use"`, `condition := "attribute_exists(pk) AND " + aliveCondition + " AND (#counter = :n OR client_id = :client)"
+	return t.updateFamily(ctx, seen.ID, "record a use"`}},
 	},
 	{
 		rule: "a held use is written to a family that was revoked meanwhile", pkg: "store", test: "server.TestHeldUseIsOfTheRecordSeen",
 		edits: []edit{{`condition := r.condition(values)
-	if r.Attempt.Counter > 0 { // the first`, `condition := "#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since"
-	if r.Attempt.Counter > 0 { // the first`}},
+	return t.updateFamily(ctx, seen.ID, "record a use"`, `condition := "#counter = :n AND client_id = :client AND expires_at > :now AND last_used_at > :idle_since"
+	return t.updateFamily(ctx, seen.ID, "record a use"`}},
 	},
 	{
 		rule: "a held use that cannot be written down is a success", pkg: "session", test: "server.TestHeldUseThatCannotBeRecorded",

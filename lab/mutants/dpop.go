@@ -131,7 +131,7 @@ var keyBinding = chapter{"Binding to a key", []mutant{
 		edits: []edit{{`	if cause == family.WrongKey {`, `	if cause == "" {`}},
 	},
 	{
-		rule: "another provider's token binds a family that has begun", pkg: "session", test: "server.TestDoorsDoNotBindLater",
+		rule: "another provider's token binds a family that has begun", pkg: "session", test: "server.TestOnlyTheFirstUseBinds",
 		edits: []edit{{`		write.Attempt.Binds = begins && u.binds()
 `, ``}},
 	},

@@ -118,10 +118,6 @@ var refreshWrite = chapter{"The write of a refresh", []mutant{
 		}},
 	},
 	{
-		rule: "another use of number 0 binds a family that is not bound", pkg: "store", test: "server.TestOnlyTheFirstUseBinds",
-		edits: []edit{{`if r.Attempt.Counter > 0 { // the first`, `if true { // the first`}},
-	},
-	{
 		rule: "a slow request of a bound family takes its last use back", pkg: "store", test: "server.TestSlowUseOfASupersededToken",
 		edits: []edit{{`if r.Attempt.Now.Before(seen.LastUsedAt) {`, `if false {`}},
 	},

@@ -213,10 +213,10 @@ func TestNeverBoundLater(t *testing.T) {
 }
 
 // TestOnlyTheFirstUseBinds checks that another provider's token, whose first use came without a proof, does not bind
-// its family when it is presented with one later.
+// its family when it is presented with one later: neither inside the interval, nor once its answer counts as lost.
 func TestOnlyTheFirstUseBinds(t *testing.T) {
 	w := newWorld(t)
-	w.acceptImported("true", `"policy":{"dpop":"allowed","reuse_interval":600}`)
+	w.acceptImported("true", `"policy":{"dpop":"allowed","reuse_interval":600,"lost_response":"until_used"}`)
 	id := w.importToken("u", foreignToken(1))
 	first := w.refresh(foreignToken(1))
 	if first.status != http.StatusOK || first.text("token_type") != "Bearer" {
@@ -232,7 +232,12 @@ func TestOnlyTheFirstUseBinds(t *testing.T) {
 		t.Error("the second use was not recorded")
 	}
 	w.clock.Advance(10 * time.Minute)
-	if a := w.refresh(first.text("refresh_token")); a.status != http.StatusOK || a.text("token_type") != "Bearer" {
+	lost := w.prover().refresh(foreignToken(1))
+	if lost.status != http.StatusOK || lost.text("refresh_token") == first.text("refresh_token") {
+		t.Fatalf("after the interval, with a proof: %v", lost)
+	}
+	w.clock.Advance(10 * time.Minute)
+	if a := w.refresh(lost.text("refresh_token")); a.status != http.StatusOK || a.text("token_type") != "Bearer" {
 		t.Errorf("without a proof, later: %v", a)
 	}
 }

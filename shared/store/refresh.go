@@ -100,9 +100,6 @@ func (t *Table) RecordUse(ctx context.Context, seen *family.Family, held bool, r
 	values := t.refreshValues(r)
 	values[":n"] = number(seen.Counter)
 	condition := r.condition(values)
-	if r.Attempt.Counter > 0 { // the first use of number 0 binds, and this is another
-		set += r.bind()
-	}
 	return t.updateFamily(ctx, seen.ID, "record a use", types.Update{
 		ConditionExpression: &condition, UpdateExpression: &set,
 		ExpressionAttributeNames: map[string]string{"#counter": "counter"}, ExpressionAttributeValues: values,
