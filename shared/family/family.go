@@ -23,6 +23,10 @@
 // that race, retries, loops and answers that arrive out of order all carry the same
 // token.
 //
+// A family may be bound to a key, when it begins or by a key of the browser's device. Then
+// nothing of it is used without a proof of that key. With the proof a superseded token is
+// a lost response, at any age, and gets the newest one.
+//
 // # Threat model
 //
 // The record holds nothing that can be replayed: a token is its family and
@@ -33,6 +37,10 @@
 // the interval, right after the victim, gets the same successor, and rotation alone
 // cannot tell them apart from a second tab. Such uses are recorded with their age and with
 // whether address and user agent differ, so that they can be watched.
+//
+// A stolen token of a bound family is worth nothing without the key, and who presents it
+// ends nothing. If the key was copied as well, nothing tells the thief from the holder, but
+// a use outside the interval is an event.
 package family
 
 import (

@@ -6,16 +6,20 @@
 (* at all.                                                                 *)
 (*                                                                         *)
 (*   item, Alive                    family.Family, .Death; store.alive     *)
-(*   Rotated, SkippedTo, MovedAhead store.rotateSet; Family.Skip,          *)
-(*                                  .MoveAhead                             *)
+(*   Rotated, SkippedTo, MovedAhead store.rotateSet; Family.AfterLost,     *)
+(*                                  .AfterRestore                          *)
 (*   Used, MustRecord               store.useSet; Family.MustRecord        *)
 (*   Predecessor, Holds, Decide     Family.predecessor, .holds; Decide     *)
+(*   key, Unlocks; binds            Family.JKT, Attempt.JKT; .Binds        *)
+(*   "unproven", "proven"           Unproven, Proven                       *)
 (*   until, proof, Pending          Origin.Until; the verifier; .Pending   *)
 (*   import, Look, Put              the item of another provider's token;  *)
 (*                                  Table.Foreign and .IssueForeign        *)
 (*   Present, Refresh, Abuse        api.refresh begins; the clock is read  *)
-(*   Write                          Table.Refresh, .RecordUse, .Skip and   *)
-(*                                  .MoveAhead                             *)
+(*   Device                         Engine.RenewDevice, .refreshByDevice   *)
+(*   Write                          Table.Refresh, .RecordUse, .RecordLate *)
+(*                                  (the call "tell"), .UseDevice,         *)
+(*                                  .ForgiveLost and .CatchUp              *)
 (*   Looked                         one look of the loop in api.refresh    *)
 (*   Revoke                         Table.Revoke, in api.revokeReused      *)
 (*   Logout, Erase                  Table.Revoke and .End, by other calls  *)
@@ -25,7 +29,15 @@
 (* rotate, the largest counter. To run out of looks is a way to Vanish.    *)
 (* The last use on record stays behind by at most a sixteenth of the idle  *)
 (* lifetime; that it is never more than a minute is left out. So is that a *)
-(* server remembers for ten seconds that a foreign token was unknown.      *)
+(* server remembers for ten seconds that a foreign token was unknown. Of   *)
+(* the late uses of a bound family one an hour is stored, and each logged; *)
+(* here each is stored. A token that comes within two minutes after its    *)
+(* family was bound to a device's key is answered with a 503, so that the  *)
+(* browser tries again; here it is refused at once, as it is after them.   *)
+(* Left out is how a proof shows that its bearer has the key, how a browser*)
+(* registers one, that a policy may let no family begin without one, and   *)
+(* codes of confidential clients, which need a key for their exchange      *)
+(* alone.                                                                  *)
 (***************************************************************************)
 EXTENDS Integers, FiniteSets, TLC
 
@@ -40,11 +52,13 @@ CONSTANTS
   Logouts,    \* whether the user may end the family
   Origin,     \* what the family begins with: a "login", a "code", or another provider's token, which is
               \* imported, "foreign". The last two are its number 0
+  Binding,    \* whether and when the family is bound to a key: "never", at its "start", by the first use of its
+              \* "number 0", or by that of a key of the browser's "device", which was registered for it
   Restores,   \* whether the table is restored from a backup: "never", "quiet" or "any time"
   Requests,   \* the names of the requests that run at once
   Tokens,     \* a bound: tokens numbered below it are presented
   Hours,      \* a bound: the last hour
-  None
+  None        \* nothing; of keys, that there is none
 
 VARIABLES
   item,       \* the record
@@ -74,6 +88,8 @@ Grace == 2
 Coded == Origin = "code"
 Foreign == Origin = "foreign"
 First == IF Origin = "login" THEN 1 ELSE 0
+Holder == "the holder's key"
+Stranger == "a stranger's key"
 \* For how long after the first use of token n another is forgiven.
 Span(n) == IF Coded /\ n = 0 THEN Grace ELSE Interval
 
@@ -84,15 +100,21 @@ Span(n) == IF Coded /\ n = 0 THEN Grace ELSE Interval
 (* rotation, mark the one that revoked. While counter is 0, the family is  *)
 (* pending, and until is the end of its code. After the exchange it is the *)
 (* end of the time in which the code may come again. Before the import of  *)
-(* its token and after an erasure it is not there.                         *)
+(* its token and after an erasure it is not there. key is the key that the *)
+(* family is bound to. What binds at number 0 may have bound the code      *)
+(* before, by the request that it answers.                                 *)
 
 Issued == [there |-> TRUE, counter |-> First, until |-> IF Coded THEN CodeLife ELSE 0, rotated |-> None, used |-> 0, at |-> 0,
-           wid |-> None, skip |-> [from |-> 0, to |-> 0], revoked |-> FALSE, mark |-> None]
+           wid |-> None, skip |-> [from |-> 0, to |-> 0], revoked |-> FALSE, mark |-> None,
+           key |-> IF Binding = "start" THEN Holder ELSE None]
 Nothing == [Issued EXCEPT !.there = FALSE]
 
 Pending(f) == f.counter = 0
 Ended(f, now) == now >= Absolute \/ now >= f.at + Idle \/ (Coded /\ Pending(f) /\ now >= f.until)
 Alive(f, now) == f.there /\ ~f.revoked /\ ~Ended(f, now)
+Bound(f) == f.key # None
+\* Whether request a may use the family: it need not prove anything, or has proven the key.
+Unlocks(a, f) == ~Bound(f) \/ a.key = f.key
 
 Rotated(f, n, now) == [f EXCEPT !.counter = n + 1, !.rotated = now, !.at = now,
                         !.until = IF Coded /\ n = 0 THEN now + Grace ELSE @]
@@ -101,6 +123,12 @@ SkippedTo(f, n, now) ==
 MovedAhead(f, n, now) ==
   [Rotated(f, IF Interval = 0 THEN n ELSE n - 1, now) EXCEPT !.used = n, !.skip = Issued.skip]
 Used(f, n, now) == [f EXCEPT !.used = IF n = f.counter THEN n ELSE @, !.at = now]
+\* A slow request, too, must tell that it was late. It does not take back the last use that it has seen.
+UsedLate(f, a) == [f EXCEPT !.at = Max(a.at, a.now)]
+
+\* A write binds a family that is not bound: that of a device's key, and whatever write begins the family, if
+\* the policy says so. To present number 0 is not enough: another use of it may come long after the first.
+Binds(f, a) == a.binds /\ ~Bound(f) /\ (Binding = "number 0" => Pending(f))
 
 -----------------------------------------------------------------------------
 (* The decision: the condition of request r's write failed, and f is the   *)
@@ -115,14 +143,18 @@ Holds(f, now) == f.rotated # None /\ Max(now - f.rotated, 0) < Interval
 Decide(f, r, a) ==
   LET p == Predecessor(f)
   IN IF ~Alive(f, a.now) THEN "dead"
+     ELSE IF ~Unlocks(a, f) THEN "unproven"
+     ELSE IF a.pc = "device" THEN "unclear"
      ELSE IF f.wid = r THEN "ours"
      ELSE IF Coded /\ a.n = 0 THEN
        IF Pending(f) THEN IF a.proof THEN "unclear" ELSE "refused"
+       ELSE IF Bound(f) THEN "refused"
        ELSE IF a.proof /\ a.now < f.until THEN "refused" ELSE "reuse"
      ELSE IF a.n = f.counter THEN IF Holds(f, a.now) THEN "held" ELSE "unclear"
      ELSE IF a.n > f.counter THEN "ahead"
-     ELSE IF a.n > p THEN "reuse"
      ELSE IF a.n = p /\ Holds(f, a.now) THEN "newest"
+     ELSE IF Bound(f) THEN "proven"
+     ELSE IF a.n > p THEN "reuse"
      ELSE IF a.n = p /\ UntilUsed /\ f.used # f.counter THEN "skip"
      ELSE IF a.n < p /\ a.now < f.rotated /\ Interval > 0 THEN "slow"
      ELSE "reuse"
@@ -134,11 +166,15 @@ MustRecord(f, a, v) ==
 
 -----------------------------------------------------------------------------
 (* The requests. pc is the storage call that comes next, or the answer;    *)
-(* seen is the counter of the record that the call is for.                 *)
+(* seen is the counter of the record that the call is for, at the last use *)
+(* on it. proof is whether a code came with its verifier, key the key that *)
+(* the request proves, binds whether it would bind the family to it, and   *)
+(* told whether an event of it, as a late use, was stored.                 *)
 
-Free == [pc |-> "free", who |-> None, n |-> 0, proof |-> TRUE, now |-> 0, seen |-> 0, tok |-> 0]
+Free == [pc |-> "free", who |-> None, n |-> 0, proof |-> TRUE, key |-> None, binds |-> FALSE, told |-> FALSE,
+         now |-> 0, seen |-> 0, at |-> 0, tok |-> 0]
 Begun(who, n, now) == [Free EXCEPT !.pc = IF Foreign /\ n = 0 THEN "look" ELSE "refresh", !.who = who, !.n = n, !.now = now, !.seen = n]
-Answered(a, kind, tok) == [a EXCEPT !.pc = kind, !.tok = tok, !.now = 0, !.seen = 0]
+Answered(a, kind, tok) == [a EXCEPT !.pc = kind, !.tok = tok, !.now = 0, !.seen = 0, !.at = 0]
 
 \* A request is through. Its mark is random: it means nothing from now on.
 End(r) ==
@@ -190,10 +226,31 @@ Refresh(r, n) ==
 \* victim here, and both have any token that there ever was: whatever clients, careful or not,
 \* and thieves may do to a family, these do. Who presents a code has its verifier, or has not.
 Given == {First} \union {n \in First + 1..Tokens - 1 : sup[n - 1] # None}
+
+\* Where families are bound, whoever presents a token proves the key of the family's holder, or none. With the
+\* holder's key it is any of the holder's devices and tabs, with whatever old token a backup of the app's data
+\* brings back; or a thief who has copied the key as well. Nothing tells them apart, so what is promised to the
+\* one the other has, too. Without it, it is a thief, or a device that has lost its key. Another provider's token
+\* can be bound by whoever has it, a stranger too. The policy may be switched on and off: by the one that this
+\* server knows, families are bound, or are not.
+Keys == {None} \union (IF Binding \in {"start", "number 0"} THEN {Holder} ELSE {})
+               \union (IF Binding = "number 0" /\ Foreign THEN {Stranger} ELSE {})
 Abuse(r, n) ==
   /\ Thieves /\ req[r].pc = "free"
-  /\ \E d \in 0..Skew, proof \in (IF Coded /\ n = 0 THEN BOOLEAN ELSE {TRUE}) :
-       req' = [req EXCEPT ![r] = [Begun("anybody", n, clock + d) EXCEPT !.proof = proof]]
+  /\ \E d \in 0..Skew, proof \in (IF Coded /\ n = 0 THEN BOOLEAN ELSE {TRUE}), key \in Keys :
+     \E binds \in (IF n = 0 /\ key = Holder THEN BOOLEAN ELSE {key # None}) :
+       req' = [req EXCEPT ![r] =
+         [Begun("anybody", n, clock + d) EXCEPT !.proof = proof, !.key = key, !.binds = binds]]
+  /\ UNCHANGED <<item, clock, client, rest, ghosts, ferrt>>
+
+\* A browser has registered a key of its device, soon after the login, and proves it: in a renewal, or by the
+\* device cookie that one has brought. It presents no token (the number stands for none that there is), and is
+\* given one for an API alone. What comes with a token instead is refused from then on. Who stole the session at
+\* once may have registered a key too: the first that is proven binds the family.
+Device(r) ==
+  /\ Binding = "device" /\ req[r].pc = "free"
+  /\ \E d \in 0..Skew, key \in {Holder, Stranger} : req' = [req EXCEPT ![r] =
+       [Begun("browser", Tokens + 1, clock + d) EXCEPT !.pc = "device", !.key = key, !.binds = TRUE]]
   /\ UNCHANGED <<item, clock, client, rest, ghosts, ferrt>>
 
 \* Another provider's token is imported: an importer reads whether the table knows it, and if not,
@@ -221,45 +278,50 @@ Look(r) ==
 
 \* What request r does about the record f.
 Looked(r, f) ==
-  LET a == req[r]
+  LET a == [req[r] EXCEPT !.at = 0]
       v == Decide(f, r, a)
   IN CASE MustRecord(f, a, v)               -> [a EXCEPT !.pc = "use", !.seen = f.counter]
        [] v \in {"ours", "held", "newest"}
             /\ ~MustRecord(f, a, v)         -> Answered(a, "success", f.counter)
        [] v \in {"skip", "ahead"}           -> [a EXCEPT !.pc = v, !.seen = f.counter]
+       [] v = "proven"                      -> [a EXCEPT !.pc = "tell", !.seen = f.counter, !.at = f.at]
        [] v = "reuse"                       -> [a EXCEPT !.pc = "revoke", !.seen = 0]
-       [] v \in {"dead", "refused"}         -> Answered(a, "refused", 0)
+       [] v \in {"dead", "unproven", "refused"}
+                                            -> Answered(a, "refused", 0)
        [] v \in {"slow", "unclear"}         -> Answered(a, v, 0)
 
 \* Whether the condition of the write holds.
 Holding(f, now) == Interval > 0 /\ f.rotated # None /\ f.rotated > now - Interval
 Applies(f, a) ==
-  /\ f.counter = a.seen
+  /\ a.pc = "device" \/ f.counter = a.seen
   /\ Alive(f, a.now)
+  /\ Unlocks(a, f)
   /\ a.pc = "refresh" => ~Holding(f, a.now)
   /\ a.n = 0 => a.proof \* which is only asked of a code
   /\ a.pc = "skip" => f.used # f.counter
 
-\* A conditional write. Where only the record changes, the answer was lost: the SDK makes
-\* the same call again, if the request does not vanish. (A call that failed without being
-\* applied changes nothing at all.)
+\* A conditional write, and with "tell" an event beside it, both or neither. Where only the record
+\* changes, the answer was lost: the SDK makes the same call again, if the request does not vanish.
+\* (A call that failed without being applied changes nothing at all.)
 Write(r) ==
-  LET a == req[r]
+  LET stays == req[r].pc \in {"use", "tell", "device"}
+      a == [req[r] EXCEPT !.told = @ \/ req[r].pc = "tell"]
       next == CASE a.pc = "refresh" -> Rotated(item, a.n, a.now)
                 [] a.pc = "skip"    -> SkippedTo(item, a.n, a.now)
                 [] a.pc = "ahead"   -> MovedAhead(item, a.n, a.now)
-                [] a.pc = "use"     -> Used(item, a.n, a.now)
-      tok == IF a.pc = "use" THEN a.seen ELSE next.counter
-  IN /\ a.pc \in {"refresh", "skip", "ahead", "use"}
+                [] a.pc = "tell"    -> UsedLate(item, a)
+                [] OTHER            -> Used(item, a.n, a.now)
+      tok == IF a.pc \in {"use", "tell"} THEN a.seen ELSE next.counter
+  IN /\ a.pc \in {"refresh", "skip", "ahead", "use", "tell", "device"}
      /\ IF Applies(item, a)
-        THEN /\ item' = IF a.pc = "use" THEN next ELSE [next EXCEPT !.wid = r]
+        THEN /\ item' = [next EXCEPT !.wid = IF stays THEN @ ELSE r, !.key = IF Binds(item, a) THEN a.key ELSE @]
              /\ \/ req' = [req EXCEPT ![r] = Answered(a, "success", tok)]
-                \/ UNCHANGED req
-             /\ sup' = IF a.pc = "use" THEN sup ELSE [n \in DOMAIN sup |->
+                \/ req' = [req EXCEPT ![r] = a]
+             /\ sup' = IF stays THEN sup ELSE [n \in DOMAIN sup |->
                   IF Min(a.n, item.counter) <= n /\ n < next.counter THEN a.now ELSE sup[n]]
         ELSE /\ req' = [req EXCEPT ![r] = Looked(r, item)]
              /\ UNCHANGED <<item, sup>>
-     /\ spent' = IF req'[r].pc = "success" \/ item'.counter # item.counter
+     /\ spent' = IF (req'[r].pc = "success" /\ a.pc # "device") \/ item'.counter # item.counter
                  THEN spent \union {a.n} ELSE spent
      /\ UNCHANGED <<clock, client, rest, ferrt>>
 
@@ -301,6 +363,8 @@ Vanish(r) ==
   /\ sure' = (sure /\ (Naive \/ req[r].who # "client" \/ req[r].n # has))
   /\ UNCHANGED <<clock, has, window, burst, rest, ghosts, ferrt>>
 
+\* Whoever has a token can end its family, also without the family's key: RFC 7009 asks for no proof. So it is
+\* only where Logouts are off that a thief cannot do the holder of a bound family any harm.
 Logout ==
   /\ Logouts /\ item.there /\ ~item.revoked /\ item' = [item EXCEPT !.revoked = TRUE]
   /\ UNCHANGED <<clock, req, client, rest, ghosts, ferrt>>
@@ -314,7 +378,10 @@ Erase ==
 \* was sent before arrives after. The properties, too, forget what the backup lacks. (Where
 \* lost responses are forgiven, or clocks differ, nobody is logged out only if all is quiet:
 \* a record that was moved ahead does not know which tokens were skipped, or when the one
-\* before its predecessor was superseded.)
+\* before its predecessor was superseded.) A record from before the family was bound does not know the
+\* key. So the first who comes with a newer token, and a proof of any key, binds it anew, and until then
+\* a token is enough: that is the first use again. (The configurations restore no family that is bound
+\* after its start.)
 Backup ==
   /\ Restores # "never" /\ backup = None /\ backup' = [item EXCEPT !.wid = None]
   /\ UNCHANGED <<item, clock, req, client, import, ghosts, ferrt>>
@@ -332,7 +399,9 @@ Tick ==
   /\ UNCHANGED <<item, req, has, sure, rest, ghosts, ferrt>>
 
 Init ==
-  /\ item = (IF Foreign THEN Nothing ELSE Issued) /\ clock = 0 /\ req = [r \in Requests |-> Free]
+  /\ item \in {IF Foreign THEN Nothing ELSE [Issued EXCEPT !.key = k] :
+                k \in IF Binding = "number 0" /\ Coded THEN {None, Holder} ELSE {Issued.key}}
+  /\ clock = 0 /\ req = [r \in Requests |-> Free]
   /\ has = First /\ backup = None /\ import = [known |-> ~Foreign, puts |-> 0, made |-> IF Foreign THEN 0 ELSE 1]
   /\ window = [n \in First..Tokens |-> None] /\ sup = window /\ spent = {}
   /\ sure = TRUE /\ burst = [age |-> None, had |-> {}, heard |-> FALSE]
@@ -341,7 +410,7 @@ Next ==
   \/ \E r \in Requests :
        \/ \E n \in First..has : Present(r, n) \/ Refresh(r, n)
        \/ \E n \in Given : Abuse(r, n)
-       \/ Look(r) \/ Write(r) \/ Revoke(r) \/ Take(r) \/ Vanish(r)
+       \/ Device(r) \/ Look(r) \/ Write(r) \/ Revoke(r) \/ Take(r) \/ Vanish(r)
   \/ Read \/ Put \/ Burst \/ Logout \/ Erase \/ Backup \/ Restore \/ Tick
 Spec == Init /\ [][Next]_vars
 Alike == Permutations(Requests)
@@ -367,11 +436,14 @@ Forward == [][\/ item'.counter = item.counter /\ item'.rotated = item.rotated
                  /\ item.rotated = None \/ item'.rotated - item.rotated >= Interval]_vars
 
 \* Where nobody steals, the family is not revoked, and the client does not hear that the
-\* token it has is dead. (A second copy of a code is refused, while the first brings a token.) Without: users are logged out for their own tabs and retries.
+\* token it has is dead. (A second copy of a code is refused, while the first brings a token.)
+\* Nor, if the family is bound, does whoever has its key, of whatever token there ever was, and
+\* whatever others do without the key. Without: users are logged out for their own tabs and retries.
 NeverLoggedOut ==
   /\ ~item.revoked
   /\ \A r \in Requests :
-       ~(req[r].pc = "refused" /\ req[r].who = "client" /\ req[r].n = has /\ (has > 0 \/ Foreign))
+       ~(req[r].pc = "refused" /\ (IF Bound(item) THEN req[r].key = item.key
+           ELSE req[r].who = "client" /\ req[r].n = has /\ (has > 0 \/ Foreign)))
 
 \* A dead family stays as it is, or is erased, and gives no more tokens. Without: a logout, a detected
 \* theft or an end does not hold.
@@ -382,33 +454,79 @@ DeadStaysDead ==
      /\ \A r \in Requests : Made(r, "success") => Alive(item, req[r].now)]_vars
 
 \* A superseded token gives a success only inside the interval; outside, where lost responses
-\* are forgiven, only if it was used itself, and no later one was. Without: a copied token is
-\* good for ever.
+\* are forgiven, only if it was used itself, and no later one was; or with the key of a bound
+\* family. Without: a copied token is good for ever.
 NeverLate ==
   [][\A r \in Requests : Made(r, "success") =>
        LET n == req[r].n
        IN \/ n >= item.counter
           \/ item.wid = r
+          \/ Bound(item)
           \/ sup[n] # None /\ ~Outside(n, req[r].now)
           \/ UntilUsed /\ n \in spent /\ \A m \in spent : m <= n]_vars
 
 \* At any moment two tokens at most are good: the newest, and the last one before it that was
-\* used. Without: a thief and its victim both go on, each with tokens of its own.
+\* used; the others, if the family is bound, with its key. Without: a thief and its victim both
+\* go on, each with tokens of its own.
 AtMostTwo ==
   [][\A r \in Requests : Made(r, "success") =>
        LET n == req[r].n
        IN \/ n >= item.counter
           \/ item.wid = r
+          \/ Bound(item)
           \/ n \in spent /\ \A m \in spent : m <= n \/ m >= item.counter]_vars
 
 \* Who presents a token outside the interval, or a skipped one, and is refused, leaves a
-\* dead family behind, however often and how fast it rotated since. Without: victim and thief
-\* both go on, and nobody hears of it.
+\* dead family behind, however often and how fast it rotated since, if that is not bound. Without:
+\* victim and thief both go on, and nobody hears of it.
 FoundOut ==
   [][\A r \in Requests : Made(r, "refused") =>
        LET n == req[r].n IN
          (n < item.counter /\ (n \notin spent \/ Outside(n, req[r].now) \/ ~req[r].proof))
-         => ~Alive(item', req[r].now)]_vars
+         => Bound(item) \/ ~Alive(item', req[r].now)]_vars
+
+\* Whoever has the key of a living bound family is not refused, nor told to try again, and is no
+\* reason to end it. (A code is honoured once, and refused when it comes again.) Without: the holder
+\* of a key is logged out for an old token.
+NeverLost ==
+  [][\A r \in Requests :
+       Bound(item) /\ req[r].key = item.key /\ Alive(item, req[r].now) =>
+         /\ ~Made(r, "revoke") /\ ~Made(r, "slow")
+         /\ Made(r, "refused") => Coded /\ req[r].n = 0]_vars
+
+\* Without the key of a bound family nobody gets a token of it, and nobody changes its record. (But a
+\* reuse that was found out before it was bound ends it.) Without: a copied token is a session, or
+\* ends one.
+Erased == item' = Nothing \/ item' = backup \/ item' = [item EXCEPT !.revoked = TRUE]
+ThiefGetsNothing ==
+  [][Bound(item) =>
+       /\ \A r \in Requests : Made(r, "success") \/ Made(r, "revoke") => req[r].key = item.key
+       /\ Unmarked(item') = Unmarked(item) \/ Erased \/ \E r \in Requests :
+            req[r].pc = "revoke" \/ (req[r].pc # "free" /\ req[r].key = item.key)]_vars
+
+\* With the key of a bound family, a token that comes outside the interval is told of, whoever has
+\* copied the key. Without: a thief with the key and its victim both go on, and nobody hears of it.
+Told ==
+  [][\A r \in Requests : Made(r, "success") =>
+       LET n == req[r].n IN
+         (Bound(item) /\ n < item.counter /\ item.wid # r /\ Outside(n, req[r].now))
+         => req'[r].told]_vars
+
+\* A family is bound when it begins, or by the key that its browser has registered, and never later; and to
+\* one key for ever. Without: whoever has a token binds the family to a key of his own, and locks its user out.
+NeverBoundLater ==
+  [][item'.key # item.key =>
+       \/ item' = Nothing \/ item' = backup
+       \/ /\ item.key = None /\ item.there
+          /\ \E r \in Requests : /\ req[r].key = item'.key /\ req[r].binds
+                                  /\ \/ Binding = "number 0" /\ Pending(item) /\ ~Pending(item') /\ item'.wid = r
+                                     \/ Binding = "device" /\ req[r].pc = "device"]_vars
+
+\* Who begins a family with a proof that is to bind it, or uses a device's key, and is given a token, has a
+\* family that is bound. Without: a user relies on a key that nobody asks for.
+BoundAtOnce ==
+  [][\A r \in Requests :
+       Made(r, "success") /\ req[r].binds /\ (Pending(item) \/ Binding = "device") => Bound(item')]_vars
 
 \* A code is honoured once, in time, and for who has its verifier. Without: who finds a code in a
 \* log has a session.

@@ -5,7 +5,10 @@
 #   run.sh fetch            fetches TLC into .tools, unless it is there
 #   run.sh check            checks every configuration, with all states that its bounds allow
 #   run.sh check --large    the same with larger bounds: those that the files name after "large:"
-#   run.sh mutants          breaks the specification in one way after another, and fails unless each is found out
+#   run.sh mutants [REGEX]  breaks the specification in one way after another, and fails unless each is found out; with a
+#                           regular expression, in those ways whose property, configuration or description matches
+#
+# check fails as well if the specification has changed, and a way to break it no longer does.
 #
 # Where a property does not hold, the steps that lead there are printed, and TLC's exit code is the exit code.
 set -euo pipefail
@@ -35,14 +38,15 @@ fetch() {
 	mv "$part" "$lib"
 }
 
-# Runs TLC on the module and the configuration in a folder; its output goes to a file there.
+# Runs TLC on the module and the configuration in a folder, with further options of Java; its output goes to a file there.
 tlc() {
-	(cd "$1" && exec java -XX:+UseParallelGC -Djava.io.tmpdir="$1" -cp "$lib/*" tlc2.TLC \
+	(cd "$1" && exec java "${@:2}" -XX:+UseParallelGC -Djava.io.tmpdir="$1" -cp "$lib/*" tlc2.TLC \
 		-workers auto -metadir "$1/states" -config Rotation.cfg Rotation.tla >"$1/output" 2>&1 </dev/null)
 }
 
 check() {
 	local config name began code counts bounds='s/ \\\* large: .*//'
+	edits=only mutants >/dev/null
 	[[ ${1-} != --large ]] || bounds='s/= .* \\\* large: /= /'
 	printf '%-13s %10s %10s %6s %7s\n' configuration generated distinct depth time
 	for config in "$here"/*.cfg; do
@@ -62,26 +66,29 @@ check() {
 	done
 }
 
-# mutant PROPERTY CONFIGURATION WHAT EDIT: whether TLC finds that the property is violated once the edit is made.
+# mutant PROPERTY CONFIGURATION WHAT EDIT: whether TLC finds that the property is violated once the edit is made. Where
+# edits is set, whether the edit can be made.
 mutant() {
 	local code=0
+	[[ "$1 $2 $3" =~ $chosen ]] || return 0
 	rm -rf "${scratch:?}"/*
 	sed "$4" "$here/Rotation.tla" >"$scratch/Rotation.tla"
 	! cmp -s "$here/Rotation.tla" "$scratch/Rotation.tla" || die "the edit changes nothing: $3"
 	sed -E "s/ \\\\\* large: .*//; s/^(INVARIANTS|PROPERTIES) .*$1.*/\1 $1/; t
 		/^(INVARIANTS|PROPERTIES) /d" "$here/$2.cfg" >"$scratch/Rotation.cfg"
 	grep -q " $1\$" "$scratch/Rotation.cfg" || die "$2.cfg does not check $1"
-	tlc "$scratch" || code=$?
+	[[ ! ${edits-} ]] || return 0
+	tlc "$scratch" -XX:TieredStopAtLevel=1 || code=$? # to optimize more costs a run this short more than it gains
 	# 12 and 13 are violations; any other code is that of a specification that does not run.
 	if ((code != 12 && code != 13)); then
 		tail -n 20 "$scratch/output" >&2
 		die "not found out (exit code $code): $3"
 	fi
-	printf '%-15s %-14s %s\n' "$1" "$2" "$3"
+	printf '%-16s %-14s %s\n' "$1" "$2" "$3"
 }
 
 mutants() {
-	printf '%-15s %-14s %s\n' 'violated' 'in' 'when'
+	printf '%-16s %-14s %s\n' 'violated' 'in' 'when'
 	mutant Forward Theft 'the refresh does not ask for the counter' \
 		's|f.counter = a.seen|(a.pc # "refresh" => f.counter = a.seen)|'
 	mutant Forward UntilUsed 'the skip does not ask for the counter' \
@@ -131,7 +138,7 @@ mutants() {
 	mutant FoundOut Theft 'reuse is refused, and no more' \
 		's|^     ELSE "reuse"|     ELSE "dead"|'
 	mutant OneFerrt Theft 'the revocation does not ask whether it was done before' \
-		's|IN IF ~item.revoked|IN IF TRUE|'
+		's|IN IF item.there /\\ ~item.revoked|IN IF TRUE|'
 	mutant OneFerrt Theft 'who finds the family revoked logs it too' \
 		's|IF item.mark = r THEN|IF TRUE THEN|'
 	mutant InUse Theft 'a use that rotates nothing does not count for the idle end' \
@@ -177,7 +184,7 @@ mutants() {
 	mutant OneExchange CodeTheft 'the exchange does not ask for the counter' \
 		's|f.counter = a.seen|(a.n # 0 => f.counter = a.seen)|'
 	mutant OneExchange CodeTheft 'a code never expires' \
-		's| \\/ (Pending(f) /\\ now >= f.until)||'
+		's| \\/ (Coded /\\ Pending(f) /\\ now >= f.until)||'
 	mutant OneExchange CodeTheft 'a code that comes again gets the newest token' \
 		's|a.now < f.until THEN "refused"|a.now < f.until THEN "newest"|'
 	mutant Spared CodeTheft 'a wrong verifier ends a pending family' \
@@ -185,7 +192,7 @@ mutants() {
 	mutant NeverLoggedOut Code 'a code that comes again ends the family at once' \
 		's|IF a.proof /\\ a.now < f.until|IF FALSE|'
 	mutant NeverLoggedOut Code 'the exchange does not say until when the code may come again' \
-		's|!.until = IF n = 0 THEN now + Grace ELSE @|!.until = @|'
+		's|!.until = IF Coded /\\ n = 0 THEN now + Grace ELSE @|!.until = @|'
 	mutant FoundOut CodeTheft 'a code that comes again is refused, and no more' \
 		's|a.now < f.until THEN "refused" ELSE "reuse"|a.now < f.until THEN "refused" ELSE "dead"|'
 	mutant FoundOut CodeTheft 'a code that comes again without its verifier is forgiven' \
@@ -208,18 +215,81 @@ mutants() {
 		's|ELSE IF a.n = f.counter THEN|ELSE IF a.n = 0 /\\ ~Pending(f) /\\ ~Holds(f, a.now) THEN "dead" &|'
 	mutant Spared ImportedTheft 'the first answer is not forgiven' \
 		's|a.n = p /\\ Holds(f, a.now) THEN "newest"|a.n = p /\\ a.n > 0 /\\ Holds(f, a.now) THEN "newest"|; s|a.n = p /\\ UntilUsed|a.n = p /\\ a.n > 0 /\\ UntilUsed|'
+	mutant NeverLoggedOut Bound 'a superseded token of a bound family ends it' \
+		's|ELSE IF Bound(f) THEN "proven"||'
+	mutant NeverLoggedOut Bound 'so does one that is older than the predecessor' \
+		's|Bound(f) THEN "proven"|Bound(f) /\\ a.n = p THEN "proven"|'
+	mutant NeverLoggedOut Bound 'a superseded token of a bound family is refused' \
+		's|Bound(f) THEN "proven"|Bound(f) THEN "dead"|'
+	mutant NeverLoggedOut BoundRestored 'a bound record that was restored is not moved ahead' \
+		's|THEN "ahead"|THEN IF Bound(f) THEN "dead" ELSE "ahead"|'
+	mutant NeverLost BoundCopied 'a slow request with the key is told to try again' \
+		's|Bound(f) THEN "proven"|Bound(f) /\\ ~(a.n < p /\\ a.now < f.rotated) THEN "proven"|'
+	mutant OneNewest Bound 'the record of a late use does not ask for the counter' \
+		's|f.counter = a.seen|(a.pc # "tell" => f.counter = a.seen)|'
+	mutant InUse BoundCopied 'a late use does not count for the idle end' \
+		's|-> UsedLate(item, a)|-> item|'
+	mutant InUse BoundCopied 'a slow request that tells of its late use takes the last use back' \
+		's|!.at = Max(a.at, a.now)|!.at = a.now|'
+	mutant ThiefGetsNothing Bound 'an unproven use rotates the family' \
+		's|/\\ Unlocks(a, f)|/\\ (a.pc = "refresh" \\/ Unlocks(a, f))|'
+	mutant ThiefGetsNothing Bound 'an unproven reuse ends the family' \
+		's|~Unlocks(a, f) THEN "unproven"|~Unlocks(a, f) THEN IF a.n < f.counter THEN "reuse" ELSE "unproven"|'
+	mutant ThiefGetsNothing BoundCopied 'the decision does not ask for the key' \
+		's|ELSE IF ~Unlocks(a, f) THEN "unproven"||'
+	mutant Explained Bound 'the decision does not ask for the key, where no token is held' \
+		's|ELSE IF ~Unlocks(a, f) THEN "unproven"||'
+	mutant ThiefGetsNothing BoundDevice 'a token refreshes a family that is bound to a device' \
+		's|~Unlocks(a, f) THEN|~Unlocks(a, f) /\\ (a.n < f.counter \\/ ~Holds(f, a.now)) THEN|'
+	mutant ThiefGetsNothing BoundDevice 'a write does not ask for a key that came into force since its decision' \
+		's|/\\ Unlocks(a, f)|/\\ (a.pc \\in {"use", "skip"} \\/ Unlocks(a, f))|'
+	mutant ThiefGetsNothing BoundTheft 'any key is as good as the one that the family is bound to' \
+		's|a.key = f.key$|a.key # None|'
+	mutant ThiefGetsNothing BoundTheft 'a policy that was switched off asks for no key' \
+		's|^Unlocks(a, f) == |&(a.key # None /\\ ~a.binds) \\/ |'
+	mutant ThiefGetsNothing BoundCode 'a code that its request has bound is exchanged without the key' \
+		's|/\\ Unlocks(a, f)|/\\ (a.n = 0 \\/ Unlocks(a, f))|'
+	mutant ThiefGetsNothing BoundCode 'whoever has the code of a bound family can end it' \
+		's|~Unlocks(a, f) THEN|~Unlocks(a, f) /\\ ~(Coded /\\ a.n = 0) THEN|; s|ELSE IF Bound(f) THEN "refused"||'
+	mutant NeverLost BoundCode 'a code that comes again ends a bound family' \
+		's|ELSE IF Bound(f) THEN "refused"||'
+	mutant OneExchange BoundCode 'a code of a bound family gets the newest token' \
+		's|IF Coded /\\ a.n = 0 THEN|IF Coded /\\ a.n = 0 /\\ ~(Bound(f) /\\ ~Pending(f)) THEN|'
+	mutant NeverBoundLater BoundCode 'any token binds a family that is not bound' \
+		's|(Binding = "number 0" => Pending(f))|TRUE|'
+	mutant NeverBoundLater BoundTheft 'another use of number 0 binds a family that is not bound' \
+		's|(Binding = "number 0" => Pending(f))|(Binding = "number 0" => a.n = 0)|'
+	mutant NeverBoundLater BoundTheft 'number 0 binds the family to another key' \
+		's|a.binds /\\ ~Bound(f) /\\ .*|a.binds /\\ (Pending(f) \\/ a.n = 0)|; s|^Unlocks(a, f) == |&(a.n = 0 /\\ a.binds) \\/ |'
+	mutant BoundAtOnce BoundCode 'the first use of number 0 does not bind' \
+		's|^Binds(f, a) == .*|Binds(f, a) == a.n > 0 /\\ a.binds|'
+	mutant ThiefGetsNothing BoundDevice 'a device need not have the key that the family is bound to' \
+		's|/\\ Unlocks(a, f)|/\\ (a.pc = "device" \\/ Unlocks(a, f))|'
+	mutant NeverBoundLater BoundDevice 'a key of another device takes the place of the first' \
+		's|^Unlocks(a, f) == |&a.pc = "device" \\/ |; s|^Binds(f, a) == .*|Binds(f, a) == a.binds|'
+	mutant BoundAtOnce BoundDevice 'a renewal does not bind' \
+		's|^Binds(f, a) == .*|Binds(f, a) == FALSE|'
+	mutant DeadStaysDead BoundDevice 'a device goes on with a family that was ended' \
+		's|/\\ Alive(f, a.now)$|/\\ (a.pc = "device" \\/ Alive(f, a.now))|'
+	mutant Told Bound 'a late use is written down as any other' \
+		's|v = "proven" .* -> \[a EXCEPT !.pc = "tell"|v = "proven" -> [a EXCEPT !.pc = "use"|'
+	mutant Told BoundCopied 'the end of the interval is inside, also with a key' \
+		's|Max(now - f.rotated, 0) < Interval|Max(now - f.rotated, 0) <= Interval|'
+	mutant Told BoundCopied 'a lost response of a bound family is skipped' \
+		's|Bound(f) THEN "proven"|Bound(f) /\\ ~(a.n = p /\\ UntilUsed /\\ f.used # f.counter) THEN "proven"|'
 }
 
-usage="usage: run.sh fetch | check [--large] | mutants"
+usage="usage: run.sh fetch | check [--large] | mutants [REGEX]"
 case $* in
-fetch | check | 'check --large' | mutants) ;;
+fetch | check | 'check --large' | mutants | 'mutants '*) ;;
 *) die "$usage" ;;
 esac
 need java "Java 17 or newer" default-jre-headless
 fetch
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+chosen=
 case $1 in
 check) check "${2-}" ;;
-mutants) mutants ;;
+mutants) chosen=${2-} && mutants ;;
 esac
