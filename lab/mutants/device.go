@@ -73,6 +73,10 @@ var deviceSessions = chapter{"Sessions bound to the device", []mutant{
 		edits: []edit{{`underWay = 2 * time.Minute`, `underWay = 0`}},
 	},
 	{
+		rule: "a code that was used waits for a renewal", pkg: "session", test: "server.TestCodeOfTheBound",
+		edits: []edit{{`refreshes := u.Origin != family.Code && `, `refreshes := `}},
+	},
+	{
 		rule: "a page whose browser could not renew is logged out", pkg: "session", test: "server.TestLostRenewal",
 		edits: []edit{{`		return nil, false, "skipped", nil`, `		return nil, false, "", nil`}},
 	},

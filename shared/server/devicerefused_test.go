@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -287,6 +288,26 @@ func TestTokensUnderWay(t *testing.T) {
 	}
 	if a := c.renew(sid); a.status != http.StatusOK {
 		t.Errorf("the session is over: %v", a)
+	}
+}
+
+// TestCodeOfTheBound checks that a code is refused if it is presented a second time once its session is bound, as any
+// other is: no renewal helps it. The page may have given up on the first answer, whose headers the browser had got.
+func TestCodeOfTheBound(t *testing.T) {
+	c := newChromium(t)
+	code := c.issue(`{"client_id":"spa","user_id":"ada","deliver":"code","code_challenge":` + quote(challengeOf(verifier)) + `}`).text("code")
+	exchange := func() answer {
+		return c.post("/oauth/token", "grant_type", "authorization_code", "client_id", "spa", "code", code, "code_verifier", verifier)
+	}
+	sid := exchange().text("sid")
+	if a := exchange(); a.status != http.StatusBadRequest || a.text("error") != "invalid_grant" { // after the renewal, for which it waits
+		t.Errorf("the code again: %v", a)
+	}
+	if !slices.Contains(c.asks, "/oauth/dbsc/renewal") {
+		t.Fatalf("the browser asked for %v", c.asks)
+	}
+	if a := c.renew(sid); a.status != http.StatusOK || a.text("sid") != sid || len(c.cookies) != 1 {
+		t.Errorf("the session: %v, with the cookies %v", a, c.cookies)
 	}
 }
 

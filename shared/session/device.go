@@ -285,9 +285,11 @@ func (e *Engine) RefuseDevice(ctx context.Context, client *store.Client, id fami
 }
 
 // refuseWithoutDevice refuses a use without a device cookie of a family that is bound to a device's key. The browser may
-// have sent it before the binding, or may not have been able to renew the cookie.
+// have sent it before the binding, or may not have been able to renew the cookie. A renewal does not help a code or an
+// assertion that was used before.
 func (e *Engine) refuseWithoutDevice(ctx context.Context, u Use, tok token.Token, f *family.Family) error {
-	if u.unrenewed == "" && f.JustBound(u.Now) {
+	refreshes := u.Origin != family.Code && u.Origin != family.Assertion
+	if u.unrenewed == "" && refreshes && f.JustBound(u.Now) {
 		u.unrenewed = "just_bound"
 	}
 	if u.unrenewed != "" {
