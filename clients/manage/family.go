@@ -37,8 +37,9 @@ type Family struct {
 	Device        string          `json:"device,omitempty"`
 	LastIP        string          `json:"last_ip,omitempty"`
 	LastUserAgent string          `json:"last_user_agent,omitempty"`
-	DPoPJKT       string          `json:"dpop_jkt,omitempty"` // the thumbprint of the application's key that it is bound to (RFC 7638), or "" for none
-	Timeline      []Moment        `json:"timeline,omitempty"` // of [Client.Family] alone
+	DPoPJKT       string          `json:"dpop_jkt,omitempty"`       // the thumbprint of the application's key that it is bound to (RFC 7638), or "" for none
+	DeviceBoundAt time.Time       `json:"device_bound_at,omitzero"` // when it was bound to a key of its browser's device
+	Timeline      []Moment        `json:"timeline,omitempty"`       // of [Client.Family] alone
 }
 
 // Moment is an entry of a family's timeline.

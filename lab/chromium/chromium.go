@@ -1,4 +1,4 @@
-// Package chromium runs tests beside one Chromium that all of them share.
+// Package chromium runs tests beside one Chromium that all of them share, or with one of their own.
 package chromium
 
 import (
@@ -23,21 +23,9 @@ func Run(m *testing.M, chrome *context.Context, hosts string, more ...chromedp.E
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(profile) }()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.UserDataDir(profile),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", hosts),
-	)
-	options = append(options, more...)
-	if os.Geteuid() == 0 { // a sandbox of Chromium is for other users
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	if err := chromedp.Do(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "start Chromium, which is Debian's package chromium: %v\n", err)
+	ctx, stop, err := Start(profile, hosts, more...)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	version, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, browser.GetVersion, cdp.Empty{})
@@ -48,11 +36,40 @@ func Run(m *testing.M, chrome *context.Context, hosts string, more ...chromedp.E
 	fmt.Println(version.Product)
 	*chrome = ctx
 	code := m.Run()
-	closing, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if err := chromedp.Cancel(closing); err != nil {
-		fmt.Fprintf(os.Stderr, "end Chromium: %v\n", err)
+	if err := stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return code
+}
+
+// Start starts a Chromium with the profile in a folder, and with options as [Run] has them. It returns its context, and the
+// function that ends it as a user does.
+func Start(profile, hosts string, more ...chromedp.ExecAllocatorOption) (ctx context.Context, stop func() error, err error) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.UserDataDir(profile),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("host-resolver-rules", hosts),
+	)
+	options = append(options, more...)
+	if os.Geteuid() == 0 { // a sandbox of Chromium is for other users
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, free := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(ctx)
+	if err := chromedp.Do(ctx); err != nil {
+		cancel()
+		free()
+		return nil, nil, fmt.Errorf("start Chromium, which is Debian's package chromium: %w", err)
+	}
+	return ctx, func() error {
+		defer free()
+		defer cancel()
+		closing, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		if err := chromedp.Cancel(closing); err != nil {
+			return fmt.Errorf("end Chromium: %w", err)
+		}
+		return nil
+	}, nil
 }

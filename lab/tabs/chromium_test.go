@@ -43,8 +43,20 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(chromium.Run(m, &chrome, "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-		chromedp.Flag("ignore-certificate-errors-spki-list", fingerprint(certificate.Leaf))))
+	os.Exit(chromium.Run(m, &chrome, resolver, trusting(certificate), chromedp.Flag("enable-features", binding)))
+}
+
+// resolver says which names Chromium finds where.
+const resolver = "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+
+// binding are the features by which Chromium binds sessions to keys also on a machine without a TPM. They do nothing unless
+// a service asks for it.
+const binding = "EnableBoundSessionCredentialsSoftwareKeysForManualTesting,DeviceBoundSessions"
+
+// trusting returns the option by which Chromium accepts a certificate that no authority has signed. To its pages that is a
+// secure connection as any other, without which it binds no session.
+func trusting(c *tls.Certificate) chromedp.ExecAllocatorOption {
+	return chromedp.Flag("ignore-certificate-errors-spki-list", fingerprint(c.Leaf))
 }
 
 // identity returns the certificate of all hosts, which no authority has signed.

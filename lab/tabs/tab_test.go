@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a tab waits for what must come.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // profile is a profile of Chromium, whose tabs share cookies and storage.
 type profile struct {
@@ -84,8 +84,8 @@ func (p *profile) newTab() *tab {
 }
 
 // open opens a tab that shows an address.
-func (p *profile) open(address string) (*tab, error) {
-	ctx, cancel := chromedp.NewContext(p.ctx)
+func (p *profile) open(address string, more ...chromedp.ContextOption) (*tab, error) {
+	ctx, cancel := chromedp.NewContext(p.ctx, more...)
 	b := &tab{p.t, ctx, cancel}
 	err := chromedp.Do(ctx) // without a deadline, at which the tab would close
 	if err == nil && address != "about:blank" {

@@ -47,6 +47,7 @@ type world struct {
 	port    string
 	store   *storetest.Transport
 	api     *manage.Client
+	client  *http.Client // finds the hosts
 	log     *logtest.Buffer
 	ahead   atomic.Int64 // how far the service's clock was moved
 	service http.Handler
@@ -72,6 +73,12 @@ var keys = sync.OnceValues(func() (keyring.Source, error) {
 // have no secret.
 func newWorld(t testing.TB, others ...string) *world {
 	t.Helper()
+	return startWorld(t, server.Config{}, others...)
+}
+
+// startWorld does what newWorld does, with lives of the config.
+func startWorld(t testing.TB, config server.Config, others ...string) *world {
+	t.Helper()
 	w := &world{t: t, log: &logtest.Buffer{}, pages: map[string]string{}, app: map[string]http.HandlerFunc{}}
 	source, err := keys()
 	if err != nil {
@@ -89,11 +96,10 @@ func newWorld(t testing.TB, others ...string) *world {
 	}
 	table, transport := storetest.Open(t)
 	w.store = transport
-	w.service = server.New(server.Config{
-		Issuer: w.url(authHost), Table: table, Keys: source, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
-		Now:     func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
-		Origins: origin.ParseSet(origins, func(value, want string) { t.Fatalf("%s is not %s", value, want) }),
-	}).Handler()
+	config.Issuer, config.Table, config.Keys, config.Log = w.url(authHost), table, source, slog.New(slog.NewJSONHandler(w.log, nil))
+	config.Now = func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+	config.Origins = origin.ParseSet(origins, func(value, want string) { t.Fatalf("%s is not %s", value, want) })
+	w.service = server.New(config).Handler()
 	w.door = w.service
 	hosts.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}}
 	hosts.Config.ErrorLog = log.New(io.Discard, "", 0) // Chromium opens connections that it does not use
@@ -107,14 +113,14 @@ func newWorld(t testing.TB, others ...string) *world {
 	})
 	roots := x509.NewCertPool()
 	roots.AddCert(certificate.Leaf)
-	client := &http.Client{Transport: &http.Transport{
+	w.client = &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, hosts.Listener.Addr().String())
 		},
 	}}
-	t.Cleanup(client.CloseIdleConnections)
-	if w.api, err = manage.New(w.url(authHost), manage.Options{HTTPClient: client}); err != nil {
+	t.Cleanup(w.client.CloseIdleConnections)
+	if w.api, err = manage.New(w.url(authHost), manage.Options{HTTPClient: w.client}); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -131,6 +131,7 @@ func (e *env) showExplanation(x *manage.Explanation) {
 		fields.AddKnown("last_ip", f.LastIP)
 		fields.AddKnown("last_agent", f.LastUserAgent)
 		fields.AddKnown("dpop_jkt", f.DPoPJKT)
+		fields.AddKnown("device_bound", e.time(f.DeviceBoundAt))
 	} else {
 		fields.AddKnown("issued", e.time(x.IssuedAt))
 	}
