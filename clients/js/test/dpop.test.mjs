@@ -14,7 +14,7 @@ import * as oauth from 'oauth4webapi';
 import * as page from '@rotor-auth/rotor/browser';
 import { dpop } from '@rotor-auth/rotor/dpop';
 import { DynamoStore, FileStore, LoginRequiredError, MemoryStore, Session } from '@rotor-auth/rotor/node';
-import { Cookies, Items, Locks, Network, startNeighbours, startRotor } from './world.mjs';
+import { Cookies, Items, Locks, Network, startNeighbours, startRotor, TestClock } from './world.mjs';
 
 const world = await startRotor();
 const neighbours = await startNeighbours(world.issuer);
@@ -332,6 +332,32 @@ test('DynamoStore and FileStore keep the key, for all who share them', async (t)
     assert.equal((await world.family(user)).status, 'active');
     assert.ok(clientId);
   }
+});
+
+test('DynamoStore: a program in Go shares the session and its key', async () => {
+  const clientId = await world.client('app', { policy: { access_token_lifetime: 300, dpop: 'required' } });
+  const id = `bound-go-${++users}`;
+  const clock = new TestClock(); // in Go it is now
+  const session = new Session({ issuer: world.issuer, clientId, store: new DynamoStore(db, 'sessions', id), clock, dpop: true });
+  const jkt = await session.thumbprint();
+  await session.login({ refresh_token: (await world.login(clientId, id, undefined, jkt)).refresh_token });
+  const inGo = async () => {
+    const answer = await fetch(`${neighbours.holder}/token/${id}`);
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(text);
+    return text;
+  };
+  const refreshedInGo = await inGo();
+  assert.equal(claimsOf(refreshedInGo).cnf.jkt, jkt, 'Go signs with the key of the record');
+  const shared = await session.token();
+  assert.equal(shared.authorization, `DPoP ${refreshedInGo}`);
+  await world.advance(301);
+  clock.skew += 301_000;
+  const refreshedHere = (await session.token()).accessToken;
+  assert.notEqual(refreshedHere, refreshedInGo);
+  assert.equal(claimsOf(refreshedHere).cnf.jkt, jkt);
+  assert.equal(await inGo(), refreshedHere);
+  assert.equal((await world.family(id)).status, 'active');
 });
 
 test('ten holders that begin at once make one key', async () => {
