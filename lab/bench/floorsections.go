@@ -29,7 +29,7 @@ func floorTable(r *Report) *page.Table {
 		}
 	}
 	if len(r.Floors) > 0 {
-		t.Note("Medians of %d turns each. A ratio is that of two turns that followed each other: the median, and the middle half of them.", len(r.Floors[0].Sides[0].Samples))
+		t.Note("%s: medians of %d turns each. A ratio is that of two turns that followed each other: the median, and the middle half of them.", r.measured(), len(r.Floors[0].Sides[0].Samples))
 	}
 	return t
 }

@@ -106,6 +106,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if all, err = chosen(all, *only); err != nil {
 			return err
 		}
+		b.report.Parts = strings.Split(*only, ",")
 	}
 	return b.measure(ctx, all)
 }
@@ -146,12 +147,13 @@ func (b *bench) parts() []measurement {
 		{"machine", "the machine", b.lookAtMachine, []string{"machine"}},
 		{"storage", "storage requests", b.storage, []string{"storage"}},
 		{"floor", "refreshes beside the floor", b.floors, []string{"floor"}},
+		{"peers", "a peer by turns", b.peers, []string{"peers", "peerraces"}},
 		{"load", "refreshes under load", b.loads, []string{"load", "profile", "races"}},
 		{"invocations", "warm invocations", b.invocations, []string{"invocations"}},
 		{"sizes", "sizes", b.sizes, []string{"sizes"}},
 		{"micro", "micro-benchmarks", b.micro, []string{"micro"}},
 		{"starts", "cold starts", b.coldStarts, []string{"starts"}},
-		{"aims", "cost and aims", func(context.Context) error { return nil }, []string{"cost", "prices", "peers", "aims"}}, // which save computes
+		{"aims", "cost and aims", func(context.Context) error { return nil }, []string{"cost", "prices", "aims"}}, // which save computes
 	}
 }
 

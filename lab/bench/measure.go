@@ -98,7 +98,7 @@ func (s *subject) start(ctx context.Context, b *bench) (err error) {
 	at := ""
 	switch s.Store {
 	case apart:
-		if !s.borrowed {
+		if s.own == nil {
 			if s.own, err = b.startStore(ctx, embeddedStore); err != nil {
 				return err
 			}
@@ -112,6 +112,8 @@ func (s *subject) start(ctx context.Context, b *bench) (err error) {
 		s.service, err = b.startFloor(ctx, at, s.Algorithm)
 	case another:
 		s.service, err = startProgram(ctx, b.other, at, newTable(), "ALG="+s.Algorithm)
+	case aPeer:
+		s.service, err = startProvider(ctx)
 	default:
 		s.service, err = b.start(ctx, at, "ALG="+s.Algorithm)
 	}
@@ -122,8 +124,11 @@ func (s *subject) start(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	warm := b.size.warm
-	if s.name == theFloor {
+	switch s.name {
+	case theFloor:
 		warm += 4 * sessions // it learns from each family
+	case aPeer:
+		warm *= 5 // its code is compiled while it runs
 	}
 	return failed(s.load.Run(ctx, load.Run{Workers: workers, Requests: warm}))
 }

@@ -20,12 +20,19 @@ type Report struct {
 	Short      bool   `json:"short"`                // a run that only shows that everything works
 	Unfinished string `json:"unfinished,omitempty"` // what the run did when this was written, or why it failed
 
+	Parts []string `json:"parts,omitempty"` // what was measured, if not all
+
 	Machine Machine `json:"machine"`
 
 	Storage []Storage `json:"storage"`
 	Loads   []Load    `json:"loads"`
 	Profile []Share   `json:"profile"`
 	Floors  []Contest `json:"floors"`
+
+	Peers        []Contest  `json:"peers"`
+	PeerRaces    []PeerRace `json:"peer_races"`
+	PeersLeftOut string     `json:"peers_left_out,omitempty"` // why
+
 	Sizes   Sizes     `json:"sizes"`
 	Micro   []Micro   `json:"micro"`
 

@@ -39,6 +39,13 @@ func good() *Report {
 			},
 		}, {Algorithm: "RS256", Store: apart, CPU: 0.8, SignCPU: 0.6}},
 		Floors:      []Contest{beside("ES256", 1.2), beside("RS256", 1.15)},
+		Peers: []Contest{{Workers: workers, Pinned: true, Sides: []Side{
+			{Name: ourselves, Algorithm: "ES256", Store: apart, Latencies: Latencies{Rate: 4000, P50: 1, P99: 2}, Samples: []Sample{{Rate: 4000, CPU: 0.1, StoreCPU: 0.2}}},
+			{Name: aPeer, Algorithm: "ES256", Store: inProcess, Latencies: Latencies{Rate: 2000, P50: 1, P99: 2}, Samples: []Sample{{Rate: 2000, CPU: 0.2}}},
+		}}},
+		PeerRaces: []PeerRace{{
+			Name: aPeer, Store: inProcess, Racers: 50, Sessions: 20, Statuses: map[int]int64{200: 20, 400: 980}, Successors: 1, Latencies: Latencies{P50: 5, P99: 6},
+		}},
 		Invocations: []Invocations{{Algorithm: "ES256", Count: 10, CPU: 0.25, RSS: 30}, {Algorithm: "RS256", Count: 10, CPU: 0.9, RSS: 31}},
 		Profile:     []Share{{What: "the signature", Share: .25, CPU: .05}, {What: "the rest", Share: .75, Kernel: .5, Allocation: .1, CPU: .15}},
 		Sizes:       Sizes{Family: 434, LongestFamily: 1013, LogLine: 600, AccessLogLine: 400},
@@ -167,7 +174,8 @@ func TestTables(t *testing.T) {
 		"starts":      "token |4.13 MB |refresh |5.8 ms |59.9 ms |15 MB |31.0 ms |8.0 ms |",
 		"cost":        "DynamoDB write units |1,000,000 |$0.625 a million |0.63 |0.63 |",
 		"prices":      "at the share of a vCPU that 512 MB have (1,769 MB have a whole one), and 5 ms",
-		"peers":       "**Rotor**: ES256, embedded, a process of its own |3,400 (3,300–3,500) |0.16 + 0.10 |1 UpdateItem |1.00 / 2.99 |50 × 200, successors: 1, p50 8.0 ms |",
+		"peers":       "one each |8 |**Rotor**, embedded, a process of its own |4,000 |2.00 × (2.00–2.00) |100 + 200 |1.50 × (1.50–1.50) |1.00 / 2.00 |",
+		"peerraces":   "node-oidc-provider 9.13.3, in memory |50 |20 × 200, 980 × 400 |1 |0 of 20 |5.00 / 6.00 |",
 		"aims":        "zip of a function, the largest |< 6 MB |5.99 MB |reached |",
 	} {
 		got := sections[name](r)
@@ -183,8 +191,8 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s as text:\n%s", name, text)
 		}
 	}
-	for name, want := range map[string]string{"storage": "Units are left out", "starts": "left out: no Java.", "cost": "Left out", "machine": "short run"} {
-		none := &Report{Short: true, Storage: []Storage{{Call: "issue"}}, StartsLeftOut: "no Java"}
+	for name, want := range map[string]string{"storage": "Units are left out", "starts": "left out: no Java.", "peers": "Left out: no Node.", "peerraces": "Left out: no Node.", "cost": "Left out", "machine": "short run"} {
+		none := &Report{Short: true, Storage: []Storage{{Call: "issue"}}, StartsLeftOut: "no Java", PeersLeftOut: "no Node"}
 		if text := sections[name](none).Text(); !strings.Contains(text, want) {
 			t.Errorf("%s of what was not measured:\n%s", name, text)
 		}
@@ -221,6 +229,45 @@ func TestPage(t *testing.T) {
 		if diff := cmp.Diff(want, string(got)); diff != "" {
 			t.Fatal(diff)
 		}
+	}
+}
+
+// TestPartOfAPage checks that a run of some parts sets their tables and keeps the others, and that it does not if it is
+// older than a run of all.
+func TestPartOfAPage(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "page.md")
+	const text = "<!-- bench: sizes -->\nold sizes\n<!-- end -->\n<!-- bench: machine -->\nold machine\n<!-- end -->\n<!-- bench: floor -->\nold floor\n<!-- end -->\n"
+	set := func() string {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := setPage(file, dir); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(got)
+	}
+	part := good()
+	part.Parts, part.Machine.Load = []string{"floor"}, "3.5 2 1"
+	if err := write(filepath.Join(dir, partFile), part); err != nil {
+		t.Fatal(err)
+	}
+	got := set()
+	if !strings.Contains(got, "old sizes") || !strings.Contains(got, "old machine") || strings.Contains(got, "old floor") || !strings.Contains(got, "busy (load average 3.5 2 1)") {
+		t.Errorf("set by a part:\n%s", got)
+	}
+	all := good()
+	all.Machine.Began = part.Machine.Began.Add(time.Second)
+	if err := write(filepath.Join(dir, benchFile), all); err != nil {
+		t.Fatal(err)
+	}
+	if got := set(); strings.Contains(got, "old") || strings.Contains(got, "busy") || !strings.Contains(got, "Measured 2030-01-02") {
+		t.Errorf("set by a run after it:\n%s", got)
 	}
 }
 

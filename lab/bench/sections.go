@@ -26,16 +26,38 @@ var sections = map[string]func(*Report) *page.Table{
 	"cost":        costTable,
 	"prices":      priceTable,
 	"peers":       peerTable,
+	"peerraces":   peerRaceTable,
 	"aims":        aimTable,
 }
 
-// table returns the named table, or nil.
+// table returns the named table, or nil. What a run of some parts has not measured is
+// kept on the page.
 func (r *Report) table(name string) *page.Table {
 	section := sections[name]
 	if section == nil {
 		return nil
 	}
-	return section(r)
+	if len(r.Parts) == 0 {
+		return section(r)
+	}
+	for _, part := range new(bench).parts() {
+		if name != "machine" && slices.Contains(r.Parts, part.name) && slices.Contains(part.sections, name) {
+			return section(r)
+		}
+	}
+	return page.Keep
+}
+
+// measured returns when and of what these numbers are, in a table that may be newer than
+// the others of its page, and a warning if other programs had the machine.
+func (r *Report) measured() string {
+	m := r.Machine
+	text := "Measured " + m.Began.Format(time.DateOnly) + ", revision " + m.Revision
+	var load float64
+	if _, err := fmt.Sscan(m.Load, &load); err == nil && load > float64(m.CPUs) {
+		text += ", on a machine that was busy (load average " + m.Load + "), so that rates and latencies say little, and CPU times are too long on all sides alike"
+	}
+	return text
 }
 
 func machineTable(r *Report) *page.Table {
@@ -273,37 +295,6 @@ func priceTable(*Report) *page.Table {
 	t.Note("The duration is the CPU time of an invocation, measured, at the share of a vCPU that %s MB have (%s MB have a whole one), and %s ms for DynamoDB, "+
 		"which is an assumption; rounded up to a millisecond. A core here and one of Lambda's are taken to be the same.", page.Number(price.Memory, 0), page.Number(price.FullCPU, 0), page.Short(price.Wait))
 	t.Note("Left out: what costs by the month (the secret, alarms, metrics), storage, backups, cold starts.")
-	return t
-}
-
-func peerTable(r *Report) *page.Table {
-	t := &page.Table{
-		Title:   "Beside others",
-		Columns: []string{"what", "refreshes/s", "CPU ms, service + store", "storage calls", "one at a time p50 / p99 ms", "50 at once with one token"},
-	}
-	for i := range r.Loads {
-		l := &r.Loads[i]
-		if l.Store == inProcess {
-			continue
-		}
-		cpu := page.Number(l.CPU, 2)
-		if l.StoreCPU > 0 {
-			cpu += " + " + page.Number(l.StoreCPU, 2)
-		}
-		calls, race := "", ""
-		if s := r.storage(oneRefresh); s != nil {
-			calls = s.requests()
-		}
-		if fifty := l.race(50, 1); fifty != nil {
-			race = fmt.Sprintf("%s, successors: %d, p50 %s ms", statuses(fifty.Statuses), fifty.Successors, page.Number(fifty.Latencies.P50, 1))
-		}
-		t.Row("**Rotor**: "+l.Algorithm+", "+l.Store, spread(l.Samples, Sample.rate, 0), cpu, calls, percentiles(l.Alone), race)
-	}
-	for _, p := range peers {
-		t.Row(p.what, p.rate, p.cpu, p.calls, p.alone, p.race)
-	}
-	t.Note("The others were measured elsewhere, on a machine of 2 cores that made the load as well; Keycloak's is what it publishes. " +
-		"Postgres keeps what is written on a disk; neither store that Rotor is measured over does, and DynamoDB is further away than both.")
 	return t
 }
 

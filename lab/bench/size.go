@@ -13,6 +13,7 @@ type size struct {
 	turns       int           // turns of each service in a contest
 	turn        time.Duration // the time of a turn, at most
 	perTurn     int           // refreshes in a turn, at most
+	peerRaces   int           // sessions that are raced beside the peer
 	invocations int           // of a function
 	rounds      int           // rounds of races
 	repeat      int           // how often a call is made whose storage requests are counted
@@ -22,12 +23,12 @@ type size struct {
 var (
 	full = size{
 		warm: 2_000, loads: 3, alone: 1_000, samples: 4, together: 9_000, limit: 2500 * time.Millisecond,
-		turns: 25, turn: 400 * time.Millisecond, perTurn: 4_000,
+		turns: 25, turn: 400 * time.Millisecond, perTurn: 4_000, peerRaces: 20,
 		invocations: 20_000, rounds: 5, repeat: 100, benchtime: "1s",
 	}
 	small = size{
 		warm: 100, loads: 1, alone: 200, samples: 2, together: 1_000, limit: time.Second,
-		turns: 5, turn: 200 * time.Millisecond, perTurn: 4_000,
+		turns: 5, turn: 200 * time.Millisecond, perTurn: 4_000, peerRaces: 20,
 		invocations: 500, rounds: 1, repeat: 10, benchtime: "100x",
 	}
 )

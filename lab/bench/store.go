@@ -201,7 +201,12 @@ var serving = regexp.MustCompile(`(?m)^serving at (http://\S+)\n`)
 
 // startSelf starts this program as a server, and returns its URL.
 func (b *bench) startSelf(ctx context.Context, env ...string) (*process.Process, string, error) {
-	p, err := process.Start(ctx, b.self, env...)
+	return startServer(ctx, b.self, env...)
+}
+
+// startServer starts a program that says where it serves.
+func startServer(ctx context.Context, program string, env ...string) (*process.Process, string, error) {
+	p, err := process.Start(ctx, program, env...)
 	if err != nil {
 		return nil, "", err
 	}

@@ -22,9 +22,12 @@ func Set(path, marker string, table func(name string) *Table) error {
 	return os.WriteFile(path, text, 0o644) //nolint:gosec // a page of the documentation
 }
 
+// Keep is a table that leaves its place as it is.
+var Keep = &Table{Title: "kept"}
+
 // Fill returns text with its tables replaced: what is between <!-- marker: name -->
-// and <!-- end --> becomes the table with that name. It fails if the text has no
-// such place, or if table returns nil for a name.
+// and <!-- end --> becomes the table with that name, unless that is [Keep]. It fails if
+// the text has no such place, or if table returns nil for a name.
 func Fill(text []byte, marker string, table func(name string) *Table) ([]byte, error) {
 	place := regexp.MustCompile(`(?s)<!-- ` + regexp.QuoteMeta(marker) + `: ([a-z]+) -->\n.*?<!-- end -->`)
 	if !place.Match(text) {
@@ -36,6 +39,9 @@ func Fill(text []byte, marker string, table func(name string) *Table) ([]byte, e
 		t := table(name)
 		if t == nil {
 			errs = append(errs, fmt.Errorf("there is no table %q", name))
+			return b
+		}
+		if t == Keep {
 			return b
 		}
 		return []byte("<!-- " + marker + ": " + name + " -->\n\n" + t.Markdown() + "\n<!-- end -->")
