@@ -64,7 +64,7 @@ type device struct {
 // device opens a page of a client, for a session of that name.
 func (w *deviceWorld) device(p *profile, client, name string) *device {
 	w.t.Helper()
-	return w.deviceAt(p, "/pages/tab.html", "client", client, "transport", "cookie", "name", name, "tab", name)
+	return w.deviceAt(p, "/pages/tab.html", "client", client, "transport", "cookie", "name", name, "tab", name, "patient", "")
 }
 
 // deviceAt opens a page with parameters.

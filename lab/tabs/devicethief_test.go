@@ -159,7 +159,7 @@ func TestDeviceXSS(t *testing.T) {
 	}
 	w.page(appHost, "/hostile", `<!doctype html><script src="/pages/hostile.js"></script>`+string(html))
 	p := newProfile(t)
-	b := w.deviceAt(p, "/hostile", "client", "spa", "transport", "cookie", "tab", "1")
+	b := w.deviceAt(p, "/hostile", "client", "spa", "transport", "cookie", "tab", "1", "patient", "")
 	l := w.login(b)
 	b.uses("alice")
 	for _, what := range []fault{none, unavailable, cut} { // the last two for a renewal each
