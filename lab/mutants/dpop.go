@@ -83,7 +83,7 @@ var keyBinding = chapter{"Binding to a key", []mutant{
 	if seen`}},
 	},
 	{
-		rule: "each of many racers stores a late use", pkg: "store", test: "server.TestRaceOfABoundFamily",
+		rule: "each of many racers stores a late use", pkg: "store", test: "storetest.TestEventWhoseAnswerWasLost",
 		edits: []edit{{`(attribute_not_exists(observed_at) OR observed_at <= :recently)`, `(attribute_not_exists(observed_at) OR NOT observed_at = :recently)`}},
 	},
 	{
@@ -199,7 +199,7 @@ var keyBinding = chapter{"Binding to a key", []mutant{
 	},
 	{
 		rule: "an authorization request names a key where the policy is off", pkg: "manage", test: "server.TestPolicyBetweenCodeAndExchange",
-		edits: []edit{{`	if client.Policy.DPoP == family.DPoPOff { // it is ignored`, `	if client.Policy.DPoP == "" { // it is ignored`}},
+		edits: []edit{{`	if client.Policy.DPoP == family.DPoPOff { // it is ignored`, `	if family.DPoPOff == "" { // it is ignored`}},
 	},
 	{
 		rule: "an authorization request names any text as its key", pkg: "manage", test: "server.TestThumbprintsThatAreRefused",
