@@ -108,7 +108,7 @@ var resources = chapter{"Resources and audiences", []mutant{
 	},
 	{
 		rule: "one audience is an array in a token", pkg: "signing", test: "signing.TestAudiences",
-		edits: []edit{{`	if len(a) == 1 {`, `	if len(a) == 0 {`}, {`encode(a[0])`, `encode("")`}},
+		edits: []edit{{`	if len(a) == 1 {`, `	if len(a) == 0 {`}, {`return a[0]`, `return ""`}},
 	},
 	{
 		rule: "an array of audiences is not read", pkg: "signing", test: "signing.TestAudiences",

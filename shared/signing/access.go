@@ -9,8 +9,6 @@ import (
 	"maps"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // Access holds the claims of an access token (RFC 9068 §2.2). Issuer, Subject,
@@ -57,8 +55,8 @@ func (s *Set) SignAccess(now time.Time, a Access) (string, error) {
 	}
 	custom := maps.Clone(a.Custom)
 	maps.DeleteFunc(custom, func(name string, _ any) bool { return Reserved(name) })
-	signed, err := sign(key.access, claims{
-		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, ClientID: a.ClientID,
+	signed, err := key.sign(key.access, claims{
+		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience.claim(), ClientID: a.ClientID,
 		IssuedAt: a.IssuedAt.Unix(), ExpiresAt: a.ExpiresAt.Unix(), JTI: newJTI(),
 		Scope: a.Scope, SessionID: a.SessionID, AuthTime: unixTime(a.AuthTime), ACR: a.ACR, AMR: a.AMR,
 		Confirmation: Confirm(a.JKT),
@@ -105,7 +103,7 @@ func required(claims ...claim) error {
 type claims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
-	Audience  Audience `json:"aud"`
+	Audience  any      `json:"aud"`
 	ClientID  string   `json:"client_id,omitempty"`
 	IssuedAt  int64    `json:"iat"`
 	ExpiresAt int64    `json:"exp"`
@@ -154,27 +152,6 @@ func newJTI() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never returns an error
 	return base64.RawURLEncoding.EncodeToString(id[:])
-}
-
-// sign signs the claims, followed by the custom ones, which must not have the name
-// of any of the claims.
-func sign(with jose.Signer, c claims, custom map[string]any) (string, error) {
-	payload, err := encode(c)
-	if err != nil {
-		return "", fmt.Errorf("claims: %w", err)
-	}
-	if len(custom) > 0 {
-		more, err := encode(custom)
-		if err != nil {
-			return "", fmt.Errorf("claims: %w", err)
-		}
-		payload = append(append(payload[:len(payload)-1], ','), more[1:]...)
-	}
-	signed, err := with.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return signed.CompactSerialize()
 }
 
 // encode returns v as JSON in which the characters <, > and & are not escaped. The

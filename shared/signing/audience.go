@@ -10,11 +10,15 @@ import (
 type Audience []string
 
 // MarshalJSON writes one audience as a string, several as an array.
-func (a Audience) MarshalJSON() ([]byte, error) {
+func (a Audience) MarshalJSON() ([]byte, error) { return encode(a.claim()) }
+
+// claim returns what stands for the audience in JSON. In a token it is written as it is, which takes
+// encoding/json a fraction of the time of calling a method.
+func (a Audience) claim() any {
 	if len(a) == 1 {
-		return encode(a[0])
+		return a[0]
 	}
-	return encode([]string(a))
+	return []string(a)
 }
 
 // UnmarshalJSON reads a string or an array of strings. An empty string means no

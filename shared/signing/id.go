@@ -36,8 +36,8 @@ func (s *Set) SignID(now time.Time, i ID) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing: sign id token: %w", err)
 	}
-	signed, err := sign(key.id, claims{
-		Issuer: i.Issuer, Subject: i.Subject, Audience: Audience{i.ClientID}, IssuedAt: i.IssuedAt.Unix(), ExpiresAt: i.ExpiresAt.Unix(),
+	signed, err := key.sign(key.id, claims{
+		Issuer: i.Issuer, Subject: i.Subject, Audience: i.ClientID, IssuedAt: i.IssuedAt.Unix(), ExpiresAt: i.ExpiresAt.Unix(),
 		SessionID: i.SessionID, AuthTime: unixTime(i.AuthTime), ACR: i.ACR, AMR: i.AMR, Nonce: i.Nonce,
 	}, nil)
 	if err != nil {

@@ -19,8 +19,6 @@ import (
 	"log/slog"
 	"slices"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // ErrNoKey means that all keys which could sign are past the end of their
@@ -30,25 +28,12 @@ var ErrNoKey = errors.New("signing: no key to sign with")
 // ErrVerifiesOnly means that the set was made by [NewVerifier], and has no private key.
 var ErrVerifiesOnly = errors.New("signing: these are public keys, which only verify")
 
-// The types of token, in the header's "typ".
-const (
-	typAccess = "at+jwt" // RFC 9068 §2.1
-	typID     = "JWT"
-)
-
 // Set is the signing keys of an issuer, or their public halves alone.
 type Set struct {
 	public       bool            // it verifies only
 	signers      []signer        // by From
 	publications []publication   // by end; the last has none
 	ids          map[string]bool // of all keys, including those that are no longer published
-}
-
-// signer is a key with its private half, ready to sign.
-type signer struct {
-	key    Key
-	access jose.Signer
-	id     jose.Signer
 }
 
 // NewSet returns a set of the keys. Revoked keys neither sign nor verify. It refuses
@@ -114,19 +99,6 @@ func newSet(keys []Key, public bool) (*Set, error) {
 	var err error
 	s.publications, err = publish(usable)
 	return s, err
-}
-
-func newSigner(k Key) (signer, error) {
-	key := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.JWK.Algorithm), Key: k.JWK}
-	access, err := jose.NewSigner(key, new(jose.SignerOptions).WithType(typAccess))
-	if err != nil {
-		return signer{}, err
-	}
-	id, err := jose.NewSigner(key, new(jose.SignerOptions).WithType(typID))
-	if err != nil {
-		return signer{}, err
-	}
-	return signer{key: k, access: access, id: id}, nil
 }
 
 // signerAt returns the key that signs at now: of the published keys with a private
