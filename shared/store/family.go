@@ -16,8 +16,7 @@ import (
 	"github.com/rotor-auth/rotor/shared/family"
 )
 
-// familyItem is a family as the table holds it. Every record has the attributes that a refresh
-// reads.
+// familyItem is a family as it is written. Every record has the attributes that a refresh reads.
 type familyItem struct {
 	UserID   string `dynamodbav:"user_id"`
 	ClientID string `dynamodbav:"client_id"`
@@ -53,11 +52,6 @@ type familyItem struct {
 	Device        string `dynamodbav:"device,omitempty"`
 	LastIP        string `dynamodbav:"last_ip,omitempty"`
 	LastUserAgent string `dynamodbav:"last_user_agent,omitempty"`
-
-	ObservedAt int64        `dynamodbav:"observed_at,omitempty"`
-	RevokedAt  int64        `dynamodbav:"revoked_at,omitempty"`
-	Cause      family.Cause `dynamodbav:"cause,omitempty"`
-	Details    *details     `dynamodbav:"details,omitempty"`
 }
 
 // details holds what a record keeps of a revocation besides its time and cause.
@@ -112,49 +106,57 @@ func marshalFamily(f *family.Family) (item, error) {
 	return m, nil
 }
 
+// unmarshalFamily reads a record by its attributes' names, as each refresh does, and so without reflection.
 func unmarshalFamily(id family.ID, m item) (*family.Family, error) {
-	var i familyItem
-	if err := attributevalue.UnmarshalMap(m, &i); err != nil {
-		return nil, fmt.Errorf("unmarshal a family: %w", err)
-	}
+	a := attributes{item: m}
 	f := &family.Family{
-		ID:            id,
-		UserID:        i.UserID,
-		ClientID:      i.ClientID,
-		Origin:        family.Origin{Kind: i.Origin, Until: fromMillis(i.OriginUntil), Challenge: i.Challenge, Redirect: i.Redirect, Nonce: i.Nonce},
-		JKT:           i.JKT,
-		BoundAt:       fromMillis(i.BoundAt),
-		Counter:       i.Counter,
-		RotatedAt:     fromMillis(i.RotatedAt),
-		Held:          i.Held,
-		RotationID:    i.RotationID,
-		Skipped:       family.Range{From: i.Skipped, To: i.SkippedTo},
-		ExpiresAt:     fromMillis(i.ExpiresAt),
-		LastUsedAt:    fromMillis(i.LastUsedAt),
-		KeepUntil:     fromEpoch(i.KeepUntil),
-		PurgeAt:       fromEpoch(i.PurgeAt),
-		Scope:         fields(i.Scope),
-		Audience:      splitAudience(i.Audience),
-		Claims:        i.Claims,
-		AuthTime:      fromEpoch(i.AuthTime),
-		ACR:           i.ACR,
-		AMR:           fields(i.AMR),
-		Device:        i.Device,
-		LastIP:        i.LastIP,
-		LastUserAgent: i.LastUserAgent,
-		ObservedAt:    fromMillis(i.ObservedAt),
+		ID:       id,
+		UserID:   a.text("user_id"),
+		ClientID: a.text("client_id"),
+		Origin: family.Origin{
+			Kind: family.OriginKind(a.text("origin")), Until: fromMillis(a.number("origin_until")),
+			Challenge: a.binary("challenge"), Redirect: a.binary("redirect"), Nonce: a.text("nonce"),
+		},
+		JKT:           a.binary("jkt"),
+		BoundAt:       fromMillis(a.number("bound_at")),
+		Counter:       a.counter("counter"),
+		RotatedAt:     fromMillis(a.number("rotated_at")),
+		Held:          a.counter("held"),
+		RotationID:    a.binary("rotation_id"),
+		Skipped:       family.Range{From: a.counter("skipped"), To: a.counter("skipped_to")},
+		ExpiresAt:     fromMillis(a.number("expires_at")),
+		LastUsedAt:    fromMillis(a.number("last_used_at")),
+		KeepUntil:     fromEpoch(a.number("keep_until")),
+		PurgeAt:       fromEpoch(a.number("purge_at")),
+		Scope:         fields(a.text("scope")),
+		Audience:      splitAudience(a.text("audience")),
+		Claims:        a.text("claims"),
+		AuthTime:      fromEpoch(a.number("auth_time")),
+		ACR:           a.text("acr"),
+		AMR:           fields(a.text("amr")),
+		Device:        a.text("device"),
+		LastIP:        a.text("last_ip"),
+		LastUserAgent: a.text("last_user_agent"),
+		ObservedAt:    fromMillis(a.number("observed_at")),
 	}
 	if !f.ExpiresAt.Before(never) {
 		f.ExpiresAt = time.Time{}
 	}
-	if i.RevokedAt != 0 {
-		f.Revoked = family.Revocation{At: fromMillis(i.RevokedAt), Cause: i.Cause}
-		if d := i.Details; d != nil {
+	if at := a.number("revoked_at"); at != 0 {
+		f.Revoked = family.Revocation{At: fromMillis(at), Cause: family.Cause(a.text("cause"))}
+		if m, ok := m["details"]; ok {
+			var d details
+			if err := attributevalue.Unmarshal(m, &d); err != nil {
+				return nil, fmt.Errorf("unmarshal a family's revocation: %w", err)
+			}
 			f.Revoked.TokenCounter = d.TokenCounter
 			f.Revoked.ReuseAge = time.Duration(d.AgeMS) * time.Millisecond
 			f.Revoked.Evict, f.Revoked.Active = d.Evict, d.Active
 			copy(f.Revoked.Event[:], d.Event)
 		}
+	}
+	if a.err != nil {
+		return nil, fmt.Errorf("unmarshal a family: %w", a.err)
 	}
 	return f, nil
 }

@@ -70,6 +70,8 @@ func New(cfg aws.Config, name string, retention Retention) *Table {
 		// milliseconds, and the SDK would not retry it by itself.
 		o.Retryer = retry.AddWithErrorCodes(standard, "TransactionConflictException")
 		o.HTTPClient = inMemory{o.HTTPClient}
+		o.EndpointResolverV2 = &endpointOnce{EndpointResolverV2: o.EndpointResolverV2}
+		o.APIOptions = append(o.APIOptions, withoutInvocationID)
 	})
 	return &Table{db: db, name: name, retention: retention}
 }
@@ -242,5 +244,7 @@ func aliveValues(now time.Time, idle time.Duration) item {
 	if idle > 0 {
 		since = now.Add(-idle).UnixMilli()
 	}
-	return item{":now": number(now.UnixMilli()), ":idle_since": number(since)}
+	values := make(item, 16) // as many as a refresh has, so that the map does not grow
+	values[":now"], values[":idle_since"] = number(now.UnixMilli()), number(since)
+	return values
 }
