@@ -85,7 +85,8 @@ func writeJSON(w http.ResponseWriter, v any) {
 const caller = "local"
 
 // logRequests returns a handler that logs each request with the id that its audit
-// events have. It also sets the [caller] of requests of the management API, under
+// events have. A token request that succeeded has no line of its own, since its audit event
+// says as much. logRequests also sets the [caller] of requests of the management API, under
 // the base path as well.
 func logRequests(c *config, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,6 +98,9 @@ func logRequests(c *config, log *slog.Logger, next http.Handler) http.Handler {
 			ctx = session.WithPrincipal(ctx, caller)
 		}
 		next.ServeHTTP(answer, r.WithContext(ctx))
+		if r.Method == http.MethodPost && answer.status == http.StatusOK && c.pathOf(r) == "/oauth/token" {
+			return
+		}
 		log.InfoContext(r.Context(), "request",
 			slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
 			slog.Int("status", answer.status), slog.Float64("took_ms", float64(time.Since(began).Microseconds())/1000),

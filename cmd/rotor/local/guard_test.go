@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -372,7 +373,7 @@ func TestLogHasNoTokens(t *testing.T) {
 		}
 	}
 	log := p.stderr.String()
-	for _, want := range []string{`"type":"sertft"`, `"path":"/v1/families/[redacted]"`, `"path":"/oauth/token","status":200`} {
+	for _, want := range []string{`"type":"sertft"`, `"path":"/v1/families/[redacted]"`, `"path":"/oauth/token","status":400`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log has no %s:\n%s", want, log)
 		}
@@ -407,12 +408,13 @@ func TestOperationsAreByThisMachine(t *testing.T) {
 	}
 }
 
-// TestRequestsAreLogged checks that each request is a line of the log, with the id that its
-// audit events have.
+// TestRequestsAreLogged checks that each request is in the log, with the id that its audit events
+// have: as a line of its own, or by the event alone for a refresh that succeeded.
 func TestRequestsAreLogged(t *testing.T) {
 	p := start(t, nil)
 	_, token := p.issue("demo-spa")
 	p.refresh("demo-spa", token)
+	p.form("/oauth/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {"demo-spa"}, "refresh_token": {"rotor_x"}})
 	p.do(http.MethodGet, "/local/nothing", "")
 	p.do(http.MethodDelete, "/local/clock", "")
 	p.do(http.MethodGet, "/v1/clients/nobody", "")
@@ -446,17 +448,21 @@ func TestRequestsAreLogged(t *testing.T) {
 		audited      string
 	}{
 		{http.MethodPost, "/v1/families", http.StatusCreated, "sapi"},
-		{http.MethodPost, "/oauth/token", http.StatusOK, "sertft"},
+		{http.MethodPost, "/oauth/token", http.StatusBadRequest, "fertft"},
 		{http.MethodGet, "/local/nothing", http.StatusNotFound, ""},
 		{http.MethodDelete, "/local/clock", http.StatusMethodNotAllowed, ""},
 		{http.MethodGet, "/v1/clients/nobody", http.StatusNotFound, ""},
 		{http.MethodGet, "/v1/clients/" + strings.Repeat("x", 64), http.StatusNotFound, ""},
 		{http.MethodGet, "/v1/clients/[redacted]", http.StatusBadRequest, ""},
 	}
-	if len(requests) != len(want) || len(audited) != 2 {
+	if len(requests) != len(want) || len(audited) != 3 {
 		t.Fatalf("%d requests and %d events are in the log:\n%s", len(requests), len(audited), p.stderr)
 	}
-	ids := map[string]bool{}
+	if refresh := audited[1]; refresh.Type != "sertft" || refresh.ID == "" {
+		t.Errorf("the refresh is %+v", refresh)
+	}
+	ids := map[string]bool{audited[1].ID: true}
+	audited = slices.Delete(audited, 1, 2)
 	for i, w := range want {
 		got := requests[i]
 		if got.Method != w.method || got.Path != w.path || got.Status != w.status || got.Took == nil || *got.Took < 0 || got.ID == "" || ids[got.ID] {
