@@ -33,8 +33,8 @@ type Report struct {
 	PeerRaces    []PeerRace `json:"peer_races"`
 	PeersLeftOut string     `json:"peers_left_out,omitempty"` // why
 
-	Sizes   Sizes     `json:"sizes"`
-	Micro   []Micro   `json:"micro"`
+	Sizes Sizes   `json:"sizes"`
+	Micro []Micro `json:"micro"`
 
 	Invocations []Invocations `json:"invocations"`
 

@@ -38,7 +38,7 @@ func good() *Report {
 				{Racers: 1000, Tokens: 1000, Rounds: 5, Statuses: map[int]int64{200: 5000}, Successors: 1000, Latencies: Latencies{P50: 90, P99: 100}},
 			},
 		}, {Algorithm: "RS256", Store: apart, CPU: 0.8, SignCPU: 0.6}},
-		Floors:      []Contest{beside("ES256", 1.2), beside("RS256", 1.15)},
+		Floors: []Contest{beside("ES256", 1.2), beside("RS256", 1.15)},
 		Peers: []Contest{{Workers: workers, Pinned: true, Sides: []Side{
 			{Name: ourselves, Algorithm: "ES256", Store: apart, Latencies: Latencies{Rate: 4000, P50: 1, P99: 2}, Samples: []Sample{{Rate: 4000, CPU: 0.1, StoreCPU: 0.2}}},
 			{Name: aPeer, Algorithm: "ES256", Store: inProcess, Latencies: Latencies{Rate: 2000, P50: 1, P99: 2}, Samples: []Sample{{Rate: 2000, CPU: 0.2}}},
