@@ -93,10 +93,16 @@ var deviceSessions = chapter{"Sessions bound to the device", []mutant{
 		edits: []edit{{`bound_at = if_not_exists(bound_at, :now)`, `bound_at = :now`}},
 	},
 	{
-		rule: "of two keys the last one wins", pkg: "store", test: "server.TestTwoRegistrations",
-		edits: []edit{{`aliveCondition + boundCondition
-`, `aliveCondition
-`}},
+		rule: "of two keys the last one wins", pkg: "store", test: "server.TestKeyKeptForLater",
+		edits: []edit{{`OR (attribute_not_exists(jkt) AND last_used_at`, `OR (attribute_exists(pk) AND last_used_at`}},
+	},
+	{
+		rule: "a key that was kept binds a session weeks later", pkg: "store", test: "server.TestKeyKeptForLater",
+		edits: []edit{{`last_used_at <= :may_bind_until`, `last_used_at <> :may_bind_until`}},
+	},
+	{
+		rule: "the refusal of a key that was kept is a failure", pkg: "family", test: "server.TestKeyKeptForLater",
+		edits: []edit{{`!f.Bound() && f.LastUsedAt.After(`, `!f.Bound() && f.ID.IssuedAt().After(`}},
 	},
 	{
 		rule: "a dead session's device cookie gets access tokens", pkg: "store", test: "server.TestRenewalOfTheDead",

@@ -27,6 +27,11 @@ func (f *Family) MayRegister(now time.Time) bool {
 	return !f.Bound() && !f.Origin.Kind.Foreign() && f.ID.RegistrationOpen(now)
 }
 
+// MayBindUntil returns until when a family that a device key binds may have been used before. A browser that has
+// registered a key proves it before its next request, so that a later use without the key shows that the key is somebody
+// else's, or was given up. A record that was restored from before the binding was not used later either.
+func (id ID) MayBindUntil() time.Time { return id.IssuedAt().Add(registrationOpen + underWay) }
+
 // OfDevice reports whether the family is bound to a key of a browser's device.
 func (f *Family) OfDevice() bool { return f.Bound() && !f.BoundAt.IsZero() }
 
@@ -35,7 +40,8 @@ func (f *Family) OfDevice() bool { return f.Bound() && !f.BoundAt.IsZero() }
 func (f *Family) JustBound(now time.Time) bool { return f.OfDevice() && now.Sub(f.BoundAt) < underWay }
 
 // DecideDevice returns what a use of the family by a browser means that has the device key with the thumbprint a.JKT,
-// given the family's record f, which is nil if there is none. It concerns no token, and binds a family that is not bound.
+// given the family's record f, which is nil if there is none. It concerns no token, and binds a family that is not bound,
+// unless that was used without a key too late.
 func DecideDevice(f *Family, p *Policy, a Attempt) Verdict {
 	switch {
 	case f == nil:
@@ -47,7 +53,7 @@ func DecideDevice(f *Family, p *Policy, a Attempt) Verdict {
 		return Verdict{Kind: Dead, Cause: cause}
 	}
 	switch {
-	case f.Bound() && !bytes.Equal(f.JKT, a.JKT):
+	case f.Bound() && !bytes.Equal(f.JKT, a.JKT), !f.Bound() && f.LastUsedAt.After(f.ID.MayBindUntil()):
 		return Verdict{Kind: Unproven, Cause: WrongKey}
 	case !f.Granted(a.Scope):
 		return Verdict{Kind: ScopeNotGranted}

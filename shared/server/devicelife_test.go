@@ -145,6 +145,67 @@ func TestTwoRegistrations(t *testing.T) {
 	}
 }
 
+// TestKeyKeptForLater checks that a key which was registered in time binds nothing any more once the session has gone on
+// without it. Otherwise a thief who read the cookies at the login could wait, and take the session over weeks later.
+func TestKeyKeptForLater(t *testing.T) {
+	c := newChromium(t)
+	registered := func(user string) (sid string, keys [2]*boundSession) {
+		c.without = true
+		sid = c.login(user)
+		c.clock.Advance(time.Minute)
+		header := c.renew(sid).header.Get("Secure-Session-Registration")
+		for i := range keys {
+			c.register(header)
+			keys[i] = c.only()
+			clear(c.sessions) // somebody else has the key
+		}
+		return sid, keys
+	}
+	prove := func(s *boundSession) answer {
+		a, _ := c.ask(s.renewal, "Sec-Secure-Session-Id", s.identifier)
+		m := cachedChallenge.FindStringSubmatch(a.header.Get("Secure-Session-Challenge"))
+		if a.status != http.StatusForbidden || m == nil {
+			t.Fatalf("without a proof: %v", a)
+		}
+		a, _ = c.ask(s.renewal, "Sec-Secure-Session-Id", s.identifier, "Secure-Session-Response", deviceProof(t, s.key, m[1], false))
+		return a
+	}
+	sid, keys := registered("ada")
+	for _, wait := range []time.Duration{11 * time.Minute, time.Hour} {
+		c.clock.Advance(wait)
+		if a := c.renew(sid); a.status != http.StatusOK || c.token("spa", sid) == "" {
+			t.Fatalf("the owner's refresh: %v", a)
+		}
+	}
+	for _, s := range keys {
+		if a := prove(s); a.status != http.StatusUnauthorized {
+			t.Errorf("a key that was kept: %v", a)
+		}
+		if line, _ := c.last("fertft"); line["cause"] != "wrong_key" {
+			t.Errorf("the log has %v", line)
+		}
+	}
+	c.clock.Advance(time.Hour)
+	if a := c.renew(sid); a.status != http.StatusOK || c.token("spa", sid) == "" || len(c.logged("device_bound")) != 0 {
+		t.Errorf("the owner afterwards: %v", a)
+	}
+	// In time the first key binds, and the other does nothing.
+	_, keys = registered("bob")
+	if a := prove(keys[0]); a.status != http.StatusOK {
+		t.Errorf("the first key: %v", a)
+	}
+	if a := prove(keys[1]); a.status != http.StatusUnauthorized {
+		t.Errorf("the other key: %v", a)
+	}
+	// Where nobody has used the session meanwhile, the browser's first proof may be late.
+	c.without = false
+	sid = c.login("carol")
+	c.clock.Advance(time.Hour)
+	if a := c.renew(sid); a.status != http.StatusOK || c.token("spa", sid) != "" || len(c.logged("device_bound")) != 2 {
+		t.Errorf("a first renewal after an hour: %v", a)
+	}
+}
+
 // TestRenewalOfTheDead checks that a session which has ended elsewhere is forgotten at its next renewal, with all of its cookies.
 func TestRenewalOfTheDead(t *testing.T) {
 	for _, tt := range []struct {
