@@ -298,6 +298,10 @@ bench-page: ##- docs/benchmarks.md's tables and plot, from dist/bench.json and d
 scale: ##- where Rotor breaks first as it grows, to docs/scale.md, from dist/bench.json or the report kept (half a minute)
 	go run ./lab/scale -markdown docs/scale.md
 
+.PHONY: cost
+cost: ##- what a million refreshes cost, for each way to run Rotor, to docs/cost.md
+	go run ./lab/cost write
+
 .PHONY: microbench
 microbench: ##- micro-benchmarks, to dist/bench-new.txt (BENCH=regexp COUNT=1)
 	@mkdir -p dist

@@ -108,16 +108,20 @@ func (p *Service) newAPI() {
 		ApiId:      p.Api.ApiId(),
 		StageName:  jsii.String("$default"),
 		AutoDeploy: jsii.Bool(true),
-		AccessLogSettings: &awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
-			DestinationArn: p.newLogs("AccessLogs").LogGroupArn(),
-			Format:         jsii.String(strings.Join(strings.Fields(accessLog), "")),
-		},
 		DefaultRouteSettings: &awsapigatewayv2.CfnStage_RouteSettingsProperty{
 			ThrottlingRateLimit:  jsii.Number(p.props.ThrottleRate),
 			ThrottlingBurstLimit: jsii.Number(p.props.ThrottleBurst),
 		},
 		RouteSettings: limits,
 	})
+	if p.props.AccessLog == "on" {
+		p.apiStage.SetAccessLogSettings(&awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
+			DestinationArn: p.newLogs("AccessLogs").LogGroupArn(),
+			Format:         jsii.String(strings.Join(strings.Fields(accessLog), "")),
+		})
+	} else {
+		suppress(p.apiStage, "AwsSolutions-APIG1", "Whoever deployed it has switched the access log off. The functions log each use of a token.")
+	}
 	if p.props.Domain == "" {
 		p.Issuer = p.Api.ApiEndpoint()
 	} else {

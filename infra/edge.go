@@ -49,7 +49,7 @@ func (p *Service) newEdge(domain awsapigatewayv2.DomainName) awscloudfront.Distr
 		},
 	})
 	suppress(distribution, "AwsSolutions-CFR1", "Users may be anywhere. Who wants to restrict countries attaches a web ACL that does.")
-	suppress(distribution, "AwsSolutions-CFR3", "The access log of the API has each request that passed, and the web ACL's metrics those that did not.")
+	suppress(distribution, "AwsSolutions-CFR3", "The API logs each request that passed, unless its log is switched off, and the web ACL's metrics count those that did not.")
 	return distribution
 }
 

@@ -1,6 +1,7 @@
 package rotor
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ import (
 // function is a Lambda function, whose code is in a folder of functions/.
 type function struct {
 	name    string
-	memory  float64 // MB; the share of a CPU grows with it
+	memory  int     // MB; the share of a CPU grows with it; that of token is a setting
 	timeout float64 // seconds
 	writes  bool    // to the table or the secrets
 	env     string  // the names of its variables
@@ -27,7 +28,7 @@ type function struct {
 // functions are all of Rotor's functions. What each may do is in permissions.go. Revoking many families may take manage
 // 20 s, and the gateway waits for 30.
 var functions = []function{
-	{name: "token", memory: 512, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/token and /oauth/dbsc, and Supabase's"},
+	{name: "token", timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/token and /oauth/dbsc, and Supabase's"},
 	{name: "revoke", memory: 256, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/revoke, and logouts"},
 	{name: "introspect", memory: 256, timeout: 10, env: apiEnv, about: "POST /oauth/introspect, and Supabase's user"},
 	{name: "discovery", memory: 256, timeout: 10, env: discoveryEnv, about: "/.well-known and /authorize, and 404 for what has no route"},
@@ -93,7 +94,7 @@ func (p *Service) newFunction(f function, statements []awsiam.PolicyStatement) {
 		Architecture: awslambda.Architecture_Custom(&p.props.Architecture, nil),
 		Handler:      jsii.String("bootstrap"),
 		Code:         p.code(f.name),
-		MemorySize:   jsii.Number(f.memory),
+		MemorySize:   jsii.Number(cmp.Or(f.memory, p.props.TokenMemory)),
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(f.timeout)),
 		Environment:  &env,
 		// The role is complete, so no construct may add to it.

@@ -48,8 +48,13 @@ type ServiceProps struct {
 	ThrottleRate, ThrottleBurst                                      int
 	IntrospectRate, RevokeRate, DiscoveryRate, ManageRate, OtherRate int
 
+	// Write units per second that a new table always has, and may be scaled to, and the percentage of them in use that the
+	// scaling aims at: 70. Without them the table is on demand.
+	MinWriteUnits, MaxWriteUnits, WriteUtilization int
+
 	TableName              string            // an existing table to use instead of a new one
 	WarmWriteUnits         int               // writes per second that a new table must be ready for
+	TokenMemory            int               // of the function token, in MB, with which its share of a CPU grows; 512
 	ProvisionedConcurrency int               // environments of the function token that are always running
 	KmsKeyArn              string            // the key that encrypts the table and the secret, instead of AWS's own
 	PermissionsBoundaryArn string            // a managed policy that bounds all roles
@@ -57,6 +62,7 @@ type ServiceProps struct {
 	AlarmTopicArn          string            // an existing SNS topic for the alarms, which must let CloudWatch publish
 	AlarmEmail             string            // who gets the alarms, once the subscription is confirmed
 	LogRetentionDays       int               // 90
+	AccessLog              string            // whether the gateway logs each request, on or off; on
 	Tracing                bool              // sends traces of the functions to X-Ray
 
 	// What happens to the table and the keys, and to the logs, when they are deleted from the stack: RETAIN, or DESTROY
@@ -117,9 +123,9 @@ func (c *checker) conflict(found bool, field, how, other, why string) {
 }
 
 // number sets a field to its default, or checks it.
-func (c *checker) number(field string, value *int, unset, high int) {
-	ok := *value >= 1 && *value <= high
-	c.check(ok || *value == 0, field, *value, fmt.Sprintf("a whole number from 1 to %d", high))
+func (c *checker) number(field string, value *int, unset, low, high int) {
+	ok := *value >= low && *value <= high
+	c.check(ok || *value == 0, field, *value, fmt.Sprintf("a whole number from %d to %d", low, high))
 	if !ok {
 		*value = unset
 	}
@@ -139,6 +145,7 @@ var texts = []struct{ field, unset, form, want string }{
 	{"KmsKeyArn", "", `arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`, "the ARN of a key in KMS, not of an alias"},
 	{"AlarmTopicArn", "", `arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}`, "the ARN of a standard topic in SNS"},
 	{"PermissionsBoundaryArn", "", `arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+`, "the ARN of a managed policy"},
+	{"AccessLog", "on", `on|off`, "on or off"},
 	{"SigningAlgorithm", "RS256", `RS256|ES256`, "RS256 or ES256"},
 	{"Architecture", "arm64", `arm64|x86_64`, "arm64 or x86_64"},
 	{"TableRemoval", "RETAIN", `RETAIN|DESTROY`, "RETAIN or DESTROY"},
@@ -155,24 +162,28 @@ func (c *checker) settings(p *ServiceProps) {
 			c.check(isToken(text) || regexp.MustCompile(`^(`+t.form+`)$`).MatchString(text), t.field, text, t.want)
 		}
 	}
-	c.number("LogRetentionDays", &p.LogRetentionDays, 90, 3653)
-	c.number("FamilyRetentionDays", &p.FamilyRetentionDays, 30, 3650)
-	c.number("EventRetentionDays", &p.EventRetentionDays, 90, 3650)
-	c.number("SweepMinutes", &p.SweepMinutes, 5, 60)
-	c.number("ThrottleRate", &p.ThrottleRate, 1000, 1000000)
-	c.number("ThrottleBurst", &p.ThrottleBurst, 2000, 1000000)
-	c.number("FirewallRate", &p.FirewallRate, 10000, 2000000000)
-	c.number("WarmWriteUnits", &p.WarmWriteUnits, 0, 1000000)
-	c.number("ProvisionedConcurrency", &p.ProvisionedConcurrency, 0, 100000)
+	c.number("LogRetentionDays", &p.LogRetentionDays, 90, 1, 3653)
+	c.number("FamilyRetentionDays", &p.FamilyRetentionDays, 30, 1, 3650)
+	c.number("EventRetentionDays", &p.EventRetentionDays, 90, 1, 3650)
+	c.number("SweepMinutes", &p.SweepMinutes, 5, 1, 60)
+	c.number("ThrottleRate", &p.ThrottleRate, 1000, 1, 1000000)
+	c.number("ThrottleBurst", &p.ThrottleBurst, 2000, 1, 1000000)
+	c.number("FirewallRate", &p.FirewallRate, 10000, 1, 2000000000)
+	c.number("WarmWriteUnits", &p.WarmWriteUnits, 0, newTableWrites, 1000000)
+	c.number("MinWriteUnits", &p.MinWriteUnits, 0, 1, 1000000)
+	c.number("MaxWriteUnits", &p.MaxWriteUnits, 0, 1, 1000000)
+	c.number("WriteUtilization", &p.WriteUtilization, 70, 20, 90)
+	c.number("TokenMemory", &p.TokenMemory, 512, 128, 10240)
+	c.number("ProvisionedConcurrency", &p.ProvisionedConcurrency, 0, 1, 100000)
 	share := func(percent int) int { return max(1, p.ThrottleRate*percent/100) }
-	c.number("IntrospectRate", &p.IntrospectRate, share(100), 1000000)
-	c.number("RevokeRate", &p.RevokeRate, share(25), 1000000)
-	c.number("DiscoveryRate", &p.DiscoveryRate, share(25), 1000000)
-	c.number("ManageRate", &p.ManageRate, share(20), 1000000)
-	c.number("OtherRate", &p.OtherRate, share(2), 1000000)
+	c.number("IntrospectRate", &p.IntrospectRate, share(100), 1, 1000000)
+	c.number("RevokeRate", &p.RevokeRate, share(25), 1, 1000000)
+	c.number("DiscoveryRate", &p.DiscoveryRate, share(25), 1, 1000000)
+	c.number("ManageRate", &p.ManageRate, share(20), 1, 1000000)
+	c.number("OtherRate", &p.OtherRate, share(2), 1, 1000000)
 	c.check(slices.Contains(logRetentions, p.LogRetentionDays), "LogRetentionDays", p.LogRetentionDays, "one of CloudWatch's: "+strings.Trim(fmt.Sprint(logRetentions), "[]"))
 	c.check(p.ThrottleBurst >= p.ThrottleRate, "ThrottleBurst", p.ThrottleBurst, fmt.Sprintf("no smaller than %s, which is %d", c.name("ThrottleRate"), p.ThrottleRate))
-	c.check(p.WarmWriteUnits == 0 || p.WarmWriteUnits >= newTableWrites, "WarmWriteUnits", p.WarmWriteUnits, fmt.Sprintf("at least %d, which a new table takes anyway", newTableWrites))
+	c.check(p.MaxWriteUnits >= p.MinWriteUnits, "MaxWriteUnits", p.MaxWriteUnits, fmt.Sprintf("no smaller than %s, which is %d", c.name("MinWriteUnits"), p.MinWriteUnits))
 	address, err := mail.ParseAddress(p.AlarmEmail)
 	c.check(p.AlarmEmail == "" || isToken(p.AlarmEmail) || err == nil && address.Address == p.AlarmEmail, "AlarmEmail", p.AlarmEmail, "an e-mail address, without a name")
 	if !slices.ContainsFunc(p.Origins, isToken) {
@@ -189,6 +200,8 @@ func (c *checker) settings(p *ServiceProps) {
 		c.conflict(p.EdgeCertificateArn == "", "Edge", "without", "EdgeCertificateArn", "CloudFront needs a certificate in us-east-1")
 		c.conflict(p.WebAclArn == "", "Edge", "without", "WebAclArn", "make deploy-firewall makes one")
 	}
+	c.conflict(p.MaxWriteUnits > 0 && p.MinWriteUnits == 0, "MaxWriteUnits", "without", "MinWriteUnits", "the table is on demand")
+	c.conflict(p.MinWriteUnits > 0 && p.TableName != "", "MinWriteUnits", "beside", "TableName", "an existing table has units of its own")
 	c.conflict(p.WarmWriteUnits > 0 && p.TableName != "", "WarmWriteUnits", "beside", "TableName", "an existing table has units of its own")
 }
 

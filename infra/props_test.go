@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 	want := ServiceProps{
 		Stage: "prod", Origins: []string{""}, LogRetentionDays: 90, FamilyRetentionDays: 30, EventRetentionDays: 90, SweepMinutes: 5,
 		ThrottleRate: 1000, ThrottleBurst: 2000, IntrospectRate: 1000, RevokeRate: 250, DiscoveryRate: 250, ManageRate: 200, OtherRate: 20,
-		FirewallRate: 10000, SigningAlgorithm: "RS256", Architecture: "arm64", TableRemoval: awscdk.RemovalPolicy_RETAIN, LogRemoval: awscdk.RemovalPolicy_RETAIN,
+		FirewallRate: 10000, TokenMemory: 512, WriteUtilization: 70, AccessLog: "on", SigningAlgorithm: "RS256", Architecture: "arm64", TableRemoval: awscdk.RemovalPolicy_RETAIN, LogRemoval: awscdk.RemovalPolicy_RETAIN,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -44,6 +44,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 		SigningAlgorithm: "ES256", IntrospectRate: 40, RevokeRate: 5, DiscoveryRate: 4, ManageRate: 3, OtherRate: 1,
 		KmsKeyArn: kmsKey, AlarmTopicArn: alarmTopic, PermissionsBoundaryArn: boundary, Tags: map[string]string{"team": "auth", "cost": "42"},
 		Edge: true, EdgeCertificateArn: edgeCertificate, WebAclArn: webACL, FirewallRate: 5000, Tracing: true,
+		AccessLog: "off", TokenMemory: 1024, MinWriteUnits: 100, MaxWriteUnits: 4000, WriteUtilization: 80,
 		AuthorizationEndpoint: "https://login.example.com/start?tenant=a",
 		Architecture:          "x86_64", TableRemoval: awscdk.RemovalPolicy_DESTROY, LogRemoval: awscdk.RemovalPolicy_DESTROY,
 	}
@@ -96,6 +97,7 @@ func everything() map[string]any {
 		"sweepMinutes": "1", "throttleRate": "50", "throttleBurst": "50",
 		"revokeRate": "5", "introspectRate": "40", "discoveryRate": "4", "manageRate": "3", "otherRate": "1",
 		"warmWriteUnits": "15000", "provisionedConcurrency": "100", "alarmEmail": "ops@example.com", "signingAlgorithm": "ES256",
+		"accessLog": "off", "tokenMemory": "1024", "minWriteUnits": "100", "maxWriteUnits": "4000", "writeUtilization": "80",
 		"tracing": "true", "authorizationEndpoint": "https://login.example.com/start?tenant=a",
 	}
 }
@@ -144,8 +146,17 @@ func TestWrongContext(t *testing.T) {
 		{"revokeRate", "0", "it must be a whole number from 1 to 1000000"},
 		{"otherRate", "few", "it must be a whole number from 1 to 1000000"},
 		{"throttleBurst", "10", "no smaller than context throttleRate, which is 1000"},
-		{"warmWriteUnits", "3999", `context warmWriteUnits is "3999": it must be at least 4000`},
-		{"warmWriteUnits", "0", "it must be a whole number from 1 to 1000000"},
+		{"warmWriteUnits", "3999", `context warmWriteUnits is "3999": it must be a whole number from 4000 to 1000000`},
+		{"warmWriteUnits", "0", "it must be a whole number from 4000 to 1000000"},
+		{"accessLog", "sampled", `context accessLog is "sampled": it must be on or off`},
+		{"accessLog", false, "it must be text"},
+		{"tokenMemory", "127", `context tokenMemory is "127": it must be a whole number from 128 to 10240`},
+		{"tokenMemory", "10241", "it must be a whole number from 128 to 10240"},
+		{"minWriteUnits", "100", `context maxWriteUnits is "0": it must be no smaller than context minWriteUnits, which is 100`},
+		{"minWriteUnits", "0", "it must be a whole number from 1 to 1000000"},
+		{"maxWriteUnits", "100", "context maxWriteUnits is set without context minWriteUnits: the table is on demand"},
+		{"writeUtilization", "19", "it must be a whole number from 20 to 90"},
+		{"writeUtilization", "91", "it must be a whole number from 20 to 90"},
 		{"provisionedConcurrency", "some", "it must be a whole number from 1 to 100000"},
 		{"alarmEmail", "ops", "it must be an e-mail address"},
 		{"alarmEmail", "Ops <ops@example.com>", "it must be an e-mail address, without a name"},
@@ -204,6 +215,8 @@ func TestWrongProps(t *testing.T) {
 		{ServiceProps{Domain: "auth.example.com"}, "ServiceProps.Domain is set without ServiceProps.CertificateArn"},
 		{ServiceProps{Origins: []string{"https://a.example/login"}}, `ServiceProps.Origins is "https://a.example/login": it must be without a path`},
 		{ServiceProps{TableName: "sessions", WarmWriteUnits: 5000}, "ServiceProps.WarmWriteUnits is set beside ServiceProps.TableName"},
+		{ServiceProps{TableName: "sessions", MinWriteUnits: 5, MaxWriteUnits: 10}, "ServiceProps.MinWriteUnits is set beside ServiceProps.TableName"},
+		{ServiceProps{MinWriteUnits: 11, MaxWriteUnits: 10}, `ServiceProps.MaxWriteUnits is "10": it must be no smaller than ServiceProps.MinWriteUnits, which is 11`},
 		{ServiceProps{TableRemoval: "SNAPSHOT"}, `ServiceProps.TableRemoval is "SNAPSHOT": it must be RETAIN or DESTROY`},
 		{ServiceProps{LogRemoval: "SNAPSHOT"}, `ServiceProps.LogRemoval is "SNAPSHOT": it must be RETAIN or DESTROY`},
 		{ServiceProps{}, "ServiceProps.ZipFolder is not set: it must be a folder with the functions' zips"},

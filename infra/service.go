@@ -115,6 +115,17 @@ func (p *Service) newTable() {
 	if p.props.WarmWriteUnits > 0 {
 		warm = &awsdynamodb.WarmThroughput{WriteUnitsPerSecond: jsii.Number(p.props.WarmWriteUnits)}
 	}
+	billing, rest := awsdynamodb.Billing_OnDemand(nil), awsdynamodb.Capacity(nil)
+	if least, most := p.props.MinWriteUnits, p.props.MaxWriteUnits; least > 0 {
+		scaled := func(least int) awsdynamodb.Capacity {
+			return awsdynamodb.Capacity_Autoscaled(&awsdynamodb.AutoscaledCapacityOptions{
+				MinCapacity: jsii.Number(least), MaxCapacity: jsii.Number(most), SeedCapacity: jsii.Number(least), // when it was on demand
+				TargetUtilizationPercent: jsii.Number(p.props.WriteUtilization),
+			})
+		}
+		rest = scaled(min(most, max(5, least/10))) // reads, and the index, which only events write: far fewer than refreshes
+		billing = awsdynamodb.Billing_Provisioned(&awsdynamodb.ThroughputProps{ReadCapacity: rest, WriteCapacity: scaled(least)})
+	}
 	table := awsdynamodb.NewTableV2(p.Construct, jsii.String("Table"), &awsdynamodb.TablePropsV2{
 		PartitionKey: text(schema.PK),
 		SortKey:      text(schema.SK),
@@ -123,8 +134,10 @@ func (p *Service) newTable() {
 			PartitionKey:   text(schema.LogPK),
 			SortKey:        text(schema.LogSK),
 			ProjectionType: awsdynamodb.ProjectionType_ALL,
+			ReadCapacity:   rest,
+			WriteCapacity:  rest,
 		}},
-		Billing:             awsdynamodb.Billing_OnDemand(nil),
+		Billing:             billing,
 		WarmThroughput:      warm,
 		TimeToLiveAttribute: jsii.String(schema.TTL),
 		DeletionProtection:  jsii.Bool(p.props.TableRemoval == awscdk.RemovalPolicy_RETAIN),

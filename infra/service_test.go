@@ -392,6 +392,36 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// Without this provisioned capacity could have no room to grow or no floor, or the index, which refreshes do not write,
+// could be paid for as if they did. Or the mode could not be switched, which needs a capacity to begin with.
+func TestProvisionedCapacity(t *testing.T) {
+	for _, c := range []struct {
+		context     map[string]any
+		write, rest string // at first, at least, at most, percent
+	}{
+		{map[string]any{"minWriteUnits": "500", "maxWriteUnits": "4000"}, "500 500 4000 70", "50 50 4000 70"},
+		{map[string]any{"minWriteUnits": 20.0, "maxWriteUnits": 20.0, "writeUtilization": 90.0}, "20 20 20 90", "5 5 20 90"},
+		{map[string]any{"minWriteUnits": "1", "maxWriteUnits": "3", "writeUtilization": "20"}, "1 1 3 20", "3 3 3 20"},
+	} {
+		tables := synth(t, c.context).resources("AWS::DynamoDB::GlobalTable")
+		if len(tables) != 1 {
+			t.Fatalf("%d tables", len(tables))
+		}
+		for _, table := range tables {
+			scaling := func(of any, direction string) string {
+				s := at(of, direction+"ProvisionedThroughputSettings", direction+"CapacityAutoScalingSettings")
+				return fmt.Sprint(at(s, "SeedCapacity"), at(s, "MinCapacity"), at(s, "MaxCapacity"), at(s, "TargetTrackingScalingPolicyConfiguration", "TargetValue"))
+			}
+			p := properties(table)
+			index, replica := at(p, "GlobalSecondaryIndexes", 0), at(p, "Replicas", 0)
+			got := []string{scaling(p, "Write"), scaling(replica, "Read"), scaling(index, "Write"), scaling(at(replica, "GlobalSecondaryIndexes", 0), "Read")}
+			if diff := cmp.Diff([]string{c.write, c.rest, c.rest, c.rest}, got); diff != "" || p["BillingMode"] != "PROVISIONED" {
+				t.Errorf("%v: %v %s", c.context, p["BillingMode"], diff)
+			}
+		}
+	}
+}
+
 // state are the resources that hold what an upgrade must not lose, by type, with the property that would be their name.
 var state = map[string]string{
 	"AWS::DynamoDB::GlobalTable": "TableName", "AWS::SecretsManager::Secret": "Name", "AWS::Logs::LogGroup": "LogGroupName",
@@ -613,6 +643,39 @@ func TestStage(t *testing.T) {
 		if len(line) < 10 {
 			t.Errorf("a line has %d members", len(line))
 		}
+	}
+}
+
+// Without this an access log that is switched off would still be paid for, or its group be deleted with the lines in it, or
+// something would ask for what is not there.
+func TestAccessLogOff(t *testing.T) {
+	on, off := standardStack(t), synth(t, map[string]any{"accessLog": "off"})
+	for id, r := range on.resources("AWS::Logs::LogGroup") {
+		if found := off.resources("AWS::Logs::LogGroup")[id] != nil; found == strings.HasPrefix(id, "AccessLogs") {
+			t.Errorf("%s is there: %t", id, found)
+		}
+		if r["DeletionPolicy"] != "Retain" {
+			t.Errorf("%s is deleted", id)
+		}
+	}
+	stages := off.resources("AWS::ApiGatewayV2::Stage")
+	for id, r := range stages {
+		if p := properties(r); p["AccessLogSettings"] != nil || len(limits(r)) == 0 {
+			t.Errorf("%s: %v", id, p)
+		}
+	}
+	if len(stages) != 1 {
+		t.Errorf("%d stages", len(stages))
+	}
+	// Metrics, alarms, queries and the dashboard are of the functions' logs and the gateway's own metrics.
+	for _, kind := range []string{"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Logs::MetricFilter", "AWS::Logs::QueryDefinition"} {
+		if diff := cmp.Diff(on.resources(kind), off.resources(kind)); diff != "" || len(on.resources(kind)) == 0 {
+			t.Errorf("%d of %s: %s", len(on.resources(kind)), kind, diff)
+		}
+	}
+	whole, _ := json.Marshal(off.object)
+	if bytes.Contains(whole, []byte("AccessLogs")) {
+		t.Error("something refers to the access log")
 	}
 }
 
@@ -907,8 +970,8 @@ func TestAlarms(t *testing.T) {
 		if p["TreatMissingData"] != missing {
 			t.Errorf("%s: missing data is %v", name, p["TreatMissingData"])
 		}
-		if p["AlarmDescription"] == nil {
-			t.Errorf("%s does not say what it is about", name)
+		if about, _ := p["AlarmDescription"].(string); len(about) < 40 {
+			t.Errorf("%s does not say what it is about: %q", name, about)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -916,6 +979,13 @@ func TestAlarms(t *testing.T) {
 	}
 	if len(got) != 25 {
 		t.Errorf("%d alarms, not 25", len(got))
+	}
+	var texts map[string]any
+	if err := json.Unmarshal(alarms, &texts); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(texts))); diff != "" {
+		t.Errorf("alarms.json has others than there are (-want +got):\n%s", diff)
 	}
 	// People look up the name of an alarm that woke them.
 	operations, err := os.ReadFile("../docs/operations.md")
@@ -932,12 +1002,12 @@ func TestAlarms(t *testing.T) {
 			t.Errorf("docs/operations.md does not say what to do when %s rings", name)
 		}
 	}
-	costs, err := os.ReadFile("../docs/deploy.md")
+	costs, err := os.ReadFile("../docs/cost.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(costs), fmt.Sprintf("%d alarms", len(got))) {
-		t.Errorf("the costs in docs/deploy.md are not of %d alarms", len(got))
+		t.Errorf("the costs in docs/cost.md are not of %d alarms", len(got))
 	}
 }
 
@@ -1176,6 +1246,8 @@ func TestSettings(t *testing.T) {
 		"ROTOR_SIGNING_ALGORITHM": "ES256",
 	}}})
 	has("AWS::DynamoDB::GlobalTable", object{"WarmThroughput": object{"WriteUnitsPerSecond": 15000}})
+	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-token", "MemorySize": 1024})
+	has("AWS::Lambda::Function", object{"FunctionName": "rotor-eu-1-manage", "MemorySize": 256})
 	if len(s.resources("AWS::Lambda::Function")) != 7 {
 		t.Error("not 7 functions")
 	}

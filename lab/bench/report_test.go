@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rotor-auth/rotor/lab/inside"
 	"github.com/rotor-auth/rotor/lab/page"
 	"github.com/rotor-auth/rotor/lab/price"
 )
@@ -130,11 +131,11 @@ func TestCost(t *testing.T) {
 // TestAssumptionsAreTheStacks checks that what the report assumes about the stack is what the
 // stack sets.
 func TestAssumptionsAreTheStacks(t *testing.T) {
-	functions, err := os.ReadFile("../../infra/functions.go")
+	props, err := os.ReadFile("../../infra/props.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	match := regexp.MustCompile(`name: "token",[^\n]* memory: (\d+),`).FindSubmatch(functions)
+	match := regexp.MustCompile(`c\.number\("TokenMemory", &p\.TokenMemory, (\d+),`).FindSubmatch(props)
 	if match == nil || string(match[1]) != fmt.Sprint(price.Memory) {
 		t.Errorf("token has %q MB, not %d", match, price.Memory)
 	}
@@ -148,7 +149,7 @@ func TestAssumptionsAreTheStacks(t *testing.T) {
 	}
 	keys := slices.Sorted(maps.Keys(set))
 	var ours []string
-	for key := range accessLogLine {
+	for key := range inside.AccessLog() {
 		ours = append(ours, key)
 	}
 	slices.Sort(ours)

@@ -39,7 +39,7 @@ type Options struct {
 	Issuer    string     // by default https://auth.example.com
 	Algorithm signing.Algorithm
 	Log       *slog.Logger     // by default none
-	Metrics   bool             // adds CloudWatch's embedded metrics to the log
+	Metrics   bool             // adds CloudWatch's embedded metrics to the log, with the dimension stage
 	Now       func() time.Time // by default the time
 }
 
@@ -65,7 +65,7 @@ func New(ctx context.Context, o Options) (*Rotor, error) {
 	}
 	return &Rotor{server.New(server.Config{
 		Issuer: cmp.Or(o.Issuer, "https://auth.example.com"), Table: table, Keys: keys, Now: o.Now,
-		Log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), Metrics: o.Metrics,
+		Log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), Metrics: o.Metrics, Stage: Stage,
 	}).Handler()}, nil
 }
 

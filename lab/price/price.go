@@ -63,17 +63,11 @@ func (c Cost) Total() float64 {
 // Refreshes returns the cost of a million refreshes. For each, cpu is the CPU time
 // on a whole core in ms, write and read are DynamoDB units, and log is bytes of log.
 func Refreshes(algorithm string, cpu, write, read float64, log int) Cost {
-	duration := BilledTime(cpu)
-	gigabyteSeconds := Memory / 1024.0 * duration * 1e6 / 1000
-	logs := float64(log) * 1e6 / 1e9
-	return Cost{Algorithm: algorithm, Duration: duration, Items: []Item{
-		{"HTTP API requests", "1,000,000", usd(Gateway, 2) + " a million", Gateway},
-		{"Lambda requests", "1,000,000", usd(Request, 2) + " a million", Request},
-		{"Lambda duration, arm64", page.Number(gigabyteSeconds, 0) + " GB-s", usd(Duration*1e6, 2) + " a million GB-s", gigabyteSeconds * Duration},
-		{"DynamoDB write units", page.Number(write*1e6, 0), usd(Write, 3) + " a million", write * Write},
-		{"DynamoDB read units", page.Number(read*1e6, 0), usd(Read, 3) + " a million", read * Read},
-		{"CloudWatch logs", page.Number(logs, 2) + " GB", usd(Log, 2) + " a GB", logs * Log},
-	}}
+	w := Way{Algorithm: algorithm, CPU: cpu, Write: write, Read: read, AuditLine: log}
+	c := w.Cost()
+	c.Items = c.Items[:len(c.Items)-1]
+	c.Items[len(c.Items)-1].What = "CloudWatch logs"
+	return c
 }
 
 func usd(n float64, decimals int) string { return "$" + page.Number(n, decimals) }

@@ -57,7 +57,7 @@ func TestAssumptionsAreRotors(t *testing.T) {
 		s := raisedSettings(kept(t), rate)[4]
 		for key, value := range map[string]float64{"ThrottleRate": s.stageRate, "ThrottleBurst": s.stageBurst} {
 			var most float64
-			match := regexp.MustCompile(`c\.number\("` + key + `", &p\.` + key + `, \d+, (\d+)\)`).FindSubmatch(text)
+			match := regexp.MustCompile(`c\.number\("` + key + `", &p\.` + key + `, \d+, \d+, (\d+)\)`).FindSubmatch(text)
 			if match == nil {
 				t.Fatalf("%s is not in props.go", key)
 			}

@@ -31,6 +31,7 @@ type Config struct {
 	Keys    keyring.Source   // makes and checks tokens
 	Log     *slog.Logger     // receives audit events and failures
 	Metrics bool             // adds CloudWatch's embedded metrics to the audit lines
+	Stage   string           // the stage of the metrics, see [audit.Trail]
 	Now     func() time.Time // read once for each request
 	Origins origin.Set       // web origins that may call the token and revocation endpoints, besides the issuer's own
 	Timeout time.Duration    // limits the work on one request, which is then answered 503; 0 for no limit
@@ -51,7 +52,7 @@ type Server struct {
 
 // New returns a Server for the given configuration.
 func New(c Config) *Server {
-	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Now: c.Now, Assertions: c.Assertions, Providers: c.Providers})
+	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Stage: c.Stage, Now: c.Now, Assertions: c.Assertions, Providers: c.Providers})
 	return &Server{
 		Engine: engine,
 		OAuth: oauth.New(engine, oauth.Config{

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
@@ -48,8 +49,9 @@ func levelOf(name string) slog.Level {
 // invocationHandler adds the ids of the invocation that a line belongs to.
 type invocationHandler struct{ slog.Handler }
 
-// Handle implements [slog.Handler].
+// Handle implements [slog.Handler]. CloudWatch has its own time of a line to the millisecond.
 func (h invocationHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = r.Time.Truncate(time.Millisecond)
 	if invocation, ok := lambdacontext.FromContext(ctx); ok {
 		r.AddAttrs(slog.String("function_request_id", invocation.AwsRequestID))
 	}
@@ -70,13 +72,20 @@ func (h invocationHandler) WithGroup(name string) slog.Handler {
 }
 
 // traceOf returns the id of the trace that the invocation belongs to, which is the Root of
-// the header that Lambda passes: "Root=1-…;Parent=…;Sampled=0".
+// the header that Lambda passes: "Root=1-…;Parent=…;Sampled=1". It returns "" for one that is
+// not sampled, of which X-Ray has nothing, and without tracing none is.
 func traceOf(ctx context.Context) string {
 	header, _ := ctx.Value("x-amzn-trace-id").(string) // the key of aws-lambda-go
+	var root string
+	sampled := false
 	for part := range strings.SplitSeq(header, ";") {
-		if root, ok := strings.CutPrefix(part, "Root="); ok {
-			return root
+		if id, ok := strings.CutPrefix(part, "Root="); ok {
+			root = id
 		}
+		sampled = sampled || part == "Sampled=1"
 	}
-	return ""
+	if !sampled {
+		return ""
+	}
+	return root
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/go-cmp/cmp"
@@ -29,6 +30,8 @@ func TestLogLines(t *testing.T) {
 		{"while it starts", t.Context(), nil},
 		{"invoked", invoked, map[string]any{"function_request_id": "i1"}},
 		{"traced", traced, map[string]any{"function_request_id": "i1", "xray_trace_id": "1-5759e988-bd862e3fe1be46a994272793"}},
+		{"a trace that X-Ray does not keep", context.WithValue(invoked, "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"), map[string]any{"function_request_id": "i1"}}, //nolint:staticcheck // the same
+		{"a trace of which it is not said", context.WithValue(invoked, "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793"), map[string]any{"function_request_id": "i1"}},                                  //nolint:staticcheck // the same
 		{"a trace without root", context.WithValue(invoked, "x-amzn-trace-id", "Sampled=1"), map[string]any{"function_request_id": "i1"}}, //nolint:staticcheck // the same
 	} {
 		var out bytes.Buffer
@@ -37,7 +40,8 @@ func TestLogLines(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 			t.Fatalf("%s: %v in %s", tt.name, err, &out)
 		}
-		if line["timestamp"] == "" || strings.Count(out.String(), "\n") != 1 {
+		stamp, _ := line["timestamp"].(string)
+		if at, err := time.Parse(time.RFC3339Nano, stamp); err != nil || at != at.Truncate(time.Millisecond) || strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%s: %s", tt.name, &out)
 		}
 		delete(line, "timestamp")
