@@ -56,14 +56,14 @@ type change struct {
 func off(w *price.Way)         { w.AccessLine = 0 }
 func provisioned(w *price.Way) { w.InUse = 0.7 }
 
-// The access log is of the HTTP API alone.
+// url changes a way to a function URL. It has no access log, like a load balancer.
 func url(w *price.Way) { w.Front, w.AccessLine = price.FunctionURL, 0 }
 
 func balancer(millions float64) func(*price.Way) {
 	return func(w *price.Way) { w.Front, w.Millions, w.AccessLine = price.Balancer, millions, 0 }
 }
 
-// without is in the place of a setting, for what Rotor does not have.
+// without stands where others have a setting, for what Rotor does not have.
 const without = "not built"
 
 // changes are the ways to lower the cost, each by itself.
