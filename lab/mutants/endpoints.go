@@ -146,9 +146,11 @@ var publicEndpoints = chapter{"Public endpoints", []mutant{
 	},
 	{
 		rule: "the trace's id is the whole header", pkg: "boot", test: "boot.TestLogLines",
-		edits: []edit{{`			return root
-		}`, `			return header + root
-		}`}},
+		edits: []edit{{`root = id`, `root = header + id`}},
+	},
+	{
+		rule: "the id of a trace that X-Ray does not keep is logged", pkg: "boot", test: "boot.TestLogLines",
+		edits: []edit{{`if !sampled {`, `if !sampled && root == "" {`}},
 	},
 	{
 		rule: "after a failure of ours clients come again in an hour", pkg: "problem", test: "server.TestErrorAnswers",
