@@ -31,8 +31,8 @@ func TestLogLines(t *testing.T) {
 		{"invoked", invoked, map[string]any{"function_request_id": "i1"}},
 		{"traced", traced, map[string]any{"function_request_id": "i1", "xray_trace_id": "1-5759e988-bd862e3fe1be46a994272793"}},
 		{"a trace that X-Ray does not keep", context.WithValue(invoked, "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"), map[string]any{"function_request_id": "i1"}}, //nolint:staticcheck // the same
-		{"a trace of which it is not said", context.WithValue(invoked, "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793"), map[string]any{"function_request_id": "i1"}},                                  //nolint:staticcheck // the same
-		{"a trace without root", context.WithValue(invoked, "x-amzn-trace-id", "Sampled=1"), map[string]any{"function_request_id": "i1"}}, //nolint:staticcheck // the same
+		{"a trace of which it is not said", context.WithValue(invoked, "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793"), map[string]any{"function_request_id": "i1"}},                                    //nolint:staticcheck // the same
+		{"a trace without root", context.WithValue(invoked, "x-amzn-trace-id", "Sampled=1"), map[string]any{"function_request_id": "i1"}},                                                                              //nolint:staticcheck // the same
 	} {
 		var out bytes.Buffer
 		newLog(&out, func(name string) string { return environment[name] }).With(slog.String("a", "b")).WarnContext(tt.ctx, "m")
