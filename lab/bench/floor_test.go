@@ -122,6 +122,25 @@ func TestFloors(t *testing.T) {
 	}
 }
 
+// TestTurnIsNeverEmpty checks that a turn whose time is over before a refresh began, as on a machine that is very busy,
+// is a sample all the same: without one, what a refresh takes would be no number, which JSON cannot hold.
+func TestTurnIsNeverEmpty(t *testing.T) {
+	b := newBench(t)
+	s, err := b.subject(t.Context(), "ES256", inProcess)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	result, sample, err := s.sample(t.Context(), load.Run{Workers: 2, For: 1})
+	if err != nil || result.Count < 1 || !(sample.Rate > 0) || !(sample.CPU > 0) {
+		t.Errorf("%v, %+v, %v", result, sample, err)
+	}
+}
+
 func TestRatio(t *testing.T) {
 	side := func(cpus ...float64) *Side {
 		s := &Side{}

@@ -173,7 +173,7 @@ func (b *bench) round(ctx context.Context, s *subject) error {
 	return nil
 }
 
-// sample makes load, and measures what it takes.
+// sample makes load, of one refresh at least, and measures what it takes.
 func (s *subject) sample(ctx context.Context, run load.Run) (*load.Result, Sample, error) {
 	cpu, storeCPU, err := s.cpuTimes()
 	if err != nil {
@@ -186,6 +186,9 @@ func (s *subject) sample(ctx context.Context, run load.Run) (*load.Result, Sampl
 	cpuAfter, storeCPUAfter, err := s.cpuTimes()
 	if err != nil {
 		return nil, Sample{}, err
+	}
+	if result.Count == 0 { // the time was over before a refresh could begin
+		return s.sample(ctx, load.Run{Workers: run.Workers, Requests: run.Workers})
 	}
 	n := float64(result.Count)
 	return result, Sample{Rate: result.Rate(), CPU: milliseconds(cpuAfter-cpu) / n, StoreCPU: milliseconds(storeCPUAfter-storeCPU) / n}, nil
