@@ -4,7 +4,10 @@ package login
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rotor-auth/rotor/clients/manage"
@@ -62,4 +65,31 @@ func TestBoundLogins(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBoundProgram runs the program of docs/sdks.md that holds a bound session, as it is written but for the service's address.
+func TestBoundProgram(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "public", "/callback")
+	if _, err := w.api.Register(t.Context(), clientID, &manage.Settings{Type: "public", Policy: map[string]any{"dpop": "required"}}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/sdks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, begins := strings.Cut(string(page), "```js\n// bound.mjs\n")
+	program, _, ends := strings.Cut(program, "```\n")
+	const address = "http://127.0.0.1:3000"
+	if !begins || !ends || strings.Count(program, address) != 1 || strings.Count(program, "client_id: '"+clientID+"'") != 2 {
+		t.Fatal("the page has no such program, or it names something else")
+	}
+	file := filepath.Join(t.TempDir(), "bound.mjs")
+	if err := os.WriteFile(file, []byte(strings.Replace(program, address, w.rotor.URL, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := string(w.command("", []string{file}, "node", "bound.mjs")); out != "dpop\n" {
+		t.Errorf("it prints %q", out)
+	}
+	w.checkFamily("active", "", 2)
 }
