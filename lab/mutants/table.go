@@ -53,6 +53,7 @@ var table = []chapter{
 	auditTrail,
 	metrics,
 	callers,
+	balancer,
 	environment,
 	keyChecks,
 	keyCopies,

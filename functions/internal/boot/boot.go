@@ -56,6 +56,9 @@ func newHandler(ctx context.Context, h http.Handler, c Config, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
+	if c.Balancer {
+		return gateway.NewBalancerHandler(h, log), nil
+	}
 	return gateway.NewHandler(h, log), nil
 }
 

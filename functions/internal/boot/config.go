@@ -26,6 +26,10 @@ type Config struct {
 	TableConfig
 	Issuer string // ROTOR_ISSUER: the URL of the API, which is the issuer of its tokens
 
+	// Balancer is whether a load balancer invokes the function, and no longer the HTTP API:
+	// ROTOR_EVENTS is load-balancer, and not http-api or left out.
+	Balancer bool
+
 	// KeysSecrets are ROTOR_KEYS_SECRET, the name or ARN of the secret with the token keys,
 	// and ROTOR_SIGNING_SECRET, that of the signing keys, which are in the former too unless
 	// it is set. Or else there is KeysFile.
@@ -46,6 +50,7 @@ func LoadConfig(getenv func(string) string) (Config, error) {
 	c := Config{
 		TableConfig: e.table(),
 		Issuer:      e.issuer("ROTOR_ISSUER"),
+		Balancer:    e.balancer("ROTOR_EVENTS"),
 		Origins:     e.origins("ROTOR_ORIGINS"),
 	}
 	c.AuthorizationEndpoint = e.loginPage("ROTOR_AUTHORIZATION_ENDPOINT", c.Issuer)
@@ -97,6 +102,9 @@ func LoadManageConfig(getenv func(string) string) (ManageConfig, error) {
 	c := ManageConfig{Config: base, APIID: e.apiID("ROTOR_API_ID"), LocalCaller: getenv("ROTOR_LOCAL_CALLER")}
 	if c.LocalCaller != "" && c.KeysFile == "" {
 		e.wrong("ROTOR_LOCAL_CALLER", c.LocalCaller, "left out unless the keys are in a file, because it lets anybody call")
+	}
+	if c.Balancer {
+		e.wrong("ROTOR_EVENTS", getenv("ROTOR_EVENTS"), "http-api or left out, because IAM authorizes callers at the HTTP API alone")
 	}
 	return c, errors.Join(append([]error{err}, e.errs...)...)
 }

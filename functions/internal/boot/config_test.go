@@ -70,6 +70,8 @@ func TestLoadConfig(t *testing.T) {
 			[]string{"ROTOR_KEYS_SECRET", "", "ROTOR_SIGNING_SECRET", "", "ROTOR_KEYS_FILE", "/var/task/keys.json"},
 			func(c *boot.Config) { c.KeysSecrets, c.KeysFile = keyring.Secrets{}, "/var/task/keys.json" },
 		},
+		{"behind a load balancer", []string{"ROTOR_EVENTS", "load-balancer"}, func(c *boot.Config) { c.Balancer = true }},
+		{"behind the HTTP API", []string{"ROTOR_EVENTS", "http-api"}, func(*boot.Config) {}},
 		{"all keys in one secret", []string{"ROTOR_SIGNING_SECRET", ""}, func(c *boot.Config) { c.KeysSecrets.Signing = "" }},
 		{"any origin", []string{"ROTOR_ORIGINS", "*"}, func(c *boot.Config) { c.Origins = origins("*") }},
 		{"a list of nothing", []string{"ROTOR_ORIGINS", " , "}, func(*boot.Config) {}},
@@ -115,6 +117,8 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"a table's ARN", "ROTOR_TABLE", "arn:aws:dynamodb:eu-central-1:123456789012:table/rotor"},
 		{"a stage in capitals", "ROTOR_STAGE", "Prod"},
 		{"a stage that is too long", "ROTOR_STAGE", "a-name-that-is-too-long"},
+		{"events of nobody", "ROTOR_EVENTS", "alb"},
+		{"events of both", "ROTOR_EVENTS", "http-api,load-balancer"},
 		{"no name of a secret", "ROTOR_EDGE_SECRET", "two words"},
 		{"no issuer", "ROTOR_ISSUER", ""},
 		{"an issuer without scheme", "ROTOR_ISSUER", "auth.example.com"},
@@ -239,6 +243,7 @@ func TestLoadManageConfig(t *testing.T) {
 		{"any API", "ROTOR_API_ID", "*"},
 		{"an API's URL", "ROTOR_API_ID", "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"},
 		{"a local caller in a deployment", "ROTOR_LOCAL_CALLER", "sam"},
+		{"a load balancer, which authorizes nobody", "ROTOR_EVENTS", "load-balancer"},
 	} {
 		_, err := boot.LoadManageConfig(environment(tt.variable, tt.value))
 		if err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(), tt.variable) || !strings.Contains(err.Error(), "must be") {

@@ -122,6 +122,15 @@ func (e *environment) secret(name string) string {
 	return secret
 }
 
+// balancer reports whether a load balancer invokes the function.
+func (e *environment) balancer(name string) bool {
+	value := e.getenv(name)
+	if value != "" && value != "http-api" && value != "load-balancer" {
+		e.wrong(name, value, "http-api or load-balancer")
+	}
+	return value == "load-balancer"
+}
+
 // edgeSecret reads the name or ARN of a secret, which need not be set.
 func (e *environment) edgeSecret(name string) string {
 	if e.getenv(name) == "" {

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -36,11 +37,16 @@ type jsonEvent event
 
 // TestProofBehindTheGateway checks the htu of DPoP proofs behind a custom domain, a stage and an API mapping: it is the
 // endpoint as the metadata has it, whatever path and host the event has. The gateway joins several headers by
-// commas, and so they are refused.
+// commas, and so they are refused. It is the same behind a load balancer.
 func TestProofBehindTheGateway(t *testing.T) {
-	for _, path := range []string{"", "/auth", "/prod"} {
+	const balanced = "behind a load balancer"
+	for _, path := range []string{"", "/auth", "/prod", balanced} {
 		const host = "https://auth.example.com"
-		w := newWorldAt(t, host+path)
+		w := newWorldAt(t, host+strings.TrimPrefix(path, balanced))
+		if path == balanced {
+			w.behindBalancer()
+			path = ""
+		}
 		w.register()
 		function, e := w.sample("manage-put-client")
 		w.want(w.invoke(t.Context(), function, jsonEvent(e).with(t, map[string]any{"policy": map[string]any{"dpop": "required"}})), http.StatusOK)

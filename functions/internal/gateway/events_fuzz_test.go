@@ -34,6 +34,7 @@ var invoked = []struct{ function, prefix string }{
 // deployed holds the functions over one new store, in which the samples' clients are
 // registered and have a family each.
 type deployed struct {
+	server    *server.Server
 	functions map[string]lambda.Handler
 	sweep     lambda.Handler
 	log       bytes.Buffer
@@ -64,6 +65,7 @@ func deploy(tb testing.TB) *deployed {
 
 		AuthorizationEndpoint: "https://login.example.com/",
 	})
+	d.server = a
 	d.functions = map[string]lambda.Handler{
 		"token":      gateway.NewHandler(a.OAuth.Token(), log),
 		"revoke":     gateway.NewHandler(a.OAuth.Revoke(), log),

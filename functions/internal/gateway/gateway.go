@@ -1,4 +1,5 @@
-// Package gateway answers the events of an API Gateway HTTP API with net/http handlers.
+// Package gateway answers the events of an API Gateway HTTP API, or of an Application Load
+// Balancer, with net/http handlers. A handler takes events of one of them alone.
 package gateway
 
 import (
@@ -110,11 +111,16 @@ func fromEvent(next http.Handler) http.Handler {
 		if len(event.Cookies) > 0 { // which the gateway takes out of the headers
 			r.Header.Set("Cookie", strings.Join(event.Cookies, "; "))
 		}
-		if r.Method == http.MethodHead {
-			w = bodiless{w}
-		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(forMethod(w, r), r)
 	})
+}
+
+// forMethod returns the writer of the answer to r.
+func forMethod(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	if r.Method == http.MethodHead {
+		return bodiless{w}
+	}
+	return w
 }
 
 // bodiless drops the body, as net/http's server does for HEAD (RFC 9110 §9.3.2).
@@ -122,17 +128,20 @@ type bodiless struct{ http.ResponseWriter }
 
 func (bodiless) Write(p []byte) (int, error) { return len(p), nil }
 
+// The answer to a request that cannot be read.
+const malformedBody = `{"error":"invalid_request","error_description":"The request is malformed."}` + "\n"
+
+func malformedHeaders() map[string]string {
+	return map[string]string{
+		"Cache-Control":          "no-store",
+		"Content-Type":           "application/json",
+		"Pragma":                 "no-cache",
+		"X-Content-Type-Options": "nosniff",
+	}
+}
+
 func malformed() ([]byte, error) {
-	answer, err := json.Marshal(events.APIGatewayV2HTTPResponse{
-		StatusCode: http.StatusBadRequest,
-		Headers: map[string]string{
-			"Cache-Control":          "no-store",
-			"Content-Type":           "application/json",
-			"Pragma":                 "no-cache",
-			"X-Content-Type-Options": "nosniff",
-		},
-		Body: `{"error":"invalid_request","error_description":"The request is malformed."}` + "\n",
-	})
+	answer, err := json.Marshal(events.APIGatewayV2HTTPResponse{StatusCode: http.StatusBadRequest, Headers: malformedHeaders(), Body: malformedBody})
 	if err != nil {
 		return nil, fmt.Errorf("write the answer to a malformed request: %w", err)
 	}

@@ -157,7 +157,12 @@ func (a answer) noRoute() bool {
 // have no body.
 func (w *world) invoke(ctx context.Context, function string, e event) answer {
 	w.t.Helper()
-	payload, err := json.Marshal(e)
+	_, balanced := w.functions[function].(*gateway.BalancerHandler)
+	var sent any = e
+	if balanced {
+		sent = fromBalancer(e)
+	}
+	payload, err := json.Marshal(sent)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -166,7 +171,9 @@ func (w *world) invoke(ctx context.Context, function string, e event) answer {
 		w.t.Fatalf("the invocation failed: %v", err)
 	}
 	var a answer
-	if err := json.Unmarshal(out, &a.APIGatewayV2HTTPResponse); err != nil {
+	if balanced {
+		a.APIGatewayV2HTTPResponse = toBalancer(w.t, out)
+	} else if err := json.Unmarshal(out, &a.APIGatewayV2HTTPResponse); err != nil {
 		w.t.Fatalf("the answer is not one to the gateway: %v: %s", err, out)
 	}
 	if a.Body == "" {

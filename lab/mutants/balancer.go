@@ -1,0 +1,52 @@
+package main
+
+var balancer = chapter{"Behind a load balancer", []mutant{
+	{
+		rule: "the caller's address is the one that the client says", pkg: "gateway", test: "gateway.TestSender",
+		edits: []edit{{`all[strings.LastIndexByte(all, ',')+1:]`, `all[:max(0, strings.IndexByte(all, ','))]`}},
+	},
+	{
+		rule: "of several headers with addresses the client's own counts", pkg: "gateway", test: "gateway.TestSender",
+		edits: []edit{{`strings.Join(header.Values("X-Forwarded-For"), ",")`, `header.Get("X-Forwarded-For")`}},
+	},
+	{
+		rule: "the id of a request is the one that the client says", pkg: "gateway", test: "gateway.TestBalancedRequestID",
+		edits: []edit{{`	if self == "" {`, `	if root != "" {`}},
+	},
+	{
+		rule: "any text is the id of a request", pkg: "gateway", test: "gateway.TestBalancedRequestID",
+		edits: []edit{{`	if isTraceID(self) {`, `	if isTraceID(self) || self != "" {`}},
+	},
+	{
+		rule: "a header that comes twice arrives once", pkg: "gateway", test: "gateway.TestBalancedMalformed",
+		edits: []edit{{`append(r.Header[key], event.MultiValueHeaders[name]...)`, `append(r.Header[key], event.MultiValueHeaders[name][:min(1, len(event.MultiValueHeaders[name]))]...)`}},
+	},
+	{
+		rule: "a parameter that is written in two ways arrives once", pkg: "gateway", test: "gateway.TestBalancedQuery",
+		edits: []edit{{`			query.Add(name, value)`, `			query.Set(name, value)`}},
+	},
+	{
+		rule: "the names of parameters are not decoded", pkg: "gateway", test: "gateway.TestBalancedQuery",
+		edits: []edit{{`name, err := url.QueryUnescape(key)`, `name, err := key, error(nil)`}},
+	},
+	{
+		rule: "an event of anybody is a load balancer's", pkg: "gateway", test: "gateway.TestEventsOfOthers",
+		edits: []edit{{`event.RequestContext.ELB.TargetGroupArn == "" || event.HTTPMethod == ""`, `event.HTTPMethod == ""`}},
+	},
+	{
+		rule: "a target group that drops headers is served", pkg: "gateway", test: "gateway.TestEventsOfOthers",
+		edits: []edit{{`if len(event.MultiValueHeaders) == 0 {`, `if len(event.MultiValueHeaders) < 0 {`}},
+	},
+	{
+		rule: "a function takes the events of what it is not deployed behind", pkg: "boot", test: "boot.TestBehindBalancer",
+		edits: []edit{{`	if c.Balancer {
+		return`, `	if !c.Balancer {
+		return`}},
+	},
+	{
+		rule: "the management API can be put behind a load balancer", pkg: "boot", test: "boot.TestLoadManageConfig",
+		edits: []edit{{`	if c.Balancer {
+		e.wrong`, `	if c.APIID == "" {
+		e.wrong`}},
+	},
+}}
