@@ -339,6 +339,8 @@ lint-infra: $(SAM)/sam synth templates ##- the templates: cfn-lint and sam valid
 	$(CDK) synth --quiet --app ../dist/lint/app --output ../dist/lint/edge $(WITH_ALL) -c edge=true \
 		-c edgeCertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 \
 		-c webAclArn=arn:aws:wafv2:us-east-1:123456789012:global/webacl/rotor/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0
+	$(CDK) synth --quiet --app ../dist/lint/app --output ../dist/lint/balancer -c domain=auth.example.com -c provisionedConcurrency=10 \
+		-c listenerArn=arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/public/50dc6c495c0c9188/f2f7dc8efc522ab2
 	$(CDK) synth --quiet --output ../dist/lint/firewall --app '../dist/lint/app firewall'
 	$(CDK) synth --quiet --app ../dist/lint/app --output ../dist/lint/preview -c stage=preview -c retain=false
 	templates=$$(ls cdk.out/*.template.json dist/lint/*/*.template.json dist/templates/*/*.template.json); \

@@ -85,12 +85,13 @@ var accessLog string
 
 // newAPI adds the API to the stack, without its routes.
 func (p *Service) newAPI() {
+	p.routes = slices.DeleteFunc(slices.Clone(routes), func(r route) bool { return p.props.ListenerArn != "" && !r.iam })
 	p.Api = awsapigatewayv2.NewHttpApi(p.Construct, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
 		ApiName:            jsii.String("rotor-" + p.props.Stage),
 		Description:        jsii.String("Rotor: OAuth 2.0 refresh tokens that rotate"),
 		CreateDefaultStage: jsii.Bool(false),
-		// Tokens have one issuer, so the API has one address.
-		DisableExecuteApiEndpoint: jsii.Bool(p.props.Domain != ""),
+		// Tokens have one issuer, so the API has one address. Behind a load balancer it has /v1 alone.
+		DisableExecuteApiEndpoint: jsii.Bool(p.props.Domain != "" && p.props.ListenerArn == ""),
 	})
 	// The settings are keyed by route key, which is "$default" for the default route (CreateApi, CreateRoute). A key
 	// without a route makes the deployment fail with "Unable to find Route by key". Templates of WebSocket APIs use
@@ -99,7 +100,7 @@ func (p *Service) newAPI() {
 	// Each route has its own limits, so that flooding one does not use up the requests of the token endpoint. Its burst is
 	// in the same proportion as the stage's, and never less than the rate.
 	limits := map[string]any{}
-	for _, r := range routes {
+	for _, r := range p.routes {
 		rate := r.rate(&p.props)
 		burst := max(rate, int(int64(p.props.ThrottleBurst)*int64(rate)/int64(p.props.ThrottleRate)))
 		limits[*r.key().Key()] = map[string]any{"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst}
@@ -122,11 +123,30 @@ func (p *Service) newAPI() {
 	} else {
 		suppress(p.apiStage, "AwsSolutions-APIG1", "Whoever deployed it has switched the access log off. The functions log each use of a token.")
 	}
-	if p.props.Domain == "" {
+	p.Issuer = jsii.String("https://" + p.props.Domain)
+	switch {
+	case p.props.ListenerArn != "":
+		p.manageURL = p.Api.ApiEndpoint()
+	case p.props.Domain == "":
 		p.Issuer = p.Api.ApiEndpoint()
-	} else {
+	default:
 		p.addDomain()
 	}
+	p.manageURL = cmp.Or(p.manageURL, p.Issuer)
+}
+
+// invoked returns what is invoked of a function: itself, or its alias, since only that or a version can have provisioned
+// concurrency.
+func (p *Service) invoked(function string) awslambda.IFunction {
+	n := p.props.ProvisionedConcurrency
+	if n == 0 || function != "token" {
+		return p.functions[function]
+	}
+	return awslambda.NewAlias(p.Construct, jsii.String("TokenLive"), &awslambda.AliasProps{
+		AliasName:                       jsii.String("live"),
+		Version:                         p.functions[function].CurrentVersion(),
+		ProvisionedConcurrentExecutions: jsii.Number(n),
+	})
 }
 
 // addDomain adds the API's domain name, and the record of it if there is a zone for that.
@@ -136,10 +156,9 @@ func (p *Service) addDomain() {
 		Certificate:    awscertificatemanager.Certificate_FromCertificateArn(p.Construct, jsii.String("Certificate"), &p.props.CertificateArn),
 		SecurityPolicy: awsapigatewayv2.SecurityPolicy_TLS_1_2,
 	})
-	p.Issuer = jsii.String("https://" + p.props.Domain)
 	mappings := map[string]*string{"DomainMapping": nil} // every path
 	if path := p.props.BasePath; path != "" {
-		p.Issuer = jsii.String("https://" + p.props.Domain + "/" + path)
+		p.Issuer = jsii.String(*p.Issuer + "/" + path)
 		// RFC 8414 §3.1 inserts the well-known path of a metadata document before the issuer's.
 		mappings = map[string]*string{
 			"DomainMapping":         &path,
@@ -173,17 +192,9 @@ func (p *Service) addDomain() {
 func (p *Service) addRoutes() {
 	iam := awsapigatewayv2authorizers.NewHttpIamAuthorizer()
 	integrations := map[string]awsapigatewayv2.HttpRouteIntegration{}
-	for _, r := range routes {
+	for _, r := range p.routes {
 		if integrations[r.function] == nil {
-			var handler awslambda.IFunction = p.functions[r.function]
-			if n := p.props.ProvisionedConcurrency; n > 0 && r.function == "token" { // only a version or an alias can have it
-				handler = awslambda.NewAlias(p.Construct, jsii.String("TokenLive"), &awslambda.AliasProps{
-					AliasName:                       jsii.String("live"),
-					Version:                         p.functions["token"].CurrentVersion(),
-					ProvisionedConcurrentExecutions: jsii.Number(n),
-				})
-			}
-			integrations[r.function] = awsapigatewayv2integrations.NewHttpLambdaIntegration(&r.function, handler,
+			integrations[r.function] = awsapigatewayv2integrations.NewHttpLambdaIntegration(&r.function, p.invoked(r.function),
 				&awsapigatewayv2integrations.HttpLambdaIntegrationProps{
 					PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0(),
 					// One for each call would make the function's policy larger than it may be.

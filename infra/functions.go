@@ -28,9 +28,9 @@ type function struct {
 // functions are all of Rotor's functions. What each may do is in permissions.go. Revoking many families may take manage
 // 20 s, and the gateway waits for 30.
 var functions = []function{
-	{name: "token", timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/token and /oauth/dbsc, and Supabase's"},
-	{name: "revoke", memory: 256, timeout: 10, writes: true, env: apiEnv, about: "POST /oauth/revoke, and logouts"},
-	{name: "introspect", memory: 256, timeout: 10, env: apiEnv, about: "POST /oauth/introspect, and Supabase's user"},
+	{name: "token", timeout: 10, writes: true, env: publicEnv, about: "POST /oauth/token and /oauth/dbsc, and Supabase's"},
+	{name: "revoke", memory: 256, timeout: 10, writes: true, env: publicEnv, about: "POST /oauth/revoke, and logouts"},
+	{name: "introspect", memory: 256, timeout: 10, env: publicEnv, about: "POST /oauth/introspect, and Supabase's user"},
 	{name: "discovery", memory: 256, timeout: 10, env: discoveryEnv, about: "/.well-known and /authorize, and 404 for what has no route"},
 	{name: "manage", memory: 256, timeout: 29, writes: true, env: manageEnv, about: "/v1, behind IAM authorization"},
 	{name: "sweep", memory: 256, timeout: 300, writes: true, env: tableEnv, about: "keeps each owner within its limit of active families"},
@@ -42,8 +42,9 @@ var functions = []function{
 const (
 	tableEnv     = "ROTOR_STAGE ROTOR_TABLE ROTOR_FAMILY_RETENTION_DAYS ROTOR_EVENT_RETENTION_DAYS"
 	apiEnv       = tableEnv + " ROTOR_ISSUER ROTOR_KEYS_SECRET ROTOR_SIGNING_SECRET ROTOR_ORIGINS ROTOR_EDGE_SECRET"
+	publicEnv    = apiEnv + " ROTOR_EVENTS"
 	manageEnv    = apiEnv + " ROTOR_API_ID"
-	discoveryEnv = apiEnv + " ROTOR_AUTHORIZATION_ENDPOINT"
+	discoveryEnv = publicEnv + " ROTOR_AUTHORIZATION_ENDPOINT"
 	keysEnv      = "ROTOR_STAGE ROTOR_KEYS_SECRET ROTOR_SIGNING_SECRET ROTOR_SIGNING_ALGORITHM"
 )
 
@@ -61,6 +62,9 @@ func (p *Service) env(names string) map[string]*string {
 		"ROTOR_AUTHORIZATION_ENDPOINT": &p.props.AuthorizationEndpoint,
 		"ROTOR_ORIGINS":                jsii.String(strings.Join(p.props.Origins, ",")),
 		"ROTOR_API_ID":                 p.Api.ApiId(),
+	}
+	if p.props.ListenerArn != "" {
+		values["ROTOR_EVENTS"] = jsii.String("load-balancer")
 	}
 	if p.edgeSecret != nil {
 		values["ROTOR_EDGE_SECRET"] = p.edgeSecret.SecretArn()

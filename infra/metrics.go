@@ -45,11 +45,6 @@ func (p *Service) countMessages(name, function, message string) awscloudwatch.IM
 	return p.count(name)
 }
 
-// apiMetric returns a metric of the HTTP API.
-func (p *Service) apiMetric(name, statistic string) awscloudwatch.IMetric {
-	return p.Api.Metric(&name, options(statistic, period))
-}
-
 // tableMetric returns the sum of a metric of the table.
 func (p *Service) tableMetric(name string) awscloudwatch.IMetric {
 	return p.Table.Metric(&name, sum(period))

@@ -29,6 +29,12 @@ type ServiceProps struct {
 	BasePath       string // the issuer's path under the domain, which can then serve other APIs as well
 	HostedZoneId   string // the Route 53 zone to add the domain's record to
 
+	// ListenerArn is an HTTPS listener of an Application Load Balancer with a certificate for the domain. It gets rules that
+	// lead the public paths of the domain to their functions, and the HTTP API keeps /v1, at its own address. The rules take
+	// some of the hundred priorities from ListenerPriority (100) on.
+	ListenerArn      string
+	ListenerPriority int
+
 	// Edge puts CloudFront with the web ACL in front of the domain, and the API refuses what did not come through it.
 	// Certificate and web ACL are in us-east-1; NewFirewall makes a web ACL.
 	Edge                          bool
@@ -137,6 +143,7 @@ var texts = []struct{ field, unset, form, want string }{
 	{"Domain", "", `([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?`, "a domain name in small letters, like auth.example.com"},
 	{"BasePath", "", `[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*`, "a path like auth or auth/eu, of letters, digits, dots, dashes and underscores"},
 	{"CertificateArn", "", `arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+`, "the ARN of a certificate in ACM"},
+	{"ListenerArn", "", `arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:[0-9]{12}:listener/app/[A-Za-z0-9-]{1,32}/[0-9a-z]{16}/[0-9a-z]{16}`, "the ARN of a listener of an Application Load Balancer"},
 	{"EdgeCertificateArn", "", `arn:aws[a-z-]*:acm:us-east-1:[0-9]{12}:certificate/[A-Za-z0-9-]+`, "the ARN of a certificate in ACM, in us-east-1"},
 	{"WebAclArn", "", `arn:aws[a-z-]*:wafv2:us-east-1:[0-9]{12}:global/webacl/[A-Za-z0-9_/-]+`, "the ARN of a web ACL for CloudFront, in us-east-1"},
 	{"AuthorizationEndpoint", "", `https://[a-z0-9][A-Za-z0-9._~:/?@!$&'()+,;=%-]*`, "the https URL of a login page, without a fragment"},
@@ -168,6 +175,7 @@ func (c *checker) settings(p *ServiceProps) {
 	c.number("SweepMinutes", &p.SweepMinutes, 5, 1, 60)
 	c.number("ThrottleRate", &p.ThrottleRate, 1000, 1, 1000000)
 	c.number("ThrottleBurst", &p.ThrottleBurst, 2000, 1, 1000000)
+	c.number("ListenerPriority", &p.ListenerPriority, 100, 1, 50000-lastRule)
 	c.number("FirewallRate", &p.FirewallRate, 10000, 1, 2000000000)
 	c.number("WarmWriteUnits", &p.WarmWriteUnits, 0, newTableWrites, 1000000)
 	c.number("MinWriteUnits", &p.MinWriteUnits, 0, 1, 1000000)
@@ -189,11 +197,18 @@ func (c *checker) settings(p *ServiceProps) {
 	if !slices.ContainsFunc(p.Origins, isToken) {
 		p.Origins = []string{origin.ParseSet(p.Origins, func(value, want string) { c.check(false, "Origins", value, want) }).String()}
 	}
-	c.conflict(p.Domain != "" && p.CertificateArn == "", "Domain", "without", "CertificateArn", "a domain needs a certificate")
+	c.conflict(p.Domain != "" && p.CertificateArn == "" && p.ListenerArn == "", "Domain", "without", "CertificateArn", "a domain needs a certificate")
 	if p.Domain == "" {
 		c.conflict(p.CertificateArn != "", "CertificateArn", "without", "Domain", "it is the domain's certificate")
 		c.conflict(p.BasePath != "", "BasePath", "without", "Domain", "API Gateway's own address has no paths to give")
 		c.conflict(p.HostedZoneId != "", "HostedZoneId", "without", "Domain", "it is where the domain's record goes")
+	}
+	if p.ListenerArn != "" {
+		c.conflict(p.Domain == "", "ListenerArn", "without", "Domain", "the listener's rules are for that name")
+		c.conflict(p.CertificateArn != "", "CertificateArn", "beside", "ListenerArn", "the listener has the domain's certificate")
+		c.conflict(p.HostedZoneId != "", "HostedZoneId", "beside", "ListenerArn", "point the name at the load balancer yourself")
+		c.conflict(p.BasePath != "", "BasePath", "beside", "ListenerArn", "the listener's rules are for the whole name")
+		c.conflict(p.Edge, "Edge", "beside", "ListenerArn", "it stands in front of the HTTP API")
 	}
 	if p.Edge {
 		c.conflict(p.Domain == "", "Edge", "without", "Domain", "callers of /v1 sign the host, which must be the same at the edge and at the API")

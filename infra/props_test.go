@@ -26,7 +26,7 @@ func complete(t *testing.T, context map[string]any) ServiceProps {
 func TestDefaults(t *testing.T) {
 	got := complete(t, map[string]any{"@aws-cdk/core:newStyleStackSynthesis": true, "aws:cdk:enable-path-metadata": true, "cli-telemetry": false, "domain": ""})
 	want := ServiceProps{
-		Stage: "prod", Origins: []string{""}, LogRetentionDays: 90, FamilyRetentionDays: 30, EventRetentionDays: 90, SweepMinutes: 5,
+		Stage: "prod", Origins: []string{""}, LogRetentionDays: 90, FamilyRetentionDays: 30, EventRetentionDays: 90, SweepMinutes: 5, ListenerPriority: 100,
 		ThrottleRate: 1000, ThrottleBurst: 2000, IntrospectRate: 1000, RevokeRate: 250, DiscoveryRate: 250, ManageRate: 200, OtherRate: 20,
 		FirewallRate: 10000, TokenMemory: 512, WriteUtilization: 70, AccessLog: "on", SigningAlgorithm: "RS256", Architecture: "arm64", TableRemoval: awscdk.RemovalPolicy_RETAIN, LogRemoval: awscdk.RemovalPolicy_RETAIN,
 	}
@@ -40,7 +40,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	want := ServiceProps{
 		Stage: "eu-1", Domain: "auth.example.com", BasePath: "sso/eu", CertificateArn: certificate, HostedZoneId: "Z0123456789ABC",
 		Origins: []string{"https://app.example.com,http://localhost:5173"}, LogRetentionDays: 365, FamilyRetentionDays: 60, EventRetentionDays: 400,
-		SweepMinutes: 1, ThrottleRate: 50, ThrottleBurst: 50, WarmWriteUnits: 15000, ProvisionedConcurrency: 100, AlarmEmail: "ops@example.com",
+		SweepMinutes: 1, ListenerPriority: 200, ThrottleRate: 50, ThrottleBurst: 50, WarmWriteUnits: 15000, ProvisionedConcurrency: 100, AlarmEmail: "ops@example.com",
 		SigningAlgorithm: "ES256", IntrospectRate: 40, RevokeRate: 5, DiscoveryRate: 4, ManageRate: 3, OtherRate: 1,
 		KmsKeyArn: kmsKey, AlarmTopicArn: alarmTopic, PermissionsBoundaryArn: boundary, Tags: map[string]string{"team": "auth", "cost": "42"},
 		Edge: true, EdgeCertificateArn: edgeCertificate, WebAclArn: webACL, FirewallRate: 5000, Tracing: true,
@@ -51,7 +51,7 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	text := everything()
 	for key, value := range map[string]any{
 		"kmsKeyArn": kmsKey, "alarmTopicArn": alarmTopic, "permissionsBoundaryArn": boundary, "tags": "team=auth, cost=42", "architecture": "x86_64", "retain": "false",
-		"edge": "true", "edgeCertificateArn": edgeCertificate, "webAclArn": webACL, "firewallRate": "5000",
+		"edge": "true", "edgeCertificateArn": edgeCertificate, "webAclArn": webACL, "firewallRate": "5000", "listenerPriority": "200",
 	} {
 		text[key] = value
 	}
@@ -66,12 +66,15 @@ func TestContextAsTextAndAsJSON(t *testing.T) {
 	fromJSON["tracing"] = true
 	keys := contextKeys()
 	for _, values := range []map[string]any{text, fromJSON} {
-		if len(values) != len(keys)-1 { // an existing table excludes what is only for a new one
+		if len(values) != len(keys)-2 { // an existing table excludes what is only for a new one, and a load balancer what is for the gateway's domain
 			t.Errorf("%d keys are given, there are %d", len(values), len(keys))
 		}
 		if diff := cmp.Diff(want, complete(t, values)); diff != "" {
 			t.Error(diff)
 		}
+	}
+	if p := complete(t, map[string]any{"listenerArn": listener, "domain": "auth.example.com"}); p.ListenerArn != listener || p.ListenerPriority != 100 {
+		t.Errorf("the listener is %q, from %d on", p.ListenerArn, p.ListenerPriority)
 	}
 	if name := complete(t, map[string]any{"tableName": "sessions"}).TableName; name != "sessions" {
 		t.Errorf("the table is %q", name)
@@ -83,6 +86,8 @@ const (
 	alarmTopic      = "arn:aws:sns:eu-central-1:123456789012:alarms"
 	edgeCertificate = "arn:aws:acm:us-east-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 	webACL          = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/rotor-eu-1/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+
+	listener = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/public/50dc6c495c0c9188/f2f7dc8efc522ab2"
 
 	boundary = "arn:aws:iam::123456789012:policy/boundary"
 )
@@ -173,6 +178,12 @@ func TestWrongContext(t *testing.T) {
 		{"edgeCertificateArn", certificate, "it must be the ARN of a certificate in ACM, in us-east-1"},
 		{"webAclArn", strings.Replace(webACL, "us-east-1", "eu-central-1", 1), "it must be the ARN of a web ACL for CloudFront, in us-east-1"},
 		{"webAclArn", strings.Replace(webACL, "global", "regional", 1), "it must be the ARN of a web ACL for CloudFront, in us-east-1"},
+		{"listenerArn", listener, "context listenerArn is set without context domain: the listener's rules are for that name"},
+		{"listenerArn", strings.Replace(listener, "listener/app", "loadbalancer/app", 1), "it must be the ARN of a listener of an Application Load Balancer"},
+		{"listenerArn", strings.Replace(listener, "/app/", "/net/", 1), "it must be the ARN of a listener of an Application Load Balancer"},
+		{"listenerArn", listener + "/0f1e2d3c4b5a6978", "it must be the ARN of a listener of an Application Load Balancer"},
+		{"listenerPriority", "49902", "it must be a whole number from 1 to 49901"},
+		{"listenerPriority", "0", "it must be a whole number"},
 		{"tags", "auth", "it must be pairs like team=auth"},
 		{"architecture", "amd64", "it must be arm64 or x86_64"},
 		{"retain", "maybe", `context retain is "maybe": it must be true or false`},
@@ -212,6 +223,10 @@ func TestWrongProps(t *testing.T) {
 		{ServiceProps{Stage: "Prod", SweepMinutes: 61}, `ServiceProps.Stage is "Prod": it must be at most 20 small letters`},
 		{ServiceProps{Stage: "Prod", SweepMinutes: 61}, `ServiceProps.SweepMinutes is "61": it must be a whole number from 1 to 60`},
 		{ServiceProps{OtherRate: -1}, `ServiceProps.OtherRate is "-1": it must be a whole number from 1 to 1000000`},
+		{ServiceProps{ListenerArn: listener, CertificateArn: certificate}, "ServiceProps.CertificateArn is set beside ServiceProps.ListenerArn: the listener has the domain's certificate"},
+		{ServiceProps{ListenerArn: listener, HostedZoneId: "Z1"}, "ServiceProps.HostedZoneId is set beside ServiceProps.ListenerArn: point the name at the load balancer yourself"},
+		{ServiceProps{ListenerArn: listener, BasePath: "sso"}, "ServiceProps.BasePath is set beside ServiceProps.ListenerArn"},
+		{ServiceProps{ListenerArn: listener, Edge: true}, "ServiceProps.Edge is set beside ServiceProps.ListenerArn"},
 		{ServiceProps{Domain: "auth.example.com"}, "ServiceProps.Domain is set without ServiceProps.CertificateArn"},
 		{ServiceProps{Origins: []string{"https://a.example/login"}}, `ServiceProps.Origins is "https://a.example/login": it must be without a path`},
 		{ServiceProps{TableName: "sessions", WarmWriteUnits: 5000}, "ServiceProps.WarmWriteUnits is set beside ServiceProps.TableName"},
@@ -243,6 +258,9 @@ func TestTokensAsProps(t *testing.T) {
 		KmsKeyArn: token, AlarmTopicArn: token, AlarmEmail: token, PermissionsBoundaryArn: token,
 	}.Validate()
 	if err != nil {
+		t.Error(err)
+	}
+	if err := (ServiceProps{CodeBucket: token, Domain: token, ListenerArn: token}).Validate(); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -43,11 +44,15 @@ type Service struct {
 	stack       awscdk.Stack
 	props       ServiceProps
 	apiStage    awsapigatewayv2.CfnStage
+	manageURL   *string                  // of /v1
+	routes      []route                  // of the HTTP API; a load balancer has the others
 	encryption  awskms.IKey              // nil unless it is configured
 	edgeSecret  awssecretsmanager.Secret // nil unless there is an edge
 	deadLetters awssqs.Queue
 	functions   map[string]awslambda.Function
 	alarms      []interfacesawscloudwatch.IAlarmRef
+
+	targetGroups map[string]awselasticloadbalancingv2.CfnTargetGroup // by function, of the load balancer
 }
 
 // NewService adds a [Service] to scope. Like CDK's own constructs, it panics if props are wrong: see
@@ -64,6 +69,8 @@ func NewService(scope constructs.Construct, id *string, props *ServiceProps) *Se
 		stack:     awscdk.Stack_Of(scope),
 		props:     *props,
 		functions: map[string]awslambda.Function{},
+
+		targetGroups: map[string]awselasticloadbalancingv2.CfnTargetGroup{},
 	}
 	new(checker).settings(&p.props) // to their defaults
 	if arn := p.props.KmsKeyArn; arn != "" {
@@ -80,6 +87,7 @@ func NewService(scope constructs.Construct, id *string, props *ServiceProps) *Se
 		p.newFunction(f, permissions[f.name])
 	}
 	p.addRoutes()
+	p.addBalancer()
 	p.addPolicies()
 	p.rotateKeys("Keys", p.Keys)
 	p.rotateKeys("SigningKeys", p.SigningKeys)
@@ -239,6 +247,7 @@ func (p *Service) scheduleSweep() {
 func (p *Service) addOutputs() {
 	output(p.Construct, "Url", "where clients reach the API", p.Issuer)
 	output(p.Construct, "Issuer", "iss of the tokens; its discovery document is below /.well-known", p.Issuer)
+	output(p.Construct, "ManageUrl", "where callers of /v1 reach it", p.manageURL)
 	output(p.Construct, "TableName", "the table", p.Table.TableName())
 	output(p.Construct, "KeysSecret", "the secret with the user key and the MAC keys", p.Keys.SecretArn())
 	output(p.Construct, "SigningKeysSecret", "the secret with the signing keys", p.SigningKeys.SecretArn())
@@ -246,7 +255,7 @@ func (p *Service) addOutputs() {
 	output(p.Construct, "FirstCommand", "registers a client; put credentials into the environment first: eval \"$(aws configure export-credentials --format env)\"",
 		jsii.String(`curl --aws-sigv4 "aws:amz:`+*p.stack.Region()+`:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"`+
 			` -H "x-amz-security-token: $AWS_SESSION_TOKEN" -H 'content-type: application/json'`+
-			` -X PUT -d '{"type":"public"}' `+*p.Issuer+`/v1/clients/demo-spa`))
+			` -X PUT -d '{"type":"public"}' `+*p.manageURL+`/v1/clients/demo-spa`))
 }
 
 // output adds an output of the stack to scope.

@@ -66,8 +66,8 @@ func TestSettingsAreTheStacks(t *testing.T) {
 			}
 		}
 	}
-	if found != 4 {
-		t.Errorf("%d settings, not 4", found)
+	if found != 7 {
+		t.Errorf("%d settings, not 7", found)
 	}
 	service, err := os.ReadFile("../../infra/service.go")
 	if err != nil {

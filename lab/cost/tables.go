@@ -75,9 +75,9 @@ var changes = []change{
 	{"the function's lines past 10 TB a month", "none: AWS counts", "nothing", func(w *price.Way) { w.AuditRate = price.Log10TB }},
 	{"the function's lines in the class Infrequent Access", without, "every metric and alarm that comes from lines, the filters, and Live Tail; queries stay", func(w *price.Way) { w.AuditRate = price.Log10TB }},
 	{"the function's lines to S3 or Firehose", without, "the same, and the saved queries", func(w *price.Way) { w.AuditRate = price.Log10TB }},
-	{"a load balancer in front of `/oauth`, 20 million a month", without, "see below", balancer(20)},
-	{"the same, 100 million a month", without, "see below", balancer(100)},
-	{"the same, 1,000 million a month", without, "see below", balancer(1000)},
+	{"a load balancer in front of the public endpoints, 20 million a month", "`listenerArn`", "see below", balancer(20)},
+	{"the same, 100 million a month", "`listenerArn`", "see below", balancer(100)},
+	{"the same, 1,000 million a month", "`listenerArn`", "see below", balancer(1000)},
 	{"a function URL", without, "see below", url},
 }
 
@@ -107,9 +107,9 @@ func (m measurements) together() *page.Table {
 		{name: "as deployed"},
 		{name: "`accessLog=off`", to: off},
 		{name: "no log lines at all, which is not Rotor: HTTP API, Lambda and DynamoDB alone", to: func(w *price.Way) { w.AccessLine, w.AuditLine = 0, 0 }},
-		{name: "a load balancer at 50 million a month (not built)", to: balancer(50)},
-		{name: "a load balancer at 100 million a month (not built)", to: balancer(100)},
-		{name: "a load balancer at 1,000 million a month (not built)", to: balancer(1000)},
+		{name: "`listenerArn` at 50 million a month", to: balancer(50)},
+		{name: "`listenerArn` at 100 million a month", to: balancer(100)},
+		{name: "`listenerArn` at 1,000 million a month", to: balancer(1000)},
 		{name: "a function URL (not built)", to: url},
 	} {
 		w := m["ES256"]

@@ -67,7 +67,7 @@ func TestBoundLogins(t *testing.T) {
 	}
 }
 
-// TestBoundProgram runs the program of docs/sdks.md that holds a bound session, as it is written but for the service's address.
+// TestBoundProgram runs the program of docs/sdks.md that holds a bound session, as it is written except for the service's address.
 func TestBoundProgram(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "public", "/callback")
