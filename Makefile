@@ -92,9 +92,10 @@ dynamodb-local: ##- DynamoDB Local on port 8000, in memory (needs Java, and Mave
 test: ## all tests, on the embedded store; Go is all it needs
 	$(GOTEST) $(PACKAGES)
 
+# But for the commands of the documentation, which run one after the other.
 .PHONY: race-detector
 race-detector: ## the same under the race detector, without most of lab/; three times as long (needs a C compiler)
-	$(GOTEST) $(RACE) $(filter-out ./lab/%,$(PACKAGES)) ./lab/load/... ./lab/scale/...
+	$(GOTEST) $(RACE) -skip '^TestReadme$$' $(filter-out ./lab/%,$(PACKAGES)) ./lab/load/... ./lab/scale/...
 
 # The tests that grow with a number, at its whole length.
 LONG := ^Test(Events|RevokeAll|RotationsAtRandom|RotationUnderLoad|Race|ThrottledRace|SweepRequests|SweepOfAHealthCheck.*|Random|EveryRequestEndsOnce)$$

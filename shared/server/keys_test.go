@@ -265,10 +265,8 @@ func madeUp(t testing.TB, issuer string, expires time.Time) string {
 // token may be refused, and no session may start that another server would refuse.
 func TestRotationsAtRandom(t *testing.T) {
 	parallel(t)
-	const (
-		steps = 600
-		four  = 4
-	)
+	const four = 4
+	steps := storetest.SizeUnderRace(600, 600, 300)
 	seen := map[string]int{}
 	seeds := storetest.Size(8, 1)
 	for seed := range uint64(seeds) {

@@ -102,7 +102,7 @@ func TestRevokeAll(t *testing.T) {
 	w.putClient("other", `{"type":"public"}`)
 	first, id := w.login()
 	others := w.issue(`{"user_id":"v","client_id":"app"}`).text("refresh_token")
-	half := storetest.Size(5000, 1100)
+	half := storetest.SizeUnderRace(5000, 1100, 550)
 	w.issueMany(half - 2)
 	expired, _ := w.login()
 	w.clock.Advance(16 * day)

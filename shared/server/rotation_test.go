@@ -195,7 +195,7 @@ func expiry(access string) time.Time {
 func TestRotationUnderLoad(t *testing.T) {
 	parallel(t)
 	const clients = 20
-	refreshes := int64(storetest.Size(10_000, 2_500))
+	refreshes := int64(storetest.SizeUnderRace(10_000, 2_500, 1_000))
 	w, v := newVaultWorld(t, 2)
 	w.putClient("app", `{"type":"public","policy":{"access_token_lifetime":86400,"reuse_interval":0}}`)
 
