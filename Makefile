@@ -280,7 +280,7 @@ fuzz: ##- every fuzz target in the tree, FUZZTIME=10000x (so many executions) or
 ##@ Measure (see docs/benchmarks.md)
 
 .PHONY: bench
-bench: build $(if $(and $(shell command -v node),$(shell command -v npm)),$(MOVING)/complete) ## Rotor under load, its storage, cold starts and cost, to dist/bench.json (BENCHFLAGS=-short; Java, Maven, pip, npm)
+bench: build $(if $(and $(shell command -v node),$(shell command -v npm)),$(MOVING)/complete) ## Rotor under load, its storage and its cold starts, to dist/bench.json (BENCHFLAGS=-short; Java, Maven, pip, npm)
 	$(if $(and $(shell command -v java),$(shell command -v mvn)),lab/dynamodb-local/run.sh with) go run ./lab/bench $(BENCHFLAGS)
 
 .PHONY: bench-growth

@@ -1,7 +1,7 @@
 // Command bench measures Rotor the way a skeptic would. It puts load that follows
 // rotation on the local program, as a separate process, over each available store.
-// It also measures the requests to storage, sizes, the cold starts of the functions,
-// and what all that costs. It is run in the module's root.
+// It also measures the requests to storage, sizes, and the cold starts of the functions.
+// It is run in the module's root.
 //
 //	bench [-short] [-o dist]                   measures, prints tables, writes bench.json to the folder
 //	bench -only floor,sizes [-short] [-o …]    the same of some parts, to bench-part.json
@@ -153,7 +153,7 @@ func (b *bench) parts() []measurement {
 		{"sizes", "sizes", b.sizes, []string{"sizes"}},
 		{"micro", "micro-benchmarks", b.micro, []string{"micro"}},
 		{"starts", "cold starts", b.coldStarts, []string{"starts"}},
-		{"aims", "cost and aims", func(context.Context) error { return nil }, []string{"cost", "prices", "aims"}}, // which save computes
+		{"aims", "aims", func(context.Context) error { return nil }, []string{"aims"}}, // which save computes
 	}
 }
 
@@ -199,7 +199,7 @@ func (b *bench) measure(ctx context.Context, all []measurement) error {
 
 // save writes the report, as far as it is complete.
 func (b *bench) save() error {
-	b.report.Costs, b.report.Aims = costs(b.report), aims(b.report)
+	b.report.Aims = aims(b.report)
 	if b.path == "" {
 		return nil
 	}

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/rotor-auth/rotor/lab/price"
 )
 
 // Report is the result of a run. Times are in milliseconds, and memory and sizes in
@@ -42,8 +40,7 @@ type Report struct {
 	Starts        []Start `json:"cold_starts,omitempty"`
 	StartsLeftOut string  `json:"cold_starts_left_out,omitempty"` // why
 
-	Costs []price.Cost `json:"cost_per_million"`
-	Aims  []Aim        `json:"aims"`
+	Aims []Aim `json:"aims"`
 }
 
 // Machine is the machine of a run.

@@ -117,17 +117,6 @@ func TestAllRequests(t *testing.T) {
 	}
 }
 
-func TestCost(t *testing.T) {
-	r := good()
-	if got := costs(r); len(got) != 2 || got[0].Algorithm != "RS256" || got[1].Duration != 6 || got[1].Total() < 2 {
-		t.Errorf("costs %+v", got)
-	}
-	r.Storage[0].Units = nil
-	if got := costs(r); got != nil {
-		t.Errorf("without units it costs %+v", got)
-	}
-}
-
 // TestAssumptionsAreTheStacks checks that what the report assumes about the stack is what the
 // stack sets.
 func TestAssumptionsAreTheStacks(t *testing.T) {
@@ -161,7 +150,7 @@ func TestAssumptionsAreTheStacks(t *testing.T) {
 // TestTables checks that each table shows what was measured, or says that it was not.
 func TestTables(t *testing.T) {
 	r := good()
-	r.Costs, r.Aims = costs(r), aims(r)
+	r.Aims = aims(r)
 	for name, want := range map[string]string{
 		"machine":     "CPU |a\\|b |",
 		"storage":     "race of 1,000 |1,000 UpdateItem |1,000 |0 |0 |",
@@ -173,8 +162,6 @@ func TestTables(t *testing.T) {
 		"sizes":       "longest allowed (a write unit is 1,024) |1,013 |",
 		"micro":       "SignAccess/ES256 |29.5 |14,614 |171 |",
 		"starts":      "token |4.13 MB |refresh |5.8 ms |59.9 ms |15 MB |31.0 ms |8.0 ms |",
-		"cost":        "DynamoDB write units |1,000,000 |$0.625 a million |0.63 |0.63 |",
-		"prices":      "at the share of a vCPU that 512 MB have (1,769 MB have a whole one), and 5 ms",
 		"peers":       "one each |8 |**Rotor**, embedded, a process of its own |4,000 |2.00 × (2.00–2.00) |100 + 200 |1.50 × (1.50–1.50) |1.00 / 2.00 |",
 		"peerraces":   "node-oidc-provider 9.13.3, in memory |50 |20 × 200, 980 × 400 |1 |0 of 20 |5.00 / 6.00 |",
 		"aims":        "zip of a function, the largest |< 6 MB |5.99 MB |reached |",
@@ -192,7 +179,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s as text:\n%s", name, text)
 		}
 	}
-	for name, want := range map[string]string{"storage": "Units are left out", "starts": "left out: no Java.", "peers": "Left out: no Node.", "peerraces": "Left out: no Node.", "cost": "Left out", "machine": "short run"} {
+	for name, want := range map[string]string{"storage": "Units are left out", "starts": "left out: no Java.", "peers": "Left out: no Node.", "peerraces": "Left out: no Node.", "machine": "short run"} {
 		none := &Report{Short: true, Storage: []Storage{{Call: "issue"}}, StartsLeftOut: "no Java", PeersLeftOut: "no Node"}
 		if text := sections[name](none).Text(); !strings.Contains(text, want) {
 			t.Errorf("%s of what was not measured:\n%s", name, text)

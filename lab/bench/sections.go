@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/rotor-auth/rotor/lab/page"
-	"github.com/rotor-auth/rotor/lab/price"
 )
 
 // sections are the tables, by their names on a page.
@@ -23,8 +22,6 @@ var sections = map[string]func(*Report) *page.Table{
 	"sizes":       sizeTable,
 	"micro":       microTable,
 	"starts":      startTable,
-	"cost":        costTable,
-	"prices":      priceTable,
 	"peers":       peerTable,
 	"peerraces":   peerRaceTable,
 	"aims":        aimTable,
@@ -260,41 +257,6 @@ func startTable(r *Report) *page.Table {
 		t.Note("Medians, of programs for this machine's own architecture. Ready: from the program's start until it asks for an invocation; first answer: until it has " +
 			"given one; emulator: from the start of Lambda's emulator, which starts the program. Lambda adds its own: fetching the zip, TLS, a share of a core.")
 	}
-	return t
-}
-
-func costTable(r *Report) *page.Table {
-	t := &page.Table{Title: "A million refreshes", Columns: []string{"what", "how many", "price"}}
-	if len(r.Costs) == 0 {
-		t.Note("Left out: it takes DynamoDB Local to know what DynamoDB would bill, and Linux to run the functions.")
-		return t
-	}
-	for i, cost := range r.Costs {
-		t.Columns = append(t.Columns, "$ with "+cost.Algorithm)
-		for j, item := range cost.Items {
-			if i == 0 {
-				t.Row(item.What, item.Count, item.Price)
-			} else if t.Rows[j][1] != item.Count {
-				t.Rows[j][1] += ", " + item.Count
-			}
-			t.Rows[j] = append(t.Rows[j], page.Number(item.USD, 2))
-		}
-	}
-	together := []string{"**together**", "", ""}
-	for _, cost := range r.Costs {
-		together = append(together, "**"+page.Number(cost.Total(), 2)+"**")
-		t.Note("With %s an invocation is billed %s ms.", cost.Algorithm, page.Number(cost.Duration, 0))
-	}
-	t.Row(together...)
-	return t
-}
-
-func priceTable(*Report) *page.Table {
-	t := &page.Table{Title: "What the cost assumes"}
-	t.Note("Prices: %s.", price.Basis)
-	t.Note("The duration is the CPU time of an invocation, measured, at the share of a vCPU that %s MB have (%s MB have a whole one), and %s ms for DynamoDB, "+
-		"which is an assumption; rounded up to a millisecond. A core here and one of Lambda's are taken to be the same.", page.Number(price.Memory, 0), page.Number(price.FullCPU, 0), page.Short(price.Wait))
-	t.Note("Left out: what costs by the month (the secret, alarms, metrics), storage, backups, cold starts.")
 	return t
 }
 
