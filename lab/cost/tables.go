@@ -120,7 +120,7 @@ func (m measurements) together() *page.Table {
 		provisioned(&w)
 		t.Row(c.name, "**"+dollars(demand)+"**", dollars(w.Total()))
 	}
-	t.Note("From %.0f million refreshes a month on a load balancer costs less than an HTTP API. It costs %s dollars a month before the first.", price.EvenMillions(), dollars(price.BalancerMonth()))
+	t.Note("From %.0f million refreshes a month on a load balancer costs less than an HTTP API with `accessLog=off`. It costs %s dollars a month before the first.", price.EvenMillions(), dollars(price.BalancerMonth()))
 	one := m["ES256"]
 	balancer(1)(&one)
 	t.Note("From %.0f million a month on it is at most %s dollars on demand, with ES256.", price.BalancerMonth()/(aim-one.Total()+price.BalancerMonth()), dollars(aim))
