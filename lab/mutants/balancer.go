@@ -11,15 +11,27 @@ var balancer = chapter{"Behind a load balancer", []mutant{
 	},
 	{
 		rule: "the id of a request is the one that the client says", pkg: "gateway", test: "gateway.TestBalancedRequestID",
-		edits: []edit{{`	if self == "" {`, `	if root != "" {`}},
+		edits: []edit{{`	if ids == nil {`, `	if fields["Root"] != nil {`}},
 	},
 	{
 		rule: "any text is the id of a request", pkg: "gateway", test: "gateway.TestBalancedRequestID",
-		edits: []edit{{`	if isTraceID(self) {`, `	if isTraceID(self) || self != "" {`}},
+		edits: []edit{{`len(ids) == 1 && isTraceID(ids[0])`, `len(ids) == 1 && ids[0] != ""`}},
+	},
+	{
+		rule: "of several ids of a request the first counts", pkg: "gateway", test: "gateway.TestBalancedRequestID",
+		edits: []edit{{`len(ids) == 1 && isTraceID(ids[0])`, `len(ids) > 0 && isTraceID(ids[0])`}},
 	},
 	{
 		rule: "a header that comes twice arrives once", pkg: "gateway", test: "gateway.TestBalancedMalformed",
-		edits: []edit{{`append(r.Header[key], event.MultiValueHeaders[name]...)`, `append(r.Header[key], event.MultiValueHeaders[name][:min(1, len(event.MultiValueHeaders[name]))]...)`}},
+		edits: []edit{{`r.Header[key] = values`, `r.Header[key] = values[:min(1, len(values))]`}},
+	},
+	{
+		rule: "of a header under two names any one counts", pkg: "gateway", test: "gateway.TestBalancedMalformed",
+		edits: []edit{{`if _, twice := r.Header[key]; twice {`, `if _, twice := r.Header[key]; twice && key == "" {`}},
+	},
+	{
+		rule: "a malformed HEAD gets a body", pkg: "gateway", test: "gateway.TestBalancedHead",
+		edits: []edit{{`forMethod(w, event.HTTPMethod)`, `forMethod(w, "")`}},
 	},
 	{
 		rule: "a parameter that is written in two ways arrives once", pkg: "gateway", test: "gateway.TestBalancedQuery",

@@ -54,14 +54,14 @@ func (h *BalancerHandler) Invoke(ctx context.Context, payload []byte) ([]byte, e
 	}
 	w := httptest.NewRecorder()
 	if r, err := balanced(ctx, event); err == nil {
-		h.inner.ServeHTTP(forMethod(w, r), r)
+		h.inner.ServeHTTP(forMethod(w, r.Method), r)
 	} else { // the error is not logged, because it quotes what the client sent
 		h.log.WarnContext(ctx, "request malformed", slog.Int("payload_bytes", len(payload)))
 		for name, value := range malformedHeaders() {
 			w.Header().Set(name, value)
 		}
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, malformedBody)
+		_, _ = io.WriteString(forMethod(w, event.HTTPMethod), malformedBody)
 	}
 	answer := w.Result()
 	out, err := json.Marshal(events.ALBTargetGroupResponse{
@@ -112,9 +112,12 @@ func balanced(ctx context.Context, event *events.ALBTargetGroupRequest) (*http.R
 	}
 	r.URL = &url.URL{Path: path, RawPath: event.Path, RawQuery: query.Encode()}
 	r.RequestURI = r.URL.RequestURI()
-	for _, name := range slices.Sorted(maps.Keys(event.MultiValueHeaders)) {
+	for name, values := range event.MultiValueHeaders {
 		key := http.CanonicalHeaderKey(name)
-		r.Header[key] = append(r.Header[key], event.MultiValueHeaders[name]...)
+		if _, twice := r.Header[key]; twice { // nothing tells which of them is the load balancer's
+			return nil, errors.New("a header has two names that differ in case")
+		}
+		r.Header[key] = values
 	}
 	r.Host = r.Header.Get("Host")
 	r.RemoteAddr = sender(r.Header)
@@ -158,23 +161,20 @@ func sender(header http.Header) string {
 }
 
 // requestID returns the trace id that the load balancer has given to the request: Self, beside
-// the Root of a client that traces, or else Root. If it is not one, it returns Lambda's own id of
-// the invocation.
+// the Root of a client that traces, or else Root. If it is not one, or there are several, it
+// returns Lambda's own id of the invocation.
 func requestID(ctx context.Context, header http.Header) string {
-	var self, root string
+	fields := map[string][]string{}
 	for field := range strings.SplitSeq(strings.Join(header.Values("X-Amzn-Trace-Id"), ";"), ";") {
-		switch name, value, _ := strings.Cut(strings.TrimSpace(field), "="); name {
-		case "Self":
-			self = value
-		case "Root":
-			root = value
-		}
+		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
+		fields[name] = append(fields[name], value)
 	}
-	if self == "" {
-		self = root
+	ids := fields["Self"]
+	if ids == nil {
+		ids = fields["Root"]
 	}
-	if isTraceID(self) {
-		return self
+	if len(ids) == 1 && isTraceID(ids[0]) {
+		return ids[0]
 	}
 	invocation, ok := lambdacontext.FromContext(ctx)
 	if !ok {

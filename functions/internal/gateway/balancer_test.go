@@ -284,6 +284,10 @@ func TestBalancedRequestID(t *testing.T) {
 		{[]string{"Self=" + own + ";Root=" + client}, own},
 		{[]string{"Root=" + client + ";Parent=53995c3f42cd8ad8;Sampled=1;Self=" + own}, own},
 		{[]string{"Root=" + client, "Self=" + own}, own},
+		// Nothing tells which one is the load balancer's.
+		{[]string{"Self=" + client + ";Root=" + client, "Self=" + own}, invocation},
+		{[]string{"Self=" + own + ";Root=" + client, "Self=" + client}, invocation},
+		{[]string{"Root=" + own + ";Root=" + client}, invocation},
 		{[]string{"Self=" + own + "; Root=" + client + "; CalledFrom=canary"}, own},
 		{nil, invocation},
 		{[]string{""}, invocation},
@@ -361,9 +365,18 @@ func TestBalancedMalformed(t *testing.T) {
 		{"no host", func(b *balancedEvent) { delete(b.MultiValueHeaders, "host") }, 400, unknown},
 		{"two hosts", func(b *balancedEvent) { b.MultiValueHeaders["host"] = []string{"evil.example", "auth.example.com"} }, 400, unknown},
 		{"a header without values", func(b *balancedEvent) { b.MultiValueHeaders["authorization"] = nil }, 400, unknown},
+		{"two types of the body", func(b *balancedEvent) {
+			b.MultiValueHeaders["content-type"] = []string{"text/plain", "application/json"}
+		}, 400, "Content-Type must be application/x-www-form-urlencoded or application/json."},
 		{"a header under two names", func(b *balancedEvent) {
 			b.MultiValueHeaders["Content-Type"] = []string{"text/plain"}
-		}, 400, "Content-Type must be application/x-www-form-urlencoded or application/json."},
+		}, 400, malformed},
+		{"the client's own address under another name", func(b *balancedEvent) {
+			b.MultiValueHeaders["X-Forwarded-For"], b.MultiValueHeaders["x-forwarded-for"] = []string{"203.0.113.24"}, []string{"198.51.100.7"}
+		}, 400, malformed},
+		{"a header without values, under two names", func(b *balancedEvent) {
+			b.MultiValueHeaders["Dpop"], b.MultiValueHeaders["dpop"] = nil, nil
+		}, 400, malformed},
 		{"two authorizations", func(b *balancedEvent) {
 			b.MultiValueHeaders["authorization"] = []string{"Basic ZXhhbXBsZS13ZWI6eA==", "Basic ZXhhbXBsZS13ZWI6eQ=="}
 		}, 400, "The Authorization header is repeated."},
@@ -419,13 +432,18 @@ func TestBalancedQuery(t *testing.T) {
 	}
 }
 
-// TestBalancedHead checks that the answer to HEAD has no body.
+// TestBalancedHead checks that the answer to HEAD has no body, not even that to a malformed request.
 func TestBalancedHead(t *testing.T) {
 	w := newWorld(t).behindBalancer()
 	function, e := w.sample("discovery-jwks")
 	e.RequestContext.HTTP.Method = http.MethodHead
 	if a := w.want(w.invoke(t.Context(), function, e), http.StatusOK); a.Body != "" || a.Headers["Content-Type"] != "application/jwk-set+json" {
 		t.Errorf("HEAD is answered with %v %q", a.Headers, a.Body)
+	}
+	function, b := w.balancedSample("token-refresh")
+	b.HTTPMethod, b.Path = http.MethodHead, "/%"
+	if a := w.want(w.send(function, b), http.StatusBadRequest); a.Body != "" || a.Headers["Content-Type"] != "application/json" {
+		t.Errorf("a malformed HEAD is answered with %v %q", a.Headers, a.Body)
 	}
 }
 

@@ -55,28 +55,30 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if err == nil && !other {
 		return answer, nil
 	}
-	if err := check(payload); err != nil {
+	method, err := check(payload)
+	if err != nil {
 		h.log.ErrorContext(ctx, "event refused", slog.Any("error", err), slog.Int("payload_bytes", len(payload)))
 		return nil, err
 	}
 	// Only reading the event can fail. The error is not logged, because it quotes
 	// what the client sent.
 	h.log.WarnContext(ctx, "request malformed", slog.Int("payload_bytes", len(payload)))
-	return malformed()
+	return malformed(method)
 }
 
-// check returns an error unless the payload is an event of an HTTP API. It reads the
-// event a second time, so it is called only if there is no response.
-func check(payload []byte) error {
+// check returns the method of the request, or an error unless the payload is an event of
+// an HTTP API. It reads the event a second time, so it is called only if there is no
+// response.
+func check(payload []byte) (method string, err error) {
 	var event events.APIGatewayV2HTTPRequest
 	if err := json.Unmarshal(payload, &event); err != nil {
 		// encoding/json's errors quote at most a character or a number.
-		return fmt.Errorf("read an event of API Gateway: %w", err)
+		return "", fmt.Errorf("read an event of API Gateway: %w", err)
 	}
 	if !isHTTP(&event) {
-		return errors.New("not an event of an API Gateway HTTP API, payload format 2.0")
+		return "", errors.New("not an event of an API Gateway HTTP API, payload format 2.0")
 	}
-	return nil
+	return event.RequestContext.HTTP.Method, nil
 }
 
 // isHTTP reports whether the event is an HTTP API's. A custom authorizer's has the
@@ -111,13 +113,13 @@ func fromEvent(next http.Handler) http.Handler {
 		if len(event.Cookies) > 0 { // which the gateway takes out of the headers
 			r.Header.Set("Cookie", strings.Join(event.Cookies, "; "))
 		}
-		next.ServeHTTP(forMethod(w, r), r)
+		next.ServeHTTP(forMethod(w, r.Method), r)
 	})
 }
 
-// forMethod returns the writer of the answer to r.
-func forMethod(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
-	if r.Method == http.MethodHead {
+// forMethod returns the writer of the answer to a request of that method.
+func forMethod(w http.ResponseWriter, method string) http.ResponseWriter {
+	if method == http.MethodHead {
 		return bodiless{w}
 	}
 	return w
@@ -140,8 +142,12 @@ func malformedHeaders() map[string]string {
 	}
 }
 
-func malformed() ([]byte, error) {
-	answer, err := json.Marshal(events.APIGatewayV2HTTPResponse{StatusCode: http.StatusBadRequest, Headers: malformedHeaders(), Body: malformedBody})
+func malformed(method string) ([]byte, error) {
+	response := events.APIGatewayV2HTTPResponse{StatusCode: http.StatusBadRequest, Headers: malformedHeaders(), Body: malformedBody}
+	if method == http.MethodHead {
+		response.Body = ""
+	}
+	answer, err := json.Marshal(response)
 	if err != nil {
 		return nil, fmt.Errorf("write the answer to a malformed request: %w", err)
 	}

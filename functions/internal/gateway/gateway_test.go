@@ -210,6 +210,10 @@ func TestHead(t *testing.T) {
 	if a.Body != "" || a.Headers["Content-Type"] != "application/jwk-set+json" {
 		t.Errorf("HEAD is answered with %v %q", a.Headers, a.Body)
 	}
+	e.RawPath = "/%"
+	if a := w.want(w.invoke(t.Context(), function, e), http.StatusBadRequest); a.Body != "" || a.Headers["Content-Type"] != "application/json" {
+		t.Errorf("a malformed HEAD is answered with %v %q", a.Headers, a.Body)
+	}
 }
 
 // TestDeadline checks that a response is given before the end of the invocation. After that,
