@@ -28,10 +28,16 @@ func (p *Service) addBalancer() {
 		if paths[f.name] == nil {
 			continue
 		}
-		handler, name := p.invoked(f.name), p.name(f.name[:min(5, len(f.name))]) // of at most 32 characters
+		handler, id, short := p.invoked(f.name), capitalized(f.name), f.name[:min(5, len(f.name))]
+		if handler != p.functions[f.name] {
+			// With another target a target group is another one: CloudFormation waits in vain for the health of a new target
+			// if there are no health checks.
+			id, short = id+"Live", "live"
+		}
+		name := p.name(short) // of at most 32 characters
 		// A function is registered only if it may be invoked. So the permission comes first, and has no ARN of the target group
 		// yet, whose last part is random.
-		permission := awslambda.NewCfnPermission(p.Construct, jsii.String(capitalized(f.name)+"Balanced"), &awslambda.CfnPermissionProps{
+		permission := awslambda.NewCfnPermission(p.Construct, jsii.String(id+"Balanced"), &awslambda.CfnPermissionProps{
 			Action:        jsii.String("lambda:InvokeFunction"),
 			FunctionName:  handler.FunctionArn(),
 			Principal:     jsii.String("elasticloadbalancing.amazonaws.com"),
@@ -40,7 +46,7 @@ func (p *Service) addBalancer() {
 				Service: jsii.String("elasticloadbalancing"), Resource: jsii.String("targetgroup"), ResourceName: jsii.String(*name + "/*"),
 			}),
 		})
-		group := lb.NewCfnTargetGroup(p.Construct, jsii.String(capitalized(f.name)+"Targets"), &lb.CfnTargetGroupProps{
+		group := lb.NewCfnTargetGroup(p.Construct, jsii.String(id+"Targets"), &lb.CfnTargetGroupProps{
 			Name:                  name,
 			TargetType:            jsii.String("lambda"),
 			Targets:               &[]any{&lb.CfnTargetGroup_TargetDescriptionProperty{Id: handler.FunctionArn()}},
