@@ -64,7 +64,7 @@ func (h *BalancerHandler) Invoke(ctx context.Context, payload []byte) ([]byte, e
 		_, _ = io.WriteString(forMethod(w, event.HTTPMethod), malformedBody)
 	}
 	answer := w.Result()
-	out, err := json.Marshal(events.ALBTargetGroupResponse{
+	out, err := json.Marshal(balancedAnswer{
 		StatusCode:        answer.StatusCode,
 		StatusDescription: fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode)),
 		MultiValueHeaders: answer.Header,
@@ -74,6 +74,16 @@ func (h *BalancerHandler) Invoke(ctx context.Context, payload []byte) ([]byte, e
 		return nil, fmt.Errorf("write the answer to a load balancer: %w", err)
 	}
 	return out, nil
+}
+
+// balancedAnswer is an answer to a load balancer. That of the package events would have a member
+// headers that is null, and load balancers have answered 502 to a null.
+type balancedAnswer struct {
+	StatusCode        int         `json:"statusCode"`
+	StatusDescription string      `json:"statusDescription"`
+	MultiValueHeaders http.Header `json:"multiValueHeaders"`
+	Body              string      `json:"body"`
+	IsBase64Encoded   bool        `json:"isBase64Encoded"`
 }
 
 // readBalanced returns the event of a load balancer, or an error if the payload is anything else.
