@@ -205,6 +205,8 @@ func (c *checker) settings(p *ServiceProps) {
 	}
 	if p.ListenerArn != "" {
 		c.conflict(p.Domain == "", "ListenerArn", "without", "Domain", "the listener's rules are for that name")
+		ok := len(p.Domain) <= 128 && strings.Trim(p.Domain[strings.LastIndexByte(p.Domain, '.')+1:], "abcdefghijklmnopqrstuvwxyz") == ""
+		c.check(ok || isToken(p.Domain), "Domain", p.Domain, "at most 128 characters that end in letters, as the listener's rules take no other name")
 		c.conflict(p.CertificateArn != "", "CertificateArn", "beside", "ListenerArn", "the listener has the domain's certificate")
 		c.conflict(p.HostedZoneId != "", "HostedZoneId", "beside", "ListenerArn", "point the name at the load balancer yourself")
 		c.conflict(p.BasePath != "", "BasePath", "beside", "ListenerArn", "the listener's rules are for the whole name")

@@ -223,6 +223,8 @@ func TestWrongProps(t *testing.T) {
 		{ServiceProps{Stage: "Prod", SweepMinutes: 61}, `ServiceProps.Stage is "Prod": it must be at most 20 small letters`},
 		{ServiceProps{Stage: "Prod", SweepMinutes: 61}, `ServiceProps.SweepMinutes is "61": it must be a whole number from 1 to 60`},
 		{ServiceProps{OtherRate: -1}, `ServiceProps.OtherRate is "-1": it must be a whole number from 1 to 1000000`},
+		{ServiceProps{ListenerArn: listener, Domain: strings.Repeat("a.", 63) + "com"}, "it must be at most 128 characters that end in letters"},
+		{ServiceProps{ListenerArn: listener, Domain: "auth.xn--p1ai"}, "it must be at most 128 characters that end in letters"},
 		{ServiceProps{ListenerArn: listener, CertificateArn: certificate}, "ServiceProps.CertificateArn is set beside ServiceProps.ListenerArn: the listener has the domain's certificate"},
 		{ServiceProps{ListenerArn: listener, HostedZoneId: "Z1"}, "ServiceProps.HostedZoneId is set beside ServiceProps.ListenerArn: point the name at the load balancer yourself"},
 		{ServiceProps{ListenerArn: listener, BasePath: "sso"}, "ServiceProps.BasePath is set beside ServiceProps.ListenerArn"},
