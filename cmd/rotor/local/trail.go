@@ -16,7 +16,7 @@ import (
 
 // maxTrail limits the uses that a [trail] keeps. Each takes about 110 bytes, which are taken at the
 // start, so that the program does not grow with the requests that it serves.
-const maxTrail = 20_000
+const maxTrail = 5_000
 
 // trail keeps the last uses of tokens that the log has, so that the console can show every
 // rotation of a family. It is safe for concurrent use.
