@@ -24,7 +24,7 @@ import (
 )
 
 // sessionCount is how many sessions of the naive client TestNaiveSessions plays.
-var sessionCount = flag.Int("sessions", 400, "sessions of the naive client, by the movable clock")
+var sessionCount = flag.Int("sessions", storetest.SizeUnderRace(400, 400, 100), "sessions of the naive client, by the movable clock")
 
 // sessions plays clients as they are found in the field on a movable clock, each with a
 // session of its own. Requests and answers arrive in an order of their own. It calls the
