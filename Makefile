@@ -229,6 +229,7 @@ cover: ##- the tests' coverage of shared/, by function and as cover.html
 prove: ## all of it, at length: about an hour
 	$(MAKE) histories STEPS=1000000
 	go test -count=1 -timeout 1h ./shared/server -run '^TestCookie(Late|Histories)$$' -long
+	$(MAKE) test-long
 	$(MAKE) test-races
 	$(MAKE) spec SPEC=--large
 	$(MAKE) mutants
