@@ -92,7 +92,7 @@ dynamodb-local: ##- DynamoDB Local on port 8000, in memory (needs Java, and Mave
 test: ## all tests, on the embedded store; Go is all it needs
 	$(GOTEST) $(PACKAGES)
 
-# But for the commands of the documentation, which run one after the other.
+# It leaves out the commands of the documentation, which run one after the other.
 .PHONY: race-detector
 race-detector: ## the same under the race detector, without most of lab/; three times as long (needs a C compiler)
 	$(GOTEST) $(RACE) -skip '^TestReadme$$' $(filter-out ./lab/%,$(PACKAGES)) ./lab/load/... ./lab/scale/...
@@ -297,7 +297,7 @@ bench-page: ##- docs/benchmarks.md's tables and plot, from dist/bench.json and d
 	go run ./lab/bench -markdown docs/benchmarks.md
 
 .PHONY: scale
-scale: ##- where Rotor breaks first as it grows, to docs/scale.md, from dist/bench.json or the report kept (half a minute)
+scale: ##- where Rotor breaks first as it grows, to docs/scale.md, from dist/bench.json or the report kept (a minute)
 	go run ./lab/scale -markdown docs/scale.md
 
 .PHONY: cost

@@ -151,7 +151,8 @@ func signerOf(alg signing.Algorithm) (func(digest []byte) error, error) {
 
 // serveFloor runs this program as a floor, until ctx is done.
 func serveFloor(ctx context.Context, algorithm string, stdout io.Writer) error {
-	ballast := make([]byte, 12<<20) // with what this has in use, as much as the local program has, so that the collector runs as often
+	// Together with what this program uses it is as much as the local program has, so that the collector runs as often.
+	ballast := make([]byte, 12<<20)
 	defer runtime.KeepAlive(ballast)
 	alg, err := signing.ParseAlgorithm(algorithm)
 	if err != nil {
