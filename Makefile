@@ -28,8 +28,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 # The tests make much garbage: collecting it less often takes less time, and memory that is there.
-# And some tests wait for a store that is slow: those are many at once.
-GOTEST := env GOGC=400 go test -shuffle=on -parallel 8 -timeout 20m
+# And they wait much, so that more of them run at once than there are processors.
+GOTEST := env GOGC=400 go test -shuffle=on -parallel 4 -timeout 40m
 # The race detector does not look into the code of the embedded DynamoDB, of which we read and write no memory, and whose
 # locks it knows: that is a sixth of its work. (It has to look into the AWS SDK, which synchronizes by atomics.)
 RACE := -race '-gcflags=github.com/truora/minidyn/...=-race=false'
@@ -116,7 +116,7 @@ test-infra: ## the tests of the construct and its app: what is deployed, and who
 
 .PHONY: test-dynamodb-local
 test-dynamodb-local: ## the tests that touch the store, on DynamoDB Local (needs Java, and Maven once)
-	lab/dynamodb-local/run.sh with go test -shuffle=on -timeout 20m -count=1 ./shared/... ./cmd/...
+	lab/dynamodb-local/run.sh with $(GOTEST) -parallel 3 -count=1 ./shared/... ./cmd/...
 
 .PHONY: test-lambda
 test-lambda: ##- the built functions under Lambda's emulator, on DynamoDB Local; prints cold starts (Linux; Java, Maven, pip)

@@ -48,7 +48,7 @@ func (a *API) eraseUser(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
 	operation := operationOf(r.Context())
 	operation.UserID = "" // the audit log has only the key, like the event
-	budget, cancel := session.NewBudget(r.Context())
+	budget, cancel := a.NewBudget(r.Context())
 	defer cancel()
 	q, err := readQuery(r, "user_id", "user_key", "dry_run", "next")
 	if err != nil {

@@ -149,7 +149,7 @@ type changedJSON struct {
 // the rest.
 func (a *API) changeFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
-	budget, cancel := session.NewBudget(r.Context())
+	budget, cancel := a.NewBudget(r.Context())
 	defer cancel()
 	var in input
 	q, err := in.familyQuery(r)

@@ -56,7 +56,7 @@ func (a *API) revokeFamily(w http.ResponseWriter, r *http.Request) error {
 // revocation.
 func (a *API) revokeFamilies(w http.ResponseWriter, r *http.Request) error {
 	now := a.Now()
-	budget, cancel := session.NewBudget(r.Context())
+	budget, cancel := a.NewBudget(r.Context())
 	defer cancel()
 	var in input
 	q, err := in.familyQuery(r, "except", "cause", "dry_run")

@@ -612,7 +612,7 @@ func TestAdoptClocks(t *testing.T) {
 // gets a second family. If the provider has spent the token, and no family could be written, it is
 // lost 30 s later, on every server; or it is asked again, where that is allowed.
 func TestAdoptFaults(t *testing.T) {
-	for name, fault := range everyFault {
+	for name, fault := range everyFault() {
 		for _, once := range []bool{true, false} {
 			for _, repeatable := range []bool{false, true} {
 				if repeatable && !once && fault != storetest.Failed {

@@ -19,7 +19,7 @@ import (
 // was not asked, so that the claim is given up, and the next use adopts.
 func TestAdoptClaimLost(t *testing.T) {
 	parallel(t)
-	for name, fault := range everyFault {
+	for name, fault := range everyFault() {
 		t.Run(name, func(t *testing.T) {
 			m := newMoving(t, "")
 			m.refresh("malformed") // from now on the client is known

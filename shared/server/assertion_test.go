@@ -425,7 +425,7 @@ func TestIssuerAtPrivateAddress(t *testing.T) {
 // TestAssertionFaults breaks each storage call of an exchange. A caller gets tokens or a 503, and then
 // the same assertion works. There is one family in the end.
 func TestAssertionFaults(t *testing.T) {
-	for name, fault := range everyFault {
+	for name, fault := range everyFault() {
 		for _, once := range []bool{true, false} {
 			for _, repeated := range []bool{false, true} { // a second use
 				t.Run(fmt.Sprint(name, " once ", once, " again ", repeated), func(t *testing.T) {

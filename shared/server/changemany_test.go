@@ -32,7 +32,7 @@ func (w *world) changedFrom(server int, path, body string, between func()) (answ
 // has a cursor, and the next call does the rest: no family is skipped, and each is counted
 // once.
 func TestChangeAllOnASlowStore(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	const families = 400
 	w := newWorld(t)
 	w.issueMany(families)
@@ -75,7 +75,7 @@ func (w *world) families(query string) (all []map[string]any) {
 // TestManyOnAStoreThatIsSlowToRead checks a call whose matches lie behind more families than
 // it has time to read. Its answer has a cursor, and does not claim that there are no matches.
 func TestManyOnAStoreThatIsSlowToRead(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, ask := range map[string]func(w *world, server int, next string) (a answer, n int){
 		"revoke": func(w *world, server int, next string) (answer, int) {
 			a := w.sendTo(server, http.MethodDelete, "/v1/families?user_id=u&client_id=other"+next, "", "")
@@ -161,7 +161,6 @@ func TestChangeAllIsRefusedBeforeAnyIsChanged(t *testing.T) {
 // TestChangeOfScopesOnAStoreThatIsSlowToRead checks that a call without the time to read all
 // families does not claim that no family has a scope.
 func TestChangeOfScopesOnAStoreThatIsSlowToRead(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	oldest := w.issue(`{"user_id":"u","client_id":"app","scope":"read write"}`).text("family")
 	w.clock.Advance(time.Second)

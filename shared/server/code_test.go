@@ -348,7 +348,7 @@ func (w *world) breakCall(call int, fault storetest.Fault, once bool) {
 // exchange was not done, the same code works afterwards; if it was, the code is refused, and the
 // family lives.
 func TestCodeFaults(t *testing.T) {
-	for name, fault := range everyFault {
+	for name, fault := range everyFault() {
 		for _, once := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, " once ", once), func(t *testing.T) {
 				t.Parallel()

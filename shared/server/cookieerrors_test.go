@@ -64,9 +64,9 @@ func refreshWith(_ *browser, sid string) []string {
 // longer than the SDK tries. A failure is a 503 that touches no cookie, and the request works when it
 // is repeated.
 func TestCookieFaults(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for _, tt := range cookieRequests {
-		for name, fault := range everyFault {
+		for name, fault := range everyFault() {
 			for _, times := range []int{1, 100} {
 				t.Run(fmt.Sprintf("%s, %s, %d times", tt.name, name, times), func(t *testing.T) {
 					t.Parallel()

@@ -113,7 +113,7 @@ func TestFaultsOfABoundFamily(t *testing.T) {
 			return refreshForm(newest)
 		}, 0},
 	} {
-		for name, fault := range everyFault {
+		for name, fault := range everyFault() {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				for call := 1; ; call++ {

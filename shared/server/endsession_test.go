@@ -315,8 +315,8 @@ func TestSignedOutPage(t *testing.T) {
 // TestLogoutFaults checks that a logout which goes on has ended the family, and that any other is
 // a 503 that works when tried again. Whatever fails, one event is stored.
 func TestLogoutFaults(t *testing.T) {
-	t.Parallel()
-	for name, fault := range everyFault {
+	parallel(t)
+	for name, fault := range everyFault() {
 		for _, times := range []int{1, 100} {
 			t.Run(fmt.Sprintf("%s, %d times", name, times), func(t *testing.T) {
 				t.Parallel()

@@ -254,7 +254,7 @@ func TestEraseInPages(t *testing.T) {
 // TestEraseOnASlowStore checks that an erasure which runs out of time answers with a cursor,
 // and that answers and events count what was erased.
 func TestEraseOnASlowStore(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	const families = 400
 	w := newWorld(t)
 	w.issueMany(families)
@@ -284,7 +284,7 @@ func TestEraseOnASlowStore(t *testing.T) {
 // TestEraseFaults checks that a fault is answered with 503, and that the call can be repeated.
 // Whatever the fault leaves behind, no family whose events are gone can be used.
 func TestEraseFaults(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		for _, lasting := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/lasting %t", name, lasting), func(t *testing.T) {
@@ -367,7 +367,7 @@ func TestEraseBesideOthers(t *testing.T) {
 // TestOthersBesideAnErasure checks the reverse: an erasure that happens between any two store
 // requests of another request. Nothing is brought back.
 func TestOthersBesideAnErasure(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	untilUsed := `{"type":"public","policy":{"lost_response":"until_used"}}`
 	observing := func(w *world) string {
 		return fmt.Sprintf(`{"type":"public","policy":{"reuse_detection":"observe","observe_until":%q}}`, w.clock.Now().Add(24*time.Hour).Format(time.RFC3339))

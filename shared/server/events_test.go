@@ -79,7 +79,6 @@ func (w *world) putEvents(n int, event func(i int) audit.Event) {
 // events of a type in a week, all of one user, all of one family. Each answer costs the pages
 // that it returns, even among thousands of events of other users.
 func TestEvents(t *testing.T) {
-	parallel(t)
 	w := newWorld(t)
 	w.clock.Advance(365 * day)
 	others := storetest.Size(10_000, 1000) // the events of a week

@@ -328,7 +328,7 @@ func TestExplainForeignFaults(t *testing.T) {
 	w, old, _ := foreignWorld(t)
 	body := `{"refresh_token":"` + old + `"}`
 	w.explain("refresh_token", old)
-	for name, fault := range everyFault {
+	for name, fault := range everyFault() {
 		for _, operation := range []string{"GetItem", "Query"} { // of the token and its family, and of the family's events
 			w.store.Break(func(_ int, requested string) storetest.Fault {
 				if requested == operation {

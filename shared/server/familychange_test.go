@@ -494,7 +494,6 @@ func TestChangeAllOrNone(t *testing.T) {
 // TestChangeAllPages checks that a change of very many families takes several calls. A cursor
 // works only for its user and client.
 func TestChangeAllPages(t *testing.T) {
-	parallel(t)
 	w := newWorld(t)
 	oldest, _ := w.login()
 	w.clock.Advance(time.Second)

@@ -54,7 +54,7 @@ func TestStorageFails(t *testing.T) {
 		{"newer than the table", `{}`, func(w *world, _, id string) string { return w.mint(id, 7) }},
 	}
 	for _, s := range situations {
-		for name, fault := range everyFault {
+		for name, fault := range everyFault() {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
@@ -100,7 +100,7 @@ func TestStorageFails(t *testing.T) {
 // TestStorageFailsDuringRevocation checks that after a failure while reuse is answered, the
 // next replay ends the family. The family is not half revoked, and the reuse is recorded once.
 func TestStorageFailsDuringRevocation(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -133,7 +133,6 @@ func TestStorageFailsDuringRevocation(t *testing.T) {
 // TestStorageFailsElsewhere checks that every other endpoint that uses the store answers 503,
 // too. None of them blames the client.
 func TestStorageFailsElsewhere(t *testing.T) {
-	parallel(t)
 	w := newWorld(t)
 	secret := w.addSecret("web")
 	a := w.issue(`{"user_id":"u","client_id":"web"}`)

@@ -114,7 +114,7 @@ func TestRevokeForeign(t *testing.T) {
 // TestForeignFaults checks that a store which fails makes introspection and revocation of another
 // provider's token fail. The token is neither called inactive nor taken for revoked.
 func TestForeignFaults(t *testing.T) {
-	for name, fault := range everyFault {
+	for name, fault := range everyFault() {
 		w := newWorld(t)
 		w.introspecting()
 		old := foreignToken(1)

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/rotor-auth/rotor/shared/store/storetest"
 )
 
 // TestHistories plays random histories against the model. A failure prints the shortest script
@@ -48,7 +50,7 @@ func brief(t *testing.T) {
 	if long {
 		return
 	}
-	for name, value := range map[string]string{"rapid.checks": "6", "rapid.steps": "50"} {
+	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(storetest.SizeWhereSlow(6, 6, 2)), "rapid.steps": "50"} {
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)
 		}

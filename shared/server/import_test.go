@@ -412,7 +412,6 @@ func TestImportRefused(t *testing.T) {
 // TestLargestImport checks that a hundred rows of the largest size are imported in one call, and
 // that a hash can be given in each form.
 func TestLargestImport(t *testing.T) {
-	parallel(t)
 	w := newWorld(t)
 	w.acceptImported("true")
 	var rows []map[string]any
@@ -559,7 +558,7 @@ func TestAcceptsImported(t *testing.T) {
 // TestImportFaults breaks each storage call of an import. It is answered 200 or 503, and can be
 // repeated until each token has one family.
 func TestImportFaults(t *testing.T) {
-	for name, fault := range everyFault {
+	for name, fault := range everyFault() {
 		for _, once := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, " once ", once), func(t *testing.T) {
 				t.Parallel()
@@ -600,7 +599,7 @@ func TestImportFaults(t *testing.T) {
 // TestImportedFaults breaks each storage call of the first use of an imported token. The caller
 // gets tokens or a 503, and then tokens.
 func TestImportedFaults(t *testing.T) {
-	for name, fault := range everyFault {
+	for name, fault := range everyFault() {
 		for _, once := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, " once ", once), func(t *testing.T) {
 				t.Parallel()

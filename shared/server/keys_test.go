@@ -266,7 +266,7 @@ func madeUp(t testing.TB, issuer string, expires time.Time) string {
 func TestRotationsAtRandom(t *testing.T) {
 	parallel(t)
 	const four = 4
-	steps := storetest.SizeUnderRace(600, 600, 300)
+	steps := storetest.SizeWhereSlow(600, 600, 300)
 	seen := map[string]int{}
 	seeds := storetest.Size(8, 1)
 	for seed := range uint64(seeds) {

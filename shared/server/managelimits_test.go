@@ -90,7 +90,6 @@ func TestRecordAtItsLimit(t *testing.T) {
 // TestListsThatFindLittle checks that a list with few matches among many items continues until
 // it has found them.
 func TestListsThatFindLittle(t *testing.T) {
-	parallel(t)
 	w := newWorld(t)
 	w.putClient("other", `{"type":"public"}`)
 	oldest := w.devices(1, "other")[0]

@@ -55,7 +55,7 @@ func each(t *testing.T, ids []string, pages []int, want int) {
 // TestPagesThatAreExactlyFull checks a page that is exactly full, and one item more or less.
 // Each item is listed once, whether all items match or those at the seams do not.
 func TestPagesThatAreExactlyFull(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for _, n := range []int{99, 100, 101, 199, 200, 201} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func TestPagesThatAreExactlyFull(t *testing.T) {
 // TestCallsThatAreExactlyFull checks as many families as one call ends, changes or erases, and
 // one more. All are done, and each is counted once.
 func TestCallsThatAreExactlyFull(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for _, n := range []int{1000, 1001} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
@@ -134,7 +134,6 @@ func TestCallsThatAreExactlyFull(t *testing.T) {
 // TestCursorsOfARevocation checks that a cursor of a mass revocation works only with the same
 // parameters. Above all, a cursor of a dry run must not continue as a revocation.
 func TestCursorsOfARevocation(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.issueMany(1001)
 	keep := w.devices(1, "app")[0].id

@@ -35,7 +35,7 @@ type mover struct {
 // neither a token nor its hash.
 func TestMovedIn(t *testing.T) {
 	parallel(t)
-	n := storetest.SizeUnderRace(10_000, 200, 100)
+	n := storetest.SizeWhereSlow(10_000, 200, 100)
 	w := newWorld(t, servers(4))
 	w.acceptImported(`{"prefix":"v1.M"}`)
 	m := &mover{world: w, families: make([]string, n), got: make([]string, n)}

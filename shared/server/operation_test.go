@@ -136,7 +136,6 @@ func (w *world) routes() []manage.Route {
 // line that says who asked for what, and with which result. It goes through the table of
 // routes, so it fails for a new one that has no name or no entry in calls.
 func TestEveryOperationIsOnRecord(t *testing.T) {
-	parallel(t)
 	w := newWorld(t, calledBy(login))
 	names := map[string]bool{}
 	reads := 0

@@ -71,7 +71,6 @@ func TestRegistryUnreachable(t *testing.T) {
 // TestRegistryReadsArePaced checks that a failed read is not repeated by each request, and
 // that a read which hangs delays nobody for long.
 func TestRegistryReadsArePaced(t *testing.T) {
-	parallel(t)
 	w := newWorld(t, servers(2))
 	tok, _ := w.login()
 	tok = w.rotate(tok)

@@ -34,6 +34,7 @@ type vault struct {
 	rotation keyring.Rotation
 	begun    int
 	outages  []atomic.Bool // says for each server whether its requests fail
+	pool     *http.Transport
 }
 
 // secrets are those in a vault.
@@ -42,14 +43,16 @@ var secrets = keyring.Secrets{Token: keyringtest.ID, Signing: keyringtest.Signin
 func newVault(t testing.TB, servers int) *vault {
 	t.Helper()
 	m := keyringtest.New(t, "{}")
-	return &vault{t: t, m: m, outages: make([]atomic.Bool, servers), rotation: keyring.Rotation{
+	pool := &http.Transport{} // the default one loses its connections at the end of each test beside this one
+	t.Cleanup(pool.CloseIdleConnections)
+	return &vault{t: t, m: m, pool: pool, outages: make([]atomic.Bool, servers), rotation: keyring.Rotation{
 		Client: m.Client(1), Secrets: secrets, Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(), Log: slog.New(slog.DiscardHandler),
 	}}
 }
 
 // source returns the source of a server's keys.
 func (v *vault) source(server int) keyring.Source {
-	client := v.m.ClientOver(outage{http.DefaultTransport, &v.outages[server]}, 1)
+	client := v.m.ClientOver(outage{v.pool, &v.outages[server]}, 1)
 	return keyring.SecretsManager(client, secrets, keyring.ToIssue, slog.New(slog.DiscardHandler))
 }
 
@@ -195,7 +198,7 @@ func expiry(access string) time.Time {
 func TestRotationUnderLoad(t *testing.T) {
 	parallel(t)
 	const clients = 20
-	refreshes := int64(storetest.SizeUnderRace(10_000, 2_500, 1_000))
+	refreshes := int64(storetest.SizeWhereSlow(10_000, 2_500, 1_000))
 	w, v := newVaultWorld(t, 2)
 	w.putClient("app", `{"type":"public","policy":{"access_token_lifetime":86400,"reuse_interval":0}}`)
 

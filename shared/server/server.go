@@ -41,6 +41,7 @@ type Config struct {
 	Providers             foreign.Options   // how tokens are exchanged at other providers
 
 	DeviceCookieLife, DeviceChallengeLife time.Duration // see [oauth.Config]
+	CallBudget                            time.Duration // see [session.Config]
 }
 
 // Server has both APIs. It is safe for concurrent use.
@@ -52,7 +53,7 @@ type Server struct {
 
 // New returns a Server for the given configuration.
 func New(c Config) *Server {
-	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Stage: c.Stage, Now: c.Now, Assertions: c.Assertions, Providers: c.Providers})
+	engine := session.New(session.Config{Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, Metrics: c.Metrics, Stage: c.Stage, Now: c.Now, Assertions: c.Assertions, Providers: c.Providers, CallBudget: c.CallBudget})
 	return &Server{
 		Engine: engine,
 		OAuth: oauth.New(engine, oauth.Config{

@@ -24,7 +24,7 @@ import (
 )
 
 // sessionCount is how many sessions of the naive client TestNaiveSessions plays.
-var sessionCount = flag.Int("sessions", storetest.SizeUnderRace(400, 400, 100), "sessions of the naive client, by the movable clock")
+var sessionCount = flag.Int("sessions", storetest.SizeWhereSlow(400, 400, 100), "sessions of the naive client, by the movable clock")
 
 // sessions plays clients as they are found in the field on a movable clock, each with a
 // session of its own. Requests and answers arrive in an order of their own. It calls the
@@ -236,7 +236,7 @@ func (s *sessions) copies(r *rand.Rand, programs int, accessToken, long time.Dur
 
 // TestCopies checks that three programs with a copy each keep their session if the interval is
 // longer than the lifetime of an access token, as in the preset "copies". Their sessions last
-// ten days in a short run, and 30 in a long one. With an interval of half that lifetime their
+// ten days in a short run, 4 where the run is slow, and 30 in a long one. With an interval of half that lifetime their
 // sessions die; how soon is a matter of chance, so another follows one that survives ten days.
 func TestCopies(t *testing.T) {
 	preset, err := family.Preset("copies")
@@ -252,7 +252,7 @@ func TestCopies(t *testing.T) {
 			r := rand.New(rand.NewPCG(3, 4))
 			s := newSessions(t)
 			s.policy(tt.interval, int(preset.AccessTokenLifetime))
-			lived, played, long := 0, max(1, *sessionCount/5000), 10*day
+			lived, played, long := 0, max(1, *sessionCount/5000), time.Duration(storetest.SizeWhereSlow(10, 10, 4))*day
 			if played > 1 {
 				long = 30 * day
 			}

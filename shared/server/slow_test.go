@@ -60,7 +60,7 @@ func (w *world) paged(server int, path string, between func()) (answers []answer
 // answer has a cursor, and the next call does the rest: no family is skipped. Answers, events
 // and metrics count each ended family once.
 func TestRevokeAllOnASlowStore(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, tt := range map[string]struct{ query, operation string }{
 		"all":     {"", "UpdateItem"},
 		"all but": {"&except=", "TransactWriteItems"},
@@ -131,7 +131,7 @@ func TestRevokeAllTwiceAtOnce(t *testing.T) {
 // TestRevokeAllFailsMidway checks that the event of a revocation which fails midway names all
 // families that may name it.
 func TestRevokeAllFailsMidway(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, fault := range map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost} {
 		for ended := range 4 {
 			w := newWorld(t)

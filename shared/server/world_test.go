@@ -105,9 +105,10 @@ func deployed() option { return func(o *options) { o.deployed = true } }
 func patience(d time.Duration) option { return func(o *options) { o.patience = d } }
 
 // newWorld returns a world of one server, unless options say otherwise, and two clients:
-// "app", which is public, and "web", which is confidential.
+// "app", which is public, and "web", which is confidential. Its test runs beside others.
 func newWorld(t testing.TB, opts ...option) *world {
 	t.Helper()
+	parallel(t)
 	o := options{servers: 1, alg: signing.ES256}
 	for _, opt := range opts {
 		opt(&o)
@@ -157,6 +158,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 				Issuer: cmp.Or(o.issuer, srv.URL+o.path), Table: w.store.Table(), Keys: source,
 				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: now, Origins: o.origins, Metrics: o.metrics, AuthorizationEndpoint: o.login,
 				Assertions: assertion.Options{Loopback: !o.deployed}, Providers: foreign.Options{Loopback: !o.deployed, Timeout: o.patience},
+				CallBudget: time.Hour, // a store that is slow by itself, such as DynamoDB Local under load, divides no call
 			}).Handler())
 		})
 		starts[i]()
@@ -539,10 +541,15 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 }
 
-// parallel runs a test beside others on the embedded store. DynamoDB Local has one lock, and
-// would keep each of them waiting.
-func parallel(t *testing.T) {
-	if storetest.Endpoint() == "" {
-		t.Parallel()
+// isParallel holds the tests that run beside others already.
+var isParallel sync.Map
+
+// parallel lets a test run beside others, since most of its time is spent waiting. A subtest
+// runs as its own code says.
+func parallel(t testing.TB) {
+	if test, ok := t.(*testing.T); ok && !strings.Contains(t.Name(), "/") {
+		if _, already := isParallel.LoadOrStore(test, true); !already {
+			test.Parallel()
+		}
 	}
 }

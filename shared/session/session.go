@@ -3,6 +3,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,6 +29,8 @@ type Config struct {
 
 	Assertions assertion.Options // how assertions of trusted issuers are verified
 	Providers  foreign.Options   // how tokens are exchanged at other providers
+
+	CallBudget time.Duration // for how long a call that works on many records begins new work, 0 for 20 s
 }
 
 // Engine carries out what both APIs do to families. It is safe for concurrent use.
@@ -46,6 +49,8 @@ type Engine struct {
 	spent     spentSeconds
 	outages   outages
 	clock     func() time.Time
+
+	callBudget time.Duration
 }
 
 // New returns an Engine for the given configuration.
@@ -54,6 +59,7 @@ func New(c Config) *Engine {
 		Issuer: c.Issuer, Table: c.Table, Keys: c.Keys, Log: c.Log, clock: c.Now,
 		Clients: store.NewRegistry(c.Table, c.Log), Trail: audit.Trail{Log: c.Log, Metrics: c.Metrics, Stage: c.Stage},
 		Assertions: assertion.New(c.Assertions), Providers: foreign.NewExchanger(c.Providers), strangers: newStrangers(),
+		callBudget: cmp.Or(c.CallBudget, callBudget),
 	}
 }
 

@@ -40,7 +40,7 @@ func (e *Engine) SignOutEverywhere(ctx context.Context, f *family.Family, client
 func (e *Engine) signOutOthers(ctx context.Context, f *family.Family, client *store.Client, from Caller, now time.Time,
 	revoke func(context.Context, *Revocation, ulid.ULID) (int, ulid.ULID, error),
 ) error {
-	budget, cancel := NewBudget(ctx)
+	budget, cancel := e.NewBudget(ctx)
 	defer cancel()
 	rev := &Revocation{
 		Selection: Selection{
