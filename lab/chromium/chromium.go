@@ -49,6 +49,9 @@ func Start(profile, hosts string, more ...chromedp.ExecAllocatorOption) (ctx con
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.UserDataDir(profile),
 		chromedp.Flag("disable-component-update", true),
+		// The first two are chromedp's own. The others are pages of Chromium itself, for the box that nobody types into:
+		// they follow every navigation of every tab, which takes almost half of its work.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,WebUIOmniboxPopup,WebUIOmniboxAimPopup"),
 		chromedp.Flag("host-resolver-rules", hosts),
 	)
 	options = append(options, more...)
