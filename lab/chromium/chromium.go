@@ -49,8 +49,8 @@ func Start(profile, hosts string, more ...chromedp.ExecAllocatorOption) (ctx con
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.UserDataDir(profile),
 		chromedp.Flag("disable-component-update", true),
-		// The first two are chromedp's own. The others are pages of Chromium itself, for the box that nobody types into:
-		// they follow every navigation of every tab, which takes almost half of its work.
+		// The first two are chromedp's own. The others are pages of Chromium's own, for its address bar, into which
+		// nobody types. They follow each navigation of each tab, which takes almost half of Chromium's work.
 		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,WebUIOmniboxPopup,WebUIOmniboxAimPopup"),
 		chromedp.Flag("host-resolver-rules", hosts),
 	)

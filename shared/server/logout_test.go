@@ -14,12 +14,9 @@ import (
 // everyFault returns the ways in which a call to the store can fail. Where that is slow, it
 // returns two: a call that was not applied, and one that was.
 func everyFault() map[string]storetest.Fault {
-	faults := map[string]storetest.Fault{
-		"failed": storetest.Failed, "throttled": storetest.Throttled, "no answer": storetest.Timeout, "answer lost": storetest.Lost,
-	}
-	if storetest.SizeWhereSlow(4, 4, 2) == 2 {
-		delete(faults, "throttled")
-		delete(faults, "no answer")
+	faults := map[string]storetest.Fault{"failed": storetest.Failed, "answer lost": storetest.Lost}
+	if !storetest.Slow() {
+		faults["throttled"], faults["no answer"] = storetest.Throttled, storetest.Timeout
 	}
 	return faults
 }

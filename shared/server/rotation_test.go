@@ -34,7 +34,6 @@ type vault struct {
 	rotation keyring.Rotation
 	begun    int
 	outages  []atomic.Bool // says for each server whether its requests fail
-	pool     *http.Transport
 }
 
 // secrets are those in a vault.
@@ -43,16 +42,14 @@ var secrets = keyring.Secrets{Token: keyringtest.ID, Signing: keyringtest.Signin
 func newVault(t testing.TB, servers int) *vault {
 	t.Helper()
 	m := keyringtest.New(t, "{}")
-	pool := &http.Transport{} // the default one loses its connections at the end of each test beside this one
-	t.Cleanup(pool.CloseIdleConnections)
-	return &vault{t: t, m: m, pool: pool, outages: make([]atomic.Bool, servers), rotation: keyring.Rotation{
+	return &vault{t: t, m: m, outages: make([]atomic.Bool, servers), rotation: keyring.Rotation{
 		Client: m.Client(1), Secrets: secrets, Algorithm: signing.ES256, LongestAccessToken: family.MaxAccessTokenLifetime.Duration(), Log: slog.New(slog.DiscardHandler),
 	}}
 }
 
 // source returns the source of a server's keys.
 func (v *vault) source(server int) keyring.Source {
-	client := v.m.ClientOver(outage{v.pool, &v.outages[server]}, 1)
+	client := v.m.ClientOver(outage{http.DefaultTransport, &v.outages[server]}, 1)
 	return keyring.SecretsManager(client, secrets, keyring.ToIssue, slog.New(slog.DiscardHandler))
 }
 

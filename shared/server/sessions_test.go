@@ -236,8 +236,9 @@ func (s *sessions) copies(r *rand.Rand, programs int, accessToken, long time.Dur
 
 // TestCopies checks that three programs with a copy each keep their session if the interval is
 // longer than the lifetime of an access token, as in the preset "copies". Their sessions last
-// ten days in a short run, 4 where the run is slow, and 30 in a long one. With an interval of half that lifetime their
-// sessions die; how soon is a matter of chance, so another follows one that survives ten days.
+// ten days in a short run, four where that is slow, and 30 in a long one. With an interval of
+// half that lifetime their sessions die; how soon is a matter of chance, so another follows one
+// that survives its days.
 func TestCopies(t *testing.T) {
 	preset, err := family.Preset("copies")
 	if err != nil {

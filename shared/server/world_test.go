@@ -158,7 +158,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 				Issuer: cmp.Or(o.issuer, srv.URL+o.path), Table: w.store.Table(), Keys: source,
 				Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: now, Origins: o.origins, Metrics: o.metrics, AuthorizationEndpoint: o.login,
 				Assertions: assertion.Options{Loopback: !o.deployed}, Providers: foreign.Options{Loopback: !o.deployed, Timeout: o.patience},
-				CallBudget: time.Hour, // a store that is slow by itself, such as DynamoDB Local under load, divides no call
+				CallBudget: time.Hour, // so that a store which is slow by itself, as DynamoDB Local may be, ends no call early
 			}).Handler())
 		})
 		starts[i]()

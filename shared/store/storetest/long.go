@@ -13,13 +13,17 @@ func Size(whole, short int) int {
 	return short
 }
 
-// SizeWhereSlow returns how often a test repeats something as [Size] does. But it returns slow
-// under the race detector and on DynamoDB Local, where all takes three to five times as long.
-// The first looks at which goroutines meet, and not at how often. The second shows that its
-// API answers as the embedded store does.
+// Slow reports whether a test should do less than elsewhere: in a run that is not long, under
+// the race detector or on DynamoDB Local, where all takes three to five times as long. The
+// first looks at which goroutines meet, and not at how often. The second shows that its API
+// answers as the embedded store does.
+func Slow() bool { return !*long && (underRace || Endpoint() != "") }
+
+// SizeWhereSlow returns how often a test repeats something: slow if the run is [Slow], and
+// otherwise as [Size] does.
 func SizeWhereSlow(whole, short, slow int) int {
-	if underRace || Endpoint() != "" {
-		short = slow
+	if Slow() {
+		return slow
 	}
 	return Size(whole, short)
 }
